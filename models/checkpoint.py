@@ -1,0 +1,178 @@
+"""Checkpoints: weights with everything that a run needs to know about them.
+
+One ``.safetensors`` file.  Its text header holds the key ``wsiseg`` with the JSON of
+:class:`CheckpointCard`.  Reading one never runs code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from wsiseg.errors import CheckpointError, OutputError
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.registry import create_model
+from wsiseg.models.weights import flush_subnormals, load_strictly
+
+HEADER_KEY = "wsiseg"
+
+_Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+class ClassEntry(BaseModel):
+    """Name and colour of one class; its index is its place in the list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    colour: tuple[_Byte, _Byte, _Byte]
+
+
+class CheckpointCard(BaseModel):
+    """What stands beside the weights.
+
+    Attributes
+    ----------
+    format : int
+        Version of this header.
+    architecture, arguments
+        What :func:`wsiseg.models.create_model` takes.
+    classes : tuple of ClassEntry
+        In the order of the logits' channels.
+    mpp : float or None
+        µm per pixel of the training images; None for pictures of everyday scenes.
+    normalisation : Normalisation
+        From 8-bit RGB to the network's input.
+    training, metrics : dict
+        Where the weights come from and how they score, as far as it is known.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    architecture: str
+    arguments: dict[str, bool | int | float | str] = {}
+    classes: Annotated[tuple[ClassEntry, ...], Field(min_length=1, max_length=255)]
+    mpp: Annotated[float, Field(gt=0)] | None = None
+    normalisation: Normalisation = Normalisation()
+    training: dict[str, object] = {}
+    metrics: dict[str, float] = {}
+
+
+class Checkpoint:
+    """A trained network with its card.
+
+    Parameters
+    ----------
+    card : CheckpointCard
+        What it is.
+    network : SegmentationNetwork
+        Its network; put into evaluation mode.
+    path : Path, optional
+        The file that it was read from.
+    """
+
+    def __init__(
+        self, card: CheckpointCard, network: SegmentationNetwork, path: Path | None = None
+    ) -> None:
+        self.card = card
+        self.network = network.eval()
+        self.path = path
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """Names and colours, in the order of the labels."""
+        return tuple(LabelClass(entry.name, entry.colour) for entry in self.card.classes)
+
+    @property
+    def mpp(self) -> float | None:
+        """µm per pixel that the network was trained at."""
+        return self.card.mpp
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the weights, in the order of their names."""
+        digest = hashlib.sha256()
+        for key, value in sorted(self.network.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.contiguous().cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def preprocess(self, pixels: Tensor) -> Tensor:
+        """Turn uint8 ``(B, H, W, 3)`` RGB into the float32 ``(B, 3, H, W)`` the network wants."""
+        return self.card.normalisation.apply(torch.as_tensor(pixels))
+
+    def save(self, path: Path | str) -> Path:
+        """Write the checkpoint; the file appears whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        path = Path(path)
+        unfinished = path.with_name(path.name + ".partial")
+        tensors = {k: v.contiguous() for k, v in self.network.state_dict().items()}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, unfinished, {HEADER_KEY: self.card.model_dump_json()})
+            unfinished.replace(path)
+        except (OSError, SafetensorError) as error:
+            unfinished.unlink(missing_ok=True)
+            raise OutputError(f"the checkpoint cannot be written: {error}", path) from error
+        return path
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.safetensors`` file written by this package.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged or of another kind, or its tensors do not fit.
+    """
+    path = Path(path)
+    header, state = _read(path)
+    if HEADER_KEY not in header:
+        raise CheckpointError(
+            "the file holds weights, but not what a run needs to know about them",
+            path,
+            "Turn published weights into a checkpoint with 'wsiseg models import'.",
+        )
+    try:
+        card = CheckpointCard.model_validate_json(header[HEADER_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(
+            f"the checkpoint's header is invalid: {place}: {first['msg']}", path
+        ) from error
+    network = create_model(card.architecture, len(card.classes), **card.arguments)
+    load_strictly(network, flush_subnormals(state), path)
+    return Checkpoint(card, network, path)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if not path.is_file():
+        raise CheckpointError("there is no such checkpoint", path, "Check the path after -c.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        hint = "Published .pth files go through 'wsiseg models import' first."
+        raise CheckpointError("this is no .safetensors checkpoint", path, hint) from error

@@ -1,0 +1,47 @@
+"""What an importer has to know about other authors' checkpoints."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from wsiseg.models.normalisation import Normalisation
+
+State = Mapping[str, Tensor]
+Arguments = dict[str, bool | int | float | str]
+
+
+class KeyLayout(ABC):
+    """How one group of authors names the tensors of their networks.
+
+    Attributes
+    ----------
+    authors : str
+        Whose layout it is.
+    architectures : tuple of str
+        The registered names that it can fill.
+    normalisations : dict
+        What the published weights of each data set were trained on.
+    """
+
+    authors: str
+    architectures: tuple[str, ...]
+    normalisations: Mapping[str, Normalisation]
+
+    @abstractmethod
+    def recognises(self, architecture: str, state: State) -> bool:
+        """Tell whether the keys are those of this layout for `architecture`."""
+
+    @abstractmethod
+    def read_classes(self, architecture: str, state: State) -> int:
+        """Read the number of classes off the shapes."""
+
+    @abstractmethod
+    def read_arguments(self, architecture: str, state: State) -> Arguments:
+        """Read the architecture's arguments off the keys and shapes."""
+
+    @abstractmethod
+    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
+        """Rename every tensor to our names; unknown ones keep theirs and are refused later."""

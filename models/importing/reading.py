@@ -1,0 +1,180 @@
+"""From a published file or state dict to a network of ours."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.importing.espnet import ESPNetLayout
+from wsiseg.models.importing.layout import Arguments, KeyLayout, State
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.registry import create_model, find_architecture
+from wsiseg.models.weights import flush_subnormals, load_strictly
+
+LAYOUTS: tuple[KeyLayout, ...] = (ESPNetLayout(),)
+"""Every known key layout; a new one is a file and an entry here."""
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+
+def import_state(
+    state: Mapping[str, Tensor],
+    architecture: str,
+    classes: int | None = None,
+    **arguments: bool | int | float | str,
+) -> SegmentationNetwork:
+    """Build a network from tensors under their authors' names.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        The authors' state dict; a ``module.`` prefix of all keys is taken off.
+    architecture : str
+        Our name of the network.
+    classes : int, optional
+        Checked against the file; read off the shapes where left out.
+    **arguments
+        The architecture's arguments; those left out are read off the keys and shapes.
+
+    Returns
+    -------
+    SegmentationNetwork
+        In evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        If no known layout matches.
+    WeightsMismatchError
+        If tensors are missing, left over or of another shape.
+    """
+    find_architecture(architecture)
+    state = flush_subnormals(_without_prefix(state))
+    layout = _find_layout(architecture, state)
+    settings = layout.read_arguments(architecture, state) | arguments
+    count = layout.read_classes(architecture, state) if classes is None else classes
+    network = create_model(architecture, count, **settings)
+    load_strictly(network, layout.translate(architecture, state))
+    return network.eval()
+
+
+def import_checkpoint(
+    path: Path | str,
+    architecture: str,
+    dataset: str | None = None,
+    arguments: Arguments | None = None,
+) -> Checkpoint:
+    """Turn a published file into a checkpoint that works at once.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.pth`` file; read without running any code in it.
+    architecture : str
+        Our name of the network.
+    dataset : {"cityscapes", "camvid", "voc"}, optional
+        What it was trained on; told by the number of classes where left out.
+    arguments : dict, optional
+        The architecture's arguments; those left out are read off the file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is unreadable, its layout unknown, or the data set cannot be told.
+    WeightsMismatchError
+        If tensors are missing, left over or of another shape.
+    """
+    path = Path(path)
+    find_architecture(architecture)
+    state = _without_prefix(_read(path))
+    layout = _find_layout(architecture, state, path)
+    settings = layout.read_arguments(architecture, state) | (arguments or {})
+    classes = layout.read_classes(architecture, state)
+    trained_on = dataset or _guess_dataset(layout, classes, path)
+    if trained_on not in layout.normalisations:
+        raise ArgumentError(
+            f"{layout.authors} published no weights for {trained_on}",
+            "--dataset",
+            f"Known: {', '.join(layout.normalisations)}.",
+        )
+    names = _class_names(trained_on, classes, path)
+    card = CheckpointCard(
+        architecture=architecture,
+        arguments=settings,
+        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in names),
+        normalisation=layout.normalisations[trained_on],
+        training={"imported_from": path.name, "authors": layout.authors, "dataset": trained_on},
+    )
+    return Checkpoint(card, import_state(state, architecture, classes, **settings))
+
+
+def _read(path: Path) -> State:
+    if not path.is_file():
+        raise CheckpointError("there is no such file", path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, OSError, KeyError) as error:
+        raise CheckpointError(
+            "the file cannot be read as plain weights",
+            path,
+            "Only tensors are taken; a file that wants to run code is refused.",
+        ) from error
+    if isinstance(content, Mapping):
+        for key in _WRAPPERS:
+            if isinstance(content.get(key), Mapping):
+                content = content[key]
+                break
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise CheckpointError("the file holds no state dict", path)
+    return content
+
+
+def _without_prefix(state: State) -> dict[str, Tensor]:
+    """Take off what ``DataParallel`` puts in front of every key."""
+    if state and all(key.startswith("module.") for key in state):
+        return {key.removeprefix("module."): value for key, value in state.items()}
+    return dict(state)
+
+
+def _find_layout(architecture: str, state: State, where: object = None) -> KeyLayout:
+    able = [layout for layout in LAYOUTS if architecture in layout.architectures]
+    if not able:
+        raise UnknownArchitectureError(f"there is no importer for {architecture}", where)
+    for layout in able:
+        if layout.recognises(architecture, state):
+            return layout
+    first = ", ".join(list(state)[:3]) or "nothing"
+    raise CheckpointError(
+        f"these are no weights of {architecture} in a known layout; the file begins with {first}",
+        where,
+        "Check --architecture.",
+    )
+
+
+def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:
+    fitting = [
+        name for name in layout.normalisations if classes - len(CLASS_SETS[name]) in (0, 1)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise CheckpointError(
+        f"what {classes} classes were trained on cannot be told", path, "Add --dataset."
+    )
+
+
+def _class_names(dataset: str, classes: int, path: Path) -> tuple[LabelClass, ...]:
+    names = CLASS_SETS[dataset]
+    if classes == len(names) + 1:
+        return (*names, VOID)
+    if classes == len(names):
+        return names
+    raise CheckpointError(
+        f"the file has {classes} classes, {dataset} has {len(names)}", path, "Check --dataset."
+    )

@@ -1,0 +1,1 @@
+"""Building blocks of the networks: one family of blocks per file."""

@@ -1,0 +1,46 @@
+"""Convolution, normalisation and activation in the combinations that every network uses."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+ESPNET_EPSILON = 1e-3
+"""Batch-norm epsilon of the first ESPNet; its published weights work with no other."""
+
+
+class NormAct(nn.Module):
+    """Batch norm followed by a PReLU with one slope per channel.
+
+    Parameters
+    ----------
+    channels : int
+        Channels in and out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, eps=ESPNET_EPSILON)
+        self.act = nn.PReLU(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, channels, H, W)`` to the same shape."""
+        out: Tensor = self.act(self.norm(x))
+        return out
+
+
+class ConvNormAct(nn.Sequential):
+    """Bias-free 3×3 convolution, batch norm, PReLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    stride : int
+        Stride of the convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=ESPNET_EPSILON)
+        self.act = nn.PReLU(outputs)

@@ -1,0 +1,3 @@
+"""The networks, one file each; importing this package registers them all."""
+
+from wsiseg.models.networks import espnet as espnet

@@ -1,0 +1,84 @@
+"""What every segmentation network has in common: any input size in, logits of that size out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SegmentationNetwork(nn.Module, ABC):
+    """A network that labels every pixel.
+
+    A network implements :meth:`dense`, which may demand sizes that are multiples of
+    `input_multiple` and may answer at a reduced resolution.  Padding to the multiple, the last
+    resize and cropping back happen here, once for all networks.
+
+    Parameters
+    ----------
+    classes : int
+        Channels of the logits, 1 to 255 (255 is the mask value for *not analysed*).
+    """
+
+    input_multiple: int
+    """Heights and widths that :meth:`dense` takes are multiples of this."""
+    output_stride: int = 1
+    """Input pixels per logit along an axis, in what :meth:`dense` returns."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        if not 1 <= classes <= 255:
+            msg = f"classes must be 1 to 255, got {classes}"
+            raise ValueError(msg)
+        self.classes = classes
+
+    @abstractmethod
+    def dense(self, x: Tensor) -> Tensor:
+        """Map ``(B, 3, H, W)``, H and W fitting, to ``(B, classes, H / s, W / s)`` logits."""
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Return the logits before the last resize.
+
+        Parameters
+        ----------
+        x : Tensor
+            Normalised pixels, float32 ``(B, 3, H, W)`` of any size.
+
+        Returns
+        -------
+        Tensor
+            ``(B, classes, ceil(H / s), ceil(W / s))`` with ``s`` the output stride.
+        """
+        height, width = x.shape[-2:]
+        logits = self.dense(self._pad(x))
+        rows, columns = -(-height // self.output_stride), -(-width // self.output_stride)
+        return logits[..., :rows, :columns]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits at the input's size.
+
+        Parameters
+        ----------
+        x : Tensor
+            Normalised pixels, float32 ``(B, 3, H, W)`` of any size; padded with zeros at the
+            bottom and right to the next multiple, and the logits cropped back.
+
+        Returns
+        -------
+        Tensor
+            ``(B, classes, H, W)``.
+        """
+        height, width = x.shape[-2:]
+        padded = self._pad(x)
+        logits = self.dense(padded)
+        if self.output_stride > 1:
+            logits = F.interpolate(
+                logits, size=padded.shape[-2:], mode="bilinear", align_corners=False
+            )
+        return logits[..., :height, :width]
+
+    def _pad(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        below, right = -height % self.input_multiple, -width % self.input_multiple
+        return F.pad(x, (0, right, 0, below)) if below or right else x

@@ -1,0 +1,70 @@
+"""From 8-bit RGB to what a network was trained on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+Triple = tuple[float, float, float]
+
+
+class Normalisation(BaseModel):
+    """``((v / divide_first - mean) / std) / divide_last``, channel by channel.
+
+    Attributes
+    ----------
+    order : {"RGB", "BGR"}
+        Order of the channels that the network wants; `mean` and `std` are in that order.
+    mean, std : tuple of float
+        In units of ``v / divide_first``.
+    divide_first, divide_last : float
+        ImageNet habits divide by 255 first; the authors of ESPNet divide by 255 last.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order: Literal["RGB", "BGR"] = "RGB"
+    mean: Triple = (0.485, 0.456, 0.406)
+    std: Triple = (0.229, 0.224, 0.225)
+    divide_first: float = 255.0
+    divide_last: float = 1.0
+
+    def apply(self, pixels: Tensor) -> Tensor:
+        """Normalise in the order of operations that the networks were trained with.
+
+        Parameters
+        ----------
+        pixels : Tensor
+            uint8 ``(B, H, W, 3)``, RGB.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(B, 3, H, W)``.
+        """
+        values = self._ordered(pixels).to(torch.float32)
+        mean, std = self._column(self.mean), self._column(self.std)
+        return (values / self.divide_first - mean) / std / self.divide_last
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Return the same map as one ``scale`` and ``shift``, each ``(1, 3, 1, 1)``."""
+        std = torch.tensor(self.std, dtype=torch.float64) * self.divide_last
+        scale = 1.0 / (std * self.divide_first)
+        shift = -torch.tensor(self.mean, dtype=torch.float64) / std
+        shape = (1, 3, 1, 1)
+        return scale.float().reshape(shape), shift.float().reshape(shape)
+
+    def _ordered(self, pixels: Tensor) -> Tensor:
+        channels_first = pixels.permute(0, 3, 1, 2)
+        return channels_first.flip(1) if self.order == "BGR" else channels_first
+
+    @staticmethod
+    def _column(values: Triple) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32).reshape(1, 3, 1, 1)
+
+
+IMAGENET = Normalisation()
+"""RGB scaled to 0…1, minus the ImageNet mean, over its standard deviation."""

@@ -1,0 +1,115 @@
+"""What a network costs and sees: parameters, operations, memory, receptive field."""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from wsiseg.models.networks.network import SegmentationNetwork
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of learnable parameters."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 1024) -> int:
+    """Return multiply-accumulates of convolutions and matrix products for one picture."""
+    shadow = _on_meta(network)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shadow(torch.empty((1, 3, height, width), device="meta"))
+    return counter.get_total_flops() // 2
+
+
+def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
+    """Return the most memory that intermediate results take at one time, per input pixel.
+
+    Counted by running the network on tensors without data, so it costs no time and holds for any
+    runtime that frees a result after its last use.
+    """
+    shadow = _on_meta(network)
+    edge = 64 * network.input_multiple
+    with _LiveBytes() as live, torch.no_grad():
+        shadow(torch.empty((1, 3, edge, edge), device="meta"))
+    return live.peak / edge**2
+
+
+def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | None:
+    """Return the width of the theoretical receptive field in input pixels.
+
+    None stands for more than about `limit`, which global pooling always is.
+
+    A row of NaN goes in, and the logits that turn NaN are those that can depend on it; nothing
+    cancels a NaN.  One run per phase of the network's stride says how far each input row reaches,
+    which turned around is how far each logit sees.
+    """
+    shadow = copy.deepcopy(network).eval()
+    multiple = network.input_multiple
+    length = 256
+    while length <= 2 * limit:
+        reached = _rows_reached(shadow, multiple, length)
+        if all(first > 0 and last < length - 1 for _, first, last in reached):
+            return max(_rows_seen(row, reached, multiple) for row in range(multiple))
+        length *= 2
+    return None
+
+
+def _rows_reached(network: nn.Module, multiple: int, length: int) -> list[tuple[int, int, int]]:
+    """Return, for each phase, an input row and the first and last row of logits it reaches."""
+    rows = [length // 2 + phase for phase in range(multiple)]
+    pictures = torch.ones((multiple, 3, length, multiple))
+    for picture, row in zip(pictures, rows, strict=True):
+        picture[:, row] = torch.nan
+    with torch.no_grad():
+        touched = network(pictures).isnan().any(dim=3).any(dim=1)
+    spans = [hit.nonzero() for hit in touched]
+    return [(row, int(s.min()), int(s.max())) for row, s in zip(rows, spans, strict=True)]
+
+
+def _rows_seen(logit: int, reached: list[tuple[int, int, int]], multiple: int) -> int:
+    """Return how many input rows lie between the first and the last that reach a logit."""
+    lowest = min(row - (last - logit) // multiple * multiple for row, _, last in reached)
+    highest = max(row + (logit - first) // multiple * multiple for row, first, _ in reached)
+    return highest - lowest + 1
+
+
+def _on_meta(network: SegmentationNetwork) -> nn.Module:
+    return copy.deepcopy(network).eval().to("meta")
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors that are alive, and remembers the most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alive = 0
+        self.peak = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, Tensor) and not self._is_view(tensor, args):
+                self._follow(tensor)
+        return result
+
+    @staticmethod
+    def _is_view(tensor: Tensor, args: Any) -> bool:
+        storage = tensor.untyped_storage()._cdata
+        return any(isinstance(a, Tensor) and a.untyped_storage()._cdata == storage for a in args)
+
+    def _follow(self, tensor: Tensor) -> None:
+        size = tensor.numel() * tensor.element_size()
+        self._alive += size
+        self.peak = max(self.peak, self._alive)
+        weakref.finalize(tensor, self._forget, size)
+
+    def _forget(self, size: int) -> None:
+        self._alive -= size

@@ -1,0 +1,50 @@
+"""A checkpoint with whatever runtimes it has been made ready for."""
+
+from __future__ import annotations
+
+from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.models.runtimes.choosing import RuntimeChoice
+from wsiseg.models.runtimes.runtime import Runtime
+from wsiseg.models.tile_network import Output, TileNetwork
+
+
+class Predictor:
+    """Owns the compiled network, so that slides of one shape compile it once.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        What to run.
+    choice : RuntimeChoice
+        Who runs it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, choice: RuntimeChoice) -> None:
+        self.checkpoint = checkpoint
+        self.choice = choice
+        self._runtime: Runtime | None = None
+
+    def ready(self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...]) -> Runtime:
+        """Return a runtime for batches of tiles of one shape.
+
+        Parameters
+        ----------
+        tile : tuple of int
+            ``(height, width)``.
+        batch : int
+            Tiles at a time.
+        outputs : tuple of {"labels", "probabilities"}
+            What it has to give.
+        """
+        held = self._runtime
+        if (
+            held is None
+            or (held.settings.tile, held.settings.batch) != (tile, batch)
+            or held.outputs != outputs
+        ):
+            # Let go of the old one first: each holds the network's intermediate results.
+            self._runtime = None
+            card = self.checkpoint.card
+            network = TileNetwork(self.checkpoint.network, card.normalisation, outputs).eval()
+            held = self._runtime = self.choice.start(network, tile, batch)
+        return held

@@ -1,0 +1,57 @@
+"""Rectangles in one plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of whole pixels.
+
+    Attributes
+    ----------
+    y, x : int
+        Its first row and column; may be negative.
+    height, width : int
+        Its size in pixels.
+    """
+
+    y: int
+    x: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        """The first row below."""
+        return self.y + self.height
+
+    @property
+    def right(self) -> int:
+        """The first column to the right."""
+        return self.x + self.width
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return self.height * self.width
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)``."""
+        return self.height, self.width
+
+    def intersection(self, other: Box) -> Box:
+        """Return what both cover; its area is 0 where they do not meet."""
+        y, x = max(self.y, other.y), max(self.x, other.x)
+        height = max(0, min(self.bottom, other.bottom) - y)
+        width = max(0, min(self.right, other.right) - x)
+        return Box(y, x, height, width)
+
+    def within(self, outer: Box) -> tuple[slice, slice]:
+        """Return the slices that cut this box out of an array that covers `outer`."""
+        return (
+            slice(self.y - outer.y, self.bottom - outer.y),
+            slice(self.x - outer.x, self.right - outer.x),
+        )

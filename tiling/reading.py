@@ -1,0 +1,150 @@
+"""Tiles off a slide, ahead of whoever wants them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from PIL import Image
+
+from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import Tile
+from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.slides.slide import Pixels, Slide
+
+
+@dataclass(frozen=True)
+class ReadTile:
+    """A tile with its pixels.
+
+    Attributes
+    ----------
+    tile : Tile
+        Which one.
+    pixels : ndarray or None
+        uint8 ``(height, width, 3)``, RGB; None if it could not be read.
+    seconds : float
+        What a reading thread spent on it.
+    error : DamagedSlideError or None
+        Why it could not be read.
+    """
+
+    tile: Tile
+    pixels: Pixels | None
+    seconds: float
+    error: DamagedSlideError | None = None
+
+
+def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
+    """Read a rectangle of the working plane.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        How the slide is looked at.
+    box : Box
+        In working pixels; what lies outside the plane is filled with the slide's background.
+
+    Returns
+    -------
+    ndarray
+        uint8 ``(box.height, box.width, 3)``, RGB.
+
+    Raises
+    ------
+    DamagedSlideError
+        If the file's data there cannot be decoded.
+    """
+    inside = box.intersection(plane.box)
+    if inside == box:
+        return _resampled(slide, plane, box)
+    pixels = np.empty((*box.shape, 3), np.uint8)
+    pixels[:] = slide.facts.background
+    if inside.area:
+        pixels[inside.within(box)] = _resampled(slide, plane, inside)
+    return pixels
+
+
+def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
+    if not plane.resampled:
+        return slide.read_region(plane.level, box)
+    scale = plane.level_scale
+    # The triangle filter reaches one working pixel, or one of the level's when enlarging.
+    margin = math.ceil(max(1.0, scale)) + 1
+    top, left = math.floor(box.y * scale) - margin, math.floor(box.x * scale) - margin
+    bottom = math.ceil(box.bottom * scale) + margin
+    right = math.ceil(box.right * scale) + margin
+    source = Box(top, left, bottom - top, right - left)
+    picture = Image.fromarray(slide.read_region(plane.level, source))
+    corners = (
+        box.x * scale - left,
+        box.y * scale - top,
+        box.right * scale - left,
+        box.bottom * scale - top,
+    )
+    size = (box.width, box.height)
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=corners))
+
+
+class TileReader:
+    """Threads that read ahead, tiles in the order in which they were asked for.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        How it is looked at.
+    threads : int
+        Reading threads.
+    ahead : int
+        Tiles that are read and not yet taken, at most.
+    """
+
+    def __init__(self, slide: Slide, plane: WorkingPlane, *, threads: int, ahead: int) -> None:
+        self._slide = slide
+        self._plane = plane
+        self._ahead = ahead
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-read")
+
+    def batches(self, tiles: Iterable[Tile], size: int) -> Iterator[list[ReadTile]]:
+        """Yield tiles, `size` at a time; the last batch may be smaller."""
+        remaining = iter(tiles)
+        waiting: deque[Future[ReadTile]] = deque()
+        while True:
+            for tile in itertools.islice(remaining, self._ahead - len(waiting)):
+                waiting.append(self._pool.submit(self._read, tile))
+            if not waiting:
+                return
+            count = min(size, len(waiting))
+            yield [waiting.popleft().result() for _ in range(count)]
+
+    def _read(self, tile: Tile) -> ReadTile:
+        start = time.perf_counter()
+        try:
+            pixels, error = read_working_box(self._slide, self._plane, tile.box), None
+        except DamagedSlideError as damage:
+            pixels, error = None, damage
+        return ReadTile(tile, pixels, time.perf_counter() - start, error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,150 @@
+"""From µm per pixel to the plane on which the network works."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from wsiseg.errors import ArgumentError, ResolutionError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.slide import Slide
+
+SANE_MPP = (0.05, 20.0)
+"""µm per pixel that a microscope can have meant; anything else is a broken field."""
+
+
+@dataclass(frozen=True)
+class WorkingPlane:
+    """The pixels that the network sees, as a view on one level of a slide.
+
+    Attributes
+    ----------
+    height, width : int
+        Size in working pixels.
+    level : int
+        The level that is read: the coarsest that is still at or finer than the working pixels.
+    level_scale : float
+        Pixels of that level along one working pixel; 1 means that nothing is resampled.
+    slide_scale : float
+        Pixels of level 0 along one working pixel.
+    mpp : float or None
+        µm per working pixel.
+    """
+
+    height: int
+    width: int
+    level: int
+    level_scale: float
+    slide_scale: float
+    mpp: float | None
+
+    @property
+    def box(self) -> Box:
+        """All of it."""
+        return Box(0, 0, self.height, self.width)
+
+    @property
+    def resampled(self) -> bool:
+        """Whether working pixels differ from the level's."""
+        return self.level_scale != 1.0
+
+
+def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> WorkingPlane:
+    """Work at a pyramid level as it is.
+
+    Raises
+    ------
+    ArgumentError
+        If the slide has no such level.
+    ResolutionError
+        If `slide_mpp` is absurd.
+    """
+    if not 0 <= level < len(slide.levels):
+        raise ArgumentError(
+            f"the slide has no level {level}", slide.path, f"It has 0 to {len(slide.levels) - 1}."
+        )
+    chosen = slide.levels[level]
+    if slide_mpp is not None:
+        _check(slide_mpp, "--slide-mpp")
+    full = slide_mpp if slide_mpp is not None else _sane(slide.mpp)
+    return WorkingPlane(
+        height=chosen.height,
+        width=chosen.width,
+        level=level,
+        level_scale=1.0,
+        slide_scale=chosen.downsample,
+        mpp=None if full is None else full * chosen.downsample,
+    )
+
+
+def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> WorkingPlane:
+    """Work at `mpp` exactly, resampling the next finer level.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    mpp : float
+        Wanted µm per working pixel.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
+
+    Raises
+    ------
+    ResolutionError
+        If a resolution is missing or outside 0.05 to 20 µm per pixel.
+    """
+    _check(mpp, "--mpp")
+    slide_scale = mpp / level0_mpp(slide, slide_mpp)
+    finer = [i for i, level in enumerate(slide.levels) if level.downsample <= slide_scale * 1.0001]
+    level = max(finer, key=lambda i: slide.levels[i].downsample, default=0)
+    chosen = slide.levels[level]
+    level_scale = slide_scale / chosen.downsample
+    # Below half a pixel of drift across the whole level there is nothing to resample.
+    if abs(level_scale - 1) * max(chosen.height, chosen.width) < 0.5:
+        return plane_at_level(slide, level, slide_mpp)
+    return WorkingPlane(
+        height=max(1, round(chosen.height / level_scale)),
+        width=max(1, round(chosen.width / level_scale)),
+        level=level,
+        level_scale=level_scale,
+        slide_scale=slide_scale,
+        mpp=mpp,
+    )
+
+
+def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
+    """Return µm per pixel of level 0, the user's word before the file's.
+
+    Raises
+    ------
+    ResolutionError
+        If neither gives one, or it is absurd.
+    """
+    if slide_mpp is not None:
+        return _check(slide_mpp, "--slide-mpp")
+    hint = "Give it with --slide-mpp, or work at a level as it is with --level 0."
+    if slide.mpp is None:
+        raise ResolutionError("the slide does not state its µm per pixel", slide.path, hint)
+    if _sane(slide.mpp) is None:
+        raise ResolutionError(
+            f"the slide states {slide.mpp:g} µm per pixel ({slide.facts.mpp_source}), "
+            f"outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}",
+            slide.path,
+            hint,
+        )
+    return slide.mpp
+
+
+def _sane(mpp: float | None) -> float | None:
+    if mpp is None or not math.isfinite(mpp) or not SANE_MPP[0] <= mpp <= SANE_MPP[1]:
+        return None
+    return mpp
+
+
+def _check(mpp: float, option: str) -> float:
+    if _sane(mpp) is None:
+        raise ResolutionError(
+            f"{mpp:g} µm per pixel is outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}", option
+        )
+    return mpp

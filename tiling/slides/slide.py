@@ -1,0 +1,207 @@
+"""What every slide reader offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from wsiseg.tiling.boxes import Box
+
+Pixels = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+WHITE: Colour = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a slide.
+
+    Attributes
+    ----------
+    height, width : int
+        Size in pixels of this level.
+    downsample : float
+        Pixels of level 0 along one of this level's pixels.
+    """
+
+    height: int
+    width: int
+    downsample: float
+
+    @property
+    def box(self) -> Box:
+        """All of it."""
+        return Box(0, 0, self.height, self.width)
+
+
+@dataclass(frozen=True)
+class SlideFacts:
+    """What a reader found out about a file when it opened it.
+
+    Attributes
+    ----------
+    levels : tuple of Level
+        From the finest on.
+    mpp : float or None
+        µm per pixel of level 0, as the file states it, however absurd.
+    mpp_source : str or None
+        The field of the file that says so.
+    vendor : str
+        Maker of the scanner or name of the format.
+    background : tuple of int
+        RGB of the glass where the file has no pixels.
+    tile_shape : tuple of int or None
+        ``(height, width)`` of the file's own tiles at level 0.
+    compression : str or None
+        Of level 0.
+    bounds : Box or None
+        The part of level 0 that was scanned, if the file says so.
+    associated : tuple of str
+        Names of the label, macro and thumbnail pictures.
+    """
+
+    levels: tuple[Level, ...]
+    mpp: float | None
+    mpp_source: str | None
+    vendor: str
+    background: Colour = WHITE
+    tile_shape: tuple[int, int] | None = None
+    compression: str | None = None
+    bounds: Box | None = None
+    associated: tuple[str, ...] = ()
+
+
+class Slide(ABC):
+    """An open slide: pixels of any level, from any thread.
+
+    A slide can be pickled; the copy opens the file anew.  It is a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    reader: str
+    """Name of the reader."""
+    facts: SlideFacts
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Resolutions, from the finest on."""
+        return self.facts.levels
+
+    @property
+    def mpp(self) -> float | None:
+        """µm per pixel of level 0, as the file states it."""
+        return self.facts.mpp
+
+    def read_region(self, level: int, box: Box) -> Pixels:
+        """Read a rectangle of one level.
+
+        Parameters
+        ----------
+        level : int
+            Index into `levels`.
+        box : Box
+            In pixels of that level; what lies outside is filled with the background.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(box.height, box.width, 3)``, RGB.
+
+        Raises
+        ------
+        DamagedSlideError
+            If the file's data there cannot be decoded.
+        """
+        inside = box.intersection(self.levels[level].box)
+        if inside == box:
+            return self._read(level, box)
+        pixels = np.empty((*box.shape, 3), np.uint8)
+        pixels[:] = self.facts.background
+        if inside.area:
+            pixels[inside.within(box)] = self._read(level, inside)
+        return pixels
+
+    @abstractmethod
+    def _read(self, level: int, box: Box) -> Pixels:
+        """Read a rectangle that lies inside the level."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file; reading afterwards is an error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self.path,)
+
+
+def make_levels(shapes: list[tuple[int, int]]) -> tuple[Level, ...]:
+    """Return levels with their downsamples from their ``(height, width)`` alone.
+
+    A scanner that halves or quarters rounds odd sizes up or down, so the plain ratio of two
+    heights is a little off and the error grows across the slide.  Where one whole number explains
+    both sides, it is the downsample.
+    """
+    height, width = shapes[0]
+    return tuple(Level(h, w, _downsample((height, width), (h, w))) for h, w in shapes)
+
+
+def _downsample(full: tuple[int, int], reduced: tuple[int, int]) -> float:
+    ratio = (full[0] / reduced[0] + full[1] / reduced[1]) / 2
+    whole = max(1, round(ratio))
+    explained = all(f // whole <= r <= -(-f // whole) for f, r in zip(full, reduced, strict=True))
+    return float(whole) if explained else ratio
+
+
+def on_background(pixels: Pixels, background: Colour) -> Pixels:
+    """Turn grey, grey with alpha, RGB or RGBA into RGB over the background.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        uint8 ``(H, W)`` or ``(H, W, 1 to 4)``.
+    background : tuple of int
+        Shown where alpha is 0.
+    """
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    samples = pixels.shape[-1]
+    colour = pixels[..., :1].repeat(3, axis=-1) if samples < 3 else pixels[..., :3]
+    if samples in (1, 3):
+        return np.ascontiguousarray(colour)
+    alpha = pixels[..., -1:].astype(np.uint16)
+    if alpha.min() == 255:
+        return np.ascontiguousarray(colour)
+    glass = np.asarray(background, np.uint16)
+    return ((colour * alpha + glass * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+Properties = Mapping[str, str]

@@ -1,0 +1,285 @@
+"""From tiles back to a plane, one band of finished rows at a time.
+
+Only rows that a later tile can still touch are kept.  Bands begin at multiples of the band height,
+as the shards of a mask do, and leave in order; within that, tiles may arrive in any order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from wsiseg.tiling.blending import Blend, Weights, tile_weights
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import Tile
+
+UNSEEN = 255
+"""The label of pixels that no tile has looked at."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says about one tile.
+
+    Attributes
+    ----------
+    labels : ndarray or None
+        uint8 ``(H, W)``, class indices.
+    probabilities : ndarray or None
+        uint8 ``(classes, H, W)``, 255 for 1.0.
+    """
+
+    labels: Bytes | None = None
+    probabilities: Bytes | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """Finished rows.
+
+    Attributes
+    ----------
+    box : Box
+        Where they lie in the plane.
+    labels : ndarray
+        uint8 ``(height, width)``; 255 where nothing was analysed.
+    probabilities : ndarray or None
+        uint8 ``(classes, height, width)``, if they were asked for; 0 where nothing was analysed.
+    """
+
+    box: Box
+    labels: Bytes
+    probabilities: Bytes | None = None
+
+
+class Stitcher(ABC):
+    """Takes tiles, gives bands.
+
+    Parameters
+    ----------
+    window : Box
+        The part of the plane to fill; its first row is a multiple of `band_height`.
+    tiles : iterable of Tile
+        All that will be added; rows that none of them touches stay unseen.
+    band_height : int
+        Rows of a band, the last one excepted.
+    """
+
+    def __init__(self, window: Box, tiles: Iterable[Tile], band_height: int) -> None:
+        self._window = window
+        self._band_height = band_height
+        self._pending = Counter(self._reach(tile).y for tile in tiles)
+        self._top = window.y
+
+    def add(self, tile: Tile, prediction: Prediction | None) -> Iterator[Band]:
+        """Merge one tile and give the bands that are finished by it.
+
+        Parameters
+        ----------
+        tile : Tile
+            One of those announced; each is added once.
+        prediction : Prediction or None
+            None leaves its pixels to its neighbours, or unseen: an unreadable tile.
+        """
+        if prediction is not None:
+            self._merge(tile, prediction)
+        first = self._reach(tile).y
+        self._pending[first] -= 1
+        if not self._pending[first]:
+            del self._pending[first]
+        yield from self.finished()
+
+    def finished(self) -> Iterator[Band]:
+        """Give the bands above the first row that a missing tile could still touch."""
+        open_row = min(self._pending, default=self._window.bottom)
+        while self._top < self._window.bottom:
+            height = min(self._band_height, self._window.bottom - self._top)
+            if self._top + height > open_row:
+                return
+            yield self._take(height)
+
+    def _take(self, height: int) -> Band:
+        box = Box(self._top, self._window.x, height, self._window.width)
+        band = self._pop(box)
+        self._top += height
+        return band
+
+    @abstractmethod
+    def _reach(self, tile: Tile) -> Box:
+        """Return the part of the plane that a tile can change."""
+
+    @abstractmethod
+    def _merge(self, tile: Tile, prediction: Prediction) -> None:
+        """Put a tile into the open rows."""
+
+    @abstractmethod
+    def _pop(self, box: Box) -> Band:
+        """Take the topmost open rows out."""
+
+
+class CropStitcher(Stitcher):
+    """Each pixel from the one tile whose core it lies in; halos are thrown away."""
+
+    def __init__(
+        self, window: Box, tiles: Iterable[Tile], band_height: int, classes: int | None = None
+    ) -> None:
+        super().__init__(window, tiles, band_height)
+        self._labels = _OpenRows((), window, np.uint8, UNSEEN)
+        self._probabilities = (
+            None if classes is None else _OpenRows((classes,), window, np.uint8, 0)
+        )
+
+    def _reach(self, tile: Tile) -> Box:
+        return tile.core
+
+    def _merge(self, tile: Tile, prediction: Prediction) -> None:
+        place = tile.core.intersection(self._window)
+        cut = place.within(tile.box)
+        assert prediction.labels is not None
+        self._labels.at(place)[...] = prediction.labels[cut]
+        if self._probabilities is not None:
+            assert prediction.probabilities is not None
+            self._probabilities.at(place)[...] = prediction.probabilities[:, *cut]
+
+    def _pop(self, box: Box) -> Band:
+        probabilities = self._probabilities
+        return Band(
+            box,
+            self._labels.pop(box.height),
+            None if probabilities is None else probabilities.pop(box.height),
+        )
+
+
+class BlendStitcher(Stitcher):
+    """Each pixel the weighted mean of all tiles that cover it."""
+
+    def __init__(
+        self,
+        window: Box,
+        tiles: Iterable[Tile],
+        band_height: int,
+        classes: int,
+        weights: Weights,
+        *,
+        keep_probabilities: bool = False,
+    ) -> None:
+        super().__init__(window, tiles, band_height)
+        self._weights = weights
+        self._keep = keep_probabilities
+        self._sums = _OpenRows((classes,), window, np.uint32, 0)
+        self._shares = _OpenRows((), window, np.uint32, 0)
+
+    def _reach(self, tile: Tile) -> Box:
+        return tile.box
+
+    def _merge(self, tile: Tile, prediction: Prediction) -> None:
+        place = tile.box.intersection(self._window)
+        cut = place.within(tile.box)
+        weights = self._weights[cut]
+        assert prediction.probabilities is not None
+        for sums, plane in zip(self._sums.at(place), prediction.probabilities, strict=True):
+            sums += weights * plane[cut]
+        self._shares.at(place)[...] += weights
+
+    def _pop(self, box: Box) -> Band:
+        sums, shares = self._sums.pop(box.height), self._shares.pop(box.height)
+        labels = _first_largest(sums)
+        labels[shares == 0] = UNSEEN
+        return Band(box, labels, _weighted_mean(sums, shares) if self._keep else None)
+
+
+class _OpenRows:
+    """Rows of a window that can still change; grows downwards, is taken from above."""
+
+    def __init__(
+        self, planes: tuple[int, ...], window: Box, dtype: npt.DTypeLike, empty: int
+    ) -> None:
+        self._window = window
+        self._empty = empty
+        self._top = window.y
+        self._rows = np.empty((*planes, 0, window.width), dtype)
+
+    def at(self, place: Box) -> npt.NDArray[np.generic]:
+        """Return a view of one place, making room for it."""
+        self._reserve(place.bottom)
+        held = Box(self._top, self._window.x, self._rows.shape[-2], self._window.width)
+        return self._rows[..., *place.within(held)]
+
+    def pop(self, height: int) -> npt.NDArray[np.uint8]:
+        """Take the topmost rows out."""
+        self._reserve(self._top + height)
+        taken = self._rows[..., :height, :]
+        self._rows = self._rows[..., height:, :].copy()
+        self._top += height
+        return taken
+
+    def _reserve(self, bottom: int) -> None:
+        missing = bottom - self._top - self._rows.shape[-2]
+        if missing > 0:
+            shape = (*self._rows.shape[:-2], missing, self._window.width)
+            added = np.full(shape, self._empty, self._rows.dtype)
+            self._rows = np.concatenate([self._rows, added], axis=-2)
+
+
+def make_stitcher(
+    blend: Blend,
+    window: Box,
+    tiles: list[Tile],
+    band_height: int,
+    classes: int,
+    *,
+    keep_probabilities: bool = False,
+) -> Stitcher:
+    """Return the stitcher for a way of blending.
+
+    Parameters
+    ----------
+    blend : {"crop", "gaussian", "cosine"}
+        How overlaps are merged.
+    window : Box
+        The part of the plane to fill.
+    tiles : list of Tile
+        All that will be added.
+    band_height : int
+        Rows of a band.
+    classes : int
+        Number of classes.
+    keep_probabilities : bool
+        Also give the merged probabilities.
+    """
+    if blend == "crop":
+        return CropStitcher(window, tiles, band_height, classes if keep_probabilities else None)
+    shape = tiles[0].box.shape if tiles else (1, 1)
+    return BlendStitcher(
+        window,
+        tiles,
+        band_height,
+        classes,
+        tile_weights(blend, shape),
+        keep_probabilities=keep_probabilities,
+    )
+
+
+def _first_largest(planes: npt.NDArray[np.uint32]) -> Bytes:
+    """Return the index of the largest plane in each pixel, the first where several are.
+
+    Plane by plane it is five times as fast as ``argmax(axis=0)``.
+    """
+    labels = np.zeros(planes.shape[1:], np.uint8)
+    best = planes[0].copy()
+    for index, plane in enumerate(planes[1:], 1):
+        labels[plane > best] = index
+        np.maximum(best, plane, out=best)
+    return labels
+
+
+def _weighted_mean(sums: npt.NDArray[np.uint32], shares: npt.NDArray[np.uint32]) -> Bytes:
+    divisor = np.maximum(shares, 1)
+    return ((sums + divisor // 2) // divisor).astype(np.uint8)

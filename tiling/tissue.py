@@ -1,0 +1,170 @@
+"""Where tissue lies on a slide, found on an overview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from wsiseg.errors import DamagedSlideError, RegionError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.slides.slide import Pixels, Slide
+
+Mask = npt.NDArray[np.bool_]
+
+OVERVIEW_EDGE = 2048
+"""The overview's longer side in pixels, at most."""
+
+_FINE_ENOUGH = 1024
+
+_STRIP = 512
+_FAINTEST = 0.015
+_PALEST = 0.06
+_GLASS = 200
+_CLOSING_SHARE = 0.01
+_SPECK_SHARE = 2e-5
+
+
+@dataclass(frozen=True)
+class TissueMask:
+    """A mask over a whole plane, at any resolution.
+
+    Attributes
+    ----------
+    mask : ndarray
+        bool ``(h, w)``; True where tissue may be.
+    plane : tuple of int
+        ``(height, width)`` of the plane that it is stretched over, in working pixels.
+    """
+
+    mask: Mask
+    plane: tuple[int, int]
+
+    def touches(self, box: Box) -> bool:
+        """Tell whether any tissue lies in a box of working pixels; one mask pixel of slack."""
+        scale_y, scale_x = (m / p for m, p in zip(self.mask.shape, self.plane, strict=True))
+        top, left = int(box.y * scale_y) - 1, int(box.x * scale_x) - 1
+        bottom, right = int(np.ceil(box.bottom * scale_y)) + 1, int(np.ceil(box.right * scale_x)) + 1
+        return bool(self.mask[max(0, top) : bottom, max(0, left) : right].any())
+
+    @property
+    def share(self) -> float:
+        """Share of the plane that is tissue."""
+        return float(self.mask.mean())
+
+
+def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
+    """Find tissue, rather too much than too little.
+
+    Light lost on the way through the slide (optical density against the glass, smoothed) is
+    compared with a threshold by Otsu, which is lowered to what pale tissue and fat still show.
+    Gaps are closed and holes filled, as fat and lumina belong to the tissue around them; specks
+    are dropped.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        What the mask is for.
+    """
+    overview, unread = read_overview(slide)
+    edge = max(overview.shape)
+    density = ndimage.gaussian_filter(_optical_density(overview), 1.5)
+    otsu = float(threshold_otsu(density)) if np.ptp(density) > _FAINTEST else _FAINTEST
+    found = density > np.clip(otsu / 2, _FAINTEST, _PALEST)
+    radius = max(1, round(edge * _CLOSING_SHARE))
+    found = _close(found, radius)
+    found = ndimage.binary_fill_holes(found)
+    found = _drop_specks(found, max(4, round(found.size * _SPECK_SHARE)))
+    return TissueMask(found | unread, (plane.height, plane.width))
+
+
+def read_tissue_picture(path: Path, plane: WorkingPlane) -> TissueMask:
+    """Read a mask that somebody else made: a picture of the whole slide, not black is tissue.
+
+    Raises
+    ------
+    RegionError
+        If it is no picture, or its shape is not that of the slide.
+    """
+    try:
+        with Image.open(path) as picture:
+            mask = np.asarray(picture.convert("L")) > 0
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise RegionError(f"the tissue mask cannot be read: {error}", path) from error
+    stretch = (mask.shape[0] / plane.height) / (mask.shape[1] / plane.width)
+    coarseness = 1 / min(mask.shape)
+    if abs(stretch - 1) > 0.02 + coarseness:
+        raise RegionError(
+            f"the tissue mask is {mask.shape[1]}×{mask.shape[0]}, which is not the shape of the "
+            f"slide ({plane.width}×{plane.height})",
+            path,
+            "It has to show the whole slide.",
+        )
+    return TissueMask(mask, (plane.height, plane.width))
+
+
+def read_overview(slide: Slide) -> tuple[Pixels, Mask]:
+    """Read the slide small, from the coarsest level that is large enough.
+
+    Returns
+    -------
+    overview : ndarray
+        uint8 ``(h, w, 3)``, at most :data:`OVERVIEW_EDGE` pixels a side.
+    unread : ndarray
+        bool ``(h, w)``; True where the file could not be decoded.
+    """
+    edges = [max(level.height, level.width) for level in slide.levels]
+    index = max((i for i, edge in enumerate(edges) if edge >= _FINE_ENOUGH), default=0)
+    level = slide.levels[index]
+    factor = max(edges[index] // _FINE_ENOUGH, -(-edges[index] // OVERVIEW_EDGE), 1)
+    shape = -(-level.height // factor), -(-level.width // factor)
+    overview = np.empty((*shape, 3), np.uint8)
+    unread = np.zeros(shape, bool)
+    for y in range(0, shape[0], _STRIP):
+        for x in range(0, shape[1], _STRIP):
+            part = Box(y, x, _STRIP, _STRIP).intersection(Box(0, 0, *shape))
+            place = part.within(Box(0, 0, *shape))
+            source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
+            try:
+                overview[place] = _reduce(slide.read_region(index, source), factor)
+            except DamagedSlideError:
+                # The tile that covers it will be tried, counted and reported by the main pass.
+                overview[place] = slide.facts.background
+                unread[place] = True
+    return overview, unread
+
+
+def _reduce(pixels: Pixels, factor: int) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
+
+
+def _optical_density(overview: Pixels) -> npt.NDArray[np.float32]:
+    """Return how much light is missing, the worst channel counting, against the slide's glass."""
+    bright = overview[overview.min(axis=-1) > _GLASS]
+    glass = np.median(bright, axis=0) if len(bright) else np.full(3, 255.0)
+    light = (overview.astype(np.float32) + 1) / (glass.astype(np.float32) + 1)
+    return np.asarray(-np.log10(light.min(axis=-1)), np.float32)
+
+
+def _close(mask: Mask, radius: int) -> Mask:
+    """Close gaps up to twice the radius, also at the border."""
+    padded = np.pad(mask, radius + 1)
+    outside = ndimage.distance_transform_edt(~padded) > radius if padded.any() else ~padded
+    closed = ndimage.distance_transform_edt(~outside) > radius if outside.any() else ~outside
+    inner = slice(radius + 1, -radius - 1)
+    return np.asarray(closed[inner, inner] | mask)
+
+
+def _drop_specks(mask: Mask, smallest: int) -> Mask:
+    parts, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    large = np.bincount(parts.ravel()) >= smallest
+    large[0] = False
+    return np.asarray(large[parts])

@@ -1,0 +1,130 @@
+"""Every failure that a user can cause or meet.
+
+::
+
+    WsisegError
+    ├── SlideError                 a slide cannot be used
+    │   ├── SlideNotFoundError     no such file                        (FileNotFoundError)
+    │   ├── UnknownFormatError     no reader takes it                  (ValueError)
+    │   ├── DamagedSlideError      a reader takes it, its data are bad (OSError)
+    │   └── ResolutionError        its mpp is missing or absurd        (ValueError)
+    ├── TooManyBadTilesError       more unreadable tiles than allowed  (OSError)
+    ├── RegionError                an annotation file is unusable      (ValueError)
+    ├── CheckpointError            a checkpoint is missing or unusable (ValueError)
+    │   └── WeightsMismatchError   tensors do not fit the architecture (ValueError)
+    ├── UnknownArchitectureError   no network of that name             (ValueError)
+    ├── ArgumentError              a value that makes no sense         (ValueError)
+    ├── RuntimeUnavailableError    what should run the network is not installed or not able
+    ├── MemoryBudgetError          no plan fits the memory budget      (MemoryError)
+    ├── OutputExistsError          the output stands already           (FileExistsError)
+    └── OutputError                writing failed                      (OSError)
+
+Each carries *what* went wrong, *where*, and a *hint* what to do about it; printed as
+``WHAT (WHERE). HINT``.  This module is the one leaf that all rooms share: it imports nothing.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "CheckpointError",
+    "DamagedSlideError",
+    "MemoryBudgetError",
+    "OutputError",
+    "OutputExistsError",
+    "RegionError",
+    "ResolutionError",
+    "RuntimeUnavailableError",
+    "SlideError",
+    "SlideNotFoundError",
+    "TooManyBadTilesError",
+    "UnknownArchitectureError",
+    "UnknownFormatError",
+    "WeightsMismatchError",
+    "WsisegError",
+]
+
+
+class WsisegError(Exception):
+    """Base of all errors of this package.
+
+    Parameters
+    ----------
+    what : str
+        What went wrong, without a full stop.
+    where : object, optional
+        The file, option or tensor it is about.
+    hint : str, optional
+        What the user can do, as a full sentence.
+    """
+
+    def __init__(self, what: str, where: object = None, hint: str | None = None) -> None:
+        super().__init__(what, where, hint)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = "" if self.where is None else f" ({self.where})"
+        advice = "" if self.hint is None else f" {self.hint}"
+        return " ".join(f"{self.what}{place}.{advice}".split())
+
+
+class SlideError(WsisegError):
+    """A slide cannot be used."""
+
+
+class SlideNotFoundError(SlideError, FileNotFoundError):
+    """There is no such file."""
+
+
+class UnknownFormatError(SlideError, ValueError):
+    """No reader takes the file."""
+
+
+class DamagedSlideError(SlideError, OSError):
+    """The file is of a known kind, but its data cannot be read."""
+
+
+class ResolutionError(SlideError, ValueError):
+    """The slide's µm per pixel is missing or outside what a microscope gives."""
+
+
+class TooManyBadTilesError(WsisegError, OSError):
+    """More tiles were unreadable than the user allowed."""
+
+
+class RegionError(WsisegError, ValueError):
+    """A file of regions or a tissue mask cannot be used."""
+
+
+class CheckpointError(WsisegError, ValueError):
+    """A checkpoint is missing, damaged or of another kind."""
+
+
+class WeightsMismatchError(CheckpointError):
+    """Tensors are missing, left over or of another shape than the architecture wants."""
+
+
+class UnknownArchitectureError(WsisegError, ValueError):
+    """No network is registered under that name."""
+
+
+class ArgumentError(WsisegError, ValueError):
+    """An argument has a value that makes no sense."""
+
+
+class RuntimeUnavailableError(WsisegError, RuntimeError):
+    """The runtime, device or precision that was asked for is not there."""
+
+
+class MemoryBudgetError(WsisegError, MemoryError):
+    """No way of cutting the work fits the memory budget."""
+
+
+class OutputExistsError(WsisegError, FileExistsError):
+    """The output stands already and may not be replaced."""
+
+
+class OutputError(WsisegError, OSError):
+    """The output cannot be written."""

@@ -1,0 +1,126 @@
+"""What a user can ask of a run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from wsiseg.errors import ArgumentError
+from wsiseg.tiling.blending import Blend
+
+OnBadTile = Literal["fill", "fail"]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOptions:
+    """Settings of :func:`wsiseg.segment`; the defaults are those of the command.
+
+    Attributes
+    ----------
+    mpp : float or None
+        Working resolution in µm per pixel; the checkpoint's if None.
+    slide_mpp : float or None
+        The slide's own resolution, where the file states none or a wrong one.
+    level : int or None
+        Work at this pyramid level as it is; excludes `mpp`.
+    tile, halo : int or None
+        Edge of a tile and margin of context, in working pixels; chosen if None.
+    blend : {"crop", "gaussian", "cosine"}
+        How overlaps are merged.
+    tissue : str
+        ``"auto"``, ``"none"``, or the path of a picture in which tissue is not black.
+    roi : Path or None
+        Polygons; nothing outside them is analysed.
+    runtime, precision, device : str
+        Who runs the network; see :func:`wsiseg.models.runtimes.choose_runtime`.
+    batch, readers, threads : int or None
+        Tiles at a time, reading threads, CPU threads of the network; chosen if None.
+    memory : int
+        Bytes that the plan may need on top of the imports.
+    with_image, probabilities : bool
+        Also keep the slide's pixels, or the probability of every class.
+    resume, overwrite : bool
+        Go on with, or replace, an output that stands.
+    on_bad_tile : {"fill", "fail"}
+        What an unreadable tile does.
+    max_bad_tiles : str
+        A number or a percentage of tiles; with more unreadable ones the slide fails.
+    """
+
+    mpp: float | None = None
+    slide_mpp: float | None = None
+    level: int | None = None
+    tile: int | None = None
+    halo: int | None = None
+    blend: Blend = "crop"
+    tissue: str = "auto"
+    roi: Path | None = None
+    runtime: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    batch: int | None = None
+    readers: int | None = None
+    threads: int | None = None
+    memory: int = 2 * 2**30
+    with_image: bool = False
+    probabilities: bool = False
+    resume: bool = False
+    overwrite: bool = False
+    on_bad_tile: OnBadTile = "fill"
+    max_bad_tiles: str = "1%"
+
+    def __post_init__(self) -> None:
+        if self.level is not None and self.mpp is not None:
+            raise ArgumentError("--level and --mpp exclude each other", None, "Give one of them.")
+        if self.resume and self.overwrite:
+            raise ArgumentError(
+                "--resume and --overwrite exclude each other", None, "Give one of them."
+            )
+        if self.blend not in ("crop", "gaussian", "cosine"):
+            raise ArgumentError(
+                f"there is no blend {self.blend!r}", "--blend", "Use crop, gaussian or cosine."
+            )
+        if self.on_bad_tile not in ("fill", "fail"):
+            raise ArgumentError(
+                f"{self.on_bad_tile!r} is no way to treat a bad tile", "--on-bad-tile"
+            )
+        for name, smallest in (("tile", 8), ("halo", 0), ("batch", 1), ("readers", 1), ("threads", 1)):
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                raise ArgumentError(f"{value} is too small", f"--{name}", f"At least {smallest}.")
+        self.bad_tiles_allowed(0)
+
+    def bad_tiles_allowed(self, tiles: int) -> int:
+        """Return how many of `tiles` may be unreadable."""
+        matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", self.max_bad_tiles)
+        if not matched or (not matched[2] and "." in matched[1]):
+            raise ArgumentError(
+                f"{self.max_bad_tiles!r} is no number of tiles",
+                "--max-bad-tiles",
+                "Give a number or a percentage, like 5 or 1%.",
+            )
+        if matched[2]:
+            return int(tiles * float(matched[1]) / 100)
+        return int(matched[1])
+
+    def as_json(self) -> dict[str, object]:
+        """Return all settings as plain values."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+
+
+def parse_size(text: str) -> int:
+    """Turn ``"2GiB"``, ``"800M"`` or ``"1073741824"`` into bytes.
+
+    Raises
+    ------
+    ArgumentError
+        For anything else.
+    """
+    matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", text.lower())
+    if not matched:
+        raise ArgumentError(f"{text!r} is no size", "--memory", "Write it like 2GiB or 800MB.")
+    return int(float(matched[1]) * _UNITS[matched[2] or ""])

@@ -1,0 +1,268 @@
+"""What a run will do, settled before it begins: plane, tiles, memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from wsiseg.errors import ArgumentError, MemoryBudgetError
+from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.models.profiling import activation_bytes_per_pixel, receptive_field
+from wsiseg.models.runtimes import RuntimeChoice
+from wsiseg.options import SegmentOptions
+from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import Tile, TileGrid
+from wsiseg.tiling.regions import Regions, read_regions
+from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
+from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.tissue import TissueMask, find_tissue, read_tissue_picture
+
+LARGEST_TILES = (2048, 1536, 1024, 768, 512, 384, 256)
+"""Tile edges to try, the largest first: few borders matter more than how they are blended."""
+
+CROP_HALO = 64
+BLEND_HALO_SHARE = 8
+
+_FILE_TILE_CACHE = 64 * 2**20
+_RUNTIME_OVERHEAD = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes that a run needs on top of the imports, part by part.
+
+    Attributes
+    ----------
+    reading : int
+        Tiles that are read ahead, and the cache of decoded file tiles.
+    network : int
+        The runtime and the network's intermediate results for a batch.
+    rows : int
+        Rows that later tiles can still touch, and the band that is being written.
+    """
+
+    reading: int
+    network: int
+    rows: int
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return self.reading + self.network + self.rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run on one slide.
+
+    Attributes
+    ----------
+    plane : WorkingPlane
+        The working resolution and how it is read.
+    grid : TileGrid
+        Over the whole plane.
+    tissue : TissueMask or None
+        Where tissue may be; None if everything is to be analysed.
+    regions : Regions or None
+        What the user drew, if anything.
+    windows : tuple of Box
+        Column stripes, worked off one after the other; one of them if memory allows.
+    batch, readers, ahead : int
+        Tiles at a time, reading threads, tiles read ahead.
+    memory : MemoryNeed
+        For the widest window.
+    classes : int
+        Number of classes.
+    warnings : tuple of str
+        What was assumed.
+    """
+
+    plane: WorkingPlane
+    grid: TileGrid
+    tissue: TissueMask | None
+    regions: Regions | None
+    windows: tuple[Box, ...]
+    batch: int
+    readers: int
+    ahead: int
+    memory: MemoryNeed
+    classes: int
+    warnings: tuple[str, ...]
+
+    @cached_property
+    def tiles(self) -> tuple[Tile, ...]:
+        """Tiles whose core meets tissue and regions, in row-major order."""
+        return tuple(tile for tile in self.grid if self._wanted(tile))
+
+    def _wanted(self, tile: Tile) -> bool:
+        return (self.tissue is None or self.tissue.touches(tile.core)) and (
+            self.regions is None or self.regions.touches(tile.core)
+        )
+
+    def tiles_for(self, window: Box, *, whole: bool) -> list[Tile]:
+        """Return the tiles that can change a window.
+
+        Parameters
+        ----------
+        window : Box
+            A part of the plane.
+        whole : bool
+            Count a tile's halo too, as blending does.
+        """
+        return [
+            t for t in self.tiles if (t.box if whole else t.core).intersection(window).area
+        ]
+
+    @property
+    def skipped_pixels(self) -> int:
+        """Working pixels in tiles that are left out for want of tissue."""
+        return self.plane.box.area - sum(tile.core.area for tile in self.tiles)
+
+
+def make_plan(
+    slide: Slide, checkpoint: Checkpoint, choice: RuntimeChoice, options: SegmentOptions
+) -> Plan:
+    """Settle what a run will do.
+
+    Raises
+    ------
+    ResolutionError
+        If the slide's or the checkpoint's resolution is missing or absurd.
+    ArgumentError
+        If tile and halo do not fit each other.
+    MemoryBudgetError
+        If no way of cutting the work fits the budget.
+    """
+    plane = choose_plane(slide, checkpoint, options)
+    regions = None if options.roi is None else read_regions(options.roi, plane)
+    tissue = _find_tissue(slide, plane, options)
+    readers = options.readers or min(4, max(1, choice.threads))
+    batch = options.batch or (1 if choice.device == "cpu" else 4)
+    ahead = max(readers, 2 * batch) + 1
+    bytes_per_pixel = activation_bytes_per_pixel(checkpoint.network)
+
+    def memory_of(grid: TileGrid, width: int) -> MemoryNeed:
+        tile = grid.tile[0] * grid.tile[1]
+        classes = len(checkpoint.classes)
+        source = tile * 3 * (plane.level_scale**2 if plane.resampled else 0)
+        open_height = grid.tile[0] + BAND_HEIGHT
+        outputs = (options.blend == "crop") + classes * _keeps_planes(options)
+        return MemoryNeed(
+            reading=round(_FILE_TILE_CACHE + ahead * tile * 3 + readers * source),
+            network=round(_RUNTIME_OVERHEAD + batch * tile * (bytes_per_pixel + 3 + outputs)),
+            rows=width * (open_height * _open_bytes(options, classes) + 2 * BAND_HEIGHT * outputs),
+        )
+
+    for grid in _candidate_grids(plane, checkpoint, options):
+        for stripes in _stripe_counts(plane.width):
+            windows = _cut_windows(plane, stripes)
+            need = memory_of(grid, max(window.width for window in windows))
+            if need.total <= options.memory:
+                return Plan(
+                    plane,
+                    grid,
+                    tissue,
+                    regions,
+                    windows,
+                    batch,
+                    readers,
+                    ahead,
+                    need,
+                    classes=len(checkpoint.classes),
+                    warnings=_assumptions(plane, len(windows)),
+                )
+            if need.reading + need.network > options.memory:
+                break
+    raise MemoryBudgetError(
+        f"the smallest plan needs {need.total / 2**20:.0f} MiB, "
+        f"{options.memory / 2**20:.0f} MiB are allowed",
+        "--memory",
+        "Allow more with --memory, or use a smaller --tile or --batch.",
+    )
+
+
+def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> WorkingPlane:
+    """Return the working plane: the level or mpp that was asked for, or the checkpoint's mpp."""
+    if options.level is not None:
+        return plane_at_level(slide, options.level, options.slide_mpp)
+    mpp = options.mpp if options.mpp is not None else checkpoint.mpp
+    if mpp is None:
+        raise ArgumentError(
+            "the checkpoint names no resolution to work at",
+            checkpoint.path,
+            "Give one with --mpp, or work at a level as it is with --level 0.",
+        )
+    return plane_at_mpp(slide, mpp, options.slide_mpp)
+
+
+def _assumptions(plane: WorkingPlane, windows: int) -> tuple[str, ...]:
+    """Return what the user may not expect."""
+    found = []
+    if plane.resampled and plane.level_scale < 1:
+        found.append(
+            f"the slide is coarser than the {plane.mpp:g} µm per pixel to work at "
+            f"and is enlarged {1 / plane.level_scale:.2f} times"
+        )
+    if plane.mpp is None:
+        found.append("the slide's µm per pixel are unknown; the mask has no physical scale")
+    if windows > 1:
+        found.append(f"the memory budget cuts the slide into {windows} column stripes")
+    return tuple(found)
+
+
+def _find_tissue(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
+    if options.tissue == "none":
+        return None
+    if options.tissue == "auto":
+        return find_tissue(slide, plane)
+    return read_tissue_picture(Path(options.tissue), plane)
+
+
+def _candidate_grids(
+    plane: WorkingPlane, checkpoint: Checkpoint, options: SegmentOptions
+) -> Iterator[TileGrid]:
+    """Yield grids from the best to the smallest; one alone if the user named the tile."""
+    multiple = checkpoint.network.input_multiple
+    # Only a field that is smaller than the usual halo makes a difference.
+    field = receptive_field(checkpoint.network, limit=2 * CROP_HALO)
+    radius = math.inf if field is None else (field + 1) // 2
+    edges: Sequence[int] = LARGEST_TILES if options.tile is None else (options.tile,)
+    for edge in edges:
+        wanted = CROP_HALO if options.blend == "crop" else edge // BLEND_HALO_SHARE
+        halo = int(min(wanted, radius)) if options.halo is None else options.halo
+        if options.tile is None and options.halo is not None and edge <= 4 * halo:
+            edge = 4 * halo
+        if options.tile is not None and options.halo is None:
+            halo = min(halo, edge // 4)
+        yield TileGrid.fitting(
+            (plane.height, plane.width), edge, halo, multiple, shrink=options.tile is None
+        )
+
+
+def _keeps_planes(options: SegmentOptions) -> bool:
+    return options.probabilities or options.blend != "crop"
+
+
+def _open_bytes(options: SegmentOptions, classes: int) -> int:
+    """Return bytes per open pixel: labels, or 32-bit sums for every class and the weights."""
+    if options.blend != "crop":
+        return 4 * (classes + 1)
+    return 1 + (classes if options.probabilities else 0)
+
+
+def _stripe_counts(width: int) -> range:
+    return range(1, -(-width // SHARD_WIDTH) + 1)
+
+
+def _cut_windows(plane: WorkingPlane, stripes: int) -> tuple[Box, ...]:
+    """Cut the plane into about equal column stripes of whole shards."""
+    shards = -(-plane.width // SHARD_WIDTH)
+    cuts = [min(plane.width, round(i * shards / stripes) * SHARD_WIDTH) for i in range(stripes + 1)]
+    return tuple(
+        Box(0, left, plane.height, right - left)
+        for left, right in zip(cuts, cuts[1:], strict=False)
+    )

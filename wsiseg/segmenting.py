@@ -1,0 +1,228 @@
+"""The main job: a slide in, a mask out.
+
+Plan, read, predict, stitch, write, pyramid: the order of the functions below is that in which
+pixels pass through them.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import zarr
+
+from wsiseg.errors import OutputError, TooManyBadTilesError
+from wsiseg.ledger import Ledger, Listener
+from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.models.tile_network import Output
+from wsiseg.options import SegmentOptions
+from wsiseg.plan import Plan, make_plan
+from wsiseg.store.band_writer import BandWriter
+from wsiseg.store.disk import write_json, write_whole
+from wsiseg.store.images import write_image
+from wsiseg.store.journal import BandRecord, Journal
+from wsiseg.store.masks import MaskStore
+from wsiseg.store.metadata import Placement
+from wsiseg.store.outputs import OutputFiles
+from wsiseg.store.provenance import describe_run, identify, read_summary
+from wsiseg.streaming import Step, stream_window
+from wsiseg.throughput.recorder import rows_to_csv
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides import Slide, open_slide
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    mask : Path
+        The mask's store.
+    summary : dict
+        The slide's entry of ``wsiseg segment --json``.
+    """
+
+    mask: Path
+    summary: dict[str, object]
+
+    @property
+    def labels(self) -> zarr.Array:
+        """Level 0 of the mask: uint8 ``(H, W)``, 255 where nothing was analysed."""
+        return zarr.open_array(self.mask / "0", mode="r")
+
+
+def segment(
+    slide: Slide | Path | str,
+    checkpoint: Checkpoint | Path | str | None = None,
+    output: Path | str = ".",
+    *,
+    listener: Listener | None = None,
+    **options: object,
+) -> SegmentResult:
+    """Segment one slide.
+
+    Parameters
+    ----------
+    slide : Slide or path-like
+        An open slide, which stays open, or a file.
+    checkpoint : Checkpoint or path-like, optional
+        The bundled demonstration checkpoint if left out.
+    output : path-like
+        Folder for the mask and its companions; made if need be.
+    listener : Listener, optional
+        Hears how it goes.
+    **options
+        Fields of :class:`wsiseg.options.SegmentOptions`.
+
+    Raises
+    ------
+    WsisegError
+        One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
+    """
+    settings = SegmentOptions(**options)  # type: ignore[arg-type]
+    with ExitStack() as stack:
+        opened = slide if isinstance(slide, Slide) else stack.enter_context(open_slide(slide))
+        predictor = make_predictor(checkpoint, settings)
+        return segment_slide(opened, predictor, Path(output), settings, listener or Listener())
+
+
+def make_predictor(
+    checkpoint: Checkpoint | Path | str | None, options: SegmentOptions
+) -> Predictor:
+    """Return the checkpoint with the runtime that the options ask for."""
+    if checkpoint is None:
+        from wsiseg.demo import demonstration_checkpoint
+
+        checkpoint = demonstration_checkpoint()
+    elif not isinstance(checkpoint, Checkpoint):
+        checkpoint = load_checkpoint(checkpoint)
+    choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
+    return Predictor(checkpoint, choice)
+
+
+def segment_slide(
+    slide: Slide, predictor: Predictor, folder: Path, options: SegmentOptions, listener: Listener
+) -> SegmentResult:
+    """Segment one open slide with a predictor that can be used again.
+
+    See :func:`segment` for what it raises.
+    """
+    files = OutputFiles(folder, slide.name, options.with_image)
+    files.prepare()
+    if options.resume and files.finished:
+        return SegmentResult(files.mask, read_summary(files.run))
+    if not (options.overwrite or options.resume):
+        files.refuse_existing()
+    ledger = Ledger(len(predictor.checkpoint.classes), listener)
+    plan = make_plan(slide, predictor.checkpoint, predictor.choice, options)
+    for warning in plan.warnings:
+        ledger.warn(warning)
+    listener.planned(slide, plan, predictor)
+    try:
+        store = _fill(slide, predictor, plan, options, files, ledger)
+        _finish(slide, predictor, plan, options, files, ledger, store)
+    except (KeyboardInterrupt, OutputError):
+        # The journal knows what is on the disk; without metadata no program takes it for a mask.
+        raise
+    except BaseException:
+        files.remove()
+        raise
+    return SegmentResult(files.mask, read_summary(files.run))
+
+
+def _fill(
+    slide: Slide,
+    predictor: Predictor,
+    plan: Plan,
+    options: SegmentOptions,
+    files: OutputFiles,
+    ledger: Ledger,
+) -> MaskStore:
+    """Fill level 0 of the mask, window by window, going on where an earlier run stopped."""
+    journal = Journal(files.journal, identify(slide, predictor, plan, options))
+    done = journal.read() if options.resume and files.journal.exists() else []
+    if not done:
+        files.remove()
+    store = MaskStore(
+        files.mask,
+        (plan.plane.height, plan.plane.width),
+        predictor.checkpoint.classes,
+        probabilities=files.probabilities if options.probabilities else None,
+        fresh=not done,
+    )
+    if not done:
+        journal.begin()
+    for record in done:
+        ledger.recall(record)
+    start = ledger.watch.total
+    runtime = predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
+    ledger.setup_seconds = ledger.watch.total - start
+    allowed = options.bad_tiles_allowed(len(plan.tiles))
+    with BandWriter(store, journal, plan.classes) as writer:
+        for window in (_unfinished(window, done) for window in plan.windows):
+            if not window.area:
+                continue
+            for step in stream_window(slide, plan, window, runtime, options, ledger.watch):
+                ledger.note(step, window)
+                _check_bad_tiles(slide, step, ledger, options, allowed)
+                for band in step.bands:
+                    writer.write(band, ledger.take_rows())
+                if step.row is not None:
+                    step.row.write_ms = ledger.watch.lap() * 1e3
+        ledger.filled_at = ledger.watch.total
+        writer.wait()
+    ledger.counts += writer.counts
+    return store
+
+
+def _outputs(options: SegmentOptions) -> tuple[Output, ...]:
+    if options.blend != "crop":
+        return ("probabilities",)
+    return ("labels", "probabilities") if options.probabilities else ("labels",)
+
+
+def _unfinished(window: Box, done: list[BandRecord]) -> Box:
+    """Return the rows of a window below the last band that is on the disk."""
+    bottoms = [record.box.bottom for record in done if record.box.x == window.x]
+    top = max(bottoms, default=window.y)
+    return Box(top, window.x, window.bottom - top, window.width)
+
+
+def _check_bad_tiles(
+    slide: Slide, step: Step, ledger: Ledger, options: SegmentOptions, allowed: int
+) -> None:
+    if step.read is None or step.read.error is None:
+        return
+    if options.on_bad_tile == "fail":
+        raise step.read.error
+    if ledger.unread_tiles > allowed:
+        raise TooManyBadTilesError(
+            f"{ledger.unread_tiles} tiles cannot be read, {allowed} are allowed; "
+            f"the last: {step.read.error.what}",
+            slide.path,
+            "Allow more with --max-bad-tiles.",
+        )
+
+
+def _finish(
+    slide: Slide,
+    predictor: Predictor,
+    plan: Plan,
+    options: SegmentOptions,
+    files: OutputFiles,
+    ledger: Ledger,
+    store: MaskStore,
+) -> None:
+    """Build the pyramid, write the companions, and last of all the metadata."""
+    placement = Placement(plan.plane.mpp, plan.plane.slide_scale)
+    notes = {"slide": slide.path.name, "run": files.run.name, "slide_scale": plan.plane.slide_scale}
+    store.finish(slide.name, placement, notes)
+    if options.with_image:
+        for box in write_image(files.store, slide, plan.plane, slide.name, placement, notes):
+            ledger.warn(f"the image at y={box.y}, x={box.x} could not be read and is left white")
+    write_whole(files.tiles, rows_to_csv(ledger.all_rows))
+    write_json(files.run, describe_run(slide, predictor, plan, options, files, ledger))
+    Journal(files.journal, {}).remove()

@@ -1,0 +1,44 @@
+"""Zarr arrays as this package lays them out on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import zarr
+
+CHUNK = 512
+"""Edge of a chunk, the unit of reading."""
+
+BAND_HEIGHT = 1024
+SHARD_WIDTH = 4096
+"""A shard, the unit of writing, is this high and wide; each is written once, by one writer."""
+
+
+def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> zarr.Array:
+    """Create a sharded uint8 array; what is never written reads as `fill_value`.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder.
+    shape : tuple of int
+        ``(H, W)`` or ``(C, H, W)``.
+    fill_value : int
+        0 to 255.
+    """
+    planes, (height, width) = shape[:-2], shape[-2:]
+    shard = min(BAND_HEIGHT, _whole_chunks(height)), min(SHARD_WIDTH, _whole_chunks(width))
+    ones = (1,) * len(planes)
+    return zarr.create_array(
+        store=path,
+        shape=shape,
+        dtype="uint8",
+        chunks=(*ones, CHUNK, CHUNK),
+        shards=(*ones, *shard),
+        fill_value=fill_value,
+        dimension_names=("c", "y", "x")[-len(shape) :],
+    )
+
+
+def _whole_chunks(length: int) -> int:
+    return -(-length // CHUNK) * CHUNK

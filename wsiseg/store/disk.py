@@ -1,0 +1,35 @@
+"""Files that appear whole, and file-system failures in our own words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wsiseg.errors import OutputError
+
+Json = dict[str, object]
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn failures of the file system into :class:`OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"writing failed: {reason}", error.filename or path) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that appears complete or not at all."""
+    unfinished = path.with_name(path.name + ".partial")
+    with translated(path):
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON that appears complete or not at all."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,87 @@
+"""The slide's own pixels beside its mask, so that any OME-Zarr viewer shows one over the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from wsiseg.errors import DamagedSlideError
+from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array
+from wsiseg.store.disk import Json, translated
+from wsiseg.store.metadata import VERSION, Placement, multiscales
+from wsiseg.store.pyramid import build_pyramid, halve_by_mean
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.reading import read_working_box
+from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.slides import Slide
+
+LABELS = "labels"
+MASK = "segmentation"
+
+_CHANNELS = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
+
+
+def write_image(
+    root: Path, slide: Slide, plane: WorkingPlane, name: str, placement: Placement, notes: Json
+) -> list[Box]:
+    """Write the working plane as an image pyramid around a mask that is finished.
+
+    Parameters
+    ----------
+    root : Path
+        The store; its mask stands at ``labels/segmentation``.
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        What the mask lies on.
+    name : str
+        Shown by viewers.
+    placement : Placement
+        Where the working plane lies on the slide.
+    notes : dict
+        What is ours.
+
+    Returns
+    -------
+    list of Box
+        Parts that could not be read and show the slide's background.
+    """
+    with translated(root):
+        finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)
+        unread = []
+        for top in range(0, plane.height, BAND_HEIGHT):
+            for left in range(0, plane.width, SHARD_WIDTH):
+                box = Box(top, left, BAND_HEIGHT, SHARD_WIDTH).intersection(plane.box)
+                try:
+                    pixels = read_working_box(slide, plane, box)
+                except DamagedSlideError:
+                    unread.append(box)
+                    continue
+                place = box.within(plane.box)
+                finest[:, place[0], place[1]] = np.moveaxis(pixels, -1, 0)
+        levels = build_pyramid(root, halve_by_mean)
+        _describe(root, name, placement, levels, notes)
+    return unread
+
+
+def _describe(root: Path, name: str, placement: Placement, levels: int, notes: Json) -> None:
+    zarr.create_group(
+        store=root / LABELS, attributes={"ome": {"version": VERSION, "labels": [MASK]}}
+    )
+    channels = [
+        {
+            "label": label,
+            "color": colour,
+            "active": True,
+            "window": {"min": 0, "max": 255, "start": 0, "end": 255},
+        }
+        for label, colour in _CHANNELS
+    ]
+    ome = {
+        "version": VERSION,
+        "multiscales": multiscales(name, placement, levels, method="mean", channels=True),
+        "omero": {"channels": channels},
+    }
+    zarr.create_group(store=root, attributes={"ome": ome, "wsiseg": notes})

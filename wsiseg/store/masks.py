@@ -1,0 +1,140 @@
+"""Masks as OME-Zarr 0.5 labels, written band by band."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import zarr
+
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.store.arrays import create_array
+from wsiseg.store.disk import Json, translated
+from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
+from wsiseg.store.pyramid import build_pyramid, halve_by_mean, halve_by_mode
+from wsiseg.tiling.stitching import UNSEEN, Band
+
+
+class MaskStore:
+    """A mask that is being written, with probabilities beside it if they are kept.
+
+    Until :meth:`finish` the folder holds arrays but no metadata, so that no program takes it for
+    a mask.
+
+    Parameters
+    ----------
+    path : Path
+        ``NAME.ome.zarr``.
+    shape : tuple of int
+        ``(height, width)`` of the working plane.
+    classes : sequence of LabelClass
+        In the order of the labels.
+    probabilities : Path or None
+        ``NAME.probabilities.ome.zarr``, if they are kept.
+    fresh : bool
+        Begin anew; otherwise go on with arrays that stand.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, int],
+        classes: Sequence[LabelClass],
+        *,
+        probabilities: Path | None = None,
+        fresh: bool = True,
+    ) -> None:
+        self.path = path
+        self.probabilities_path = probabilities
+        self._classes = tuple(classes)
+        self._probabilities: zarr.Array | None = None
+        with translated(path):
+            if fresh:
+                for folder in filter(None, (path, probabilities)):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    folder.mkdir(parents=True)
+                create_array(path / "0", shape, fill_value=UNSEEN)
+                if probabilities is not None:
+                    create_array(probabilities / "0", (len(classes), *shape), fill_value=0)
+            self._labels = zarr.open_array(path / "0", mode="r+")
+            if probabilities is not None:
+                self._probabilities = zarr.open_array(probabilities / "0", mode="r+")
+
+    def write(self, band: Band) -> None:
+        """Write finished rows and see them to the disk.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        rows, columns = slice(band.box.y, band.box.bottom), slice(band.box.x, band.box.right)
+        with translated(self.path):
+            self._labels[rows, columns] = band.labels
+            if self._probabilities is not None and band.probabilities is not None:
+                self._probabilities[:, rows, columns] = band.probabilities
+            for folder in filter(None, (self.path, self.probabilities_path)):
+                _flush(folder / "0", self._labels, band)
+
+    def finish(self, name: str, placement: Placement, notes: Json) -> None:
+        """Build the pyramid and write the metadata, which makes the folder a mask.
+
+        Parameters
+        ----------
+        name : str
+            Shown by viewers.
+        placement : Placement
+            Where the working plane lies on the slide.
+        notes : dict
+            What is ours; stands under the key ``wsiseg`` beside ``ome``.
+        """
+        with translated(self.path):
+            if self.probabilities_path is not None:
+                levels = build_pyramid(self.probabilities_path, halve_by_mean)
+                scales = multiscales(name, placement, levels, method="mean", channels=True)
+                omero = {"channels": [_channel(entry) for entry in self._classes]}
+                ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
+                _write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
+            levels = build_pyramid(self.path, halve_by_mode)
+            scales = multiscales(name, placement, levels, method="mode")
+            ome = {
+                "version": VERSION,
+                "multiscales": scales,
+                "image-label": image_label(self._classes),
+            }
+            _write_group(self.path, {"ome": ome, "wsiseg": notes})
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        for folder in filter(None, (self.path, self.probabilities_path)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _channel(entry: LabelClass) -> Json:
+    return {
+        "label": entry.name,
+        "color": "".join(f"{value:02X}" for value in entry.colour),
+        "active": True,
+        "window": {"min": 0, "max": 255, "start": 0, "end": 255},
+    }
+
+
+def _write_group(path: Path, attributes: Json) -> None:
+    zarr.create_group(store=path, attributes=attributes)
+
+
+def _flush(array: Path, labels: zarr.Array, band: Band) -> None:
+    """See the shards of a band to the disk, so that a journal may say they are there."""
+    assert labels.shards is not None
+    height, width = labels.shards[-2:]
+    row = band.box.y // height
+    columns = range(band.box.x // width, -(-band.box.right // width))
+    for column in columns:
+        for shard in array.glob(f"c/**/{row}/{column}"):
+            descriptor = os.open(shard, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,103 @@
+"""The ``ome`` attributes of OME-Zarr 0.5, as plain dictionaries.
+
+The one place that knows the format's version: https://ngff.openmicroscopy.org/0.5/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.store.disk import Json
+from wsiseg.tiling.stitching import UNSEEN
+
+VERSION = "0.5"
+NOT_ANALYSED = "not analysed"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a working plane lies on its slide.
+
+    Attributes
+    ----------
+    mpp : float or None
+        µm per working pixel; None leaves the scale in working pixels.
+    slide_scale : float
+        Pixels of the slide's level 0 along one working pixel.
+    """
+
+    mpp: float | None
+    slide_scale: float
+
+    def transformations(self, factor: int) -> list[Json]:
+        """Return scale and translation of a level reduced by `factor`.
+
+        Slide coordinates count from the centre of the slide's first pixel, so a pixel that
+        covers n×n of them has its centre (n - 1) / 2 pixels further on.
+        """
+        unit = 1.0 if self.mpp is None else self.mpp / self.slide_scale
+        covered = self.slide_scale * factor
+        scale, shift = unit * covered, unit * (covered - 1) / 2
+        return [
+            {"type": "scale", "scale": [scale, scale]},
+            {"type": "translation", "translation": [shift, shift]},
+        ]
+
+    @property
+    def axes(self) -> list[Json]:
+        """The axes y and x, in micrometres if the resolution is known."""
+        unit: Json = {} if self.mpp is None else {"unit": "micrometer"}
+        return [{"name": name, "type": "space", **unit} for name in ("y", "x")]
+
+
+def multiscales(
+    name: str, placement: Placement, levels: int, *, method: str, channels: bool = False
+) -> list[Json]:
+    """Return ``multiscales`` with `levels` halvings.
+
+    Parameters
+    ----------
+    name : str
+        Shown by viewers.
+    placement : Placement
+        Of level 0.
+    levels : int
+        Arrays ``0``, ``1``, ….
+    method : str
+        How each level was made from the one before.
+    channels : bool
+        Whether a channel axis comes first.
+    """
+    datasets = [
+        {"path": str(k), "coordinateTransformations": placement.transformations(2**k)}
+        for k in range(levels)
+    ]
+    axes = placement.axes
+    if channels:
+        axes = [{"name": "c", "type": "channel"}, *axes]
+        for dataset in datasets:
+            scale, shift = dataset["coordinateTransformations"]
+            scale["scale"] = [1.0, *scale["scale"]]  # type: ignore[index,call-overload,misc]
+            shift["translation"] = [0.0, *shift["translation"]]  # type: ignore[index,call-overload,misc]
+    return [
+        {
+            "name": name,
+            "axes": axes,
+            "datasets": datasets,
+            "type": method,
+            "metadata": {"description": f"each level is half the one before, by {method}"},
+        }
+    ]
+
+
+def image_label(classes: Sequence[LabelClass]) -> Json:
+    """Return ``image-label``: colours and names of every class and of what was not analysed."""
+    entries = [(index, entry.name, (*entry.colour, 255)) for index, entry in enumerate(classes)]
+    entries.append((UNSEEN, NOT_ANALYSED, (0, 0, 0, 0)))
+    return {
+        "version": VERSION,
+        "colors": [{"label-value": value, "rgba": list(rgba)} for value, _, rgba in entries],
+        "properties": [{"label-value": value, "class": name} for value, name, _ in entries],
+    }

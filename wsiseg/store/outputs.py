@@ -1,0 +1,94 @@
+"""The files that a run leaves in its folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsiseg.errors import OutputError, OutputExistsError
+from wsiseg.store.disk import translated
+from wsiseg.store.images import LABELS, MASK
+
+
+@dataclass(frozen=True)
+class OutputFiles:
+    """Paths of everything that belongs to one slide.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's folder.
+    name : str
+        The slide's name.
+    with_image : bool
+        Whether the store holds the slide's image with the mask inside.
+    """
+
+    folder: Path
+    name: str
+    with_image: bool = False
+
+    @property
+    def store(self) -> Path:
+        """The store that users open."""
+        return self.folder / f"{self.name}.ome.zarr"
+
+    @property
+    def mask(self) -> Path:
+        """The mask: the store itself, or a label image inside."""
+        return self.store / LABELS / MASK if self.with_image else self.store
+
+    @property
+    def probabilities(self) -> Path:
+        """The store of probabilities."""
+        return self.folder / f"{self.name}.probabilities.ome.zarr"
+
+    @property
+    def tiles(self) -> Path:
+        """One row per tile."""
+        return self.folder / f"{self.name}.tiles.csv"
+
+    @property
+    def run(self) -> Path:
+        """Everything about the run."""
+        return self.folder / f"{self.name}.run.json"
+
+    @property
+    def journal(self) -> Path:
+        """What of an unfinished run is done."""
+        return self.folder / f"{self.name}.journal"
+
+    @property
+    def finished(self) -> bool:
+        """Whether a finished mask stands."""
+        return self.run.is_file() and (self.store / "zarr.json").is_file()
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises
+        ------
+        OutputError
+            If a file is in the way or the folder cannot be made.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError("the output is a file, not a folder", self.folder, "Choose another -o.")
+        with translated(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def refuse_existing(self) -> None:
+        """Raise OutputExistsError if an output of this slide stands, finished or not."""
+        standing = self.store if self.store.exists() else self.probabilities
+        if standing.exists():
+            raise OutputExistsError(
+                "the output exists", standing, "Go on with it by --resume or replace it by --overwrite."
+            )
+
+    def remove(self) -> None:
+        """Remove whatever stands of this slide."""
+        with translated(self.folder):
+            for folder in (self.store, self.probabilities):
+                shutil.rmtree(folder, ignore_errors=True)
+            for file in (self.tiles, self.run, self.journal):
+                file.unlink(missing_ok=True)

@@ -1,0 +1,164 @@
+"""What a mask depends on, precisely enough to make it again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wsiseg.ledger import Ledger
+from wsiseg.models.runtimes import Predictor
+from wsiseg.options import SegmentOptions
+from wsiseg.plan import Plan
+from wsiseg.store.disk import Json
+from wsiseg.store.outputs import OutputFiles
+from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
+from wsiseg.throughput.summary import share_out
+from wsiseg.tiling.slides import Slide
+
+_SAMPLE = 2**20
+_PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
+
+
+def fingerprint(path: Path) -> dict[str, object]:
+    """Return size and digest of a file: of its first and last MiB, as slides are large."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(_SAMPLE))
+        file.seek(max(0, size - _SAMPLE))
+        digest.update(file.read(_SAMPLE))
+    return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
+
+
+def identify(slide: Slide, predictor: Predictor, plan: Plan, options: SegmentOptions) -> Json:
+    """Return everything that the pixels of a mask depend on."""
+    mask = None if plan.tissue is None else hashlib.sha256(plan.tissue.mask.tobytes()).hexdigest()
+    return {
+        "slide": fingerprint(slide.path),
+        "checkpoint": predictor.checkpoint.sha256,
+        "plane": asdict(plan.plane),
+        "tile": list(plan.grid.tile),
+        "halo": plan.grid.halo,
+        "blend": options.blend,
+        "tissue": mask,
+        "roi": None if options.roi is None else fingerprint(options.roi),
+        "windows": [asdict(window) for window in plan.windows],
+        "runtime": predictor.choice.runtime,
+        "precision": predictor.choice.precision,
+        "device": predictor.choice.device,
+        "probabilities": options.probabilities,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that pixels pass through."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_run(
+    slide: Slide,
+    predictor: Predictor,
+    plan: Plan,
+    options: SegmentOptions,
+    files: OutputFiles,
+    ledger: Ledger,
+) -> Json:
+    """Return the content of ``NAME.run.json``: enough to run it again and to judge it."""
+    seconds = ledger.watch.total
+    shares = share_out(ledger.rows, seconds, seconds - ledger.filled_at, ledger.setup_seconds)
+    return {
+        "summary": summarise(slide, predictor, plan, files, ledger, seconds, shares.bottleneck),
+        "shares": asdict(shares),
+        "setup_seconds": round(ledger.setup_seconds, 3),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "settings": options.as_json(),
+        "identity": identify(slide, predictor, plan, options),
+        "slide": {
+            "path": str(slide.path),
+            "reader": slide.reader,
+            "vendor": slide.facts.vendor,
+            "mpp": slide.mpp,
+            "mpp_source": slide.facts.mpp_source,
+        },
+        "checkpoint": {
+            "path": None if predictor.checkpoint.path is None else str(predictor.checkpoint.path),
+            **predictor.checkpoint.card.model_dump(mode="json"),
+        },
+        "plan": {
+            "tiles_in_grid": len(plan.grid),
+            "tiles": len(plan.tiles),
+            "overlap_share": round(plan.grid.overlap_share, 4),
+            "batch": plan.batch,
+            "readers": plan.readers,
+            "threads": predictor.choice.threads,
+            "memory_bytes": asdict(plan.memory),
+            "skipped_pixels": plan.skipped_pixels,
+            "skipped_mm2": square_millimetres(plan.skipped_pixels, plan.plane.mpp),
+        },
+        "versions": versions(),
+        "hardware": describe_hardware(),
+        "power_w": None,
+        "warnings": ledger.warnings,
+    }
+
+
+def summarise(
+    slide: Slide,
+    predictor: Predictor,
+    plan: Plan,
+    files: OutputFiles,
+    ledger: Ledger,
+    seconds: float,
+    bottleneck: str,
+) -> Json:
+    """Return a slide's entry of ``wsiseg segment --json``."""
+    counts = zip(predictor.checkpoint.classes, ledger.counts.tolist(), strict=True)
+    return {
+        "slide": str(slide.path),
+        "status": "ok",
+        "mask": str(files.mask),
+        "seconds": round(seconds, 3),
+        "forward_seconds": round(sum(row.forward_ms for row in ledger.rows) / 1e3, 3),
+        "megapixels": round(float(ledger.counts.sum()) / 1e6, 6),
+        "mpx_per_s": round(ledger.analysed_pixels / 1e6 / seconds, 3),
+        "tiles": len(ledger.all_rows),
+        "tiles_per_s": round(len(ledger.rows) / seconds, 3),
+        "unread_tiles": ledger.unread_tiles,
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "runtime": predictor.choice.runtime,
+        "precision": predictor.choice.precision,
+        "device": predictor.choice.device,
+        "bottleneck": bottleneck,
+        "classes": [
+            {
+                "index": index,
+                "name": entry.name,
+                "pixels": pixels,
+                "mm2": square_millimetres(pixels, plan.plane.mpp),
+            }
+            for index, (entry, pixels) in enumerate(counts)
+        ],
+        "error": None,
+    }
+
+
+def read_summary(path: Path) -> Json:
+    """Return the summary that a finished run left."""
+    content: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
+    return content["summary"]
+
+
+def square_millimetres(pixels: int, mpp: float | None) -> float | None:
+    """Return an area, or None if the resolution is unknown."""
+    return None if mpp is None else round(pixels * mpp**2 / 1e6, 6)

@@ -1,0 +1,86 @@
+"""Halving a mask or an image until it fits on a screen, band by band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from wsiseg.store.arrays import BAND_HEIGHT, create_array
+
+SCREEN = 1024
+"""The last level is no larger than this on either side."""
+
+Bytes = npt.NDArray[np.uint8]
+Halve = Callable[[Bytes], Bytes]
+
+
+def halve_by_mode(labels: Bytes) -> Bytes:
+    """Give each 2×2 block its most frequent label, the first in reading order at a draw.
+
+    Parameters
+    ----------
+    labels : ndarray
+        uint8 ``(..., H, W)``, H and W even.
+    """
+    a, b = labels[..., ::2, ::2], labels[..., ::2, 1::2]
+    c, d = labels[..., 1::2, ::2], labels[..., 1::2, 1::2]
+    rest = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
+    return np.where((a == b) | (a == c) | (a == d), a, rest)
+
+
+def halve_by_mean(values: Bytes) -> Bytes:
+    """Give each 2×2 block its rounded mean.
+
+    Parameters
+    ----------
+    values : ndarray
+        uint8 ``(..., H, W)``, H and W even.
+    """
+    wide = values.astype(np.uint16)
+    rows = wide[..., ::2, :] + wide[..., 1::2, :]
+    return ((rows[..., ::2] + rows[..., 1::2] + 2) // 4).astype(np.uint8)
+
+
+def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the sizes of all levels: each half the one before, rounded up, to one screen."""
+    shapes = [(height, width)]
+    while max(shapes[-1]) > SCREEN:
+        last = shapes[-1]
+        shapes.append((-(-last[0] // 2), -(-last[1] // 2)))
+    return shapes
+
+
+def build_pyramid(root: Path, halve: Halve) -> int:
+    """Add the levels ``1``, ``2``, … beside level ``0``.
+
+    Parameters
+    ----------
+    root : Path
+        The folder with the finished array ``0``, ``(H, W)`` or ``(C, H, W)``.
+    halve : callable
+        :func:`halve_by_mode` or :func:`halve_by_mean`.
+
+    Returns
+    -------
+    int
+        Number of levels, level 0 included.
+    """
+    finest = zarr.open_array(root / "0", mode="r")
+    shapes = level_shapes(*finest.shape[-2:])
+    for k, shape in enumerate(shapes[1:], 1):
+        _halve_level(root, k, (*finest.shape[:-2], *shape), halve)
+    return len(shapes)
+
+
+def _halve_level(root: Path, level: int, shape: tuple[int, ...], halve: Halve) -> None:
+    finer = zarr.open_array(root / str(level - 1), mode="r")
+    coarser = create_array(root / str(level), shape, fill_value=int(finer.fill_value))
+    for top in range(0, shape[-2], BAND_HEIGHT):
+        bottom = min(top + BAND_HEIGHT, shape[-2])
+        rows = np.asarray(finer[..., 2 * top : 2 * bottom, :])
+        odd = [(0, 0)] * (rows.ndim - 2) + [(0, side % 2) for side in rows.shape[-2:]]
+        coarser[..., top:bottom, :] = halve(np.pad(rows, odd, mode="edge"))

@@ -1,0 +1,1 @@
+"""Figures per tile and per run: what was fast, what limits."""

@@ -1,0 +1,82 @@
+"""What each tile cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from typing import Literal
+
+Status = Literal["done", "unread"]
+
+
+@dataclass
+class TileRow:
+    """One row of ``NAME.tiles.csv``.
+
+    Attributes
+    ----------
+    index : int
+        The tile's index in the grid.
+    y, x : int
+        Its first row and column in working pixels.
+    read_ms : float
+        Spent by a reading thread.
+    forward_ms : float
+        Spent in the runtime, the batch's time divided by its tiles.
+    stitch_ms : float
+        Spent on merging it.
+    write_ms : float
+        Waited for the disk, by the tile that finished a band.
+    wait_ms : float
+        Waited for the reading threads.
+    finished_s : float
+        When it was done, from the start of the run.
+    status : {"done", "unread"}
+        Whether its pixels could be read.
+    """
+
+    index: int
+    y: int
+    x: int
+    read_ms: float
+    forward_ms: float
+    stitch_ms: float
+    write_ms: float
+    wait_ms: float
+    finished_s: float
+    status: Status
+
+
+COLUMNS = tuple(field.name for field in fields(TileRow))
+
+
+class Stopwatch:
+    """Seconds since it was made, and since it was last asked."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+
+    @property
+    def total(self) -> float:
+        """Seconds since it was made."""
+        return time.perf_counter() - self._start
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        return seconds
+
+
+def rows_to_csv(rows: Iterable[TileRow], *, header: bool = True) -> str:
+    """Return rows as CSV text, times rounded to microseconds."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(round(v, 3) if isinstance(v, float) else v for v in astuple(row))
+    return text.getvalue()
