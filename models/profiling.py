@@ -21,7 +21,7 @@ def count_parameters(network: nn.Module) -> int:
 
 def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 1024) -> int:
     """Return multiply-accumulates of convolutions and matrix products for one picture."""
-    shadow = _on_meta(network)
+    shadow = copy.deepcopy(network).eval().to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty((1, 3, height, width), device="meta"))
     return counter.get_total_flops() // 2
@@ -30,13 +30,11 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
 def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
     """Return the most memory that intermediate results take at one time, per input pixel.
 
-    Counted by running the network on tensors without data, so it costs no time and holds for any
-    runtime that frees a result after its last use.
+    Counted on a small picture; it holds for any runtime that frees a result after its last use.
     """
-    shadow = _on_meta(network)
-    edge = 64 * network.input_multiple
+    edge = 16 * network.input_multiple
     with _LiveBytes() as live, torch.no_grad():
-        shadow(torch.empty((1, 3, edge, edge), device="meta"))
+        copy.deepcopy(network).eval()(torch.zeros((1, 3, edge, edge)))
     return live.peak / edge**2
 
 
@@ -77,10 +75,6 @@ def _rows_seen(logit: int, reached: list[tuple[int, int, int]], multiple: int) -
     lowest = min(row - (last - logit) // multiple * multiple for row, _, last in reached)
     highest = max(row + (logit - first) // multiple * multiple for row, first, _ in reached)
     return highest - lowest + 1
-
-
-def _on_meta(network: SegmentationNetwork) -> nn.Module:
-    return copy.deepcopy(network).eval().to("meta")
 
 
 class _LiveBytes(TorchDispatchMode):

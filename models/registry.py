@@ -47,7 +47,7 @@ class Architecture:
         parameters = inspect.signature(self.network.__init__).parameters
         return {n: p for n, p in parameters.items() if n not in ("self", "classes")}
 
-    def parse(self, settings: Mapping[str, str]) -> dict[str, object]:
+    def parse(self, settings: Mapping[str, str]) -> dict[str, bool | int | float | str]:
         """Turn ``--set KEY=VALUE`` texts into typed arguments.
 
         Raises
@@ -58,7 +58,9 @@ class Architecture:
         hints = typing.get_type_hints(self.network.__init__)
         return {key: self._value(key, text, hints) for key, text in settings.items()}
 
-    def _value(self, key: str, text: str, hints: Mapping[str, object]) -> object:
+    def _value(
+        self, key: str, text: str, hints: Mapping[str, object]
+    ) -> bool | int | float | str:
         if key not in self.arguments:
             known = ", ".join(self.arguments) or "none"
             raise ArgumentError(

@@ -148,19 +148,24 @@ def _reduce(pixels: Pixels, factor: int) -> Pixels:
 
 def _optical_density(overview: Pixels) -> npt.NDArray[np.float32]:
     """Return how much light is missing, the worst channel counting, against the slide's glass."""
-    bright = overview[overview.min(axis=-1) > _GLASS]
+    darkest = np.minimum(np.minimum(overview[..., 0], overview[..., 1]), overview[..., 2])
+    bright = overview[darkest > _GLASS]
     glass = np.median(bright, axis=0) if len(bright) else np.full(3, 255.0)
-    light = (overview.astype(np.float32) + 1) / (glass.astype(np.float32) + 1)
-    return np.asarray(-np.log10(light.min(axis=-1)), np.float32)
+    worst = np.zeros(overview.shape[:2], np.float32)
+    for channel in range(3):
+        # One logarithm per grey value, not per pixel.
+        table = -np.log10((np.arange(256) + 1) / (glass[channel] + 1)).astype(np.float32)
+        np.maximum(worst, table[overview[..., channel]], out=worst)
+    return worst
 
 
 def _close(mask: Mask, radius: int) -> Mask:
-    """Close gaps up to twice the radius, also at the border."""
-    padded = np.pad(mask, radius + 1)
-    outside = ndimage.distance_transform_edt(~padded) > radius if padded.any() else ~padded
-    closed = ndimage.distance_transform_edt(~outside) > radius if outside.any() else ~outside
-    inner = slice(radius + 1, -radius - 1)
-    return np.asarray(closed[inner, inner] | mask)
+    """Close gaps up to twice the radius."""
+    size = 2 * radius + 1
+    padded = np.pad(mask, radius).view(np.uint8)
+    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)
+    inner = slice(radius, -radius)
+    return closed[inner, inner].astype(bool) | mask
 
 
 def _drop_specks(mask: Mask, smallest: int) -> Mask:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from wsiseg.errors import WsisegError
 from wsiseg.models.runtimes import Predictor
 from wsiseg.plan import Plan
+from wsiseg.store.disk import Json
 from wsiseg.store.journal import BandRecord
 from wsiseg.streaming import Step
 from wsiseg.throughput.recorder import Stopwatch, TileRow
@@ -24,6 +28,12 @@ class Listener:
 
     def warned(self, text: str) -> None:
         """Hear of something that was left out or assumed."""
+
+    def finished(self, summary: Json) -> None:
+        """Hear that a slide is done."""
+
+    def failed(self, path: Path, error: WsisegError) -> None:
+        """Hear that a slide failed and the next one begins."""
 
 
 class Ledger:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.models.checkpoint import Checkpoint
-from wsiseg.models.profiling import activation_bytes_per_pixel, receptive_field
-from wsiseg.models.runtimes import RuntimeChoice
+from wsiseg.models.runtimes import Predictor
 from wsiseg.options import SegmentOptions
 from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH
 from wsiseg.tiling.boxes import Box
@@ -123,9 +122,7 @@ class Plan:
         return self.plane.box.area - sum(tile.core.area for tile in self.tiles)
 
 
-def make_plan(
-    slide: Slide, checkpoint: Checkpoint, choice: RuntimeChoice, options: SegmentOptions
-) -> Plan:
+def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Plan:
     """Settle what a run will do.
 
     Raises
@@ -137,13 +134,13 @@ def make_plan(
     MemoryBudgetError
         If no way of cutting the work fits the budget.
     """
+    checkpoint, choice = predictor.checkpoint, predictor.choice
     plane = choose_plane(slide, checkpoint, options)
     regions = None if options.roi is None else read_regions(options.roi, plane)
     tissue = _find_tissue(slide, plane, options)
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
     ahead = max(readers, 2 * batch) + 1
-    bytes_per_pixel = activation_bytes_per_pixel(checkpoint.network)
 
     def memory_of(grid: TileGrid, width: int) -> MemoryNeed:
         tile = grid.tile[0] * grid.tile[1]
@@ -153,11 +150,11 @@ def make_plan(
         outputs = (options.blend == "crop") + classes * _keeps_planes(options)
         return MemoryNeed(
             reading=round(_FILE_TILE_CACHE + ahead * tile * 3 + readers * source),
-            network=round(_RUNTIME_OVERHEAD + batch * tile * (bytes_per_pixel + 3 + outputs)),
+            network=round(_RUNTIME_OVERHEAD + batch * tile * (predictor.bytes_per_pixel + 3 + outputs)),
             rows=width * (open_height * _open_bytes(options, classes) + 2 * BAND_HEIGHT * outputs),
         )
 
-    for grid in _candidate_grids(plane, checkpoint, options):
+    for grid in _candidate_grids(plane, predictor, options):
         for stripes in _stripe_counts(plane.width):
             windows = _cut_windows(plane, stripes)
             need = memory_of(grid, max(window.width for window in windows))
@@ -223,17 +220,15 @@ def _find_tissue(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> 
 
 
 def _candidate_grids(
-    plane: WorkingPlane, checkpoint: Checkpoint, options: SegmentOptions
+    plane: WorkingPlane, predictor: Predictor, options: SegmentOptions
 ) -> Iterator[TileGrid]:
     """Yield grids from the best to the smallest; one alone if the user named the tile."""
-    multiple = checkpoint.network.input_multiple
-    # Only a field that is smaller than the usual halo makes a difference.
-    field = receptive_field(checkpoint.network, limit=2 * CROP_HALO)
-    radius = math.inf if field is None else (field + 1) // 2
+    multiple = predictor.checkpoint.network.input_multiple
+    reach = math.inf if predictor.short_reach is None else predictor.short_reach
     edges: Sequence[int] = LARGEST_TILES if options.tile is None else (options.tile,)
     for edge in edges:
         wanted = CROP_HALO if options.blend == "crop" else edge // BLEND_HALO_SHARE
-        halo = int(min(wanted, radius)) if options.halo is None else options.halo
+        halo = int(min(wanted, reach)) if options.halo is None else options.halo
         if options.tile is None and options.halo is not None and edge <= 4 * halo:
             edge = 4 * halo
         if options.tile is not None and options.halo is None:

@@ -117,7 +117,7 @@ def segment_slide(
     if not (options.overwrite or options.resume):
         files.refuse_existing()
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
-    plan = make_plan(slide, predictor.checkpoint, predictor.choice, options)
+    plan = make_plan(slide, predictor, options)
     for warning in plan.warnings:
         ledger.warn(warning)
     listener.planned(slide, plan, predictor)
@@ -130,7 +130,9 @@ def segment_slide(
     except BaseException:
         files.remove()
         raise
-    return SegmentResult(files.mask, read_summary(files.run))
+    result = SegmentResult(files.mask, read_summary(files.run))
+    listener.finished(result.summary)
+    return result
 
 
 def _fill(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.models.profiling import activation_bytes_per_pixel, receptive_field
 from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.runtime import Runtime
 from wsiseg.models.tile_network import Output, TileNetwork
@@ -23,6 +26,17 @@ class Predictor:
         self.checkpoint = checkpoint
         self.choice = choice
         self._runtime: Runtime | None = None
+
+    @cached_property
+    def bytes_per_pixel(self) -> float:
+        """Memory that the network's intermediate results take, per pixel of a batch."""
+        return activation_bytes_per_pixel(self.checkpoint.network)
+
+    @cached_property
+    def short_reach(self) -> int | None:
+        """How far the network sees from a pixel, None if that is more than about 64 pixels."""
+        field = receptive_field(self.checkpoint.network, limit=128)
+        return None if field is None else (field + 1) // 2
 
     def ready(self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...]) -> Runtime:
         """Return a runtime for batches of tiles of one shape.

@@ -1,0 +1,105 @@
+"""Many slides, one after the other; one that fails does not stop the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from wsiseg.errors import ArgumentError, WsisegError
+from wsiseg.ledger import Listener
+from wsiseg.models.runtimes import Predictor
+from wsiseg.options import SegmentOptions
+from wsiseg.segmenting import segment_slide
+from wsiseg.store.disk import Json, write_json
+from wsiseg.store.outputs import OutputFiles
+from wsiseg.tiling.slides import open_slide
+
+MANIFEST = "batch.json"
+
+
+def segment_batch(
+    slides: Sequence[Path],
+    predictor: Predictor,
+    folder: Path,
+    options: SegmentOptions,
+    listener: Listener,
+) -> list[Json]:
+    """Segment slides into one folder and write ``batch.json``.
+
+    Parameters
+    ----------
+    slides : sequence of Path
+        Their names without ending have to differ.
+    predictor : Predictor
+        Used for all of them.
+    folder : Path
+        Where masks go.
+    options : SegmentOptions
+        For all of them.
+    listener : Listener
+        Hears how it goes.
+
+    Returns
+    -------
+    list of dict
+        One entry per slide as in ``wsiseg segment --json``; `status` says which failed.
+
+    Raises
+    ------
+    ArgumentError
+        If two slides would have the same output.
+    OutputError
+        If the folder cannot be written to.
+    """
+    twice = [name for name, times in Counter(slide.stem for slide in slides).items() if times > 1]
+    if twice:
+        raise ArgumentError(
+            f"two slides are called {twice[0]!r} and would write the same files",
+            None,
+            "Segment them into different folders.",
+        )
+    OutputFiles(folder, "").prepare()
+    entries: list[Json] = []
+    for path in slides:
+        entries.append(_attempt(path, predictor, folder, options, listener))
+        write_json(folder / MANIFEST, {"slides": entries})
+    return entries
+
+
+def _attempt(
+    path: Path, predictor: Predictor, folder: Path, options: SegmentOptions, listener: Listener
+) -> Json:
+    try:
+        with open_slide(path) as slide:
+            return segment_slide(slide, predictor, folder, options, listener).summary
+    except ArgumentError:
+        # Wrong usage is wrong for all of them.
+        raise
+    except WsisegError as error:
+        listener.failed(path, error)
+        return failed_entry(path, predictor, error)
+
+
+def failed_entry(path: Path, predictor: Predictor, error: WsisegError) -> Json:
+    """Return the entry of a slide that failed: the same keys, without figures."""
+    choice = predictor.choice
+    return {
+        "slide": str(path),
+        "status": "failed",
+        "mask": None,
+        "seconds": None,
+        "forward_seconds": None,
+        "megapixels": None,
+        "mpx_per_s": None,
+        "tiles": None,
+        "tiles_per_s": None,
+        "unread_tiles": None,
+        "peak_rss_mb": None,
+        "runtime": choice.runtime,
+        "precision": choice.precision,
+        "device": choice.device,
+        "bottleneck": None,
+        "classes": [],
+        "error": str(error),
+    }

@@ -1,0 +1,126 @@
+"""``wsiseg models``: which networks there are, and published weights as checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsiseg.cli.options import AsJson, Debug, Quiet, parse_settings, print_json
+
+app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
+
+LISTED_CLASSES = 19
+"""Class count for which parameters are listed: that of Cityscapes, as in the papers."""
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="An argument of the architecture."),
+]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """List every architecture with its family and parameters (at 19 classes)."""
+    from wsiseg.models.profiling import count_parameters
+    from wsiseg.models.registry import list_architectures
+
+    entries = [
+        {
+            "name": architecture.name,
+            "family": architecture.family,
+            "parameters": count_parameters(architecture.network(LISTED_CLASSES)),
+            "paper": architecture.paper,
+        }
+        for architecture in list_architectures()
+    ]
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        print(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
+
+
+@app.command(epilog="Example: wsiseg models show espnet --classes 8 --set alpha3=5")
+def show(
+    name: Annotated[str, typer.Argument(help="An architecture.", show_default=False)],
+    classes: Annotated[int, typer.Option(help="Number of classes, 1 to 255.")] = LISTED_CLASSES,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show what an architecture costs and how far it sees."""
+    from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
+    from wsiseg.models.registry import create_model, find_architecture
+
+    architecture = find_architecture(name)
+    arguments = architecture.parse(parse_settings(settings or []))
+    network = create_model(name, classes, **arguments)
+    parameters = count_parameters(network)
+    content = {
+        "name": name,
+        "classes": classes,
+        "parameters": parameters,
+        "parameters_deployed": parameters,
+        "macs": count_macs(network),
+        "size_mb": round(parameters * 4 / 1e6, 3),
+        "receptive_field": receptive_field(network),
+        "input_multiple": network.input_multiple,
+        "family": architecture.family,
+        "paper": architecture.paper,
+    }
+    if as_json:
+        print_json(content)
+        return
+    print(f"{name}, {classes} classes: {architecture.paper}")
+    print(f"parameters       {parameters:,}")
+    print(f"operations       {count_macs(network) / 1e9:.3f} billion MACs at 512×1024")
+    print(f"size             {content['size_mb']} MB in fp32")
+    print(f"receptive field  {content['receptive_field'] or 'unbounded'} pixels")
+    print(f"input multiple   {network.input_multiple} (other sizes are padded)")
+    for key, parameter in architecture.arguments.items():
+        print(f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out")
+
+
+@app.command(
+    "import",
+    epilog="Example: wsiseg models import espnet_p_2_q_8.pth --architecture espnet "
+    "--dataset cityscapes -o streets.safetensors",
+)
+def import_model(
+    file: Annotated[Path, typer.Argument(help="Published weights (.pth).", show_default=False)],
+    architecture: Annotated[str, typer.Option(help="Our name of the network.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="cityscapes, camvid or voc; told by the class count if left out."),
+    ] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Turn a published checkpoint into one of ours, normalisation and class names included."""
+    from wsiseg.models.importing import import_checkpoint
+    from wsiseg.models.profiling import count_parameters
+    from wsiseg.models.registry import find_architecture
+
+    arguments = find_architecture(architecture).parse(parse_settings(settings or []))
+    checkpoint = import_checkpoint(file, architecture, dataset, arguments)
+    checkpoint.save(output)
+    content = {
+        "output": str(output),
+        "architecture": architecture,
+        "classes": len(checkpoint.classes),
+        "parameters": count_parameters(checkpoint.network),
+        "dataset": checkpoint.card.training["dataset"],
+    }
+    if as_json:
+        print_json(content)
+    else:
+        print(
+            f"{output}: {architecture}, {content['classes']} classes of {content['dataset']}, "
+            f"{content['parameters']:,} parameters"
+        )

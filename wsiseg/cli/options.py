@@ -1,0 +1,42 @@
+"""Options that every command takes, and how commands print."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout.", show_default=False)
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="No progress, no notes.", show_default=False)
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks of errors.", show_default=False)
+]
+
+
+def print_json(content: object) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def parse_settings(texts: list[str]) -> dict[str, str]:
+    """Split ``KEY=VALUE`` texts.
+
+    Raises
+    ------
+    ArgumentError
+        For a text without ``=``.
+    """
+    from wsiseg.errors import ArgumentError
+
+    settings = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ArgumentError(f"{text!r} is not of the form KEY=VALUE", "--set")
+        settings[key.strip()] = value.strip()
+    return settings

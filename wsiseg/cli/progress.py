@@ -1,0 +1,155 @@
+"""How a run looks on the screen: a bar while it goes, a few lines when it is done."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from wsiseg.errors import WsisegError
+from wsiseg.ledger import Listener
+from wsiseg.models.runtimes import Predictor
+from wsiseg.plan import Plan
+from wsiseg.store.disk import Json
+from wsiseg.tiling.slides import Slide
+
+_PAUSE = 10.0
+"""Seconds between progress lines where there is no terminal to draw a bar on."""
+
+
+class ConsoleListener(Listener):
+    """Tells on stderr what happens; stdout stays free for results.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing but warnings.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._tiles = self._wanted = 0
+        self._pixels = 0
+        self._start = self._spoken = time.monotonic()
+
+    def planned(self, slide: Slide, plan: Plan, predictor: Predictor) -> None:
+        """Say what will be done and begin the bar."""
+        self._tiles, self._pixels = 0, 0
+        self._wanted = len(plan.tiles)
+        self._start = self._spoken = time.monotonic()
+        if self._quiet:
+            return
+        for line in describe_plan(slide, plan, predictor):
+            self._console.print(line, markup=False)
+        if self._console.is_terminal and self._wanted:
+            self._bar = Progress(
+                TextColumn("  {task.completed}/{task.total} tiles"),
+                BarColumn(),
+                _RateColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.start()
+            self._bar.add_task(slide.name, total=self._wanted)
+
+    def advanced(self, pixels: int) -> None:
+        """Move the bar, or say a line now and then."""
+        self._tiles += 1
+        self._pixels += pixels
+        if self._bar is not None:
+            task = self._bar.task_ids[0]
+            rate = self._pixels / 1e6 / max(1e-9, time.monotonic() - self._start)
+            self._bar.update(task, completed=self._tiles, rate=rate)
+        elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
+            self._spoken = time.monotonic()
+            seconds = self._spoken - self._start
+            left = seconds / self._tiles * (self._wanted - self._tiles)
+            self._console.print(
+                f"  {self._tiles}/{self._wanted} tiles, {self._tiles / seconds:.1f} tiles/s, "
+                f"{self._pixels / 1e6 / seconds:.1f} Mpx/s, {left:.0f} s left"
+            )
+
+    def noted(self, text: str) -> None:
+        """Say something that is not a warning."""
+        if not self._quiet:
+            self._console.print(f"note: {text}", markup=False)
+
+    def warned(self, text: str) -> None:
+        """Say what was left out or assumed."""
+        self._console.print(f"warning: {text}", markup=False)
+
+    def finished(self, summary: Json) -> None:
+        """Take the bar away."""
+        self.stop()
+
+    def failed(self, path: Path, error: WsisegError) -> None:
+        """Say which slide failed, and why."""
+        self.stop()
+        self._console.print(f"error: {error}", markup=False)
+
+    def stop(self) -> None:
+        """Take the bar away, if there is one."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed or 0.0
+        return Text(f"{speed:.1f} tiles/s  {task.fields.get('rate', 0.0):.1f} Mpx/s")
+
+
+def describe_plan(slide: Slide, plan: Plan, predictor: Predictor) -> list[str]:
+    """Return what will be done, in a few lines."""
+    plane, grid, choice = plan.plane, plan.grid, predictor.choice
+    scale = "at an unknown scale" if plane.mpp is None else f"at {plane.mpp:g} µm/px"
+    how = f"level {plane.level}" + (", resampled" if plane.resampled else "")
+    card = predictor.checkpoint.card
+    lines = [
+        f"{slide.path.name}: {plane.width}×{plane.height} px {scale} ({how}, {slide.reader})",
+        f"  {card.architecture}, {len(card.classes)} classes, on {choice.runtime} "
+        f"{choice.precision} ({choice.device}, {choice.threads} threads)",
+        f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, "
+        f"halo {grid.halo}, {grid.overlap_share:.0%} computed twice, "
+        f"{plan.memory.total / 2**20:.0f} MiB needed",
+    ]
+    if plan.skipped_pixels:
+        area = f"{plan.skipped_pixels / 1e6:.1f} Mpx"
+        if plane.mpp is not None:
+            area += f" ({plan.skipped_pixels * plane.mpp**2 / 1e6:.2f} mm²)"
+        lines.append(f"  {area} without tissue or outside the regions are skipped")
+    return lines
+
+
+def describe_result(summary: Json, shares: Json, advice: str) -> list[str]:
+    """Return what was done, in a few lines."""
+    parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    found = [entry for entry in summary["classes"] if entry["pixels"]]  # type: ignore[attr-defined]
+    total = sum(entry["pixels"] for entry in found) or 1
+    areas = ", ".join(
+        f"{entry['name']} {entry['pixels'] / total:.1%}"
+        + ("" if entry["mm2"] is None else f" ({entry['mm2']:.3f} mm²)")
+        for entry in sorted(found, key=lambda entry: -entry["pixels"])
+    )
+    lines = [
+        f"mask        {summary['mask']}",
+        f"throughput  {summary['megapixels']:.1f} Mpx in {summary['tiles']} tiles, "
+        f"{summary['seconds']:.1f} s ({summary['mpx_per_s']:.2f} Mpx/s, "
+        f"{summary['tiles_per_s']:.2f} tiles/s), {summary['forward_seconds']:.1f} s of it in "
+        f"{summary['runtime']}, peak {summary['peak_rss_mb']:.0f} MiB",
+        f"time        {parts}",
+        f"limit       {summary['bottleneck']}: {advice}",
+        f"classes     {areas or 'nothing was analysed'}",
+    ]
+    if summary["unread_tiles"]:
+        lines.append(f"unread      {summary['unread_tiles']} tiles, see the run file")
+    return lines
+

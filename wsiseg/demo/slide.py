@@ -1,0 +1,102 @@
+"""A slide to try things on, made of a tissue picture that scikit-image ships."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import skimage.data
+import tifffile
+
+from wsiseg.store.pyramid import halve_by_mean
+from wsiseg.tiling.slides.slide import Pixels
+
+HEIGHT, WIDTH = 10_000, 12_000
+MPP = 0.5
+TILE = 512
+
+_GLASS = (243, 242, 244)
+_LEVELS = 4
+
+
+def build_demo_slide(
+    path: Path, height: int = HEIGHT, width: int = WIDTH, seed: int = 0
+) -> Path:
+    """Write a pyramidal JPEG slide: two pieces of tissue on glass.
+
+    The tissue is scikit-image's immunohistochemistry picture, laid out in random quarter turns.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.tiff`` file; its folder has to exist.
+    height, width : int
+        Size in pixels.
+    seed : int
+        Of the turns.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    level = _paint(height, width, seed)
+    options = {
+        "tile": (TILE, TILE),
+        "photometric": "rgb",
+        "compression": "jpeg",
+        "compressionargs": {"level": 85, "outcolorspace": "ycbcr"},
+        "metadata": None,
+        "resolutionunit": "CENTIMETER",
+    }
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        for k in range(_LEVELS):
+            file.write(
+                _tiles(level),
+                shape=level.shape,
+                dtype=np.uint8,
+                resolution=(1e4 / (MPP * 2**k),) * 2,
+                subfiletype=1 if k else 0,
+                **options,
+            )
+            level = halve_by_mean(level.transpose(2, 0, 1)).transpose(1, 2, 0)
+    return path
+
+
+def _paint(height: int, width: int, seed: int) -> Pixels:
+    picture = skimage.data.immunohistochemistry()
+    edge = picture.shape[0]
+    random = np.random.default_rng(seed)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, edge):
+        for left in range(0, width, edge):
+            turned = np.rot90(picture, int(random.integers(4)))
+            if random.random() < 0.5:
+                turned = turned[:, ::-1]
+            rows, columns = min(edge, height - top), min(edge, width - left)
+            place = np.s_[top : top + rows, left : left + columns]
+            pixels[place] = turned[:rows, :columns]
+            glass = _is_glass(top, left, rows, columns, height, width)
+            pixels[place][glass] = _GLASS
+    return pixels
+
+
+def _is_glass(
+    top: int, left: int, rows: int, columns: int, height: int, width: int
+) -> npt.NDArray[np.bool_]:
+    """Tell where neither of the two pieces lies: two ellipses side by side."""
+    y = (np.arange(top, top + rows)[:, None] + 0.5) / height
+    x = (np.arange(left, left + columns)[None, :] + 0.5) / width
+    pieces = (((y - 0.5) / 0.45) ** 2 + ((x - centre) / half) ** 2 < 1 for centre, half in _PIECES)
+    return ~np.logical_or.reduce(list(pieces))
+
+
+_PIECES = ((0.33, 0.28), (0.80, 0.16))
+
+
+def _tiles(level: Pixels) -> Iterator[Pixels]:
+    for top in range(0, level.shape[0], TILE):
+        for left in range(0, level.shape[1], TILE):
+            yield level[top : top + TILE, left : left + TILE]

@@ -1,0 +1,115 @@
+"""What this machine has."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from wsiseg.throughput.hardware import describe_hardware
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name : str
+        What.
+    ok : bool
+        Whether it works.
+    detail : str
+        What was found, or what to do.
+    optional : bool
+        Whether everything else works without it.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    optional: bool = False
+
+
+def diagnose() -> list[Check]:
+    """Look at everything that a run needs or could use."""
+    return [
+        Check("wsiseg", True, version("wsiseg")),
+        Check("python", sys.version_info >= (3, 11), platform.python_version()),
+        _hardware(),
+        _try("torch", _torch),
+        _gpu(),
+        _openvino(),
+        _try("tifffile", _tifffile),
+        _try("openslide", _openslide),
+        _try("pillow", lambda: version("pillow")),
+        _try("zarr", lambda: version("zarr")),
+        _try("checkpoint", _checkpoint),
+    ]
+
+
+def _try(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except Exception as error:
+        # Whatever is wrong with a package, telling so is what this is for.
+        return Check(name, False, f"{type(error).__name__}: {error}")
+
+
+def _hardware() -> Check:
+    found = describe_hardware()
+    return Check(
+        "machine", True, f"{found['processor']}, {found['cores']} cores, {found['memory_mb']} MiB"
+    )
+
+
+def _torch() -> str:
+    return f"{importlib.import_module('torch').__version__}"
+
+
+def _gpu() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return Check("gpu", True, ", ".join(names), optional=True)
+    if torch.backends.mps.is_available():
+        return Check("gpu", True, "Apple GPU (mps)", optional=True)
+    return Check("gpu", False, "none that PyTorch sees; networks run on the CPU", optional=True)
+
+
+def _openvino() -> Check:
+    if importlib.util.find_spec("openvino") is None:
+        hint = "pip install 'wsiseg[openvino]' makes networks two to three times as fast on a CPU"
+        return Check("openvino", False, hint, optional=True)
+
+    def look() -> str:
+        import openvino as ov
+
+        able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        formats = ", ".join(f.lower() for f in able if f in ("FP32", "FP16", "BF16", "INT8"))
+        return f"{version('openvino')}, CPU with {formats}"
+
+    return _try("openvino", look)
+
+
+def _tifffile() -> str:
+    codecs = importlib.import_module("imagecodecs")
+    return f"{version('tifffile')} with imagecodecs {codecs.__version__}"
+
+
+def _openslide() -> str:
+    openslide = importlib.import_module("openslide")
+    return f"{version('openslide-python')} with OpenSlide {openslide.__library_version__}"
+
+
+def _checkpoint() -> str:
+    from wsiseg.demo import demonstration_checkpoint
+
+    checkpoint = demonstration_checkpoint()
+    card = checkpoint.card
+    return f"bundled: {card.architecture}, {len(card.classes)} classes at {card.mpp} µm/px"
