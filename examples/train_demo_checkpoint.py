@@ -48,7 +48,10 @@ def read_tile(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 def cut(
     image: np.ndarray, labels: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a random square at a random scale, turn, flip, blur and re-stain it."""
+    """Cut a random square at a random scale, turn, flip, blur and re-stain it.
+
+    The tiles hold next to no bare glass, so some of it is painted in as background.
+    """
     edge = min(round(CROP * random.uniform(0.6, 1.5)), *labels.shape)
     y, x = (int(random.integers(0, side - edge + 1)) for side in labels.shape)
     pixels = Image.fromarray(image[y : y + edge, x : x + edge])
@@ -64,7 +67,22 @@ def cut(
         pixels, target = pixels[:, ::-1], target[:, ::-1]
     density = -np.log((pixels.astype(np.float32) + 1) / 256)
     stained = density * random.uniform(0.6, 1.5, 3) + random.uniform(-0.05, 0.05, 3)
-    return np.clip(np.exp(-stained) * 256 - 1, 0, 255).astype(np.uint8), target.copy()
+    pixels, target = np.exp(-stained) * 256 - 1, target.copy()
+    if random.random() < 0.3:
+        glass = draw_glass(random)
+        colour = random.uniform(228, 252) + random.uniform(-4, 4, 3)
+        pixels[glass] = colour + random.normal(0, random.uniform(0, 3), (int(glass.sum()), 3))
+        target[glass] = 0
+    return np.clip(pixels, 0, 255).astype(np.uint8), target
+
+
+def draw_glass(random: np.random.Generator) -> np.ndarray:
+    """Return a mask of one side of a wavy line through the crop."""
+    y, x = np.mgrid[:CROP, :CROP] / CROP - 0.5
+    angle, shift = random.uniform(0, 2 * np.pi), random.uniform(-0.35, 0.35)
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    wave = 0.06 * np.sin(random.uniform(4, 20) * along + random.uniform(0, 6))
+    return across + wave > shift
 
 
 def score(checkpoint: Checkpoint, image: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -117,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="the folder with trainrgb/ and trainannot/")
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     checkpoint = train(options.data, options.steps, options.seed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -33,8 +35,8 @@ def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
     Counted on a small picture; it holds for any runtime that frees a result after its last use.
     """
     edge = 16 * network.input_multiple
-    with _LiveBytes() as live, torch.no_grad():
-        copy.deepcopy(network).eval()(torch.zeros((1, 3, edge, edge)))
+    with _evaluating(network), _LiveBytes() as live:
+        network(torch.zeros((1, 3, edge, edge)))
     return live.peak / edge**2
 
 
@@ -47,11 +49,10 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
     cancels a NaN.  One run per phase of the network's stride says how far each input row reaches,
     which turned around is how far each logit sees.
     """
-    shadow = copy.deepcopy(network).eval()
     multiple = network.input_multiple
     length = 256
     while length <= 2 * limit:
-        reached = _rows_reached(shadow, multiple, length)
+        reached = _rows_reached(network, multiple, length)
         if all(first > 0 and last < length - 1 for _, first, last in reached):
             return max(_rows_seen(row, reached, multiple) for row in range(multiple))
         length *= 2
@@ -64,7 +65,7 @@ def _rows_reached(network: nn.Module, multiple: int, length: int) -> list[tuple[
     pictures = torch.ones((multiple, 3, length, multiple))
     for picture, row in zip(pictures, rows, strict=True):
         picture[:, row] = torch.nan
-    with torch.no_grad():
+    with _evaluating(network):
         touched = network(pictures).isnan().any(dim=3).any(dim=1)
     spans = [hit.nonzero() for hit in touched]
     return [(row, int(s.min()), int(s.max())) for row, s in zip(rows, spans, strict=True)]
@@ -75,6 +76,18 @@ def _rows_seen(logit: int, reached: list[tuple[int, int, int]], multiple: int) -
     lowest = min(row - (last - logit) // multiple * multiple for row, _, last in reached)
     highest = max(row + (logit - first) // multiple * multiple for row, first, _ in reached)
     return highest - lowest + 1
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Run a network without training it.  Copying it would be slower by seconds of imports."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(training)
 
 
 class _LiveBytes(TorchDispatchMode):

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,8 +76,11 @@ class Stitcher(ABC):
     def __init__(self, window: Box, tiles: Iterable[Tile], band_height: int) -> None:
         self._window = window
         self._band_height = band_height
-        self._pending = Counter(self._reach(tile).y for tile in tiles)
+        reaches = [self._reach(tile) for tile in tiles]
+        self._pending = Counter(reach.y for reach in reaches)
         self._top = window.y
+        tallest = max((reach.height for reach in reaches), default=0)
+        self._height = min(window.height, tallest + band_height)
 
     def add(self, tile: Tile, prediction: Prediction | None) -> Iterator[Band]:
         """Merge one tile and give the bands that are finished by it.
@@ -131,9 +135,9 @@ class CropStitcher(Stitcher):
         self, window: Box, tiles: Iterable[Tile], band_height: int, classes: int | None = None
     ) -> None:
         super().__init__(window, tiles, band_height)
-        self._labels = _OpenRows((), window, np.uint8, UNSEEN)
+        self._labels = _OpenRows(1, window, self._height, np.uint8, UNSEEN)
         self._probabilities = (
-            None if classes is None else _OpenRows((classes,), window, np.uint8, 0)
+            None if classes is None else _OpenRows(classes, window, self._height, np.uint8, 0)
         )
 
     def _reach(self, tile: Tile) -> Box:
@@ -143,18 +147,18 @@ class CropStitcher(Stitcher):
         place = tile.core.intersection(self._window)
         cut = place.within(tile.box)
         assert prediction.labels is not None
-        self._labels.at(place)[...] = prediction.labels[cut]
+        self._labels.at(place)[0] = prediction.labels[cut]
         if self._probabilities is not None:
             assert prediction.probabilities is not None
             self._probabilities.at(place)[...] = prediction.probabilities[:, *cut]
 
     def _pop(self, box: Box) -> Band:
-        probabilities = self._probabilities
-        return Band(
-            box,
-            self._labels.pop(box.height),
-            None if probabilities is None else probabilities.pop(box.height),
-        )
+        labels, probabilities = self._labels.at(box)[0].copy(), None
+        self._labels.drop(box.height)
+        if self._probabilities is not None:
+            probabilities = self._probabilities.at(box).copy()
+            self._probabilities.drop(box.height)
+        return Band(box, labels, probabilities)
 
 
 class BlendStitcher(Stitcher):
@@ -173,8 +177,8 @@ class BlendStitcher(Stitcher):
         super().__init__(window, tiles, band_height)
         self._weights = weights
         self._keep = keep_probabilities
-        self._sums = _OpenRows((classes,), window, np.uint32, 0)
-        self._shares = _OpenRows((), window, np.uint32, 0)
+        self._sums = _OpenRows(classes, window, self._height, np.uint32, 0)
+        self._shares = _OpenRows(1, window, self._height, np.uint32, 0)
 
     def _reach(self, tile: Tile) -> Box:
         return tile.box
@@ -186,46 +190,49 @@ class BlendStitcher(Stitcher):
         assert prediction.probabilities is not None
         for sums, plane in zip(self._sums.at(place), prediction.probabilities, strict=True):
             sums += weights * plane[cut]
-        self._shares.at(place)[...] += weights
+        self._shares.at(place)[0] += weights
 
     def _pop(self, box: Box) -> Band:
-        sums, shares = self._sums.pop(box.height), self._shares.pop(box.height)
+        sums, shares = self._sums.at(box), self._shares.at(box)[0]
         labels = _first_largest(sums)
         labels[shares == 0] = UNSEEN
-        return Band(box, labels, _weighted_mean(sums, shares) if self._keep else None)
+        band = Band(box, labels, _weighted_mean(sums, shares) if self._keep else None)
+        self._sums.drop(box.height)
+        self._shares.drop(box.height)
+        return band
 
 
 class _OpenRows:
-    """Rows of a window that can still change; grows downwards, is taken from above."""
+    """Rows of a window that can still change; filled from above, taken from above.
+
+    Memory is taken once, for a row of tiles and a band, and grows only if tiles come out of order.
+    """
 
     def __init__(
-        self, planes: tuple[int, ...], window: Box, dtype: npt.DTypeLike, empty: int
+        self, planes: int, window: Box, height: int, dtype: npt.DTypeLike, empty: int
     ) -> None:
         self._window = window
         self._empty = empty
         self._top = window.y
-        self._rows = np.empty((*planes, 0, window.width), dtype)
+        self._rows = np.full((planes, height, window.width), empty, dtype)
 
-    def at(self, place: Box) -> npt.NDArray[np.generic]:
-        """Return a view of one place, making room for it."""
-        self._reserve(place.bottom)
-        held = Box(self._top, self._window.x, self._rows.shape[-2], self._window.width)
-        return self._rows[..., *place.within(held)]
-
-    def pop(self, height: int) -> npt.NDArray[np.uint8]:
-        """Take the topmost rows out."""
-        self._reserve(self._top + height)
-        taken = self._rows[..., :height, :]
-        self._rows = self._rows[..., height:, :].copy()
-        self._top += height
-        return taken
-
-    def _reserve(self, bottom: int) -> None:
-        missing = bottom - self._top - self._rows.shape[-2]
+    def at(self, place: Box) -> npt.NDArray[Any]:
+        """Return a view ``(planes, height, width)`` of one place."""
+        missing = place.bottom - self._top - self._rows.shape[1]
         if missing > 0:
-            shape = (*self._rows.shape[:-2], missing, self._window.width)
+            shape = (len(self._rows), missing, self._window.width)
             added = np.full(shape, self._empty, self._rows.dtype)
-            self._rows = np.concatenate([self._rows, added], axis=-2)
+            self._rows = np.concatenate([self._rows, added], axis=1)
+        held = Box(self._top, self._window.x, *self._rows.shape[1:])
+        rows, columns = place.within(held)
+        return self._rows[:, rows, columns]
+
+    def drop(self, height: int) -> None:
+        """Let go of the topmost rows, which have been taken."""
+        self._top += height
+        for plane in self._rows:
+            plane[:-height] = plane[height:]
+            plane[-height:] = self._empty
 
 
 def make_stitcher(
@@ -282,4 +289,7 @@ def _first_largest(planes: npt.NDArray[np.uint32]) -> Bytes:
 
 def _weighted_mean(sums: npt.NDArray[np.uint32], shares: npt.NDArray[np.uint32]) -> Bytes:
     divisor = np.maximum(shares, 1)
-    return ((sums + divisor // 2) // divisor).astype(np.uint8)
+    means = np.empty(sums.shape, np.uint8)
+    for mean, plane in zip(means, sums, strict=True):
+        mean[...] = (plane + divisor // 2) // divisor
+    return means

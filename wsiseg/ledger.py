@@ -73,9 +73,12 @@ class Ledger:
         """Take down one step of the stream."""
         if step.read is None or step.row is None:
             return
+        before = self._rows.get(step.row.index)
+        if before is not None:
+            step.row.add(before)
         self._rows[step.row.index] = step.row
         self._fresh.append(step.row)
-        if step.read.error is not None:
+        if step.read.error is not None and before is None:
             tile = step.read.tile
             self.warn(
                 f"tile {tile.index} at y={tile.box.y}, x={tile.box.x} is not analysed: "

@@ -27,7 +27,7 @@ CROP_HALO = 64
 BLEND_HALO_SHARE = 8
 
 _FILE_TILE_CACHE = 64 * 2**20
-_RUNTIME_OVERHEAD = 128 * 2**20
+_RUNTIME_OVERHEAD = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -154,28 +154,33 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
             rows=width * (open_height * _open_bytes(options, classes) + 2 * BAND_HEIGHT * outputs),
         )
 
+    needs: list[int] = []
+    fitting: list[tuple[int, TileGrid, tuple[Box, ...], MemoryNeed]] = []
     for grid in _candidate_grids(plane, predictor, options):
-        for stripes in _stripe_counts(plane.width):
-            windows = _cut_windows(plane, stripes)
+        for windows in _ways_to_cut(plane):
             need = memory_of(grid, max(window.width for window in windows))
+            needs.append(need.total)
             if need.total <= options.memory:
-                return Plan(
-                    plane,
-                    grid,
-                    tissue,
-                    regions,
-                    windows,
-                    batch,
-                    readers,
-                    ahead,
-                    need,
-                    classes=len(checkpoint.classes),
-                    warnings=_assumptions(plane, len(windows)),
-                )
-            if need.reading + need.network > options.memory:
+                work = _computed_pixels(grid, windows, whole=options.blend != "crop")
+                fitting.append((work, grid, windows, need))
                 break
+    if fitting:
+        _, grid, windows, need = min(fitting, key=lambda found: found[0])
+        return Plan(
+            plane,
+            grid,
+            tissue,
+            regions,
+            windows,
+            batch,
+            readers,
+            ahead,
+            need,
+            classes=len(checkpoint.classes),
+            warnings=_assumptions(plane, len(windows)),
+        )
     raise MemoryBudgetError(
-        f"the smallest plan needs {need.total / 2**20:.0f} MiB, "
+        f"the smallest plan needs {min(needs) / 2**20:.0f} MiB, "
         f"{options.memory / 2**20:.0f} MiB are allowed",
         "--memory",
         "Allow more with --memory, or use a smaller --tile or --batch.",
@@ -249,15 +254,23 @@ def _open_bytes(options: SegmentOptions, classes: int) -> int:
     return 1 + (classes if options.probabilities else 0)
 
 
-def _stripe_counts(width: int) -> range:
-    return range(1, -(-width // SHARD_WIDTH) + 1)
-
-
-def _cut_windows(plane: WorkingPlane, stripes: int) -> tuple[Box, ...]:
-    """Cut the plane into about equal column stripes of whole shards."""
+def _ways_to_cut(plane: WorkingPlane) -> Iterator[tuple[Box, ...]]:
+    """Yield the plane whole, then cut into ever more column stripes of whole shards."""
     shards = -(-plane.width // SHARD_WIDTH)
-    cuts = [min(plane.width, round(i * shards / stripes) * SHARD_WIDTH) for i in range(stripes + 1)]
-    return tuple(
-        Box(0, left, plane.height, right - left)
-        for left, right in zip(cuts, cuts[1:], strict=False)
+    for count in range(1, shards + 1):
+        cuts = [min(plane.width, round(i * shards / count) * SHARD_WIDTH) for i in range(count + 1)]
+        yield tuple(
+            Box(0, left, plane.height, right - left)
+            for left, right in zip(cuts, cuts[1:], strict=False)
+        )
+
+
+def _computed_pixels(grid: TileGrid, windows: tuple[Box, ...], *, whole: bool) -> int:
+    """Return how many pixels go through the network if nothing is left out."""
+    columns = [grid[column] for column in range(len(grid.columns))]
+    visits = sum(
+        (max(0, min(reach.right, window.right) - max(reach.x, window.x)) > 0)
+        for window in windows
+        for reach in ((tile.box if whole else tile.core) for tile in columns)
     )
+    return visits * len(grid.rows) * grid.tile[0] * grid.tile[1]

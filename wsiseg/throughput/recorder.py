@@ -49,6 +49,14 @@ class TileRow:
     finished_s: float
     status: Status
 
+    def add(self, other: TileRow) -> None:
+        """Take over what the same tile cost another time: two stripes may want it."""
+        self.read_ms += other.read_ms
+        self.forward_ms += other.forward_ms
+        self.stitch_ms += other.stitch_ms
+        self.write_ms += other.write_ms
+        self.wait_ms += other.wait_ms
+
 
 COLUMNS = tuple(field.name for field in fields(TileRow))
 
