@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
-
 from wsiseg.models.networks.network import SegmentationNetwork
 
 
@@ -98,9 +97,7 @@ class _LiveBytes(TorchDispatchMode):
         self._alive = 0
         self.peak = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
             if isinstance(tensor, Tensor) and not self._is_view(tensor, args):
@@ -109,8 +106,8 @@ class _LiveBytes(TorchDispatchMode):
 
     @staticmethod
     def _is_view(tensor: Tensor, args: Any) -> bool:
-        storage = tensor.untyped_storage()._cdata
-        return any(isinstance(a, Tensor) and a.untyped_storage()._cdata == storage for a in args)
+        place = tensor.untyped_storage().data_ptr()
+        return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == place for a in args)
 
     def _follow(self, tensor: Tensor) -> None:
         size = tensor.numel() * tensor.element_size()

@@ -58,9 +58,7 @@ class Architecture:
         hints = typing.get_type_hints(self.network.__init__)
         return {key: self._value(key, text, hints) for key, text in settings.items()}
 
-    def _value(
-        self, key: str, text: str, hints: Mapping[str, object]
-    ) -> bool | int | float | str:
+    def _value(self, key: str, text: str, hints: Mapping[str, object]) -> bool | int | float | str:
         if key not in self.arguments:
             known = ", ".join(self.arguments) or "none"
             raise ArgumentError(

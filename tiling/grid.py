@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
+
+from wsiseg.errors import ArgumentError
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +166,5 @@ def _starts(length: int, tile: int, halo: int, multiple: int) -> tuple[int, ...]
 
 def _cuts(starts: tuple[int, ...], tile: int, length: int) -> tuple[int, ...]:
     """Return where one core ends and the next begins: in the middle of each overlap."""
-    middles = [(left + tile + right) // 2 for left, right in zip(starts, starts[1:], strict=False)]
+    middles = [(left + tile + right) // 2 for left, right in itertools.pairwise(starts)]
     return (0, *middles, length)

@@ -16,10 +16,10 @@ from defusedxml import DefusedXmlException, ElementTree
 from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
 from skimage.draw import polygon as fill_polygon
-
-from wsiseg.errors import RegionError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
+
+from wsiseg.errors import RegionError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -113,7 +113,7 @@ def _read_geojson(data: bytes) -> Iterator[BaseGeometry]:
     content = json.loads(data)
     items = content if isinstance(content, list) else content.get("features", [content])
     for item in items:
-        yield shape(item["geometry"] if "geometry" in item else item)
+        yield shape(item.get("geometry", item))
 
 
 def _read_xml(data: bytes) -> Iterator[BaseGeometry]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from wsiseg.tiling.blending import Blend, Weights, tile_weights
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
@@ -188,8 +187,9 @@ class BlendStitcher(Stitcher):
         cut = place.within(tile.box)
         weights = self._weights[cut]
         assert prediction.probabilities is not None
-        for sums, plane in zip(self._sums.at(place), prediction.probabilities, strict=True):
-            sums += weights * plane[cut]
+        open_sums = self._sums.at(place)
+        for index, plane in enumerate(prediction.probabilities):
+            open_sums[index] += weights * plane[cut]
         self._shares.at(place)[0] += weights
 
     def _pop(self, box: Box) -> Band:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 from skimage.filters import threshold_otsu
-
-from wsiseg.errors import DamagedSlideError, RegionError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
+
+from wsiseg.errors import DamagedSlideError, RegionError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -50,7 +50,10 @@ class TissueMask:
         """Tell whether any tissue lies in a box of working pixels; one mask pixel of slack."""
         scale_y, scale_x = (m / p for m, p in zip(self.mask.shape, self.plane, strict=True))
         top, left = int(box.y * scale_y) - 1, int(box.x * scale_x) - 1
-        bottom, right = int(np.ceil(box.bottom * scale_y)) + 1, int(np.ceil(box.right * scale_x)) + 1
+        bottom, right = (
+            int(np.ceil(box.bottom * scale_y)) + 1,
+            int(np.ceil(box.right * scale_x)) + 1,
+        )
         return bool(self.mask[max(0, top) : bottom, max(0, left) : right].any())
 
     @property

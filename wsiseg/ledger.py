@@ -7,20 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from wsiseg.errors import WsisegError
-from wsiseg.models.runtimes import Predictor
-from wsiseg.plan import Plan
+from wsiseg.job import Job
 from wsiseg.store.disk import Json
 from wsiseg.store.journal import BandRecord
 from wsiseg.streaming import Step
 from wsiseg.throughput.recorder import Stopwatch, TileRow
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides import Slide
 
 
 class Listener:
     """Hears how a run goes, from the thread that runs; this one does nothing."""
 
-    def planned(self, slide: Slide, plan: Plan, predictor: Predictor) -> None:
+    def planned(self, job: Job) -> None:
         """Hear what will be done."""
 
     def advanced(self, pixels: int) -> None:

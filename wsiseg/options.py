@@ -88,7 +88,13 @@ class SegmentOptions:
             raise ArgumentError(
                 f"{self.on_bad_tile!r} is no way to treat a bad tile", "--on-bad-tile"
             )
-        for name, smallest in (("tile", 8), ("halo", 0), ("batch", 1), ("readers", 1), ("threads", 1)):
+        for name, smallest in (
+            ("tile", 8),
+            ("halo", 0),
+            ("batch", 1),
+            ("readers", 1),
+            ("threads", 1),
+        ):
             value = getattr(self, name)
             if value is not None and value < smallest:
                 raise ArgumentError(f"{value} is too small", f"--{name}", f"At least {smallest}.")

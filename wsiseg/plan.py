@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -112,9 +113,7 @@ class Plan:
         whole : bool
             Count a tile's halo too, as blending does.
         """
-        return [
-            t for t in self.tiles if (t.box if whole else t.core).intersection(window).area
-        ]
+        return [t for t in self.tiles if (t.box if whole else t.core).intersection(window).area]
 
     @property
     def skipped_pixels(self) -> int:
@@ -150,7 +149,9 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
         outputs = (options.blend == "crop") + classes * _keeps_planes(options)
         return MemoryNeed(
             reading=round(_FILE_TILE_CACHE + ahead * tile * 3 + readers * source),
-            network=round(_RUNTIME_OVERHEAD + batch * tile * (predictor.bytes_per_pixel + 3 + outputs)),
+            network=round(
+                _RUNTIME_OVERHEAD + batch * tile * (predictor.bytes_per_pixel + 3 + outputs)
+            ),
             rows=width * (open_height * _open_bytes(options, classes) + 2 * BAND_HEIGHT * outputs),
         )
 
@@ -232,14 +233,15 @@ def _candidate_grids(
     reach = math.inf if predictor.short_reach is None else predictor.short_reach
     edges: Sequence[int] = LARGEST_TILES if options.tile is None else (options.tile,)
     for edge in edges:
-        wanted = CROP_HALO if options.blend == "crop" else edge // BLEND_HALO_SHARE
-        halo = int(min(wanted, reach)) if options.halo is None else options.halo
-        if options.tile is None and options.halo is not None and edge <= 4 * halo:
-            edge = 4 * halo
-        if options.tile is not None and options.halo is None:
-            halo = min(halo, edge // 4)
+        if options.halo is not None:
+            halo = options.halo
+        else:
+            wanted = CROP_HALO if options.blend == "crop" else edge // BLEND_HALO_SHARE
+            halo = int(min(wanted, reach, edge // 4))
+        # Of a tile that is chosen for a halo that is given, half is to be of use.
+        largest = edge if options.tile is not None else max(edge, 4 * halo)
         yield TileGrid.fitting(
-            (plane.height, plane.width), edge, halo, multiple, shrink=options.tile is None
+            (plane.height, plane.width), largest, halo, multiple, shrink=options.tile is None
         )
 
 
@@ -260,8 +262,7 @@ def _ways_to_cut(plane: WorkingPlane) -> Iterator[tuple[Box, ...]]:
     for count in range(1, shards + 1):
         cuts = [min(plane.width, round(i * shards / count) * SHARD_WIDTH) for i in range(count + 1)]
         yield tuple(
-            Box(0, left, plane.height, right - left)
-            for left, right in zip(cuts, cuts[1:], strict=False)
+            Box(0, left, plane.height, right - left) for left, right in itertools.pairwise(cuts)
         )
 
 

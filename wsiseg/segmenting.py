@@ -12,22 +12,22 @@ from pathlib import Path
 
 import zarr
 
-from wsiseg.errors import OutputError, TooManyBadTilesError
+from wsiseg.errors import DamagedSlideError, OutputError, TooManyBadTilesError
+from wsiseg.job import Job
 from wsiseg.ledger import Ledger, Listener
 from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
-from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output
 from wsiseg.options import SegmentOptions
-from wsiseg.plan import Plan, make_plan
+from wsiseg.plan import make_plan
 from wsiseg.store.band_writer import BandWriter
-from wsiseg.store.disk import write_json, write_whole
+from wsiseg.store.disk import Json, write_json, write_whole
 from wsiseg.store.images import write_image
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
-from wsiseg.store.metadata import Placement
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.store.provenance import describe_run, identify, read_summary
-from wsiseg.streaming import Step, stream_window
+from wsiseg.streaming import stream_window
 from wsiseg.throughput.recorder import rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide
@@ -117,13 +117,13 @@ def segment_slide(
     if not (options.overwrite or options.resume):
         files.refuse_existing()
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
-    plan = make_plan(slide, predictor, options)
-    for warning in plan.warnings:
+    job = Job(slide, predictor, options, make_plan(slide, predictor, options), files)
+    for warning in job.plan.warnings:
         ledger.warn(warning)
-    listener.planned(slide, plan, predictor)
+    listener.planned(job)
     try:
-        store = _fill(slide, predictor, plan, options, files, ledger)
-        _finish(slide, predictor, plan, options, files, ledger, store)
+        store = _fill(job, ledger)
+        _finish(job, store, ledger)
     except (KeyboardInterrupt, OutputError):
         # The journal knows what is on the disk; without metadata no program takes it for a mask.
         raise
@@ -135,23 +135,17 @@ def segment_slide(
     return result
 
 
-def _fill(
-    slide: Slide,
-    predictor: Predictor,
-    plan: Plan,
-    options: SegmentOptions,
-    files: OutputFiles,
-    ledger: Ledger,
-) -> MaskStore:
+def _fill(job: Job, ledger: Ledger) -> MaskStore:
     """Fill level 0 of the mask, window by window, going on where an earlier run stopped."""
-    journal = Journal(files.journal, identify(slide, predictor, plan, options))
+    plan, options, files = job.plan, job.options, job.files
+    journal = Journal(files.journal, identify(job))
     done = journal.read() if options.resume and files.journal.exists() else []
     if not done:
         files.remove()
     store = MaskStore(
         files.mask,
         (plan.plane.height, plan.plane.width),
-        predictor.checkpoint.classes,
+        job.predictor.checkpoint.classes,
         probabilities=files.probabilities if options.probabilities else None,
         fresh=not done,
     )
@@ -160,24 +154,31 @@ def _fill(
     for record in done:
         ledger.recall(record)
     start = ledger.watch.total
-    runtime = predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
+    runtime = job.predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
     ledger.setup_seconds = ledger.watch.total - start
-    allowed = options.bad_tiles_allowed(len(plan.tiles))
     with BandWriter(store, journal, plan.classes) as writer:
-        for window in (_unfinished(window, done) for window in plan.windows):
-            if not window.area:
-                continue
-            for step in stream_window(slide, plan, window, runtime, options, ledger.watch):
-                ledger.note(step, window)
-                _check_bad_tiles(slide, step, ledger, options, allowed)
-                for band in step.bands:
-                    writer.write(band, ledger.take_rows())
-                if step.row is not None:
-                    step.row.write_ms = ledger.watch.lap() * 1e3
+        for window in plan.windows:
+            rest = _unfinished(window, done)
+            if rest.area:
+                _fill_window(job, rest, runtime, writer, ledger)
         ledger.filled_at = ledger.watch.total
         writer.wait()
     ledger.counts += writer.counts
     return store
+
+
+def _fill_window(
+    job: Job, window: Box, runtime: Runtime, writer: BandWriter, ledger: Ledger
+) -> None:
+    allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
+    for step in stream_window(job, window, runtime, ledger.watch):
+        ledger.note(step, window)
+        if step.read is not None and step.read.error is not None:
+            _judge_bad_tile(job, step.read.error, ledger.unread_tiles, allowed)
+        for band in step.bands:
+            writer.write(band, ledger.take_rows())
+        if step.row is not None:
+            step.row.write_ms += ledger.watch.lap() * 1e3
 
 
 def _outputs(options: SegmentOptions) -> tuple[Output, ...]:
@@ -193,38 +194,31 @@ def _unfinished(window: Box, done: list[BandRecord]) -> Box:
     return Box(top, window.x, window.bottom - top, window.width)
 
 
-def _check_bad_tiles(
-    slide: Slide, step: Step, ledger: Ledger, options: SegmentOptions, allowed: int
-) -> None:
-    if step.read is None or step.read.error is None:
-        return
-    if options.on_bad_tile == "fail":
-        raise step.read.error
-    if ledger.unread_tiles > allowed:
+def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: int) -> None:
+    """Raise if one more unreadable tile is one too many."""
+    if job.options.on_bad_tile == "fail":
+        raise error
+    if unread > allowed:
         raise TooManyBadTilesError(
-            f"{ledger.unread_tiles} tiles cannot be read, {allowed} are allowed; "
-            f"the last: {step.read.error.what}",
-            slide.path,
+            f"{unread} of {len(job.plan.tiles)} tiles cannot be read, {allowed} are allowed; "
+            f"the last: {error.what}",
+            job.slide.path,
             "Allow more with --max-bad-tiles.",
         )
 
 
-def _finish(
-    slide: Slide,
-    predictor: Predictor,
-    plan: Plan,
-    options: SegmentOptions,
-    files: OutputFiles,
-    ledger: Ledger,
-    store: MaskStore,
-) -> None:
-    """Build the pyramid, write the companions, and last of all the metadata."""
-    placement = Placement(plan.plane.mpp, plan.plane.slide_scale)
-    notes = {"slide": slide.path.name, "run": files.run.name, "slide_scale": plan.plane.slide_scale}
-    store.finish(slide.name, placement, notes)
-    if options.with_image:
-        for box in write_image(files.store, slide, plan.plane, slide.name, placement, notes):
+def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
+    """Build the pyramid, write the metadata, and last of all the companions."""
+    slide, plan, files = job.slide, job.plan, job.files
+    notes: Json = {
+        "slide": slide.path.name,
+        "run": files.run.name,
+        "slide_scale": plan.plane.slide_scale,
+    }
+    store.finish(slide.name, job.placement, notes)
+    if job.options.with_image:
+        for box in write_image(files.store, job, notes):
             ledger.warn(f"the image at y={box.y}, x={box.x} could not be read and is left white")
     write_whole(files.tiles, rows_to_csv(ledger.all_rows))
-    write_json(files.run, describe_run(slide, predictor, plan, options, files, ledger))
-    Journal(files.journal, {}).remove()
+    write_json(files.run, describe_run(job, ledger))
+    files.journal.unlink(missing_ok=True)

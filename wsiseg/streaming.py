@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from wsiseg.job import Job
 from wsiseg.models.runtimes import Runtime
-from wsiseg.options import SegmentOptions
-from wsiseg.plan import Plan
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.throughput.recorder import Stopwatch, TileRow
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import ReadTile, TileReader
 from wsiseg.tiling.regions import Regions
-from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.stitching import UNSEEN, Band, Prediction, make_stitcher
 
 
@@ -38,31 +36,21 @@ class Step:
     bands: list[Band] = field(default_factory=list)
 
 
-def stream_window(
-    slide: Slide,
-    plan: Plan,
-    window: Box,
-    runtime: Runtime,
-    options: SegmentOptions,
-    watch: Stopwatch,
-) -> Iterator[Step]:
+def stream_window(job: Job, window: Box, runtime: Runtime, watch: Stopwatch) -> Iterator[Step]:
     """Take every tile that can change a window through the network, in order.
 
     Parameters
     ----------
-    slide : Slide
-        Open.
-    plan : Plan
+    job : Job
         What to do.
     window : Box
         The part of the plane to fill; begins at a band's first row.
     runtime : Runtime
         Ready for the plan's tiles.
-    options : SegmentOptions
-        How overlaps are merged and what is kept.
     watch : Stopwatch
         Started with the run.
     """
+    plan, options = job.plan, job.options
     tiles = plan.tiles_for(window, whole=options.blend != "crop")
     stitcher = make_stitcher(
         options.blend,
@@ -72,14 +60,16 @@ def stream_window(
         plan.classes,
         keep_probabilities=options.probabilities,
     )
-    with TileReader(slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
+    with TileReader(job.slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
         watch.lap()
         for batch in reader.batches(tiles, plan.batch):
             waited = watch.lap() / len(batch)
             predictions = _predict(batch, runtime)
             forward = watch.lap() / len(batch)
             for read, prediction in zip(batch, predictions, strict=True):
-                bands = [_masked(band, plan.regions) for band in stitcher.add(read.tile, prediction)]
+                bands = [
+                    _masked(band, plan.regions) for band in stitcher.add(read.tile, prediction)
+                ]
                 yield Step(read, _row(read, waited, forward, watch), bands)
                 watch.lap()
     yield Step(bands=[_masked(band, plan.regions) for band in stitcher.finished()])

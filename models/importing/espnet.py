@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor
-
 from wsiseg.models.importing.layout import Arguments, KeyLayout, State
 from wsiseg.models.layers.esp import DILATIONS
 from wsiseg.models.normalisation import Normalisation
@@ -39,7 +40,7 @@ class ESPNetLayout(KeyLayout):
 
     authors = "ESPNet's authors"
     architectures = ("espnet", "espnet-c")
-    normalisations = {
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {
         "cityscapes": Normalisation(
             order="BGR",
             mean=(72.3923111, 82.90893555, 73.15840149),
@@ -93,4 +94,6 @@ class ESPNetLayout(KeyLayout):
             key = f"encoder.{key}"
         for pattern, replacement in _RENAMES:
             key = re.sub(pattern, replacement, key)
-        return re.sub(r"branches\.d(\d+)\.", lambda m: f"branches.{DILATIONS.index(int(m[1]))}.", key)
+        return re.sub(
+            r"branches\.d(\d+)\.", lambda m: f"branches.{DILATIONS.index(int(m[1]))}.", key
+        )

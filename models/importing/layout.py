@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor
-
 from wsiseg.models.normalisation import Normalisation
 
 State = Mapping[str, Tensor]
@@ -26,9 +26,9 @@ class KeyLayout(ABC):
         What the published weights of each data set were trained on.
     """
 
-    authors: str
-    architectures: tuple[str, ...]
-    normalisations: Mapping[str, Normalisation]
+    authors: ClassVar[str]
+    architectures: ClassVar[tuple[str, ...]]
+    normalisations: ClassVar[Mapping[str, Normalisation]]
 
     @abstractmethod
     def recognises(self, architecture: str, state: State) -> bool:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
 from wsiseg.models.importing.espnet import ESPNetLayout
@@ -17,6 +15,8 @@ from wsiseg.models.importing.layout import Arguments, KeyLayout, State
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
+
+from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 
 LAYOUTS: tuple[KeyLayout, ...] = (ESPNetLayout(),)
 """Every known key layout; a new one is a file and an entry here."""
@@ -28,7 +28,7 @@ def import_state(
     state: Mapping[str, Tensor],
     architecture: str,
     classes: int | None = None,
-    **arguments: bool | int | float | str,
+    **arguments: bool | float | str,
 ) -> SegmentationNetwork:
     """Build a network from tensors under their authors' names.
 
@@ -159,9 +159,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
 
 
 def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:
-    fitting = [
-        name for name in layout.normalisations if classes - len(CLASS_SETS[name]) in (0, 1)
-    ]
+    fitting = [name for name in layout.normalisations if classes - len(CLASS_SETS[name]) in (0, 1)]
     if len(fitting) == 1:
         return fitting[0]
     raise CheckpointError(

@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-
 from wsiseg.models.layers.elementary import ESPNET_EPSILON, ConvNormAct, NormAct
 from wsiseg.models.layers.esp import DILATIONS, ESP
 from wsiseg.models.networks.network import SegmentationNetwork

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-
-from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
 from wsiseg.models.tile_network import TileNetwork
+
+from wsiseg.errors import RuntimeUnavailableError
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -34,9 +34,7 @@ class TorchRuntime(Runtime):
     def run(self, tiles: Bytes) -> dict[str, Bytes]:
         """Segment a batch; see :meth:`Runtime.run`."""
         pixels = torch.from_numpy(tiles).to(self._device, non_blocking=True)
-        with torch.autocast(
-            self._device.type, dtype=self._dtype, enabled=self._dtype is not None
-        ):
+        with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype is not None):
             outputs = self._network(pixels)
         return {
             name: output.cpu().numpy() for name, output in zip(self.outputs, outputs, strict=True)

@@ -13,9 +13,7 @@ def doctor(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) 
 
     checks = diagnose()
     if as_json:
-        print_json(
-            {"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]}
-        )
+        print_json({"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]})
     else:
         for check in checks:
             mark = "ok" if check.ok else ("missing" if check.optional else "FAILED")

@@ -81,7 +81,9 @@ def show(
     print(f"receptive field  {content['receptive_field'] or 'unbounded'} pixels")
     print(f"input multiple   {network.input_multiple} (other sizes are padded)")
     for key, parameter in architecture.arguments.items():
-        print(f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out")
+        print(
+            f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out"
+        )
 
 
 @app.command(

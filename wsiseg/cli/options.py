@@ -10,9 +10,7 @@ import typer
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout.", show_default=False)
 ]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", help="No progress, no notes.", show_default=False)
-]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.", show_default=False)]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show tracebacks of errors.", show_default=False)
 ]

@@ -10,11 +10,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from wsiseg.errors import WsisegError
+from wsiseg.job import Job
 from wsiseg.ledger import Listener
-from wsiseg.models.runtimes import Predictor
-from wsiseg.plan import Plan
 from wsiseg.store.disk import Json
-from wsiseg.tiling.slides import Slide
 
 _PAUSE = 10.0
 """Seconds between progress lines where there is no terminal to draw a bar on."""
@@ -37,14 +35,14 @@ class ConsoleListener(Listener):
         self._pixels = 0
         self._start = self._spoken = time.monotonic()
 
-    def planned(self, slide: Slide, plan: Plan, predictor: Predictor) -> None:
+    def planned(self, job: Job) -> None:
         """Say what will be done and begin the bar."""
         self._tiles, self._pixels = 0, 0
-        self._wanted = len(plan.tiles)
+        self._wanted = len(job.plan.tiles)
         self._start = self._spoken = time.monotonic()
         if self._quiet:
             return
-        for line in describe_plan(slide, plan, predictor):
+        for line in describe_plan(job):
             self._console.print(line, markup=False)
         if self._console.is_terminal and self._wanted:
             self._bar = Progress(
@@ -57,7 +55,7 @@ class ConsoleListener(Listener):
                 transient=True,
             )
             self._bar.start()
-            self._bar.add_task(slide.name, total=self._wanted)
+            self._bar.add_task(job.slide.name, total=self._wanted)
 
     def advanced(self, pixels: int) -> None:
         """Move the bar, or say a line now and then."""
@@ -107,20 +105,24 @@ class _RateColumn(ProgressColumn):
         return Text(f"{speed:.1f} tiles/s  {task.fields.get('rate', 0.0):.1f} Mpx/s")
 
 
-def describe_plan(slide: Slide, plan: Plan, predictor: Predictor) -> list[str]:
+def describe_plan(job: Job) -> list[str]:
     """Return what will be done, in a few lines."""
-    plane, grid, choice = plan.plane, plan.grid, predictor.choice
+    plan, plane, grid = job.plan, job.plan.plane, job.plan.grid
+    choice = job.predictor.choice
     scale = "at an unknown scale" if plane.mpp is None else f"at {plane.mpp:g} µm/px"
-    how = f"level {plane.level}" + (", resampled" if plane.resampled else "")
-    card = predictor.checkpoint.card
-    lines = [
-        f"{slide.path.name}: {plane.width}×{plane.height} px {scale} ({how}, {slide.reader})",
+    how = f"level {plane.level}, {job.slide.reader}" + (", resampled" if plane.resampled else "")
+    card = job.predictor.checkpoint.card
+    what = f"{job.slide.path.name}: {plane.width}×{plane.height} px {scale} ({how})"
+    who = (
         f"  {card.architecture}, {len(card.classes)} classes, on {choice.runtime} "
-        f"{choice.precision} ({choice.device}, {choice.threads} threads)",
+        f"{choice.precision} ({choice.device}, {choice.threads} threads)"
+    )
+    tiles = (
         f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, "
         f"halo {grid.halo}, {grid.overlap_share:.0%} computed twice, "
-        f"{plan.memory.total / 2**20:.0f} MiB needed",
-    ]
+        f"{plan.memory.total / 2**20:.0f} MiB needed"
+    )
+    lines = [what, who, tiles]
     if plan.skipped_pixels:
         area = f"{plan.skipped_pixels / 1e6:.1f} Mpx"
         if plane.mpp is not None:
@@ -139,12 +141,15 @@ def describe_result(summary: Json, shares: Json, advice: str) -> list[str]:
         + ("" if entry["mm2"] is None else f" ({entry['mm2']:.3f} mm²)")
         for entry in sorted(found, key=lambda entry: -entry["pixels"])
     )
-    lines = [
-        f"mask        {summary['mask']}",
-        f"throughput  {summary['megapixels']:.1f} Mpx in {summary['tiles']} tiles, "
+    throughput = (
+        f"{summary['megapixels']:.1f} Mpx in {summary['tiles']} tiles, "
         f"{summary['seconds']:.1f} s ({summary['mpx_per_s']:.2f} Mpx/s, "
         f"{summary['tiles_per_s']:.2f} tiles/s), {summary['forward_seconds']:.1f} s of it in "
-        f"{summary['runtime']}, peak {summary['peak_rss_mb']:.0f} MiB",
+        f"{summary['runtime']}, peak {summary['peak_rss_mb']:.0f} MiB"
+    )
+    lines = [
+        f"mask        {summary['mask']}",
+        f"throughput  {throughput}",
         f"time        {parts}",
         f"limit       {summary['bottleneck']}: {advice}",
         f"classes     {areas or 'nothing was analysed'}",
@@ -152,4 +157,3 @@ def describe_result(summary: Json, shares: Json, advice: str) -> list[str]:
     if summary["unread_tiles"]:
         lines.append(f"unread      {summary['unread_tiles']} tiles, see the run file")
     return lines
-

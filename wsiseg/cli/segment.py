@@ -9,7 +9,12 @@ import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
 
-_WORK, _NETWORK, _KEEP, _TROUBLE = "Where and how", "Who runs the network", "What is kept", "Trouble"
+_WORK, _NETWORK, _KEEP, _TROUBLE = (
+    "Where and how",
+    "Who runs the network",
+    "What is kept",
+    "Trouble",
+)
 
 
 def segment(
@@ -25,7 +30,9 @@ def segment(
     ] = None,
     mpp: Annotated[
         float | None,
-        typer.Option(help="Working µm per pixel; the checkpoint's if left out.", rich_help_panel=_WORK),
+        typer.Option(
+            help="Working µm per pixel; the checkpoint's if left out.", rich_help_panel=_WORK
+        ),
     ] = None,
     slide_mpp: Annotated[
         float | None,
@@ -83,9 +90,7 @@ def segment(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of the network.", rich_help_panel=_NETWORK)
     ] = None,
-    memory: Annotated[
-        str, typer.Option(help="Memory budget.", rich_help_panel=_NETWORK)
-    ] = "2GiB",
+    memory: Annotated[str, typer.Option(help="Memory budget.", rich_help_panel=_NETWORK)] = "2GiB",
     with_image: Annotated[
         bool,
         typer.Option("--with-image", help="Also write the slide's pixels.", rich_help_panel=_KEEP),
@@ -98,11 +103,15 @@ def segment(
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with an output that stands.", rich_help_panel=_TROUBLE),
+        typer.Option(
+            "--resume", help="Go on with an output that stands.", rich_help_panel=_TROUBLE
+        ),
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace an output that stands.", rich_help_panel=_TROUBLE),
+        typer.Option(
+            "--overwrite", help="Replace an output that stands.", rich_help_panel=_TROUBLE
+        ),
     ] = False,
     on_bad_tile: Annotated[
         str,
@@ -150,7 +159,9 @@ def segment(
     )
     listener = ConsoleListener(quiet=quiet)
     if checkpoint is None:
-        listener.noted("no -c given: the bundled demonstration checkpoint is used, no medical device")
+        listener.noted(
+            "no -c given: the bundled demonstration checkpoint is used, no medical device"
+        )
     predictor = make_predictor(checkpoint, options)
     try:
         entries = segment_batch(slides, predictor, output, options, listener)

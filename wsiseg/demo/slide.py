@@ -11,6 +11,7 @@ import skimage.data
 import tifffile
 
 from wsiseg.store.pyramid import halve_by_mean
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
 
 HEIGHT, WIDTH = 10_000, 12_000
@@ -21,9 +22,7 @@ _GLASS = (243, 242, 244)
 _LEVELS = 4
 
 
-def build_demo_slide(
-    path: Path, height: int = HEIGHT, width: int = WIDTH, seed: int = 0
-) -> Path:
+def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed: int = 0) -> Path:
     """Write a pyramidal JPEG slide: two pieces of tissue on glass.
 
     The tissue is scikit-image's immunohistochemistry picture, laid out in random quarter turns.
@@ -69,26 +68,24 @@ def _paint(height: int, width: int, seed: int) -> Pixels:
     picture = skimage.data.immunohistochemistry()
     edge = picture.shape[0]
     random = np.random.default_rng(seed)
+    plane = Box(0, 0, height, width)
     pixels = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, edge):
         for left in range(0, width, edge):
             turned = np.rot90(picture, int(random.integers(4)))
             if random.random() < 0.5:
                 turned = turned[:, ::-1]
-            rows, columns = min(edge, height - top), min(edge, width - left)
-            place = np.s_[top : top + rows, left : left + columns]
-            pixels[place] = turned[:rows, :columns]
-            glass = _is_glass(top, left, rows, columns, height, width)
-            pixels[place][glass] = _GLASS
+            place = Box(top, left, edge, edge).intersection(plane)
+            part = pixels[place.within(plane)]
+            part[...] = turned[: place.height, : place.width]
+            part[_is_glass(place, plane)] = _GLASS
     return pixels
 
 
-def _is_glass(
-    top: int, left: int, rows: int, columns: int, height: int, width: int
-) -> npt.NDArray[np.bool_]:
+def _is_glass(place: Box, plane: Box) -> npt.NDArray[np.bool_]:
     """Tell where neither of the two pieces lies: two ellipses side by side."""
-    y = (np.arange(top, top + rows)[:, None] + 0.5) / height
-    x = (np.arange(left, left + columns)[None, :] + 0.5) / width
+    y = (np.arange(place.y, place.bottom)[:, None] + 0.5) / plane.height
+    x = (np.arange(place.x, place.right)[None, :] + 0.5) / plane.width
     pieces = (((y - 0.5) / 0.45) ** 2 + ((x - centre) / half) ** 2 < 1 for centre, half in _PIECES)
     return ~np.logical_or.reduce(list(pieces))
 

@@ -82,10 +82,6 @@ class Journal:
             )
         return list(_parse(lines))
 
-    def remove(self) -> None:
-        """Forget it: the mask is finished or given up."""
-        self._path.unlink(missing_ok=True)
-
 
 def _parse(lines: Sequence[str]) -> list[BandRecord]:
     records = []

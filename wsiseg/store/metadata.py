@@ -15,6 +15,9 @@ from wsiseg.tiling.stitching import UNSEEN
 VERSION = "0.5"
 NOT_ANALYSED = "not analysed"
 
+LABELS, MASK = "labels", "segmentation"
+"""Where a mask stands inside an image store."""
+
 
 @dataclass(frozen=True)
 class Placement:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.store.disk import translated
-from wsiseg.store.images import LABELS, MASK
+from wsiseg.store.metadata import LABELS, MASK
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ class OutputFiles:
             If a file is in the way or the folder cannot be made.
         """
         if self.folder.exists() and not self.folder.is_dir():
-            raise OutputError("the output is a file, not a folder", self.folder, "Choose another -o.")
+            raise OutputError(
+                "the output is a file, not a folder", self.folder, "Choose another -o."
+            )
         with translated(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -82,7 +84,9 @@ class OutputFiles:
         standing = self.store if self.store.exists() else self.probabilities
         if standing.exists():
             raise OutputExistsError(
-                "the output exists", standing, "Go on with it by --resume or replace it by --overwrite."
+                "the output exists",
+                standing,
+                "Go on with it by --resume or replace it by --overwrite.",
             )
 
     def remove(self) -> None:

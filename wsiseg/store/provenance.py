@@ -10,15 +10,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from wsiseg.job import Job
 from wsiseg.ledger import Ledger
-from wsiseg.models.runtimes import Predictor
-from wsiseg.options import SegmentOptions
-from wsiseg.plan import Plan
 from wsiseg.store.disk import Json
-from wsiseg.store.outputs import OutputFiles
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
 from wsiseg.throughput.summary import share_out
-from wsiseg.tiling.slides import Slide
 
 _SAMPLE = 2**20
 _PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
@@ -35,12 +31,13 @@ def fingerprint(path: Path) -> dict[str, object]:
     return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
 
 
-def identify(slide: Slide, predictor: Predictor, plan: Plan, options: SegmentOptions) -> Json:
+def identify(job: Job) -> Json:
     """Return everything that the pixels of a mask depend on."""
+    plan, options, choice = job.plan, job.options, job.predictor.choice
     mask = None if plan.tissue is None else hashlib.sha256(plan.tissue.mask.tobytes()).hexdigest()
     return {
-        "slide": fingerprint(slide.path),
-        "checkpoint": predictor.checkpoint.sha256,
+        "slide": fingerprint(job.slide.path),
+        "checkpoint": job.predictor.checkpoint.sha256,
         "plane": asdict(plan.plane),
         "tile": list(plan.grid.tile),
         "halo": plan.grid.halo,
@@ -48,9 +45,9 @@ def identify(slide: Slide, predictor: Predictor, plan: Plan, options: SegmentOpt
         "tissue": mask,
         "roi": None if options.roi is None else fingerprint(options.roi),
         "windows": [asdict(window) for window in plan.windows],
-        "runtime": predictor.choice.runtime,
-        "precision": predictor.choice.precision,
-        "device": predictor.choice.device,
+        "runtime": choice.runtime,
+        "precision": choice.precision,
+        "device": choice.device,
         "probabilities": options.probabilities,
     }
 
@@ -66,24 +63,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_run(
-    slide: Slide,
-    predictor: Predictor,
-    plan: Plan,
-    options: SegmentOptions,
-    files: OutputFiles,
-    ledger: Ledger,
-) -> Json:
+def describe_run(job: Job, ledger: Ledger) -> Json:
     """Return the content of ``NAME.run.json``: enough to run it again and to judge it."""
+    slide, plan, predictor = job.slide, job.plan, job.predictor
     seconds = ledger.watch.total
     shares = share_out(ledger.rows, seconds, seconds - ledger.filled_at, ledger.setup_seconds)
     return {
-        "summary": summarise(slide, predictor, plan, files, ledger, seconds, shares.bottleneck),
+        "summary": summarise(job, ledger, seconds, shares.bottleneck),
         "shares": asdict(shares),
         "setup_seconds": round(ledger.setup_seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": options.as_json(),
-        "identity": identify(slide, predictor, plan, options),
+        "settings": job.options.as_json(),
+        "identity": identify(job),
         "slide": {
             "path": str(slide.path),
             "reader": slide.reader,
@@ -113,21 +104,14 @@ def describe_run(
     }
 
 
-def summarise(
-    slide: Slide,
-    predictor: Predictor,
-    plan: Plan,
-    files: OutputFiles,
-    ledger: Ledger,
-    seconds: float,
-    bottleneck: str,
-) -> Json:
+def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json:
     """Return a slide's entry of ``wsiseg segment --json``."""
-    counts = zip(predictor.checkpoint.classes, ledger.counts.tolist(), strict=True)
+    choice, mpp = job.predictor.choice, job.plan.plane.mpp
+    counts = zip(job.predictor.checkpoint.classes, ledger.counts.tolist(), strict=True)
     return {
-        "slide": str(slide.path),
+        "slide": str(job.slide.path),
         "status": "ok",
-        "mask": str(files.mask),
+        "mask": str(job.files.mask),
         "seconds": round(seconds, 3),
         "forward_seconds": round(sum(row.forward_ms for row in ledger.rows) / 1e3, 3),
         "megapixels": round(float(ledger.counts.sum()) / 1e6, 6),
@@ -136,16 +120,16 @@ def summarise(
         "tiles_per_s": round(len(ledger.rows) / seconds, 3),
         "unread_tiles": ledger.unread_tiles,
         "peak_rss_mb": round(peak_rss_mb(), 1),
-        "runtime": predictor.choice.runtime,
-        "precision": predictor.choice.precision,
-        "device": predictor.choice.device,
+        "runtime": choice.runtime,
+        "precision": choice.precision,
+        "device": choice.device,
         "bottleneck": bottleneck,
         "classes": [
             {
                 "index": index,
                 "name": entry.name,
                 "pixels": pixels,
-                "mm2": square_millimetres(pixels, plan.plane.mpp),
+                "mm2": square_millimetres(pixels, mpp),
             }
             for index, (entry, pixels) in enumerate(counts)
         ],

@@ -48,9 +48,7 @@ class Shares:
         return max(ADVICE, key=lambda stage: float(getattr(self, stage)))
 
 
-def share_out(
-    rows: Sequence[TileRow], seconds: float, finishing: float, setup: float
-) -> Shares:
+def share_out(rows: Sequence[TileRow], seconds: float, finishing: float, setup: float) -> Shares:
     """Share out a run's time over its stages.
 
     Parameters

@@ -1,0 +1,56 @@
+# make demo   the whole way on a slide that it builds
+# make test   what CI runs: linters, types, layers, tests
+# make bench  side-by-side figures; takes minutes
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+SOURCES := pyproject.toml constraints.txt
+
+.PHONY: demo test lint types layers unit bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/wsiseg demo -o demo-output
+
+test: lint types layers unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The four folders map to one package, which type checkers and import-linter only understand
+# through a view that looks like an installed copy.
+build/view: $(VENV)/.dev scripts/make_view.py
+	$(BIN)/python scripts/make_view.py build/view
+
+types: build/view
+	$(BIN)/python scripts/check_types.py build/view
+
+layers: build/view
+	cd build/view && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/against_monai.py
+	$(BIN)/python benchmarks/memory.py
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(SOURCES) | $(BIN)/python
+	$(PIP) -c constraints.txt -e '.[openvino]'
+	touch $@
+
+$(VENV)/.dev: $(SOURCES) | $(BIN)/python
+	$(PIP) -c constraints.txt -e '.[all,dev]'
+	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) -c constraints.txt -e '.[all,dev,bench]'
+	touch $@
+
+clean:
+	rm -rf build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
