@@ -25,7 +25,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
     shadow = copy.deepcopy(network).eval().to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty((1, 3, height, width), device="meta"))
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
@@ -36,7 +36,7 @@ def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
     edge = 16 * network.input_multiple
     with _evaluating(network), _LiveBytes() as live:
         network(torch.zeros((1, 3, edge, edge)))
-    return live.peak / edge**2
+    return float(live.peak) / edge**2
 
 
 def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | None:
@@ -89,13 +89,13 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-class _LiveBytes(TorchDispatchMode):
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that are alive, and remembers the most."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._alive = 0
-        self.peak = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._alive: int = 0
+        self.peak: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))

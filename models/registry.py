@@ -75,7 +75,9 @@ class Architecture:
         try:
             if kind is bool:
                 return {"true": True, "false": False}[text.lower()]
-            return {int: int, float: float, str: str}[kind](text)  # type: ignore[index]
+            parsers: dict[object, Callable[[str], int | float | str]]
+            parsers = {int: int, float: float, str: str}
+            return parsers[kind](text)
         except (KeyError, ValueError):
             name = getattr(kind, "__name__", str(kind))
             raise ArgumentError(f"{key} wants {name}, got {text!r}", "--set") from None

@@ -145,5 +145,5 @@ def _filled(
     corners: shapely.coords.CoordinateSequence, box: Box
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     points = np.asarray(corners)[:, :2] - (box.x, box.y) - 0.5
-    rows, columns = fill_polygon(points[:, 1], points[:, 0], box.shape)
+    rows, columns = fill_polygon(points[:, 1], points[:, 0], box.shape)  # type: ignore[no-untyped-call]
     return rows, columns

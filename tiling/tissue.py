@@ -80,7 +80,9 @@ def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
     overview, unread = read_overview(slide)
     edge = max(overview.shape)
     density = ndimage.gaussian_filter(_optical_density(overview), 1.5)
-    otsu = float(threshold_otsu(density)) if np.ptp(density) > _FAINTEST else _FAINTEST
+    otsu = _FAINTEST
+    if np.ptp(density) > _FAINTEST:
+        otsu = float(threshold_otsu(density))  # type: ignore[no-untyped-call]
     found = density > np.clip(otsu / 2, _FAINTEST, _PALEST)
     radius = max(1, round(edge * _CLOSING_SHARE))
     found = _close(found, radius)
@@ -168,7 +170,7 @@ def _close(mask: Mask, radius: int) -> Mask:
     padded = np.pad(mask, radius).view(np.uint8)
     closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)
     inner = slice(radius, -radius)
-    return closed[inner, inner].astype(bool) | mask
+    return np.asarray(closed[inner, inner].astype(bool) | mask)
 
 
 def _drop_specks(mask: Mask, smallest: int) -> Mask:

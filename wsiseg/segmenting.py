@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import zarr
+from zarr.types import AnyArray
 
 from wsiseg.errors import DamagedSlideError, OutputError, TooManyBadTilesError
 from wsiseg.job import Job
@@ -49,7 +50,7 @@ class SegmentResult:
     summary: dict[str, object]
 
     @property
-    def labels(self) -> zarr.Array:
+    def labels(self) -> AnyArray:
         """Level 0 of the mask: uint8 ``(H, W)``, 255 where nothing was analysed."""
         return zarr.open_array(self.mask / "0", mode="r")
 

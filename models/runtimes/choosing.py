@@ -87,7 +87,7 @@ def choose_runtime(
             f"openvino runs on the CPU here, not on {place}", "--device", "Use --runtime torch."
         )
     return RuntimeChoice(
-        runtime=chosen,  # type: ignore[arg-type]
+        runtime=chosen,
         device=place,
         precision="fp32" if precision == "auto" else precision,  # type: ignore[arg-type]
         threads=threads or usable_cores(),

@@ -70,9 +70,9 @@ def _convert(network: TileNetwork, shape: tuple[int, int, int, int]) -> ov.Model
     with torch.no_grad(), warnings.catch_warnings():
         # Tiles fit the input multiple, so that the branch which pads is not taken and the
         # tracer's warning about it does not matter.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = torch.jit.trace(network, example, check_trace=False)
+        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = ov.convert_model(traced, example_input=example)
     model.reshape(list(shape))
     return model

@@ -41,6 +41,11 @@ DECODING_ERRORS = (
 )
 
 _COMPRESSIONS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "JPEG", "ZSTD", "WEBP"}
+_PHOTOMETRICS = {
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.RGB,
+    tifffile.PHOTOMETRIC.YCBCR,
+}
 _MICROMETRES = {"CENTIMETER": 1e4, "INCH": 25400.0}
 _OME_UNITS = {"µm": 1.0, "um": 1.0, "micrometer": 1.0, "nm": 1e-3, "mm": 1e3}
 
@@ -197,7 +202,6 @@ def find_pyramid(file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     pages = [level.keyframe for level in file.series[0].levels]
     if len(pages) == 1 and not file.is_ome:
         pages += _reduced_pages(file, pages[0])
-    pages = [page for page in pages if isinstance(page, tifffile.TiffPage)]
     return pages if pages and all(_is_readable(page) for page in pages) else []
 
 
@@ -223,14 +227,17 @@ def _is_readable(page: tifffile.TiffPage) -> bool:
         and page.dtype == np.uint8
         and page.samplesperpixel in (1, 2, 3, 4)
         and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
-        and page.photometric.name in ("MINISBLACK", "RGB", "YCBCR")
+        and page.photometric in _PHOTOMETRICS
         and _compression(page) in _COMPRESSIONS
         and page.imagedepth == 1
     )
 
 
 def _compression(page: tifffile.TiffPage) -> str:
-    return getattr(page.compression, "name", f"unknown ({page.compression})")
+    try:
+        return tifffile.COMPRESSION(page.compression).name
+    except ValueError:
+        return f"unknown ({page.compression})"
 
 
 def _vendor(file: tifffile.TiffFile) -> str:
@@ -240,15 +247,14 @@ def _vendor(file: tifffile.TiffFile) -> str:
         return "aperio"
     if file.is_ome:
         return "ome-tiff"
-    for vendor, flag in (
-        ("hamamatsu", file.is_ndpi),
-        ("leica", file.is_scn),
-        ("philips", file.is_philips),
-        ("ventana", file.is_bif or "iScan" in description),
-    ):
-        if flag:
-            return vendor
-    return "trestle" if "trestle" in file.pages.first.software.lower() else "generic-tiff"
+    flags = {
+        "hamamatsu": file.is_ndpi,
+        "leica": file.is_scn,
+        "philips": file.is_philips,
+        "ventana": file.is_bif or "iScan" in description,
+        "trestle": "trestle" in file.pages.first.software.lower(),
+    }
+    return next((vendor for vendor, flag in flags.items() if flag), "generic-tiff")
 
 
 def find_mpp(file: tifffile.TiffFile) -> tuple[float | None, str | None]:

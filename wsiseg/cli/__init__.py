@@ -77,7 +77,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return _complain("interrupted. Go on with --resume.", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; nobody is left to complain to.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:
         _trace(debug)

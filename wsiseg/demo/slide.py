@@ -42,30 +42,27 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
         The file.
     """
     level = _paint(height, width, seed)
-    options = {
-        "tile": (TILE, TILE),
-        "photometric": "rgb",
-        "compression": "jpeg",
-        "compressionargs": {"level": 85, "outcolorspace": "ycbcr"},
-        "metadata": None,
-        "resolutionunit": "CENTIMETER",
-    }
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         for k in range(_LEVELS):
             file.write(
                 _tiles(level),
                 shape=level.shape,
                 dtype=np.uint8,
+                tile=(TILE, TILE),
+                photometric="rgb",
+                compression="jpeg",
+                compressionargs={"level": 85, "outcolorspace": "ycbcr"},
                 resolution=(1e4 / (MPP * 2**k),) * 2,
+                resolutionunit="CENTIMETER",
                 subfiletype=1 if k else 0,
-                **options,
+                metadata=None,
             )
             level = halve_by_mean(level.transpose(2, 0, 1)).transpose(1, 2, 0)
     return path
 
 
 def _paint(height: int, width: int, seed: int) -> Pixels:
-    picture = skimage.data.immunohistochemistry()
+    picture: Pixels = skimage.data.immunohistochemistry()  # type: ignore[no-untyped-call]
     edge = picture.shape[0]
     random = np.random.default_rng(seed)
     plane = Box(0, 0, height, width)
@@ -86,8 +83,10 @@ def _is_glass(place: Box, plane: Box) -> npt.NDArray[np.bool_]:
     """Tell where neither of the two pieces lies: two ellipses side by side."""
     y = (np.arange(place.y, place.bottom)[:, None] + 0.5) / plane.height
     x = (np.arange(place.x, place.right)[None, :] + 0.5) / plane.width
-    pieces = (((y - 0.5) / 0.45) ** 2 + ((x - centre) / half) ** 2 < 1 for centre, half in _PIECES)
-    return ~np.logical_or.reduce(list(pieces))
+    glass = np.ones(place.shape, bool)
+    for centre, half in _PIECES:
+        glass &= ((y - 0.5) / 0.45) ** 2 + ((x - centre) / half) ** 2 >= 1
+    return glass
 
 
 _PIECES = ((0.33, 0.28), (0.80, 0.16))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import zarr
+from zarr.types import AnyArray
 
 CHUNK = 512
 """Edge of a chunk, the unit of reading."""
@@ -14,7 +15,7 @@ SHARD_WIDTH = 4096
 """A shard, the unit of writing, is this high and wide; each is written once, by one writer."""
 
 
-def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> zarr.Array:
+def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> AnyArray:
     """Create a sharded uint8 array; what is never written reads as `fill_value`.
 
     Parameters

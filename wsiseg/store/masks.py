@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import zarr
+from zarr.types import AnyArray
 
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.arrays import create_array
@@ -49,7 +50,7 @@ class MaskStore:
         self.path = path
         self.probabilities_path = probabilities
         self._classes = tuple(classes)
-        self._probabilities: zarr.Array | None = None
+        self._probabilities: AnyArray | None = None
         with translated(path):
             if fresh:
                 for folder in filter(None, (path, probabilities)):
@@ -125,7 +126,7 @@ def _write_group(path: Path, attributes: Json) -> None:
     zarr.create_group(store=path, attributes=attributes)
 
 
-def _flush(array: Path, labels: zarr.Array, band: Band) -> None:
+def _flush(array: Path, labels: AnyArray, band: Band) -> None:
     """See the shards of a band to the disk, so that a journal may say they are there."""
     assert labels.shards is not None
     height, width = labels.shards[-2:]

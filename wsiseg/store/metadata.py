@@ -34,7 +34,7 @@ class Placement:
     mpp: float | None
     slide_scale: float
 
-    def transformations(self, factor: int) -> list[Json]:
+    def transformations(self, factor: int, *, channels: bool = False) -> list[Json]:
         """Return scale and translation of a level reduced by `factor`.
 
         Slide coordinates count from the centre of the slide's first pixel, so a pixel that
@@ -43,9 +43,10 @@ class Placement:
         unit = 1.0 if self.mpp is None else self.mpp / self.slide_scale
         covered = self.slide_scale * factor
         scale, shift = unit * covered, unit * (covered - 1) / 2
+        first_scale, first_shift = ([1.0], [0.0]) if channels else ([], [])
         return [
-            {"type": "scale", "scale": [scale, scale]},
-            {"type": "translation", "translation": [shift, shift]},
+            {"type": "scale", "scale": [*first_scale, scale, scale]},
+            {"type": "translation", "translation": [*first_shift, shift, shift]},
         ]
 
     @property
@@ -74,20 +75,17 @@ def multiscales(
         Whether a channel axis comes first.
     """
     datasets = [
-        {"path": str(k), "coordinateTransformations": placement.transformations(2**k)}
-        for k in range(levels)
+        {
+            "path": str(level),
+            "coordinateTransformations": placement.transformations(2**level, channels=channels),
+        }
+        for level in range(levels)
     ]
-    axes = placement.axes
-    if channels:
-        axes = [{"name": "c", "type": "channel"}, *axes]
-        for dataset in datasets:
-            scale, shift = dataset["coordinateTransformations"]
-            scale["scale"] = [1.0, *scale["scale"]]  # type: ignore[index,call-overload,misc]
-            shift["translation"] = [0.0, *shift["translation"]]  # type: ignore[index,call-overload,misc]
+    first: list[Json] = [{"name": "c", "type": "channel"}] if channels else []
     return [
         {
             "name": name,
-            "axes": axes,
+            "axes": [*first, *placement.axes],
             "datasets": datasets,
             "type": method,
             "metadata": {"description": f"each level is half the one before, by {method}"},

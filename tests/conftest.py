@@ -1,0 +1,16 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the folder of test data; see its README for what is in it and under which terms."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("WSISEG_TEST_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"test data are not at {folder}; set WSISEG_TEST_DATA")
+    return folder
