@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Other work may share the machine, so a slow example is no failure.
+settings.register_profile("wsiseg", deadline=None, print_blob=True)
+settings.load_profile("wsiseg")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,48 @@
+"""A slide that lives in memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.slide import WHITE, Colour, Pixels, Slide, SlideFacts, make_levels
+
+
+class ArraySlide(Slide):
+    """Arrays as levels; reading what meets one of the `damaged` boxes of level 0 fails."""
+
+    reader = "array"
+
+    def __init__(
+        self,
+        *arrays: Pixels,
+        mpp: float | None = 0.5,
+        background: Colour = WHITE,
+        damaged: Sequence[Box] = (),
+    ) -> None:
+        super().__init__(Path("array"))
+        self.arrays = arrays
+        self.damaged = damaged
+        self.facts = SlideFacts(
+            levels=make_levels([array.shape[:2] for array in arrays]),
+            mpp=mpp,
+            mpp_source="array.mpp",
+            vendor="array",
+            background=background,
+        )
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        factor = round(self.levels[level].downsample)
+        full = Box(*(factor * v for v in (box.y, box.x, box.height, box.width)))
+        if any(full.intersection(hole).area for hole in self.damaged):
+            raise DamagedSlideError("these pixels are gone", self.path)
+        return self.arrays[level][box.within(self.levels[level].box)].copy()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def noise(height: int, width: int, seed: int = 0) -> Pixels:
+    """Return pixels in which any shift or mix-up shows."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
