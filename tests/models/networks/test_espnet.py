@@ -1,0 +1,323 @@
+"""ESPNet and ESPNet-C: sizes, costs, borders, and how far they see."""
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from wsiseg.models import create_model
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
+
+from wsiseg.errors import ArgumentError
+
+# (architecture, alpha3, skip, classes, learnable parameters), all with alpha2 = 2
+PARAMETERS = [
+    ("espnet-c", 3, None, 20, 187_529),
+    ("espnet-c", 3, None, 19, 187_273),
+    ("espnet-c", 5, None, 20, 252_297),
+    ("espnet-c", 5, None, 19, 252_041),
+    ("espnet-c", 8, None, 20, 349_449),
+    ("espnet-c", 8, None, 19, 349_193),
+    ("espnet", 3, "test", 20, 202_649),
+    ("espnet", 3, "test", 19, 201_029),
+    ("espnet", 5, "test", 20, 267_417),
+    ("espnet", 5, "test", 19, 265_797),
+    ("espnet", 8, "test", 20, 364_569),
+    ("espnet", 8, "test", 19, 362_949),
+    ("espnet", 3, "train", 20, 203_189),
+    ("espnet", 5, "train", 20, 267_957),
+    ("espnet", 8, "train", 20, 365_109),
+    ("espnet", 3, "train", 19, 201_542),
+    ("espnet", 5, "train", 19, 266_310),
+    ("espnet", 8, "train", 19, 363_462),
+    ("espnet", 8, "train", 12, 354_517),
+    ("espnet", 3, "test", 5, 185_729),
+    ("espnet", 3, "test", 6, 186_519),
+    ("espnet", 3, "test", 8, 188_225),
+]
+
+# (architecture, alpha3, skip, thousand millions at 512 × 1024 with 20 classes)
+MACS = [
+    ("espnet-c", 3, None, "2.159"),
+    ("espnet-c", 5, None, "2.684"),
+    ("espnet-c", 8, None, "3.470"),
+    ("espnet", 3, "test", "3.399"),
+    ("espnet", 5, "test", "3.923"),
+    ("espnet", 8, "test", "4.709"),
+    ("espnet", 8, "train", "4.780"),
+]
+
+ARCHITECTURES = ("espnet-c", "espnet")
+ODD_SIZES = [(1, 1), (7, 9), (33, 65)]
+
+
+def build(name: str, classes: int, alpha3: int, skip: str | None) -> SegmentationNetwork:
+    form = {} if skip is None else {"skip": skip}
+    return create_model(name, classes, alpha2=2, alpha3=alpha3, **form)
+
+
+def small(name: str, classes: int = 6, seed: int = 0, **arguments: object) -> SegmentationNetwork:
+    """Return the shallowest form with batch norms that do something, in evaluation mode."""
+    torch.manual_seed(seed)
+    network = create_model(name, classes, alpha2=1, alpha3=1, **arguments)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.6, 1.4)
+            nn.init.uniform_(module.bias, 0.2, 1.0)
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.2, 1.0)
+    return network.eval()
+
+
+def seeing(network: SegmentationNetwork) -> SegmentationNetwork:
+    """Make every logit the sum, with positive weights, of exactly those pixels that it can see.
+
+    A picture of zeros then gives zeros, and nothing that goes in can cancel out.
+    """
+    for parameter in network.parameters():
+        parameter.data.abs_()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.constant_(module.weight, 1.0 / 16)
+    return network.double().eval()
+
+
+def rows_seen_by_encoder(first: int, last: int, alpha2: int, alpha3: int) -> tuple[int, int]:
+    """Return the first and last input row behind a span of rows at 1/8."""
+    for _ in range(alpha3 + 1):  # the dilation of 16, in the module that shrinks as well
+        first, last = first - 16, last + 16
+    first, last = 2 * first - 1, 2 * last + 1
+    for _ in range(alpha2 + 1):
+        first, last = first - 16, last + 16
+    first, last = 2 * first - 1, 2 * last + 1
+    return 2 * first - 1, 2 * last + 1
+
+
+def rows_seen(name: str, logit: int, alpha2: int, alpha3: int) -> tuple[int, int]:
+    """Return the first and last input row that a row of logits depends on, by the paper."""
+    if name == "espnet-c":
+        # Bilinear: the two coarse rows whose centres lie around.
+        above = (2 * logit + 1 - 8) // 16
+        return rows_seen_by_encoder(above, above + 1, alpha2, alpha3)
+    first, last = logit // 2 - 1, logit // 2 + 1  # a deconvolution, then 3×3 at 1/2
+    first, last = first // 2 - 16, last // 2 + 16  # a deconvolution, then the pyramid at 1/4
+    return rows_seen_by_encoder(first // 2, last // 2, alpha2, alpha3)
+
+
+@pytest.mark.parametrize(("name", "alpha3", "skip", "classes", "expected"), PARAMETERS)
+def test_parameters_are_exactly_those_of_the_authors_code(
+    name: str, alpha3: int, skip: str | None, classes: int, expected: int
+) -> None:
+    assert count_parameters(build(name, classes, alpha3, skip)) == expected
+
+
+@pytest.mark.parametrize(("name", "alpha3", "skip", "expected"), MACS)
+def test_operations_match_the_authors_code_to_the_printed_digit(
+    name: str, alpha3: int, skip: str | None, expected: str
+) -> None:
+    assert f"{count_macs(build(name, 20, alpha3, skip)) / 1e9:.3f}" == expected
+
+
+def test_operations_of_the_camvid_form_at_its_own_size() -> None:
+    assert f"{count_macs(build('espnet', 12, 8, 'train'), 360, 480) / 1e9:.3f}" == "1.335"
+
+
+def test_defaults_are_the_largest_network_of_the_paper_in_the_test_form() -> None:
+    assert count_parameters(create_model("espnet", 20)) == 364_569
+    assert count_parameters(create_model("espnet-c", 20)) == 349_449
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4, 5, 8, 255])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("espnet-c", {}), ("espnet", {"skip": "test"}), ("espnet", {"skip": "train"})],
+)
+def test_any_class_count_gives_logits_for_any_size(
+    name: str, form: dict[str, str], classes: int
+) -> None:
+    network = small(name, classes, **form)
+    for height, width in ODD_SIZES:
+        x = torch.randn(2, 3, height, width)
+        with torch.no_grad():
+            logits, coarse = network(x), network.coarse(x)
+        stride = network.output_stride
+        assert logits.shape == (2, classes, height, width)
+        assert coarse.shape == (2, classes, -(-height // stride), -(-width // stride))
+        assert logits.isfinite().all()
+        assert coarse.isfinite().all()
+        assert logits.dtype == torch.float32
+
+
+def test_strides_are_those_of_the_paper() -> None:
+    assert small("espnet-c").output_stride == 8
+    assert small("espnet").output_stride == 1
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("classes", [-1, 0, 256])
+def test_class_counts_that_a_mask_cannot_hold_are_refused(name: str, classes: int) -> None:
+    with pytest.raises(ArgumentError, match=rf"1 to 255, got {classes}"):
+        create_model(name, classes)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("depth", [{"alpha2": 0}, {"alpha3": 0}, {"alpha2": -1}])
+def test_levels_without_a_module_are_refused(name: str, depth: dict[str, int]) -> None:
+    with pytest.raises(ArgumentError, match="at least 1"):
+        create_model(name, 5, **depth)
+
+
+def test_unknown_form_of_the_skip_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="sideways"):
+        create_model("espnet", 5, skip="sideways")
+
+
+@pytest.mark.parametrize("depth", ["many", 2.5, None])
+def test_depths_of_the_wrong_kind_are_refused(depth: object) -> None:
+    with pytest.raises(ArgumentError, match="alpha3"):
+        create_model("espnet", 5, alpha3=depth)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_full_size_and_coarse_logits_belong_together(name: str) -> None:
+    network = small(name)
+    x = torch.randn(1, 3, 40, 24)
+    with torch.no_grad():
+        resized = F.interpolate(
+            network.coarse(x), size=(40, 24), mode="bilinear", align_corners=False
+        )
+        assert torch.equal(network(x), resized)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("size", [*ODD_SIZES, (40, 41), (17, 64)])
+def test_odd_sizes_are_padded_with_zeros_and_cropped_back(name: str, size: tuple[int, int]) -> None:
+    network = small(name)
+    height, width = size
+    x = torch.randn(1, 3, height, width)
+    padded = torch.zeros(1, 3, -(-height // 8) * 8, -(-width // 8) * 8)
+    padded[..., :height, :width] = x
+    stride = network.output_stride
+    with torch.no_grad():
+        assert torch.equal(network(x), network(padded)[..., :height, :width])
+        rows, columns = -(-height // stride), -(-width // stride)
+        assert torch.equal(network.coarse(x), network.coarse(padded)[..., :rows, :columns])
+
+
+@pytest.mark.parametrize("classes", [1, 4, 5, 20])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_one_backward_pass_reaches_every_parameter(name: str, classes: int) -> None:
+    torch.manual_seed(1)
+    network = create_model(name, classes, alpha2=1, alpha3=1).train()
+    logits = network(torch.randn(2, 3, 40, 56))
+    (logits * torch.randn_like(logits)).sum().backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        assert parameter.grad.abs().max() > 0, key
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_pictures_of_a_batch_do_not_know_each_other(name: str) -> None:
+    network = small(name)
+    x = torch.randn(3, 3, 48, 32)
+    with torch.no_grad():
+        together = network(x)
+        alone = torch.cat([network(picture[None]) for picture in x])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_few_classes_keep_five_channels_up_to_the_last_deconvolution() -> None:
+    for classes, width in [(1, 5), (4, 5), (5, 5), (6, 6), (20, 20)]:
+        network = create_model("espnet", classes, alpha2=1, alpha3=1)
+        assert network.up1.weight.shape == (width, classes, 2, 2)
+        assert network.up2.weight.shape == (width, width, 2, 2)
+
+
+def test_both_skip_forms_differ_in_one_convolution_only() -> None:
+    shapes = [
+        {key: tuple(value.shape) for key, value in build("espnet", 7, 3, skip).state_dict().items()}
+        for skip in ("test", "train")
+    ]
+    different = {key for key in shapes[0] if shapes[0][key] != shapes[1][key]}
+    assert shapes[0].keys() == shapes[1].keys()
+    assert {shapes[0][key] for key in different} == {(7, 7 + 16, 3, 3)}
+    assert {shapes[1][key] for key in different} == {(7, 7 + 19, 3, 3)}
+
+
+@pytest.mark.parametrize(
+    ("name", "alpha2", "alpha3"),
+    [("espnet", 1, 1), ("espnet", 2, 3), ("espnet-c", 1, 1), ("espnet-c", 2, 8)],
+)
+def test_receptive_field_is_the_papers(name: str, alpha2: int, alpha3: int) -> None:
+    spans = [rows_seen(name, logit, alpha2, alpha3) for logit in range(8)]
+    widest = max(last - first + 1 for first, last in spans)
+    assert receptive_field(create_model(name, 5, alpha2=alpha2, alpha3=alpha3)) == widest
+
+
+def test_receptive_field_of_the_shallowest_network_is_919_pixels() -> None:
+    assert receptive_field(small("espnet")) == 919
+
+
+def logits_lit_by(network: SegmentationNetwork, length: int, rows: list[int]) -> Tensor:
+    """Tell, for each of `rows` lit alone in a dark picture, which rows of logits are not dark."""
+    pictures = torch.zeros(len(rows), 3, length, 8, dtype=torch.float64)
+    for picture, row in zip(pictures, rows, strict=True):
+        picture[:, row] = 1.0
+    with torch.no_grad():
+        lit: Tensor = (network(pictures) != 0).any(dim=3).any(dim=1)
+    return lit
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_logit_changes_with_the_last_pixel_of_its_field_and_not_with_the_next(name: str) -> None:
+    network = seeing(small(name))
+    length = 1200
+    for logit in (600, 605, 607):
+        first, last = rows_seen(name, logit, 1, 1)
+        lit = logits_lit_by(network, length, [first - 1, first, last, last + 1])
+        assert lit[:, logit].tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_no_pixel_reaches_further_than_the_receptive_field_says(name: str) -> None:
+    network = seeing(small(name))
+    field = receptive_field(network.float())
+    assert field is not None
+    rows = list(range(1000, 1008))
+    lit = logits_lit_by(network.double(), 2000, rows)
+    behind: dict[int, list[int]] = {}
+    for row, hit in zip(rows, lit, strict=True):
+        for logit in hit.nonzero().flatten().tolist():
+            # Shifting by the input multiple maps all of them onto the eight logits 1000 to 1007.
+            shift = (logit - 1000) // 8 * 8
+            behind.setdefault(logit - shift, []).append(row - shift)
+    assert sorted(behind) == rows
+    assert max(max(seen) - min(seen) + 1 for seen in behind.values()) == field
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_content_shifted_by_the_input_multiple_shifts_the_logits(name: str) -> None:
+    network = small(name, seed=3)
+    field = receptive_field(network)
+    assert field is not None
+    margin, shift = field // 2 + 8, network.input_multiple
+    height = 2 * margin + 64
+    generator = torch.Generator().manual_seed(4)
+    long = torch.randn(1, 3, height + shift, 16, generator=generator)
+    with torch.no_grad():
+        here, there = network(long[:, :, :height]), network(long[:, :, shift:])
+    inner = there[:, :, margin - shift : height - margin - shift]
+    expected = here[:, :, margin : height - margin]
+    assert expected.shape[2] == 64
+    torch.testing.assert_close(inner, expected, atol=1e-5, rtol=1e-4)
+    # Near the border the padding shows, so the comparison above can fail.
+    assert not torch.allclose(there[:, :, :8], here[:, :, shift : shift + 8], atol=1e-3)
+    for one, other in itertools.pairwise(range(0, 64, 16)):
+        assert not torch.equal(expected[:, :, one], expected[:, :, other])

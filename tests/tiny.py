@@ -1,0 +1,55 @@
+"""A network that sees eleven pixels wide, and checkpoints of it."""
+
+import torch
+from torch import Tensor, nn
+
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.class_sets import numbered_classes
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.registry import register
+
+REACH = 8
+
+
+@register("tiny", family="tests", paper="none")
+class Tiny(SegmentationNetwork):
+    """Halves, looks around, doubles: in step with its stride like the real ones."""
+
+    input_multiple = 4
+
+    def __init__(self, classes: int, *, width: int = 6) -> None:
+        super().__init__(classes)
+        self.down = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        self.look = nn.Conv2d(width, width, 3, padding=1)
+        self.up = nn.ConvTranspose2d(width, classes, 2, stride=2)
+
+    def dense(self, x: Tensor) -> Tensor:
+        return self.up(torch.relu(self.look(torch.relu(self.down(x)))))
+
+
+def tiny_checkpoint(classes: int = 5, mpp: float | None = 0.5, seed: int = 0) -> Checkpoint:
+    torch.manual_seed(seed)
+    names = numbered_classes(classes)
+    card = CheckpointCard(
+        architecture="tiny",
+        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in names),
+        mpp=mpp,
+    )
+    network = Tiny(classes)
+    # Larger weights make labels change from pixel to pixel, so that a shift cannot hide.
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(3)
+    return Checkpoint(card, network)
+
+
+def label_whole(checkpoint: Checkpoint, pixels: Tensor) -> Tensor:
+    """Label a picture at once, padded with white as a slide is."""
+    multiple = checkpoint.network.input_multiple
+    height, width = pixels.shape[:2]
+    padded = torch.full((-(-height // multiple) * multiple, -(-width // multiple) * multiple, 3), 255)
+    padded = padded.to(torch.uint8)
+    padded[:height, :width] = pixels
+    with torch.no_grad():
+        logits = checkpoint.network(checkpoint.preprocess(padded[None]))
+    return logits.argmax(1)[0, :height, :width].to(torch.uint8)
