@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -47,7 +46,9 @@ def label_whole(checkpoint: Checkpoint, pixels: Tensor) -> Tensor:
     """Label a picture at once, padded with white as a slide is."""
     multiple = checkpoint.network.input_multiple
     height, width = pixels.shape[:2]
-    padded = torch.full((-(-height // multiple) * multiple, -(-width // multiple) * multiple, 3), 255)
+    padded = torch.full(
+        (-(-height // multiple) * multiple, -(-width // multiple) * multiple, 3), 255
+    )
     padded = padded.to(torch.uint8)
     padded[:height, :width] = pixels
     with torch.no_grad():

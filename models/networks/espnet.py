@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from wsiseg.models.layers.elementary import ESPNET_EPSILON, ConvNormAct, NormAct
+from wsiseg.models.layers.elementary import ESPNET_EPSILON, ConvNormAct, Halve, NormAct
 from wsiseg.models.layers.esp import DILATIONS, ESP
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -22,7 +22,7 @@ class _Encoder(nn.Module):
         if alpha2 < 1 or alpha3 < 1:
             msg = f"alpha2 and alpha3 must be at least 1, got {alpha2} and {alpha3}"
             raise ValueError(msg)
-        self.shrink = nn.AvgPool2d(3, stride=2, padding=1)
+        self.shrink = Halve(3)
         self.level1 = ConvNormAct(3, 16, stride=2)
         self.fuse1 = NormAct(16 + 3)
         self.down2 = ESP(16 + 3, 64, stride=2, residual=False)

@@ -8,11 +8,11 @@ import zarr
 from ome_zarr_models.v05.image import Image as ImageGroup
 from ome_zarr_models.v05.image_label import ImageLabel
 from PIL import Image
+from tiny import tiny_checkpoint
+from wsiseg.tiling.stitching import UNSEEN
 from yaozarrs import validate_zarr_store
 
 import wsiseg
-from tiny import tiny_checkpoint
-from wsiseg.tiling.stitching import UNSEEN
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_two_validators_accept_an_image_with_its_mask_and_probabilities(slide, t
 def test_napari_ome_zarr_shows_colours_and_class_names(slide, tmp_path):
     reader = pytest.importorskip("napari_ome_zarr", reason="napari-ome-zarr is not installed")
     mask = segment(slide, tmp_path / "out").mask
-    (layer,) = [found for found in reader.napari_get_reader(str(mask))(str(mask))]
+    (layer,) = list(reader.napari_get_reader(str(mask))(str(mask)))
     data, settings, kind = layer
     assert kind == "labels"
     assert np.asarray(data[0]).shape == (1601, 2403)
@@ -104,9 +104,7 @@ def test_what_was_not_analysed_is_255_and_no_class(slide, tmp_path):
     tissue = np.zeros((16, 24), np.uint8)
     tissue[:4, :4] = 1
     Image.fromarray(tissue).save(tmp_path / "tissue.png")
-    result = segment(
-        slide, tmp_path / "out", tissue=str(tmp_path / "tissue.png"), tile=256, halo=8
-    )
+    result = segment(slide, tmp_path / "out", tissue=str(tmp_path / "tissue.png"), tile=256, halo=8)
     labels = np.asarray(result.labels[:])
     assert (labels[:400, :400] < 5).all()
     # One pixel of the mask is 100 of the slide; tiles that touch tissue are analysed whole.

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import grid_settings, grids, lengths, planes
-from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
+
+from wsiseg.errors import ArgumentError
 
 
 def rounded(length: int, multiple: int) -> int:
@@ -49,9 +50,7 @@ def test_tiles_begin_at_one_edge_and_reach_over_the_other_by_less_than_the_multi
     grid: TileGrid,
 ) -> None:
     assert (grid.rows[0], grid.columns[0]) == (0, 0)
-    for starts, tile, length in zip(
-        (grid.rows, grid.columns), grid.tile, grid.plane, strict=True
-    ):
+    for starts, tile, length in zip((grid.rows, grid.columns), grid.tile, grid.plane, strict=True):
         assert 0 <= starts[-1] + tile - length < grid.multiple
 
 
@@ -64,9 +63,7 @@ def test_tiles_are_evenly_spread(grid: TileGrid) -> None:
 
 @given(grids())
 def test_no_grid_of_fewer_tiles_would_do(grid: TileGrid) -> None:
-    for starts, tile, length in zip(
-        (grid.rows, grid.columns), grid.tile, grid.plane, strict=True
-    ):
+    for starts, tile, length in zip((grid.rows, grid.columns), grid.tile, grid.plane, strict=True):
         fewer = len(starts) - 1
         assert fewer * tile - max(0, fewer - 1) * 2 * grid.halo < rounded(length, grid.multiple)
 
@@ -102,8 +99,8 @@ def test_overlap_of_a_grid_that_fits_is_none() -> None:
 
 
 def test_overlap_counts_shared_and_outer_pixels() -> None:
-    # Rows begin at 0 and 8, so 24 rows are computed for 17; columns need one tile.
-    grid = TileGrid((17, 16), (16, 16), 4, 8)
+    # Rows begin at 0 and 8, so 32 rows are computed for 17; columns need one tile.
+    grid = TileGrid((17, 16), (16, 16), 0, 8)
     assert grid.rows == (0, 8)
     assert grid.overlap_share == pytest.approx(1 - 17 / 32)
 
@@ -127,9 +124,7 @@ def test_shrunk_tiles_are_as_small_as_their_number_allows(
     plane: tuple[int, int], settings: tuple[int, int, int]
 ) -> None:
     grid = TileGrid.fitting(plane, *settings, shrink=True)
-    for starts, tile, length in zip(
-        (grid.rows, grid.columns), grid.tile, grid.plane, strict=True
-    ):
+    for starts, tile, length in zip((grid.rows, grid.columns), grid.tile, grid.plane, strict=True):
         smaller, count = tile - grid.multiple, len(starts)
         assert count * smaller - (count - 1) * 2 * grid.halo < rounded(length, grid.multiple)
 

@@ -1,0 +1,151 @@
+"""Which runtime runs, on what, in which numbers."""
+
+import os
+import sys
+
+import pytest
+import torch
+from wsiseg.models.runtimes import choose_runtime, installed_runtimes
+
+from wsiseg.errors import ArgumentError, RuntimeUnavailableError
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.fixture
+def cuda(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.fixture
+def apple(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+
+@pytest.fixture
+def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What Python itself takes for a module that cannot be found.
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+
+@pytest.fixture
+def with_openvino() -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is an extra")
+
+
+def test_fastest_on_a_cpu_comes_first(with_openvino: None) -> None:
+    assert installed_runtimes() == ["openvino", "torch"]
+
+
+def test_what_is_not_installed_is_not_listed(no_openvino: None) -> None:
+    assert installed_runtimes() == ["torch"]
+
+
+def test_auto_takes_openvino_on_a_cpu(no_gpu: None, with_openvino: None) -> None:
+    choice = choose_runtime()
+    assert (choice.runtime, choice.device, choice.precision) == ("openvino", "cpu", "fp32")
+    assert choose_runtime(device="cpu").runtime == "openvino"
+
+
+def test_auto_takes_torch_where_openvino_is_missing(no_gpu: None, no_openvino: None) -> None:
+    choice = choose_runtime()
+    assert (choice.runtime, choice.device, choice.precision) == ("torch", "cpu", "fp32")
+
+
+def test_asking_for_openvino_where_it_is_missing_tells_how_to_get_it(no_openvino: None) -> None:
+    with pytest.raises(RuntimeUnavailableError) as caught:
+        choose_runtime("openvino")
+    text = str(caught.value)
+    assert "openvino is not installed" in text
+    assert "pip install 'wsiseg[openvino]'" in text
+    assert "--runtime" in text
+
+
+def test_auto_takes_torch_on_a_gpu(cuda: None) -> None:
+    assert (choose_runtime().runtime, choose_runtime().device) == ("torch", "cuda")
+    assert choose_runtime(device="cuda:1").device == "cuda:1"
+    assert choose_runtime(device="cuda:1").runtime == "torch"
+    assert choose_runtime("torch").device == "cuda"
+
+
+def test_auto_takes_torch_on_an_apple_gpu(apple: None) -> None:
+    assert (choose_runtime().runtime, choose_runtime().device) == ("torch", "mps")
+
+
+def test_openvino_stays_on_the_cpu_beside_a_gpu(cuda: None, with_openvino: None) -> None:
+    assert choose_runtime("openvino").device == "cpu"
+    assert choose_runtime(device="cpu").runtime == "openvino"
+
+
+def test_openvino_on_a_gpu_is_refused_with_the_way_out(cuda: None, with_openvino: None) -> None:
+    with pytest.raises(RuntimeUnavailableError) as caught:
+        choose_runtime("openvino", device="cuda:0")
+    assert "cuda:0" in str(caught.value)
+    assert caught.value.hint == "Use --runtime torch."
+
+
+def test_unknown_runtime_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        choose_runtime("tensorflow")
+    assert "there is no runtime 'tensorflow'" in str(caught.value)
+    assert caught.value.where == "--runtime"
+    assert caught.value.hint == "Use auto or one of: openvino, torch."
+
+
+@pytest.mark.parametrize("precision", ["fp64", "int8", "FP16", ""])
+def test_unknown_precision_is_refused_with_those_that_exist(precision: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        choose_runtime(precision=precision)
+    assert repr(precision) in str(caught.value)
+    assert caught.value.where == "--precision"
+    assert caught.value.hint == "Use auto or one of: fp32, fp16, bf16."
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_known_precision_is_taken(precision: str) -> None:
+    assert choose_runtime("torch", precision=precision).precision == precision
+
+
+@pytest.mark.parametrize("device", ["nonsense", "", "cuda:x", "gpu"])
+def test_device_that_does_not_exist_is_refused(device: str) -> None:
+    with pytest.raises(RuntimeUnavailableError) as caught:
+        choose_runtime("torch", device=device)
+    assert repr(device) in str(caught.value)
+    assert caught.value.hint == "Use cpu, cuda, cuda:N or mps."
+
+
+@pytest.mark.parametrize("runtime", ["auto", "torch", "openvino"])
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "meta", "xpu"])
+def test_device_that_is_not_there_is_refused(no_gpu: None, runtime: str, device: str) -> None:
+    with pytest.raises(RuntimeUnavailableError) as caught:
+        choose_runtime(runtime, device=device)
+    assert repr(device) in str(caught.value)
+    assert caught.value.hint == "Try --device cpu."
+
+
+def test_gpu_beyond_the_last_is_refused(cuda: None) -> None:
+    assert choose_runtime(device="cuda:1").device == "cuda:1"
+    with pytest.raises(RuntimeUnavailableError, match="cuda:2"):
+        choose_runtime(device="cuda:2")
+
+
+def test_threads_are_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert choose_runtime("torch").threads == 3
+    assert choose_runtime("torch", threads=7).threads == 7
+
+
+def test_threads_are_all_cores_where_the_system_does_not_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert choose_runtime("torch").threads == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert choose_runtime("torch").threads == 1

@@ -1,0 +1,308 @@
+"""Runtimes agree with each other, and with themselves."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from golden import read_golden
+from torch import nn
+from wsiseg.models import create_model, import_checkpoint, list_architectures
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.class_sets import numbered_classes
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.normalisation import IMAGENET
+from wsiseg.models.profiling import activation_bytes_per_pixel
+from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
+from wsiseg.models.tile_network import Output, TileNetwork
+
+from wsiseg.errors import RuntimeUnavailableError, WsisegError
+
+BOTH: tuple[Output, ...] = ("labels", "probabilities")
+NAMES = [architecture.name for architecture in list_architectures()]
+
+
+class Toy(SegmentationNetwork):
+    """One 3×3 convolution."""
+
+    input_multiple = 1
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.head = nn.Conv2d(3, classes, 3, padding=1)
+
+    def dense(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(x)
+        return logits
+
+
+def small(classes: int = 6, name: str = "espnet") -> SegmentationNetwork:
+    torch.manual_seed(classes)
+    return create_model(name, classes, alpha2=1, alpha3=1).eval()
+
+
+def random_tiles(*shape: int) -> np.ndarray:
+    return np.random.default_rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def start(
+    runtime: str,
+    network: SegmentationNetwork,
+    tile: tuple[int, int],
+    batch: int,
+    outputs: tuple[Output, ...] = BOTH,
+    precision: str = "fp32",
+) -> Runtime:
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    choice = choose_runtime(runtime, "cpu", precision, threads=2)
+    return choice.start(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
+
+
+def assert_agreeing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert one.keys() == other.keys()
+    assert (one["labels"] == other["labels"]).mean() >= 0.9999
+    difference = one["probabilities"].astype(int) - other["probabilities"].astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.fixture(params=["torch", "openvino"])
+def runtime(request: pytest.FixtureRequest) -> str:
+    if request.param == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    return str(request.param)
+
+
+# Across runtimes.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_architecture_gives_the_same_on_openvino_as_on_torch(name: str) -> None:
+    torch.manual_seed(0)
+    network = create_model(name, 5).eval()
+    tiles = random_tiles(2, 64, 160)
+    results = [start(kind, network, (64, 160), 2).run(tiles) for kind in ("torch", "openvino")]
+    assert len(np.unique(results[0]["labels"])) > 1
+    assert_agreeing(*results)
+
+
+def test_published_network_gives_the_same_on_openvino_as_on_torch(data: Path) -> None:
+    golden = read_golden(data, "espnet_city_p2q3_ihc_256x512")
+    checkpoint = import_checkpoint(data / "weights" / golden.meta["weights"], "espnet")
+    network = TileNetwork(checkpoint.network, checkpoint.card.normalisation, BOTH).eval()
+    pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    results = [
+        choose_runtime(kind, "cpu", threads=2).start(network, (256, 512), 1).run(golden.rgb[None])
+        for kind in ("torch", "openvino")
+    ]
+    assert_agreeing(*results)
+    for result in results:
+        assert (result["labels"][0] == golden.argmax).mean() >= 0.9999
+
+
+# Each runtime.
+
+
+def test_outputs_are_bytes_of_the_promised_shapes(runtime: str) -> None:
+    result = start(runtime, small(), (40, 96), 3).run(random_tiles(3, 40, 96))
+    assert list(result) == ["labels", "probabilities"]
+    assert result["labels"].shape == (3, 40, 96)
+    assert result["probabilities"].shape == (3, 6, 40, 96)
+    assert {value.dtype for value in result.values()} == {np.dtype(np.uint8)}
+    assert result["labels"].max() < 6
+    winners = np.take_along_axis(result["probabilities"], result["labels"][:, None], axis=1)
+    assert (winners[:, 0] == result["probabilities"].max(axis=1)).all()
+    total = result["probabilities"].sum(axis=1, dtype=int)
+    assert np.abs(total - 255).max() <= 3
+
+
+@pytest.mark.parametrize("outputs", [("labels",), ("probabilities",), ("probabilities", "labels")])
+def test_only_what_is_asked_for_is_given(runtime: str, outputs: tuple[Output, ...]) -> None:
+    torch.manual_seed(1)
+    toy = Toy(4).eval()
+    tiles = random_tiles(1, 24, 16)
+    held = start(runtime, toy, (24, 16), 1, outputs)
+    result = held.run(tiles)
+    everything = start("torch", toy, (24, 16), 1).run(tiles)
+    assert held.outputs == outputs
+    assert tuple(result) == outputs
+    for name, value in result.items():
+        assert value.shape == everything[name].shape
+        assert np.abs(value.astype(int) - everything[name].astype(int)).max() <= 1
+
+
+def test_later_batches_leave_earlier_results_alone(runtime: str) -> None:
+    held = start(runtime, Toy(5).eval(), (16, 24), 1)
+    dark, bright = np.zeros((1, 16, 24, 3), np.uint8), np.full((1, 16, 24, 3), 255, np.uint8)
+    first = held.run(dark)
+    kept = {name: value.copy() for name, value in first.items()}
+    second = held.run(bright)
+    again = held.run(dark)
+    assert not np.array_equal(second["probabilities"], first["probabilities"])
+    for name, value in kept.items():
+        assert np.array_equal(first[name], value)
+        assert np.array_equal(again[name], value)
+
+
+def test_tiles_are_not_written_to(runtime: str) -> None:
+    tiles = random_tiles(1, 16, 16)
+    before = tiles.copy()
+    start(runtime, Toy(3).eval(), (16, 16), 1).run(tiles)
+    assert np.array_equal(tiles, before)
+
+
+def test_tiles_may_be_read_only(runtime: str) -> None:
+    toy = Toy(3).eval()
+    tiles = random_tiles(1, 16, 16)
+    expected = start(runtime, toy, (16, 16), 1).run(tiles)
+    tiles.flags.writeable = False
+    result = start(runtime, toy, (16, 16), 1).run(tiles)
+    assert np.array_equal(result["labels"], expected["labels"])
+
+
+@pytest.mark.parametrize("name", ["espnet", "espnet-c"])
+def test_tiles_that_do_not_fit_the_input_multiple_are_padded_or_refused(
+    runtime: str, name: str
+) -> None:
+    network = small(name=name)
+    tiles = random_tiles(1, 36, 44)
+    expected = TileNetwork(network, IMAGENET, BOTH)
+    with torch.no_grad():
+        labels, probabilities = expected(torch.from_numpy(tiles))
+    try:
+        result = start(runtime, network, (36, 44), 1).run(tiles)
+    except WsisegError as error:
+        assert "8" in str(error)
+    else:
+        assert_agreeing(result, {"labels": labels.numpy(), "probabilities": probabilities.numpy()})
+
+
+def test_batches_do_not_change_a_tile(runtime: str) -> None:
+    network = small()
+    tiles = random_tiles(3, 48, 64)
+    together = start(runtime, network, (48, 64), 3).run(tiles)
+    one = start(runtime, network, (48, 64), 1)
+    alone = [one.run(tile[None]) for tile in tiles]
+    for name in BOTH:
+        apart = np.concatenate([result[name] for result in alone])
+        assert np.array_equal(together[name], apart)
+
+
+def test_same_tile_gives_the_same_bytes_wherever_it_stands_in_a_batch(runtime: str) -> None:
+    held = start(runtime, small(), (48, 64), 3)
+    tiles = random_tiles(3, 48, 64)
+    turned = held.run(np.ascontiguousarray(tiles[::-1]))
+    straight = held.run(tiles)
+    for name in BOTH:
+        assert np.array_equal(straight[name], turned[name][::-1])
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_narrow_numbers_give_nearly_the_same_or_are_refused(
+    data: Path, runtime: str, precision: str
+) -> None:
+    golden = read_golden(data, "espnet_city_p2q3_ihc_256x512")
+    checkpoint = import_checkpoint(data / "weights" / golden.meta["weights"], "espnet")
+    network = TileNetwork(checkpoint.network, checkpoint.card.normalisation, BOTH).eval()
+    tile = np.ascontiguousarray(golden.rgb[None, :96, :128])
+    exact = choose_runtime("torch", "cpu", threads=2).start(network, (96, 128), 1).run(tile)
+    choice = choose_runtime(runtime, "cpu", precision, threads=2)
+    try:
+        held = choice.start(network, (96, 128), 1)
+    except RuntimeUnavailableError as error:
+        assert runtime == "openvino"
+        assert precision in str(error)
+        assert error.hint == "Use --precision fp32."
+        return
+    result = held.run(tile)
+    assert result["labels"].dtype == np.uint8
+    assert (result["labels"] == exact["labels"]).mean() > 0.95
+
+
+def test_precision_that_the_processor_would_emulate_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is an extra")
+
+    class Old:
+        def get_property(self, *_: object) -> list[str]:
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr(openvino, "Core", Old)
+    for precision in ("fp16", "bf16"):
+        with pytest.raises(RuntimeUnavailableError) as caught:
+            start("openvino", Toy(2).eval(), (16, 16), 1, precision=precision)
+        assert precision in str(caught.value)
+        assert caught.value.hint == "Use --precision fp32."
+
+
+def test_runtime_says_what_it_is(runtime: str) -> None:
+    held = start(runtime, Toy(2).eval(), (16, 24), 2)
+    assert held.name == runtime
+    assert held.settings.tile == (16, 24)
+    assert held.settings.batch == 2
+    assert held.settings.threads == 2
+    assert (held.settings.device, held.settings.precision) == ("cpu", "fp32")
+
+
+# The predictor.
+
+
+def make_checkpoint(network: SegmentationNetwork, architecture: str = "espnet") -> Checkpoint:
+    entries = tuple(
+        ClassEntry(name=c.name, colour=c.colour) for c in numbered_classes(network.classes)
+    )
+    return Checkpoint(CheckpointCard(architecture=architecture, classes=entries), network)
+
+
+@pytest.fixture
+def predictor() -> Callable[[SegmentationNetwork], Predictor]:
+    def make(network: SegmentationNetwork) -> Predictor:
+        return Predictor(make_checkpoint(network), choose_runtime("torch", "cpu", threads=2))
+
+    return make
+
+
+def test_runtime_is_kept_for_the_same_shape_and_made_anew_for_another(
+    predictor: Callable[[SegmentationNetwork], Predictor],
+) -> None:
+    held = predictor(Toy(3))
+    first = held.ready((16, 24), 2, ("labels",))
+    assert held.ready((16, 24), 2, ("labels",)) is first
+    for tile, batch, outputs in [
+        ((24, 16), 2, ("labels",)),
+        ((24, 16), 3, ("labels",)),
+        ((24, 16), 3, BOTH),
+    ]:
+        other = held.ready(tile, batch, outputs)
+        assert other is not first
+        assert held.ready(tile, batch, outputs) is other
+        assert (other.settings.tile, other.settings.batch) == (tile, batch)
+        assert other.outputs == outputs
+        first = other
+
+
+def test_predictor_runs_the_checkpoint_with_its_normalisation(
+    predictor: Callable[[SegmentationNetwork], Predictor],
+) -> None:
+    held = predictor(small())
+    tiles = random_tiles(2, 40, 64)
+    result = held.ready((40, 64), 2, BOTH).run(tiles)
+    with torch.no_grad():
+        logits = held.checkpoint.network(held.checkpoint.preprocess(torch.from_numpy(tiles)))
+    expected = {
+        "labels": logits.argmax(dim=1).numpy(),
+        "probabilities": (255 * logits.softmax(dim=1)).round().numpy(),
+    }
+    assert_agreeing(result, expected)
+
+
+def test_predictor_knows_what_the_network_costs_and_sees(
+    predictor: Callable[[SegmentationNetwork], Predictor],
+) -> None:
+    toy = predictor(Toy(3))
+    assert toy.bytes_per_pixel == activation_bytes_per_pixel(toy.checkpoint.network)
+    assert toy.short_reach is not None
+    assert 1 <= toy.short_reach <= 2
+    assert predictor(small()).short_reach is None

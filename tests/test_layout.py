@@ -1,0 +1,67 @@
+"""The package as it is installed: nothing forgotten, nothing heavy, nothing upside down."""
+
+import doctest
+import importlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import wsiseg
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = {"wsiseg": "wsiseg", "tiling": "wsiseg/tiling", "models": "wsiseg/models"}
+
+
+def sources():
+    for room, home in ROOMS.items():
+        for file in sorted((ROOT / room).rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file, f"{home}/{file.relative_to(ROOT / room).as_posix()}"
+
+
+def modules():
+    for _, place in sources():
+        if place.endswith(".py") and not place.endswith("__main__.py"):
+            yield place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def test_the_wheel_holds_every_file_of_the_rooms_and_no_other(tmp_path):
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
+    run = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert packed == {place for _, place in sources()}
+
+
+@pytest.mark.parametrize("module", list(modules()))
+def test_every_module_imports_and_its_examples_hold(module):
+    assert not doctest.testmod(importlib.import_module(module)).failed
+
+
+@pytest.mark.parametrize("code", ["import wsiseg", "import wsiseg.cli", "import wsiseg.errors"])
+def test_importing_loads_neither_torch_nor_qt(code):
+    heavy = "('torch', 'zarr', 'qtpy', 'napari')"
+    check = f"{code}; import sys; print([m for m in {heavy} if m in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    assert run.stdout.strip() == "[]"
+
+
+def test_public_names_are_there_and_can_be_called():
+    for name in wsiseg.__all__:
+        assert getattr(wsiseg, name) is not None
+    importlib.import_module("wsiseg.segmenting")
+    assert callable(wsiseg.segment)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = wsiseg.nothing
+
+
+def test_no_file_has_grown_beyond_four_hundred_lines():
+    python = [(file, place) for file, place in sources() if place.endswith(".py")]
+    assert not [place for file, place in python if len(file.read_text().splitlines()) > 400]

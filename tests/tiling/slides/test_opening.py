@@ -1,0 +1,182 @@
+import shutil
+import warnings
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from array_slide import noise
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from wsiseg.tiling import Box, open_slide
+
+from wsiseg.errors import (
+    DamagedSlideError,
+    SlideError,
+    SlideNotFoundError,
+    UnknownFormatError,
+    WsisegError,
+)
+
+
+@pytest.fixture
+def slides(data: Path) -> Path:
+    return data / "slides"
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [
+        ("libvips/CMU-1-Small-Region.svs", "tifffile"),
+        ("derived/cmu1_aperio_pyramid.svs", "tifffile"),
+        ("derived/cmu1_generic_pyramid.tiff", "tifffile"),
+        ("derived/cmu1_generic_deflate_nompp.tiff", "tifffile"),
+        ("derived/cmu1_ome_pyramid.ome.tiff", "tifffile"),
+        ("large_image/yb10kx5k.zstd.tiff", "tifffile"),
+        ("openslide_python/😐.svs", "tifffile"),
+        ("slideio/test3-DAPI-2-(387).ndpi", "openslide"),
+        ("dicom_highdicom/sm_image.dcm", "openslide"),
+        ("plain/stardist_histo.jpg", "pillow"),
+        ("large_image/grey10kx5k.tif", "pillow"),
+        ("openslide_python/😐.png", "pillow"),
+    ],
+)
+def test_the_reader_that_suits_the_content_takes_a_file_of_any_name(
+    slides: Path, name: str, reader: str, tmp_path: Path
+) -> None:
+    names = [slides / name]
+    if not name.endswith(".dcm"):
+        # A DICOM slide is a folder of files.
+        names += [tmp_path / other for other in ("x.png", "x.svs", "x.tif", "x.jpg", "no ending")]
+    for path in names[1:]:
+        shutil.copy(names[0], path)
+    pixels = []
+    for path in names:
+        with open_slide(path) as slide:
+            assert slide.reader == reader
+            assert slide.path == path
+            pixels.append(slide.read_region(0, Box(3, 5, 40, 40)))
+    for others in pixels[1:]:
+        np.testing.assert_array_equal(others, pixels[0])
+
+
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    Image.new("RGB", (5, 4)).save(tmp_path / "picture.png")
+    with open_slide(str(tmp_path / "picture.png")) as slide:
+        assert slide.path == tmp_path / "picture.png"
+
+
+BROKEN = [
+    ("empty.svs", DamagedSlideError, "empty"),
+    ("cmu1_truncated_50pct.svs", DamagedSlideError, "truncated"),
+    ("cmu1_truncated_header.svs", DamagedSlideError, "truncated"),
+    ("unopenable.tiff", DamagedSlideError, "52479"),
+    ("broken.svs", UnknownFormatError, "no reader"),
+    ("text_named.svs", UnknownFormatError, "no reader"),
+    ("notanimage.txt", UnknownFormatError, "no reader"),
+    ("czi/newCZI_compressed.czi", SlideError, "OpenSlide"),
+    ("czi/100x100.czi", SlideError, "OpenSlide"),
+    ("../dicom_highdicom/sm_image_grayscale.dcm", SlideError, "BitsAllocated"),
+    ("../dicom_highdicom/sm_image_jpegls.dcm", SlideError, "transfer syntax"),
+    ("../dicom_highdicom/sm_annotations.dcm", UnknownFormatError, "no reader"),
+    ("../pathml/small_dicom.dcm", SlideError, "OpenSlide"),
+    ("../pathml/smalltif.tif", UnknownFormatError, "8-bit"),
+    ("../libvips/multi-channel-z-series.ome.tif", UnknownFormatError, "8-bit"),
+    ("../slideio/4D-series.ome.tiff", UnknownFormatError, "8-bit"),
+    ("../slideio/vsi-ets-test-jpg2k.vsi", SlideError, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "message"), BROKEN)
+def test_what_cannot_be_opened_is_said_in_one_line(
+    slides: Path, name: str, kind: type[SlideError], message: str
+) -> None:
+    path = slides / "broken" / name
+    with pytest.raises(kind, match=message) as caught:
+        open_slide(path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    assert text.endswith(".")
+
+
+def test_a_truncated_jpeg_opens_and_cannot_be_read(slides: Path) -> None:
+    with (
+        open_slide(slides / "broken" / "truncated.jpg") as slide,
+        pytest.raises(DamagedSlideError, match="truncated"),
+    ):
+        slide.read_region(0, Box(0, 0, 10, 10))
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(SlideNotFoundError, match="no such slide") as caught:
+        open_slide(tmp_path / "missing.svs")
+    assert isinstance(caught.value, FileNotFoundError)
+    with pytest.raises(UnknownFormatError, match="folder"):
+        open_slide(tmp_path)
+
+
+def tiled(**options: object) -> bytes:
+    stream = BytesIO()
+    pixels = noise(80, 100)
+    with tifffile.TiffWriter(stream) as writer:
+        for level in (pixels, pixels[::2, ::2].copy()):
+            writer.write(
+                level,
+                tile=(32, 32),
+                photometric="rgb",
+                metadata=None,
+                resolution=(20000, 20000),
+                resolutionunit="CENTIMETER",
+                **options,
+            )
+    return stream.getvalue()
+
+
+def saved(kind: str, **options: object) -> bytes:
+    stream = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise(30, 40)).save(stream, kind, exif=exif, **options)
+    return stream.getvalue()
+
+
+SOUND = {
+    "tiled": tiled(),
+    "tiled deflate": tiled(compression="zlib"),
+    "tiled jpeg": tiled(compression="jpeg"),
+    "png": saved("PNG"),
+    "jpeg": saved("JPEG"),
+    "tiff": saved("TIFF"),
+    "webp": saved("WEBP"),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+@given(draw=st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_damage_breaks_the_readers(kind: str, draw: st.DataObject, tmp_path: Path) -> None:
+    """Whatever is wrong with a file, it is either read or refused with an error of ours."""
+    content = bytearray(SOUND[kind])
+    # Headers and directories stand at the beginning and at the end.
+    place = st.one_of(
+        st.integers(0, min(400, len(content) - 1)),
+        st.integers(max(0, len(content) - 400), len(content) - 1),
+        st.integers(0, len(content) - 1),
+    )
+    for index, value in draw.draw(st.dictionaries(place, st.integers(0, 255), max_size=6)).items():
+        content[index] = value
+    if draw.draw(st.booleans()):
+        del content[draw.draw(place) :]
+    path = tmp_path / "damaged"
+    path.write_bytes(content)
+    with warnings.catch_warnings():
+        # Of what is damaged beside the pixels, libraries may warn.
+        warnings.simplefilter("ignore")
+        with suppress(WsisegError), open_slide(path) as slide:
+            height, width = slide.levels[0].box.shape
+            box = Box(0, 0, min(height, 100), min(width, 100))
+            assert slide.read_region(0, box).shape == (*box.shape, 3)

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import numpy as np
+import openslide
+import pytest
+from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling.slides.openslide import OpenSlideSlide
+
+from wsiseg.errors import DamagedSlideError, UnknownFormatError
+
+
+@pytest.fixture
+def slides(data: Path) -> Path:
+    return data / "slides"
+
+
+def test_a_hamamatsu_slide_has_its_sizes_and_pixels(slides: Path) -> None:
+    path = slides / "slideio" / "test3-DAPI-2-(387).ndpi"
+    with open_slide(path) as slide:
+        assert slide.reader == "openslide"
+        assert slide.name == "test3-DAPI-2-(387)"
+        assert slide.facts.vendor == "hamamatsu"
+        assert slide.mpp == pytest.approx(0.2282, abs=1e-4)
+        assert slide.facts.mpp_source == "openslide.mpp"
+        assert slide.facts.associated == ("macro",)
+        shapes = [(4864 >> level, 3968 >> level, 2.0**level) for level in range(7)]
+        assert [(v.height, v.width, v.downsample) for v in slide.levels] == shapes
+        handle = openslide.OpenSlide(path)
+        for level in (0, 2, 5):
+            box = Box(10, 20, 40, 50)
+            corner = round(20 * 2**level), round(10 * 2**level)
+            expected = handle.read_region(corner, level, (50, 40)).convert("RGB")
+            np.testing.assert_array_equal(slide.read_region(level, box), np.asarray(expected))
+        handle.close()
+        coarse = slide.read_region(6, slide.levels[6].box)
+        # Fluorescence: blue on black.
+        assert coarse[..., 2].max() > 3 * coarse[..., 0].max()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "mpp"),
+    [
+        ("dicom_google/multi_frame_jpeg_camelyon_challenge_image.dcm", (700, 1152), 28.97),
+        ("dicom_highdicom/sm_image.dcm", (50, 50), 0.499),
+        ("openslide_python/boxes_0.dcm", (16, 16), 0.499),
+    ],
+)
+def test_a_dicom_slide_has_its_size(
+    slides: Path, name: str, shape: tuple[int, int], mpp: float
+) -> None:
+    with open_slide(slides / name) as slide:
+        assert slide.reader == "openslide"
+        assert slide.facts.vendor == "dicom"
+        assert slide.levels[0].box.shape == shape
+        assert slide.mpp == pytest.approx(mpp, rel=1e-3)
+        whole = slide.read_region(0, Box(-5, -5, shape[0] + 10, shape[1] + 10))
+        assert whole.shape == (shape[0] + 10, shape[1] + 10, 3)
+        assert whole[5:-5, 5:-5].std() > 5
+        assert (whole[:5] == slide.facts.background).all()
+        assert (whole[:, -5:] == slide.facts.background).all()
+
+
+def test_levels_are_read_pixel_by_pixel(slides: Path) -> None:
+    """A box of a coarse level is cut from that level, wherever it begins."""
+    with OpenSlideSlide(slides / "derived" / "cmu1_generic_deflate_nompp.tiff") as slide:
+        for level in (0, 1):
+            frame = slide.levels[level].box
+            whole = slide.read_region(level, frame)
+            for box in (Box(1, 1, 9, 9), Box(333, 201, 50, 77), Box(700, 501, 41, 54)):
+                part = slide.read_region(level, box)
+                np.testing.assert_array_equal(part, whole[box.within(frame)])
+
+
+def test_a_handle_that_an_error_has_killed_is_replaced(slides: Path, tmp_path: Path) -> None:
+    """OpenSlide refuses all further reading after one error."""
+    source = slides / "derived" / "cmu1_aperio_pyramid.svs"
+    content = bytearray(source.read_bytes())
+    import tifffile
+
+    with tifffile.TiffFile(source) as file:
+        page = file.pages.first
+        columns = -(-page.imagewidth // page.tilewidth)
+        index = 2 * columns + 3
+        start, length = page.dataoffsets[index], page.databytecounts[index]
+    content[start : start + length] = bytes(length)
+    (tmp_path / "slide.svs").write_bytes(content)
+    bad = Box(2 * 256 + 10, 3 * 256 + 10, 20, 20)
+    good = Box(5 * 256, 4 * 256, 100, 100)
+    with OpenSlideSlide(source) as whole, OpenSlideSlide(tmp_path / "slide.svs") as slide:
+        for _ in range(2):
+            with pytest.raises(DamagedSlideError) as caught:
+                slide.read_region(0, bad)
+            assert str(bad.y) in str(caught.value)
+            np.testing.assert_array_equal(slide.read_region(0, good), whole.read_region(0, good))
+
+
+def test_what_openslide_does_not_know_is_said(slides: Path) -> None:
+    with pytest.raises(UnknownFormatError):
+        OpenSlideSlide(slides / "plain" / "stardist_histo.jpg")
+    with pytest.raises(DamagedSlideError, match="OpenSlide cannot open it"):
+        OpenSlideSlide(slides / "broken" / "unopenable.tiff")
