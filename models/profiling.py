@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+from wsiseg.models.layers.elementary import Halve
 from wsiseg.models.networks.network import SegmentationNetwork
 
 
@@ -21,11 +22,19 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 1024) -> int:
-    """Return multiply-accumulates of convolutions and matrix products for one picture."""
+    """Return multiply-accumulates of convolutions and matrix products for one picture.
+
+    Pooling does not count, also where it is written as a convolution.
+    """
     shadow = copy.deepcopy(network).eval().to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty((1, 3, height, width), device="meta"))
-    return int(counter.get_total_flops()) // 2
+    pooling = {
+        f"{type(shadow).__name__}.{n}" for n, m in shadow.named_modules() if type(m) is Halve
+    }
+    counts = counter.get_flop_counts()
+    total = counter.get_total_flops() - sum(sum(counts[name].values()) for name in pooling)
+    return int(total) // 2
 
 
 def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:

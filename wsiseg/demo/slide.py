@@ -57,7 +57,8 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
                 subfiletype=1 if k else 0,
                 metadata=None,
             )
-            level = halve_by_mean(level.transpose(2, 0, 1)).transpose(1, 2, 0)
+            even = level[: level.shape[0] // 2 * 2, : level.shape[1] // 2 * 2]
+            level = halve_by_mean(even.transpose(2, 0, 1)).transpose(1, 2, 0)
     return path
 
 

@@ -86,7 +86,6 @@ BROKEN = [
     ("../pathml/smalltif.tif", UnknownFormatError, "8-bit"),
     ("../libvips/multi-channel-z-series.ome.tif", UnknownFormatError, "8-bit"),
     ("../slideio/4D-series.ome.tiff", UnknownFormatError, "8-bit"),
-    ("../slideio/vsi-ets-test-jpg2k.vsi", SlideError, ""),
 ]
 
 

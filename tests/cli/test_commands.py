@@ -1,0 +1,194 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from commands import run
+from PIL import Image
+from tiny import tiny_checkpoint
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 210, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return tiny_checkpoint().save(tmp_path / "tiny.safetensors")
+
+
+def test_segment_prints_one_json_document_with_the_promised_keys(picture, checkpoint, tmp_path):
+    out = tmp_path / "out"
+    result = run("segment", picture, "-o", out, "-c", checkpoint, "--level", 0, "--json")
+    assert result.status == 0
+    (entry,) = json.loads(result.out)["slides"]
+    assert set(entry) == {
+        *("slide", "status", "mask", "seconds", "forward_seconds", "megapixels", "mpx_per_s"),
+        *("tiles", "tiles_per_s", "unread_tiles", "peak_rss_mb", "runtime", "precision"),
+        *("device", "bottleneck", "classes", "error"),
+    }
+    assert (entry["status"], entry["error"], entry["unread_tiles"]) == ("ok", None, 0)
+    assert 0 < entry["forward_seconds"] <= entry["seconds"]
+    assert entry["megapixels"] == 0.0315
+    assert [c["index"] for c in entry["classes"]] == [0, 1, 2, 3, 4]
+    assert {p.name for p in out.iterdir()} == {
+        *("picture.ome.zarr", "picture.tiles.csv", "picture.run.json", "batch.json")
+    }
+    assert json.loads((out / "batch.json").read_text())["slides"] == [entry]
+
+
+def test_the_run_file_is_enough_to_run_it_again(picture, checkpoint, tmp_path):
+    out = tmp_path / "out"
+    run("segment", picture, "-o", out, "-c", checkpoint, "--level", 0, "--halo", 8)
+    content = json.loads((out / "picture.run.json").read_text())
+    assert content["settings"]["halo"] == 8
+    assert content["settings"]["level"] == 0
+    assert content["versions"]["wsiseg"]
+    assert content["versions"]["torch"] == torch.__version__.partition("+")[0] or (
+        content["versions"]["torch"] == torch.__version__
+    )
+    assert len(content["identity"]["slide"]["sha256_of_ends"]) == 64
+    assert content["identity"]["checkpoint"] == tiny_checkpoint().sha256
+    assert content["hardware"]["cores"] >= 1
+    assert sum(content["shares"].values()) == pytest.approx(1, abs=0.01)
+    assert content["warnings"] == [
+        "the slide's µm per pixel are unknown; the mask has no physical scale"
+    ]
+
+
+def test_words_for_people_go_to_stdout_and_notes_to_stderr(picture, checkpoint, tmp_path):
+    command = ("segment", picture, "-c", checkpoint, "--level", 0)
+    loud = run(*command, "-o", tmp_path / "a")
+    assert "picture.ome.zarr" in loud.out
+    assert "Mpx/s" in loud.out
+    assert "210×150 px" in loud.err
+    quiet = run(*command, "-o", tmp_path / "b", "--quiet")
+    assert quiet.out == ""
+    assert "210×150 px" not in quiet.err
+
+
+def test_one_slide_that_fails_does_not_stop_the_others(picture, checkpoint, tmp_path):
+    (tmp_path / "bad.svs").write_text("no slide")
+    slides = (tmp_path / "bad.svs", picture, tmp_path / "missing.svs")
+    result = run(
+        "segment", *slides, "-o", tmp_path / "out", "-c", checkpoint, "--level", 0, "--json"
+    )
+    assert result.status == 1
+    entries = json.loads(result.out)["slides"]
+    assert [entry["status"] for entry in entries] == ["failed", "ok", "failed"]
+    assert "no reader" in entries[0]["error"]
+    assert "no such slide" in entries[2]["error"]
+    assert {frozenset(entry) for entry in entries} == {frozenset(entries[0])}
+    lines = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 2
+
+
+def test_two_slides_of_one_name_are_refused_before_anything_runs(picture, checkpoint, tmp_path):
+    (tmp_path / "other").mkdir()
+    again = tmp_path / "other" / "picture.jpg"
+    Image.open(picture).save(again)
+    result = run("segment", picture, again, "-o", tmp_path / "out", "-c", checkpoint)
+    assert result.status == 2
+    assert "'picture'" in result.err
+
+
+def test_info_says_what_the_slide_says(tmp_path):
+    pixels = np.zeros((512, 768, 3), np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.tiff") as file:
+        for k in range(3):
+            file.write(
+                pixels[:: 2**k, :: 2**k],
+                tile=(256, 256),
+                photometric="rgb",
+                compression="zlib",
+                resolution=(20_000, 20_000),
+                resolutionunit="CENTIMETER",
+            )
+    result = run("info", tmp_path / "a.tiff", "--json")
+    content = json.loads(result.out)
+    assert (content["width"], content["height"], content["mpp"]) == (768, 512, 0.5)
+    assert (content["reader"], content["mpp_source"]) == ("tifffile", "tiff.Resolution")
+    assert content["levels"] == [
+        {"width": 768 >> k, "height": 512 >> k, "downsample": 2.0**k} for k in range(3)
+    ]
+    assert "0.5 µm/px" in run("info", tmp_path / "a.tiff").out
+
+
+def test_models_show_counts_as_published():
+    content = json.loads(run("models", "show", "espnet", "--classes", 20, "--json").out)
+    assert content["parameters"] == content["parameters_deployed"] == 364_569
+    assert content["macs"] == pytest.approx(4.709e9, rel=1e-3)
+    assert (content["input_multiple"], content["size_mb"]) == (8, 1.458)
+    assert content["receptive_field"] == 2839
+    small = run("models", "show", "espnet-c", "--classes", 20, "--set", "alpha3=3", "--json")
+    assert json.loads(small.out)["parameters"] == 187_529
+
+
+def test_models_list_names_every_architecture():
+    entries = json.loads(run("models", "list", "--json").out)
+    assert {"espnet", "espnet-c"} <= {entry["name"] for entry in entries}
+    assert all(entry["parameters"] > 0 and entry["family"] for entry in entries)
+
+
+def test_an_imported_checkpoint_segments_at_once(data, picture, tmp_path):
+    weights = data / "weights" / "ESPNet" / "decoder" / "espnet_p_2_q_3.pth"
+    target = tmp_path / "streets.safetensors"
+    result = run("models", "import", weights, "--architecture", "espnet", "-o", target, "--json")
+    assert json.loads(result.out) == {
+        "output": str(target),
+        "architecture": "espnet",
+        "classes": 20,
+        "parameters": 202_649,
+        "dataset": "cityscapes",
+    }
+    command = ("segment", picture, "-c", target, "-o", tmp_path / "out", "--tissue", "none")
+    refused = run(*command)
+    assert refused.status == 2
+    assert "--mpp" in refused.err
+    assert run(*command, "--level", 0, "--json").status == 0
+
+
+def test_doctor_looks_at_everything():
+    result = run("doctor", "--json")
+    assert result.status == 0
+    checks = {check["name"]: check for check in json.loads(result.out)["checks"]}
+    assert {"torch", "openvino", "tifffile", "openslide", "zarr", "checkpoint"} <= set(checks)
+    assert checks["checkpoint"]["ok"]
+    assert run("doctor").out.count("\n") == len(checks)
+
+
+def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):
+    from wsiseg.demo import slide
+
+    small = slide.build_demo_slide
+    monkeypatch.setattr(slide, "build_demo_slide", lambda path: small(path, 700, 900))
+    result = run("demo", "-o", tmp_path / "demo", "--json")
+    assert result.status == 0
+    (entry,) = json.loads(result.out)["slides"]
+    assert entry["megapixels"] == 0.63
+    assert (tmp_path / "demo" / "demo.ome.zarr" / "zarr.json").is_file()
+    assert "medical device" in run("demo", "-o", tmp_path / "demo").out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["segment", "--help"], ["models", "--help"], ["--version"], ["demo", "-h"]],
+)
+def test_help_is_given(command):
+    result = run(*command)
+    assert (result.status, result.err) == (0, "")
+    assert result.out
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "wsiseg", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().count(".") == 2
