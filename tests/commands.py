@@ -18,7 +18,10 @@ class Outcome:
 
 def run(*words: object) -> Outcome:
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        with pytest.raises(SystemExit) as stop:
-            main([str(word) for word in words])
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as stop,
+    ):
+        main([str(word) for word in words])
     return Outcome(int(stop.value.code or 0), out.getvalue(), err.getvalue())

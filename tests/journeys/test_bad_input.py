@@ -36,9 +36,7 @@ def refused(status, *command):
 
 
 def looks_finished(folder):
-    return [
-        p for p in folder.rglob("*") if p.name == "zarr.json" and p.parent.name.endswith("zarr")
-    ]
+    return list(folder.rglob("*.zarr/zarr.json"))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +200,7 @@ def test_an_unreadable_tile_is_marked_listed_and_leaves_the_rest_as_it_was(
     labels = {}
     for slide in (clean, path):
         result = run(
-            *("segment", slide, "-o", tmp_path / "out", *options, "--max-bad-tiles", 4, "--json")
+            *("segment", slide, "-o", tmp_path / "out", *options, "--max-bad-tiles", 9, "--json")
         )
         assert result.status == 0, result.err
         store = tmp_path / "out" / f"{slide.stem}.ome.zarr" / "0"
