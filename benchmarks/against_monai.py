@@ -23,16 +23,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
-from wsiseg.models import Checkpoint
-from wsiseg.tiling import Box
-from wsiseg.tiling.slides import Slide
 
 import wsiseg
 from wsiseg.demo import demonstration_checkpoint
 from wsiseg.demo.slide import build_demo_slide
 from wsiseg.ledger import Listener
+from wsiseg.models import Checkpoint
 from wsiseg.options import SegmentOptions
 from wsiseg.segmenting import make_predictor, segment_slide
+from wsiseg.tiling import Box
+from wsiseg.tiling.slides import Slide
 
 EDGE = 4096
 TARGET_RATIO, TARGET_SHARE = 4.0, 0.92

@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from rich.progress import track
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import BREAST_TISSUE
 
 import wsiseg
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.class_sets import BREAST_TISSUE
 
 SCAN_MPP = 0.25
 WORKING_MPP = 0.5

@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from wsiseg.errors import CheckpointError, OutputError
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import create_model
 from wsiseg.models.weights import flush_subnormals, load_strictly
-
-from wsiseg.errors import CheckpointError, OutputError
 
 HEADER_KEY = "wsiseg"
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+
 from wsiseg.models.layers.elementary import Halve
 from wsiseg.models.networks.network import SegmentationNetwork
 

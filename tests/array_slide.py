@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import WHITE, Colour, Pixels, Slide, SlideFacts, make_levels
 
 from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.slide import WHITE, Colour, Pixels, Slide, SlideFacts, make_levels
 
 
 class ArraySlide(Slide):

@@ -1,6 +1,7 @@
 """Hypothesis strategies for planes, tiles and grids."""
 
 from hypothesis import strategies as st
+
 from wsiseg.tiling.grid import TileGrid
 
 multiples = st.sampled_from([1, 2, 4, 8, 16])

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.networks.network import SegmentationNetwork

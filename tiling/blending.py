@@ -14,8 +14,11 @@ UNIT = 65535
 """The weight of a tile's centre.
 
 Weights are whole numbers, so that sums of weighted bytes are exact and the order in which tiles
-arrive cannot change a mask.  257 tiles can lie over a pixel before 32 bits overflow.
+arrive cannot change a mask.
 """
+
+MOST_OVERLAPPING = 256
+"""So many tiles may lie over a pixel; from 258 on, sums of weighted bytes could pass 32 bits."""
 
 _SIGMA = 1 / 8
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from wsiseg.tiling.boxes import Box
-
 from wsiseg.errors import ArgumentError
+from wsiseg.tiling.boxes import Box
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from typing import Self
 
 import numpy as np
 from PIL import Image
+
+from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
-
-from wsiseg.errors import DamagedSlideError
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from defusedxml import DefusedXmlException, ElementTree
 from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
 from skimage.draw import polygon as fill_polygon
-from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.resolution import WorkingPlane
 
 from wsiseg.errors import RegionError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.resolution import WorkingPlane
 
 Mask = npt.NDArray[np.bool_]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Slide
-
-from wsiseg.errors import ArgumentError, ResolutionError
 
 SANE_MPP = (0.05, 20.0)
 """µm per pixel that a microscope can have meant; anything else is a broken field."""

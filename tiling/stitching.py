@@ -6,6 +6,7 @@ as the shards of a mask do, and leave in order; within that, tiles may arrive in
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from wsiseg.tiling.blending import Blend, Weights, tile_weights
+
+from wsiseg.errors import ArgumentError
+from wsiseg.tiling.blending import MOST_OVERLAPPING, Blend, Weights, tile_weights
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 
@@ -79,7 +82,7 @@ class Stitcher(ABC):
         self._pending = Counter(reach.y for reach in reaches)
         self._top = window.y
         tallest = max((reach.height for reach in reaches), default=0)
-        self._height = min(window.height, tallest + band_height)
+        self._open_height = max(1, min(window.height, tallest + band_height))
 
     def add(self, tile: Tile, prediction: Prediction | None) -> Iterator[Band]:
         """Merge one tile and give the bands that are finished by it.
@@ -108,6 +111,9 @@ class Stitcher(ABC):
                 return
             yield self._take(height)
 
+    def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> _OpenRows:
+        return _OpenRows(planes, self._window, self._open_height, dtype, empty)
+
     def _take(self, height: int) -> Band:
         box = Box(self._top, self._window.x, height, self._window.width)
         band = self._pop(box)
@@ -134,30 +140,24 @@ class CropStitcher(Stitcher):
         self, window: Box, tiles: Iterable[Tile], band_height: int, classes: int | None = None
     ) -> None:
         super().__init__(window, tiles, band_height)
-        self._labels = _OpenRows(1, window, self._height, np.uint8, UNSEEN)
-        self._probabilities = (
-            None if classes is None else _OpenRows(classes, window, self._height, np.uint8, 0)
-        )
+        self._labels = self._open_rows(1, np.uint8, UNSEEN)
+        self._probabilities = None if classes is None else self._open_rows(classes, np.uint8, 0)
 
     def _reach(self, tile: Tile) -> Box:
         return tile.core
 
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
         place = tile.core.intersection(self._window)
-        cut = place.within(tile.box)
+        rows, columns = place.within(tile.box)
         assert prediction.labels is not None
-        self._labels.at(place)[0] = prediction.labels[cut]
+        self._labels.put(place, prediction.labels[None, rows, columns])
         if self._probabilities is not None:
             assert prediction.probabilities is not None
-            self._probabilities.at(place)[...] = prediction.probabilities[:, *cut]
+            self._probabilities.put(place, prediction.probabilities[:, rows, columns])
 
     def _pop(self, box: Box) -> Band:
-        labels, probabilities = self._labels.at(box)[0].copy(), None
-        self._labels.drop(box.height)
-        if self._probabilities is not None:
-            probabilities = self._probabilities.at(box).copy()
-            self._probabilities.drop(box.height)
-        return Band(box, labels, probabilities)
+        probabilities = None if self._probabilities is None else self._probabilities.take(box)
+        return Band(box, self._labels.take(box)[0], probabilities)
 
 
 class BlendStitcher(Stitcher):
@@ -176,34 +176,39 @@ class BlendStitcher(Stitcher):
         super().__init__(window, tiles, band_height)
         self._weights = weights
         self._keep = keep_probabilities
-        self._sums = _OpenRows(classes, window, self._height, np.uint32, 0)
-        self._shares = _OpenRows(1, window, self._height, np.uint32, 0)
+        self._sums = self._open_rows(classes, np.uint32, 0)
+        self._shares = self._open_rows(1, np.uint32, 0)
 
     def _reach(self, tile: Tile) -> Box:
         return tile.box
 
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
         place = tile.box.intersection(self._window)
-        cut = place.within(tile.box)
-        weights = self._weights[cut]
+        rows, columns = place.within(tile.box)
+        weights = self._weights[rows, columns]
         assert prediction.probabilities is not None
-        open_sums = self._sums.at(place)
-        for index, plane in enumerate(prediction.probabilities):
-            open_sums[index] += weights * plane[cut]
-        self._shares.at(place)[0] += weights
+        for part, sums in self._sums.views(place):
+            for index, plane in enumerate(prediction.probabilities[:, rows, columns]):
+                sums[index] += weights[part] * plane[part]
+        for part, shares in self._shares.views(place):
+            shares[0] += weights[part]
 
     def _pop(self, box: Box) -> Band:
-        sums, shares = self._sums.at(box), self._shares.at(box)[0]
-        labels = _first_largest(sums)
-        labels[shares == 0] = UNSEEN
-        band = Band(box, labels, _weighted_mean(sums, shares) if self._keep else None)
-        self._sums.drop(box.height)
-        self._shares.drop(box.height)
-        return band
+        labels = np.empty(box.shape, np.uint8)
+        probabilities = np.empty((len(self._sums), *box.shape), np.uint8) if self._keep else None
+        views = zip(self._sums.views(box), self._shares.views(box), strict=True)
+        for (part, sums), (_, shares) in views:
+            labels[part] = _first_largest(sums)
+            labels[part][shares[0] == 0] = UNSEEN
+            if probabilities is not None:
+                probabilities[:, part] = _weighted_mean(sums, shares[0])
+        self._sums.drop(box)
+        self._shares.drop(box)
+        return Band(box, labels, probabilities)
 
 
 class _OpenRows:
-    """Rows of a window that can still change; filled from above, taken from above.
+    """Rows of a window that can still change, in a ring: row y lies at y modulo its height.
 
     Memory is taken once, for a row of tiles and a band, and grows only if tiles come out of order.
     """
@@ -214,25 +219,54 @@ class _OpenRows:
         self._window = window
         self._empty = empty
         self._top = window.y
-        self._rows = np.full((planes, height, window.width), empty, dtype)
+        self._ring = np.full((planes, height, window.width), empty, dtype)
 
-    def at(self, place: Box) -> npt.NDArray[Any]:
-        """Return a view ``(planes, height, width)`` of one place."""
-        missing = place.bottom - self._top - self._rows.shape[1]
-        if missing > 0:
-            shape = (len(self._rows), missing, self._window.width)
-            added = np.full(shape, self._empty, self._rows.dtype)
-            self._rows = np.concatenate([self._rows, added], axis=1)
-        held = Box(self._top, self._window.x, *self._rows.shape[1:])
-        rows, columns = place.within(held)
-        return self._rows[:, rows, columns]
+    def __len__(self) -> int:
+        return len(self._ring)
 
-    def drop(self, height: int) -> None:
-        """Let go of the topmost rows, which have been taken."""
-        self._top += height
-        for plane in self._rows:
-            plane[:-height] = plane[height:]
-            plane[-height:] = self._empty
+    def views(self, place: Box) -> list[tuple[slice, npt.NDArray[Any]]]:
+        """Return one place as views ``(planes, rows, width)``, each with its rows of the place."""
+        if place.bottom - self._top > self._ring.shape[1]:
+            self._grow(place.bottom - self._top)
+        height, columns = (
+            self._ring.shape[1],
+            slice(place.x - self._window.x, place.right - self._window.x),
+        )
+        found = []
+        done = 0
+        while done < place.height:
+            start = (place.y + done) % height
+            count = min(place.height - done, height - start)
+            view = self._ring[:, start : start + count, columns]
+            found.append((slice(done, done + count), view))
+            done += count
+        return found
+
+    def put(self, place: Box, values: npt.NDArray[Any]) -> None:
+        """Set one place to ``(planes, height, width)`` values."""
+        for part, view in self.views(place):
+            view[...] = values[:, part]
+
+    def take(self, place: Box) -> npt.NDArray[Any]:
+        """Return a copy of the topmost rows and let go of them."""
+        taken = np.concatenate([view for _, view in self.views(place)], axis=1)
+        self.drop(place)
+        return taken
+
+    def drop(self, place: Box) -> None:
+        """Let go of the topmost rows."""
+        for _, view in self.views(place):
+            view[...] = self._empty
+        self._top = place.bottom
+
+    def _grow(self, height: int) -> None:
+        held = Box(self._top, self._window.x, self._ring.shape[1], self._window.width)
+        parts = [(part, view.copy()) for part, view in self.views(held)]
+        shape = (len(self._ring), height, self._window.width)
+        self._ring = np.full(shape, self._empty, self._ring.dtype)
+        for part, values in parts:
+            rows = Box(held.y + part.start, held.x, part.stop - part.start, held.width)
+            self.put(rows, values)
 
 
 def make_stitcher(
@@ -260,9 +294,20 @@ def make_stitcher(
         Number of classes.
     keep_probabilities : bool
         Also give the merged probabilities.
+
+    Raises
+    ------
+    ArgumentError
+        If so many tiles overlap that sums could overflow.
     """
     if blend == "crop":
         return CropStitcher(window, tiles, band_height, classes if keep_probabilities else None)
+    if _most_overlapping(tiles) > MOST_OVERLAPPING:
+        raise ArgumentError(
+            f"more than {MOST_OVERLAPPING} tiles would lie over one pixel",
+            None,
+            "Use a smaller --halo or a larger --tile.",
+        )
     shape = tiles[0].box.shape if tiles else (1, 1)
     return BlendStitcher(
         window,
@@ -271,6 +316,16 @@ def make_stitcher(
         classes,
         tile_weights(blend, shape),
         keep_probabilities=keep_probabilities,
+    )
+
+
+def _most_overlapping(tiles: list[Tile]) -> int:
+    """Return how many tiles lie over one pixel, at most."""
+    rows = sorted({(tile.box.y, tile.box.bottom) for tile in tiles})
+    columns = sorted({(tile.box.x, tile.box.right) for tile in tiles})
+    return math.prod(
+        max((sum(s <= start < e for s, e in spans) for start, _ in spans), default=0)
+        for spans in (rows, columns)
     )
 
 

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 from skimage.filters import threshold_otsu
+
+from wsiseg.errors import DamagedSlideError, RegionError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
-
-from wsiseg.errors import DamagedSlideError, RegionError
 
 Mask = npt.NDArray[np.bool_]
 

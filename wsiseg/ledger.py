@@ -21,6 +21,9 @@ class Listener:
     def planned(self, job: Job) -> None:
         """Hear what will be done."""
 
+    def began(self, stage: str) -> None:
+        """Hear that something began that may take a while, other than tiles."""
+
     def advanced(self, pixels: int) -> None:
         """Hear that one more tile is done, and how many working pixels it settles."""
 

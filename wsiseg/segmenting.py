@@ -117,6 +117,7 @@ def segment_slide(
         return SegmentResult(files.mask, read_summary(files.run))
     if not (options.overwrite or options.resume):
         files.refuse_existing()
+    listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
     job = Job(slide, predictor, options, make_plan(slide, predictor, options), files)
     for warning in job.plan.warnings:
@@ -124,6 +125,7 @@ def segment_slide(
     listener.planned(job)
     try:
         store = _fill(job, ledger)
+        listener.began("building the pyramid")
         _finish(job, store, ledger)
     except (KeyboardInterrupt, OutputError):
         # The journal knows what is on the disk; without metadata no program takes it for a mask.

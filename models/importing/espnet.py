@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
+
 from wsiseg.models.importing.layout import Arguments, KeyLayout, State
 from wsiseg.models.layers.esp import DILATIONS
 from wsiseg.models.normalisation import Normalisation

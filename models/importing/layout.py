@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
+
 from wsiseg.models.normalisation import Normalisation
 
 State = Mapping[str, Tensor]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
 from wsiseg.models.importing.espnet import ESPNetLayout
@@ -15,8 +17,6 @@ from wsiseg.models.importing.layout import Arguments, KeyLayout, State
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
-
-from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 
 LAYOUTS: tuple[KeyLayout, ...] = (ESPNetLayout(),)
 """Every known key layout; a new one is a file and an entry here."""

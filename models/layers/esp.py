@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
 from wsiseg.models.layers.elementary import NormAct
 
 DILATIONS = (1, 2, 4, 8, 16)

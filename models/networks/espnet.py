@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
 from wsiseg.models.layers.elementary import ESPNET_EPSILON, ConvNormAct, Halve, NormAct
 from wsiseg.models.layers.esp import DILATIONS, ESP
 from wsiseg.models.networks.network import SegmentationNetwork

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+
+from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.runtimes.runtime import Precision, Runtime, RuntimeSettings
 from wsiseg.models.runtimes.torch import TorchRuntime, find_device
 from wsiseg.models.tile_network import TileNetwork
-
-from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 
 RuntimeName = Literal["openvino", "torch"]
 _RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "torch")

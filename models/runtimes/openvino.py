@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import openvino as ov
 import torch
-from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
-from wsiseg.models.tile_network import TileNetwork
 
 from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
+from wsiseg.models.tile_network import TileNetwork
 
 _TRACED_EDGE = 64
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from wsiseg.models.tile_network import TileNetwork
 
 Bytes = npt.NDArray[np.uint8]

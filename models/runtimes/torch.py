@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
-from wsiseg.models.tile_network import TileNetwork
 
 from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
+from wsiseg.models.tile_network import TileNetwork
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from commands import run
 from PIL import Image
+
+from commands import run
 from tiny import tiny_checkpoint
 
 

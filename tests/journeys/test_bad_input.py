@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from commands import run
 from PIL import Image
+
+from commands import run
 from tiny import tiny_checkpoint
 from wsiseg.tiling.stitching import UNSEEN
 

@@ -8,11 +8,11 @@ import zarr
 from ome_zarr_models.v05.image import Image as ImageGroup
 from ome_zarr_models.v05.image_label import ImageLabel
 from PIL import Image
-from tiny import tiny_checkpoint
-from wsiseg.tiling.stitching import UNSEEN
 from yaozarrs import validate_zarr_store
 
 import wsiseg
+from tiny import tiny_checkpoint
+from wsiseg.tiling.stitching import UNSEEN
 
 
 @pytest.fixture

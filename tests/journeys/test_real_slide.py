@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import zarr
+
 from commands import run
 from wsiseg.tiling.resolution import plane_at_mpp
 from wsiseg.tiling.slides import open_slide

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_checkpoint
 
 import wsiseg
+from tiny import tiny_checkpoint
 from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.ledger import Listener
 from wsiseg.store.masks import MaskStore

@@ -7,9 +7,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tiny import REACH, label_whole, tiny_checkpoint
 
 import wsiseg
+from tiny import REACH, label_whole, tiny_checkpoint
 
 sizes = st.one_of(st.integers(1, 3), st.integers(4, 200))
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden import digest, read_golden
 from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
+from golden import digest, read_golden
+from wsiseg.errors import CheckpointError, OutputError, WeightsMismatchError, WsisegError
 from wsiseg.models import create_model, import_checkpoint, load_checkpoint
 from wsiseg.models.checkpoint import HEADER_KEY, Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import BREAST_TISSUE, LabelClass
 from wsiseg.models.normalisation import Normalisation
-
-from wsiseg.errors import CheckpointError, OutputError, WeightsMismatchError, WsisegError
 
 NORMALISATION = Normalisation(
     order="BGR", mean=(1.5, 2.5, 3.5), std=(0.1, 0.2, 0.3), divide_first=2.0, divide_last=3.0

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from golden import Golden, digest, read_golden
 from wsiseg.models import import_checkpoint, import_state
 from wsiseg.models.networks.network import SegmentationNetwork

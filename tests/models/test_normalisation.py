@@ -3,6 +3,7 @@
 import pytest
 import torch
 from pydantic import ValidationError
+
 from wsiseg.models.importing.espnet import ESPNetLayout
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 

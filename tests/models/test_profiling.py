@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+
 from wsiseg.models import create_model
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import (

@@ -7,13 +7,13 @@ from typing import Literal
 import pytest
 import torch
 from torch import Tensor, nn
+
+from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 from wsiseg.models import create_model, list_architectures, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Architecture, find_architecture, register
-
-from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
 NAMES = [architecture.name for architecture in list_architectures()]
 

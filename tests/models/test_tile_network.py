@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+
 from wsiseg.models import create_model
 from wsiseg.models.importing.espnet import ESPNetLayout
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -143,6 +144,22 @@ def test_one_class_wins_everywhere_with_certainty() -> None:
 def test_first_of_equal_classes_wins() -> None:
     (labels,) = TileNetwork(Constant([1.0, 7.0, 7.0, 7.0]), PLAIN)(random_tiles(1, 4, 4))
     assert (labels == 1).all()
+
+
+def test_logits_that_are_no_numbers_give_no_class_that_does_not_exist() -> None:
+    for logits in ([torch.nan] * 4, [0.0, torch.nan, 1.0], [torch.inf, 0.0], [-torch.inf] * 3):
+        (labels,) = TileNetwork(Constant(logits), PLAIN)(random_tiles(1, 2, 2))
+        # 255 is what a mask holds where nothing was analysed.
+        assert ((labels < len(logits)) | (labels == 255)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_narrow_numbers_tell_255_classes_apart(dtype: torch.dtype) -> None:
+    for winner in range(0, 255, 2):
+        logits = [0.0] * 255
+        logits[winner] = 1.0
+        (labels,) = TileNetwork(Constant(logits), PLAIN).to(dtype)(random_tiles(1, 1, 1))
+        assert labels.item() == winner
 
 
 def test_probabilities_are_rounded_to_the_nearest_byte() -> None:

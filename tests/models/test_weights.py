@@ -3,9 +3,9 @@
 import pytest
 import torch
 from torch import nn
-from wsiseg.models.weights import flush_subnormals, load_strictly
 
 from wsiseg.errors import CheckpointError, WeightsMismatchError
+from wsiseg.models.weights import flush_subnormals, load_strictly
 
 
 def layers() -> nn.Sequential:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from wsiseg.tiling.blending import UNIT, Blend, tile_weights
 
 blends = st.sampled_from(["gaussian", "cosine"])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from strategies import grid_settings, grids, lengths, planes
+from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
-
-from wsiseg.errors import ArgumentError
 
 
 def rounded(length: int, multiple: int) -> int:

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from array_slide import ArraySlide, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from array_slide import ArraySlide, noise
 from strategies import grid_settings, planes
+from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling import Box, Slide, open_slide
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.reading import TileReader, read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.slide import Pixels
-
-from wsiseg.errors import DamagedSlideError
 
 GLASS = (240, 238, 241)
 

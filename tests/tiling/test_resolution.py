@@ -2,13 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from array_slide import ArraySlide
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+from array_slide import ArraySlide
+from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.slide import make_levels
-
-from wsiseg.errors import ArgumentError, ResolutionError
 
 
 def slide_of(*shapes: tuple[int, int], mpp: float | None = 0.25) -> ArraySlide:

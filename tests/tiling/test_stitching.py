@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+
 from strategies import grids
+from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import Blend, tile_weights
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.stitching import UNSEEN, Band, Prediction, make_stitcher
-
-from wsiseg.errors import ArgumentError
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from array_slide import ArraySlide
 from PIL import Image, ImageDraw
 from scipy import ndimage
+
+from array_slide import ArraySlide
+from wsiseg.errors import RegionError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.slide import Colour, Pixels
@@ -15,8 +17,6 @@ from wsiseg.tiling.tissue import (
     read_overview,
     read_tissue_picture,
 )
-
-from wsiseg.errors import RegionError
 
 GLASS: Colour = (245, 245, 245)
 PINK: Colour = (205, 130, 180)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import openslide
 import tifffile
+
+from wsiseg.errors import DamagedSlideError, SlideNotFoundError, UnknownFormatError
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.picture import PictureSlide
 from wsiseg.tiling.slides.slide import Slide
 from wsiseg.tiling.slides.tiff import DECODING_ERRORS, TiffSlide, find_pyramid
-
-from wsiseg.errors import DamagedSlideError, SlideNotFoundError, UnknownFormatError
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import openslide
+
+from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import (
     WHITE,
@@ -18,8 +20,6 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
-
-from wsiseg.errors import DamagedSlideError, UnknownFormatError
 
 CACHE_BYTES = 64 * 2**20
 

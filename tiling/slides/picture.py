@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import WHITE, Pixels, Slide, SlideFacts, make_levels, on_background
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.slide import WHITE, Pixels, Slide, SlideFacts, make_levels, on_background
 
 _EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
 _ORIENTATION_TAG = 0x0112

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
 from wsiseg.tiling.boxes import Box
 
 Pixels = npt.NDArray[np.uint8]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+
+from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import (
     WHITE,
@@ -20,8 +22,6 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
-
-from wsiseg.errors import DamagedSlideError
 
 CACHE_BYTES = 64 * 2**20
 """Decoded file tiles that are kept, so that neighbouring reads decode each of them once."""

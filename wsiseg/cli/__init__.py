@@ -74,7 +74,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         _trace(debug)
         return _complain(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted. Go on with --resume.", INTERRUPTED)
+        hint = " Go on with --resume." if "segment" in arguments else ""
+        return _complain(f"interrupted.{hint}", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; nobody is left to complain to.
         sys.stdout = None

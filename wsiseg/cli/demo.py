@@ -30,6 +30,7 @@ def demo(
     OutputFiles(output, "").prepare()
     listener = ConsoleListener(quiet=quiet)
     listener.noted(f"building {output / 'demo.tiff'} from scikit-image's tissue picture")
+    listener.began("a 10000×12000 pyramid")
     slide = build_demo_slide(output / "demo.tiff")
     options = SegmentOptions(overwrite=True)
     try:

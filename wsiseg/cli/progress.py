@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.text import Text
 
 from wsiseg.errors import WsisegError
@@ -31,12 +32,21 @@ class ConsoleListener(Listener):
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet
         self._bar: Progress | None = None
+        self._status: Status | None = None
         self._tiles = self._wanted = 0
         self._pixels = 0
         self._start = self._spoken = time.monotonic()
 
+    def began(self, stage: str) -> None:
+        """Turn a wheel beside what is being done."""
+        self.stop()
+        if self._console.is_terminal and not self._quiet:
+            self._status = self._console.status(f"  {stage}")
+            self._status.start()
+
     def planned(self, job: Job) -> None:
         """Say what will be done and begin the bar."""
+        self.stop()
         self._tiles, self._pixels = 0, 0
         self._wanted = len(job.plan.tiles)
         self._start = self._spoken = time.monotonic()
@@ -93,7 +103,10 @@ class ConsoleListener(Listener):
         self._console.print(f"error: {error}", markup=False)
 
     def stop(self) -> None:
-        """Take the bar away, if there is one."""
+        """Take the bar or the wheel away, if there is one."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

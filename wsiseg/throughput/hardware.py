@@ -26,18 +26,27 @@ def peak_rss_mb() -> float:
     """Return the most memory that this process has held so far, in MiB."""
     if sys.platform == "win32":
         return float(psutil.Process().memory_info().peak_wset) / 2**20
+    # Linux's getrusage counts what the parent held before it started this program.
+    high_water = _proc_value("/proc/self/status", "VmHWM")
+    if high_water is not None:
+        return int(high_water.split()[0]) / 2**10
     import resource
 
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _processor_name() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    name = _proc_value("/proc/cpuinfo", "model name")
+    return name or platform.processor() or platform.machine()
+
+
+def _proc_value(path: str, key: str) -> str | None:
+    """Return what Linux says under a key, or None on another system."""
+    if not Path(path).is_file():
+        return None
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return None

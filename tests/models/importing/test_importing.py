@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden import read_golden
 from torch import Tensor
-from wsiseg.models import create_model, import_checkpoint, import_state, load_checkpoint
-from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
-from wsiseg.models.importing.espnet import ESPNetLayout
 
+from golden import read_golden
 from wsiseg.errors import (
     ArgumentError,
     CheckpointError,
@@ -19,6 +16,9 @@ from wsiseg.errors import (
     WeightsMismatchError,
     WsisegError,
 )
+from wsiseg.models import create_model, import_checkpoint, import_state, load_checkpoint
+from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
+from wsiseg.models.importing.espnet import ESPNetLayout
 
 State = dict[str, Tensor]
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
-
-from wsiseg.errors import ArgumentError
 
 # (architecture, alpha3, skip, classes, learnable parameters), all with alpha2 = 2
 PARAMETERS = [
@@ -259,6 +259,14 @@ def test_both_skip_forms_differ_in_one_convolution_only() -> None:
     assert shapes[0].keys() == shapes[1].keys()
     assert {shapes[0][key] for key in different} == {(7, 7 + 16, 3, 3)}
     assert {shapes[1][key] for key in different} == {(7, 7 + 19, 3, 3)}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (7, 10), (64, 32)])
+def test_shrinking_is_average_pooling_with_zeros_around(size: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *size)
+    shrink = small("espnet-c").encoder.shrink
+    assert not list(shrink.parameters())
+    torch.testing.assert_close(shrink(x), F.avg_pool2d(x, 3, stride=2, padding=1))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 import torch
-from wsiseg.models.runtimes import choose_runtime, installed_runtimes
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
+from wsiseg.models.runtimes import choose_runtime, installed_runtimes
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden import read_golden
 from torch import nn
+
+from golden import read_golden
+from wsiseg.errors import RuntimeUnavailableError, WsisegError
 from wsiseg.models import create_model, import_checkpoint, list_architectures
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import numbered_classes
@@ -16,8 +18,6 @@ from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.profiling import activation_bytes_per_pixel
 from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output, TileNetwork
-
-from wsiseg.errors import RuntimeUnavailableError, WsisegError
 
 BOTH: tuple[Output, ...] = ("labels", "probabilities")
 NAMES = [architecture.name for architecture in list_architectures()]
@@ -58,6 +58,12 @@ def start(
         pytest.importorskip("openvino", reason="OpenVINO is an extra")
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
     return choice.start(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
+
+
+def processor_computes_in(precision: str) -> bool:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return precision.upper() in able
 
 
 def assert_agreeing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
@@ -105,7 +111,11 @@ def test_published_network_gives_the_same_on_openvino_as_on_torch(data: Path) ->
 
 
 def test_outputs_are_bytes_of_the_promised_shapes(runtime: str) -> None:
-    result = start(runtime, small(), (40, 96), 3).run(random_tiles(3, 40, 96))
+    held = start(runtime, small(), (40, 96), 3)
+    assert held.name == runtime
+    assert (held.settings.tile, held.settings.batch, held.settings.threads) == ((40, 96), 3, 2)
+    assert (held.settings.device, held.settings.precision) == ("cpu", "fp32")
+    result = held.run(random_tiles(3, 40, 96))
     assert list(result) == ["labels", "probabilities"]
     assert result["labels"].shape == (3, 40, 96)
     assert result["probabilities"].shape == (3, 6, 40, 96)
@@ -153,12 +163,20 @@ def test_tiles_are_not_written_to(runtime: str) -> None:
 
 
 def test_tiles_may_be_read_only(runtime: str) -> None:
-    toy = Toy(3).eval()
+    held = start(runtime, Toy(3).eval(), (16, 16), 1)
     tiles = random_tiles(1, 16, 16)
-    expected = start(runtime, toy, (16, 16), 1).run(tiles)
     tiles.flags.writeable = False
-    result = start(runtime, toy, (16, 16), 1).run(tiles)
+    result = held.run(tiles)
+    expected = held.run(tiles.copy())
     assert np.array_equal(result["labels"], expected["labels"])
+
+
+def test_first_of_equal_classes_wins(runtime: str) -> None:
+    toy = Toy(5).eval()
+    nn.init.zeros_(toy.head.weight)
+    toy.head.bias.data = torch.tensor([0.0, 1.0, 1.0, -1.0, 1.0])
+    result = start(runtime, toy, (16, 16), 1).run(random_tiles(1, 16, 16))
+    assert (result["labels"] == 1).all()
 
 
 @pytest.mark.parametrize("name", ["espnet", "espnet-c"])
@@ -170,32 +188,28 @@ def test_tiles_that_do_not_fit_the_input_multiple_are_padded_or_refused(
     expected = TileNetwork(network, IMAGENET, BOTH)
     with torch.no_grad():
         labels, probabilities = expected(torch.from_numpy(tiles))
+    refused: WsisegError | None = None
     try:
         result = start(runtime, network, (36, 44), 1).run(tiles)
     except WsisegError as error:
-        assert "8" in str(error)
+        refused = error
+    if refused is not None:
+        assert "multiple" in str(refused)
     else:
         assert_agreeing(result, {"labels": labels.numpy(), "probabilities": probabilities.numpy()})
 
 
-def test_batches_do_not_change_a_tile(runtime: str) -> None:
+def test_tile_gives_the_same_bytes_in_any_batch_and_at_any_place(runtime: str) -> None:
     network = small()
     tiles = random_tiles(3, 48, 64)
-    together = start(runtime, network, (48, 64), 3).run(tiles)
+    three = start(runtime, network, (48, 64), 3)
+    together, turned = three.run(tiles), three.run(np.ascontiguousarray(tiles[::-1]))
     one = start(runtime, network, (48, 64), 1)
     alone = [one.run(tile[None]) for tile in tiles]
     for name in BOTH:
         apart = np.concatenate([result[name] for result in alone])
         assert np.array_equal(together[name], apart)
-
-
-def test_same_tile_gives_the_same_bytes_wherever_it_stands_in_a_batch(runtime: str) -> None:
-    held = start(runtime, small(), (48, 64), 3)
-    tiles = random_tiles(3, 48, 64)
-    turned = held.run(np.ascontiguousarray(tiles[::-1]))
-    straight = held.run(tiles)
-    for name in BOTH:
-        assert np.array_equal(straight[name], turned[name][::-1])
+        assert np.array_equal(together[name], turned[name][::-1])
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
@@ -208,14 +222,11 @@ def test_narrow_numbers_give_nearly_the_same_or_are_refused(
     tile = np.ascontiguousarray(golden.rgb[None, :96, :128])
     exact = choose_runtime("torch", "cpu", threads=2).start(network, (96, 128), 1).run(tile)
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
-    try:
-        held = choice.start(network, (96, 128), 1)
-    except RuntimeUnavailableError as error:
-        assert runtime == "openvino"
-        assert precision in str(error)
-        assert error.hint == "Use --precision fp32."
+    if runtime == "openvino" and not processor_computes_in(precision):
+        with pytest.raises(RuntimeUnavailableError, match=precision):
+            choice.start(network, (96, 128), 1)
         return
-    result = held.run(tile)
+    result = choice.start(network, (96, 128), 1).run(tile)
     assert result["labels"].dtype == np.uint8
     assert (result["labels"] == exact["labels"]).mean() > 0.95
 
@@ -235,15 +246,6 @@ def test_precision_that_the_processor_would_emulate_is_refused(
             start("openvino", Toy(2).eval(), (16, 16), 1, precision=precision)
         assert precision in str(caught.value)
         assert caught.value.hint == "Use --precision fp32."
-
-
-def test_runtime_says_what_it_is(runtime: str) -> None:
-    held = start(runtime, Toy(2).eval(), (16, 24), 2)
-    assert held.name == runtime
-    assert held.settings.tile == (16, 24)
-    assert held.settings.batch == 2
-    assert held.settings.threads == 2
-    assert (held.settings.device, held.settings.precision) == ("cpu", "fp32")
 
 
 # The predictor.

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from array_slide import noise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from wsiseg.tiling import Box, open_slide
 
+from array_slide import noise
 from wsiseg.errors import (
     DamagedSlideError,
     SlideError,
@@ -20,6 +19,7 @@ from wsiseg.errors import (
     UnknownFormatError,
     WsisegError,
 )
+from wsiseg.tiling import Box, open_slide
 
 
 @pytest.fixture
@@ -154,28 +154,61 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize("kind", SOUND)
-@given(draw=st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_damage_breaks_the_readers(kind: str, draw: st.DataObject, tmp_path: Path) -> None:
-    """Whatever is wrong with a file, it is either read or refused with an error of ours."""
-    content = bytearray(SOUND[kind])
-    # Headers and directories stand at the beginning and at the end.
-    place = st.one_of(
-        st.integers(0, min(400, len(content) - 1)),
-        st.integers(max(0, len(content) - 400), len(content) - 1),
-        st.integers(0, len(content) - 1),
-    )
-    for index, value in draw.draw(st.dictionaries(place, st.integers(0, 255), max_size=6)).items():
-        content[index] = value
-    if draw.draw(st.booleans()):
-        del content[draw.draw(place) :]
-    path = tmp_path / "damaged"
-    path.write_bytes(content)
+def pixel_bytes(kind: str) -> list[int]:
+    """Return the places of a file that may be spoiled without touching its directories."""
+    content = SOUND[kind]
+    if not content.startswith(b"II"):
+        return list(range(len(content)))
+    with tifffile.TiffFile(BytesIO(content)) as file:
+        return [
+            index
+            for page in file.pages
+            for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+            for index in range(start, start + count)
+        ]
+
+
+def open_and_read(path: Path) -> None:
     with warnings.catch_warnings():
         # Of what is damaged beside the pixels, libraries may warn.
         warnings.simplefilter("ignore")
-        with suppress(WsisegError), open_slide(path) as slide:
+        with open_slide(path) as slide:
             height, width = slide.levels[0].box.shape
             box = Box(0, 0, min(height, 100), min(width, 100))
             assert slide.read_region(0, box).shape == (*box.shape, 3)
+
+
+@pytest.mark.parametrize("kind", SOUND)
+@given(draw=st.data())
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_spoiled_bytes_are_read_or_refused(kind: str, draw: st.DataObject, tmp_path: Path) -> None:
+    content = bytearray(SOUND[kind])
+    places = st.sampled_from(pixel_bytes(kind))
+    spoiled = st.dictionaries(places, st.integers(0, 255), min_size=1, max_size=6)
+    for index, value in draw.draw(spoiled).items():
+        content[index] = value
+    (tmp_path / "damaged").write_bytes(content)
+    with suppress(WsisegError):
+        open_and_read(tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_a_file_that_ends_anywhere_is_read_or_refused(kind: str, tmp_path: Path) -> None:
+    content, path = SOUND[kind], tmp_path / "damaged"
+    # Directories stand at the beginning and at the end.
+    last = len(content) - 1
+    for length in {*range(0, 440, 9), *range(0, last, last // 40), *range(last, last - 200, -9)}:
+        path.write_bytes(content[:length])
+        with suppress(WsisegError):
+            open_and_read(path)
+
+
+@pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength", "TileWidth", "TileLength"])
+def test_a_size_that_is_no_number_is_refused(tag: str, tmp_path: Path) -> None:
+    content, path = bytearray(SOUND["tiled deflate"]), tmp_path / "damaged"
+    with tifffile.TiffFile(BytesIO(content)) as file:
+        kind = file.pages.first.tags[tag].offset + 2
+    content[kind : kind + 2] = (2).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(SlideError):
+        open_and_read(path)

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from array_slide import noise
 from PIL import Image
+
+from array_slide import noise
+from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.picture import PictureSlide
 from wsiseg.tiling.slides.slide import Pixels
-
-from wsiseg.errors import DamagedSlideError, UnknownFormatError
 
 RED, CLEAR = (200, 0, 0), (0, 0, 0)
 

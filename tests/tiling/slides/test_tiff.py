@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+
 from array_slide import noise
+from wsiseg.errors import DamagedSlideError, WsisegError
 from wsiseg.tiling import Box, Slide, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.picture import PictureSlide
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.tiff import TiffSlide
-
-from wsiseg.errors import DamagedSlideError, WsisegError
 
 CMU = "libvips/CMU-1-Small-Region.svs"
 PYRAMIDS = [
