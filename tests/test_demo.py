@@ -18,7 +18,8 @@ def test_the_bundled_checkpoint_is_what_its_card_says():
 
 
 def test_the_card_gives_the_scores_that_training_measured():
-    printed = dict(re.findall(r"^\| (pixel accuracy|IoU [a-z ]+) \| ([0-9.]+) \|$", CARD, re.MULTILINE))
+    rows = r"^\| (pixel accuracy|IoU [a-z ]+) \| ([0-9.]+) \|$"
+    printed = dict(re.findall(rows, CARD, re.MULTILINE))
     measured = demonstration_checkpoint().card.metrics
     assert {name.lower(): float(value) for name, value in printed.items()} == pytest.approx(
         {name.replace("_", " "): value for name, value in measured.items()}, abs=5e-4

@@ -32,6 +32,15 @@ def test_bad_tiles_are_a_number_or_a_percentage(text, tiles, allowed):
     assert SegmentOptions(max_bad_tiles=text).bad_tiles_allowed(tiles) == allowed
 
 
+def test_python_users_may_write_text_and_are_told_of_misspelt_names(tmp_path):
+    options = SegmentOptions.from_names(
+        {"memory": "1GiB", "roi": str(tmp_path), "max_bad_tiles": 3, "blend": "cosine"}
+    )
+    assert (options.memory, options.roi, options.max_bad_tiles) == (1 << 30, tmp_path, "3")
+    with pytest.raises(ArgumentError, match="Did you mean blend"):
+        SegmentOptions.from_names({"blent": "crop"})
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -23,7 +23,7 @@ OVERVIEW_EDGE = 2048
 
 _FINE_ENOUGH = 1024
 
-_STRIP = 512
+_READ_EDGE = 2048
 _FAINTEST = 0.015
 _PALEST = 0.06
 _GLASS = 200
@@ -133,9 +133,11 @@ def read_overview(slide: Slide) -> tuple[Pixels, Mask]:
     shape = -(-level.height // factor), -(-level.width // factor)
     overview = np.empty((*shape, 3), np.uint8)
     unread = np.zeros(shape, bool)
-    for y in range(0, shape[0], _STRIP):
-        for x in range(0, shape[1], _STRIP):
-            part = Box(y, x, _STRIP, _STRIP).intersection(Box(0, 0, *shape))
+    # However large the reduction, no more than this is in memory at a time.
+    step = max(1, _READ_EDGE // factor)
+    for y in range(0, shape[0], step):
+        for x in range(0, shape[1], step):
+            part = Box(y, x, step, step).intersection(Box(0, 0, *shape))
             place = part.within(Box(0, 0, *shape))
             source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
             try:

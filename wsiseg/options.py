@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import Blend
@@ -99,6 +101,31 @@ class SegmentOptions:
             if value is not None and value < smallest:
                 raise ArgumentError(f"{value} is too small", f"--{name}", f"At least {smallest}.")
         self.bad_tiles_allowed(0)
+
+    @classmethod
+    def from_names(cls, settings: Mapping[str, Any]) -> Self:
+        """Take settings as a Python user writes them: paths and sizes may be text.
+
+        Raises
+        ------
+        ArgumentError
+            For a name that is no setting, or a value that makes no sense.
+        """
+        known = {field.name for field in fields(cls)}
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}."
+                raise ArgumentError(f"there is no setting {name!r}", None, hint)
+        values = dict(settings)
+        if values.get("roi") is not None:
+            values["roi"] = Path(values["roi"])
+        if isinstance(values.get("memory"), str):
+            values["memory"] = parse_size(values["memory"])
+        for name in ("tissue", "max_bad_tiles"):
+            if name in values:
+                values[name] = str(values[name])
+        return cls(**values)
 
     def bad_tiles_allowed(self, tiles: int) -> int:
         """Return how many of `tiles` may be unreadable."""

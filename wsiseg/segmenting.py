@@ -83,7 +83,7 @@ def segment(
     WsisegError
         One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
     """
-    settings = SegmentOptions(**options)  # type: ignore[arg-type]
+    settings = SegmentOptions.from_names(options)
     with ExitStack() as stack:
         opened = slide if isinstance(slide, Slide) else stack.enter_context(open_slide(slide))
         predictor = make_predictor(checkpoint, settings)

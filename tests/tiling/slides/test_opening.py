@@ -135,11 +135,12 @@ def tiled(**options: object) -> bytes:
     return stream.getvalue()
 
 
-def saved(kind: str, **options: object) -> bytes:
+def saved(kind: str) -> bytes:
     stream = BytesIO()
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(noise(30, 40)).save(stream, kind, exif=exif, **options)
+    exif[0x0112] = 3
+    options = {"exif": exif} if kind in ("JPEG", "WEBP") else {}
+    Image.fromarray(noise(30, 40)).save(stream, kind, **options)
     return stream.getvalue()
 
 
