@@ -6,6 +6,7 @@ One ``.safetensors`` file.  Its text header holds the key ``wsiseg`` with the JS
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wsiseg.errors import CheckpointError, OutputError
+from wsiseg.errors import (
+    ArgumentError,
+    CheckpointError,
+    OutputError,
+    UnknownArchitectureError,
+)
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
@@ -57,13 +63,14 @@ class CheckpointCard(BaseModel):
         Where the weights come from and how they score, as far as it is known.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A score may be NaN, for a class that no test picture holds.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     format: Literal[1] = 1
     architecture: str
     arguments: dict[str, bool | int | float | str] = {}
     classes: Annotated[tuple[ClassEntry, ...], Field(min_length=1, max_length=255)]
-    mpp: Annotated[float, Field(gt=0)] | None = None
+    mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     normalisation: Normalisation = Normalisation()
     training: dict[str, object] = {}
     metrics: dict[str, float] = {}
@@ -128,7 +135,8 @@ class Checkpoint:
             save_file(tensors, unfinished, {HEADER_KEY: self.card.model_dump_json()})
             unfinished.replace(path)
         except (OSError, SafetensorError) as error:
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
             raise OutputError(f"the checkpoint cannot be written: {error}", path) from error
         return path
 
@@ -158,11 +166,16 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         card = CheckpointCard.model_validate_json(header[HEADER_KEY])
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = "".join(f"{part}: " for part in first["loc"])
         raise CheckpointError(
-            f"the checkpoint's header is invalid: {place}: {first['msg']}", path
+            f"the checkpoint's header is invalid: {place}{first['msg']}", path
         ) from error
-    network = create_model(card.architecture, len(card.classes), **card.arguments)
+    try:
+        network = create_model(card.architecture, len(card.classes), **card.arguments)
+    except (ArgumentError, UnknownArchitectureError) as error:
+        raise CheckpointError(
+            f"the checkpoint's network cannot be built: {error.what}", path, error.hint
+        ) from error
     load_strictly(network, flush_subnormals(state), path)
     return Checkpoint(card, network, path)
 

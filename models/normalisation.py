@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 Triple = tuple[float, float, float]
+_Divisor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Normalisation(BaseModel):
@@ -28,9 +29,9 @@ class Normalisation(BaseModel):
 
     order: Literal["RGB", "BGR"] = "RGB"
     mean: Triple = (0.485, 0.456, 0.406)
-    std: Triple = (0.229, 0.224, 0.225)
-    divide_first: float = 255.0
-    divide_last: float = 1.0
+    std: tuple[_Divisor, _Divisor, _Divisor] = (0.229, 0.224, 0.225)
+    divide_first: _Divisor = 255.0
+    divide_last: _Divisor = 1.0
 
     def apply(self, pixels: Tensor) -> Tensor:
         """Normalise in the order of operations that the networks were trained with.

@@ -54,36 +54,54 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
 
     None stands for more than about `limit`, which global pooling always is.
 
-    A row of NaN goes in, and the logits that turn NaN are those that can depend on it; nothing
-    cancels a NaN.  One run per phase of the network's stride says how far each input row reaches,
+    A line of NaN goes in, and the logits that turn NaN are those that can depend on it; nothing
+    cancels a NaN.  One run per phase of the network's stride says how far each input line reaches,
     which turned around is how far each logit sees.
     """
     multiple = network.input_multiple
     length = 256
     while length <= 2 * limit:
-        reached = _rows_reached(network, multiple, length)
-        if all(first > 0 and last < length - 1 for _, first, last in reached):
-            return max(_rows_seen(row, reached, multiple) for row in range(multiple))
+        seen = [_furthest_view(network, multiple, length, axis) for axis in (2, 3)]
+        fields = [field for field in seen if field is not None]
+        if len(fields) == len(seen):
+            return max(fields)
         length *= 2
     return None
 
 
-def _rows_reached(network: nn.Module, multiple: int, length: int) -> list[tuple[int, int, int]]:
-    """Return, for each phase, an input row and the first and last row of logits it reaches."""
-    rows = [length // 2 + phase for phase in range(multiple)]
-    pictures = torch.ones((multiple, 3, length, multiple))
-    for picture, row in zip(pictures, rows, strict=True):
-        picture[:, row] = torch.nan
+def _furthest_view(network: nn.Module, multiple: int, length: int, axis: int) -> int | None:
+    """Return how wide the field is along an axis, None if `length` pixels do not hold it."""
+    reached = _pixels_reached(network, multiple, length, axis)
+    if any(first == 0 or last == length - 1 for _, first, last in reached):
+        return None
+    return max(_pixels_seen(place, reached, multiple) for place in range(multiple))
+
+
+def _pixels_reached(
+    network: nn.Module, multiple: int, length: int, axis: int
+) -> list[tuple[int, int, int]]:
+    """Return, for each phase, an input place and the first and last logit that it reaches."""
+    places = [length // 2 + phase for phase in range(multiple)]
+    shape = [multiple, 3, multiple, multiple]
+    shape[axis] = length
+    pictures = torch.ones(shape)
+    for picture, place in zip(pictures, places, strict=True):
+        picture.select(axis - 1, place).fill_(torch.nan)
     with _evaluating(network):
-        touched = network(pictures).isnan().any(dim=3).any(dim=1)
+        touched = network(pictures).isnan().amax(dim=(1, 5 - axis))
     spans = [hit.nonzero() for hit in touched]
-    return [(row, int(s.min()), int(s.max())) for row, s in zip(rows, spans, strict=True)]
+    # A stride without overlap passes over some places.
+    return [
+        (place, int(span.min()), int(span.max()))
+        for place, span in zip(places, spans, strict=True)
+        if len(span)
+    ]
 
 
-def _rows_seen(logit: int, reached: list[tuple[int, int, int]], multiple: int) -> int:
-    """Return how many input rows lie between the first and the last that reach a logit."""
-    lowest = min(row - (last - logit) // multiple * multiple for row, _, last in reached)
-    highest = max(row + (logit - first) // multiple * multiple for row, first, _ in reached)
+def _pixels_seen(logit: int, reached: list[tuple[int, int, int]], multiple: int) -> int:
+    """Return how many pixels lie between the first and the last that reach a logit."""
+    lowest = min(place - (last - logit) // multiple * multiple for place, _, last in reached)
+    highest = max(place + (logit - first) // multiple * multiple for place, first, _ in reached)
     return highest - lowest + 1
 
 

@@ -6,7 +6,7 @@ import difflib
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from wsiseg.models.networks.network import SegmentationNetwork
 
 N = TypeVar("N", bound="SegmentationNetwork")
+
+Arguments = dict[str, bool | int | float | str]
 
 _ARCHITECTURES: dict[str, Architecture] = {}
 
@@ -47,7 +49,7 @@ class Architecture:
         parameters = inspect.signature(self.network.__init__).parameters
         return {n: p for n, p in parameters.items() if n not in ("self", "classes")}
 
-    def parse(self, settings: Mapping[str, str]) -> dict[str, bool | int | float | str]:
+    def parse(self, settings: Mapping[str, str]) -> Arguments:
         """Turn ``--set KEY=VALUE`` texts into typed arguments.
 
         Raises
@@ -55,32 +57,49 @@ class Architecture:
         ArgumentError
             For an unknown key or a value of the wrong kind.
         """
+        self.check_names(settings)
         hints = typing.get_type_hints(self.network.__init__)
-        return {key: self._value(key, text, hints) for key, text in settings.items()}
+        return {key: _parse(key, text, hints[key]) for key, text in settings.items()}
 
-    def _value(self, key: str, text: str, hints: Mapping[str, object]) -> bool | int | float | str:
-        if key not in self.arguments:
-            known = ", ".join(self.arguments) or "none"
-            raise ArgumentError(
-                f"{self.name} has no argument {key!r}", "--set", f"It takes: {known}."
-            )
-        kind = hints[key]
-        if typing.get_origin(kind) is typing.Literal:
-            allowed = typing.get_args(kind)
-            if text in allowed:
-                return text
-            raise ArgumentError(
-                f"{text!r} is no value of {key}", "--set", f"Use one of: {', '.join(allowed)}."
-            )
-        try:
-            if kind is bool:
-                return {"true": True, "false": False}[text.lower()]
-            parsers: dict[object, Callable[[str], int | float | str]]
-            parsers = {int: int, float: float, str: str}
-            return parsers[kind](text)
-        except (KeyError, ValueError):
-            name = getattr(kind, "__name__", str(kind))
-            raise ArgumentError(f"{key} wants {name}, got {text!r}", "--set") from None
+    def check(self, arguments: Mapping[str, object]) -> None:
+        """Raise ArgumentError for an unknown name or a value of the wrong kind."""
+        self.check_names(arguments)
+        hints = typing.get_type_hints(self.network.__init__)
+        for key, value in arguments.items():
+            allowed = typing.get_args(hints[key])
+            if (value not in allowed) if allowed else type(value) is not hints[key]:
+                raise ArgumentError(
+                    f"{value!r} is no value of {key}", self.name, _wanted(hints[key])
+                )
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise ArgumentError for a name that the network does not take."""
+        for name in names:
+            if name not in self.arguments:
+                known = ", ".join(self.arguments) or "none"
+                raise ArgumentError(
+                    f"{self.name} has no argument {name!r}", None, f"It takes: {known}."
+                )
+
+
+def _parse(key: str, text: str, kind: object) -> bool | int | float | str:
+    if typing.get_origin(kind) is typing.Literal and text in typing.get_args(kind):
+        return text
+    parsers: dict[object, Callable[[str], bool | int | float | str]] = {
+        int: int,
+        float: float,
+        str: str,
+        bool: lambda text: {"true": True, "false": False}[text.lower()],
+    }
+    try:
+        return parsers[kind](text)
+    except (KeyError, ValueError):
+        raise ArgumentError(f"{key} wants {_wanted(kind)}, got {text!r}", "--set") from None
+
+
+def _wanted(kind: object) -> str:
+    allowed = typing.get_args(kind)
+    return f"one of {', '.join(map(str, allowed))}" if allowed else getattr(kind, "__name__", "")
 
 
 def register(name: str, *, family: str, paper: str) -> Callable[[type[N]], type[N]]:
@@ -118,7 +137,7 @@ def find_architecture(name: str) -> Architecture:
     known = {architecture.name: architecture for architecture in list_architectures()}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3)
+    near = difflib.get_close_matches(name.lower(), known, n=3)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
     raise UnknownArchitectureError(f"there is no architecture {name!r}", None, hint)
 
@@ -148,10 +167,7 @@ def create_model(name: str, classes: int, **arguments: object) -> SegmentationNe
         An argument that the architecture does not take, or a class count out of range.
     """
     architecture = find_architecture(name)
-    unknown = [key for key in arguments if key not in architecture.arguments]
-    if unknown:
-        known = ", ".join(architecture.arguments) or "none"
-        raise ArgumentError(f"{name} has no argument {unknown[0]!r}", None, f"It takes: {known}.")
+    architecture.check(arguments)
     try:
         return architecture.network(classes, **arguments)
     except ValueError as error:

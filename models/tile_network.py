@@ -12,6 +12,9 @@ from wsiseg.models.normalisation import Normalisation
 
 Output = Literal["labels", "probabilities"]
 
+NO_LABEL = 255
+"""What a pixel gets whose logits are not numbers; a mask calls it *not analysed*."""
+
 
 class TileNetwork(nn.Module):
     """uint8 tiles in, uint8 labels or probabilities out.
@@ -74,14 +77,14 @@ class TileNetwork(nn.Module):
 
 
 def _first_largest(logits: Tensor) -> Tensor:
-    """Return the index of the largest logit, the first where several are.
+    """Return the index of the largest logit, the first where several are; 255 for NaN.
 
     As two reductions it is seven times as fast as ``argmax`` in PyTorch on a CPU, and saves 5 % of
     the whole network in OpenVINO.
     """
     largest = logits.amax(dim=1, keepdim=True)
     index = torch.arange(logits.shape[1], dtype=logits.dtype, device=logits.device)
-    candidates = torch.where(logits >= largest, index.reshape(1, -1, 1, 1), logits.shape[1])
+    candidates = torch.where(logits >= largest, index.reshape(1, -1, 1, 1), NO_LABEL)
     return candidates.amin(dim=1).to(torch.uint8)
 
 

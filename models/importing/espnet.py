@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from wsiseg.models.importing.layout import Arguments, KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout, State
 from wsiseg.models.layers.esp import DILATIONS
 from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.registry import Arguments
 
 _MEMBERS = "|".join(map(str, DILATIONS))
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.registry import Arguments
 
 State = Mapping[str, Tensor]
-Arguments = dict[str, bool | int | float | str]
 
 
 class KeyLayout(ABC):

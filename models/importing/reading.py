@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
+from wsiseg.errors import (
+    ArgumentError,
+    CheckpointError,
+    UnknownArchitectureError,
+    WeightsMismatchError,
+)
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
 from wsiseg.models.importing.espnet import ESPNetLayout
-from wsiseg.models.importing.layout import Arguments, KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout, State
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.registry import create_model, find_architecture
+from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
 
 LAYOUTS: tuple[KeyLayout, ...] = (ESPNetLayout(),)
@@ -55,14 +60,9 @@ def import_state(
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
     """
-    find_architecture(architecture)
-    state = flush_subnormals(_without_prefix(state))
-    layout = _find_layout(architecture, state)
-    settings = layout.read_arguments(architecture, state) | arguments
-    count = layout.read_classes(architecture, state) if classes is None else classes
-    network = create_model(architecture, count, **settings)
-    load_strictly(network, layout.translate(architecture, state))
-    return network.eval()
+    published = _Published(architecture, state)
+    settings = published.arguments | arguments
+    return published.build(published.classes if classes is None else classes, settings)
 
 
 def import_checkpoint(
@@ -93,10 +93,9 @@ def import_checkpoint(
     """
     path = Path(path)
     find_architecture(architecture)
-    state = _without_prefix(_read(path))
-    layout = _find_layout(architecture, state, path)
-    settings = layout.read_arguments(architecture, state) | (arguments or {})
-    classes = layout.read_classes(architecture, state)
+    published = _Published(architecture, _read(path), path)
+    layout, classes = published.layout, published.classes
+    settings = published.arguments | (arguments or {})
     trained_on = dataset or _guess_dataset(layout, classes, path)
     if trained_on not in layout.normalisations:
         raise ArgumentError(
@@ -112,15 +111,56 @@ def import_checkpoint(
         normalisation=layout.normalisations[trained_on],
         training={"imported_from": path.name, "authors": layout.authors, "dataset": trained_on},
     )
-    return Checkpoint(card, import_state(state, architecture, classes, **settings))
+    return Checkpoint(card, published.build(classes, settings))
+
+
+class _Published:
+    """A state dict of other authors, with the layout that it is in.
+
+    Parameters
+    ----------
+    architecture : str
+        Our name of the network.
+    state : mapping of str to Tensor
+        Under the authors' names.
+    where : Path, optional
+        The file, for errors.
+    """
+
+    def __init__(self, architecture: str, state: State, where: Path | None = None) -> None:
+        self._architecture = architecture
+        self._state = flush_subnormals(_without_prefix(state))
+        self._where = where
+        self.layout = _find_layout(architecture, self._state, where)
+        try:
+            self.arguments = self.layout.read_arguments(architecture, self._state)
+            self.classes = self.layout.read_classes(architecture, self._state)
+        except KeyError as error:
+            raise WeightsMismatchError(
+                f"1 missing: {error.args[0]}", where, "Check the architecture."
+            ) from error
+        except (IndexError, ValueError) as error:
+            raise WeightsMismatchError(
+                f"a tensor has another number of axes than {architecture} wants", where
+            ) from error
+
+    def build(self, classes: int, settings: Arguments) -> SegmentationNetwork:
+        """Return the network with these weights, in evaluation mode."""
+        network = create_model(self._architecture, classes, **settings)
+        load_strictly(network, self.layout.translate(self._architecture, self._state), self._where)
+        return network.eval()
 
 
 def _read(path: Path) -> State:
     if not path.is_file():
         raise CheckpointError("there is no such file", path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # That a pickle is of another protocol matters to nobody once it is refused.
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Bytes that are no pickle make the unpickler stumble in any way there is.
         raise CheckpointError(
             "the file cannot be read as plain weights",
             path,
@@ -131,7 +171,9 @@ def _read(path: Path) -> State:
             if isinstance(content.get(key), Mapping):
                 content = content[key]
                 break
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+    if not isinstance(content, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+    ):
         raise CheckpointError("the file holds no state dict", path)
     return content
 
@@ -144,6 +186,7 @@ def _without_prefix(state: State) -> dict[str, Tensor]:
 
 
 def _find_layout(architecture: str, state: State, where: object = None) -> KeyLayout:
+    find_architecture(architecture)
     able = [layout for layout in LAYOUTS if architecture in layout.architectures]
     if not able:
         raise UnknownArchitectureError(f"there is no importer for {architecture}", where)

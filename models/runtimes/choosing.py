@@ -76,6 +76,8 @@ def choose_runtime(
         raise ArgumentError(
             f"there is no precision {precision!r}", "--precision", _one_of(("fp32", "fp16", "bf16"))
         )
+    if threads is not None and threads < 1:
+        raise ArgumentError(f"{threads} threads cannot run anything", "--threads")
     place = _auto_device(runtime) if device == "auto" else str(find_device(device))
     chosen = _auto_runtime(place) if runtime == "auto" else runtime
     if chosen not in installed_runtimes():

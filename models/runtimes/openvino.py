@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 import torch
 
-from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
 from wsiseg.models.tile_network import TileNetwork
 
@@ -24,12 +24,20 @@ class OpenVinoRuntime(Runtime):
     ------
     RuntimeUnavailableError
         If the CPU cannot compute in the precision that was asked for.
+    ArgumentError
+        If the tiles do not fit the network's input multiple.
     """
 
     name = "openvino"
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         super().__init__(network, settings)
+        multiple = network.network.input_multiple
+        if any(edge % multiple for edge in settings.tile):
+            # The branch that pads other sizes is not part of the traced graph.
+            raise ArgumentError(
+                f"tiles of {settings.tile} are no multiple of {multiple}, as {self.name} needs"
+            )
         core = ov.Core()
         self._refuse_emulation(core, settings)
         # Latency beats throughput hints here: one large tile fills the cores by itself.

@@ -33,7 +33,8 @@ class TorchRuntime(Runtime):
     @torch.inference_mode()
     def run(self, tiles: Bytes) -> dict[str, Bytes]:
         """Segment a batch; see :meth:`Runtime.run`."""
-        pixels = torch.from_numpy(tiles).to(self._device, non_blocking=True)
+        owned = tiles if tiles.flags.writeable else tiles.copy()
+        pixels = torch.from_numpy(owned).to(self._device, non_blocking=True)
         with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype is not None):
             outputs = self._network(pixels)
         return {

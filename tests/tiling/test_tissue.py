@@ -186,14 +186,14 @@ def test_the_overview_shows_the_slide_in_a_bounded_size(shape: tuple[int, int]) 
 
 
 def test_what_cannot_be_read_counts_as_tissue() -> None:
-    pixels = glass(2000, 2000)
-    painted(pixels, [(1600, 1600, 150)], PINK)
+    pixels = np.full((6000, 2000, 3), GLASS, np.uint8)
+    painted(pixels, [(3500, 1000, 300)], PINK)
     damage = Box(100, 100, 50, 50)
     slide = ArraySlide(pixels, background=GLASS, damaged=[damage])
     mask = find_tissue(slide, plane_at_level(slide, 0))
     assert mask.touches(damage)
-    assert mask.touches(Box(1600, 1600, 1, 1))
-    assert not mask.touches(Box(1700, 200, 100, 100))
+    assert mask.touches(Box(3500, 1000, 1, 1))
+    assert not mask.touches(Box(5500, 200, 300, 1000))
 
 
 def test_where_nothing_can_be_read_everything_is_tissue() -> None:

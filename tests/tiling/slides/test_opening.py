@@ -70,22 +70,22 @@ def test_a_path_may_be_text(tmp_path: Path) -> None:
 
 
 BROKEN = [
-    ("empty.svs", DamagedSlideError, "empty"),
-    ("cmu1_truncated_50pct.svs", DamagedSlideError, "truncated"),
-    ("cmu1_truncated_header.svs", DamagedSlideError, "truncated"),
-    ("unopenable.tiff", DamagedSlideError, "52479"),
-    ("broken.svs", UnknownFormatError, "no reader"),
-    ("text_named.svs", UnknownFormatError, "no reader"),
-    ("notanimage.txt", UnknownFormatError, "no reader"),
-    ("czi/newCZI_compressed.czi", SlideError, "OpenSlide"),
-    ("czi/100x100.czi", SlideError, "OpenSlide"),
-    ("../dicom_highdicom/sm_image_grayscale.dcm", SlideError, "BitsAllocated"),
-    ("../dicom_highdicom/sm_image_jpegls.dcm", SlideError, "transfer syntax"),
-    ("../dicom_highdicom/sm_annotations.dcm", UnknownFormatError, "no reader"),
-    ("../pathml/small_dicom.dcm", SlideError, "OpenSlide"),
-    ("../pathml/smalltif.tif", UnknownFormatError, "8-bit"),
-    ("../libvips/multi-channel-z-series.ome.tif", UnknownFormatError, "8-bit"),
-    ("../slideio/4D-series.ome.tiff", UnknownFormatError, "8-bit"),
+    ("broken/empty.svs", DamagedSlideError, "empty"),
+    ("broken/cmu1_truncated_50pct.svs", DamagedSlideError, "truncated"),
+    ("broken/cmu1_truncated_header.svs", DamagedSlideError, "truncated"),
+    ("broken/unopenable.tiff", DamagedSlideError, "52479"),
+    ("broken/broken.svs", UnknownFormatError, "no reader"),
+    ("broken/text_named.svs", UnknownFormatError, "no reader"),
+    ("broken/notanimage.txt", UnknownFormatError, "no reader"),
+    ("broken/czi/newCZI_compressed.czi", SlideError, "OpenSlide"),
+    ("broken/czi/100x100.czi", SlideError, "OpenSlide"),
+    ("dicom_highdicom/sm_image_grayscale.dcm", SlideError, "BitsAllocated"),
+    ("dicom_highdicom/sm_image_jpegls.dcm", SlideError, "transfer syntax"),
+    ("dicom_highdicom/sm_annotations.dcm", UnknownFormatError, "no reader"),
+    ("pathml/small_dicom.dcm", SlideError, "OpenSlide"),
+    ("pathml/smalltif.tif", UnknownFormatError, "8-bit|stack"),
+    ("libvips/multi-channel-z-series.ome.tif", UnknownFormatError, "8-bit|stack"),
+    ("slideio/4D-series.ome.tiff", UnknownFormatError, "8-bit|stack"),
 ]
 
 
@@ -93,7 +93,7 @@ BROKEN = [
 def test_what_cannot_be_opened_is_said_in_one_line(
     slides: Path, name: str, kind: type[SlideError], message: str
 ) -> None:
-    path = slides / "broken" / name
+    path = slides / name
     with pytest.raises(kind, match=message) as caught:
         open_slide(path)
     text = str(caught.value)

@@ -187,16 +187,16 @@ def test_a_large_grey_tiff_in_strips_is_read(data: Path) -> None:
     np.testing.assert_array_equal(shown, np.dstack([part] * 3))
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
-@pytest.mark.parametrize("ending", ["png", "tif"])
-def test_more_than_8_bits_are_refused(dtype: type, ending: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "dtype"),
+    [("png", np.uint16), ("tif", np.uint16), ("tif", np.int32), ("tif", np.float32)],
+)
+def test_more_than_8_bits_are_refused(ending: str, dtype: type, tmp_path: Path) -> None:
     path = tmp_path / f"deep.{ending}"
     if ending == "tif":
         tifffile.imwrite(path, np.zeros((40, 50), dtype))
-    elif dtype == np.uint16:
-        Image.fromarray(np.zeros((40, 50), np.uint16)).save(path)
     else:
-        pytest.skip("PNG holds no such numbers")
+        Image.fromarray(np.zeros((40, 50), dtype)).save(path)
     with pytest.raises(UnknownFormatError) as caught:
         open_slide(path)
     assert "8-bit" in str(caught.value)
