@@ -57,13 +57,13 @@ class Architecture:
         ArgumentError
             For an unknown key or a value of the wrong kind.
         """
-        self.check_names(settings)
+        self._check_names(settings, "--set")
         hints = typing.get_type_hints(self.network.__init__)
         return {key: _parse(key, text, hints[key]) for key, text in settings.items()}
 
     def check(self, arguments: Mapping[str, object]) -> None:
         """Raise ArgumentError for an unknown name or a value of the wrong kind."""
-        self.check_names(arguments)
+        self._check_names(arguments)
         hints = typing.get_type_hints(self.network.__init__)
         for key, value in arguments.items():
             allowed = typing.get_args(hints[key])
@@ -72,13 +72,12 @@ class Architecture:
                     f"{value!r} is no value of {key}", self.name, _wanted(hints[key])
                 )
 
-    def check_names(self, names: Iterable[str]) -> None:
-        """Raise ArgumentError for a name that the network does not take."""
+    def _check_names(self, names: Iterable[str], where: str | None = None) -> None:
         for name in names:
             if name not in self.arguments:
                 known = ", ".join(self.arguments) or "none"
                 raise ArgumentError(
-                    f"{self.name} has no argument {name!r}", None, f"It takes: {known}."
+                    f"{self.name} has no argument {name!r}", where, f"It takes: {known}."
                 )
 
 

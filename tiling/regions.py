@@ -15,7 +15,6 @@ import shapely
 from defusedxml import DefusedXmlException, ElementTree
 from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
-from skimage.draw import polygon as fill_polygon
 
 from wsiseg.errors import RegionError
 from wsiseg.tiling.boxes import Box
@@ -40,11 +39,20 @@ class Regions:
     def __init__(self, geometry: BaseGeometry, plane: WorkingPlane) -> None:
         scale = 1 / plane.slide_scale
         self._geometry = shapely.transform(geometry, lambda points: points * scale)
-        self._plane = plane
+        rings = [
+            np.asarray(ring.coords)[:, :2]
+            for part in _polygons(self._geometry)
+            for ring in (part.exterior, *part.interiors)
+        ]
+        self._edges = np.concatenate([np.hstack([ring[:-1], ring[1:]]) for ring in rings])
+        shapely.prepare(self._geometry)
 
     def touches(self, box: Box) -> bool:
-        """Tell whether any of it lies in a box of working pixels."""
-        return bool(self._geometry.intersects(shapely.box(box.x, box.y, box.right, box.bottom)))
+        """Tell whether any of it lies in a box of working pixels; a common border is none."""
+        frame = shapely.box(box.x, box.y, box.right, box.bottom)
+        return bool(
+            self._geometry.intersects(frame) and self._geometry.intersection(frame).area > 0
+        )
 
     def rasterise(self, box: Box) -> Mask:
         """Return which pixels of a box have their centre inside.
@@ -59,17 +67,20 @@ class Regions:
         ndarray
             bool ``(box.height, box.width)``.
         """
-        mask = np.zeros(box.shape, bool)
-        nearby = shapely.clip_by_rect(
-            self._geometry, box.x - 1, box.y - 1, box.right + 1, box.bottom + 1
-        )
-        for part in _polygons(nearby):
-            inside = np.zeros(box.shape, bool)
-            inside[_filled(part.exterior.coords, box)] = True
-            for hole in part.interiors:
-                inside[_filled(hole.coords, box)] = False
-            mask |= inside
-        return mask
+        # Every crossing of a row of pixel centres by an edge turns inside to outside or back.
+        turns = np.zeros((box.height, box.width + 1), np.uint8)
+        start, end = self._edges[:, :2], self._edges[:, 2:]
+        upper, lower = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+        first = np.clip(np.ceil(upper - 0.5).astype(np.int64), box.y, box.bottom)
+        last = np.clip(np.ceil(lower - 0.5).astype(np.int64), box.y, box.bottom)
+        counts = last - first
+        edge = np.repeat(np.arange(len(counts)), counts)
+        row = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
+        (x0, y0), (x1, y1) = start[edge].T, end[edge].T
+        crossing = x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+        column = np.clip(np.ceil(crossing - 0.5).astype(np.int64) - box.x, 0, box.width)
+        np.add.at(turns, (row - box.y, column), 1)
+        return (np.cumsum(turns[:, :-1], axis=1, dtype=np.uint8) & 1).astype(bool)
 
 
 def read_regions(path: Path, plane: WorkingPlane) -> Regions:
@@ -84,6 +95,7 @@ def read_regions(path: Path, plane: WorkingPlane) -> Regions:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
+        data = data.removeprefix(b"\xef\xbb\xbf")
     except (OSError, EOFError, zlib.error) as error:
         raise RegionError(f"the regions cannot be read: {error}", path) from error
     try:
@@ -95,6 +107,7 @@ def read_regions(path: Path, plane: WorkingPlane) -> Regions:
         LookupError,
         AttributeError,
         ParseError,
+        RecursionError,
         DefusedXmlException,
         shapely.errors.ShapelyError,
     ) as error:
@@ -139,11 +152,3 @@ def _polygons(geometry: BaseGeometry) -> Iterator[Polygon]:
     elif isinstance(geometry, MultiPolygon) or hasattr(geometry, "geoms"):
         for part in geometry.geoms:
             yield from _polygons(part)
-
-
-def _filled(
-    corners: shapely.coords.CoordinateSequence, box: Box
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    points = np.asarray(corners)[:, :2] - (box.x, box.y) - 0.5
-    rows, columns = fill_polygon(points[:, 1], points[:, 0], box.shape)  # type: ignore[no-untyped-call]
-    return rows, columns

@@ -25,7 +25,7 @@ _FINE_ENOUGH = 1024
 
 _READ_EDGE = 2048
 _FAINTEST = 0.015
-_PALEST = 0.06
+_PALEST = 0.04
 _GLASS = 200
 _CLOSING_SHARE = 0.01
 _SPECK_SHARE = 2e-5
@@ -87,7 +87,7 @@ def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
     radius = max(1, round(edge * _CLOSING_SHARE))
     found = _close(found, radius)
     found = ndimage.binary_fill_holes(found)
-    found = _drop_specks(found, max(4, round(found.size * _SPECK_SHARE)))
+    found = _drop_specks(found, min(found.size, max(4, round(found.size * _SPECK_SHARE))))
     return TissueMask(found | unread, (plane.height, plane.width))
 
 
@@ -140,6 +140,7 @@ def read_overview(slide: Slide) -> tuple[Pixels, Mask]:
             part = Box(y, x, step, step).intersection(Box(0, 0, *shape))
             place = part.within(Box(0, 0, *shape))
             source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
+            source = source.intersection(level.box)
             try:
                 overview[place] = _reduce(slide.read_region(index, source), factor)
             except DamagedSlideError:
@@ -157,7 +158,8 @@ def _optical_density(overview: Pixels) -> npt.NDArray[np.float32]:
     """Return how much light is missing, the worst channel counting, against the slide's glass."""
     darkest = np.minimum(np.minimum(overview[..., 0], overview[..., 1]), overview[..., 2])
     bright = overview[darkest > _GLASS]
-    glass = np.median(bright, axis=0) if len(bright) else np.full(3, 255.0)
+    # Pale tissue may be most of what is bright; glass is the brightest of it.
+    glass = np.percentile(bright, 90, axis=0) if len(bright) else np.full(3, 255.0)
     worst = np.zeros(overview.shape[:2], np.float32)
     for channel in range(3):
         # One logarithm per grey value, not per pixel.

@@ -150,7 +150,7 @@ def test_each_kind_of_argument_is_read_as_its_kind(
         ({"depth": ""}, "depth wants int, got ''", None),
         ({"width": "wide"}, "width wants float, got 'wide'", None),
         ({"gate": "maybe"}, "gate wants bool, got 'maybe'", None),
-        ({"decoder": "medium"}, "'medium' is no value of decoder", "light, heavy"),
+        ({"decoder": "medium"}, "decoder wants one of light, heavy, got 'medium'", None),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(

@@ -11,7 +11,7 @@ from wsiseg.errors import DamagedSlideError, SlideNotFoundError, UnknownFormatEr
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.picture import PictureSlide
 from wsiseg.tiling.slides.slide import Slide
-from wsiseg.tiling.slides.tiff import DECODING_ERRORS, TiffSlide, find_pyramid
+from wsiseg.tiling.slides.tiff import TiffSlide, find_pyramid, understood
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -65,16 +65,11 @@ def open_slide(path: Path | str) -> Slide:
 
 
 def _is_plain_pyramid(path: Path) -> bool:
-    try:
-        with tifffile.TiffFile(path) as file:
-            if not len(file.pages):
-                raise DamagedSlideError(
-                    "the file is truncated: its directory lies behind its end",
-                    path,
-                    "Copy it again from its source.",
-                )
-            return bool(find_pyramid(file))
-    except DamagedSlideError:
-        raise
-    except DECODING_ERRORS as error:
-        raise DamagedSlideError(f"the TIFF structure is damaged: {error}", path) from error
+    with understood(path), tifffile.TiffFile(path) as file:
+        if not len(file.pages):
+            raise DamagedSlideError(
+                "the file is truncated: its directory lies behind its end",
+                path,
+                "Copy it again from its source.",
+            )
+        return bool(find_pyramid(file))

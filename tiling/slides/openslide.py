@@ -45,6 +45,7 @@ class OpenSlideSlide(Slide):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._lock = threading.Lock()
+        self._closed = False
         self._handle = self._open()
         properties = self._handle.properties
         mpp, source = _find_mpp(properties)
@@ -70,7 +71,8 @@ class OpenSlideSlide(Slide):
         return handle
 
     def _read(self, level: int, box: Box) -> Pixels:
-        downsample = self.levels[level].downsample
+        # Its own figure, as OpenSlide divides by it again.
+        downsample = self._handle.level_downsamples[level]
         corner = round(box.x * downsample), round(box.y * downsample)
         handle = self._handle
         try:
@@ -91,8 +93,11 @@ class OpenSlideSlide(Slide):
                 self._handle = self._open()
 
     def close(self) -> None:
-        """Close the handle."""
-        self._handle.close()
+        """Close the handle; once is enough."""
+        with self._lock:
+            if not self._closed:
+                self._handle.close()
+            self._closed = True
 
 
 def _find_mpp(properties: Properties) -> tuple[float | None, str | None]:

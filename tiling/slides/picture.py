@@ -41,25 +41,12 @@ class PictureSlide(Slide):
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
         with self._open() as picture:
-            if picture.mode not in _EIGHT_BIT:
-                raise UnknownFormatError(
-                    f"the picture has mode {picture.mode}, not 8 bits a channel", path
-                )
-            if _is_stack(picture):
-                raise UnknownFormatError(
-                    f"the file is a stack of {picture.n_frames} images, not one picture",  # type: ignore[attr-defined]
-                    path,
-                    "Save the plane to be segmented as RGB.",
-                )
-            height, width = picture.height, picture.width
-            if picture.getexif().get(_ORIENTATION_TAG) in _TRANSPOSED:
-                height, width = width, height
-            self.facts = SlideFacts(
-                levels=make_levels([(height, width)]),
-                mpp=None,
-                mpp_source=None,
-                vendor=(picture.format or "picture").lower(),
-            )
+            try:
+                self.facts = _find_facts(picture, path)
+            except (OSError, SyntaxError, ValueError, TypeError) as error:
+                if isinstance(error, UnknownFormatError):
+                    raise
+                raise DamagedSlideError(f"the picture is damaged: {error}", path) from error
 
     def _open(self) -> Image.Image:
         try:
@@ -102,6 +89,35 @@ class PictureSlide(Slide):
     def close(self) -> None:
         """Drop the pixels."""
         self._pixels = None
+
+
+def _find_facts(picture: Image.Image, path: Path) -> SlideFacts:
+    # What Pillow calls RGB may have had 16 bits a channel.
+    deep = any("16" in str(arguments) for *_, arguments in getattr(picture, "tile", ()))
+    if picture.mode not in _EIGHT_BIT or deep:
+        depth = "16 bits" if deep else f"mode {picture.mode}"
+        raise UnknownFormatError(f"the picture has {depth}, not 8 bits a channel", path)
+    if _is_stack(picture):
+        raise UnknownFormatError(
+            "the file is a stack of images, not one picture",
+            path,
+            "Save the plane to be segmented as RGB.",
+        )
+    return SlideFacts(
+        levels=make_levels([_upright_shape(picture)]),
+        mpp=None,
+        mpp_source=None,
+        vendor=(picture.format or "picture").lower(),
+    )
+
+
+def _upright_shape(picture: Image.Image) -> tuple[int, int]:
+    """Return ``(height, width)`` as the camera meant it."""
+    # The plain method, as that of PNG files decodes the pixels in search of a chunk.
+    turned = Image.Image.getexif(picture).get(_ORIENTATION_TAG) in _TRANSPOSED
+    if turned and picture.format != "TIFF":
+        return picture.width, picture.height
+    return picture.height, picture.width
 
 
 def _is_stack(picture: Image.Image) -> bool:

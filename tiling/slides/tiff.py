@@ -7,12 +7,13 @@ import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
-from wsiseg.errors import DamagedSlideError
+from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import (
     WHITE,
@@ -70,17 +71,14 @@ class TiffSlide(Slide):
         super().__init__(path)
         self._lock = threading.Lock()
         self._cache = _TileCache(CACHE_BYTES)
-        try:
-            self._file = tifffile.TiffFile(path)
-        except DECODING_ERRORS as error:
-            raise DamagedSlideError(f"the TIFF structure is damaged: {error}", path) from error
-        try:
+        with understood(path), ExitStack() as stack:
+            self._file = stack.enter_context(tifffile.TiffFile(path))
             self._pages = find_pyramid(self._file)
+            if not self._pages:
+                raise UnknownFormatError("this is no tiled 8-bit TIFF", path)
             self._refuse_truncated()
             self.facts = self._find_facts()
-        except BaseException:
-            self._file.close()
-            raise
+            stack.pop_all()
 
     def _find_facts(self) -> SlideFacts:
         page = self._pages[0]
@@ -103,8 +101,15 @@ class TiffSlide(Slide):
     def _refuse_truncated(self) -> None:
         size = self._file.filehandle.size
         for page in self._pages:
+            wanted = -(-page.imagelength // page.tilelength) * -(-page.imagewidth // page.tilewidth)
             ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
-            if len(ends) and ends.max() > size:
+            if len(ends) < wanted:
+                raise DamagedSlideError(
+                    f"the file is truncated: it lists {len(ends)} of {wanted} tiles",
+                    self.path,
+                    "Copy it again from its source.",
+                )
+            if ends.max() > size:
                 raise DamagedSlideError(
                     f"the file is truncated: pixels up to byte {ends.max()} are declared, "
                     f"it has {size}",
@@ -166,6 +171,17 @@ class TiffSlide(Slide):
         self._cache = _TileCache(0)
 
 
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged structure makes tifffile do into :class:`DamagedSlideError`."""
+    try:
+        yield
+    except SlideError:
+        raise
+    except DECODING_ERRORS as error:
+        raise DamagedSlideError(f"the TIFF structure is damaged: {error}", path) from error
+
+
 class _TileCache:
     """The most recently used tiles, up to a number of bytes, for all threads of a slide."""
 
@@ -196,9 +212,21 @@ def find_pyramid(file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     """Return one page per level, the finest first; empty if this reader cannot take the file.
 
     It takes tiled 8-bit pyramids whose pixels it gives as OpenSlide does.
+
+    Raises
+    ------
+    UnknownFormatError
+        If the file is a stack of channels, focus planes or times.
     """
     if not file.series or _vendor(file) not in ("aperio", "generic-tiff", "ome-tiff"):
         return []
+    planes = len(file.series[0].levels[0].pages)
+    if planes > 1:
+        raise UnknownFormatError(
+            f"the file is a stack of {planes} images, not one slide",
+            file.filehandle.path,
+            "Save the plane to be segmented as RGB.",
+        )
     pages = [level.keyframe for level in file.series[0].levels]
     if len(pages) == 1 and not file.is_ome:
         pages += _reduced_pages(file, pages[0])
@@ -222,13 +250,19 @@ def _reduced_pages(file: tifffile.TiffFile, first: tifffile.TiffPage) -> list[ti
 
 
 def _is_readable(page: tifffile.TiffPage) -> bool:
+    sizes = page.imagelength, page.imagewidth, page.tilelength, page.tilewidth
     return bool(
         page.is_tiled
+        and min(map(int, sizes)) > 0
         and page.dtype == np.uint8
         and page.samplesperpixel in (1, 2, 3, 4)
         and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
         and page.photometric in _PHOTOMETRICS
         and _compression(page) in _COMPRESSIONS
+        # Only the JPEG codec turns YCbCr into RGB; colours already multiplied by alpha are for
+        # OpenSlide to undo.
+        and (page.photometric != tifffile.PHOTOMETRIC.YCBCR or _compression(page) == "JPEG")
+        and tifffile.EXTRASAMPLE.ASSOCALPHA not in page.extrasamples
         and page.imagedepth == 1
     )
 
