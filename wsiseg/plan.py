@@ -13,7 +13,7 @@ from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.options import SegmentOptions
-from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH
+from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD, SHARD_WIDTH
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.regions import Regions, read_regions
@@ -21,7 +21,7 @@ from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.tissue import TissueMask, find_tissue, read_tissue_picture
 
-LARGEST_TILES = (2048, 1536, 1024, 768, 512, 384, 256)
+LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
 """Tile edges to try, the largest first: few borders matter more than how they are blended."""
 
 CROP_HALO = 64
@@ -152,7 +152,11 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
             network=round(
                 _RUNTIME_OVERHEAD + batch * tile * (predictor.bytes_per_pixel + 3 + outputs)
             ),
-            rows=width * (open_height * _open_bytes(options, classes) + 2 * BAND_HEIGHT * outputs),
+            rows=width
+            * (
+                open_height * _open_bytes(options, classes)
+                + (1 + BANDS_AHEAD) * BAND_HEIGHT * outputs
+            ),
         )
 
     needs: list[int] = []

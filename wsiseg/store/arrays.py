@@ -14,6 +14,9 @@ BAND_HEIGHT = 1024
 SHARD_WIDTH = 4096
 """A shard, the unit of writing, is this high and wide; each is written once, by one writer."""
 
+BANDS_AHEAD = 2
+"""Bands that may wait for the disk while the network goes on."""
+
 
 def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> AnyArray:
     """Create a sharded uint8 array; what is never written reads as `fill_value`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -52,6 +53,7 @@ def identify(job: Job) -> Json:
     }
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that pixels pass through."""
     found = {"python": platform.python_version()}
