@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError, MemoryBudgetError
+from wsiseg.memory import MemoryCosts, MemoryNeed
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.options import SegmentOptions
-from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD, SHARD_WIDTH
+from wsiseg.store.arrays import SHARD_WIDTH
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.regions import Regions, read_regions
@@ -26,33 +27,6 @@ LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
 
 CROP_HALO = 64
 BLEND_HALO_SHARE = 8
-
-_FILE_TILE_CACHE = 64 * 2**20
-_RUNTIME_OVERHEAD = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class MemoryNeed:
-    """Bytes that a run needs on top of the imports, part by part.
-
-    Attributes
-    ----------
-    reading : int
-        Tiles that are read ahead, and the cache of decoded file tiles.
-    network : int
-        The runtime and the network's intermediate results for a batch.
-    rows : int
-        Rows that later tiles can still touch, and the band that is being written.
-    """
-
-    reading: int
-    network: int
-    rows: int
-
-    @property
-    def total(self) -> int:
-        """The sum."""
-        return self.reading + self.network + self.rows
 
 
 @dataclass(frozen=True)
@@ -136,60 +110,56 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
     checkpoint, choice = predictor.checkpoint, predictor.choice
     plane = choose_plane(slide, checkpoint, options)
     regions = None if options.roi is None else read_regions(options.roi, plane)
-    tissue = _find_tissue(slide, plane, options)
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
-    ahead = max(readers, 2 * batch) + 1
+    costs = MemoryCosts(
+        bytes_per_pixel=predictor.bytes_per_pixel,
+        classes=len(checkpoint.classes),
+        blend=options.blend,
+        probabilities=options.probabilities,
+        source_scale=plane.level_scale if plane.resampled else 0.0,
+        batch=batch,
+        readers=readers,
+        ahead=max(readers, 2 * batch) + 1,
+    )
+    grid, windows = _cut_work(plane, predictor, options, costs)
+    return Plan(
+        plane=plane,
+        grid=grid,
+        tissue=_find_tissue(slide, plane, options),
+        regions=regions,
+        windows=windows,
+        batch=batch,
+        readers=readers,
+        ahead=costs.ahead,
+        memory=costs.need(grid, windows),
+        classes=costs.classes,
+        warnings=_assumptions(plane, len(windows)),
+    )
 
-    def memory_of(grid: TileGrid, width: int) -> MemoryNeed:
-        tile = grid.tile[0] * grid.tile[1]
-        classes = len(checkpoint.classes)
-        source = tile * 3 * (plane.level_scale**2 if plane.resampled else 0)
-        open_height = grid.tile[0] + BAND_HEIGHT
-        outputs = (options.blend == "crop") + classes * _keeps_planes(options)
-        return MemoryNeed(
-            reading=round(_FILE_TILE_CACHE + ahead * tile * 3 + readers * source),
-            network=round(
-                _RUNTIME_OVERHEAD + batch * tile * (predictor.bytes_per_pixel + 3 + outputs)
-            ),
-            rows=width
-            * (
-                open_height * _open_bytes(options, classes)
-                + (1 + BANDS_AHEAD) * BAND_HEIGHT * outputs
-            ),
-        )
 
+def _cut_work(
+    plane: WorkingPlane, predictor: Predictor, options: SegmentOptions, costs: MemoryCosts
+) -> tuple[TileGrid, tuple[Box, ...]]:
+    """Return the grid and stripes that compute least of those that fit the memory budget."""
     needs: list[int] = []
-    fitting: list[tuple[int, TileGrid, tuple[Box, ...], MemoryNeed]] = []
+    fitting: list[tuple[int, TileGrid, tuple[Box, ...]]] = []
     for grid in _candidate_grids(plane, predictor, options):
         for windows in _ways_to_cut(plane):
-            need = memory_of(grid, max(window.width for window in windows))
-            needs.append(need.total)
-            if need.total <= options.memory:
+            needs.append(costs.need(grid, windows).total)
+            if needs[-1] <= options.memory:
                 work = _computed_pixels(grid, windows, whole=options.blend != "crop")
-                fitting.append((work, grid, windows, need))
+                fitting.append((work, grid, windows))
                 break
-    if fitting:
-        _, grid, windows, need = min(fitting, key=lambda found: found[0])
-        return Plan(
-            plane,
-            grid,
-            tissue,
-            regions,
-            windows,
-            batch,
-            readers,
-            ahead,
-            need,
-            classes=len(checkpoint.classes),
-            warnings=_assumptions(plane, len(windows)),
+    if not fitting:
+        raise MemoryBudgetError(
+            f"the smallest plan needs {min(needs) / 2**20:.0f} MiB, "
+            f"{options.memory / 2**20:.0f} MiB are allowed",
+            "--memory",
+            "Allow more with --memory, or use a smaller --tile or --batch.",
         )
-    raise MemoryBudgetError(
-        f"the smallest plan needs {min(needs) / 2**20:.0f} MiB, "
-        f"{options.memory / 2**20:.0f} MiB are allowed",
-        "--memory",
-        "Allow more with --memory, or use a smaller --tile or --batch.",
-    )
+    _, grid, windows = min(fitting, key=lambda found: found[0])
+    return grid, windows
 
 
 def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> WorkingPlane:
@@ -247,17 +217,6 @@ def _candidate_grids(
         yield TileGrid.fitting(
             (plane.height, plane.width), largest, halo, multiple, shrink=options.tile is None
         )
-
-
-def _keeps_planes(options: SegmentOptions) -> bool:
-    return options.probabilities or options.blend != "crop"
-
-
-def _open_bytes(options: SegmentOptions, classes: int) -> int:
-    """Return bytes per open pixel: labels, or 32-bit sums for every class and the weights."""
-    if options.blend != "crop":
-        return 4 * (classes + 1)
-    return 1 + (classes if options.probabilities else 0)
 
 
 def _ways_to_cut(plane: WorkingPlane) -> Iterator[tuple[Box, ...]]:

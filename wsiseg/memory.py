@@ -1,0 +1,103 @@
+"""How much memory a plan needs: a sum that is known before the run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD
+from wsiseg.tiling.blending import Blend
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import TileGrid
+
+_FILE_TILE_CACHE = 64 * 2**20
+_RUNTIME_OVERHEAD = 256 * 2**20
+"""What a runtime holds besides intermediate results: its code, the weights, its own buffers."""
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes that a run needs on top of the imports, part by part.
+
+    Attributes
+    ----------
+    reading : int
+        Tiles that are read ahead, and the cache of decoded file tiles.
+    network : int
+        The runtime and the network's intermediate results for a batch.
+    rows : int
+        Rows that later tiles can still touch, and the band that is being written.
+    """
+
+    reading: int
+    network: int
+    rows: int
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return self.reading + self.network + self.rows
+
+
+@dataclass(frozen=True)
+class MemoryCosts:
+    """What the memory of a run depends on, apart from how the plane is cut.
+
+    Attributes
+    ----------
+    bytes_per_pixel : float
+        The network's intermediate results, per pixel of a batch.
+    classes : int
+        Number of classes.
+    blend : {"crop", "gaussian", "cosine"}
+        How overlaps are merged.
+    probabilities : bool
+        Whether they are kept.
+    source_scale : float
+        Level pixels along a working pixel where the slide is resampled, 0 where it is not.
+    batch, readers, ahead : int
+        Tiles at a time, reading threads, tiles read ahead.
+    """
+
+    bytes_per_pixel: float
+    classes: int
+    blend: Blend
+    probabilities: bool
+    source_scale: float
+    batch: int
+    readers: int
+    ahead: int
+
+    def need(self, grid: TileGrid, windows: Sequence[Box]) -> MemoryNeed:
+        """Return what a way of cutting the plane needs, for its widest window."""
+        tile = grid.tile[0] * grid.tile[1]
+        width = max(window.width for window in windows)
+        open_rows = (grid.tile[0] + BAND_HEIGHT) * self._open_bytes
+        waiting_rows = (1 + BANDS_AHEAD) * BAND_HEIGHT * self._written_bytes
+        return MemoryNeed(
+            reading=round(
+                _FILE_TILE_CACHE + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
+            ),
+            network=round(
+                _RUNTIME_OVERHEAD
+                + self.batch * tile * (3 + self.bytes_per_pixel + self._predicted_bytes)
+            ),
+            rows=width * (open_rows + waiting_rows),
+        )
+
+    @property
+    def _predicted_bytes(self) -> int:
+        """Bytes per pixel that the runtime gives."""
+        if self.blend != "crop":
+            return self.classes
+        return self._written_bytes
+
+    @property
+    def _open_bytes(self) -> int:
+        """Bytes per open pixel: as written, or 32-bit sums for every class and the weights."""
+        return self._written_bytes if self.blend == "crop" else 4 * (self.classes + 1)
+
+    @property
+    def _written_bytes(self) -> int:
+        """Bytes per pixel of a finished band."""
+        return 1 + (self.classes if self.probabilities else 0)
