@@ -21,7 +21,8 @@ lint: $(VENV)/.dev
 
 # The four folders map to one package, which type checkers and import-linter only understand
 # through a view that looks like an installed copy.
-build/view: $(VENV)/.dev scripts/make_view.py
+.PHONY: build/view
+build/view: $(VENV)/.dev
 	$(BIN)/python scripts/make_view.py build/view
 
 types: build/view

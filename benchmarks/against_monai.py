@@ -27,7 +27,7 @@ from monai.inferers import sliding_window_inference
 import wsiseg
 from wsiseg.demo import demonstration_checkpoint
 from wsiseg.demo.slide import build_demo_slide
-from wsiseg.ledger import Listener
+from wsiseg.listener import Listener
 from wsiseg.models import Checkpoint
 from wsiseg.options import SegmentOptions
 from wsiseg.segmenting import make_predictor, segment_slide

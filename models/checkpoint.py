@@ -108,8 +108,9 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the weights, in the order of their names."""
-        digest = hashlib.sha256()
+        """Digest of the weights and of whatever else decides what labels come out."""
+        deciding = {"architecture", "arguments", "classes", "normalisation"}
+        digest = hashlib.sha256(self.card.model_dump_json(include=deciding).encode())
         for key, value in sorted(self.network.state_dict().items()):
             digest.update(key.encode())
             digest.update(value.contiguous().cpu().numpy().tobytes())

@@ -20,6 +20,9 @@ from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
 
+_BLOCK = 256
+"""Edge of the blocks in which the plane is resampled."""
+
 
 @dataclass(frozen=True)
 class ReadTile:
@@ -76,23 +79,37 @@ def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
 
 
 def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
+    """Read a box inside the plane, resampled block by block of a fixed grid.
+
+    What a working pixel looks like then depends on its place alone, not on which tile asks.
+    """
     if not plane.resampled:
         return slide.read_region(plane.level, box)
+    pixels = np.empty((*box.shape, 3), np.uint8)
+    for top in range(box.y // _BLOCK * _BLOCK, box.bottom, _BLOCK):
+        for left in range(box.x // _BLOCK * _BLOCK, box.right, _BLOCK):
+            block = Box(top, left, _BLOCK, _BLOCK).intersection(plane.box)
+            part = block.intersection(box)
+            pixels[part.within(box)] = _resample_block(slide, plane, block)[part.within(block)]
+    return pixels
+
+
+def _resample_block(slide: Slide, plane: WorkingPlane, block: Box) -> Pixels:
     scale = plane.level_scale
     # The triangle filter reaches one working pixel, or one of the level's when enlarging.
     margin = math.ceil(max(1.0, scale)) + 1
-    top, left = math.floor(box.y * scale) - margin, math.floor(box.x * scale) - margin
-    bottom = math.ceil(box.bottom * scale) + margin
-    right = math.ceil(box.right * scale) + margin
+    top, left = math.floor(block.y * scale) - margin, math.floor(block.x * scale) - margin
+    bottom = math.ceil(block.bottom * scale) + margin
+    right = math.ceil(block.right * scale) + margin
     source = Box(top, left, bottom - top, right - left)
     picture = Image.fromarray(slide.read_region(plane.level, source))
     corners = (
-        box.x * scale - left,
-        box.y * scale - top,
-        box.right * scale - left,
-        box.bottom * scale - top,
+        block.x * scale - left,
+        block.y * scale - top,
+        block.right * scale - left,
+        block.bottom * scale - top,
     )
-    size = (box.width, box.height)
+    size = (block.width, block.height)
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=corners))
 
 

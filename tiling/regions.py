@@ -97,7 +97,8 @@ def read_regions(path: Path, plane: WorkingPlane) -> Regions:
             data = gzip.decompress(data)
         data = data.removeprefix(b"\xef\xbb\xbf")
     except (OSError, EOFError, zlib.error) as error:
-        raise RegionError(f"the regions cannot be read: {error}", path) from error
+        reason = getattr(error, "strerror", None) or error
+        raise RegionError(f"the regions cannot be read: {reason}", path, "Check --roi.") from error
     try:
         found = _read_xml(data) if data.lstrip()[:1] == b"<" else _read_geojson(data)
         polygons = [p for geometry in found for p in _polygons(shapely.make_valid(geometry))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from wsiseg.errors import ArgumentError, ResolutionError
+from wsiseg.errors import ResolutionError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Slide
 
@@ -54,13 +54,11 @@ def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> 
 
     Raises
     ------
-    ArgumentError
-        If the slide has no such level.
     ResolutionError
-        If `slide_mpp` is absurd.
+        If the slide has no such level, or `slide_mpp` is absurd.
     """
     if not 0 <= level < len(slide.levels):
-        raise ArgumentError(
+        raise ResolutionError(
             f"the slide has no level {level}", slide.path, f"It has 0 to {len(slide.levels) - 1}."
         )
     chosen = slide.levels[level]

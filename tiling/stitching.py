@@ -199,7 +199,8 @@ class BlendStitcher(Stitcher):
         views = zip(self._sums.views(box), self._shares.views(box), strict=True)
         for (part, sums), (_, shares) in views:
             labels[part] = _first_largest(sums)
-            labels[part][shares[0] == 0] = UNSEEN
+            # No tile, or one whose network gave no numbers.
+            labels[part][~sums.any(axis=0)] = UNSEEN
             if probabilities is not None:
                 probabilities[:, part] = _weighted_mean(sums, shares[0])
         self._sums.drop(box)

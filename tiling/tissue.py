@@ -103,7 +103,9 @@ def read_tissue_picture(path: Path, plane: WorkingPlane) -> TissueMask:
         with Image.open(path) as picture:
             mask = np.asarray(picture.convert("L")) > 0
     except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise RegionError(f"the tissue mask cannot be read: {error}", path) from error
+        reason = getattr(error, "strerror", None) or "it is no picture"
+        hint = "Give auto, none, or a picture."
+        raise RegionError(f"the tissue mask cannot be read: {reason}", path, hint) from error
     stretch = (mask.shape[0] / plane.height) / (mask.shape[1] / plane.width)
     coarseness = 1 / min(mask.shape)
     if abs(stretch - 1) > 0.02 + coarseness:

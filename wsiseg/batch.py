@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError, WsisegError
-from wsiseg.ledger import Listener
+from wsiseg.listener import Listener
 from wsiseg.models.runtimes import Predictor
 from wsiseg.options import SegmentOptions
 from wsiseg.segmenting import segment_slide
@@ -24,7 +24,7 @@ def segment_batch(
     folder: Path,
     options: SegmentOptions,
     listener: Listener,
-) -> list[Json]:
+) -> Iterator[Json]:
     """Segment slides into one folder and write ``batch.json``.
 
     Parameters
@@ -40,9 +40,9 @@ def segment_batch(
     listener : Listener
         Hears how it goes.
 
-    Returns
-    -------
-    list of dict
+    Yields
+    ------
+    dict
         One entry per slide as in ``wsiseg segment --json``; `status` says which failed.
 
     Raises
@@ -52,6 +52,7 @@ def segment_batch(
     OutputError
         If the folder cannot be written to.
     """
+    OutputFiles(folder, "").prepare()
     twice = [name for name, times in Counter(slide.stem for slide in slides).items() if times > 1]
     if twice:
         raise ArgumentError(
@@ -59,29 +60,27 @@ def segment_batch(
             None,
             "Segment them into different folders.",
         )
-    OutputFiles(folder, "").prepare()
     entries: list[Json] = []
     for path in slides:
-        entries.append(_attempt(path, predictor, folder, options, listener))
+        try:
+            with open_slide(path) as slide:
+                entry = segment_slide(slide, predictor, folder, options, listener).summary
+        except ArgumentError:
+            # Wrong usage is wrong for all of them.
+            raise
+        except WsisegError as error:
+            listener.failed(path, error)
+            entry = failed_entry(path, predictor, str(error))
+        except KeyboardInterrupt:
+            entries.append(failed_entry(path, predictor, "interrupted. Go on with --resume."))
+            write_json(folder / MANIFEST, {"slides": entries})
+            raise
+        entries.append(entry)
         write_json(folder / MANIFEST, {"slides": entries})
-    return entries
+        yield entry
 
 
-def _attempt(
-    path: Path, predictor: Predictor, folder: Path, options: SegmentOptions, listener: Listener
-) -> Json:
-    try:
-        with open_slide(path) as slide:
-            return segment_slide(slide, predictor, folder, options, listener).summary
-    except ArgumentError:
-        # Wrong usage is wrong for all of them.
-        raise
-    except WsisegError as error:
-        listener.failed(path, error)
-        return failed_entry(path, predictor, error)
-
-
-def failed_entry(path: Path, predictor: Predictor, error: WsisegError) -> Json:
+def failed_entry(path: Path, predictor: Predictor, error: str) -> Json:
     """Return the entry of a slide that failed: the same keys, without figures."""
     choice = predictor.choice
     return {
@@ -101,5 +100,5 @@ def failed_entry(path: Path, predictor: Predictor, error: WsisegError) -> Json:
         "device": choice.device,
         "bottleneck": None,
         "classes": [],
-        "error": str(error),
+        "error": error,
     }

@@ -40,7 +40,7 @@ def diagnose() -> list[Check]:
     return [
         Check("wsiseg", True, version("wsiseg")),
         Check("python", sys.version_info >= (3, 11), platform.python_version()),
-        _hardware(),
+        _try("machine", _hardware),
         _try("torch", _torch),
         _gpu(),
         _openvino(),
@@ -57,14 +57,13 @@ def _try(name: str, look: Callable[[], str]) -> Check:
         return Check(name, True, look())
     except Exception as error:
         # Whatever is wrong with a package, telling so is what this is for.
-        return Check(name, False, f"{type(error).__name__}: {error}")
+        hint = "install wsiseg again, or the package that is named"
+        return Check(name, False, f"{type(error).__name__}: {error}; {hint}")
 
 
-def _hardware() -> Check:
+def _hardware() -> str:
     found = describe_hardware()
-    return Check(
-        "machine", True, f"{found['processor']}, {found['cores']} cores, {found['memory_mb']} MiB"
-    )
+    return f"{found['processor']}, {found['cores']} cores, {found['memory_mb']} MiB"
 
 
 def _torch() -> str:
@@ -72,14 +71,16 @@ def _torch() -> str:
 
 
 def _gpu() -> Check:
-    import torch
+    try:
+        import torch
 
-    if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        return Check("gpu", True, ", ".join(names), optional=True)
-    if torch.backends.mps.is_available():
-        return Check("gpu", True, "Apple GPU (mps)", optional=True)
-    return Check("gpu", False, "none that PyTorch sees; networks run on the CPU", optional=True)
+        if torch.backends.mps.is_available():
+            names.append("Apple GPU (mps)")
+    except Exception as error:
+        return Check("gpu", False, f"{type(error).__name__}: {error}", optional=True)
+    missing = "none that PyTorch sees; networks run on the CPU"
+    return Check("gpu", bool(names), ", ".join(names) or missing, optional=True)
 
 
 def _openvino() -> Check:

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from wsiseg.errors import WsisegError
-from wsiseg.job import Job
-from wsiseg.store.disk import Json
+from wsiseg.listener import Listener
 from wsiseg.store.journal import BandRecord
 from wsiseg.streaming import Step
 from wsiseg.throughput.recorder import Stopwatch, TileRow
 from wsiseg.tiling.boxes import Box
-
-
-class Listener:
-    """Hears how a run goes, from the thread that runs; this one does nothing."""
-
-    def planned(self, job: Job) -> None:
-        """Hear what will be done."""
-
-    def began(self, stage: str) -> None:
-        """Hear that something began that may take a while, other than tiles."""
-
-    def advanced(self, pixels: int) -> None:
-        """Hear that one more tile is done, and how many working pixels it settles."""
-
-    def warned(self, text: str) -> None:
-        """Hear of something that was left out or assumed."""
-
-    def finished(self, summary: Json) -> None:
-        """Hear that a slide is done."""
-
-    def failed(self, path: Path, error: WsisegError) -> None:
-        """Hear that a slide failed and the next one begins."""
 
 
 class Ledger:
@@ -52,7 +29,8 @@ class Ledger:
         self.watch = Stopwatch()
         self.counts = np.zeros(classes, np.int64)
         self.warnings: list[str] = []
-        self.analysed_pixels = 0
+        self.written_pixels = 0
+        self._settled_pixels = 0
         self.setup_seconds = 0.0
         self.filled_at = 0.0
         self._listener = listener
@@ -69,6 +47,9 @@ class Ledger:
         """Take over a band that an interrupted run left."""
         self.counts += record.counts
         self._recalled.update((row.index, row) for row in record.rows)
+        for row in record.rows:
+            if row.status == "unread":
+                self.warn(f"tile {row.index} at y={row.y}, x={row.x} was not analysed before")
 
     def note(self, step: Step, window: Box) -> None:
         """Take down one step of the stream."""
@@ -86,13 +67,45 @@ class Ledger:
                 f"{step.read.error.what}"
             )
         settled = step.read.tile.core.intersection(window).area
-        self.analysed_pixels += settled
+        if step.read.error is None:
+            self._settled_pixels += settled
         self._listener.advanced(settled)
+
+    def note_waiting(self, step: Step) -> None:
+        """Take down how long a tile waited for the disk."""
+        seconds = self.watch.lap()
+        if step.row is not None:
+            step.row.write_ms += seconds * 1e3
+
+    def note_written(self, counts: npt.NDArray[np.int64], *, complete: bool) -> None:
+        """Take down what this run wrote.
+
+        Parameters
+        ----------
+        counts : ndarray
+            Pixels of every class.
+        complete : bool
+            Whether every pixel of the tiles was to be kept.
+        """
+        self.counts += counts
+        self.written_pixels = int(counts.sum())
+        lost = self._settled_pixels - self.written_pixels
+        if complete and lost > 0:
+            self.warn(f"the network gave no numbers for {lost} pixels; they are not analysed")
+
+    def began(self, stage: str) -> None:
+        """Say that something began that may take a while."""
+        self._listener.began(stage)
+
+    def expect(self, tiles: int) -> None:
+        """Say how many tiles will be done."""
+        self._listener.expects(tiles)
 
     def take_rows(self) -> list[TileRow]:
         """Return the rows since this was last asked."""
         rows, self._fresh = self._fresh, []
-        return rows
+        # Copies, as the last of them may still be waiting for the disk.
+        return [replace(row) for row in rows]
 
     @property
     def rows(self) -> list[TileRow]:

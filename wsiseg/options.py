@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import Blend
+from wsiseg.tiling.resolution import SANE_MPP
 
 OnBadTile = Literal["fill", "fail"]
 
@@ -100,6 +101,13 @@ class SegmentOptions:
             value = getattr(self, name)
             if value is not None and value < smallest:
                 raise ArgumentError(f"{value} is too small", f"--{name}", f"At least {smallest}.")
+        for name in ("mpp", "slide_mpp"):
+            value = getattr(self, name)
+            if value is not None and not SANE_MPP[0] <= value <= SANE_MPP[1]:
+                raise ArgumentError(
+                    f"{value:g} µm per pixel is outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}",
+                    f"--{name.replace('_', '-')}",
+                )
         self.bad_tiles_allowed(0)
 
     @classmethod

@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def skipped_pixels(self) -> int:
-        """Working pixels in tiles that are left out for want of tissue."""
+        """Working pixels in tiles that are left out: no tissue, or outside the regions."""
         return self.plane.box.area - sum(tile.core.area for tile in self.tiles)
 
 
@@ -134,7 +134,7 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
         ahead=costs.ahead,
         memory=costs.need(grid, windows),
         classes=costs.classes,
-        warnings=_assumptions(plane, len(windows)),
+        warnings=_assumptions(plane, len(windows), grid, options),
     )
 
 
@@ -176,7 +176,9 @@ def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) 
     return plane_at_mpp(slide, mpp, options.slide_mpp)
 
 
-def _assumptions(plane: WorkingPlane, windows: int) -> tuple[str, ...]:
+def _assumptions(
+    plane: WorkingPlane, windows: int, grid: TileGrid, options: SegmentOptions
+) -> tuple[str, ...]:
     """Return what the user may not expect."""
     found = []
     if plane.resampled and plane.level_scale < 1:
@@ -186,6 +188,9 @@ def _assumptions(plane: WorkingPlane, windows: int) -> tuple[str, ...]:
         )
     if plane.mpp is None:
         found.append("the slide's µm per pixel are unknown; the mask has no physical scale")
+    for name, value in (("tile", options.tile), ("halo", options.halo)):
+        if value is not None and value % grid.multiple:
+            found.append(f"--{name} {value} is rounded up to a multiple of {grid.multiple}")
     if windows > 1:
         found.append(f"the memory budget cuts the slide into {windows} column stripes")
     return tuple(found)

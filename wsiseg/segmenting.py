@@ -13,21 +13,22 @@ from pathlib import Path
 import zarr
 from zarr.types import AnyArray
 
-from wsiseg.errors import DamagedSlideError, OutputError, TooManyBadTilesError
+from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.job import Job
-from wsiseg.ledger import Ledger, Listener
+from wsiseg.ledger import Ledger
+from wsiseg.listener import Listener
 from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output
 from wsiseg.options import SegmentOptions
 from wsiseg.plan import make_plan
+from wsiseg.provenance import describe_run, identify, read_run
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.disk import Json, write_json, write_whole
 from wsiseg.store.images import write_image
-from wsiseg.store.journal import BandRecord, Journal
+from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.outputs import OutputFiles
-from wsiseg.store.provenance import describe_run, identify, read_summary
 from wsiseg.streaming import stream_window
 from wsiseg.throughput.recorder import rows_to_csv
 from wsiseg.tiling.boxes import Box
@@ -113,38 +114,58 @@ def segment_slide(
     """
     files = OutputFiles(folder, slide.name, options.with_image)
     files.prepare()
-    if options.resume and files.finished:
-        return SegmentResult(files.mask, read_summary(files.run))
-    if not (options.overwrite or options.resume):
-        files.refuse_existing()
+    _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
     job = Job(slide, predictor, options, make_plan(slide, predictor, options), files)
+    if files.finished and options.resume:
+        refuse_other_run(read_run(files.run)["identity"], identify(job), files.run)
+        listener.began("finished before, nothing is left to do")
+        return SegmentResult(files.mask, read_run(files.run)["summary"])
     for warning in job.plan.warnings:
         ledger.warn(warning)
     listener.planned(job)
+    journal = Journal(files.journal, identify(job))
     try:
-        store = _fill(job, ledger)
-        listener.began("building the pyramid")
-        _finish(job, store, ledger)
-    except (KeyboardInterrupt, OutputError):
-        # The journal knows what is on the disk; without metadata no program takes it for a mask.
-        raise
+        _finish(job, _fill(job, journal, ledger), ledger)
     except BaseException:
-        files.remove()
+        # What is on the disk can be gone on with; without metadata no program takes it for a mask.
+        if journal.is_empty and files.journal.exists():
+            files.remove()
         raise
-    result = SegmentResult(files.mask, read_summary(files.run))
+    result = SegmentResult(files.mask, read_run(files.run)["summary"])
     listener.finished(result.summary)
     return result
 
 
-def _fill(job: Job, ledger: Ledger) -> MaskStore:
+def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
+    standing = files.standing
+    if standing is None or options.overwrite:
+        return
+    if not options.resume:
+        raise OutputExistsError(
+            "the output exists", standing, "Go on with it by --resume or replace it by --overwrite."
+        )
+    if not (files.journal.exists() or files.finished):
+        raise OutputExistsError(
+            "the output exists, and is no run to go on with", standing, "Replace it by --overwrite."
+        )
+
+
+def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
     """Fill level 0 of the mask, window by window, going on where an earlier run stopped."""
     plan, options, files = job.plan, job.options, job.files
-    journal = Journal(files.journal, identify(job))
     done = journal.read() if options.resume and files.journal.exists() else []
+    start = ledger.watch.total
+    runtime = job.predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
+    ledger.setup_seconds = ledger.watch.total - start
     if not done:
         files.remove()
+        journal.begin()
+    else:
+        ledger.began(f"going on after {len(done)} bands of an interrupted run")
+    for record in done:
+        ledger.recall(record)
     store = MaskStore(
         files.mask,
         (plan.plane.height, plan.plane.width),
@@ -152,21 +173,15 @@ def _fill(job: Job, ledger: Ledger) -> MaskStore:
         probabilities=files.probabilities if options.probabilities else None,
         fresh=not done,
     )
-    if not done:
-        journal.begin()
-    for record in done:
-        ledger.recall(record)
-    start = ledger.watch.total
-    runtime = job.predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
-    ledger.setup_seconds = ledger.watch.total - start
+    windows = [_unfinished(window, done) for window in plan.windows]
+    whole = options.blend != "crop"
+    ledger.expect(sum(len(plan.tiles_for(window, whole=whole)) for window in windows))
     with BandWriter(store, journal, plan.classes) as writer:
-        for window in plan.windows:
-            rest = _unfinished(window, done)
-            if rest.area:
-                _fill_window(job, rest, runtime, writer, ledger)
+        for window in windows:
+            _fill_window(job, window, runtime, writer, ledger)
         ledger.filled_at = ledger.watch.total
         writer.wait()
-    ledger.counts += writer.counts
+    ledger.note_written(writer.counts, complete=plan.regions is None)
     return store
 
 
@@ -180,8 +195,7 @@ def _fill_window(
             _judge_bad_tile(job, step.read.error, ledger.unread_tiles, allowed)
         for band in step.bands:
             writer.write(band, ledger.take_rows())
-        if step.row is not None:
-            step.row.write_ms += ledger.watch.lap() * 1e3
+        ledger.note_waiting(step)
 
 
 def _outputs(options: SegmentOptions) -> tuple[Output, ...]:
@@ -218,9 +232,11 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
         "run": files.run.name,
         "slide_scale": plan.plane.slide_scale,
     }
+    ledger.began("building the pyramid")
     store.finish(slide.name, job.placement, notes)
     if job.options.with_image:
-        for box in write_image(files.store, job, notes):
+        ledger.began("writing the image")
+        for box in write_image(files.store, slide, plan.plane, job.placement, notes):
             ledger.warn(f"the image at y={box.y}, x={box.x} could not be read and is left white")
     write_whole(files.tiles, rows_to_csv(ledger.all_rows))
     write_json(files.run, describe_run(job, ledger))

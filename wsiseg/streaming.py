@@ -84,14 +84,16 @@ def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]
     # Every batch has the same shape, so that nothing is compiled twice.
     blank = np.zeros((*tile, 3), np.uint8)
     outputs = runtime.run(np.stack(pixels + [blank] * (size - len(pixels))))
-    done = iter(range(len(pixels)))
-    return [
-        None
-        if read.pixels is None
-        else Prediction(**{name: planes[place] for name, planes in outputs.items()})
-        for read in batch
-        for place in ([next(done)] if read.pixels is not None else [0])
-    ]
+    predictions: list[Prediction | None] = []
+    place = 0
+    for read in batch:
+        if read.pixels is None:
+            predictions.append(None)
+        else:
+            found = {name: planes[place] for name, planes in outputs.items()}
+            predictions.append(Prediction(**found))
+            place += 1
+    return predictions
 
 
 def _masked(band: Band, regions: Regions | None) -> Band:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from wsiseg.errors import RuntimeUnavailableError
@@ -27,6 +29,9 @@ class TorchRuntime(Runtime):
         self._device = find_device(settings.device)
         if self._device.type == "cpu":
             torch.set_num_threads(settings.threads)
+        if self._device.type != "cpu":
+            # The caller goes on with his network where it is.
+            network = copy.deepcopy(network)
         self._network = network.to(self._device).eval()
         self._dtype = _DTYPES.get(settings.precision)
 

@@ -127,7 +127,7 @@ def test_an_absurd_resolution_is_refused(data, checkpoint, tmp_path):
     "options",
     [
         ["--level", 0, "--mpp", 0.5],
-        ["--level", 7],
+        ["--mpp", 50],
         ["--blend", "median"],
         ["--memory", "much"],
         ["--runtime", "tensor"],
@@ -141,6 +141,11 @@ def test_an_absurd_resolution_is_refused(data, checkpoint, tmp_path):
 def test_wrong_usage_is_2(picture, checkpoint, tmp_path, options):
     refused(WRONG_USAGE, picture, "-o", tmp_path / "out", "-c", checkpoint, *options)
     assert not looks_finished(tmp_path)
+
+
+def test_a_level_that_the_slide_does_not_have(picture, checkpoint, tmp_path):
+    line = refused(FAILED, picture, "-o", tmp_path / "out", "-c", checkpoint, "--level", 7)
+    assert "It has 0 to 0." in line
 
 
 def test_usage_without_slides_or_output_is_2(picture):

@@ -113,7 +113,7 @@ def test_what_was_not_analysed_is_255_and_no_class(slide, tmp_path):
     assert sum(entry["pixels"] for entry in result.summary["classes"]) == analysed
     assert result.summary["megapixels"] == pytest.approx(analysed / 1e6)
     run = json.loads((tmp_path / "out" / "biopsy.run.json").read_text())
-    assert run["plan"]["skipped_pixels"] == labels.size - analysed
+    assert run["not_analysed"]["pixels"] == labels.size - analysed
 
 
 def test_the_image_beside_the_mask_is_the_slide(slide, tmp_path):

@@ -7,7 +7,7 @@ from PIL import Image
 import wsiseg
 from tiny import tiny_checkpoint
 from wsiseg.errors import OutputError, OutputExistsError
-from wsiseg.ledger import Listener
+from wsiseg.listener import Listener
 from wsiseg.store.masks import MaskStore
 
 OPTIONS = {"level": 0, "tissue": "none", "runtime": "torch", "tile": 512, "halo": 8}

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from array_slide import ArraySlide
-from wsiseg.errors import ArgumentError, ResolutionError
+from wsiseg.errors import ResolutionError
 from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.slide import make_levels
 
@@ -156,7 +156,7 @@ def test_a_level_needs_no_resolution(mpp: float | None) -> None:
 
 @pytest.mark.parametrize("level", [-1, 2])
 def test_a_level_that_the_slide_has_not_is_refused(level: int) -> None:
-    with pytest.raises(ArgumentError, match=f"no level {level}.*0 to 1"):
+    with pytest.raises(ResolutionError, match=f"no level {level}.*0 to 1"):
         plane_at_level(slide_of((100, 100), (50, 50)), level)
 
 

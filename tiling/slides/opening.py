@@ -40,7 +40,7 @@ def open_slide(path: Path | str) -> Slide:
     if not path.exists():
         raise SlideNotFoundError("there is no such slide", path, "Check the path.")
     if path.is_dir():
-        raise UnknownFormatError("this is a folder, not a slide", path)
+        raise UnknownFormatError("this is a folder, not a slide", path, "Name the files in it.")
     try:
         with path.open("rb") as file:
             magic = file.read(4)

@@ -34,7 +34,9 @@ def demo(
     slide = build_demo_slide(output / "demo.tiff")
     options = SegmentOptions(overwrite=True)
     try:
-        entries = segment_batch([slide], make_predictor(None, options), output, options, listener)
+        entries = list(
+            segment_batch([slide], make_predictor(None, options), output, options, listener)
+        )
     finally:
         listener.stop()
     if as_json:

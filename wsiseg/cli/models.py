@@ -58,13 +58,13 @@ def show(
     architecture = find_architecture(name)
     arguments = architecture.parse(parse_settings(settings or []))
     network = create_model(name, classes, **arguments)
-    parameters = count_parameters(network)
+    parameters, macs = count_parameters(network), count_macs(network)
     content = {
         "name": name,
         "classes": classes,
         "parameters": parameters,
         "parameters_deployed": parameters,
-        "macs": count_macs(network),
+        "macs": macs,
         "size_mb": round(parameters * 4 / 1e6, 3),
         "receptive_field": receptive_field(network),
         "input_multiple": network.input_multiple,
@@ -76,7 +76,7 @@ def show(
         return
     print(f"{name}, {classes} classes: {architecture.paper}")
     print(f"parameters       {parameters:,}")
-    print(f"operations       {count_macs(network) / 1e9:.3f} billion MACs at 512×1024")
+    print(f"operations       {macs / 1e9:.3f} billion MACs at 512×1024")
     print(f"size             {content['size_mb']} MB in fp32")
     print(f"receptive field  {content['receptive_field'] or 'unbounded'} pixels")
     print(f"input multiple   {network.input_multiple} (other sizes are padded)")
@@ -97,7 +97,7 @@ def import_model(
     output: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
     dataset: Annotated[
         str | None,
-        typer.Option(help="cityscapes, camvid or voc; told by the class count if left out."),
+        typer.Option(help="What it was trained on, like cityscapes; else told by classes."),
     ] = None,
     settings: Settings = None,
     as_json: AsJson = False,

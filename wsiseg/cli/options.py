@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+Json = dict[str, object]
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout.", show_default=False)
 ]

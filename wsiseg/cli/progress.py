@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -12,8 +13,9 @@ from rich.text import Text
 
 from wsiseg.errors import WsisegError
 from wsiseg.job import Job
-from wsiseg.ledger import Listener
+from wsiseg.listener import Listener
 from wsiseg.store.disk import Json
+from wsiseg.throughput.summary import ADVICE
 
 _PAUSE = 10.0
 """Seconds between progress lines where there is no terminal to draw a bar on."""
@@ -38,23 +40,30 @@ class ConsoleListener(Listener):
         self._start = self._spoken = time.monotonic()
 
     def began(self, stage: str) -> None:
-        """Turn a wheel beside what is being done."""
+        """Turn a wheel beside what is being done, or say it where no wheel can turn."""
         self.stop()
-        if self._console.is_terminal and not self._quiet:
+        if self._quiet:
+            return
+        if not self._console.is_terminal:
+            self._console.print(f"  {stage}", markup=False)
+        else:
             self._status = self._console.status(f"  {stage}")
             self._status.start()
 
     def planned(self, job: Job) -> None:
-        """Say what will be done and begin the bar."""
+        """Say what will be done."""
         self.stop()
-        self._tiles, self._pixels = 0, 0
-        self._wanted = len(job.plan.tiles)
-        self._start = self._spoken = time.monotonic()
         if self._quiet:
             return
         for line in describe_plan(job):
             self._console.print(line, markup=False)
-        if self._console.is_terminal and self._wanted:
+
+    def expects(self, tiles: int) -> None:
+        """Begin the bar."""
+        self.stop()
+        self._tiles, self._pixels, self._wanted = 0, 0, tiles
+        self._start = self._spoken = time.monotonic()
+        if self._console.is_terminal and tiles and not self._quiet:
             self._bar = Progress(
                 TextColumn("  {task.completed}/{task.total} tiles"),
                 BarColumn(),
@@ -65,7 +74,7 @@ class ConsoleListener(Listener):
                 transient=True,
             )
             self._bar.start()
-            self._bar.add_task(job.slide.name, total=self._wanted)
+            self._bar.add_task("tiles", total=tiles)
 
     def advanced(self, pixels: int) -> None:
         """Move the bar, or say a line now and then."""
@@ -133,21 +142,22 @@ def describe_plan(job: Job) -> list[str]:
     tiles = (
         f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, "
         f"halo {grid.halo}, {grid.overlap_share:.0%} computed twice, "
-        f"{plan.memory.total / 2**20:.0f} MiB needed"
+        f"{plan.memory.total / 2**20:.0f} MiB needed on top of the program"
     )
     lines = [what, who, tiles]
     if plan.skipped_pixels:
         area = f"{plan.skipped_pixels / 1e6:.1f} Mpx"
         if plane.mpp is not None:
             area += f" ({plan.skipped_pixels * plane.mpp**2 / 1e6:.2f} mm²)"
-        lines.append(f"  {area} without tissue or outside the regions are skipped")
+        lines.append(f"  tiles of {area} without tissue or outside the regions are left out")
     return lines
 
 
-def describe_result(summary: Json, shares: Json, advice: str) -> list[str]:
-    """Return what was done, in a few lines."""
+def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what was done, in a few lines, from the content of a run file."""
+    summary, shares, unseen = run["summary"], run["shares"], run["not_analysed"]
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-    found = [entry for entry in summary["classes"] if entry["pixels"]]  # type: ignore[attr-defined]
+    found = [entry for entry in summary["classes"] if entry["pixels"]]
     total = sum(entry["pixels"] for entry in found) or 1
     areas = ", ".join(
         f"{entry['name']} {entry['pixels'] / total:.1%}"
@@ -155,7 +165,7 @@ def describe_result(summary: Json, shares: Json, advice: str) -> list[str]:
         for entry in sorted(found, key=lambda entry: -entry["pixels"])
     )
     throughput = (
-        f"{summary['megapixels']:.1f} Mpx in {summary['tiles']} tiles, "
+        f"{summary['megapixels']:.1f} Mpx in {_count(summary['tiles'], 'tile')}, "
         f"{summary['seconds']:.1f} s ({summary['mpx_per_s']:.2f} Mpx/s, "
         f"{summary['tiles_per_s']:.2f} tiles/s), {summary['forward_seconds']:.1f} s of it in "
         f"{summary['runtime']}, peak {summary['peak_rss_mb']:.0f} MiB"
@@ -164,9 +174,17 @@ def describe_result(summary: Json, shares: Json, advice: str) -> list[str]:
         f"mask        {summary['mask']}",
         f"throughput  {throughput}",
         f"time        {parts}",
-        f"limit       {summary['bottleneck']}: {advice}",
+        f"limit       {summary['bottleneck']}: {ADVICE[str(summary['bottleneck'])]}",
         f"classes     {areas or 'nothing was analysed'}",
     ]
+    if unseen["pixels"]:
+        area = "" if unseen["mm2"] is None else f" ({unseen['mm2']:.3f} mm²)"
+        size = f"{unseen['pixels'] / 1e6:.1f} Mpx{area}"
+        lines.append(f"left out    {size} without tissue or outside the regions")
     if summary["unread_tiles"]:
         lines.append(f"unread      {summary['unread_tiles']} tiles, see the run file")
     return lines
+
+
+def _count(number: object, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
 
 _WORK, _NETWORK, _KEEP, _TROUBLE = (
     "Where and how",
@@ -61,7 +61,8 @@ def segment(
         str,
         typer.Option(
             metavar="auto|none|FILE",
-            help="Where to look; FILE is a picture of the slide in which tissue is not black.",
+            help="Where to look; FILE is a picture of the slide in which tissue is not black. "
+            "Tiles that touch tissue are analysed whole.",
             rich_help_panel=_WORK,
         ),
     ] = "auto",
@@ -163,31 +164,29 @@ def segment(
             "no -c given: the bundled demonstration checkpoint is used, no medical device"
         )
     predictor = make_predictor(checkpoint, options)
+    entries: list[Json] = []
     try:
-        entries = segment_batch(slides, predictor, output, options, listener)
+        entries.extend(segment_batch(slides, predictor, output, options, listener))
     finally:
         listener.stop()
-    if as_json:
-        print_json({"slides": entries})
-    elif not quiet:
+        if as_json:
+            print_json({"slides": entries})
+    if not (as_json or quiet):
         print_results(entries, output)
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)
 
 
-def print_results(entries: list[dict[str, object]], folder: Path) -> None:
+def print_results(entries: list[Json], folder: Path) -> None:
     """Print what became of each slide on stdout."""
-    import json
-
     from wsiseg.cli.progress import describe_result
+    from wsiseg.provenance import read_run
     from wsiseg.store.outputs import OutputFiles
-    from wsiseg.throughput.summary import ADVICE
 
     for entry in entries:
         if entry["status"] == "failed":
             continue
         files = OutputFiles(folder, Path(str(entry["slide"])).stem)
-        shares = json.loads(files.run.read_text(encoding="utf-8"))["shares"]
-        for line in describe_result(entry, shares, ADVICE[str(entry["bottleneck"])]):
+        for line in describe_result(read_run(files.run)):
             print(line)
         print(f"per tile    {files.tiles}")

@@ -1,14 +1,5 @@
 """The bundled demonstration: a checkpoint and a slide to try it on."""
 
-from __future__ import annotations
+from wsiseg.demo.checkpoint import CHECKPOINT, demonstration_checkpoint
 
-from pathlib import Path
-
-from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
-
-CHECKPOINT = Path(__file__).with_name("breast-tissue.safetensors")
-
-
-def demonstration_checkpoint() -> Checkpoint:
-    """Return the bundled checkpoint: ESPNet, eight breast tissues, no medical device."""
-    return load_checkpoint(CHECKPOINT)
+__all__ = ["CHECKPOINT", "demonstration_checkpoint"]

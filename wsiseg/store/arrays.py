@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import zarr
@@ -19,7 +20,9 @@ BANDS_AHEAD = 2
 
 
 def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> AnyArray:
-    """Create a sharded uint8 array; what is never written reads as `fill_value`.
+    """Create a sharded uint8 array, in place of one that stands.
+
+    What is never written reads as `fill_value`.
 
     Parameters
     ----------
@@ -40,8 +43,16 @@ def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> AnyA
         chunks=(*ones, CHUNK, CHUNK),
         shards=(*ones, *shard),
         fill_value=fill_value,
+        overwrite=True,
         dimension_names=("c", "y", "x")[-len(shape) :],
     )
+
+
+def write_group(path: Path, attributes: Mapping[str, object]) -> None:
+    """Make a folder of arrays a group with these attributes; what stands inside stays."""
+    # A run that was stopped right here may have left the file.
+    (path / "zarr.json").unlink(missing_ok=True)
+    zarr.create_group(store=path, attributes=dict(attributes))
 
 
 def _whole_chunks(length: int) -> int:

@@ -5,38 +5,43 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from wsiseg.errors import DamagedSlideError
-from wsiseg.job import Job
-from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array
+from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.metadata import LABELS, MASK, VERSION, Placement, multiscales
 from wsiseg.store.pyramid import build_pyramid, halve_by_mean
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
+from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.slides import Slide
 
 _CHANNELS = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
-def write_image(root: Path, job: Job, notes: Json) -> list[Box]:
+def write_image(
+    root: Path, slide: Slide, plane: WorkingPlane, placement: Placement, notes: Json
+) -> list[Box]:
     """Write the working plane as an image pyramid around a mask that is finished.
 
     Parameters
     ----------
     root : Path
         The store; its mask stands at ``labels/segmentation``.
-    job : Job
-        Whose slide to write.
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        What the mask lies on.
+    placement : Placement
+        Where the working plane lies on the slide.
     notes : dict
         What is ours.
 
     Returns
     -------
     list of Box
-        Parts that could not be read and show the slide's background.
+        Parts that could not be read and stay white.
     """
-    plane = job.plan.plane
     with translated(root):
         finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)
         unread = []
@@ -44,21 +49,19 @@ def write_image(root: Path, job: Job, notes: Json) -> list[Box]:
             for left in range(0, plane.width, SHARD_WIDTH):
                 box = Box(top, left, BAND_HEIGHT, SHARD_WIDTH).intersection(plane.box)
                 try:
-                    pixels = read_working_box(job.slide, plane, box)
+                    pixels = read_working_box(slide, plane, box)
                 except DamagedSlideError:
                     unread.append(box)
                     continue
                 place = box.within(plane.box)
                 finest[:, place[0], place[1]] = np.moveaxis(pixels, -1, 0)
         levels = build_pyramid(root, halve_by_mean)
-        _describe(root, job.slide.name, job.placement, levels, notes)
+        _describe(root, slide.name, placement, levels, notes)
     return unread
 
 
 def _describe(root: Path, name: str, placement: Placement, levels: int, notes: Json) -> None:
-    zarr.create_group(
-        store=root / LABELS, attributes={"ome": {"version": VERSION, "labels": [MASK]}}
-    )
+    write_group(root / LABELS, {"ome": {"version": VERSION, "labels": [MASK]}})
     channels = [
         {
             "label": label,
@@ -73,4 +76,4 @@ def _describe(root: Path, name: str, placement: Placement, levels: int, notes: J
         "multiscales": multiscales(name, placement, levels, method="mean", channels=True),
         "omero": {"channels": channels},
     }
-    zarr.create_group(store=root, attributes={"ome": ome, "wsiseg": notes})
+    write_group(root, {"ome": ome, "wsiseg": notes})

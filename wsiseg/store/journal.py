@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from wsiseg.errors import OutputError
-from wsiseg.store.disk import Json, translated
+from wsiseg.store.disk import Json, translated, write_whole
 from wsiseg.throughput.recorder import TileRow
 from wsiseg.tiling.boxes import Box
 
@@ -50,8 +51,7 @@ class Journal:
 
     def begin(self) -> None:
         """Start anew with nothing done."""
-        with translated(self._path):
-            self._path.write_text(json.dumps({"identity": self._identity}) + "\n")
+        write_whole(self._path, json.dumps({"identity": self._identity}) + "\n")
 
     def record(self, record: BandRecord) -> None:
         """Say that a band is on the disk; returns when the saying is, too."""
@@ -60,37 +60,50 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no band is on the disk."""
+        try:
+            return self._path.read_text(encoding="utf-8").count("\n") < 2
+        except OSError:
+            return True
+
     def read(self) -> list[BandRecord]:
         """Return what is done.
 
         Raises
         ------
         OutputError
-            If the file belongs to a run with other settings, which is named.
+            If the file is damaged, or belongs to a run with other settings, which are named.
         """
         with translated(self._path):
-            first, *lines = self._path.read_text(encoding="utf-8").splitlines()
-        before = json.loads(first)["identity"]
-        now = json.loads(json.dumps(self._identity))
-        changed = [key for key in now if before.get(key) != now[key]]
-        if changed:
-            key = changed[0]
+            *lines, torn = self._path.read_text(encoding="utf-8").split("\n")
+        if torn:
+            # The kill came while this line was being written; its band is done again.
+            write_whole(self._path, "".join(f"{line}\n" for line in lines))
+        try:
+            header, *records = map(json.loads, lines)
+            before = header["identity"]
+            done = [_parse(fields) for fields in records]
+        except (ValueError, LookupError, TypeError) as error:
             raise OutputError(
-                f"the interrupted run had another {key}: {before.get(key)} instead of {now[key]}",
-                self._path,
+                "the journal of the interrupted run is damaged", self._path, "Use --overwrite."
+            ) from error
+        refuse_other_run(before, self._identity, self._path)
+        return done
+
+
+def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> None:
+    """Raise OutputError if two runs would not give the same pixels, naming what differs."""
+    for key, value in json.loads(json.dumps(now)).items():
+        if before.get(key) != value:
+            raise OutputError(
+                f"what stands there was made with another {key}: {before.get(key)}, not {value}",
+                where,
                 "Use the same settings, or --overwrite.",
             )
-        return list(_parse(lines))
 
 
-def _parse(lines: Sequence[str]) -> list[BandRecord]:
-    records = []
-    for line in lines:
-        try:
-            fields = json.loads(line)
-        except ValueError:
-            # The kill came while this line was being written; its band is done again.
-            break
-        rows = [TileRow(**row) for row in fields["rows"]]
-        records.append(BandRecord(Box(**fields["box"]), fields["counts"], rows))
-    return records
+def _parse(fields: Mapping[str, Any]) -> BandRecord:
+    rows = [TileRow(**row) for row in fields["rows"]]
+    return BandRecord(Box(**fields["box"]), fields["counts"], rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import zarr
 from zarr.types import AnyArray
 
 from wsiseg.models.class_sets import LabelClass
-from wsiseg.store.arrays import create_array
+from wsiseg.store.arrays import create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import build_pyramid, halve_by_mean, halve_by_mode
@@ -53,9 +52,6 @@ class MaskStore:
         self._probabilities: AnyArray | None = None
         with translated(path):
             if fresh:
-                for folder in filter(None, (path, probabilities)):
-                    shutil.rmtree(folder, ignore_errors=True)
-                    folder.mkdir(parents=True)
                 create_array(path / "0", shape, fill_value=UNSEEN)
                 if probabilities is not None:
                     create_array(probabilities / "0", (len(classes), *shape), fill_value=0)
@@ -97,7 +93,7 @@ class MaskStore:
                 scales = multiscales(name, placement, levels, method="mean", channels=True)
                 omero = {"channels": [_channel(entry) for entry in self._classes]}
                 ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
-                _write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
+                write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
             levels = build_pyramid(self.path, halve_by_mode)
             scales = multiscales(name, placement, levels, method="mode")
             ome = {
@@ -105,12 +101,7 @@ class MaskStore:
                 "multiscales": scales,
                 "image-label": image_label(self._classes),
             }
-            _write_group(self.path, {"ome": ome, "wsiseg": notes})
-
-    def discard(self) -> None:
-        """Remove what was written."""
-        for folder in filter(None, (self.path, self.probabilities_path)):
-            shutil.rmtree(folder, ignore_errors=True)
+            write_group(self.path, {"ome": ome, "wsiseg": notes})
 
 
 def _channel(entry: LabelClass) -> Json:
@@ -120,10 +111,6 @@ def _channel(entry: LabelClass) -> Json:
         "active": True,
         "window": {"min": 0, "max": 255, "start": 0, "end": 255},
     }
-
-
-def _write_group(path: Path, attributes: Json) -> None:
-    zarr.create_group(store=path, attributes=attributes)
 
 
 def _flush(array: Path, labels: AnyArray, band: Band) -> None:

@@ -26,7 +26,7 @@ class Placement:
     Attributes
     ----------
     mpp : float or None
-        µm per working pixel; None leaves the scale in working pixels.
+        µm per working pixel; None gives the scale in pixels of the slide's level 0.
     slide_scale : float
         Pixels of the slide's level 0 along one working pixel.
     """

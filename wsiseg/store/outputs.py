@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,20 +80,39 @@ class OutputFiles:
         with translated(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
 
-    def refuse_existing(self) -> None:
-        """Raise OutputExistsError if an output of this slide stands, finished or not."""
-        standing = self.store if self.store.exists() else self.probabilities
-        if standing.exists():
-            raise OutputExistsError(
-                "the output exists",
-                standing,
-                "Go on with it by --resume or replace it by --overwrite.",
-            )
+    @property
+    def standing(self) -> Path | None:
+        """The first of this slide's files that exists, finished or not."""
+        every = (self.store, self.probabilities, self.journal, self.run, self.tiles)
+        return next((path for path in every if path.exists()), None)
 
     def remove(self) -> None:
-        """Remove whatever stands of this slide."""
+        """Remove whatever stands of this slide.
+
+        Raises
+        ------
+        OutputExistsError
+            If a folder in the way was not written by this package; nothing is removed then.
+        """
+        stores = [path for path in (self.store, self.probabilities) if path.exists()]
+        for path in stores:
+            if not (self.journal.exists() or _is_ours(path)):
+                raise OutputExistsError(
+                    "something that wsiseg has not written is in the way",
+                    path,
+                    "Choose another -o.",
+                )
         with translated(self.folder):
-            for folder in (self.store, self.probabilities):
-                shutil.rmtree(folder, ignore_errors=True)
-            for file in (self.tiles, self.run, self.journal):
-                file.unlink(missing_ok=True)
+            for path in stores:
+                shutil.rmtree(path)
+            for path in (self.tiles, self.run, self.journal):
+                path.unlink(missing_ok=True)
+
+
+def _is_ours(store: Path) -> bool:
+    """Tell whether a store carries our notes."""
+    try:
+        group = json.loads((store / "zarr.json").read_text(encoding="utf-8"))
+        return "wsiseg" in group["attributes"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from wsiseg.store.arrays import BAND_HEIGHT, create_array
+from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array
 
 SCREEN = 1024
 """The last level is no larger than this on either side."""
@@ -19,6 +20,7 @@ _THREADS = 2
 
 Bytes = npt.NDArray[np.uint8]
 Halve = Callable[[Bytes], Bytes]
+Place = tuple[int | slice, ...]
 
 
 def halve_by_mode(labels: Bytes) -> Bytes:
@@ -88,14 +90,20 @@ def build_pyramid(root: Path, halve: Halve) -> int:
 def _halve_level(root: Path, level: int, shape: tuple[int, ...], halve: Halve) -> None:
     finer = zarr.open_array(root / str(level - 1), mode="r")
     coarser = create_array(root / str(level), shape, fill_value=int(finer.fill_value))
+    planes, (height, width) = shape[:-2], shape[-2:]
 
-    def halve_band(top: int) -> None:
-        bottom = min(top + BAND_HEIGHT, shape[-2])
-        rows = np.asarray(finer[..., 2 * top : 2 * bottom, :])
-        odd = [(0, 0)] * (rows.ndim - 2) + [(0, side % 2) for side in rows.shape[-2:]]
-        coarser[..., top:bottom, :] = halve(np.pad(rows, odd, mode="edge"))
+    def halve_shard(plane: tuple[int, ...], top: int, left: int) -> None:
+        bottom, right = min(top + BAND_HEIGHT, height), min(left + SHARD_WIDTH, width)
+        source: Place = (*plane, slice(2 * top, 2 * bottom), slice(2 * left, 2 * right))
+        block = np.asarray(finer[source])
+        even = np.pad(block, [(0, side % 2) for side in block.shape], mode="edge")
+        target: Place = (*plane, slice(top, bottom), slice(left, right))
+        coarser[target] = halve(even)
 
-    # Bands are rows of shards, so no two threads write to one.
+    # Shard by shard, so that memory stays the same for any slide and no two threads share one.
+    places = itertools.product(
+        np.ndindex(*planes), range(0, height, BAND_HEIGHT), range(0, width, SHARD_WIDTH)
+    )
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="wsiseg-pyramid") as pool:
-        for _ in pool.map(halve_band, range(0, shape[-2], BAND_HEIGHT)):
-            pass
+        for running in [pool.submit(halve_shard, *place) for place in places]:
+            running.result()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from wsiseg.models.runtimes.choosing import usable_cores
-
 
 def describe_hardware() -> dict[str, object]:
     """Return the processor, cores and memory that this process has."""
+    from wsiseg.models.runtimes.choosing import usable_cores
+
     return {
         "machine": platform.machine(),
         "processor": _processor_name(),

@@ -79,12 +79,11 @@ class Stopwatch:
         return seconds
 
 
-def rows_to_csv(rows: Iterable[TileRow], *, header: bool = True) -> str:
+def rows_to_csv(rows: Iterable[TileRow]) -> str:
     """Return rows as CSV text, times rounded to microseconds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(COLUMNS)
+    writer.writerow(COLUMNS)
     for row in rows:
         writer.writerow(round(v, 3) if isinstance(v, float) else v for v in astuple(row))
     return text.getvalue()

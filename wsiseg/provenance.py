@@ -10,6 +10,7 @@ import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from wsiseg.job import Job
 from wsiseg.ledger import Ledger
@@ -39,17 +40,18 @@ def identify(job: Job) -> Json:
     return {
         "slide": fingerprint(job.slide.path),
         "checkpoint": job.predictor.checkpoint.sha256,
-        "plane": asdict(plan.plane),
-        "tile": list(plan.grid.tile),
-        "halo": plan.grid.halo,
         "blend": options.blend,
-        "tissue": mask,
-        "roi": None if options.roi is None else fingerprint(options.roi),
-        "windows": [asdict(window) for window in plan.windows],
+        "probabilities": options.probabilities,
+        "with_image": options.with_image,
         "runtime": choice.runtime,
         "precision": choice.precision,
         "device": choice.device,
-        "probabilities": options.probabilities,
+        "roi": None if options.roi is None else fingerprint(options.roi),
+        "plane": asdict(plan.plane),
+        "tile": list(plan.grid.tile),
+        "halo": plan.grid.halo,
+        "tissue": mask,
+        "windows": [asdict(window) for window in plan.windows],
     }
 
 
@@ -69,6 +71,7 @@ def describe_run(job: Job, ledger: Ledger) -> Json:
     """Return the content of ``NAME.run.json``: enough to run it again and to judge it."""
     slide, plan, predictor = job.slide, job.plan, job.predictor
     seconds = ledger.watch.total
+    unseen = plan.plane.box.area - int(ledger.counts.sum())
     shares = share_out(ledger.rows, seconds, seconds - ledger.filled_at, ledger.setup_seconds)
     return {
         "summary": summarise(job, ledger, seconds, shares.bottleneck),
@@ -96,8 +99,10 @@ def describe_run(job: Job, ledger: Ledger) -> Json:
             "readers": plan.readers,
             "threads": predictor.choice.threads,
             "memory_bytes": asdict(plan.memory),
-            "skipped_pixels": plan.skipped_pixels,
-            "skipped_mm2": square_millimetres(plan.skipped_pixels, plan.plane.mpp),
+        },
+        "not_analysed": {
+            "pixels": unseen,
+            "mm2": square_millimetres(unseen, plan.plane.mpp),
         },
         "versions": versions(),
         "hardware": describe_hardware(),
@@ -117,7 +122,7 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
         "seconds": round(seconds, 3),
         "forward_seconds": round(sum(row.forward_ms for row in ledger.rows) / 1e3, 3),
         "megapixels": round(float(ledger.counts.sum()) / 1e6, 6),
-        "mpx_per_s": round(ledger.analysed_pixels / 1e6 / seconds, 3),
+        "mpx_per_s": round(ledger.written_pixels / 1e6 / seconds, 3),
         "tiles": len(ledger.all_rows),
         "tiles_per_s": round(len(ledger.rows) / seconds, 3),
         "unread_tiles": ledger.unread_tiles,
@@ -139,10 +144,10 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
     }
 
 
-def read_summary(path: Path) -> Json:
-    """Return the summary that a finished run left."""
-    content: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
-    return content["summary"]
+def read_run(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what a finished run left in its run file."""
+    content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def square_millimetres(pixels: int, mpp: float | None) -> float | None:

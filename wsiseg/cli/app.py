@@ -1,0 +1,104 @@
+"""The commands under one name, and how failures end.
+
+Nothing heavy is imported before a command runs, so that ``wsiseg --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from wsiseg.cli import demo, doctor, info, models, segment
+from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
+
+app = typer.Typer(
+    name="wsiseg",
+    help="Segment whole slides tile by tile, without seams, into masks that open in napari.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("segment", epilog="Example: wsiseg segment biopsy.svs -o out/")(segment.segment)
+app.command("info", epilog="Example: wsiseg info biopsy.svs --json")(info.info)
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    show: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if show:
+        print(version("wsiseg"))
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Without the program's name; those of the process if left out.
+    """
+    if arguments is None:
+        arguments = sys.argv[1:]
+        if hasattr(signal, "SIGPIPE"):
+            # Whoever read our output may have had enough, as `head` has; that is no failure.
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    debug = "--debug" in arguments
+    # Damaged files make it complain on its own account; what matters comes as an error of ours.
+    logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
+    sys.exit(_run(arguments, debug=debug))
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        status = app(arguments, standalone_mode=False) or 0
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        return status
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.TyperException as error:
+        message = " ".join(error.format_message().split()).rstrip(".")
+        if not message:
+            # Without any command the help has been shown already.
+            return WRONG_USAGE
+        end = "" if message.endswith("?") else "."
+        return _complain(f"{message}{end} Try --help.", WRONG_USAGE)
+    except (ArgumentError, UnknownArchitectureError) as error:
+        _trace(debug)
+        return _complain(str(error), WRONG_USAGE)
+    except WsisegError as error:
+        _trace(debug)
+        return _complain(str(error), FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        hint = " Go on with --resume." if "segment" in arguments else ""
+        return _complain(f"interrupted.{hint}", INTERRUPTED)
+    except Exception as error:
+        _trace(debug)
+        hint = "" if debug else " Run again with --debug to see where."
+        return _complain(f"unexpected {type(error).__name__}: {error}.{hint}", FAILED)
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return status
