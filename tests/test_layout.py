@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -29,6 +30,8 @@ def modules():
 
 
 def test_the_wheel_holds_every_file_of_the_rooms_and_no_other(tmp_path):
+    # What setuptools left of an earlier build would be packed again.
+    shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
     run = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

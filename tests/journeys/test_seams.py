@@ -1,3 +1,4 @@
+import json
 import tempfile
 from pathlib import Path
 
@@ -90,3 +91,23 @@ def test_a_resampled_slide_is_labelled_at_the_working_resolution(tmp_path):
     found = segment(pixels, tmp_path, level=None, mpp=1.0, slide_mpp=0.4, tile=32, halo=8)
     assert found.shape == (48, 36)
     assert len(np.unique(found)) > 1
+
+
+@pytest.mark.parametrize("blend", ["crop", "gaussian"])
+def test_pixels_without_numbers_are_not_analysed_and_said(tmp_path, blend):
+    checkpoint = tiny_checkpoint()
+    with torch.no_grad():
+        checkpoint.network.up.weight.fill_(torch.nan)
+    Image.fromarray(noise(60, 40)).save(tmp_path / "slide.png")
+    options = {"level": 0, "tissue": "none", "runtime": "torch", "blend": blend}
+    result = wsiseg.segment(tmp_path / "slide.png", checkpoint, tmp_path / "out", **options)
+    assert (np.asarray(result.labels[:]) == 255).all()
+    run = json.loads((tmp_path / "out" / "slide.run.json").read_text())
+    assert any("no numbers for 2400 pixels" in text for text in run["warnings"])
+
+
+def test_tiles_do_not_change_a_resampled_slide(tmp_path):
+    pixels = noise(500, 430)
+    scale = {"level": None, "mpp": 0.5, "slide_mpp": 0.43, "halo": 8}
+    coarse, fine = (segment(pixels, tmp_path, tile=tile, **scale) for tile in (1024, 48))
+    np.testing.assert_array_equal(coarse, fine)
