@@ -85,7 +85,7 @@ def random_probabilities(grid: TileGrid, classes: int, seed: int) -> dict[int, P
     return {
         t.index: Prediction(
             random.integers(0, classes, grid.tile, np.uint8),
-            random.integers(0, 256, shape, np.uint8),
+            random.integers(1, 256, shape, np.uint8),
         )
         for t in grid
     }
