@@ -102,7 +102,7 @@ def test_network_of_a_checkpoint_is_in_evaluation_mode(saved: Path) -> None:
     assert not any(module.training for module in load_checkpoint(saved).network.modules())
 
 
-def test_digest_is_that_of_the_weights_alone(saved: Path) -> None:
+def test_digest_is_that_of_what_decides_the_labels(saved: Path) -> None:
     original = make_checkpoint().sha256
     assert load_checkpoint(saved).sha256 == original
     assert make_checkpoint(mpp=1.0, metrics={}).sha256 == original

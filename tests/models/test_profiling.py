@@ -1,7 +1,5 @@
 """Costs and reach of networks small enough to be counted by hand."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,15 +12,6 @@ from wsiseg.models.profiling import (
     count_parameters,
     receptive_field,
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than it saves."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Toy(SegmentationNetwork):

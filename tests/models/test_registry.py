@@ -1,6 +1,5 @@
 """Architectures by name, their arguments, and a walk over all of them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -16,15 +15,6 @@ from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Architecture, find_architecture, register
 
 NAMES = [architecture.name for architecture in list_architectures()]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than it saves."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Toy(SegmentationNetwork):

@@ -1,7 +1,5 @@
 """uint8 tiles in, uint8 labels and probabilities out."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,15 +11,6 @@ from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.tile_network import TileNetwork
 
 PLAIN = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), divide_first=1.0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than it saves."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Constant(SegmentationNetwork):

@@ -1,7 +1,7 @@
 """Published checkpoints of ESPNet's authors, and files that only look like them."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,15 +21,6 @@ from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.importing.espnet import ESPNetLayout
 
 State = dict[str, Tensor]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than it saves."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """ESPNet and ESPNet-C: sizes, costs, borders, and how far they see."""
 
 import itertools
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -52,15 +51,6 @@ MACS = [
 
 ARCHITECTURES = ("espnet-c", "espnet")
 ODD_SIZES = [(1, 1), (7, 9), (33, 65)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than it saves."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def build(name: str, classes: int, alpha3: int, skip: str | None) -> SegmentationNetwork:
