@@ -62,6 +62,19 @@ CITYSCAPES = (
     LabelClass("bicycle", (119, 11, 32)),
 )
 
+_CATEGORIES = {
+    "flat": ("road", "sidewalk"),
+    "construction": ("building", "wall", "fence"),
+    "object": ("pole", "traffic light", "traffic sign"),
+    "nature": ("vegetation", "terrain"),
+    "sky": ("sky",),
+    "human": ("person", "rider"),
+    "vehicle": ("car", "truck", "bus", "train", "motorcycle", "bicycle"),
+}
+
+CITYSCAPES_CATEGORIES = {name: group for group, names in _CATEGORIES.items() for name in names}
+"""The category of each Cityscapes class, by name."""
+
 CAMVID = (
     LabelClass("sky", (128, 128, 128)),
     LabelClass("building", (128, 0, 0)),

@@ -93,7 +93,38 @@ def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> Wo
         If a resolution is missing or outside 0.05 to 20 µm per pixel.
     """
     _check(mpp, "--mpp")
-    slide_scale = mpp / level0_mpp(slide, slide_mpp)
+    return _plane(slide, mpp / level0_mpp(slide, slide_mpp), mpp, slide_mpp)
+
+
+def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -> WorkingPlane:
+    """Work at `scale` times the size of level 0, whatever its resolution.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    scale : float
+        0.5 halves height and width.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
+
+    Raises
+    ------
+    ResolutionError
+        If the scale is not above 0, or `slide_mpp` is absurd.
+    """
+    if not (math.isfinite(scale) and 0.001 <= scale <= 1000):
+        raise ResolutionError(f"nothing can be scaled by {scale:g}", "--scale")
+    if slide_mpp is not None:
+        _check(slide_mpp, "--slide-mpp")
+    full = slide_mpp if slide_mpp is not None else _sane(slide.mpp)
+    return _plane(slide, 1 / scale, None if full is None else full / scale, slide_mpp)
+
+
+def _plane(
+    slide: Slide, slide_scale: float, mpp: float | None, slide_mpp: float | None
+) -> WorkingPlane:
+    """Return the plane whose pixels are `slide_scale` pixels of level 0 along, `mpp` µm each."""
     finer = [i for i, level in enumerate(slide.levels) if level.downsample <= slide_scale * 1.0001]
     level = max(finer, key=lambda i: slide.levels[i].downsample, default=0)
     chosen = slide.levels[level]

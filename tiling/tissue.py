@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from wsiseg.errors import DamagedSlideError, RegionError
+from wsiseg.errors import DamagedSlideError, AnnotationError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
@@ -96,7 +96,7 @@ def read_tissue_picture(path: Path, plane: WorkingPlane) -> TissueMask:
 
     Raises
     ------
-    RegionError
+    AnnotationError
         If it is no picture, or its shape is not that of the slide.
     """
     try:
@@ -105,11 +105,11 @@ def read_tissue_picture(path: Path, plane: WorkingPlane) -> TissueMask:
     except (UnidentifiedImageError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no picture"
         hint = "Give auto, none, or a picture."
-        raise RegionError(f"the tissue mask cannot be read: {reason}", path, hint) from error
+        raise AnnotationError(f"the tissue mask cannot be read: {reason}", path, hint) from error
     stretch = (mask.shape[0] / plane.height) / (mask.shape[1] / plane.width)
     coarseness = 1 / min(mask.shape)
     if abs(stretch - 1) > 0.02 + coarseness:
-        raise RegionError(
+        raise AnnotationError(
             f"the tissue mask is {mask.shape[1]}×{mask.shape[0]}, which is not the shape of the "
             f"slide ({plane.width}×{plane.height})",
             path,

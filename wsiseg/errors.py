@@ -9,7 +9,9 @@
     │   ├── DamagedSlideError      a reader takes it, its data are bad (OSError)
     │   └── ResolutionError        its mpp is missing or absurd        (ValueError)
     ├── TooManyBadTilesError       more unreadable tiles than allowed  (OSError)
-    ├── RegionError                an annotation file is unusable      (ValueError)
+    ├── AnnotationError            a file of polygons or a mask is unusable     (ValueError)
+    ├── DataSetError               training data are missing or do not fit      (ValueError)
+    ├── TrainingError              training cannot begin or go on               (RuntimeError)
     ├── CheckpointError            a checkpoint is missing or unusable (ValueError)
     │   └── WeightsMismatchError   tensors do not fit the architecture (ValueError)
     ├── UnknownArchitectureError   no network of that name             (ValueError)
@@ -26,18 +28,20 @@ Each carries *what* went wrong, *where*, and a *hint* what to do about it; print
 from __future__ import annotations
 
 __all__ = [
+    "AnnotationError",
     "ArgumentError",
     "CheckpointError",
     "DamagedSlideError",
+    "DataSetError",
     "MemoryBudgetError",
     "OutputError",
     "OutputExistsError",
-    "RegionError",
     "ResolutionError",
     "RuntimeUnavailableError",
     "SlideError",
     "SlideNotFoundError",
     "TooManyBadTilesError",
+    "TrainingError",
     "UnknownArchitectureError",
     "UnknownFormatError",
     "WeightsMismatchError",
@@ -94,8 +98,16 @@ class TooManyBadTilesError(WsisegError, OSError):
     """More tiles were unreadable than the user allowed."""
 
 
-class RegionError(WsisegError, ValueError):
-    """A file of regions or a tissue mask cannot be used."""
+class AnnotationError(WsisegError, ValueError):
+    """A file of polygons, a painted mask or a tissue mask cannot be used."""
+
+
+class DataSetError(WsisegError, ValueError):
+    """Pictures and labels to train on or to score are missing, or do not fit each other."""
+
+
+class TrainingError(WsisegError, RuntimeError):
+    """Training cannot begin, or cannot go on."""
 
 
 class CheckpointError(WsisegError, ValueError):

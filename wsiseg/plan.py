@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.memory import MemoryCosts, MemoryNeed
@@ -17,16 +18,24 @@ from wsiseg.options import SegmentOptions
 from wsiseg.store.arrays import SHARD_WIDTH
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile, TileGrid
-from wsiseg.tiling.regions import Regions, read_regions
+from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.tissue import TissueMask, find_tissue, read_tissue_picture
+from wsiseg.training.annotations import read_regions
 
 LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
 """Tile edges to try, the largest first: few borders matter more than how they are blended."""
 
 CROP_HALO = 64
 BLEND_HALO_SHARE = 8
+
+
+class Area(Protocol):
+    """A part of a plane."""
+
+    def touches(self, box: Box) -> bool:
+        """Tell whether any of it lies in a box of working pixels."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,8 @@ class Plan:
         The working resolution and how it is read.
     grid : TileGrid
         Over the whole plane.
-    tissue : TissueMask or None
-        Where tissue may be; None if everything is to be analysed.
+    area : Area or None
+        Where to look, tissue for instance; None if everything is to be analysed.
     regions : Regions or None
         What the user drew, if anything.
     windows : tuple of Box
@@ -57,7 +66,7 @@ class Plan:
 
     plane: WorkingPlane
     grid: TileGrid
-    tissue: TissueMask | None
+    area: Area | None
     regions: Regions | None
     windows: tuple[Box, ...]
     batch: int
@@ -73,7 +82,7 @@ class Plan:
         return tuple(tile for tile in self.grid if self._wanted(tile))
 
     def _wanted(self, tile: Tile) -> bool:
-        return (self.tissue is None or self.tissue.touches(tile.core)) and (
+        return (self.area is None or self.area.touches(tile.core)) and (
             self.regions is None or self.regions.touches(tile.core)
         )
 
@@ -95,8 +104,27 @@ class Plan:
         return self.plane.box.area - sum(tile.core.area for tile in self.tiles)
 
 
-def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Plan:
+def make_plan(
+    slide: Slide,
+    predictor: Predictor,
+    options: SegmentOptions,
+    plane: WorkingPlane | None = None,
+    area: Area | None = None,
+) -> Plan:
     """Settle what a run will do.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    predictor : Predictor
+        The checkpoint and who runs it.
+    options : SegmentOptions
+        What was asked for.
+    plane : WorkingPlane, optional
+        In place of the one that the options choose.
+    area : Area, optional
+        Where to look, in place of the tissue that the options look for.
 
     Raises
     ------
@@ -104,12 +132,14 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
         If the slide's or the checkpoint's resolution is missing or absurd.
     ArgumentError
         If tile and halo do not fit each other.
+    AnnotationError
+        If regions or a tissue mask cannot be used.
     MemoryBudgetError
         If no way of cutting the work fits the budget.
     """
     checkpoint, choice = predictor.checkpoint, predictor.choice
-    plane = choose_plane(slide, checkpoint, options)
-    regions = None if options.roi is None else read_regions(options.roi, plane)
+    plane = plane or choose_plane(slide, checkpoint, options)
+    regions, notes = (None, ()) if options.roi is None else read_regions(options.roi, slide, plane)
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
     costs = MemoryCosts(
@@ -126,7 +156,7 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
     return Plan(
         plane=plane,
         grid=grid,
-        tissue=_find_tissue(slide, plane, options),
+        area=area or _find_tissue(slide, plane, options),
         regions=regions,
         windows=windows,
         batch=batch,
@@ -134,7 +164,7 @@ def make_plan(slide: Slide, predictor: Predictor, options: SegmentOptions) -> Pl
         ahead=costs.ahead,
         memory=costs.need(grid, windows),
         classes=costs.classes,
-        warnings=_assumptions(plane, len(windows), grid, options),
+        warnings=(*_assumptions(plane, len(windows), grid, options), *notes),
     )
 
 

@@ -17,6 +17,7 @@ from wsiseg.ledger import Ledger
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
 from wsiseg.throughput.summary import share_out
+from wsiseg.tiling.tissue import TissueMask
 
 _SAMPLE = 2**20
 _PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
@@ -36,7 +37,9 @@ def fingerprint(path: Path) -> dict[str, object]:
 def identify(job: Job) -> Json:
     """Return everything that the pixels of a mask depend on."""
     plan, options, choice = job.plan, job.options, job.predictor.choice
-    mask = None if plan.tissue is None else hashlib.sha256(plan.tissue.mask.tobytes()).hexdigest()
+    mask = None
+    if isinstance(plan.area, TissueMask):
+        mask = hashlib.sha256(plan.area.mask.tobytes()).hexdigest()
     return {
         "slide": fingerprint(job.slide.path),
         "checkpoint": job.predictor.checkpoint.sha256,

@@ -189,7 +189,9 @@ def _fill_window(
     job: Job, window: Box, runtime: Runtime, writer: BandWriter, ledger: Ledger
 ) -> None:
     allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
-    for step in stream_window(job, window, runtime, ledger.watch):
+    for step in stream_window(
+        job.slide, job.plan, job.options, window, runtime, ledger.watch
+    ):
         ledger.note(step, window)
         if step.read is not None and step.read.error is not None:
             _judge_bad_tile(job, step.read.error, ledger.unread_tiles, allowed)

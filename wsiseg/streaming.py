@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from wsiseg.job import Job
 from wsiseg.models.runtimes import Runtime
+from wsiseg.options import SegmentOptions
+from wsiseg.plan import Plan
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.throughput.recorder import Stopwatch, TileRow
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import ReadTile, TileReader
 from wsiseg.tiling.regions import Regions
+from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.stitching import UNSEEN, Band, Prediction, make_stitcher
 
 
@@ -36,13 +38,24 @@ class Step:
     bands: list[Band] = field(default_factory=list)
 
 
-def stream_window(job: Job, window: Box, runtime: Runtime, watch: Stopwatch) -> Iterator[Step]:
+def stream_window(
+    slide: Slide,
+    plan: Plan,
+    options: SegmentOptions,
+    window: Box,
+    runtime: Runtime,
+    watch: Stopwatch,
+) -> Iterator[Step]:
     """Take every tile that can change a window through the network, in order.
 
     Parameters
     ----------
-    job : Job
-        What to do.
+    slide : Slide
+        Open.
+    plan : Plan
+        What to do with it.
+    options : SegmentOptions
+        How tiles are merged, and whether probabilities are kept.
     window : Box
         The part of the plane to fill; begins at a band's first row.
     runtime : Runtime
@@ -50,7 +63,6 @@ def stream_window(job: Job, window: Box, runtime: Runtime, watch: Stopwatch) -> 
     watch : Stopwatch
         Started with the run.
     """
-    plan, options = job.plan, job.options
     tiles = plan.tiles_for(window, whole=options.blend != "crop")
     stitcher = make_stitcher(
         options.blend,
@@ -60,7 +72,7 @@ def stream_window(job: Job, window: Box, runtime: Runtime, watch: Stopwatch) -> 
         plan.classes,
         keep_probabilities=options.probabilities,
     )
-    with TileReader(job.slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
+    with TileReader(slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
         watch.lap()
         for batch in reader.batches(tiles, plan.batch):
             waited = watch.lap() / len(batch)

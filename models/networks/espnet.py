@@ -72,6 +72,10 @@ class ESPNetC(SegmentationNetwork):
         logits: Tensor = self.classifier(self.encoder(x)[-1])
         return logits
 
+    def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits at 1/8, where the paper trains them (§4.1)."""
+        return (self.coarse(x),)
+
 
 @register("espnet", family="ESPNet", paper=PAPER)
 class ESPNet(SegmentationNetwork):
@@ -94,6 +98,7 @@ class ESPNet(SegmentationNetwork):
     """
 
     input_multiple = 8
+    encoder_architecture = "espnet-c"
 
     def __init__(
         self,

@@ -25,6 +25,10 @@ class SegmentationNetwork(nn.Module, ABC):
     """Heights and widths that :meth:`dense` takes are multiples of this."""
     output_stride: int = 1
     """Input pixels per logit along an axis, in what :meth:`dense` returns."""
+    encoder: nn.Module
+    """What fine-tuning may freeze: everything before the layers that depend on the classes."""
+    encoder_architecture: str | None = None
+    """The architecture that recipes in two stages train first, sharing `encoder`."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -77,6 +81,22 @@ class SegmentationNetwork(nn.Module, ABC):
                 logits, size=padded.shape[-2:], mode="bilinear", align_corners=False
             )
         return logits[..., :height, :width]
+
+    def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits that training compares with the labels, the main ones first.
+
+        Parameters
+        ----------
+        x : Tensor
+            Normalised pixels, float32 ``(B, 3, H, W)`` of any size.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(B, classes, h, w)`` each; one that is smaller than the labels is compared with
+            reduced labels.  A network with auxiliary heads adds theirs.
+        """
+        return (self(x),)
 
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

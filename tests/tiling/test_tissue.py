@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from array_slide import ArraySlide
-from wsiseg.errors import RegionError
+from wsiseg.errors import AnnotationError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.slide import Colour, Pixels
@@ -267,7 +267,7 @@ def test_rounded_shapes_of_the_slide_are_taken(size: tuple[int, int], tmp_path: 
 @pytest.mark.parametrize("size", [(222, 297), (300, 300), (297, 240)])
 def test_another_shape_than_the_slides_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
     Image.new("L", size[::-1]).save(tmp_path / "mask.png")
-    with pytest.raises(RegionError, match="not the shape of the slide"):
+    with pytest.raises(AnnotationError, match="not the shape of the slide"):
         read_tissue_picture(tmp_path / "mask.png", plain_plane(2967, 2220))
 
 
@@ -276,7 +276,7 @@ def test_a_mask_that_cannot_be_read_is_refused(content: bytes | None, tmp_path: 
     path = tmp_path / "mask.png"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(RegionError, match="cannot be read"):
+    with pytest.raises(AnnotationError, match="cannot be read"):
         read_tissue_picture(path, plain_plane(100, 100))
 
 
@@ -284,5 +284,5 @@ def test_a_truncated_mask_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:20000])
-    with pytest.raises(RegionError, match="cannot be read"):
+    with pytest.raises(AnnotationError, match="cannot be read"):
         read_tissue_picture(path, plain_plane(200, 200))

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli import demo, doctor, info, models, segment
+from wsiseg.cli import demo, doctor, evaluate, info, models, segment, train
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
 app = typer.Typer(
@@ -26,6 +26,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("segment", epilog="Example: wsiseg segment biopsy.svs -o out/")(segment.segment)
+app.command(
+    "train",
+    epilog="Example: wsiseg train --slides slides/ --annotations drawn/ --mpp 0.5 "
+    "--init tissue.safetensors -o run/",
+)(train.train)
+app.command(
+    "evaluate",
+    epilog="Example: wsiseg evaluate -c run/best.safetensors --dataset camvid --root CamVid/",
+)(evaluate.evaluate)
 app.command("info", epilog="Example: wsiseg info biopsy.svs --json")(info.info)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
@@ -86,7 +95,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         _trace(debug)
         return _complain(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        hint = " Go on with --resume." if "segment" in arguments else ""
+        hint = " Go on with --resume." if {"segment", "train"} & set(arguments) else ""
         return _complain(f"interrupted.{hint}", INTERRUPTED)
     except Exception as error:
         _trace(debug)

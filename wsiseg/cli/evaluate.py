@@ -1,0 +1,118 @@
+"""``wsiseg evaluate``: how good a checkpoint is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wsiseg.cli import data as given
+from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+
+_SCORES, _WORK = "Scores", "Where and how"
+
+
+def _option(panel: str, text: str, *names: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+def evaluate(
+    checkpoint: Annotated[
+        Path, typer.Option("-c", "--checkpoint", help="What to score.", show_default=False)
+    ],
+    dataset: given.DatasetName = None,
+    root: given.Root = None,
+    split: given.Split = None,
+    images: given.Images = None,
+    labels: given.Labels = None,
+    instances: given.Instances = None,
+    slides: given.Slides = None,
+    annotations: given.Annotations = None,
+    class_map: given.ClassMapText = None,
+    coordinates: given.CoordinatesName = "auto",
+    only: given.Only = None,
+    without: given.Without = None,
+    mpp: given.Mpp = None,
+    slide_mpp: given.SlideMpp = None,
+    scale: given.Scale = None,
+    tile: Annotated[int | None, _option(_WORK, "Tile edge in working pixels.")] = None,
+    halo: Annotated[int | None, _option(_WORK, "Margin of context.")] = None,
+    blend: Annotated[
+        str, typer.Option(help="crop, gaussian or cosine.", rich_help_panel=_WORK)
+    ] = "crop",
+    runtime: Annotated[
+        str, typer.Option(help="auto, openvino or torch.", rich_help_panel=_WORK)
+    ] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORK)
+    ] = "auto",
+    threads: Annotated[int | None, _option(_WORK, "CPU threads of the network.")] = None,
+    boundary: Annotated[
+        bool,
+        typer.Option("--boundary/--no-boundary", help="Score borders.", rich_help_panel=_SCORES),
+    ] = True,
+    tolerance: Annotated[
+        float | None,
+        _option(_SCORES, "Pixels that a border may be off; 0.75 % of the diagonal if left out."),
+    ] = None,
+    objects: Annotated[
+        str | None, _option(_SCORES, "The class that --instances numbers.", "--objects")
+    ] = None,
+    smallest: Annotated[
+        int, typer.Option(help="Smaller predicted objects are dropped.", rich_help_panel=_SCORES)
+    ] = 0,
+    output: Annotated[
+        Path | None,
+        _option(
+            _SCORES, "Folder for scores.json, scores.csv and confusion.png.", "-o", "--output"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score a checkpoint on annotated slides, masks or a public set."""
+    words = dict(locals())
+    from wsiseg.cli.learning import ConsoleTraining, describe_table
+    from wsiseg.models.checkpoint import load_checkpoint
+    from wsiseg.options import SegmentOptions
+    from wsiseg.training import EvaluateOptions, open_data, write_scores
+    from wsiseg.training import evaluate as score
+    from wsiseg.training.options import DataOptions
+
+    options = EvaluateOptions(
+        mpp=mpp,
+        slide_mpp=slide_mpp,
+        scale=scale,
+        boundary=boundary,
+        tolerance=tolerance,
+        objects=objects,
+        smallest=smallest,
+        segment=SegmentOptions(
+            tile=tile,
+            halo=halo,
+            blend=blend,  # type: ignore[arg-type]
+            tissue="none",
+            runtime=runtime,
+            device=device,
+            threads=threads,
+        ),
+    )
+    loaded = load_checkpoint(checkpoint)
+    names = DataOptions.model_fields.keys() & words.keys()
+    chosen = DataOptions.build(**{name: words[name] for name in names})
+    samples = open_data(chosen, validation=True)
+    listener = ConsoleTraining(quiet=quiet)
+    try:
+        scores = score(loaded, samples, options, listener)
+    finally:
+        listener.stop()
+    if output is not None:
+        write_scores(scores, output)
+    if as_json:
+        print_json(scores)
+    elif not quiet:
+        print(describe_table(scores))
+        if output is not None:
+            print(f"\nscores      {output / 'scores.csv'}, {output / 'confusion.png'}")

@@ -1,0 +1,136 @@
+"""How training and scoring look on the screen."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from wsiseg.training.listener import Row, TrainingListener
+
+_PAUSE = 10.0
+"""Seconds between lines about samples where there is no terminal to draw a bar on."""
+
+
+class ConsoleTraining(TrainingListener):
+    """Tells on stderr what happens; stdout stays free for results.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing but warnings.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._stage = ""
+        self._steps = self._epochs = 0
+        self._spoken = time.monotonic()
+
+    def began(self, stage: str) -> None:
+        """Say what is being done."""
+        self.stop()
+        self._stage = stage
+        if not self._quiet:
+            self._console.print(f"  {stage}", markup=False)
+
+    def advanced(self, done: int, samples: int) -> None:
+        """Move the bar, or say a line now and then."""
+        if self._bar is None:
+            self._draw("samples", samples)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=samples)
+        elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
+            self._spoken = time.monotonic()
+            self._console.print(f"  {done}/{samples} samples")
+        if done == samples:
+            self.stop()
+
+    def noted(self, text: str) -> None:
+        """Say something that is not a warning."""
+        if not self._quiet:
+            self._console.print(f"note: {text}", markup=False)
+
+    def warned(self, text: str) -> None:
+        """Say what was left out or assumed."""
+        self._console.print(f"warning: {text}", markup=False)
+
+    def expects(self, epochs: int, steps: int) -> None:
+        """Begin the bar."""
+        self.stop()
+        self._epochs, self._steps = epochs, steps
+        if not self._quiet:
+            self._console.print(f"  {epochs} epochs of {steps} steps")
+        self._draw("steps", epochs * steps)
+
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=epoch * self._steps + step)
+
+    def finished_epoch(self, row: Row, best: float) -> None:
+        """Say a line per epoch."""
+        if self._quiet:
+            return
+        text = f"  epoch {row['epoch']}/{self._epochs}  loss {row['train_loss']:.4f}"
+        if row["val_miou"] is not None:
+            text += f"  mean IoU {row['val_miou']:.4f} (best {best:.4f})"
+        self._console.print(f"{text}  {row['seconds']:.0f} s")
+
+    def _draw(self, what: str, total: int) -> None:
+        if self._quiet or not self._console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn(f"  {{task.completed}}/{{task.total}} {what}"),
+            BarColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(what, total=total)
+
+    def stop(self) -> None:
+        """Take the bar away, if there is one."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def describe_table(scores: dict[str, Any]) -> str:
+    """Return scores as a table of classes and a few lines below."""
+    boundary = scores.get("boundary_f", {})
+    names = list(scores["class_iou"])
+    width = max(len(name) for name in [*names, "pixel accuracy"]) + 2
+    head = f"{'class':{width}}{'IoU':>8}{'Dice':>8}{'recall':>8}" + (
+        f"{'border F':>10}" if boundary else ""
+    )
+    lines = [head]
+    for name in names:
+        figures = [scores[key][name] for key in ("class_iou", "class_dice", "class_accuracy")]
+        line = f"{name:{width}}" + "".join(f"{_figure(value):>8}" for value in figures)
+        lines.append(line + (f"{_figure(boundary[name]):>10}" if boundary else ""))
+    means = [scores[key] for key in ("miou", "mean_dice", "mean_class_accuracy")]
+    line = f"{'mean':{width}}" + "".join(f"{_figure(value):>8}" for value in means)
+    lines.append(line + (f"{_figure(scores['mean_boundary_f']):>10}" if boundary else ""))
+    lines.append("")
+    extra = {
+        "pixel accuracy": scores["pixel_accuracy"],
+        "category IoU": scores.get("category_miou"),
+        "object F1": scores.get("object_f1"),
+        "object Dice": scores.get("object_dice"),
+    }
+    lines += [f"{name:{width}}{_figure(v):>8}" for name, v in extra.items() if v is not None]
+    lines.append(f"{'images':{width}}{scores['images']:>8}  {scores['pixels'] / 1e6:.2f} Mpx")
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.4f}"

@@ -1,0 +1,161 @@
+"""``wsiseg train``: annotated slides or pictures in, a checkpoint out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wsiseg.cli import data as given
+from wsiseg.cli.models import Settings
+from wsiseg.cli.options import AsJson, Debug, Quiet, parse_settings, print_json
+
+_NETWORK, _LEARNING, _KEPT, _MACHINE = (
+    "Network",
+    "Learning",
+    "What is kept back",
+    "Machine",
+)
+
+
+def _option(panel: str, text: str, *names: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+def train(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the training.")],
+    dataset: given.DatasetName = None,
+    root: given.Root = None,
+    split: given.Split = None,
+    images: given.Images = None,
+    labels: given.Labels = None,
+    slides: given.Slides = None,
+    annotations: given.Annotations = None,
+    class_map: given.ClassMapText = None,
+    coordinates: given.CoordinatesName = "auto",
+    only: given.Only = None,
+    without: given.Without = None,
+    model: Annotated[
+        str | None,
+        _option(_NETWORK, "An architecture; that of --init, or espnet.", "--model"),
+    ] = None,
+    settings: Settings = None,
+    init: Annotated[
+        Path | None,
+        _option(_NETWORK, "Begin with a checkpoint; other classes begin anew.", "--init"),
+    ] = None,
+    freeze_encoder: Annotated[
+        bool, _option(_NETWORK, "Leave the encoder as it is.", "--freeze-encoder")
+    ] = False,
+    recipe: Annotated[
+        str, typer.Option(help="plain or espnet.", rich_help_panel=_LEARNING)
+    ] = "plain",
+    epochs: Annotated[int | None, _option(_LEARNING, "The recipe's if left out.")] = None,
+    batch: Annotated[int | None, _option(_LEARNING, "Tiles at a time.")] = None,
+    lr: Annotated[float | None, _option(_LEARNING, "Learning rate.")] = None,
+    tile: Annotated[int | None, _option(_LEARNING, "Tile edge in working pixels.")] = None,
+    tiles: Annotated[int | None, _option(_LEARNING, "Tiles per epoch.")] = None,
+    mpp: given.Mpp = None,
+    slide_mpp: given.SlideMpp = None,
+    scale: given.Scale = None,
+    augment: Annotated[
+        str,
+        typer.Option(help="auto, tissue, street or none.", rich_help_panel=_LEARNING),
+    ] = "auto",
+    balance: Annotated[
+        float,
+        typer.Option(
+            help="From 0, all annotated area alike, to 1, all classes equally often; for slides.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = 0.5,
+    ema: Annotated[
+        float | None, _option(_LEARNING, "Decay of the averaged weights, 0 for none.")
+    ] = None,
+    clip: Annotated[
+        float | None, _option(_LEARNING, "Greatest norm of the gradient, 0 for any.")
+    ] = None,
+    patience: Annotated[
+        int | None, _option(_LEARNING, "Stop after so many scores without a better one.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Decides what is random.", rich_help_panel=_LEARNING)
+    ] = 0,
+    val_fraction: Annotated[
+        float,
+        typer.Option(
+            help="Share of the samples, where the data name no such part.", rich_help_panel=_KEPT
+        ),
+    ] = 0.2,
+    val_only: Annotated[
+        Path | None, _option(_KEPT, "A file that lists the stems instead.", "--val-only")
+    ] = None,
+    val_every: Annotated[
+        int, typer.Option(help="Epochs between scores.", rich_help_panel=_KEPT)
+    ] = 1,
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16 or bf16.", rich_help_panel=_MACHINE)
+    ] = "fp32",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_MACHINE)
+    ] = "auto",
+    devices: Annotated[int, typer.Option(help="How many.", rich_help_panel=_MACHINE)] = 1,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="How several share the work, as Lightning calls it.", rich_help_panel=_MACHINE
+        ),
+    ] = "auto",
+    workers: Annotated[int | None, _option(_MACHINE, "Processes that read.")] = None,
+    threads: Annotated[int | None, _option(_MACHINE, "CPU threads of the network.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last finished epoch.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a training that stands.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train or fine-tune a network on annotated slides, masks or a public set."""
+    words = dict(locals())
+    from wsiseg.cli.learning import ConsoleTraining
+    from wsiseg.training import train as fit
+
+    options = _read_options(words, parse_settings(settings or []))
+    listener = ConsoleTraining(quiet=quiet)
+    try:
+        result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
+    finally:
+        listener.stop()
+    if as_json:
+        print_json(
+            {
+                "checkpoint": str(result.checkpoint),
+                "miou": result.miou,
+                "epochs": result.epochs,
+                "seconds": round(result.seconds, 2),
+            }
+        )
+    elif not quiet:
+        print(f"checkpoint  {result.checkpoint}")
+        print(f"mean IoU    {result.miou:.4f} on what was kept back, {result.epochs} epochs")
+        print(f"curves      {output / 'curves.png'}")
+        print(f"To use it:  wsiseg segment SLIDE -c {result.checkpoint} -o out/")
+
+
+def _read_options(words: dict[str, Any], settings: dict[str, str]) -> Any:
+    """Sort what was typed into the settings of the data and those of the training."""
+    from wsiseg.models.registry import find_architecture
+    from wsiseg.training.options import DataOptions, TrainOptions
+
+    data = DataOptions.build(**{k: v for k, v in words.items() if k in DataOptions.model_fields})
+    wanted = TrainOptions.model_fields.keys() & words.keys()
+    arguments: dict[str, Any] = dict(settings)
+    if settings:
+        arguments = dict(find_architecture(words["model"] or "espnet").parse(settings))
+    return TrainOptions.build(
+        data=data, arguments=arguments, **{name: words[name] for name in sorted(wanted)}
+    )

@@ -1,0 +1,148 @@
+"""Annotations and their slide: where the pixels of a file count from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from wsiseg.errors import AnnotationError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides import Slide
+from wsiseg.training.annotations.annotation import AnnotationFile, Origin
+
+Coordinates = Literal["auto", "level0", "bounds"]
+"""What a user says of a file: find out, from the corner of level 0, or of what was scanned."""
+
+_TILE = 256
+_OVERHANG = 16
+"""Pixels by which a shape may reach over an edge and still count as inside."""
+
+_Geometries = npt.NDArray[Any]
+
+
+def place(file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto") -> AnnotationFile:
+    """Return annotations in pixels of level 0 of their slide.
+
+    Parameters
+    ----------
+    file : AnnotationFile
+        As it was read.
+    slide : Slide
+        Open.
+    coordinates : {"auto", "level0", "bounds"}
+        Where the file counts pixels from.  ``auto`` takes what puts the annotations on the
+        scanned part of the slide; where both do, what the file's program is known to do.
+
+    Returns
+    -------
+    AnnotationFile
+        Of origin ``level 0``, with a note on what was decided if there was a choice.
+
+    Raises
+    ------
+    AnnotationError
+        If an annotation lies wholly outside the slide.
+    """
+    placed = move_to_level_0(file, slide, coordinates)
+    total = len(placed.annotations)
+    lost = total - int(_meets(_geometries(placed), slide.levels[0].box).sum())
+    if lost:
+        raise AnnotationError(
+            f"{lost} of {total} annotations lie outside the slide",
+            file.path,
+            "Are they of this slide? --coordinates says where their pixels count from.",
+        )
+    return placed
+
+
+def move_to_level_0(
+    file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto"
+) -> AnnotationFile:
+    """Do what :func:`place` does, but let annotations lie wherever they do."""
+    bounds = slide.facts.bounds
+    if bounds is None or not (bounds.x or bounds.y):
+        return replace(file, origin="level 0")
+    scanned: Origin = "bounds" if file.origin == "level 0" else file.origin
+    if coordinates == "auto":
+        origin, certain = _choose(file, scanned, bounds)
+    else:
+        origin, certain = ("level 0" if coordinates == "level0" else scanned), True
+    y, x = _corner(origin, bounds)
+    moved = shapely.transform(_geometries(file), lambda points: points + np.array([x, y]))
+    return replace(
+        file,
+        annotations=tuple(
+            replace(annotation, geometry=geometry)
+            for annotation, geometry in zip(file.annotations, moved, strict=True)
+        ),
+        origin="level 0",
+        notes=(*file.notes, _note(origin, y, x, certain=certain)),
+    )
+
+
+def _choose(file: AnnotationFile, scanned: Origin, bounds: Box) -> tuple[Origin, bool]:
+    """Return where a file counts from, and whether its shapes tell."""
+    geometries = _geometries(file)
+    candidates: tuple[Origin, ...] = ("level 0", scanned)
+    for fits in (_lies_in, _meets):
+        possible = []
+        for origin in candidates:
+            y, x = _corner(origin, bounds)
+            seen_from_there = Box(bounds.y - y, bounds.x - x, bounds.height, bounds.width)
+            if fits(geometries, seen_from_there).all():
+                possible.append(origin)
+        if len(possible) == 1:
+            return possible[0], True
+        if possible:
+            break
+    return file.origin, False
+
+
+def _corner(origin: Origin, bounds: Box) -> tuple[int, int]:
+    """Return the ``(y, x)`` of level 0 from which an origin counts."""
+    if origin == "level 0":
+        return 0, 0
+    if origin == "bounds":
+        return bounds.y, bounds.x
+    return bounds.y // _TILE * _TILE, bounds.x // _TILE * _TILE
+
+
+def _note(origin: Origin, y: int, x: int, *, certain: bool) -> str:
+    corner = (
+        "the corner of level 0"
+        if origin == "level 0"
+        else f"x {x}, y {y}, where the scanned part of the slide begins"
+    )
+    doubt = "" if certain else ", as its program does; --coordinates settles it"
+    return f"the annotations' pixels are counted from {corner}{doubt}"
+
+
+def _geometries(file: AnnotationFile) -> _Geometries:
+    geometries = np.empty(len(file.annotations), object)
+    geometries[:] = [annotation.geometry for annotation in file.annotations]
+    return geometries
+
+
+def _lies_in(geometries: _Geometries, box: Box) -> npt.NDArray[np.bool_]:
+    """Tell which lie in a box, but for a little."""
+    left, top, right, bottom = shapely.bounds(geometries).T
+    return np.asarray(
+        (left >= box.x - _OVERHANG)
+        & (top >= box.y - _OVERHANG)
+        & (right <= box.right + _OVERHANG)
+        & (bottom <= box.bottom + _OVERHANG)
+    )
+
+
+def _meets(geometries: _Geometries, box: Box) -> npt.NDArray[np.bool_]:
+    """Tell which have some area in a box."""
+    frame = shapely.box(box.x, box.y, box.right, box.bottom)
+    found = np.asarray(shapely.intersects(geometries, frame))
+    left, top, right, bottom = shapely.bounds(geometries).T
+    edge = found & ((left < box.x) | (top < box.y) | (right > box.right) | (bottom > box.bottom))
+    found[edge] = shapely.area(shapely.intersection(geometries[edge], frame)) > 0
+    return found

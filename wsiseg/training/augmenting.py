@@ -1,0 +1,178 @@
+"""Random changes of a tile and its labels, on 8-bit pixels, the same for the same numbers.
+
+Pillow turns the colours and resizes; the matrix between colour and stain is scikit-image's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageEnhance, ImageFilter
+from skimage.color import hed_from_rgb, rgb_from_hed
+
+from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.training.annotations.labels import Labels
+
+Generator = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much a tile may be changed; a strength of 0 leaves that out.
+
+    Attributes
+    ----------
+    scale : tuple of float
+        Range of magnifications, drawn evenly on a logarithmic scale.
+    mirror, flip : bool
+        Left to right, and upside down, each half of the time.
+    quarter_turns : bool
+        By 0, 90, 180 or 270 degrees; wants square tiles.
+    brightness, contrast, saturation : float
+        Factors are drawn from ``1 ± strength``.
+    hue : float
+        Greatest turn of the colour circle, 0.5 for half of it.
+    stain : float
+        Standard deviation of the logarithm by which the optical density of each of haematoxylin,
+        eosin and DAB is multiplied (Ruifrok and Johnston, 2001; Tellez et al., 2018).
+    blur : float
+        Greatest Gaussian radius in pixels, half of the time.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    mirror: bool = False
+    flip: bool = False
+    quarter_turns: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    stain: float = 0.0
+    blur: float = 0.0
+
+    def magnification(self, random: Generator) -> float:
+        """Draw how much larger things are to look."""
+        low, high = self.scale
+        return float(np.exp(random.uniform(np.log(low), np.log(high)))) if low != high else low
+
+    def __call__(self, pixels: Pixels, labels: Labels, random: Generator) -> tuple[Pixels, Labels]:
+        """Change a tile that has been magnified already.
+
+        Parameters
+        ----------
+        pixels : ndarray
+            uint8 ``(H, W, 3)``, RGB.
+        labels : ndarray
+            uint8 ``(H, W)``.
+        random : Generator
+            Decides everything.
+
+        Returns
+        -------
+        tuple of ndarray
+            Of the same shapes and types.
+        """
+        # Numbers are drawn whether they are used or not, so that settings do not shift each other.
+        mirror, flip = random.random(2) < 0.5
+        turns = int(random.integers(4))
+        if self.quarter_turns:
+            pixels, labels = np.rot90(pixels, turns), np.rot90(labels, turns)
+        if self.mirror and mirror:
+            pixels, labels = pixels[:, ::-1], labels[:, ::-1]
+        if self.flip and flip:
+            pixels, labels = pixels[::-1], labels[::-1]
+        coloured = self._recolour(np.ascontiguousarray(pixels), random)
+        return coloured, np.ascontiguousarray(labels)
+
+    def _recolour(self, pixels: Pixels, random: Generator) -> Pixels:
+        factors, shift, radius = random.uniform(-1, 1, 3), random.uniform(-1, 1), random.random()
+        strengths, blurred = random.normal(size=3), random.random() < 0.5
+        if self.stain:
+            pixels = restain(pixels, np.exp(self.stain * strengths))
+        picture = Image.fromarray(pixels)
+        for enhance, strength, factor in (
+            (ImageEnhance.Brightness, self.brightness, factors[0]),
+            (ImageEnhance.Contrast, self.contrast, factors[1]),
+            (ImageEnhance.Color, self.saturation, factors[2]),
+        ):
+            if strength:
+                picture = enhance(picture).enhance(max(0.0, 1 + strength * factor))
+        if self.hue:
+            picture = _turn_hue(picture, self.hue * shift)
+        if self.blur and blurred:
+            picture = picture.filter(ImageFilter.GaussianBlur(self.blur * radius))
+        return np.array(picture)
+
+
+STREET = Augmentation(
+    scale=(0.5, 2.0), mirror=True, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03
+)
+"""For scenes in which up is up."""
+
+TISSUE = Augmentation(
+    scale=(0.7, 1.4),
+    mirror=True,
+    flip=True,
+    quarter_turns=True,
+    brightness=0.1,
+    contrast=0.1,
+    hue=0.02,
+    stain=0.25,
+    blur=1.0,
+)
+"""For stained sections, which have neither up nor down."""
+
+AUGMENTATIONS = {"street": STREET, "tissue": TISSUE, "none": Augmentation()}
+"""What ``--augment`` takes."""
+
+
+def restain(pixels: Pixels, strengths: npt.NDArray[np.float64]) -> Pixels:
+    """Multiply the optical densities of haematoxylin, eosin and DAB.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        uint8 ``(..., 3)``, RGB.
+    strengths : ndarray
+        ``(3,)``; ones change nothing.
+
+    Returns
+    -------
+    ndarray
+        uint8, of the same shape.
+    """
+    turn = (hed_from_rgb @ np.diag(strengths) @ rgb_from_hed).astype(np.float32)
+    density = _DENSITIES[pixels] @ turn
+    # Rounded: half a grey level more, and cut off.
+    stained = np.exp(-density) * np.float32(256.0) - np.float32(0.5)
+    return np.clip(stained, 0, 255).astype(np.uint8)
+
+
+_DENSITIES = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
+
+
+def resize(pixels: Pixels, labels: Labels, shape: tuple[int, int]) -> tuple[Pixels, Labels]:
+    """Resize a tile, colours smoothly, labels by the nearest.
+
+    Parameters
+    ----------
+    pixels, labels : ndarray
+        uint8 ``(H, W, 3)`` and ``(H, W)``.
+    shape : tuple of int
+        ``(height, width)`` wanted.
+    """
+    if labels.shape == shape:
+        return pixels, labels
+    size = (shape[1], shape[0])
+    return (
+        np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)),
+        np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST)),
+    )
+
+
+def _turn_hue(picture: Image.Image, turn: float) -> Image.Image:
+    hue, saturation, value = picture.convert("HSV").split()
+    turned = hue.point([(i + round(turn * 256)) % 256 for i in range(256)])
+    return Image.merge("HSV", (turned, saturation, value)).convert("RGB")

@@ -1,0 +1,123 @@
+"""From what the user named to samples, and which of them are kept back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from wsiseg.errors import DataSetError
+from wsiseg.training.annotations.class_map import ClassMap
+from wsiseg.training.datasets.dataset import DataSet
+from wsiseg.training.datasets.folders import open_pictures, open_slides
+from wsiseg.training.datasets.public import find_layout
+from wsiseg.training.options import DataOptions, TrainOptions
+
+_SHOWN = 3
+
+
+def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
+    """Open what the options name; nothing is read but folders and lists.
+
+    Parameters
+    ----------
+    options : DataOptions
+        What is wanted.
+    validation : bool
+        Where no split is named, take the one for validation.
+
+    Raises
+    ------
+    DataSetError, AnnotationError, ArgumentError
+        If something is missing or does not fit.
+    """
+    if options.dataset is not None:
+        assert options.root is not None
+        layout = find_layout(options.dataset)
+        usual = layout.validation_split if validation else layout.training_split
+        dataset = layout.open(options.root, options.split or usual)
+    else:
+        class_map = None if options.class_map is None else ClassMap.read(options.class_map)
+        if options.images is not None:
+            assert options.labels is not None
+            assert class_map is not None
+            dataset = open_pictures(options.images, options.labels, class_map, options.instances)
+        else:
+            assert options.slides is not None
+            assert options.annotations is not None
+            dataset = open_slides(
+                options.slides, options.annotations, class_map, options.coordinates
+            )
+    if options.only is not None:
+        dataset = _keep(dataset, read_stems(options.only, dataset))
+    if options.without is not None:
+        out = read_stems(options.without, dataset)
+        dataset = _keep(dataset, {s.name for s in dataset.samples} - out)
+    return dataset
+
+
+def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
+    """Return what is learnt from, and what is kept back to score it.
+
+    A public set has a part for it.  Of a user's own pictures and slides, those that a list names
+    are kept back, or a share that the seed draws.  The second set is empty where nothing is.
+
+    Raises
+    ------
+    DataSetError
+        If nothing would be left to learn from.
+    """
+    whole = open_data(options.data)
+    if options.val_only is None and options.data.dataset is not None:
+        if options.data.split is None:
+            return whole, open_data(options.data, validation=True)
+        layout = find_layout(options.data.dataset)
+        if options.data.split == layout.training_split:
+            return whole, layout.open(_root(options.data), layout.validation_split)
+    if options.val_only is not None:
+        kept = read_stems(options.val_only, whole)
+    else:
+        kept = _draw([s.name for s in whole.samples], options.val_fraction, options.seed)
+    training = _keep(whole, {s.name for s in whole.samples} - kept)
+    if not training.samples:
+        raise DataSetError("nothing is left to learn from", None, "Keep less back.")
+    return training, _keep(whole, kept)
+
+
+def _root(options: DataOptions) -> Path:
+    assert options.root is not None
+    return options.root
+
+
+def read_stems(path: Path, dataset: DataSet) -> set[str]:
+    """Return the names that a file lists, one a line.
+
+    Raises
+    ------
+    DataSetError
+        If it cannot be read, or names something that is not in the data.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataSetError(f"the list of names cannot be read: {error}", path) from error
+    names = {line.strip() for line in lines if line.strip()}
+    unknown = sorted(names - {s.name for s in dataset.samples})
+    if unknown or not names:
+        shown = ", ".join(unknown[:_SHOWN]) or "nothing at all"
+        raise DataSetError(f"the list names {shown}, which is not in the data", path)
+    return names
+
+
+def _keep(dataset: DataSet, names: set[str]) -> DataSet:
+    return replace(dataset, samples=tuple(s for s in dataset.samples if s.name in names))
+
+
+def _draw(names: list[str], share: float, seed: int) -> set[str]:
+    """Return a share of the names, rounded, but one at least and not all."""
+    if share == 0 or len(names) == 1:
+        return set()
+    count = min(len(names) - 1, max(1, round(share * len(names))))
+    order = np.random.default_rng([seed, 2]).permutation(len(names))
+    return {names[i] for i in order[:count]}

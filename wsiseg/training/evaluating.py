@@ -1,0 +1,284 @@
+"""How good a checkpoint is, on pictures and whole slides, over all pixels that are annotated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsiseg.errors import ArgumentError
+from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.options import SegmentOptions
+from wsiseg.plan import make_plan
+from wsiseg.store.disk import translated, write_json, write_whole
+from wsiseg.streaming import stream_window
+from wsiseg.throughput.recorder import Stopwatch
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.stitching import UNSEEN, Band
+from wsiseg.training.annotations.labels import IGNORED, Labels
+from wsiseg.training.annotations.pictures import read_values
+from wsiseg.training.datasets.dataset import DataSet, Sample
+from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.listener import TrainingListener
+from wsiseg.training.matching import Matching, match_classes
+from wsiseg.training.metrics import (
+    BoundaryScore,
+    ConfusionMatrix,
+    ObjectScore,
+    describe_scores,
+    label_objects,
+    plot_confusion,
+    scores_to_csv,
+)
+
+_WHOLE = 64_000_000
+"""Pixels of the largest picture whose borders and objects are scored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """How a checkpoint is scored.
+
+    Attributes
+    ----------
+    mpp, slide_mpp, scale
+        Resolution, see :class:`wsiseg.training.datasets.viewing.View`; slides, and pictures whose
+        `slide_mpp` is given, are looked at as the checkpoint was trained, others as they are.
+    boundary : bool
+        Score borders too.
+    tolerance : float or None
+        Pixels that a border may be off; 0.75 % of the picture's diagonal if None.
+    objects : str or None
+        The class whose connected parts are objects, where the data number objects; the last of
+        two classes if None.
+    smallest : int
+        Predicted objects of fewer pixels are dropped.
+    segment : SegmentOptions
+        How pixels are labelled: tile, halo, blend, runtime, device.
+    """
+
+    mpp: float | None = None
+    slide_mpp: float | None = None
+    scale: float | None = None
+    boundary: bool = True
+    tolerance: float | None = None
+    objects: str | None = None
+    smallest: int = 0
+    segment: SegmentOptions = SegmentOptions(tissue="none")
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    dataset: DataSet,
+    options: EvaluateOptions | None = None,
+    listener: TrainingListener | None = None,
+) -> dict[str, Any]:
+    """Score a checkpoint; see :func:`wsiseg.training.metrics.describe_scores`.
+
+    Every sample goes the way of a segmentation, tile by tile, and what leaves the stitcher is
+    compared with the labels band by band, so that whole slides need no more memory than that.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        What to score.
+    dataset : DataSet
+        On what.
+    options : EvaluateOptions, optional
+        How.
+    listener : TrainingListener, optional
+        Hears how it goes.
+
+    Returns
+    -------
+    dict
+        ``images``, ``pixels``, ``miou``, ``pixel_accuracy``, ``mean_dice``, ``class_iou``,
+        ``confusion`` and more.
+
+    Raises
+    ------
+    DataSetError, AnnotationError, SlideError
+        If samples and labels do not fit, or the checkpoint does not know their classes.
+    """
+    options = options or EvaluateOptions()
+    listener = listener or TrainingListener()
+    matching = match_classes(checkpoint.classes, dataset)
+    scores = _Scores(matching, dataset, options)
+    predictor = _make_predictor(checkpoint, dataset, options.segment)
+    view = _choose_view(checkpoint, dataset, options, listener)
+    listener.began(f"scoring {len(dataset.samples)} of {dataset.name}")
+    for number, sample in enumerate(dataset.samples):
+        with OpenSample(sample, view) as opened:
+            _score_sample(opened, predictor, options.segment, scores)
+        listener.advanced(number + 1, len(dataset.samples))
+    if scores.too_large:
+        listener.warned(f"borders and objects of {scores.too_large} large slides are not scored")
+    return {
+        "images": len(dataset.samples),
+        "data": dataset.name,
+        **describe_scores(
+            scores.confusion,
+            matching.names,
+            matching.categories,
+            scores.boundary if options.boundary and scores.whole else None,
+            scores.objects,
+        ),
+    }
+
+
+def write_scores(scores: dict[str, Any], folder: Path) -> None:
+    """Write ``scores.json``, ``scores.csv`` and ``confusion.png``.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    RuntimeUnavailableError
+        If matplotlib is not installed.
+    """
+    with translated(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "scores.json", scores)
+    write_whole(folder / "scores.csv", scores_to_csv(scores))
+    names = list(scores["class_iou"])
+    matrix = ConfusionMatrix(len(names))
+    matrix.counts[...] = scores["confusion"]
+    plot_confusion(matrix, names, folder / "confusion.png")
+
+
+class _Scores:
+    """What is counted over all samples."""
+
+    def __init__(self, matching: Matching, dataset: DataSet, options: EvaluateOptions) -> None:
+        self.matching = matching
+        classes = len(matching.names)
+        self.confusion = ConfusionMatrix(classes)
+        self.boundary = BoundaryScore(classes, options.tolerance)
+        numbered = any(sample.instances is not None for sample in dataset.samples)
+        self.objects = ObjectScore() if numbered else None
+        self.foreground = _find_foreground(matching.names, options.objects) if numbered else 0
+        self.smallest = options.smallest
+        self.whole = self.too_large = 0
+        self._borders = options.boundary
+
+    def wants_whole(self, opened: OpenSample) -> bool:
+        """Tell whether a sample's labels are to be kept until it is done."""
+        if not (self._borders or self.objects):
+            return False
+        fits = opened.plane.height * opened.plane.width <= _WHOLE
+        self.too_large += not fits
+        return fits
+
+    def add_band(self, band: Band, opened: OpenSample) -> tuple[Labels, Labels]:
+        """Count a band, and return what was true and what was predicted there."""
+        truth = self.matching.truth[opened.labels(band.box)]
+        predicted = self.matching.predicted[band.labels]
+        predicted[band.labels == UNSEEN] = UNSEEN
+        self.confusion.add(truth, predicted)
+        return truth, predicted
+
+    def add_whole(self, opened: OpenSample, truth: Labels, predicted: Labels) -> None:
+        """Score the borders and objects of one sample."""
+        self.whole += 1
+        if self._borders:
+            self.boundary.add(truth, predicted)
+        if self.objects is not None and opened.sample.instances is not None:
+            found = label_objects(predicted == self.foreground, self.smallest)
+            known = _read_instances(opened)
+            scored = truth != IGNORED
+            self.objects.add(np.where(scored, known, 0), np.where(scored, found, 0))
+
+
+def _score_sample(
+    opened: OpenSample, predictor: Predictor, options: SegmentOptions, scores: _Scores
+) -> None:
+    slide, plane = opened.slide, opened.plane
+    plan = make_plan(slide, predictor, options, plane, _Annotated(opened))
+    runtime = predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
+    keep = scores.wants_whole(opened)
+    truth = np.full(plane.box.shape if keep else (0, 0), IGNORED, np.uint8)
+    predicted = truth.copy()
+    for window in plan.windows:
+        for step in stream_window(slide, plan, options, window, runtime, Stopwatch()):
+            if step.read is not None and step.read.error is not None:
+                raise step.read.error
+            for band in step.bands:
+                found = scores.add_band(band, opened)
+                if keep:
+                    place = band.box.within(plane.box)
+                    truth[place], predicted[place] = found
+    if keep:
+        scores.add_whole(opened, truth, predicted)
+
+
+class _Annotated:
+    """The part of a plane that is annotated: the rest need not be looked at."""
+
+    def __init__(self, opened: OpenSample) -> None:
+        self._opened = opened
+
+    def touches(self, box: Box) -> bool:
+        return bool((self._opened.labels(box) != IGNORED).any())
+
+
+def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:
+    """Return the objects' numbers at the working resolution."""
+    sample: Sample = opened.sample
+    assert sample.instances is not None
+    values = read_values(sample.instances)
+    scale, plane = opened.plane.slide_scale, opened.plane
+    rows = np.minimum(((np.arange(plane.height) + 0.5) * scale).astype(int), values.shape[0] - 1)
+    columns = np.minimum(((np.arange(plane.width) + 0.5) * scale).astype(int), values.shape[1] - 1)
+    return values[np.ix_(rows, columns)].astype(np.int32)
+
+
+def _make_predictor(
+    checkpoint: Checkpoint, dataset: DataSet, options: SegmentOptions
+) -> Predictor:
+    runtime = options.runtime
+    if runtime == "auto" and not dataset.sparse:
+        # Pictures come in many sizes, and compiling for each takes longer than running it.
+        runtime = "torch"
+    return Predictor(
+        checkpoint, choose_runtime(runtime, options.device, options.precision, options.threads)
+    )
+
+
+def _choose_view(
+    checkpoint: Checkpoint,
+    dataset: DataSet,
+    options: EvaluateOptions,
+    listener: TrainingListener,
+) -> View:
+    mpp = options.mpp
+    if mpp is None and options.scale is None and checkpoint.mpp is not None:
+        if dataset.sparse or options.slide_mpp is not None:
+            mpp = checkpoint.mpp
+        else:
+            listener.warned(
+                f"the pictures are taken as they are, at the checkpoint's {checkpoint.mpp:g} µm "
+                "per pixel; --slide-mpp says what they have"
+            )
+    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=options.scale)
+
+
+def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:
+    if wanted is None and len(names) == 2:
+        return 1
+    if wanted not in names:
+        raise ArgumentError(
+            "which class is made of objects is not known"
+            if wanted is None
+            else f"there is no class {wanted!r}",
+            "--objects",
+            f"Use one of: {', '.join(names)}.",
+        )
+    return names.index(wanted)
+
+
+def _outputs(options: SegmentOptions) -> tuple[Any, ...]:
+    return ("labels",) if options.blend == "crop" else ("probabilities",)
+

@@ -1,0 +1,33 @@
+"""Who wants to know how a training goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Row = Mapping[str, float | int | None]
+"""One epoch: the columns of ``metrics.csv``."""
+
+
+class TrainingListener:
+    """Hears how a training goes, from the thread that trains; this one does nothing."""
+
+    def began(self, stage: str) -> None:
+        """Hear that something began that may take a while, other than learning."""
+
+    def advanced(self, done: int, samples: int) -> None:
+        """Hear how many samples are done."""
+
+    def noted(self, text: str) -> None:
+        """Hear something that is worth knowing."""
+
+    def warned(self, text: str) -> None:
+        """Hear of something that was left out or assumed."""
+
+    def expects(self, epochs: int, steps: int) -> None:
+        """Hear how many epochs there will be, of how many steps each."""
+
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        """Hear the loss of one step."""
+
+    def finished_epoch(self, row: Row, best: float) -> None:
+        """Hear the figures of an epoch, and the best score so far."""

@@ -1,0 +1,178 @@
+"""What training makes small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsiseg.training.annotations.labels import IGNORED
+
+
+def inverse_log_weights(pixels: npt.NDArray[np.float64], constant: float = 1.10) -> Tensor:
+    """Return ``1 / ln(constant + p)`` for each class of probability p.
+
+    The weighting of ENet (Paszke et al., 2016, §5.2, constant 1.02), taken over by ESPNet (1.10)
+    and ERFNet (1.2).  Ignored pixels have no part in p.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        ``(classes,)``: pixels of each class.
+    constant : float
+        Above 1; bounds the weight of the rarest class.
+
+    Returns
+    -------
+    Tensor
+        float32 ``(classes,)``.
+    """
+    share = pixels / pixels.sum()
+    return torch.from_numpy(1 / np.log(constant + share)).float()
+
+
+class CrossEntropy(nn.Module):
+    """Weighted mean of the cross-entropy over all pixels that are not ignored.
+
+    Parameters
+    ----------
+    weights : Tensor, optional
+        ``(classes,)``.
+    """
+
+    def __init__(self, weights: Tensor | None = None) -> None:
+        super().__init__()
+        self.weights: Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        losses = F.cross_entropy(
+            logits, labels, self.weights, ignore_index=IGNORED, reduction="sum"
+        )
+        return losses / _total_weight(labels, self.weights)
+
+
+class HardPixels(nn.Module):
+    """Cross-entropy over the hardest pixels only (OHEM; Shrivastava et al., CVPR 2016).
+
+    Parameters
+    ----------
+    weights : Tensor, optional
+        ``(classes,)``.
+    threshold : float
+        Pixels whose own class has at least this probability are easy.
+    kept : int
+        At least so many pixels of a batch count, easy or not.
+    """
+
+    def __init__(
+        self, weights: Tensor | None = None, threshold: float = 0.9, kept: int = 131_072
+    ) -> None:
+        super().__init__()
+        self.weights: Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
+        self.threshold = threshold
+        self.kept = kept
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        valid = labels != IGNORED
+        losses = F.cross_entropy(
+            logits, labels, self.weights, ignore_index=IGNORED, reduction="none"
+        )[valid]
+        if not losses.numel():
+            return logits.sum() * 0
+        with torch.no_grad():
+            own = labels.clamp(max=logits.shape[1] - 1).unsqueeze(1)
+            confidence = logits.softmax(1).gather(1, own).squeeze(1)[valid]
+            kept = min(self.kept, confidence.numel())
+            bound = torch.clamp(confidence.kthvalue(kept).values, min=self.threshold)
+        return losses[confidence <= bound].mean()
+
+
+class Dice(nn.Module):
+    """One minus the soft Dice coefficient, mean over the classes that a batch holds.
+
+    Milletari et al., 3DV 2016, with softmax probabilities, over all pixels of a batch at once.
+    """
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        classes = logits.shape[1]
+        valid = (labels != IGNORED).unsqueeze(1)
+        probabilities = logits.softmax(1) * valid
+        truth = F.one_hot(labels.clamp(max=classes - 1), classes).permute(0, 3, 1, 2) * valid
+        axes = (0, 2, 3)
+        shared, total = (probabilities * truth).sum(axes), (probabilities + truth).sum(axes)
+        held = truth.sum(axes) > 0
+        if not held.any():
+            return logits.sum() * 0
+        return (1 - 2 * shared[held] / total[held]).mean()
+
+
+class Sum(nn.Module):
+    """Several losses added up.
+
+    Parameters
+    ----------
+    *losses : Module
+        Of logits and labels.
+    """
+
+    def __init__(self, *losses: nn.Module) -> None:
+        super().__init__()
+        self.losses = nn.ModuleList(losses)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        return torch.stack([loss(logits, labels) for loss in self.losses]).sum()
+
+
+class DeepSupervision(nn.Module):
+    """A loss on each of several outputs, against labels reduced to that output's size.
+
+    Labels are reduced by the nearest, as means of indices would invent classes.
+
+    Parameters
+    ----------
+    loss : Module
+        Of logits and labels.
+    weights : sequence of float
+        Of the outputs, the main one first; a single 1.0 for networks without others.
+    """
+
+    def __init__(self, loss: nn.Module, weights: Sequence[float] = (1.0,)) -> None:
+        super().__init__()
+        self.loss = loss
+        self.weights = tuple(weights)
+
+    def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
+        if len(outputs) != len(self.weights):
+            msg = f"{len(outputs)} outputs, {len(self.weights)} weights"
+            raise ValueError(msg)
+        losses = [
+            weight * self.loss(logits, shrink_labels(labels, logits.shape[-2:]))
+            for weight, logits in zip(self.weights, outputs, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+
+def shrink_labels(labels: Tensor, shape: Sequence[int]) -> Tensor:
+    """Take every n-th label, so that a smaller output is compared with its own pixels' centres."""
+    if tuple(labels.shape[-2:]) == tuple(shape):
+        return labels
+    resized = F.interpolate(labels.unsqueeze(1).float(), size=tuple(shape), mode="nearest-exact")
+    return resized.squeeze(1).long()
+
+
+def _total_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Return what the losses of a batch are divided by; never 0, also where all is ignored."""
+    valid = labels[labels != IGNORED]
+    total = valid.numel() if weights is None else weights[valid].sum()
+    return torch.as_tensor(total, dtype=torch.float32, device=labels.device).clamp(min=1e-6)

@@ -1,0 +1,218 @@
+"""Which tiles an epoch shows, where they lie, and in which order: all decided by one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.training.annotations.labels import Labels
+from wsiseg.training.augmenting import Augmentation, resize
+from wsiseg.training.datasets.viewing import SampleShelf
+from wsiseg.training.survey import Survey
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A wish for one tile.
+
+    Attributes
+    ----------
+    number : int
+        Counts all tiles of a training from its beginning; with the seed it decides everything
+        about the tile.
+    sample : int or None
+        Which sample it comes from; None looks for a place where something is annotated.
+    zoom : float
+        Magnification of this pass through the data.
+    """
+
+    number: int
+    sample: int | None
+    zoom: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What an epoch consists of.
+
+    Attributes
+    ----------
+    tiles : int
+        Tiles per epoch and pass.
+    balanced : bool
+        Look for tiles over all samples so that every class comes up; otherwise every sample comes
+        up once, at a random place.
+    zooms : tuple of float
+        An epoch passes through the data once at each of these magnifications.
+    seed : int
+        Decides everything.
+    """
+
+    tiles: int
+    balanced: bool
+    zooms: tuple[float, ...] = (1.0,)
+    seed: int = 0
+
+
+class EpochSampler(Sampler[list[Ask]]):
+    """Batches of wishes, epoch by epoch; each of several processes gets its share.
+
+    Parameters
+    ----------
+    sampling : Sampling
+        What an epoch consists of.
+    samples : int
+        Samples of the data set.
+    batch : int
+        Tiles per batch and process.
+    rank, world : int
+        Which process of how many this is.
+    """
+
+    def __init__(
+        self, sampling: Sampling, samples: int, batch: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self._sampling = sampling
+        self._samples = samples
+        self._batch = batch
+        self._rank = rank
+        self._world = world
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch; the training loop calls this before each."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._batches_per_pass * len(self._sampling.zooms)
+
+    @property
+    def _batches_per_pass(self) -> int:
+        # The last batch is filled up from the beginning of the order: all are of one size, which
+        # batch norm and several processes both want.
+        return -(-self._sampling.tiles // (self._batch * self._world))
+
+    def __iter__(self) -> Iterator[list[Ask]]:
+        sampling, world = self._sampling, self._world
+        per_pass = self._batches_per_pass * self._batch * world
+        first = self._epoch * per_pass * len(sampling.zooms)
+        random = np.random.default_rng([sampling.seed, 0, self._epoch])
+        for turn, zoom in enumerate(sampling.zooms):
+            start = first + turn * per_pass
+            order = np.resize(random.permutation(self._samples), per_pass)
+            asks = [
+                Ask(start + i, None if sampling.balanced else int(order[i]), zoom)
+                for i in range(per_pass)
+            ]
+            for begin in range(self._rank * self._batch, per_pass, self._batch * world):
+                yield asks[begin : begin + self._batch]
+
+
+class TrainingTiles(Dataset[Batch]):
+    """Batches of augmented tiles; asked twice for the same one, it gives the same.
+
+    Parameters
+    ----------
+    shelf : SampleShelf
+        The samples.
+    survey : Survey
+        What is where.
+    tile : tuple of int
+        ``(height, width)``, before the zoom of a pass.
+    multiple : int
+        What the network wants sizes to be multiples of.
+    augmentation : Augmentation
+        How tiles may be changed.
+    balance : float
+        0: places are drawn evenly over the annotated area; 1: all classes are equally likely.
+    seed : int
+        Decides everything.
+    """
+
+    def __init__(
+        self,
+        shelf: SampleShelf,
+        survey: Survey,
+        tile: tuple[int, int],
+        multiple: int,
+        augmentation: Augmentation,
+        balance: float,
+        seed: int,
+    ) -> None:
+        self._shelf = shelf
+        self._survey = survey
+        self._tile = tile
+        self._multiple = multiple
+        self._augmentation = augmentation
+        self._seed = seed
+        self._class_odds = _class_odds(survey, balance)
+
+    def __getitem__(self, asks: list[Ask]) -> Batch:
+        return collate([self.cut(ask) for ask in asks])
+
+    def cut(self, ask: Ask) -> tuple[Pixels, Labels]:
+        """Return one tile: uint8 ``(H, W, 3)`` and ``(H, W)``."""
+        random = np.random.default_rng([self._seed, 1, ask.number])
+        height, width = (self._round_up(edge * ask.zoom) for edge in self._tile)
+        zoom = ask.zoom * self._augmentation.magnification(random)
+        size = (max(1, round(height / zoom)), max(1, round(width / zoom)))
+        index, box = self._choose(ask, size, random)
+        sample = self._shelf.take(index)
+        tile = resize(sample.pixels(box), sample.labels(box), (height, width))
+        return self._augmentation(*tile, random)
+
+    def _round_up(self, edge: float) -> int:
+        return max(1, round(edge / self._multiple)) * self._multiple
+
+    def _choose(
+        self, ask: Ask, size: tuple[int, int], random: np.random.Generator
+    ) -> tuple[int, Box]:
+        """Return a sample and a box in it."""
+        if ask.sample is not None:
+            shape = self._survey.samples[ask.sample].shape
+            corner = [_slide_in(random.random(), *pair) for pair in zip(shape, size, strict=True)]
+            return ask.sample, Box(*corner, *size)
+        label = int(random.choice(len(self._class_odds), p=self._class_odds))
+        areas = np.array([s.pixels[label] for s in self._survey.samples])
+        index = int(random.choice(len(areas), p=areas / areas.sum()))
+        found = self._survey.samples[index]
+        place = found.places[label][int(random.integers(len(found.places[label])))]
+        corner = [
+            _around(int(at), float(random.random()), length, edge)
+            for at, length, edge in zip(place, found.shape, size, strict=True)
+        ]
+        return index, Box(*corner, *size)
+
+
+def collate(tiles: list[tuple[Pixels, Labels]]) -> Batch:
+    """Stack tiles to uint8 tensors ``(B, H, W, 3)`` and ``(B, H, W)``."""
+    return (
+        torch.from_numpy(np.stack([pixels for pixels, _ in tiles])),
+        torch.from_numpy(np.stack([labels for _, labels in tiles])),
+    )
+
+
+def _class_odds(survey: Survey, balance: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    shares = survey.pixels / survey.pixels.sum()
+    odds = np.where(shares > 0, shares ** (1 - balance), 0.0)
+    return odds / odds.sum()
+
+
+def _slide_in(where: float, length: int, edge: int) -> int:
+    """Return where an edge begins that lies inside, or if it is longer reaches over both ends."""
+    return int(np.floor(where * (length - edge + 1))) if edge <= length else -((edge - length) // 2)
+
+
+def _around(place: int, where: float, length: int, edge: int) -> int:
+    """Return where an edge begins that holds a place, and lies inside if it can."""
+    if edge >= length:
+        return -((edge - length) // 2)
+    return int(np.clip(place - int(where * edge), 0, length - edge))

@@ -1,0 +1,168 @@
+"""The network that a training begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wsiseg.errors import ArgumentError, CheckpointError
+from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.registry import Arguments, create_model, find_architecture
+from wsiseg.training.options import TrainOptions
+from wsiseg.training.recipes import Stage
+
+_DEFAULT = "espnet"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network to train and what belongs to it.
+
+    Attributes
+    ----------
+    architecture, arguments
+        What :func:`wsiseg.models.create_model` made it from.
+    network : SegmentationNetwork
+        In training mode.
+    normalisation : Normalisation
+        From 8-bit pixels to its input.
+    origin : str or None
+        The checkpoint that its weights come from.
+    notes : tuple of str
+        What the user may want to know.
+    """
+
+    architecture: str
+    arguments: Arguments
+    network: SegmentationNetwork
+    normalisation: Normalisation
+    origin: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def start(
+    options: TrainOptions,
+    stage: Stage,
+    classes: Sequence[LabelClass],
+    before: Checkpoint | None = None,
+) -> Start:
+    """Build the network of a stage.
+
+    Weights come from the stage before, else from ``--init``, else from the seed.
+
+    Parameters
+    ----------
+    options : TrainOptions
+        What the user asked for.
+    stage : Stage
+        Of the recipe.
+    classes : sequence of LabelClass
+        Of the data.
+    before : Checkpoint, optional
+        What the stage before left.
+
+    Raises
+    ------
+    ArgumentError
+        If the architecture has no encoder to train or to freeze.
+    CheckpointError
+        If ``--init`` cannot be read, or shares no layer with the network.
+    """
+    init = None if options.init is None else load_checkpoint(options.init)
+    name, arguments = _choose_architecture(options, init)
+    if stage.encoder:
+        name, arguments = _encoder_of(name, arguments, options.recipe)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network = create_model(name, len(classes), **arguments)
+    donor = before or init
+    if donor is None:
+        return Start(name, arguments, network, IMAGENET)
+    same = [c.name for c in donor.classes] == [c.name for c in classes]
+    notes = _take_over(network, donor, same_classes=same)
+    normalisation = donor.card.normalisation
+    return Start(name, arguments, network, normalisation, str(donor.path or donor.sha256), notes)
+
+
+def freeze_encoder(network: SegmentationNetwork) -> nn.Module:
+    """Keep the encoder's weights as they are, and return it.
+
+    Raises
+    ------
+    ArgumentError
+        If the network names no encoder.
+    """
+    encoder = getattr(network, "encoder", None)
+    if not isinstance(encoder, nn.Module):
+        raise ArgumentError(
+            f"{type(network).__name__} has no encoder to freeze", "--freeze-encoder"
+        )
+    return encoder.requires_grad_(False)
+
+
+def _choose_architecture(
+    options: TrainOptions, init: Checkpoint | None
+) -> tuple[str, Arguments]:
+    if init is None or options.model not in (None, init.card.architecture):
+        name = options.model or _DEFAULT
+        arguments: Arguments = dict(options.arguments)
+    else:
+        name = init.card.architecture
+        arguments = {**init.card.arguments, **options.arguments}
+    find_architecture(name).check(arguments)
+    return name, arguments
+
+
+def _encoder_of(name: str, arguments: Arguments, recipe: str) -> tuple[str, Arguments]:
+    encoder = find_architecture(name).network.encoder_architecture
+    if encoder is None:
+        raise ArgumentError(
+            f"the recipe {recipe} trains an encoder first, and {name} names none",
+            "--recipe",
+            "Use --recipe plain.",
+        )
+    taken = find_architecture(encoder).arguments
+    return encoder, {key: value for key, value in arguments.items() if key in taken}
+
+
+def _take_over(
+    network: SegmentationNetwork, donor: Checkpoint, *, same_classes: bool
+) -> tuple[str, ...]:
+    """Copy every tensor that fits, and say what begins anew.
+
+    Where the classes differ, the last layer begins anew even if it has as many of them.
+    """
+    own, given = network.state_dict(), donor.network.state_dict()
+    fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    if not same_classes:
+        fitting = _without_classifier(network, fitting)
+    learnt = [key for key in own if not key.endswith("num_batches_tracked")]
+    anew = [key for key in learnt if key not in fitting]
+    if len(anew) == len(learnt):
+        raise CheckpointError(
+            f"none of its layers fits {type(network).__name__}",
+            donor.path,
+            "Check --model and --init.",
+        )
+    network.load_state_dict(fitting, strict=False)
+    if not anew:
+        return ()
+    layers = sorted({key.split(".")[0] for key in anew})
+    return (f"{len(anew)} of {len(learnt)} tensors begin anew, in {', '.join(layers)}",)
+
+
+def _without_classifier(
+    network: SegmentationNetwork, tensors: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Drop what belongs to the last layer with weights, whose channels are the classes."""
+    last = [name for name, module in network.named_modules() if isinstance(module, _WEIGHTED)][-1]
+    return {key: value for key, value in tensors.items() if not key.startswith(f"{last}.")}
+
+
+_WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d)

@@ -1,0 +1,135 @@
+"""A look at all labels before training begins: do they fit, what is where, how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from wsiseg.errors import DataSetError
+from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.slides import open_slide
+from wsiseg.training.annotations.labels import IGNORED
+from wsiseg.training.annotations.pictures import PictureLabels
+from wsiseg.training.datasets.dataset import DataSet, Sample
+from wsiseg.training.datasets.viewing import View
+
+_LONGEST = 4096
+"""Longer planes are counted at a reduced resolution."""
+
+_PLACES = 200_000
+"""Places per class that are remembered, over all samples."""
+
+
+@dataclass(frozen=True)
+class SampleSurvey:
+    """What is where in one sample.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(height, width)`` of its working plane.
+    pixels : ndarray
+        float64 ``(classes,)``: working pixels of each class.
+    places : dict of int to ndarray
+        For each class that occurs, int32 ``(n, 2)``: ``(y, x)`` of some of its working pixels,
+        drawn evenly over its area.
+    """
+
+    shape: tuple[int, int]
+    pixels: npt.NDArray[np.float64]
+    places: dict[int, npt.NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is where in a data set.
+
+    Attributes
+    ----------
+    samples : tuple of SampleSurvey
+        In the order of the data set.
+    """
+
+    samples: tuple[SampleSurvey, ...]
+
+    @property
+    def pixels(self) -> npt.NDArray[np.float64]:
+        """Working pixels of each class, ``(classes,)``."""
+        total: npt.NDArray[np.float64] = np.sum([s.pixels for s in self.samples], axis=0)
+        return total
+
+
+def survey(
+    dataset: DataSet, view: View, advanced: Callable[[int, int], None] | None = None
+) -> Survey:
+    """Check and count the labels of every sample.
+
+    Nothing but headers is read of the slides; label pictures are read whole, polygons are painted
+    at a resolution of at most 4096 pixels a side.
+
+    Parameters
+    ----------
+    dataset : DataSet
+        What to look at.
+    view : View
+        At which resolution.
+    advanced : callable, optional
+        Hears after each sample how many of how many are done.
+
+    Raises
+    ------
+    AnnotationError, DataSetError, SlideError
+        The first thing that is wrong with any sample.
+    """
+    found = []
+    room = max(16, _PLACES // len(dataset.samples))
+    for index, sample in enumerate(dataset.samples):
+        found.append(_look_at(sample, view, len(dataset.classes), room, index))
+        if advanced is not None:
+            advanced(index + 1, len(dataset.samples))
+    result = Survey(tuple(found))
+    if not result.pixels.any():
+        raise DataSetError(
+            "nothing is annotated: every pixel is ignored",
+            dataset.samples[0].labels.path.parent,
+            "Check the class map.",
+        )
+    return result
+
+
+def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> SampleSurvey:
+    if isinstance(sample.labels, PictureLabels):
+        sample.labels.check()
+    with open_slide(sample.image) as slide:
+        plane = view.plane(slide)
+        step = -(-max(plane.height, plane.width) // _LONGEST)
+        reduced = _reduce(plane, step)
+        labels = sample.labels.open(slide, reduced).read(reduced.box)
+    counts = np.bincount(labels.ravel(), minlength=IGNORED + 1)
+    if counts[classes:IGNORED].any():
+        first = int(np.flatnonzero(counts[classes:IGNORED])[0]) + classes
+        raise DataSetError(f"label {first} is none of the {classes} classes", sample.labels.path)
+    random = np.random.default_rng(seed)
+    places = {}
+    for label in np.flatnonzero(counts[:classes]):
+        where = np.flatnonzero(labels == label)
+        kept = random.choice(where, min(room, where.size), replace=False)
+        rows, columns = np.unravel_index(kept, labels.shape)
+        places[int(label)] = (np.stack([rows, columns], 1) * step + step // 2).astype(np.int32)
+    return SampleSurvey((plane.height, plane.width), counts[:classes] * float(step**2), places)
+
+
+def _reduce(plane: WorkingPlane, step: int) -> WorkingPlane:
+    """Return the plane whose pixels are `step` working pixels along."""
+    return WorkingPlane(
+        height=max(1, plane.height // step),
+        width=max(1, plane.width // step),
+        level=plane.level,
+        level_scale=plane.level_scale * step,
+        slide_scale=plane.slide_scale * step,
+        mpp=None if plane.mpp is None else plane.mpp * step,
+    )
+

@@ -1,0 +1,132 @@
+"""A network that learns, as Lightning drives it."""
+
+from __future__ import annotations
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.normalisation import Normalisation
+from wsiseg.training.metrics import ConfusionMatrix
+from wsiseg.training.recipes import Stage
+from wsiseg.training.sampling import Batch
+
+
+class SegmentationTask(lightning.LightningModule):
+    """Network, loss, optimiser and score of one stage.
+
+    Parameters
+    ----------
+    network : SegmentationNetwork
+        What learns.
+    normalisation : Normalisation
+        From 8-bit pixels to its input.
+    stage : Stage
+        Optimiser and schedule.
+    loss : Module
+        Of a list of outputs and labels.
+    lr : float
+        Learning rate before the schedule.
+    epochs, steps_per_epoch : int
+        Length of the training.
+    seed : int
+        Of what the network itself draws, such as dropout.
+    frozen : Module, optional
+        A part that is left as it is, batch norm included.
+    """
+
+    def __init__(
+        self,
+        network: SegmentationNetwork,
+        normalisation: Normalisation,
+        stage: Stage,
+        loss: nn.Module,
+        *,
+        lr: float,
+        epochs: int,
+        steps_per_epoch: int,
+        seed: int,
+        frozen: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        # The layout in which CPUs and GPUs alike convolve fastest, and that of the pixels.
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss = loss
+        self._stage = stage
+        self._lr = lr
+        self._length = (epochs, steps_per_epoch)
+        self._seed = seed
+        self._frozen = frozen
+        self._order = normalisation.order
+        scale, shift = normalisation.folded()
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+        self.confusion = ConfusionMatrix(network.classes)
+        self._losses: list[Tensor] = []
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return logits for uint8 pixels ``(B, H, W, 3)``."""
+        logits: Tensor = self.network(self._normalise(pixels))
+        return logits
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        channels = pixels.permute(0, 3, 1, 2)
+        if self._order == "BGR":
+            channels = channels.flip(1)
+        return channels.float() * self.scale + self.shift
+
+    def on_train_epoch_start(self) -> None:
+        """Keep the frozen part from learning by its batch norms."""
+        if self._frozen is not None:
+            self._frozen.eval()
+
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        """Return the loss of a batch."""
+        # Drawn anew for each step, so that a resumed training draws what an unbroken one does.
+        torch.manual_seed(self._seed + 1_000_003 * (self.global_step + 1))
+        pixels, labels = batch
+        outputs = self.network.supervised(self._normalise(pixels))
+        loss: Tensor = self.loss(outputs, labels.long())
+        self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=len(pixels))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count anew."""
+        self.confusion = ConfusionMatrix(self.network.classes)
+        self._losses = []
+
+    def validation_step(self, batch: Batch, number: int) -> None:
+        """Count what a tile's labels are taken for."""
+        pixels, labels = batch
+        outputs = self.network.supervised(self._normalise(pixels))
+        self._losses.append(self.loss(outputs, labels.long()).detach())
+        logits = outputs[0] if outputs[0].shape[-2:] == labels.shape[-2:] else self(pixels)
+        found = logits.argmax(1).to(torch.uint8).cpu().numpy()
+        for truth, predicted in zip(labels.cpu().numpy(), found, strict=True):
+            self.confusion.add(truth, predicted)
+
+    def gather_scores(self) -> tuple[ConfusionMatrix, float]:
+        """Return the confusion and the mean loss over the tiles of all processes."""
+        counts = torch.from_numpy(self.confusion.counts).to(self.device)
+        mean = torch.stack(self._losses).mean() if self._losses else torch.tensor(torch.nan)
+        strategy = self.trainer.strategy
+        total = ConfusionMatrix(self.network.classes)
+        total.counts[...] = strategy.reduce(counts, reduce_op="sum").cpu().numpy()  # type: ignore[union-attr]
+        return total, float(strategy.reduce(mean.to(self.device), reduce_op="mean"))
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """Return optimiser and schedule, which moves with every step."""
+        epochs, steps = self._length
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        optimiser: Optimizer = self._stage.optimiser(learning, self._lr)
+
+        def factor(step: int) -> float:
+            return self._stage.factor(step / steps, epochs)
+
+        schedule = {"scheduler": LambdaLR(optimiser, factor), "interval": "step"}
+        return {"optimizer": optimiser, "lr_scheduler": schedule}
