@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import shapely
-from array_slide import ArraySlide
 from shapely.geometry import Polygon, mapping
 
+from array_slide import ArraySlide
 from wsiseg.tiling import Box
 from wsiseg.tiling.resolution import WorkingPlane
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -11,9 +13,11 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 
 Mask = npt.NDArray[np.bool_]
+Whole = npt.NDArray[np.int64]
+Geometries = Sequence[BaseGeometry] | npt.NDArray[np.object_]
 
 
-class Outline:
+class Outlines:
     """The edges of polygons, kept so that boxes of pixels can be filled from them.
 
     A pixel is inside where a row of pixel centres has crossed an odd number of edges before it.
@@ -22,16 +26,18 @@ class Outline:
 
     Parameters
     ----------
-    geometry : shapely geometry
-        Polygons; all else in it is passed over.  Valid ones, or parts that overlap become holes.
+    geometries : sequence of shapely geometry
+        Polygons; all else is passed over.  Valid ones, or parts that overlap become holes.
     scale : float
-        What its coordinates are multiplied with to be pixels; whole numbers are corners.
+        What their coordinates are multiplied with to be pixels; whole numbers are corners.
     """
 
-    def __init__(self, geometry: BaseGeometry, scale: float = 1.0) -> None:
-        # Twice, for the multi-polygons of a collection.
-        parts = shapely.get_parts(shapely.get_parts(geometry))
-        points, ring = shapely.get_coordinates(shapely.get_rings(parts), return_index=True)
+    def __init__(self, geometries: Geometries, scale: float = 1.0) -> None:
+        parts, owner = shapely.get_parts(geometries, return_index=True)
+        # Once more, for the multi-polygons of a collection.
+        parts, part_of = shapely.get_parts(parts, return_index=True)
+        rings, ring_of = shapely.get_rings(parts, return_index=True)
+        points, ring = shapely.get_coordinates(rings, return_index=True)
         points = points * scale
         joined = ring[:-1] == ring[1:]
         start, end = points[:-1][joined], points[1:][joined]
@@ -41,6 +47,7 @@ class Outline:
         crossing = rows[:, 0] < rows[:, 1]
         self._edges = edges[crossing]
         self._first, self._last = rows[crossing].T
+        self._owner = owner[part_of][ring_of][ring[:-1][joined]][crossing]
 
     def fill(self, box: Box) -> Mask:
         """Return which pixels of a box have their centre inside.
@@ -53,8 +60,37 @@ class Outline:
         Returns
         -------
         ndarray
-            bool ``(box.height, box.width)``.
+            bool ``(box.height, box.width)``; where two polygons overlap, none.
         """
+        _, row, column = self._cross(box)
+        # Every crossing of a row of pixel centres by an edge turns inside to outside or back.
+        turns = np.zeros((box.height, box.width + 1), np.uint8)
+        np.add.at(turns, (row, column), 1)
+        return (np.cumsum(turns[:, :-1], axis=1, dtype=np.uint8) & 1).astype(bool)
+
+    def runs(self, box: Box) -> tuple[Whole, Whole, Whole, Whole]:
+        """Return the runs of pixels of a box that have their centre inside.
+
+        Parameters
+        ----------
+        box : Box
+            In pixels.
+
+        Returns
+        -------
+        ndarray, ndarray, ndarray, ndarray
+            int64 ``(n,)`` each: the number of the geometry, row, first column, and the first
+            column behind, counted from the box's corner; in the order of the geometries.
+        """
+        owner, row, column = self._cross(box)
+        order = np.lexsort((column, row, owner))
+        entered, left = order[0::2], order[1::2]
+        seen = column[entered] < column[left]
+        entered, left = entered[seen], left[seen]
+        return owner[entered], row[entered], column[entered], column[left]
+
+    def _cross(self, box: Box) -> tuple[Whole, Whole, Whole]:
+        """Return where edges cross the rows of pixel centres: geometry, row, next column."""
         met = (self._first < box.bottom) & (self._last > box.y)
         first = np.maximum(self._first[met], box.y)
         counts = np.minimum(self._last[met], box.bottom) - first
@@ -63,10 +99,7 @@ class Outline:
         x0, y0, x1, y1 = self._edges[met][edge].T
         crossing = x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
         column = np.clip(np.ceil(crossing - 0.5).astype(np.int64) - box.x, 0, box.width)
-        # Every crossing of a row of pixel centres by an edge turns inside to outside or back.
-        turns = np.zeros((box.height, box.width + 1), np.uint8)
-        np.add.at(turns, (row - box.y, column), 1)
-        return (np.cumsum(turns[:, :-1], axis=1, dtype=np.uint8) & 1).astype(bool)
+        return self._owner[met][edge], row - box.y, column
 
 
 class Regions:
@@ -82,7 +115,7 @@ class Regions:
 
     def __init__(self, geometry: BaseGeometry, plane: WorkingPlane) -> None:
         scale = 1 / plane.slide_scale
-        self._outline = Outline(geometry, scale)
+        self._outlines = Outlines([geometry], scale)
         self._geometry = shapely.transform(geometry, lambda points: points * scale)
         shapely.prepare(self._geometry)
 
@@ -106,4 +139,4 @@ class Regions:
         ndarray
             bool ``(box.height, box.width)``.
         """
-        return self._outline.fill(box)
+        return self._outlines.fill(box)

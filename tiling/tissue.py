@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from wsiseg.errors import DamagedSlideError, AnnotationError
+from wsiseg.errors import AnnotationError, DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide

@@ -190,7 +190,7 @@ def _fill_window(
 ) -> None:
     allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
     for step in stream_window(
-        job.slide, job.plan, job.options, window, runtime, ledger.watch
+        job.slide, job.plan, job.options, window=window, runtime=runtime, watch=ledger.watch
     ):
         ledger.note(step, window)
         if step.read is not None and step.read.error is not None:

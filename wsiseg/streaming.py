@@ -42,6 +42,7 @@ def stream_window(
     slide: Slide,
     plan: Plan,
     options: SegmentOptions,
+    *,
     window: Box,
     runtime: Runtime,
     watch: Stopwatch,

@@ -3,13 +3,13 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from drawn import RING, SQUARE, TRIANGLE, plane
 from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import Polygon
 
+from drawn import RING, SQUARE, TRIANGLE, plane
 from wsiseg.tiling import Box
-from wsiseg.tiling.regions import Outline, Regions
+from wsiseg.tiling.regions import Outlines, Regions
 
 
 def assert_shows(regions: Regions, geometry: shapely.Geometry, scale: float = 1.0) -> None:
@@ -75,10 +75,10 @@ def test_neighbours_share_no_pixel_and_leave_none_out(
     if not one.is_valid or not other.is_valid or one.intersection(other).area > 0:
         return
     box = Box(0, 0, 100, 80)
-    first, second = Outline(one, scale).fill(box), Outline(other, scale).fill(box)
+    first, second = Outlines([one], scale).fill(box), Outlines([other], scale).fill(box)
     assert not (first & second).any()
     if shapely.is_valid(together) and together.geom_type == "Polygon":
-        np.testing.assert_array_equal(first | second, Outline(together, scale).fill(box))
+        np.testing.assert_array_equal(first | second, Outlines([together], scale).fill(box))
 
 
 def test_what_is_no_area_fills_nothing() -> None:
@@ -86,5 +86,5 @@ def test_what_is_no_area_fills_nothing() -> None:
         [shapely.Point(3, 3), shapely.LineString([(0, 0), (9, 9)]), shapely.MultiPolygon([SQUARE])]
     )
     box = Box(0, 0, 100, 80)
-    np.testing.assert_array_equal(Outline(mixed).fill(box), Outline(SQUARE).fill(box))
-    assert not Outline(Polygon()).fill(box).any()
+    np.testing.assert_array_equal(Outlines([mixed]).fill(box), Outlines([SQUARE]).fill(box))
+    assert not Outlines([Polygon()]).fill(box).any()

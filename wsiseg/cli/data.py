@@ -50,9 +50,7 @@ CoordinatesName = Annotated[
 ]
 Only = Annotated[Path | None, _option("Take only the stems that a file lists.", "--only")]
 Without = Annotated[Path | None, _option("Leave out the stems that a file lists.", "--without")]
-Mpp = Annotated[
-    float | None, typer.Option(help="Working µm per pixel.", show_default=False)
-]
+Mpp = Annotated[float | None, typer.Option(help="Working µm per pixel.", show_default=False)]
 SlideMpp = Annotated[
     float | None,
     typer.Option(

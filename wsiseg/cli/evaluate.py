@@ -64,9 +64,7 @@ def evaluate(
     ] = 0,
     output: Annotated[
         Path | None,
-        _option(
-            _SCORES, "Folder for scores.json, scores.csv and confusion.png.", "-o", "--output"
-        ),
+        _option(_SCORES, "Folder for scores.json, scores.csv and confusion.png.", "-o", "--output"),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -124,7 +124,7 @@ def train(
     from wsiseg.cli.learning import ConsoleTraining
     from wsiseg.training import train as fit
 
-    options = _read_options(words, parse_settings(settings or []))
+    options = _read_options(words, parse_settings(settings or []), resume=resume)
     listener = ConsoleTraining(quiet=quiet)
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
@@ -146,11 +146,16 @@ def train(
         print(f"To use it:  wsiseg segment SLIDE -c {result.checkpoint} -o out/")
 
 
-def _read_options(words: dict[str, Any], settings: dict[str, str]) -> Any:
-    """Sort what was typed into the settings of the data and those of the training."""
+def _read_options(words: dict[str, Any], settings: dict[str, str], *, resume: bool) -> Any:
+    """Sort what was typed into the settings of the data and those of the training.
+
+    Where only a folder to go on in is named, its own settings count.
+    """
     from wsiseg.models.registry import find_architecture
     from wsiseg.training.options import DataOptions, TrainOptions
 
+    if resume and not any(words[name] for name in ("dataset", "images", "slides")):
+        return TrainOptions.load(words["output"] / "config.yaml")
     data = DataOptions.build(**{k: v for k, v in words.items() if k in DataOptions.model_fields})
     wanted = TrainOptions.model_fields.keys() & words.keys()
     arguments: dict[str, Any] = dict(settings)

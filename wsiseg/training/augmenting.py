@@ -29,7 +29,7 @@ class Augmentation:
     mirror, flip : bool
         Left to right, and upside down, each half of the time.
     quarter_turns : bool
-        By 0, 90, 180 or 270 degrees; wants square tiles.
+        By 0, 90, 180 or 270 degrees; tiles that are not square by 0 or 180.
     brightness, contrast, saturation : float
         Factors are drawn from ``1 ± strength``.
     hue : float
@@ -55,7 +55,7 @@ class Augmentation:
     def magnification(self, random: Generator) -> float:
         """Draw how much larger things are to look."""
         low, high = self.scale
-        return float(np.exp(random.uniform(np.log(low), np.log(high)))) if low != high else low
+        return float(low * (high / low) ** random.random())
 
     def __call__(self, pixels: Pixels, labels: Labels, random: Generator) -> tuple[Pixels, Labels]:
         """Change a tile that has been magnified already.
@@ -77,6 +77,8 @@ class Augmentation:
         # Numbers are drawn whether they are used or not, so that settings do not shift each other.
         mirror, flip = random.random(2) < 0.5
         turns = int(random.integers(4))
+        if labels.shape[0] != labels.shape[1]:
+            turns &= 2
         if self.quarter_turns:
             pixels, labels = np.rot90(pixels, turns), np.rot90(labels, turns)
         if self.mirror and mirror:

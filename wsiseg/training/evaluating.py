@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class EvaluateOptions:
     tolerance: float | None = None
     objects: str | None = None
     smallest: int = 0
-    segment: SegmentOptions = SegmentOptions(tissue="none")
+    segment: SegmentOptions = field(default_factory=lambda: SegmentOptions(tissue="none"))
 
 
 def evaluate(
@@ -109,7 +109,7 @@ def evaluate(
     scores = _Scores(matching, dataset, options)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
     view = _choose_view(checkpoint, dataset, options, listener)
-    listener.began(f"scoring {len(dataset.samples)} of {dataset.name}")
+    listener.began(f"scoring {len(dataset.samples)} samples of {dataset.name}")
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, view) as opened:
             _score_sample(opened, predictor, options.segment, scores)
@@ -202,7 +202,10 @@ def _score_sample(
     truth = np.full(plane.box.shape if keep else (0, 0), IGNORED, np.uint8)
     predicted = truth.copy()
     for window in plan.windows:
-        for step in stream_window(slide, plan, options, window, runtime, Stopwatch()):
+        steps = stream_window(
+            slide, plan, options, window=window, runtime=runtime, watch=Stopwatch()
+        )
+        for step in steps:
             if step.read is not None and step.read.error is not None:
                 raise step.read.error
             for band in step.bands:
@@ -235,9 +238,7 @@ def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:
     return values[np.ix_(rows, columns)].astype(np.int32)
 
 
-def _make_predictor(
-    checkpoint: Checkpoint, dataset: DataSet, options: SegmentOptions
-) -> Predictor:
+def _make_predictor(checkpoint: Checkpoint, dataset: DataSet, options: SegmentOptions) -> Predictor:
     runtime = options.runtime
     if runtime == "auto" and not dataset.sparse:
         # Pictures come in many sizes, and compiling for each takes longer than running it.
@@ -281,4 +282,3 @@ def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:
 
 def _outputs(options: SegmentOptions) -> tuple[Any, ...]:
     return ("labels",) if options.blend == "crop" else ("probabilities",)
-

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightning.pytorch as lightning
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.training.annotations.labels import IGNORED
+from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
 from wsiseg.training.datasets.viewing import SampleShelf
+from wsiseg.training.material import Material
+from wsiseg.training.options import TrainOptions
+from wsiseg.training.recipes import Recipe, Stage
 from wsiseg.training.sampling import Batch, EpochSampler, Sampling, TrainingTiles, collate
 from wsiseg.training.survey import Survey
 
 _LARGEST, _HALO = 1024, 64
 """Of validation tiles; most pictures fit into one."""
+
+_USUAL_TILE = 512
 
 
 class ValidationTiles(Dataset[Batch]):
@@ -46,10 +53,12 @@ class ValidationTiles(Dataset[Batch]):
         return len(self._tiles)
 
     def __getitem__(self, number: int) -> Batch:
-        index, tile = self._tiles[number]
+        # What fills up the share of a process is a tile of which nothing counts.
+        index, tile = self._tiles[min(number, len(self) - 1)]
         sample = self._shelf.take(index)
         labels = np.full(tile.box.shape, IGNORED, np.uint8)
-        labels[tile.core.within(tile.box)] = sample.labels(tile.core)
+        if number < len(self):
+            labels[tile.core.within(tile.box)] = sample.labels(tile.core)
         return collate([(sample.pixels(tile.box), labels)])
 
 
@@ -114,7 +123,8 @@ class FeedModule(lightning.LightningDataModule):
         """Return the tiles to score; each process takes every n-th."""
         validation, trainer = self._feed.validation, self.trainer
         rank, world = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-        return self._load(validation, range(rank, len(validation), world))
+        filled = -(-len(validation) // world) * world
+        return self._load(validation, range(rank, filled, world))
 
     def _load(self, dataset: Dataset[Batch], order: object) -> DataLoader[Batch]:
         workers = self._feed.workers
@@ -126,3 +136,66 @@ class FeedModule(lightning.LightningDataModule):
             num_workers=workers,
             persistent_workers=workers > 0,
         )
+
+
+def make_feed(
+    options: TrainOptions, recipe: Recipe, stage: Stage, multiple: int, material: Material
+) -> Feed:
+    """Decide what batches are made of.
+
+    Parameters
+    ----------
+    options : TrainOptions
+        What the user asked for.
+    recipe, stage : Recipe, Stage
+        What decides where the user did not.
+    multiple : int
+        The network's input multiple.
+    material : Material
+        What is learnt from.
+    """
+    samples = len(material.training.samples)
+    tile = _choose_tile(options, recipe, material.survey, multiple)
+    balanced = material.training.sparse
+    tiles = options.tiles
+    if tiles is None:
+        annotated = material.survey.pixels.sum() / (tile[0] * tile[1])
+        tiles = max(stage.batch, round(annotated)) if balanced else samples
+    sampling = Sampling(tiles, balanced, stage.zooms, options.seed)
+    training = TrainingTiles(
+        SampleShelf(material.training.samples, material.view),
+        material.survey,
+        tile,
+        multiple=multiple,
+        augmentation=_choose_augmentation(options, stage, material),
+        balance=options.balance,
+        seed=options.seed,
+    )
+    validation = ValidationTiles(
+        SampleShelf(material.kept.samples, material.view), material.kept_survey, multiple
+    )
+    workers = min(4, usable_cores() - 1) if options.workers is None else options.workers
+    return Feed(training, sampling, samples, validation, stage.batch, workers)
+
+
+def _choose_tile(
+    options: TrainOptions, recipe: Recipe, found: Survey, multiple: int
+) -> tuple[int, int]:
+    """Return ``(height, width)``: what was asked for, or what the smallest sample fills."""
+    if options.tile is not None:
+        return options.tile, options.tile
+    edges = []
+    for axis in (0, 1):
+        smallest = min(sample.shape[axis] for sample in found.samples)
+        edge = smallest if recipe.whole_pictures else min(smallest, _USUAL_TILE)
+        edges.append(-(-edge // multiple) * multiple)
+    return edges[0], edges[1]
+
+
+def _choose_augmentation(options: TrainOptions, stage: Stage, material: Material) -> Augmentation:
+    name = options.augment
+    if name == "auto":
+        name = "street" if material.mpp is None else "tissue"
+    chosen = AUGMENTATIONS[name]
+    # Passes at several magnifications take the place of random ones.
+    return replace(chosen, scale=(1.0, 1.0)) if len(stage.zooms) > 1 else chosen

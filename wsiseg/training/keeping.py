@@ -165,24 +165,22 @@ class Keeper(Callback):
         """Score, and keep the network if none was better."""
         assert isinstance(module, SegmentationTask)
         confusion, loss = module.gather_scores()
-        miou = confusion.mean_iou
+        miou = float(confusion.mean_iou)
         module.log("val_miou", torch.tensor(miou), sync_dist=False)
         self._scores = {
             "val_loss": loss,
             "val_miou": miou,
-            "val_pixel_accuracy": confusion.pixel_accuracy,
+            "val_pixel_accuracy": float(confusion.pixel_accuracy),
         }
         if miou > self.best:
             self.best = miou
             if trainer.is_global_zero:
                 self._save(module.network, confusion, trainer.current_epoch + 1)
 
-    def _save(
-        self, network: SegmentationNetwork, confusion: ConfusionMatrix, epoch: int
-    ) -> None:
+    def _save(self, network: SegmentationNetwork, confusion: ConfusionMatrix, epoch: int) -> None:
         scores = {"val_miou": confusion.mean_iou, "val_pixel_accuracy": confusion.pixel_accuracy}
         scores |= {f"iou {n}": float(v) for n, v in zip(self._names, confusion.iou, strict=True)}
-        rounded = {name: round(value, 5) for name, value in scores.items()}
+        rounded = {name: round(float(value), 5) for name, value in scores.items()}
         # A copy, so that the one that learns stays in its mode and on its device.
         self._copy.load_state_dict({k: v.cpu() for k, v in network.state_dict().items()})
         Checkpoint(self._card(rounded, epoch), self._copy).save(self._folder.best)

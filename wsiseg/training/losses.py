@@ -90,9 +90,10 @@ class HardPixels(nn.Module):
         with torch.no_grad():
             own = labels.clamp(max=logits.shape[1] - 1).unsqueeze(1)
             confidence = logits.softmax(1).gather(1, own).squeeze(1)[valid]
-            kept = min(self.kept, confidence.numel())
-            bound = torch.clamp(confidence.kthvalue(kept).values, min=self.threshold)
-        return losses[confidence <= bound].mean()
+            kept = min(max(1, self.kept), confidence.numel())
+            hard = confidence < self.threshold
+            hard |= confidence <= confidence.kthvalue(kept).values
+        return losses[hard].mean()
 
 
 class Dice(nn.Module):

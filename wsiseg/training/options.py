@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,6 +16,7 @@ from wsiseg.tiling.resolution import SANE_MPP
 _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
 _Mpp = Annotated[float, Field(ge=SANE_MPP[0], le=SANE_MPP[1])]
 
 
@@ -34,10 +36,17 @@ class _Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or None
-            option = None if name is None else f"--{name.replace('_', '-')}"
             message = first["msg"].removeprefix("Value error, ")
+            option = _find_option(first["loc"])
             raise ArgumentError(message[0].lower() + message[1:], option) from error
+
+
+def _find_option(place: Sequence[int | str]) -> str | None:
+    """Return what users type for a setting; behind its name stands what is inside it."""
+    names = [part for part in place if part != "data"]
+    if not names:
+        return None
+    return "--set" if names[0] == "arguments" else f"--{str(names[0]).replace('_', '-')}"
 
 
 class DataOptions(_Settings):
@@ -95,6 +104,19 @@ class DataOptions(_Settings):
         if self.dataset is not None and self.class_map is not None:
             message = f"--class-map has no meaning for {self.dataset}, whose classes are known"
             raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_without_use(self) -> Self:
+        uses = {
+            "--split": (self.split is not None, self.dataset, "--dataset"),
+            "--instances": (self.instances is not None, self.images, "--images"),
+            "--coordinates": (self.coordinates != "auto", self.slides, "--slides"),
+        }
+        for name, (given, owner, wanted) in uses.items():
+            if given and owner is None:
+                message = f"{name} has no meaning without {wanted}"
+                raise ValueError(message)
         return self
 
 
@@ -164,7 +186,7 @@ class TrainOptions(_Settings):
     augment: Literal["auto", "tissue", "street", "none"] = "auto"
     balance: Annotated[float, Field(ge=0, le=1)] = 0.5
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
-    clip: Annotated[float, Field(ge=0)] | None = None
+    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     patience: _Count | None = None
     freeze_encoder: bool = False
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
@@ -173,7 +195,7 @@ class TrainOptions(_Settings):
     strategy: str = "auto"
     workers: Annotated[int, Field(ge=0)] | None = None
     threads: _Count | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: _Seed = 0
 
     def save(self, path: Path) -> None:
         """Write ``config.yaml``."""

@@ -142,6 +142,7 @@ class TrainingTiles(Dataset[Batch]):
         shelf: SampleShelf,
         survey: Survey,
         tile: tuple[int, int],
+        *,
         multiple: int,
         augmentation: Augmentation,
         balance: float,

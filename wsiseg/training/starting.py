@@ -106,9 +106,7 @@ def freeze_encoder(network: SegmentationNetwork) -> nn.Module:
     return encoder.requires_grad_(False)
 
 
-def _choose_architecture(
-    options: TrainOptions, init: Checkpoint | None
-) -> tuple[str, Arguments]:
+def _choose_architecture(options: TrainOptions, init: Checkpoint | None) -> tuple[str, Arguments]:
     if init is None or options.model not in (None, init.card.architecture):
         name = options.model or _DEFAULT
         arguments: Arguments = dict(options.arguments)

@@ -105,7 +105,7 @@ def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> 
         sample.labels.check()
     with open_slide(sample.image) as slide:
         plane = view.plane(slide)
-        step = -(-max(plane.height, plane.width) // _LONGEST)
+        step = _choose_step(plane)
         reduced = _reduce(plane, step)
         labels = sample.labels.open(slide, reduced).read(reduced.box)
     counts = np.bincount(labels.ravel(), minlength=IGNORED + 1)
@@ -122,14 +122,23 @@ def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> 
     return SampleSurvey((plane.height, plane.width), counts[:classes] * float(step**2), places)
 
 
+def _choose_step(plane: WorkingPlane) -> int:
+    """Return how many working pixels along the pixels are that get counted.
+
+    An odd number, so that they have their centres, and thereby their labels, in common with
+    working pixels; and none that goes beyond a sliver.
+    """
+    shorter, longer = sorted((plane.height, plane.width))
+    return min(-(-longer // _LONGEST) | 1, (shorter - 1) | 1)
+
+
 def _reduce(plane: WorkingPlane, step: int) -> WorkingPlane:
     """Return the plane whose pixels are `step` working pixels along."""
     return WorkingPlane(
-        height=max(1, plane.height // step),
-        width=max(1, plane.width // step),
+        height=plane.height // step,
+        width=plane.width // step,
         level=plane.level,
         level_scale=plane.level_scale * step,
         slide_scale=plane.slide_scale * step,
         mpp=None if plane.mpp is None else plane.mpp * step,
     )
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lightning.pytorch as lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -25,13 +26,11 @@ class SegmentationTask(lightning.LightningModule):
     normalisation : Normalisation
         From 8-bit pixels to its input.
     stage : Stage
-        Optimiser and schedule.
+        Optimiser, schedule and length.
     loss : Module
         Of a list of outputs and labels.
-    lr : float
-        Learning rate before the schedule.
-    epochs, steps_per_epoch : int
-        Length of the training.
+    steps_per_epoch : int
+        Batches that this process sees.
     seed : int
         Of what the network itself draws, such as dropout.
     frozen : Module, optional
@@ -45,8 +44,6 @@ class SegmentationTask(lightning.LightningModule):
         stage: Stage,
         loss: nn.Module,
         *,
-        lr: float,
-        epochs: int,
         steps_per_epoch: int,
         seed: int,
         frozen: nn.Module | None = None,
@@ -56,8 +53,7 @@ class SegmentationTask(lightning.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = loss
         self._stage = stage
-        self._lr = lr
-        self._length = (epochs, steps_per_epoch)
+        self._steps_per_epoch = steps_per_epoch
         self._seed = seed
         self._frozen = frozen
         self._order = normalisation.order
@@ -116,17 +112,19 @@ class SegmentationTask(lightning.LightningModule):
         mean = torch.stack(self._losses).mean() if self._losses else torch.tensor(torch.nan)
         strategy = self.trainer.strategy
         total = ConfusionMatrix(self.network.classes)
-        total.counts[...] = strategy.reduce(counts, reduce_op="sum").cpu().numpy()  # type: ignore[union-attr]
+        total.counts[...] = strategy.reduce(counts, reduce_op="sum").cpu().numpy()
         return total, float(strategy.reduce(mean.to(self.device), reduce_op="mean"))
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return optimiser and schedule, which moves with every step."""
-        epochs, steps = self._length
+        stage, steps = self._stage, self._steps_per_epoch
         learning = [p for p in self.network.parameters() if p.requires_grad]
-        optimiser: Optimizer = self._stage.optimiser(learning, self._lr)
+        optimiser: Optimizer = stage.optimiser(learning, stage.lr)
 
         def factor(step: int) -> float:
-            return self._stage.factor(step / steps, epochs)
+            return stage.factor(step / steps, stage.epochs)
 
-        schedule = {"scheduler": LambdaLR(optimiser, factor), "interval": "step"}
-        return {"optimizer": optimiser, "lr_scheduler": schedule}
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": LambdaLR(optimiser, factor), "interval": "step"},
+        }

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import shapely
-from drawn import RING, SQUARE, collection, feature, write
 from shapely.geometry import MultiPolygon, Polygon, mapping
 
+from drawn import RING, SQUARE, collection, feature, write
 from wsiseg.training.annotations import read_annotations
 
 PAIR = MultiPolygon([SQUARE, Polygon([(50, 70), (75, 70), (60, 95)])])

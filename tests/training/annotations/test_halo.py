@@ -2,9 +2,9 @@ import math
 from pathlib import Path
 
 import pytest
-from drawn import RING, SQUARE, TRIANGLE, halo, in_halo, two_corners, write
 from shapely.geometry import Polygon, box
 
+from drawn import RING, SQUARE, TRIANGLE, halo, in_halo, two_corners, write
 from wsiseg.training.annotations import read_annotations
 
 

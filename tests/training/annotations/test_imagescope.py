@@ -2,9 +2,9 @@ import math
 from pathlib import Path
 
 import pytest
-from drawn import RING, SQUARE, TRIANGLE, imagescope, layer, region, two_corners, write
 from shapely.geometry import Polygon, box
 
+from drawn import RING, SQUARE, TRIANGLE, imagescope, layer, region, two_corners, write
 from wsiseg.training.annotations import read_annotations
 
 
@@ -114,6 +114,4 @@ def test_a_file_of_its_own(data: Path) -> None:
     assert file.annotations[0].geometry.area == pytest.approx(3050322256.4, abs=0.1)
     assert file.annotations[1].geometry.area == pytest.approx(1064952.4, abs=0.1)
     assert file.annotations[2].geometry.area == pytest.approx(28651504.4, rel=0.006)
-    assert file.notes == (
-        "2 annotations cross themselves and were repaired: 1 (CaP), 3",
-    )
+    assert file.notes == ("2 annotations cross themselves and were repaired: 1 (CaP), 3",)

@@ -2,9 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import RING, SQUARE, TRIANGLE, collection, feature, in_qupath, write
 from shapely.geometry import mapping
 
+from drawn import RING, SQUARE, TRIANGLE, collection, feature, in_qupath, write
 from wsiseg.training.annotations import Annotation, read_annotations
 
 

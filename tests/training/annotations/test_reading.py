@@ -1,9 +1,13 @@
+import contextlib
 import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from drawn import (
     SQUARE,
     TRIANGLE,
@@ -19,9 +23,6 @@ from drawn import (
     region,
     write,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from wsiseg.errors import AnnotationError
 from wsiseg.training.annotations import read_annotations
 from wsiseg.training.annotations.reading import PROGRAMS
@@ -181,29 +182,25 @@ def test_no_json_breaks_the_reader(tmp_path: Path, content: Any) -> None:
     path = write(tmp_path, content)
     try:
         file = read_annotations(path)
-    except AnnotationError as error:
-        assert "\n" not in str(error)
-    else:
-        assert all(annotation.geometry.area > 0 for annotation in file.annotations)
+    except AnnotationError:
+        return
+    assert all(annotation.geometry.area > 0 for annotation in file.annotations)
 
 
 @given(
-    st.lists(st.sampled_from(["X", "Y", "Order", "Type", "PartOfGroup", "NegativeROA"]), max_size=3),
+    st.sets(st.sampled_from(["X", "Y", "Order", "Type", "PartOfGroup", "NegativeROA"]), max_size=3),
     st.sampled_from(["", "0", "1", "2", "Polygon", "Ellipse", "Rectangle", "nan", "é", "1,5"]),
     st.sampled_from(["Vertex", "V", "Coordinate"]),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_attribute_breaks_the_reader(
-    tmp_path: Path, names: list[str], value: str, tag: str
+    tmp_path: Path, names: set[str], value: str, tag: str
 ) -> None:
-    attributes = " ".join(f'{name}="{value}"' for name in set(names))
+    attributes = " ".join(f'{name}="{value}"' for name in names)
     points = f"<{tag} {attributes}/>" * 4
     for text in (
         imagescope(f"<Annotation {attributes}><Region {attributes}>{points}</Region></Annotation>"),
         asap(f"<Annotation {attributes}>{points}</Annotation>", in_asap(TRIANGLE)),
     ):
-        path = write(tmp_path, text)
-        try:
-            read_annotations(path)
-        except AnnotationError as error:
-            assert "\n" not in str(error)
+        with contextlib.suppress(AnnotationError):
+            assert read_annotations(write(tmp_path, text)).annotations

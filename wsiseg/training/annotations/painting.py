@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.regions import Outline
+from wsiseg.tiling.regions import Outlines
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.training.annotations.labels import Labels
 
-_WORTH_KEEPING = 1000
-"""Corners from which on taking a shape apart costs more than the memory to remember it."""
+_MANY_CORNERS = 1000
+"""From here on taking a shape apart costs more than the memory to remember its edges."""
+
+_MANY_PIXELS = 1 << 20
+"""From here on filling a shape alone costs less than the memory to paint it among others."""
 
 
 class ShapePainter:
@@ -31,10 +35,12 @@ class ShapePainter:
 
     def __init__(self, shapes: Sequence[tuple[BaseGeometry, int]], plane: WorkingPlane) -> None:
         self._slide_scale = plane.slide_scale
-        self._geometries = [geometry for geometry, _ in shapes]
-        self._labels = [label for _, label in shapes]
+        self._geometries = np.empty(len(shapes), object)
+        self._geometries[:] = [geometry for geometry, _ in shapes]
+        self._labels = np.array([label for _, label in shapes], np.uint8)
+        self._large = shapely.get_num_coordinates(self._geometries) >= _MANY_CORNERS
         self._tree = shapely.STRtree(self._geometries)
-        self._kept: dict[int, Outline] = {}
+        self._kept: dict[int, Outlines] = {}
 
     def paint(self, box: Box, ground: int) -> Labels:
         """Paint a box.
@@ -54,25 +60,46 @@ class ShapePainter:
         """
         labels = np.full(box.shape, ground, np.uint8)
         corners = np.array([box.x, box.y, box.right, box.bottom]) * self._slide_scale
-        for index in np.sort(self._tree.query(shapely.box(*corners))).tolist():
-            part = self._reach(index).intersection(box)
-            if part.area:
-                inside = self._outline(index).fill(part)
-                labels[part.within(box)][inside] = self._labels[index]
+        found = np.sort(self._tree.query(shapely.box(*corners)))
+        together: list[int] = []
+        pixels = 0
+        for index, part in zip(found.tolist(), self._parts(found, box), strict=True):
+            if self._large[index] or part.area > _MANY_PIXELS:
+                self._paint_together(together, box, labels)
+                together, pixels = [], 0
+                labels[part.within(box)][self._outline(index).fill(part)] = self._labels[index]
+            else:
+                together.append(index)
+                pixels += part.area
+            if pixels > _MANY_PIXELS:
+                self._paint_together(together, box, labels)
+                together, pixels = [], 0
+        self._paint_together(together, box, labels)
         return labels
 
-    def _reach(self, index: int) -> Box:
-        """Return the working pixels that a shape can touch."""
-        bounds = np.array(self._geometries[index].bounds) / self._slide_scale
-        x, y = np.floor(bounds[:2]).astype(int).tolist()
-        right, bottom = np.ceil(bounds[2:]).astype(int).tolist()
-        return Box(y, x, bottom - y, right - x)
+    def _parts(self, found: npt.NDArray[np.int64], box: Box) -> Iterator[Box]:
+        """Yield the part of a box that each shape can touch."""
+        bounds = shapely.bounds(self._geometries[found]) / self._slide_scale
+        low, high = np.floor(bounds[:, :2]), np.ceil(bounds[:, 2:])
+        for x, y, right, bottom in np.hstack([low, high]).astype(np.int64).tolist():
+            yield Box(y, x, bottom - y, right - x).intersection(box)
 
-    def _outline(self, index: int) -> Outline:
+    def _paint_together(self, indices: list[int], box: Box, labels: Labels) -> None:
+        """Paint shapes of few pixels: most of their time would go by between them."""
+        if not indices:
+            return
+        outlines = Outlines(self._geometries[indices], 1 / self._slide_scale)
+        owner, row, first, last = outlines.runs(box)
+        lengths = last - first
+        run = np.repeat(np.arange(len(lengths)), lengths)
+        within = np.arange(len(run)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        # Of what is assigned to one pixel, the last stays: that of the last shape.
+        labels[row[run], first[run] + within] = self._labels[indices][owner[run]]
+
+    def _outline(self, index: int) -> Outlines:
         if index in self._kept:
             return self._kept[index]
-        geometry = self._geometries[index]
-        outline = Outline(geometry, 1 / self._slide_scale)
-        if shapely.get_num_coordinates(geometry) >= _WORTH_KEEPING:
+        outline = Outlines([self._geometries[index]], 1 / self._slide_scale)
+        if self._large[index]:
             self._kept[index] = outline
         return outline

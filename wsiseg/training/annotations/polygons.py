@@ -76,5 +76,3 @@ class PaintedPolygons(LabelPlane):
             labels.fill(IGNORED)
             labels[inside.within(box)] = kept
         return labels
-
-

@@ -185,7 +185,7 @@ def _without_excluded(
 def _meetings(kept: list[_Shape], excluded: list[_Shape]) -> dict[int, list[int]]:
     """Return for every shape that excluded ones of its layer meet, which ones."""
     found: dict[int, list[int]] = defaultdict(list)
-    if excluded:
+    if kept and excluded:
         tree = shapely.STRtree([shape.geometry for shape in excluded])
         pairs = tree.query([shape.geometry for shape in kept], predicate="intersects")
         for one, other in pairs.T.tolist():

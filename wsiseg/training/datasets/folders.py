@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.models.class_sets import LabelClass, distinct_colour
+from wsiseg.models.class_sets import Colour
 from wsiseg.training.annotations.class_map import ClassMap
 from wsiseg.training.annotations.labels import LabelSource
 from wsiseg.training.annotations.pictures import PictureLabels
@@ -93,7 +93,7 @@ def _labels(path: Path, class_map: ClassMap, coordinates: Coordinates) -> LabelS
 
 def _name_classes(paths: Iterable[Path]) -> ClassMap:
     """Make every name that occurs a class."""
-    found: dict[str, LabelClass] = {}
+    found: dict[str, Colour | None] = {}
     for path in paths:
         if path.suffix.lower() in _PICTURES:
             raise ArgumentError(
@@ -101,22 +101,23 @@ def _name_classes(paths: Iterable[Path]) -> ClassMap:
                 "--class-map",
                 'Write it like "0=background,255=gland", or name a YAML file.',
             )
-        for entry in _classes_in(path):
-            found.setdefault(entry.name, entry)
+        for name, colour in _classes_in(path):
+            if found.get(name) is None:
+                found[name] = colour
+    # A colour that another class has already is none; such a class gets one of its own.
+    colours = {colour: name for name, colour in sorted(found.items(), reverse=True) if colour}
     return ClassMap.build(
         {name: name for name in sorted(found)},
-        {name: entry.colour for name, entry in found.items()},
+        {name: colour for colour, name in colours.items()},
     )
 
 
-def _classes_in(path: Path) -> list[LabelClass]:
+def _classes_in(path: Path) -> list[tuple[str, Colour | None]]:
+    """Return the names in a file, and the colours of those that have one."""
     if is_store(path):
-        return list(stored_classes(path))
-    return [
-        LabelClass(a.name, a.colour or distinct_colour(index))
-        for index, a in enumerate(read_annotations(path).annotations)
-        if a.name is not None
-    ]
+        return [(entry.name, entry.colour) for entry in stored_classes(path)]
+    drawn = read_annotations(path).annotations
+    return [(a.name, a.colour) for a in drawn if a.name is not None]
 
 
 def _pairs(images: Path, labels: Path) -> list[tuple[str, Path, Path]]:
@@ -157,7 +158,8 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _stem(name: str) -> str:
-    for ending in (".ome.zarr", ".ome.tiff", ".ome.tif", ".geojson.gz", ".json.gz"):
+    for ending in (".ome.zarr", ".ome.tiff", ".ome.tif"):
         if name.lower().endswith(ending):
             return name[: -len(ending)]
-    return Path(name).stem
+    packed = Path(name)
+    return Path(packed.stem if packed.suffix.lower() == ".gz" else name).stem

@@ -54,14 +54,17 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
     if options.without is not None:
         out = read_stems(options.without, dataset)
         dataset = _keep(dataset, {s.name for s in dataset.samples} - out)
+        if not dataset.samples:
+            raise DataSetError("every sample is left out", options.without)
     return dataset
 
 
 def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
     """Return what is learnt from, and what is kept back to score it.
 
-    A public set has a part for it.  Of a user's own pictures and slides, those that a list names
-    are kept back, or a share that the seed draws.  The second set is empty where nothing is.
+    A public set has a part for it, unless that is what is to be learnt from.  Of a user's own
+    pictures and slides, those that a list names are kept back, or a share that the seed draws.
+    The second set is empty where nothing is.
 
     Raises
     ------
@@ -70,11 +73,10 @@ def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
     """
     whole = open_data(options.data)
     if options.val_only is None and options.data.dataset is not None:
-        if options.data.split is None:
-            return whole, open_data(options.data, validation=True)
-        layout = find_layout(options.data.dataset)
-        if options.data.split == layout.training_split:
-            return whole, layout.open(_root(options.data), layout.validation_split)
+        part, kept_part = _parts(options.data)
+        if part != kept_part:
+            others = {"split": kept_part, "only": None, "without": None}
+            return whole, open_data(options.data.model_copy(update=others))
     if options.val_only is not None:
         kept = read_stems(options.val_only, whole)
     else:
@@ -85,9 +87,11 @@ def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
     return training, _keep(whole, kept)
 
 
-def _root(options: DataOptions) -> Path:
-    assert options.root is not None
-    return options.root
+def _parts(options: DataOptions) -> tuple[str, str]:
+    """Return the part of a public set to learn from, and the one that is usually kept back."""
+    assert options.dataset is not None
+    layout = find_layout(options.dataset)
+    return layout.find_split(options.split or layout.training_split), layout.validation_split
 
 
 def read_stems(path: Path, dataset: DataSet) -> set[str]:
@@ -99,14 +103,21 @@ def read_stems(path: Path, dataset: DataSet) -> set[str]:
         If it cannot be read, or names something that is not in the data.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataSetError(f"the list of names cannot be read: {error}", path) from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise DataSetError(f"the list of names cannot be read: {reason}", path) from error
     names = {line.strip() for line in lines if line.strip()}
+    if not names:
+        raise DataSetError("the list of names is empty", path)
     unknown = sorted(names - {s.name for s in dataset.samples})
-    if unknown or not names:
-        shown = ", ".join(unknown[:_SHOWN]) or "nothing at all"
-        raise DataSetError(f"the list names {shown}, which is not in the data", path)
+    if unknown:
+        shown = ", ".join(unknown[:_SHOWN]) + (", …" if len(unknown) > _SHOWN else "")
+        raise DataSetError(
+            f"the list names {shown}, which is not in the data",
+            path,
+            "Names stand one a line, without folder and ending.",
+        )
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from types import TracebackType
@@ -102,7 +103,8 @@ class OpenSample:
 class SampleShelf:
     """Keeps the samples that were used last open.
 
-    Sent to another process it arrives empty, so that every worker opens its own files.
+    In another process it is empty, so that every worker opens its own files: two that read one
+    open file would move each other's place in it.
 
     Parameters
     ----------
@@ -119,9 +121,13 @@ class SampleShelf:
         self.view = view
         self._room = room
         self._open: OrderedDict[int, OpenSample] = OrderedDict()
+        self._process = os.getpid()
 
     def take(self, index: int) -> OpenSample:
         """Return a sample; it stays valid until `room` others have been taken."""
+        if self._process != os.getpid():
+            self.close()
+            self._process = os.getpid()
         if index in self._open:
             self._open.move_to_end(index)
             return self._open[index]
@@ -129,6 +135,11 @@ class SampleShelf:
         while len(self._open) > self._room:
             self._open.popitem(last=False)[1].close()
         return opened
+
+    def close(self) -> None:
+        """Let go of all files; whatever is taken afterwards is opened anew."""
+        while self._open:
+            self._open.popitem()[1].close()
 
     def __reduce__(self) -> tuple[type[Self], tuple[tuple[Sample, ...], View, int]]:
         return type(self), (self.samples, self.view, self._room)

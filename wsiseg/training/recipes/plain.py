@@ -24,7 +24,7 @@ def _optimiser(parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:
 def _factor(epoch: float, epochs: int) -> float:
     """Rise over the first twentieth, then fall to nothing by the power of 0.9."""
     done = epoch / epochs
-    return min((done + 1e-3) / _WARM_UP, max(0.0, 1 - done) ** 0.9)
+    return min((done + 1e-3) / _WARM_UP, float(max(0.0, 1 - done) ** 0.9))
 
 
 PLAIN = Recipe(

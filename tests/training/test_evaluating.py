@@ -1,0 +1,255 @@
+"""Scores of a checkpoint on pictures and slides, against a slow computation of the same."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from skimage.measure import label
+
+from pictures import CLASS_MAP, draw, write_pictures
+from tiny import Tiny, label_whole
+from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
+from wsiseg.models.importing import import_checkpoint
+from wsiseg.models.normalisation import Normalisation
+from wsiseg.options import SegmentOptions
+from wsiseg.training import DataOptions, EvaluateOptions, evaluate, open_data, write_scores
+from wsiseg.training.annotations import Annotation, polygonise, write_qupath
+from wsiseg.training.listener import TrainingListener
+from wsiseg.training.metrics import ConfusionMatrix
+
+NAMES = ("ground", "round", "long")
+
+
+def checkpoint_of(names, mpp=None, seed=1):
+    """Return whole-number weights, so that no order of sums can change a label."""
+    card = CheckpointCard(
+        architecture="tiny",
+        classes=tuple(ClassEntry(name=n, colour=(i, i, i)) for i, n in enumerate(names)),
+        mpp=mpp,
+        normalisation=Normalisation(mean=(0, 0, 0), std=(1, 1, 1), divide_first=1),
+    )
+    network = Tiny(len(names))
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randint(-1, 2, parameter.shape, generator=random))
+    return Checkpoint(card, network)
+
+
+def open_folder(folders, **settings):
+    images, labels = folders
+    return open_data(
+        DataOptions.build(images=images, labels=labels, **{"class_map": CLASS_MAP, **settings})
+    )
+
+
+def confusion_of(checkpoint, pairs, classes=3):
+    matrix = ConfusionMatrix(classes)
+    for pixels, truth in pairs:
+        matrix.add(truth, label_whole(checkpoint, torch.from_numpy(pixels)).numpy())
+    return matrix
+
+
+def test_pictures_of_any_size_are_scored_pixel_by_pixel(tmp_path):
+    folders = write_pictures(tmp_path, 2, (64, 64))
+    write_pictures(tmp_path / "odd", 1, (37, 51), seed=9)
+    for kind in ("images", "labels"):
+        (tmp_path / "odd" / kind / "p0.png").rename(tmp_path / kind / "odd.png")
+    checkpoint = checkpoint_of(NAMES)
+    scores = evaluate(checkpoint, open_folder(folders))
+    pairs = [draw(37, 51, 9), draw(64, 64, 0), draw(64, 64, 1)]
+    wanted = confusion_of(checkpoint, pairs)
+    assert scores["confusion"] == wanted.counts.tolist()
+    assert scores["miou"] == pytest.approx(wanted.mean_iou)
+    assert (scores["images"], scores["pixels"]) == (3, 2 * 64 * 64 + 37 * 51)
+    assert list(scores["class_iou"]) == list(NAMES)
+    assert 0 <= scores["mean_boundary_f"] <= 1
+
+
+@pytest.mark.parametrize("blend", ["crop", "gaussian"])
+def test_tiles_do_not_change_what_is_scored(blend, tmp_path):
+    folders = write_pictures(tmp_path, 1, (150, 170))
+    checkpoint = checkpoint_of(NAMES)
+    small = EvaluateOptions(segment=SegmentOptions(tile=48, halo=8, blend=blend, tissue="none"))
+    tiled, whole = (evaluate(checkpoint, open_folder(folders), o) for o in (small, None))
+    if blend == "crop":
+        assert tiled["confusion"] == whole["confusion"]
+    assert tiled["pixels"] == whole["pixels"] == 150 * 170
+
+
+def test_ignored_pixels_do_not_count(tmp_path):
+    folders = write_pictures(tmp_path, 1)
+    checkpoint = checkpoint_of(("ground", "long"))
+    scores = evaluate(checkpoint, open_folder(folders, class_map="0=ground,7=ignore,9=long"))
+    _, truth = draw(64, 64, 0)
+    assert scores["pixels"] == int((truth != 1).sum())
+
+
+def write_slide(path, pixels, mpp=0.5):
+    tifffile.imwrite(
+        path,
+        pixels,
+        tile=(64, 64),
+        photometric="rgb",
+        resolution=(1e4 / mpp,) * 2,
+        resolutionunit="CENTIMETER",
+    )
+
+
+def write_annotated_slide(folder, pixels, labels, names=NAMES):
+    slides, drawn = folder / "slides", folder / "drawn"
+    slides.mkdir()
+    drawn.mkdir()
+    write_slide(slides / "one.tiff", pixels)
+    shapes = [Annotation(names[value], shape) for value, shape in polygonise(labels)]
+    write_qupath(drawn / "one.geojson", shapes)
+    return DataOptions.build(
+        slides=slides, annotations=drawn, class_map="ground=ground,round=round,long=long"
+    )
+
+
+def test_whole_slides_are_scored_through_the_streaming_path(tmp_path):
+    pixels, labels = draw(300, 420, 3)
+    data = write_annotated_slide(tmp_path, pixels, labels)
+    checkpoint = checkpoint_of(NAMES, mpp=0.5)
+    tiled = EvaluateOptions(segment=SegmentOptions(tile=96, halo=8, tissue="none"))
+    scores = evaluate(checkpoint, open_data(data), tiled)
+    assert scores["confusion"] == confusion_of(checkpoint, [(pixels, labels)]).counts.tolist()
+
+
+def test_only_annotated_tiles_of_a_slide_go_through_the_network(tmp_path, monkeypatch):
+    pixels, labels = draw(400, 400, 3)
+    labels[60:] = 255
+    labels[:, 60:] = 255
+    data = write_annotated_slide(tmp_path, pixels, labels)
+    ran = []
+    forward = Tiny.dense
+
+    def counted(self, x):
+        ran.append(tuple(x.shape))
+        return forward(self, x)
+
+    checkpoint = checkpoint_of(NAMES, mpp=0.5)
+    options = EvaluateOptions(
+        segment=SegmentOptions(tile=96, halo=8, tissue="none", runtime="torch")
+    )
+    evaluate(checkpoint, open_data(data), options)
+    monkeypatch.setattr(Tiny, "dense", counted)
+    scores = evaluate(checkpoint, open_data(data), options)
+    assert scores["pixels"] == 60 * 60
+    # The memory and reach of the network are measured too, on other shapes.
+    assert len([shape for shape in ran if shape[-2:] == (96, 96)]) <= 2
+
+
+def test_a_slide_is_looked_at_as_the_checkpoint_was_trained(tmp_path):
+    pixels, labels = draw(200, 200, 3)
+    data = write_annotated_slide(tmp_path, pixels, labels)
+    scores = evaluate(checkpoint_of(NAMES, mpp=1.0), open_data(data))
+    assert scores["pixels"] == 100 * 100
+
+
+def test_an_extra_class_of_the_checkpoint_is_an_error_where_it_is_predicted(tmp_path):
+    folders = write_pictures(tmp_path, 1)
+    pixels, truth = draw(64, 64, 0)
+    names = (*NAMES, "void", "else")
+    checkpoint = checkpoint_of(names, seed=3)
+    found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
+    scores = evaluate(checkpoint, open_folder(folders))
+    assert sum(row[-1] for row in scores["confusion"]) == int((found >= 3).sum())
+    assert scores["pixels"] == truth.size
+
+
+def test_classes_in_another_order_are_matched_by_name(tmp_path):
+    folders = write_pictures(tmp_path, 1)
+    checkpoint = checkpoint_of(NAMES)
+    scores = evaluate(checkpoint, open_folder(folders, class_map="9=long,0=ground,7=round"))
+    wanted = confusion_of(checkpoint, [draw(64, 64, 0)])
+    assert scores["class_iou"]["long"] == pytest.approx(wanted.iou[2])
+    assert scores["class_iou"]["ground"] == pytest.approx(wanted.iou[0])
+
+
+def test_an_unknown_class_is_one_line(tmp_path):
+    folders = write_pictures(tmp_path, 1)
+    with pytest.raises(DataSetError, match="does not know lumen"):
+        evaluate(checkpoint_of(NAMES), open_folder(folders, class_map="0=ground,7=lumen,9=long"))
+
+
+def test_streets_of_one_set_are_scored_on_another_by_category(data, tmp_path):
+    root = tmp_path / "vistas" / "validation"
+    source = data / "natural" / "mmseg" / "pseudo_mapillary_dataset"
+    for kind, folder in (("images", "images"), ("labels", "v1.2")):
+        (root / kind).mkdir(parents=True)
+        for file in (source / folder).iterdir():
+            (root / kind / file.name).write_bytes(file.read_bytes())
+    names = [c.name for c in (*CITYSCAPES, VOID)]
+    dataset = open_data(DataOptions.build(dataset="mapillary", root=root.parent, split="val"))
+    scores = evaluate(checkpoint_of(names), dataset)
+    assert set(scores["class_iou"]) == {
+        "flat",
+        "construction",
+        "object",
+        "nature",
+        "sky",
+        "human",
+        "vehicle",
+    }
+    assert scores["images"] == 1
+
+
+def test_objects_are_scored_against_numbered_masks(tmp_path):
+    images, labels = write_pictures(tmp_path, 1)
+    numbered = tmp_path / "numbered"
+    numbered.mkdir()
+    checkpoint = checkpoint_of(("rest", "thing"), seed=4)
+    pixels, _ = draw(64, 64, 0)
+    found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
+    objects = label(found == 1, connectivity=2).astype(np.uint16)
+    Image.fromarray(objects).save(numbered / "p0.png")
+    dataset = open_folder((images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered)
+    scores = evaluate(checkpoint, dataset)
+    assert (scores["object_f1"], scores["object_dice"]) == (1.0, 1.0)
+
+
+def test_which_class_is_made_of_objects_has_to_be_said(tmp_path):
+    images, labels = write_pictures(tmp_path, 1)
+    dataset = open_folder((images, labels), instances=labels)
+    with pytest.raises(ArgumentError, match=r"--objects.*ground, round, long"):
+        evaluate(checkpoint_of(NAMES), dataset)
+
+
+def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tmp_path):
+    folders = write_pictures(tmp_path, 1)
+    warned = []
+
+    class Heard(TrainingListener):
+        def warned(self, text):
+            warned.append(text)
+
+    evaluate(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, Heard())
+    assert "--slide-mpp" in warned[0]
+    halved = EvaluateOptions(slide_mpp=0.25)
+    assert evaluate(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), halved)["pixels"] == 1024
+
+
+def test_scores_are_written_as_json_csv_and_a_picture(tmp_path):
+    scores = evaluate(checkpoint_of(NAMES), open_folder(write_pictures(tmp_path, 1)))
+    write_scores(scores, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "scores.json").read_text()) == scores
+    assert (tmp_path / "out" / "scores.csv").read_text().splitlines()[-1].startswith("mean,")
+    with Image.open(tmp_path / "out" / "confusion.png") as plot:
+        assert plot.width > 200
+
+
+def test_the_authors_camvid_weights_reach_what_they_published(data):
+    """70.1 % on the 101 frames of the validation part; every third frame of it is at hand."""
+    file = data / "weights" / "ESPNet" / "decoder" / "espnet_p_2_q_8_camvid.pth"
+    dataset = open_data(DataOptions.build(dataset="camvid", root=data / "camvid", split="val"))
+    scores = evaluate(import_checkpoint(file, "espnet", "camvid"), dataset)
+    assert [c.name for c in CAMVID] == list(scores["class_iou"])
+    assert scores["images"] == 34
+    assert scores["miou"] == pytest.approx(0.701, abs=0.01)
