@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wsiseg import models as models
     from wsiseg import tiling as tiling
+    from wsiseg import training as training
     from wsiseg.models import load_checkpoint as load_checkpoint
     from wsiseg.segmenting import SegmentResult as SegmentResult
     from wsiseg.segmenting import segment as segment
@@ -21,9 +22,18 @@ _HOMES = {
     "open_slide": "wsiseg.tiling.slides",
     "segment": "wsiseg.segmenting",
     "tiling": "wsiseg.tiling",
+    "training": "wsiseg.training",
 }
 
-__all__ = ["SegmentResult", "load_checkpoint", "models", "open_slide", "segment", "tiling"]
+__all__ = [
+    "SegmentResult",
+    "load_checkpoint",
+    "models",
+    "open_slide",
+    "segment",
+    "tiling",
+    "training",
+]
 
 
 def __getattr__(name: str) -> object:

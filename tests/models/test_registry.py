@@ -201,3 +201,29 @@ def test_every_architecture_is_traced_for_any_fitting_size(name: str, classes: i
         expected, logits = network(x), traced(x)
     assert logits.shape == (2, classes, 2 * edge, 3 * edge)
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_architecture_gives_training_its_logits_the_main_ones_first(name: str) -> None:
+    torch.manual_seed(0)
+    network = create_model(name, 3).eval()
+    edge = 2 * network.input_multiple
+    x = torch.randn(1, 3, edge, edge)
+    with torch.no_grad():
+        outputs = network.supervised(x)
+        known = {tuple(logits.shape): logits for logits in (network(x), network.coarse(x))}
+    assert all(logits.shape[:2] == (1, 3) for logits in outputs)
+    assert all(edge % length == 0 for logits in outputs for length in logits.shape[2:])
+    assert torch.equal(outputs[0], known[tuple(outputs[0].shape)])
+
+
+@pytest.mark.parametrize(
+    "name", [a.name for a in list_architectures() if a.network.encoder_architecture]
+)
+def test_architectures_that_are_trained_in_two_stages_share_the_encoder(name: str) -> None:
+    architecture = find_architecture(name)
+    first = find_architecture(str(architecture.network.encoder_architecture))
+    assert first.arguments.keys() <= architecture.arguments.keys()
+    encoders = [create_model(a.name, 4).encoder.state_dict() for a in (architecture, first)]
+    shapes = [{key: value.shape for key, value in encoder.items()} for encoder in encoders]
+    assert shapes[0] == shapes[1]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from array_slide import ArraySlide
 from wsiseg.errors import ResolutionError
-from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp
+from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp, plane_at_scale
 from wsiseg.tiling.slides.slide import make_levels
 
 
@@ -158,6 +158,58 @@ def test_a_level_needs_no_resolution(mpp: float | None) -> None:
 def test_a_level_that_the_slide_has_not_is_refused(level: int) -> None:
     with pytest.raises(ResolutionError, match=f"no level {level}.*0 to 1"):
         plane_at_level(slide_of((100, 100), (50, 50)), level)
+
+
+@pytest.mark.parametrize(
+    ("scale", "level", "level_scale", "shape"),
+    [
+        (1.0, 0, 1.0, (8000, 6000)),
+        (2.0, 0, 0.5, (16000, 12000)),
+        (0.8, 0, 1.25, (6400, 4800)),
+        (0.5, 1, 1.0, (4000, 3000)),
+        (0.4, 1, 1.25, (3200, 2400)),
+        (0.25, 2, 1.0, (2000, 1500)),
+        (0.01, 2, 25.0, (80, 60)),
+    ],
+)
+def test_a_scale_is_taken_from_the_coarsest_level_that_is_fine_enough(
+    scale: float, level: int, level_scale: float, shape: tuple[int, int]
+) -> None:
+    plane = plane_at_scale(slide_of((8000, 6000), (4000, 3000), (2000, 1500)), scale)
+    assert (plane.height, plane.width) == shape
+    assert plane.level == level
+    assert plane.level_scale == pytest.approx(level_scale)
+    assert plane.slide_scale == pytest.approx(1 / scale)
+    assert plane.mpp == pytest.approx(0.25 / scale)
+    assert plane.resampled == (level_scale != 1)
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.floats(0.05, 20), st.floats(0.25, 4))
+def test_a_scale_is_the_resolution_that_it_makes(
+    height: int, width: int, mpp: float, scale: float
+) -> None:
+    assume(0.05 <= mpp / scale <= 20)
+    slide = slide_of((height, width), mpp=mpp)
+    found, expected = plane_at_scale(slide, scale), plane_at_mpp(slide, mpp / scale)
+    assert (found.height, found.width) == (expected.height, expected.width)
+    assert found.slide_scale == pytest.approx(expected.slide_scale)
+
+
+@pytest.mark.parametrize("mpp", [None, 352.8])
+def test_a_scale_needs_no_resolution_but_takes_the_users(mpp: float | None) -> None:
+    slide = slide_of((1000, 900), mpp=mpp)
+    assert plane_at_scale(slide, 0.5).mpp is None
+    assert plane_at_scale(slide, 1.0).mpp is None
+    assert plane_at_scale(slide, 0.5, slide_mpp=0.25).mpp == 0.5
+    assert plane_at_scale(slide, 1.0, slide_mpp=0.25).mpp == 0.25
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1e-4, 1e4, math.nan, math.inf])
+def test_absurd_scales_are_refused_by_name(scale: float) -> None:
+    with pytest.raises(ResolutionError, match="--scale"):
+        plane_at_scale(slide_of((100, 100)), scale)
+    with pytest.raises(ResolutionError, match="--slide-mpp"):
+        plane_at_scale(slide_of((100, 100)), 0.5, slide_mpp=0.0)
 
 
 @pytest.mark.parametrize("height", [741, 742])

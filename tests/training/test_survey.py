@@ -40,7 +40,7 @@ def hollow_slide(path: Path, height: int, width: int) -> Path:
     return path
 
 
-def draw(folder: Path, *shapes: tuple[tuple[int, int, int, int], str]) -> PolygonLabels:
+def draw(folder: Path, *shapes: tuple[tuple[float, float, float, float], str]) -> PolygonLabels:
     """Draw boxes of ``(y, x, bottom, right)`` over each other."""
     features = (in_qupath(rectangle(b[1], b[0], b[3], b[2]), name) for b, name in shapes)
     return PolygonLabels(write(folder, collection(*features), "drawn.geojson"), TUMOUR)
@@ -139,7 +139,7 @@ def test_no_pixel_of_a_slide_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(4_097, 4_000), (8_200, 3_000), (30, 9_000), (2, 9_000), (9_000, 1), (4_096, 64)]
+    "shape", [(4_097, 900), (8_200, 500), (30, 9_000), (2, 9_000), (9_000, 1), (4_096, 64)]
 )
 def test_places_of_large_planes_have_the_labels_that_tiles_will_show(
     tmp_path: Path, shape: tuple[int, int]
@@ -147,22 +147,22 @@ def test_places_of_large_planes_have_the_labels_that_tiles_will_show(
     """Also where the plane is a sliver that is thinner than what is looked at."""
     image = hollow_slide(tmp_path / "slide.png", *shape)
     height, width = shape
-    # Borders on fractions, so that neighbouring pixels differ at many of them.
+    # Borders between the corners and the centres of pixels: half a pixel more would show.
     labels = draw(
         tmp_path,
         ((0, 0, height, width), "tissue"),
-        *(((y, 0, y + 3, width), "tumour") for y in range(0, height, 7)),
-        *(((0, x, height, x + 5), "tissue") for x in range(0, width, 11)),
+        *(((y + 0.25, 0, y + 3.25, width), "tumour") for y in range(0, height, 7)),
+        *(((0, x + 0.25, height, x + 5.25), "tissue") for x in range(0, width, 11)),
     )
     dataset = drawn_on(image, labels)
     (sample,) = survey(dataset, View()).samples
     assert sample.shape == shape
-    assert sample.pixels.sum() == pytest.approx(height * width, rel=2e-3)
+    assert sample.pixels.sum() == pytest.approx(height * width, rel=5e-3)
     with OpenSample(dataset.samples[0], View()) as opened:
         whole = opened.labels(Box(0, 0, *shape))
     for label, places in sample.places.items():
         assert (whole[tuple(places.T)] == label).all()
-    assert sample.pixels[1] == pytest.approx((whole == 1).sum(), rel=0.03)
+    assert sample.pixels[1] == pytest.approx((whole == 1).sum(), rel=0.1)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, 0.04])
@@ -188,7 +188,7 @@ def test_a_class_that_the_map_does_not_know_is_found(tmp_path: Path) -> None:
 def test_labels_of_another_size_are_found(tmp_path: Path) -> None:
     dataset = write_samples(tmp_path, mask())
     Image.fromarray(mask(0, (70, 91))).save(dataset.samples[0].labels.path)
-    with pytest.raises(DataSetError, match="91×70 pixels, 0.png has 90×70"):
+    with pytest.raises(DataSetError, match=r"91×70 pixels, 0\.png has 90×70"):
         survey(dataset, View())
 
 

@@ -50,15 +50,24 @@ CoordinatesName = Annotated[
 ]
 Only = Annotated[Path | None, _option("Take only the stems that a file lists.", "--only")]
 Without = Annotated[Path | None, _option("Leave out the stems that a file lists.", "--without")]
-Mpp = Annotated[float | None, typer.Option(help="Working µm per pixel.", show_default=False)]
+_RESOLUTION = "Resolution"
+Mpp = Annotated[
+    float | None,
+    typer.Option(help="Working µm per pixel.", rich_help_panel=_RESOLUTION, show_default=False),
+]
 SlideMpp = Annotated[
     float | None,
     typer.Option(
         help="The files' own µm per pixel, where they state none or a wrong one.",
+        rich_help_panel=_RESOLUTION,
         show_default=False,
     ),
 ]
 Scale = Annotated[
     float | None,
-    typer.Option(help="Work at this size instead, 0.5 for half.", show_default=False),
+    typer.Option(
+        help="Work at this size of the files instead, 0.5 for half.",
+        rich_help_panel=_RESOLUTION,
+        show_default=False,
+    ),
 ]

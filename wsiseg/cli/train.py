@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from wsiseg.cli import data as given
-from wsiseg.cli.models import Settings
 from wsiseg.cli.options import AsJson, Debug, Quiet, parse_settings, print_json
 
 _NETWORK, _LEARNING, _KEPT, _MACHINE = (
@@ -40,7 +39,15 @@ def train(
         str | None,
         _option(_NETWORK, "An architecture; that of --init, or espnet.", "--model"),
     ] = None,
-    settings: Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="An argument of the architecture.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
     init: Annotated[
         Path | None,
         _option(_NETWORK, "Begin with a checkpoint; other classes begin anew.", "--init"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from wsiseg.errors import RuntimeUnavailableError
+
 if TYPE_CHECKING:
     from wsiseg.training.datasets.opening import open_data as open_data
     from wsiseg.training.evaluating import EvaluateOptions as EvaluateOptions
@@ -43,4 +45,12 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "lightning":
+            raise
+        raise RuntimeUnavailableError(
+            "lightning is not installed", None, "Run: pip install 'wsiseg[train]'."
+        ) from error
+    return getattr(home, name)

@@ -210,6 +210,8 @@ class TrainOptions(_Settings):
         ------
         DataSetError
             If it is missing or damaged.
+        ArgumentError
+            If a setting in it makes no sense.
         """
         try:
             return cls.build(**yaml.safe_load(path.read_text(encoding="utf-8")))

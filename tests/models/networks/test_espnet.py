@@ -210,6 +210,27 @@ def test_odd_sizes_are_padded_with_zeros_and_cropped_back(name: str, size: tuple
         assert torch.equal(network.coarse(x), network.coarse(padded)[..., :rows, :columns])
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "shape"),
+    [
+        ("espnet", (40, 24), (40, 24)),
+        ("espnet", (37, 21), (37, 21)),
+        ("espnet-c", (40, 24), (5, 3)),
+        ("espnet-c", (37, 21), (5, 3)),
+    ],
+)
+def test_the_encoder_is_supervised_at_an_eighth_and_the_network_at_full_size(
+    name: str, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    network = small(name)
+    x = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        (logits,) = network.supervised(x)
+        expected = network.coarse(x) if name == "espnet-c" else network(x)
+    assert logits.shape == (2, 6, *shape)
+    assert torch.equal(logits, expected)
+
+
 @pytest.mark.parametrize("classes", [1, 4, 5, 20])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_one_backward_pass_reaches_every_parameter(name: str, classes: int) -> None:

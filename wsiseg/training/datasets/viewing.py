@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from types import TracebackType
@@ -71,7 +72,7 @@ class OpenSample:
         self.slide = open_slide(sample.image)
         try:
             self.plane = view.plane(self.slide)
-            self._labels: LabelPlane = sample.labels.open(self.slide, self.plane)
+            self._labels: LabelPlane | None = sample.labels.open(self.slide, self.plane)
         except BaseException:
             self.slide.close()
             raise
@@ -82,11 +83,14 @@ class OpenSample:
 
     def labels(self, box: Box) -> Labels:
         """Return uint8 ``(box.height, box.width)``; ignored outside the plane."""
+        assert self._labels is not None, "closed"
         return self._labels.read(box)
 
     def close(self) -> None:
         """Let go of the files."""
         self.slide.close()
+        # Labels have nothing to close; their files go with the last reference to them.
+        self._labels = None
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +126,8 @@ class SampleShelf:
         self._room = room
         self._open: OrderedDict[int, OpenSample] = OrderedDict()
         self._process = os.getpid()
+        # Whoever drops a shelf need not think of its files.
+        weakref.finalize(self, _close_all, self._open)
 
     def take(self, index: int) -> OpenSample:
         """Return a sample; it stays valid until `room` others have been taken."""
@@ -138,8 +144,12 @@ class SampleShelf:
 
     def close(self) -> None:
         """Let go of all files; whatever is taken afterwards is opened anew."""
-        while self._open:
-            self._open.popitem()[1].close()
+        _close_all(self._open)
 
     def __reduce__(self) -> tuple[type[Self], tuple[tuple[Sample, ...], View, int]]:
         return type(self), (self.samples, self.view, self._room)
+
+
+def _close_all(samples: OrderedDict[int, OpenSample]) -> None:
+    while samples:
+        samples.popitem()[1].close()

@@ -1,4 +1,8 @@
-"""How ESPNet was trained (Mehta et al., ECCV 2018, §4.1, and the authors' code)."""
+"""How ESPNet was trained (Mehta et al., ECCV 2018, §4.1, and the authors' code).
+
+Their pictures are flipped upside down, which their code calls horizontal; here streets are mirrored
+and their colours changed, and tissue is turned (see :mod:`wsiseg.training.augmenting`).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,8 @@ _DECODER = Stage(
     optimiser=_optimiser,
     factor=_factor,
     loss=_loss,
-    # Pictures of 1024×512 at 1536×768, 1280×720, 512×256, 768×384 and as they are.
+    # Pictures of 1024×512 at 1536×768, 1280×640 (the authors' 1280×720 is stretched), 512×256,
+    # 768×384 and as they are.
     zooms=(1.5, 1.25, 0.5, 0.75, 1.0),
 )
 

@@ -1,0 +1,56 @@
+"""Fine-tune ESPNet from its Cityscapes weights on CamVid, and score it on the validation part.
+
+python benchmarks/finetune_camvid.py --weights espnet_p_2_q_8.pth --root CamVid
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from wsiseg.cli.learning import ConsoleTraining, describe_table
+from wsiseg.models.checkpoint import load_checkpoint
+from wsiseg.models.importing import import_checkpoint
+from wsiseg.training import DataOptions, TrainOptions, evaluate, open_data, train
+
+WANTED = 0.55
+
+
+def main() -> None:
+    """Train, score, and print both."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("-o", "--output", type=Path, help="keep the training here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        init = import_checkpoint(arguments.weights, "espnet", "cityscapes").save(
+            Path(name) / "streets.safetensors"
+        )
+        data = DataOptions.build(dataset="camvid", root=arguments.root)
+        options = TrainOptions.build(
+            data=data,
+            init=init,
+            epochs=arguments.epochs,
+            batch=6,
+            lr=4e-3,
+            clip=0.0,
+            val_every=5,
+            threads=arguments.threads,
+        )
+        folder = arguments.output or Path(name) / "run"
+        result = train(options, folder, overwrite=True, listener=ConsoleTraining(quiet=False))
+        samples = open_data(data, validation=True)
+        scores = evaluate(load_checkpoint(result.checkpoint), samples)
+    print(describe_table(scores))
+    print(
+        f"\n{result.seconds / 60:.1f} minutes on {arguments.threads} threads, "
+        f"mean IoU {scores['miou']:.4f} on {scores['images']} frames (at least {WANTED} wanted)"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""What a user can ask of a training."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.training.options import DataOptions, TrainOptions
+
+NAN, INF = float("nan"), float("inf")
+PICTURES = {"images": Path("i"), "labels": Path("l"), "class_map": "0=a"}
+SLIDES = {"slides": Path("s"), "annotations": Path("a")}
+PUBLIC = {"dataset": "camvid", "root": Path("r")}
+
+BAD = {
+    "model": [3],
+    "arguments": [{"alpha2": None}, {"alpha2": [1]}, 3],
+    "init": [3],
+    "recipe": [None, 3],
+    "epochs": [0, -1, 1.5, "many"],
+    "batch": [0, 2.5],
+    "lr": [0, -1e-3, NAN, INF, "fast"],
+    "tile": [0, 15, 64.5],
+    "tiles": [0],
+    "mpp": [0, 0.049, 20.1, NAN, INF],
+    "slide_mpp": [0, 0.049, 20.1, NAN, INF],
+    "scale": [0, -1, NAN, INF],
+    "val_fraction": [-0.1, 1, NAN],
+    "val_only": [3],
+    "val_every": [0],
+    "augment": ["streets", None],
+    "balance": [-0.1, 1.1, NAN],
+    "ema": [-0.1, 1, NAN],
+    "clip": [-1, NAN, INF],
+    "patience": [0],
+    "freeze_encoder": ["perhaps"],
+    "precision": ["int8", None],
+    "device": ["tpu"],
+    "devices": [0],
+    "strategy": [3],
+    "workers": [-1],
+    "threads": [0],
+    "seed": [-1, 2**32, 0.5],
+}
+BAD_DATA = {
+    "dataset": [3],
+    "root": [3],
+    "split": [3],
+    "images": [3],
+    "labels": [3],
+    "instances": [3],
+    "slides": [3],
+    "annotations": [3],
+    "class_map": [3],
+    "coordinates": ["level1", None],
+    "only": [3],
+    "without": [3],
+}
+
+
+def flat(bad: dict[str, list[object]]) -> list[tuple[str, object]]:
+    return [(name, value) for name, values in bad.items() for value in values]
+
+
+def build(**options: object) -> TrainOptions:
+    return TrainOptions.build(data=DataOptions.build(**PICTURES), **options)
+
+
+def option(name: str) -> str:
+    return "--set" if name == "arguments" else f"--{name.replace('_', '-')}"
+
+
+def test_there_is_a_bad_value_for_every_setting() -> None:
+    assert {*BAD, "data"} == TrainOptions.model_fields.keys()
+    assert BAD_DATA.keys() == DataOptions.model_fields.keys()
+
+
+@pytest.mark.parametrize(("name", "value"), flat(BAD))
+def test_settings_that_make_no_sense_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        build(**{name: value})
+    assert caught.value.where == option(name)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value)[0].islower()
+
+
+@pytest.mark.parametrize(("name", "value"), flat(BAD_DATA))
+def test_data_that_make_no_sense_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        DataOptions.build(**{name: value})
+    assert caught.value.where == option(name)
+    # As well where they stand inside the settings of a training.
+    with pytest.raises(ArgumentError) as caught:
+        TrainOptions.build(data={name: value})
+    assert caught.value.where == option(name)
+
+
+def test_limits_that_still_make_sense() -> None:
+    options = build(
+        mpp=0.05, slide_mpp=20, val_fraction=0, balance=1, ema=0, clip=0, tile=16, workers=0
+    )
+    assert (options.mpp, options.slide_mpp, options.ema, options.workers) == (0.05, 20, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["epoch", "learning_rate"])
+def test_misspelt_settings_are_refused(name: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        build(**{name: 3})
+    assert caught.value.where == option(name)
+
+
+def test_data_are_needed() -> None:
+    with pytest.raises(ArgumentError):
+        TrainOptions.build()
+
+
+@pytest.mark.parametrize("data", [PICTURES, SLIDES, PUBLIC])
+def test_each_kind_of_data_is_enough(data: dict[str, object]) -> None:
+    options = DataOptions.build(**data)
+    assert {name: getattr(options, name) for name in data} == data
+    assert options.coordinates == "auto"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "none is given"),
+        ({"class_map": "0=a"}, "none is given"),
+        ({**PICTURES, **SLIDES}, "not --images and --labels nor --slides and --annotations"),
+        ({**PICTURES, **PUBLIC}, "not --dataset and --root nor --images and --labels together"),
+        ({**SLIDES, "root": Path("r")}, "not --dataset and --root nor --slides"),
+        ({**PICTURES, "slides": Path("s")}, "not --images and --labels nor --slides"),
+        *(
+            ({name: value}, f"{names} belong together")
+            for data, names in [
+                (PICTURES, "--images and --labels"),
+                (SLIDES, "--slides and --annotations"),
+                (PUBLIC, "--dataset and --root"),
+            ]
+            for name, value in data.items()
+            if name != "class_map"
+        ),
+        ({**PICTURES, "class_map": None}, "masks need --class-map"),
+        ({**PUBLIC, "class_map": "0=a"}, "--class-map has no meaning for camvid"),
+        ({**PICTURES, "split": "val"}, "--split has no meaning without --dataset"),
+        ({**SLIDES, "split": "val"}, "--split has no meaning without --dataset"),
+        ({**SLIDES, "instances": Path("n")}, "--instances has no meaning without --images"),
+        ({**PUBLIC, "instances": Path("n")}, "--instances has no meaning without --images"),
+        ({**PICTURES, "coordinates": "bounds"}, "--coordinates has no meaning without --slides"),
+        ({**PUBLIC, "coordinates": "level0"}, "--coordinates has no meaning without --slides"),
+    ],
+)
+def test_data_that_do_not_go_together_are_refused(data: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        DataOptions.build(**data)
+    assert message in caught.value.what
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {**SLIDES, "class_map": "classes.yaml", "coordinates": "bounds"},
+        {**PUBLIC, "split": "val", "only": Path("only.txt"), "without": Path("out.txt")},
+        {**PICTURES, "instances": Path("n")},
+    ],
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "model": "espnet",
+            "arguments": {"alpha2": 1, "width": 1.0, "skip": "train", "gate": True, "note": "1"},
+            "init": Path("over there/a.safetensors"),
+            "recipe": "espnet",
+            "epochs": 7,
+            "lr": 1e-5,
+            "mpp": 0.5,
+            "val_only": Path("välid.txt"),
+            "augment": "none",
+            "balance": 1 / 3,
+            "ema": 0.999,
+            "clip": 1e-12,
+            "freeze_encoder": True,
+            "precision": "bf16",
+            "strategy": "no",
+            "workers": 0,
+            "seed": 2**32 - 1,
+        },
+    ],
+)
+def test_settings_survive_the_file(
+    tmp_path: Path, data: dict[str, object], options: dict[str, object]
+) -> None:
+    written = TrainOptions.build(data=DataOptions.build(**data), **options)
+    written.save(tmp_path / "config.yaml")
+    read = TrainOptions.load(tmp_path / "config.yaml")
+    assert read == written
+    kinds = [type(value) for value in read.arguments.values()]
+    assert kinds == [type(value) for value in written.arguments.values()]
+
+
+def test_the_file_holds_what_was_set_and_what_was_not_left_open(tmp_path: Path) -> None:
+    build(epochs=3).save(tmp_path / "config.yaml")
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    assert content["epochs"] == 3
+    assert content["data"]["images"] == "i"
+    assert content["recipe"] == "plain"
+    assert "batch" not in content
+    assert "dataset" not in content["data"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"- 1\n", b"a: [", b"\xff\xfe", b"1: 2\n", b"word"])
+def test_a_file_that_holds_no_settings_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "config.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataSetError, match="cannot be read") as caught:
+        TrainOptions.load(path)
+    assert caught.value.where == path
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_with_a_setting_that_makes_no_sense_names_it(tmp_path: Path) -> None:
+    build(epochs=3).save(tmp_path / "config.yaml")
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(text.replace("epochs: 3", "epochs: -3"))
+    with pytest.raises(ArgumentError, match="--epochs"):
+        TrainOptions.load(tmp_path / "config.yaml")
+
+
+def test_settings_do_not_change_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        build().epochs = 3  # type: ignore[misc]
