@@ -127,9 +127,27 @@ def test_going_on_needs_nothing_but_the_folder(tmp_path):
     refused = run("train", *words, *SMALL, "--epochs", 3, "--resume", "-o", folder)
     assert refused.status == 2
     assert "--epochs" in refused.err
+    refused = run("train", "--resume", "-o", folder, "--epochs", 3)
+    assert refused.status == 2
+    assert "--epochs" in refused.err
+    assert run("train", "--resume", "-o", folder, "--workers", 1).status == 0
     refused = run("train", *words, "-o", folder)
     assert refused.status == 1
     assert "--resume" in refused.err
+
+
+def test_arguments_are_those_of_the_checkpoint_unless_they_are_set(tmp_path):
+    images, labels = write_pictures(tmp_path, 3)
+    words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP, "--workers", 0)
+    first = run("train", *words, "--model", "espnet-c", "--epochs", 1, "-o", tmp_path / "c")
+    assert first.status == 0, first.err
+    init = ("--init", tmp_path / "c" / "best.safetensors", "--epochs", 1)
+    again = run("train", *words, *init, "--set", "alpha3=1", "-o", tmp_path / "again")
+    assert again.status == 0, again.err
+    card = wsiseg.load_checkpoint(tmp_path / "again" / "best.safetensors").card
+    assert (card.architecture, card.arguments) == ("espnet-c", {"alpha3": 1})
+    outcome = run("train", *words, *init, "--set", "skip=test", "-o", tmp_path / "wrong")
+    one_line(outcome, 2, "espnet-c", "skip")
 
 
 def one_line(outcome, status, *words):

@@ -242,7 +242,11 @@ def test_averaged_weights_are_what_is_kept(pictures, tmp_path):
 
 def test_patience_ends_a_training_that_does_not_get_better(pictures, tmp_path):
     stuck = options(pictures, epochs=50, lr=1e-12, ema=0.0, patience=2)
-    assert train(stuck, tmp_path / "run").epochs < 10
+    ended = train(stuck, tmp_path / "run").epochs
+    assert ended < 10
+    heard = Heard()
+    assert train(stuck, tmp_path / "run", resume=True, listener=heard).epochs == ended
+    assert heard.losses == []
 
 
 def test_bfloat16_trains_to_finite_losses(pictures, tmp_path):

@@ -9,9 +9,9 @@ from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.training.options import DataOptions, TrainOptions
 
 NAN, INF = float("nan"), float("inf")
-PICTURES = {"images": Path("i"), "labels": Path("l"), "class_map": "0=a"}
-SLIDES = {"slides": Path("s"), "annotations": Path("a")}
-PUBLIC = {"dataset": "camvid", "root": Path("r")}
+PICTURES = {"images": Path("/i"), "labels": Path("/l"), "class_map": "0=a"}
+SLIDES = {"slides": Path("/s"), "annotations": Path("/a")}
+PUBLIC = {"dataset": "camvid", "root": Path("/r")}
 
 BAD = {
     "model": [3],
@@ -122,6 +122,41 @@ def test_each_kind_of_data_is_enough(data: dict[str, object]) -> None:
     assert options.coordinates == "auto"
 
 
+def test_files_are_found_again_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = DataOptions.build(
+        slides=Path("s"), annotations=Path("../a"), only=Path("x/y.txt"), class_map="classes.yaml"
+    )
+    options = TrainOptions.build(data=data, init=Path("a.safetensors"), val_only=Path("kept.txt"))
+    monkeypatch.chdir("/")
+    assert options.init == tmp_path / "a.safetensors"
+    assert options.val_only == tmp_path / "kept.txt"
+    assert data.slides == tmp_path / "s"
+    assert data.annotations == tmp_path / ".." / "a"
+    assert data.only == tmp_path / "x" / "y.txt"
+    assert data.class_map == str(tmp_path / "classes.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("0=a,1=b", "0=a,1=b"),
+        ("classes=3.yaml", None),
+        ("classes.yaml", None),
+        ("no=1.yaml", "no=1.yaml"),
+    ],
+)
+def test_a_class_map_is_a_text_or_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, kept: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "classes=3.yaml").touch()
+    options = DataOptions.build(**{**PICTURES, "class_map": text})
+    assert options.class_map == (kept or str(tmp_path / text))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -206,7 +241,7 @@ def test_the_file_holds_what_was_set_and_what_was_not_left_open(tmp_path: Path) 
     build(epochs=3).save(tmp_path / "config.yaml")
     content = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
     assert content["epochs"] == 3
-    assert content["data"]["images"] == "i"
+    assert content["data"]["images"] == "/i"
     assert content["recipe"] == "plain"
     assert "batch" not in content
     assert "dataset" not in content["data"]

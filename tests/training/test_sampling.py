@@ -196,7 +196,7 @@ def test_pixels_and_labels_are_of_the_place_that_they_tell(painted: DataSet) -> 
 
 def test_boxes_lie_inside_their_plane_and_anywhere_in_it(painted: DataSet) -> None:
     tiles = tiles_of(painted)
-    corners = [tuple(tiles.cut(Ask(n, 1))[0][0, 0, :2].tolist()) for n in range(1500)]
+    corners = [tuple(tiles.cut(Ask(n, 1))[0][0, 0, :2].tolist()) for n in range(1000)]
     for axis, room in enumerate((48 - 16, 50 - 16)):
         counts = Counter(corner[axis] for corner in corners)
         assert min(counts) == 0
@@ -307,7 +307,7 @@ def test_classes_come_up_as_often_as_asked(tmp_path: Path, balance: float) -> No
     """A tile of one pixel shows the place that was drawn."""
     dataset = write_samples(tmp_path, RARE)
     tiles = tiles_of(dataset, (1, 1), multiple=1, balance=balance)
-    count = 3000
+    count = 1200
     drawn = [int(tiles.cut(Ask(number, None))[1][0, 0]) for number in range(count)]
     found = np.bincount(drawn, minlength=3)
     assert len(found) == 3
@@ -318,11 +318,11 @@ def test_classes_come_up_as_often_as_asked(tmp_path: Path, balance: float) -> No
 
 def test_places_are_drawn_evenly_over_a_class(tmp_path: Path) -> None:
     tiles = tiles_of(write_samples(tmp_path, RARE), (1, 1), multiple=1)
-    places = np.array([tiles.cut(Ask(n, None))[0][0, 0, :2] for n in range(3000)])
+    places = np.array([tiles.cut(Ask(n, None))[0][0, 0, :2] for n in range(1200)])
     quarters = np.histogram2d(*places.T, bins=2, range=((0, 100), (0, 100)))[0]
     areas = (RARE != IGNORED).reshape(2, 50, 2, 50).sum(axis=(1, 3))
     odds = areas / areas.sum()
-    assert (np.abs(quarters - 3000 * odds) < 4 * np.sqrt(3000 * odds * (1 - odds))).all()
+    assert (np.abs(quarters - 1200 * odds) < 4 * np.sqrt(1200 * odds * (1 - odds))).all()
 
 
 def test_samples_share_a_class_by_its_area_in_them(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_samples_share_a_class_by_its_area_in_them(tmp_path: Path) -> None:
     masks[0][:30] = 1
     masks[2][:10] = 1
     tiles = tiles_of(write_samples(tmp_path, *masks, classes=2), (1, 1), multiple=1, balance=1.0)
-    cut = [tiles.cut(Ask(number, None)) for number in range(2000)]
+    cut = [tiles.cut(Ask(number, None)) for number in range(800)]
     samples = Counter(int(p[0, 0, 2]) for p, label in cut if label[0, 0] == 1)
     assert set(samples) == {0, 2}
     total = sum(samples.values())

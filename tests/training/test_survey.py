@@ -151,8 +151,8 @@ def test_places_of_large_planes_have_the_labels_that_tiles_will_show(
     labels = draw(
         tmp_path,
         ((0, 0, height, width), "tissue"),
-        *(((y + 0.25, 0, y + 3.25, width), "tumour") for y in range(0, height, 7)),
-        *(((0, x + 0.25, height, x + 5.25), "tissue") for x in range(0, width, 11)),
+        *(((y + 0.25, 0, y + 3.25, width), "tumour") for y in range(0, height, 37)),
+        *(((0, x + 0.25, height, x + 5.25), "tissue") for x in range(0, width, 41)),
     )
     dataset = drawn_on(image, labels)
     (sample,) = survey(dataset, View()).samples

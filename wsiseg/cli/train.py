@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -158,16 +159,43 @@ def _read_options(words: dict[str, Any], settings: dict[str, str], *, resume: bo
 
     Where only a folder to go on in is named, its own settings count.
     """
-    from wsiseg.models.registry import find_architecture
     from wsiseg.training.options import DataOptions, TrainOptions
 
+    names = TrainOptions.model_fields.keys() & words.keys()
     if resume and not any(words[name] for name in ("dataset", "images", "slides")):
-        return TrainOptions.load(words["output"] / "config.yaml")
+        return _stored_options(words)
     data = DataOptions.build(**{k: v for k, v in words.items() if k in DataOptions.model_fields})
-    wanted = TrainOptions.model_fields.keys() & words.keys()
-    arguments: dict[str, Any] = dict(settings)
-    if settings:
-        arguments = dict(find_architecture(words["model"] or "espnet").parse(settings))
+    arguments = _parse_arguments(words, settings) if settings else {}
     return TrainOptions.build(
-        data=data, arguments=arguments, **{name: words[name] for name in sorted(wanted)}
+        data=data, arguments=arguments, **{name: words[name] for name in sorted(names)}
     )
+
+
+def _stored_options(words: dict[str, Any]) -> Any:
+    """Return the settings of the training that stands; only the machine's may be other ones."""
+    from wsiseg.errors import ArgumentError
+    from wsiseg.training.options import TrainOptions
+
+    free = ("workers", "threads")
+    stands = {"output", "resume", "as_json", "quiet", "debug", *free}
+    for name, parameter in inspect.signature(train).parameters.items():
+        if name not in stands and words[name] != parameter.default:
+            raise ArgumentError(
+                "a training goes on with the settings that it began with",
+                f"--{name.replace('_', '-')}",
+                "Leave the option out, or train anew in another folder.",
+            )
+    given = {name: words[name] for name in free if words[name] is not None}
+    return TrainOptions.load(words["output"] / "config.yaml").model_copy(update=given)
+
+
+def _parse_arguments(words: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:
+    """Return the architecture's arguments with their types."""
+    from wsiseg.models.checkpoint import load_checkpoint
+    from wsiseg.models.registry import find_architecture
+    from wsiseg.training.starting import DEFAULT_ARCHITECTURE
+
+    name = words["model"]
+    if name is None and words["init"] is not None:
+        name = load_checkpoint(words["init"]).card.architecture
+    return dict(find_architecture(name or DEFAULT_ARCHITECTURE).parse(settings))

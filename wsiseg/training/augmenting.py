@@ -149,7 +149,8 @@ def restain(pixels: Pixels, strengths: npt.NDArray[np.float64]) -> Pixels:
     density = _DENSITIES[pixels] @ turn
     # Rounded: half a grey level more, and cut off.
     stained = np.exp(-density) * np.float32(256.0) - np.float32(0.5)
-    return np.clip(stained, 0, 255).astype(np.uint8)
+    cut: Pixels = np.clip(stained, 0, 255).astype(np.uint8)
+    return cut
 
 
 _DENSITIES = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)

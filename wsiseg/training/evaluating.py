@@ -112,6 +112,8 @@ def evaluate(
     listener.began(f"scoring {len(dataset.samples)} samples of {dataset.name}")
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, view) as opened:
+            for note in opened.notes:
+                listener.warned(f"{sample.name}: {note}")
             _score_sample(opened, predictor, options.segment, scores)
         listener.advanced(number + 1, len(dataset.samples))
     if scores.too_large:

@@ -12,7 +12,7 @@ from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
-from wsiseg.training.datasets.viewing import SampleShelf
+from wsiseg.training.datasets.viewing import OpenSample, SampleShelf
 from wsiseg.training.material import Material
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes import Recipe, Stage
@@ -35,19 +35,19 @@ class ValidationTiles(Dataset[Batch]):
     ----------
     shelf : SampleShelf
         The samples.
-    survey : Survey
-        What is where.
     multiple : int
         The network's input multiple.
     """
 
-    def __init__(self, shelf: SampleShelf, survey: Survey, multiple: int) -> None:
+    def __init__(self, shelf: SampleShelf, multiple: int) -> None:
         self._shelf = shelf
         self._tiles: list[tuple[int, Tile]] = []
-        for index, sample in enumerate(survey.samples):
-            grid = TileGrid.fitting(sample.shape, _LARGEST, _HALO, multiple, shrink=True)
-            places = np.concatenate([np.empty((0, 2), np.int32), *sample.places.values()])
-            self._tiles += [(index, tile) for tile in grid if _any_inside(places, tile)]
+        for index, sample in enumerate(shelf.samples):
+            # Not from the shelf: what is open there must not be shared with reading processes.
+            with OpenSample(sample, shelf.view) as opened:
+                shape = (opened.plane.height, opened.plane.width)
+                grid = TileGrid.fitting(shape, _LARGEST, _HALO, multiple, shrink=True)
+                self._tiles += [(index, tile) for tile in grid if _is_annotated(opened, tile)]
 
     def __len__(self) -> int:
         return len(self._tiles)
@@ -62,11 +62,8 @@ class ValidationTiles(Dataset[Batch]):
         return collate([(sample.pixels(tile.box), labels)])
 
 
-def _any_inside(places: np.ndarray[tuple[int, int], np.dtype[np.int32]], tile: Tile) -> bool:
-    y, x = places[:, 0], places[:, 1]
-    core = tile.core
-    inside = (y >= core.y) & (y < core.bottom) & (x >= core.x) & (x < core.right)
-    return bool(inside.any())
+def _is_annotated(opened: OpenSample, tile: Tile) -> bool:
+    return bool((opened.labels(tile.core) != IGNORED).any())
 
 
 @dataclass(frozen=True)
@@ -171,9 +168,7 @@ def make_feed(
         balance=options.balance,
         seed=options.seed,
     )
-    validation = ValidationTiles(
-        SampleShelf(material.kept.samples, material.view), material.kept_survey, multiple
-    )
+    validation = ValidationTiles(SampleShelf(material.kept.samples, material.view), multiple)
     workers = min(4, usable_cores() - 1) if options.workers is None else options.workers
     return Feed(training, sampling, samples, validation, stage.batch, workers)
 

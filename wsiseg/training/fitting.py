@@ -12,14 +12,21 @@ from pathlib import Path
 
 import lightning.pytorch as lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback
 
 from wsiseg.errors import ArgumentError, TrainingError, WsisegError
 from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.registry import create_model
 from wsiseg.training.card import CardMaker
 from wsiseg.training.feeding import FeedModule, make_feed
-from wsiseg.training.keeping import ENCODER, Keeper, RunFolder, average_weights, keep_last
+from wsiseg.training.keeping import (
+    ENCODER,
+    Keeper,
+    Patience,
+    RunFolder,
+    average_weights,
+    keep_last,
+)
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.material import Material, gather
 from wsiseg.training.options import TrainOptions
@@ -199,7 +206,7 @@ def _make_trainer(work: _Work, keeper: Keeper) -> lightning.Trainer:
         # After the keeper, which saves the averaged weights before they are put aside again.
         callbacks.append(average_weights(stage.ema))
     if options.patience is not None:
-        callbacks.append(EarlyStopping("val_miou", mode="max", patience=options.patience))
+        callbacks.append(Patience(options.patience))
     return lightning.Trainer(
         max_epochs=stage.epochs,
         accelerator=_ACCELERATORS.get(options.device, options.device),

@@ -14,7 +14,7 @@ from typing import Any
 
 import lightning.pytorch as lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
 from wsiseg.errors import OutputExistsError
@@ -238,6 +238,24 @@ def keep_last(folder: RunFolder) -> ModelCheckpoint:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+
+
+class Patience(EarlyStopping):
+    """Stops after so many validations without a better mean IoU, and once only.
+
+    Parameters
+    ----------
+    validations : int
+        How many.
+    """
+
+    def __init__(self, validations: int) -> None:
+        super().__init__("val_miou", mode="max", patience=validations)
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Leave a training that was stopped before as it is."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 def average_weights(decay: float) -> WeightAveraging:

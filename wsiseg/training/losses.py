@@ -104,16 +104,19 @@ class Dice(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
-        classes = logits.shape[1]
-        valid = (labels != IGNORED).unsqueeze(1)
-        probabilities = logits.softmax(1) * valid
-        truth = F.one_hot(labels.clamp(max=classes - 1), classes).permute(0, 3, 1, 2) * valid
-        axes = (0, 2, 3)
-        shared, total = (probabilities * truth).sum(axes), (probabilities + truth).sum(axes)
-        held = truth.sum(axes) > 0
-        if not held.any():
+        classes, width = logits.shape[1], labels.shape[2]
+        valid = labels != IGNORED
+        if not valid.any():
             return logits.sum() * 0
-        return (1 - 2 * shared[held] / total[held]).mean()
+        probabilities = logits.softmax(1) * valid.unsqueeze(1)
+        label = labels.clamp(max=classes - 1)
+        own = probabilities.gather(1, label.unsqueeze(1)).reshape(-1, width)
+        # Row by row, as one sum over millions of pixels would lose digits.
+        shared = own.new_zeros(len(own), classes).scatter_add(1, label.reshape(-1, width), own)
+        pixels = torch.bincount(labels[valid], minlength=classes)
+        total = probabilities.sum((0, 2, 3)) + pixels
+        held = pixels > 0
+        return (1 - 2 * shared.sum(0)[held] / total[held]).mean()
 
 
 class Sum(nn.Module):

@@ -27,8 +27,8 @@ class Material:
         At which resolution.
     mpp : float or None
         The working resolution in µm per pixel, where it is known.
-    survey, kept_survey : Survey
-        What is where in both.
+    survey : Survey
+        What is where in what is learnt from.
     """
 
     training: DataSet
@@ -36,7 +36,6 @@ class Material:
     view: View
     mpp: float | None
     survey: Survey
-    kept_survey: Survey
 
 
 def gather(options: TrainOptions, listener: TrainingListener) -> Material:
@@ -65,13 +64,21 @@ def gather(options: TrainOptions, listener: TrainingListener) -> Material:
     with open_slide(training.samples[0].image) as slide:
         mpp = view.plane(slide).mpp
     listener.began("looking at the labels")
-    found = survey(training, view, listener.advanced)
-    if kept is training:
-        return Material(training, kept, view, mpp, found, found)
-    missing = [c.name for c, p in zip(training.classes, found.pixels, strict=True) if not p]
-    if missing:
-        listener.warned(f"no sample to learn from shows {', '.join(missing)}")
-    return Material(training, kept, view, mpp, found, survey(kept, view, listener.advanced))
+    found = _survey(training, view, listener)
+    if kept is not training:
+        _survey(kept, view, listener)
+        missing = [c.name for c, p in zip(training.classes, found.pixels, strict=True) if not p]
+        if missing:
+            listener.warned(f"no sample to learn from shows {', '.join(missing)}")
+    return Material(training, kept, view, mpp, found)
+
+
+def _survey(dataset: DataSet, view: View, listener: TrainingListener) -> Survey:
+    found = survey(dataset, view, listener.advanced)
+    for sample, seen in zip(dataset.samples, found.samples, strict=True):
+        for note in seen.notes:
+            listener.warned(f"{sample.name}: {note}")
+    return found
 
 
 def _choose_view(options: TrainOptions, dataset: DataSet) -> View:

@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.store.disk import write_whole
 from wsiseg.tiling.resolution import SANE_MPP
 
+_Path = Annotated[Path, AfterValidator(Path.absolute)]
+"""So that a training can be gone on with from another folder."""
 _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 _Mpp = Annotated[float, Field(ge=SANE_MPP[0], le=SANE_MPP[1])]
+
+
+def _absolute_if_file(text: str) -> str:
+    return str(Path(text).absolute()) if "=" not in text or Path(text).is_file() else text
 
 
 class _Settings(BaseModel):
@@ -71,17 +77,17 @@ class DataOptions(_Settings):
     """
 
     dataset: str | None = None
-    root: Path | None = None
+    root: _Path | None = None
     split: str | None = None
-    images: Path | None = None
-    labels: Path | None = None
-    instances: Path | None = None
-    slides: Path | None = None
-    annotations: Path | None = None
-    class_map: str | None = None
+    images: _Path | None = None
+    labels: _Path | None = None
+    instances: _Path | None = None
+    slides: _Path | None = None
+    annotations: _Path | None = None
+    class_map: Annotated[str, AfterValidator(_absolute_if_file)] | None = None
     coordinates: Literal["auto", "level0", "bounds"] = "auto"
-    only: Path | None = None
-    without: Path | None = None
+    only: _Path | None = None
+    without: _Path | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -170,7 +176,7 @@ class TrainOptions(_Settings):
     data: DataOptions
     model: str | None = None
     arguments: dict[str, bool | int | float | str] = {}
-    init: Path | None = None
+    init: _Path | None = None
     recipe: str = "plain"
     epochs: _Count | None = None
     batch: _Count | None = None
@@ -181,7 +187,7 @@ class TrainOptions(_Settings):
     slide_mpp: _Mpp | None = None
     scale: _Positive | None = None
     val_fraction: _Share = 0.2
-    val_only: Path | None = None
+    val_only: _Path | None = None
     val_every: _Count = 1
     augment: Literal["auto", "tissue", "street", "none"] = "auto"
     balance: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
 
@@ -162,7 +163,7 @@ class TrainingTiles(Dataset[Batch]):
     def cut(self, ask: Ask) -> tuple[Pixels, Labels]:
         """Return one tile: uint8 ``(H, W, 3)`` and ``(H, W)``."""
         random = np.random.default_rng([self._seed, 1, ask.number])
-        height, width = (self._round_up(edge * ask.zoom) for edge in self._tile)
+        height, width = (self._fit(edge * ask.zoom) for edge in self._tile)
         zoom = ask.zoom * self._augmentation.magnification(random)
         size = (max(1, round(height / zoom)), max(1, round(width / zoom)))
         index, box = self._choose(ask, size, random)
@@ -170,7 +171,8 @@ class TrainingTiles(Dataset[Batch]):
         tile = resize(sample.pixels(box), sample.labels(box), (height, width))
         return self._augmentation(*tile, random)
 
-    def _round_up(self, edge: float) -> int:
+    def _fit(self, edge: float) -> int:
+        """Return the nearest size that the network takes."""
         return max(1, round(edge / self._multiple)) * self._multiple
 
     def _choose(
@@ -179,18 +181,18 @@ class TrainingTiles(Dataset[Batch]):
         """Return a sample and a box in it."""
         if ask.sample is not None:
             shape = self._survey.samples[ask.sample].shape
-            corner = [_slide_in(random.random(), *pair) for pair in zip(shape, size, strict=True)]
-            return ask.sample, Box(*corner, *size)
+            y, x = (_slide_in(random.random(), *pair) for pair in zip(shape, size, strict=True))
+            return ask.sample, Box(y, x, *size)
         label = int(random.choice(len(self._class_odds), p=self._class_odds))
         areas = np.array([s.pixels[label] for s in self._survey.samples])
         index = int(random.choice(len(areas), p=areas / areas.sum()))
         found = self._survey.samples[index]
         place = found.places[label][int(random.integers(len(found.places[label])))]
-        corner = [
+        y, x = (
             _around(int(at), float(random.random()), length, edge)
             for at, length, edge in zip(place, found.shape, size, strict=True)
-        ]
-        return index, Box(*corner, *size)
+        )
+        return index, Box(y, x, *size)
 
 
 def collate(tiles: list[tuple[Pixels, Labels]]) -> Batch:
@@ -201,10 +203,11 @@ def collate(tiles: list[tuple[Pixels, Labels]]) -> Batch:
     )
 
 
-def _class_odds(survey: Survey, balance: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _class_odds(survey: Survey, balance: float) -> npt.NDArray[np.float64]:
     shares = survey.pixels / survey.pixels.sum()
-    odds = np.where(shares > 0, shares ** (1 - balance), 0.0)
-    return odds / odds.sum()
+    odds: npt.NDArray[np.float64] = np.where(shares > 0, shares ** (1 - balance), 0.0)
+    odds /= odds.sum()
+    return odds
 
 
 def _slide_in(where: float, length: int, edge: int) -> int:

@@ -17,7 +17,7 @@ from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes import Stage
 
-_DEFAULT = "espnet"
+DEFAULT_ARCHITECTURE = "espnet"
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,16 @@ def freeze_encoder(network: SegmentationNetwork) -> nn.Module:
 
 
 def _choose_architecture(options: TrainOptions, init: Checkpoint | None) -> tuple[str, Arguments]:
-    if init is None or options.model not in (None, init.card.architecture):
-        name = options.model or _DEFAULT
-        arguments: Arguments = dict(options.arguments)
+    """Return what the user asked for; what was left out is as in the checkpoint."""
+    given = dict(options.arguments)
+    if init is None:
+        name = options.model or DEFAULT_ARCHITECTURE
     else:
-        name = init.card.architecture
-        arguments = {**init.card.arguments, **options.arguments}
-    find_architecture(name).check(arguments)
-    return name, arguments
+        name = options.model or init.card.architecture
+        taken = find_architecture(name).arguments
+        given = {k: v for k, v in init.card.arguments.items() if k in taken} | given
+    find_architecture(name).check(given)
+    return name, given
 
 
 def _encoder_of(name: str, arguments: Arguments, recipe: str) -> tuple[str, Arguments]:

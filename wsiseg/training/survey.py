@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import DataSetError
+from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import open_slide
 from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.annotations.pictures import PictureLabels
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import View
 
 _LONGEST = 4096
 """Longer planes are counted at a reduced resolution."""
+
+_THREADS = 4
+"""More would hold too many labels at a time."""
 
 _PLACES = 200_000
 """Places per class that are remembered, over all samples."""
@@ -36,11 +40,14 @@ class SampleSurvey:
     places : dict of int to ndarray
         For each class that occurs, int32 ``(n, 2)``: ``(y, x)`` of some of its working pixels,
         drawn evenly over its area.
+    notes : tuple of str
+        What was repaired or decided when its labels were read.
     """
 
     shape: tuple[int, int]
     pixels: npt.NDArray[np.float64]
     places: dict[int, npt.NDArray[np.int32]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,12 +91,21 @@ def survey(
     AnnotationError, DataSetError, SlideError
         The first thing that is wrong with any sample.
     """
-    found = []
-    room = max(16, _PLACES // len(dataset.samples))
-    for index, sample in enumerate(dataset.samples):
-        found.append(_look_at(sample, view, len(dataset.classes), room, index))
-        if advanced is not None:
-            advanced(index + 1, len(dataset.samples))
+    found: list[SampleSurvey] = []
+    room, classes = max(16, _PLACES // len(dataset.samples)), len(dataset.classes)
+    with ThreadPoolExecutor(min(_THREADS, usable_cores())) as pool:
+        waiting = [
+            pool.submit(_look_at, sample, view, classes, room, seed)
+            for seed, sample in enumerate(dataset.samples)
+        ]
+        try:
+            for one in waiting:
+                found.append(one.result())
+                if advanced is not None:
+                    advanced(len(found), len(waiting))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     result = Survey(tuple(found))
     if not result.pixels.any():
         raise DataSetError(
@@ -101,13 +117,15 @@ def survey(
 
 
 def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> SampleSurvey:
-    if isinstance(sample.labels, PictureLabels):
-        sample.labels.check()
     with open_slide(sample.image) as slide:
         plane = view.plane(slide)
         step = _choose_step(plane)
         reduced = _reduce(plane, step)
-        labels = sample.labels.open(slide, reduced).read(reduced.box)
+        opened = sample.labels.open(slide, reduced)
+        if reduced.slide_scale > 1:
+            # Pixels would be passed over.
+            sample.labels.check()
+        labels = opened.read(reduced.box)
     counts = np.bincount(labels.ravel(), minlength=IGNORED + 1)
     if counts[classes:IGNORED].any():
         first = int(np.flatnonzero(counts[classes:IGNORED])[0]) + classes
@@ -116,10 +134,11 @@ def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> 
     places = {}
     for label in np.flatnonzero(counts[:classes]):
         where = np.flatnonzero(labels == label)
-        kept = random.choice(where, min(room, where.size), replace=False)
+        kept = where if where.size <= room else where[random.integers(0, where.size, room)]
         rows, columns = np.unravel_index(kept, labels.shape)
         places[int(label)] = (np.stack([rows, columns], 1) * step + step // 2).astype(np.int32)
-    return SampleSurvey((plane.height, plane.width), counts[:classes] * float(step**2), places)
+    pixels = (counts[:classes] * step**2).astype(np.float64)
+    return SampleSurvey((plane.height, plane.width), pixels, places, opened.notes)
 
 
 def _choose_step(plane: WorkingPlane) -> int:

@@ -291,6 +291,12 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     assert caught.value.where == drawn / "b.geojson"
 
 
+def test_samples_are_sorted_by_their_names_not_their_files(tmp_path: Path) -> None:
+    names = ["a-1.png", "a.png", "a.b.png"]
+    images, labels = touch(tmp_path / "images", *names), touch(tmp_path / "labels", *names)
+    assert names_of(open_pictures(images, labels, GLANDS)) == ["a", "a-1", "a.b"]
+
+
 def test_the_folders_order_on_the_disk_does_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,15 @@ IGNORED = 255
 
 
 class LabelPlane(ABC):
-    """Labels laid over the working plane of one slide."""
+    """Labels laid over the working plane of one slide.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What was repaired, left out or decided when they were read.
+    """
+
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def read(self, box: Box) -> Labels:
@@ -61,4 +69,13 @@ class LabelSource(ABC):
             If the file cannot be read, or holds a class or value that nobody explained.
         DataSetError
             If it does not fit the slide.
+        """
+
+    def check(self) -> None:  # noqa: B027
+        """Look at what reading at a reduced resolution passes over.
+
+        Raises
+        ------
+        AnnotationError
+            If a value there means no class.
         """

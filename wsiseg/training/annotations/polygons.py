@@ -46,7 +46,8 @@ class PolygonLabels(LabelSource):
         if self.class_map.exhaustive:
             ground = IGNORED
         # What was drawn inside a region lies over it, whichever came first.
-        return PaintedPolygons(ShapePainter([*regions, *shapes], plane), plane, ground)
+        painter = ShapePainter([*regions, *shapes], plane)
+        return PaintedPolygons(painter, plane, ground, placed.notes)
 
 
 class PaintedPolygons(LabelPlane):
@@ -60,9 +61,14 @@ class PaintedPolygons(LabelPlane):
         What they are laid over.
     ground : int
         Label of what nobody drew on.
+    notes : tuple of str
+        See :class:`LabelPlane`.
     """
 
-    def __init__(self, painter: ShapePainter, plane: WorkingPlane, ground: int) -> None:
+    def __init__(
+        self, painter: ShapePainter, plane: WorkingPlane, ground: int, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.notes = notes
         self._painter = painter
         self._plane = plane
         self._ground = ground

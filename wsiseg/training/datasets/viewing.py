@@ -72,10 +72,17 @@ class OpenSample:
         self.slide = open_slide(sample.image)
         try:
             self.plane = view.plane(self.slide)
-            self._labels: LabelPlane | None = sample.labels.open(self.slide, self.plane)
+            labels = sample.labels.open(self.slide, self.plane)
         except BaseException:
             self.slide.close()
             raise
+        self._labels: LabelPlane | None = labels
+        self._notes = labels.notes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was repaired, left out or decided when the labels were read."""
+        return self._notes
 
     def pixels(self, box: Box) -> Pixels:
         """Return uint8 ``(box.height, box.width, 3)``; background outside the plane."""
@@ -120,7 +127,7 @@ class SampleShelf:
         How many stay open.
     """
 
-    def __init__(self, samples: tuple[Sample, ...], view: View, room: int = 16) -> None:
+    def __init__(self, samples: tuple[Sample, ...], view: View, room: int = 8) -> None:
         self.samples = samples
         self.view = view
         self._room = room
