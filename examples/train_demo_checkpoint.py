@@ -25,7 +25,7 @@ from PIL import Image
 import wsiseg
 from wsiseg.cli import main as command
 from wsiseg.models.class_sets import BREAST_TISSUE
-from wsiseg.training.model_card import describe_checkpoint
+from wsiseg.training.card import describe_checkpoint
 
 SCAN_MPP = 0.25
 KEPT_BACK = "1222_1_7200_3600_2"

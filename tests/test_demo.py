@@ -1,6 +1,6 @@
 from wsiseg.demo import CHECKPOINT, demonstration_checkpoint
 from wsiseg.models.class_sets import BREAST_TISSUE
-from wsiseg.training.model_card import describe_checkpoint
+from wsiseg.training.card import describe_checkpoint
 
 CARD = CHECKPOINT.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
 

@@ -73,12 +73,17 @@ def evaluate(
     """Score a checkpoint on annotated slides, masks or a public set."""
     words = dict(locals())
     from wsiseg.cli.learning import ConsoleTraining, describe_table
+    from wsiseg.errors import ArgumentError
     from wsiseg.models.checkpoint import load_checkpoint
     from wsiseg.options import SegmentOptions
     from wsiseg.training import EvaluateOptions, open_data, write_scores
     from wsiseg.training import evaluate as score
     from wsiseg.training.options import DataOptions
 
+    if instances is None and (objects is not None or smallest):
+        raise ArgumentError("objects are scored against --instances", "--objects, --smallest")
+    if tolerance is not None and not boundary:
+        raise ArgumentError("--tolerance and --no-boundary exclude each other")
     options = EvaluateOptions(
         mpp=mpp,
         slide_mpp=slide_mpp,

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from wsiseg.training.listener import Row, TrainingListener
 
 _PAUSE = 10.0
-"""Seconds between lines about samples where there is no terminal to draw a bar on."""
+"""Seconds between lines where there is no terminal to draw a bar on."""
 
 
 class ConsoleTraining(TrainingListener):
@@ -31,6 +31,7 @@ class ConsoleTraining(TrainingListener):
         self._task = TaskID(0)
         self._stage = ""
         self._steps = self._epochs = 0
+        self._elapsed = 0.0
         self._spoken = time.monotonic()
 
     def began(self, stage: str) -> None:
@@ -61,27 +62,33 @@ class ConsoleTraining(TrainingListener):
         """Say what was left out or assumed."""
         self._console.print(f"warning: {text}", markup=False)
 
-    def expects(self, epochs: int, steps: int) -> None:
+    def expects(self, epochs: int, steps: int, elapsed: float) -> None:
         """Begin the bar."""
         self.stop()
         self._epochs, self._steps = epochs, steps
+        self._elapsed = elapsed
         if not self._quiet:
             self._console.print(f"  {epochs} epochs of {steps} steps")
         self._draw("steps", epochs * steps)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        """Move the bar."""
+        """Move the bar, or say a line now and then."""
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch * self._steps + step)
+        elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
+            self._spoken = time.monotonic()
+            self._console.print(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
 
     def finished_epoch(self, row: Row, best: float) -> None:
         """Say a line per epoch."""
+        self._spoken = time.monotonic()
         if self._quiet:
             return
         text = f"  epoch {row['epoch']}/{self._epochs}  loss {row['train_loss']:.4f}"
         if row["val_miou"] is not None:
             text += f"  mean IoU {row['val_miou']:.4f} (best {best:.4f})"
-        self._console.print(f"{text}  {row['seconds']:.0f} s")
+        seconds, self._elapsed = row["seconds"] - self._elapsed, row["seconds"]
+        self._console.print(f"{text}  {seconds:.1f} s")
 
     def _draw(self, what: str, total: int) -> None:
         if self._quiet or not self._console.is_terminal:

@@ -72,12 +72,20 @@ def train(
         typer.Option(help="auto, tissue, street or none.", rich_help_panel=_LEARNING),
     ] = "auto",
     balance: Annotated[
-        float,
+        float | None,
+        _option(
+            _LEARNING,
+            "From 0, all annotated area alike, to 1, all classes equally often; 0.5 for slides. "
+            "Pictures come up in turn if left out.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str,
         typer.Option(
-            help="From 0, all annotated area alike, to 1, all classes equally often; for slides.",
+            help="recipe, cross-entropy, cross-entropy+dice, dice or ohem.",
             rich_help_panel=_LEARNING,
         ),
-    ] = 0.5,
+    ] = "recipe",
     ema: Annotated[
         float | None, _option(_LEARNING, "Decay of the averaged weights, 0 for none.")
     ] = None,
@@ -131,6 +139,7 @@ def train(
     words = dict(locals())
     from wsiseg.cli.learning import ConsoleTraining
     from wsiseg.training import train as fit
+    from wsiseg.training.trainer import is_main_process
 
     options = _read_options(words, parse_settings(settings or []), resume=resume)
     listener = ConsoleTraining(quiet=quiet)
@@ -138,6 +147,8 @@ def train(
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
     finally:
         listener.stop()
+    if not is_main_process():
+        return
     if as_json:
         print_json(
             {
@@ -145,6 +156,7 @@ def train(
                 "miou": result.miou,
                 "epochs": result.epochs,
                 "seconds": round(result.seconds, 2),
+                "warnings": list(result.warnings),
             }
         )
     elif not quiet:
@@ -174,10 +186,9 @@ def _read_options(words: dict[str, Any], settings: dict[str, str], *, resume: bo
 def _stored_options(words: dict[str, Any]) -> Any:
     """Return the settings of the training that stands; only the machine's may be other ones."""
     from wsiseg.errors import ArgumentError
-    from wsiseg.training.options import TrainOptions
+    from wsiseg.training.options import MACHINE_OPTIONS, TrainOptions
 
-    free = ("workers", "threads")
-    stands = {"output", "resume", "as_json", "quiet", "debug", *free}
+    stands = {"output", "resume", "as_json", "quiet", "debug", *MACHINE_OPTIONS}
     for name, parameter in inspect.signature(train).parameters.items():
         if name not in stands and words[name] != parameter.default:
             raise ArgumentError(
@@ -185,7 +196,7 @@ def _stored_options(words: dict[str, Any]) -> Any:
                 f"--{name.replace('_', '-')}",
                 "Leave the option out, or train anew in another folder.",
             )
-    given = {name: words[name] for name in free if words[name] is not None}
+    given = {name: words[name] for name in MACHINE_OPTIONS if words[name] is not None}
     return TrainOptions.load(words["output"] / "config.yaml").model_copy(update=given)
 
 

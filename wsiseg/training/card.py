@@ -1,10 +1,13 @@
-"""What a trained checkpoint says of itself."""
+"""What a trained checkpoint says of itself, for programs and as a page to read."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from importlib.metadata import version
 
-from wsiseg.models.checkpoint import CheckpointCard, ClassEntry
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.profiling import count_parameters
 from wsiseg.training.material import Material
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes import Stage
@@ -32,18 +35,21 @@ class CardMaker:
         self._facts: dict[str, object] = {
             "program": f"wsiseg {version('wsiseg')}",
             "data": material.training.name,
-            "samples": [s.name for s in material.training.samples],
-            "kept_back": [s.name for s in material.kept.samples],
+            # Numbers, not names: a checkpoint is passed on, and names may be those of cases.
+            "samples": len(material.training.samples),
+            "kept_back": len(material.kept.samples),
             "pixels": {
                 c.name: int(p)
                 for c, p in zip(material.training.classes, material.survey.pixels, strict=True)
             },
             "recipe": options.recipe,
+            "loss": options.loss,
             "epochs": stage.epochs,
             "batch": stage.batch,
             "lr": stage.lr,
             "seed": options.seed,
             "began_with": first.origin,
+            "warnings": list(material.warnings),
         }
         self._first = first
         self._mpp = material.mpp
@@ -60,3 +66,59 @@ class CardMaker:
             training={**self._facts, "epoch": epoch},
             metrics=scores,
         )
+
+
+def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
+    """Return Markdown that says what a trained checkpoint is, and how good.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        As ``wsiseg train`` leaves it.
+    remarks : str
+        Markdown on what the checkpoint itself cannot know: terms, origin, limits.
+    """
+    card, training = checkpoint.card, checkpoint.card.training
+    settings = ", ".join(f"{key} = {value}" for key, value in card.arguments.items())
+    norm = card.normalisation
+    facts = {
+        "architecture": f"{card.architecture}{f' ({settings})' if settings else ''}, "
+        f"{count_parameters(checkpoint.network):,} parameters",
+        "classes": ", ".join(entry.name for entry in card.classes),
+        "resolution": "pictures as they are" if card.mpp is None else f"{card.mpp:g} µm/px",
+        "input": f"{norm.order}, mean {_triple(norm.mean)}, deviation {_triple(norm.std)}",
+        "learnt from": f"{training.get('samples')} samples of {training.get('data')}, "
+        f"{training.get('kept_back')} kept back",
+        "began with": training.get("began_with") or "random weights",
+        "recipe": f"{training.get('recipe')}, {training.get('epochs')} epochs, the best after "
+        f"{training.get('epoch')}, batches of {training.get('batch')}, learning rate "
+        f"{training.get('lr')}, seed {training.get('seed')}",
+        "made by": training.get("program"),
+    }
+    title = checkpoint.path.name if checkpoint.path else card.architecture
+    metrics = {_score_name(name): _figure(value) for name, value in card.metrics.items()}
+    parts = [f"# {title}", remarks.strip(), _table(facts)]
+    parts += ["## Scores on what was kept back", _table(metrics)]
+    pixels = training.get("pixels")
+    if isinstance(pixels, dict):
+        parts.append("## Working pixels to learn from")
+        parts.append(_table({name: f"{count:,}" for name, count in pixels.items()}))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(rows: Mapping[str, object]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {n} | {value} |" for n, value in rows.items())])
+
+
+def _score_name(name: str) -> str:
+    return {"val_miou": "mean IoU", "val_pixel_accuracy": "pixel accuracy"}.get(
+        name, name.replace("iou ", "IoU ", 1)
+    )
+
+
+def _figure(value: float) -> str:
+    return "neither there nor predicted" if math.isnan(value) else f"{value:.3f}"
+
+
+def _triple(values: tuple[float, float, float]) -> str:
+    return " ".join(f"{value:g}" for value in values)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wsiseg.errors import ArgumentError
+from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.options import SegmentOptions
@@ -34,7 +34,7 @@ from wsiseg.training.metrics import (
     scores_to_csv,
 )
 
-_WHOLE = 64_000_000
+_WHOLE = 16_000_000
 """Pixels of the largest picture whose borders and objects are scored."""
 
 
@@ -121,6 +121,14 @@ def evaluate(
     return {
         "images": len(dataset.samples),
         "data": dataset.name,
+        "settings": {
+            "checkpoint": checkpoint.sha256,
+            "mpp": view.mpp,
+            "slide_mpp": view.slide_mpp,
+            "scale": view.scale,
+            "blend": options.segment.blend,
+            "runtime": predictor.choice.runtime,
+        },
         **describe_scores(
             scores.confusion,
             matching.names,
@@ -198,7 +206,10 @@ def _score_sample(
     opened: OpenSample, predictor: Predictor, options: SegmentOptions, scores: _Scores
 ) -> None:
     slide, plane = opened.slide, opened.plane
-    plan = make_plan(slide, predictor, options, plane, _Annotated(opened))
+    plan = make_plan(slide, predictor, options, plane)
+    # Where tiles are blended, one that is not annotated itself may still reach what is.
+    reach = 0 if options.blend == "crop" else max(plan.grid.tile)
+    plan = replace(plan, area=_Annotated(opened, reach))
     runtime = predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
     keep = scores.wants_whole(opened)
     truth = np.full(plane.box.shape if keep else (0, 0), IGNORED, np.uint8)
@@ -222,11 +233,18 @@ def _score_sample(
 class _Annotated:
     """The part of a plane that is annotated: the rest need not be looked at."""
 
-    def __init__(self, opened: OpenSample) -> None:
+    def __init__(self, opened: OpenSample, reach: int) -> None:
         self._opened = opened
+        self._reach = reach
 
     def touches(self, box: Box) -> bool:
-        return bool((self._opened.labels(box) != IGNORED).any())
+        grown = Box(
+            box.y - self._reach,
+            box.x - self._reach,
+            box.height + 2 * self._reach,
+            box.width + 2 * self._reach,
+        )
+        return bool((self._opened.labels(grown) != IGNORED).any())
 
 
 def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:
@@ -234,6 +252,13 @@ def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:
     sample: Sample = opened.sample
     assert sample.instances is not None
     values = read_values(sample.instances)
+    full = opened.slide.levels[0]
+    if values.shape != (full.height, full.width):
+        raise DataSetError(
+            f"the objects have {values.shape[1]}×{values.shape[0]} pixels, {sample.image.name} "
+            f"has {full.width}×{full.height}",
+            sample.instances,
+        )
     scale, plane = opened.plane.slide_scale, opened.plane
     rows = np.minimum(((np.arange(plane.height) + 0.5) * scale).astype(int), values.shape[0] - 1)
     columns = np.minimum(((np.arange(plane.width) + 0.5) * scale).astype(int), values.shape[1] - 1)

@@ -23,6 +23,10 @@ _LARGEST, _HALO = 1024, 64
 """Of validation tiles; most pictures fit into one."""
 
 _USUAL_TILE = 512
+_USUAL_BALANCE = 0.5
+
+_PICTURES_OPEN, _SLIDES_OPEN = 8, 64
+"""Samples that a reading process keeps open: pictures are held decoded, slides are not."""
 
 
 class ValidationTiles(Dataset[Batch]):
@@ -84,6 +88,10 @@ class Feed:
         Tiles per batch.
     workers : int
         Processes that read and augment.
+    tile : tuple of int
+        ``(height, width)`` of the tiles to learn from.
+    augmentation : str
+        How they are changed.
     """
 
     training: TrainingTiles
@@ -92,6 +100,12 @@ class Feed:
     validation: ValidationTiles
     batch: int
     workers: int
+    tile: tuple[int, int]
+    augmentation: str
+
+    def order(self, rank: int, world: int) -> EpochSampler:
+        """Return what one of several processes learns from, in order."""
+        return EpochSampler(self.sampling, self.samples, self.batch, rank, world)
 
 
 class FeedModule(lightning.LightningDataModule):
@@ -110,16 +124,18 @@ class FeedModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return augmented tiles, in the order of the seed and the epoch."""
         feed, trainer = self._feed, self.trainer
-        rank, world = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-        return self._load(
-            feed.training,
-            EpochSampler(feed.sampling, feed.samples, feed.batch, rank, world),
-        )
+        assert trainer is not None
+        sampler = feed.order(trainer.global_rank, trainer.world_size)
+        # A training that goes on has readers fetch ahead before the loop names the epoch.
+        done = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        sampler.set_epoch(done)
+        return self._load(feed.training, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the tiles to score; each process takes every n-th."""
         validation, trainer = self._feed.validation, self.trainer
-        rank, world = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+        assert trainer is not None
+        rank, world = trainer.global_rank, trainer.world_size
         filled = -(-len(validation) // world) * world
         return self._load(validation, range(rank, filled, world))
 
@@ -153,44 +169,50 @@ def make_feed(
     """
     samples = len(material.training.samples)
     tile = _choose_tile(options, recipe, material.survey, multiple)
-    balanced = material.training.sparse
+    balanced = material.training.sparse or options.balance is not None
     tiles = options.tiles
     if tiles is None:
         annotated = material.survey.pixels.sum() / (tile[0] * tile[1])
-        tiles = max(stage.batch, round(annotated)) if balanced else samples
+        tiles = max(stage.batch if balanced else samples, round(annotated))
+    augmentation = _choose_augmentation(options, material)
+    room = _SLIDES_OPEN if material.training.sparse else _PICTURES_OPEN
     sampling = Sampling(tiles, balanced, stage.zooms, options.seed)
     training = TrainingTiles(
-        SampleShelf(material.training.samples, material.view),
+        SampleShelf(material.training.samples, material.view, room),
         material.survey,
         tile,
         multiple=multiple,
-        augmentation=_choose_augmentation(options, stage, material),
-        balance=options.balance,
+        augmentation=_without_scale(AUGMENTATIONS[augmentation], stage),
+        balance=_USUAL_BALANCE if options.balance is None else options.balance,
         seed=options.seed,
     )
-    validation = ValidationTiles(SampleShelf(material.kept.samples, material.view), multiple)
+    shelf = SampleShelf(material.kept.samples, material.view, room)
+    validation = ValidationTiles(shelf, multiple)
     workers = min(4, usable_cores() - 1) if options.workers is None else options.workers
-    return Feed(training, sampling, samples, validation, stage.batch, workers)
+    return Feed(training, sampling, samples, validation, stage.batch, workers, tile, augmentation)
 
 
 def _choose_tile(
     options: TrainOptions, recipe: Recipe, found: Survey, multiple: int
 ) -> tuple[int, int]:
-    """Return ``(height, width)``: what was asked for, or what the smallest sample fills."""
+    """Return ``(height, width)``: what was asked for, or what most samples fill."""
     if options.tile is not None:
         return options.tile, options.tile
     edges = []
     for axis in (0, 1):
-        smallest = min(sample.shape[axis] for sample in found.samples)
-        edge = smallest if recipe.whole_pictures else min(smallest, _USUAL_TILE)
+        usual = int(np.median([sample.shape[axis] for sample in found.samples]))
+        edge = usual if recipe.whole_pictures else min(usual, _USUAL_TILE)
         edges.append(-(-edge // multiple) * multiple)
     return edges[0], edges[1]
 
 
-def _choose_augmentation(options: TrainOptions, stage: Stage, material: Material) -> Augmentation:
-    name = options.augment
-    if name == "auto":
-        name = "street" if material.mpp is None else "tissue"
-    chosen = AUGMENTATIONS[name]
-    # Passes at several magnifications take the place of random ones.
-    return replace(chosen, scale=(1.0, 1.0)) if len(stage.zooms) > 1 else chosen
+def _choose_augmentation(options: TrainOptions, material: Material) -> str:
+    """Return what was asked for; whatever has a resolution is taken for tissue."""
+    if options.augment != "auto":
+        return options.augment
+    return "street" if material.mpp is None else "tissue"
+
+
+def _without_scale(augmentation: Augmentation, stage: Stage) -> Augmentation:
+    """Leave random magnification out where an epoch passes through several."""
+    return replace(augmentation, scale=(1.0, 1.0)) if len(stage.zooms) > 1 else augmentation

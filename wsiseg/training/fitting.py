@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import logging
 import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import nn
 
-from wsiseg.errors import ArgumentError, TrainingError, WsisegError
+from wsiseg.errors import ArgumentError
 from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.profiling import count_parameters
 from wsiseg.models.registry import create_model
 from wsiseg.training.card import CardMaker
-from wsiseg.training.feeding import FeedModule, make_feed
-from wsiseg.training.keeping import (
-    ENCODER,
-    Keeper,
-    Patience,
-    RunFolder,
-    average_weights,
-    keep_last,
-)
+from wsiseg.training.datasets.opening import split_data
+from wsiseg.training.feeding import Feed, FeedModule, make_feed
+from wsiseg.training.keeping import Keeper, Patience, average_weights, keep_last
 from wsiseg.training.listener import TrainingListener
+from wsiseg.training.losses import LOSSES, DeepSupervision, inverse_log_weights
 from wsiseg.training.material import Material, gather
-from wsiseg.training.options import TrainOptions
+from wsiseg.training.options import MACHINE_OPTIONS, TrainOptions
 from wsiseg.training.recipes import Recipe, Stage, find_recipe
-from wsiseg.training.starting import Start, freeze_encoder, start
+from wsiseg.training.recipes.recipe import Pixels
+from wsiseg.training.run_folder import RunFolder
+from wsiseg.training.starting import Start, start
 from wsiseg.training.task import SegmentationTask
-
-_PRECISIONS = {"fp32": "32-true", "fp16": "16-mixed", "bf16": "bf16-mixed"}
-_ACCELERATORS = {"cuda": "gpu"}
+from wsiseg.training.trainer import (
+    check_machine,
+    is_main_process,
+    make_trainer,
+    quiet,
+    translated,
+)
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,15 @@ class TrainResult:
         Epochs of the last stage.
     seconds : float
         All in all.
+    warnings : tuple of str
+        What was left out, repaired or assumed.
     """
 
     checkpoint: Path
     miou: float
     epochs: int
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def train(
@@ -75,7 +79,8 @@ def train(
     options : TrainOptions
         What to learn from, and how.
     folder : path-like
-        Gets ``best.safetensors``, ``last.ckpt``, ``metrics.csv``, ``curves.png``, ``config.yaml``.
+        Gets ``best.safetensors``, ``last.ckpt``, ``metrics.csv``, ``curves.png``, ``config.yaml``,
+        and the names of what was learnt from and kept back.
     resume : bool
         Go on after the last epoch that was finished, as if nothing had happened.
     overwrite : bool
@@ -89,58 +94,95 @@ def train(
         If pictures and labels do not fit, before anything is learnt.
     ArgumentError, CheckpointError
         If the settings make no sense.
+    RuntimeUnavailableError
+        If a device is not there.
     OutputExistsError
         If a training stands in the folder.
+    TrainingError
+        If the loss is no number any more, or the memory does not suffice.
     """
     begun = time.monotonic()
-    heard = listener or TrainingListener()
-    run = RunFolder(Path(folder))
+    main = is_main_process()
+    heard = listener if listener is not None and main else TrainingListener()
+    run = RunFolder(Path(folder).absolute())
     recipe = find_recipe(options.recipe)
-    # Weight decay and small gradients leave numbers that a CPU computes ten times slower with;
-    # only threads that start later inherit it.
-    torch.set_flush_denormal(True)
-    run.prepare(resume=resume, overwrite=overwrite)
-    if resume and run.config.exists():
-        _refuse_changes(options, TrainOptions.load(run.config))
-    material = gather(options, heard)
-    options.save(run.config)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    check_machine(options)
+    if main:
+        _check_folder(run, options, resume=resume, overwrite=overwrite)
+    init = None if options.init is None else load_checkpoint(options.init)
+    training, kept = split_data(options)
+    # Whatever is wrong with the network shows before long looks at the data.
+    start(options, recipe.stages[0], training.classes, init)
+    material = gather(options, training, kept, init, heard)
     before: Checkpoint | None = None
-    keeper: Keeper | None = None
-    for planned in recipe.stages:
-        last = planned is recipe.stages[-1]
-        place = run if last else run.within(ENCODER)
-        if not last and resume and run.last.exists():
-            # A later stage has begun, so this one is done.
+    with _own_threads(options), torch.random.fork_rng(devices=[]):
+        for planned in recipe.stages:
+            last = planned is recipe.stages[-1]
+            place = run if last else run.encoder
+            if not last and resume and run.last.exists():
+                # A later stage has begun, so this one is done.
+                before = load_checkpoint(place.best)
+                continue
+            stage = _adjust(planned, options)
+            first = start(options, stage, training.classes, init, before)
+            work = _Work(options, recipe, stage, first, material, place)
+            if main:
+                if overwrite and planned is recipe.stages[0]:
+                    run.clear()
+                run.begin(options, material.learnt_names, material.kept_names)
+            _fit(work, heard, resume=resume)
             before = load_checkpoint(place.best)
-            continue
-        heard.began(f"training the {'encoder' if planned.encoder else 'network'}")
-        stage = _adjust(planned, options)
-        first = start(options, stage, material.training.classes, before)
-        for note in first.notes:
-            heard.noted(note)
-        work = _Work(options, recipe, stage, first, material, place)
-        keeper = _fit(work, heard, standing=place.last if resume else None)
-        before = load_checkpoint(place.best)
-    assert keeper is not None
-    return TrainResult(run.best, keeper.best, len(keeper.rows), time.monotonic() - begun)
+    assert before is not None
+    return TrainResult(
+        checkpoint=run.best,
+        miou=before.card.metrics["val_miou"],
+        epochs=len(run.read_rows()),
+        seconds=time.monotonic() - begun,
+        warnings=material.warnings,
+    )
+
+
+def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwrite: bool) -> None:
+    if resume and overwrite:
+        raise ArgumentError(
+            "--resume and --overwrite exclude each other", None, "Give one of them."
+        )
+    if resume:
+        if run.config.exists():
+            _refuse_changes(options, TrainOptions.load(run.config))
+        return
+    run.refuse_standing(overwrite=overwrite)
+    if overwrite and options.init is not None and options.init.parent == run.path:
+        raise ArgumentError(
+            "the checkpoint to begin with would be overwritten", options.init, "Move it away first."
+        )
 
 
 def _refuse_changes(options: TrainOptions, before: TrainOptions) -> None:
     """Raise if a training would go on as another one."""
-    for name in TrainOptions.model_fields:
-        old, new = getattr(before, name), getattr(options, name)
-        # What only says where the work is done changes nothing.
-        if old != new and name not in _FREE:
+    old, new = before.flatten(), options.flatten()
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name) and name not in MACHINE_OPTIONS:
             raise ArgumentError(
-                f"the training that stands has {name} {old}, not {new}",
+                f"the training that stands has {old.get(name)}, not {new.get(name)}",
                 f"--{name.replace('_', '-')}",
-                "Go on with the same settings, or train anew in another folder.",
+                "Go on as it was, or learn more in another folder, with --init and its best.",
             )
 
 
-_FREE = ("workers", "threads")
+@contextmanager
+def _own_threads(options: TrainOptions) -> Iterator[None]:
+    """Set how PyTorch computes, and put the number of threads back."""
+    # Weight decay and small gradients leave numbers that a CPU computes ten times slower with;
+    # only threads that start later inherit it.
+    torch.set_flush_denormal(True)
+    threads = torch.get_num_threads()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -155,118 +197,83 @@ class _Work:
     folder: RunFolder
 
 
-def _fit(work: _Work, listener: TrainingListener, *, standing: Path | None) -> Keeper:
-    """Train one stage, going on from a file if it is there."""
-    network, multiple = work.first.network, work.first.network.input_multiple
-    feed = make_feed(work.options, work.recipe, work.stage, multiple, work.material)
+def _fit(work: _Work, listener: TrainingListener, *, resume: bool) -> None:
+    """Train one stage, going on from ``last.ckpt`` if it is there and that is wanted."""
+    options, stage, first, material = work.options, work.stage, work.first, work.material
+    feed = make_feed(options, work.recipe, stage, first.network.input_multiple, material)
+    for line in (*_describe(work, feed), *first.notes):
+        listener.noted(line)
     task = SegmentationTask(
-        network,
-        work.first.normalisation,
-        work.stage,
-        work.stage.loss(work.material.survey.pixels),
-        steps_per_epoch=len(FeedModule(feed).train_dataloader()),
-        seed=work.options.seed,
-        frozen=freeze_encoder(network) if work.options.freeze_encoder else None,
+        first.network,
+        first.normalisation,
+        stage,
+        stage.loss(material.survey.pixels),
+        steps_per_epoch=lambda world: len(feed.order(0, world)),
+        seed=options.seed,
+        frozen=first.frozen,
     )
-    classes = work.material.training.classes
+    classes = material.training.classes
     keeper = Keeper(
         work.folder,
-        CardMaker(work.options, work.stage, work.first, work.material),
-        create_model(work.first.architecture, len(classes), **work.first.arguments),
+        CardMaker(options, stage, first, material),
+        create_model(first.architecture, len(classes), **first.arguments),
         tuple(entry.name for entry in classes),
-        listener,
+        val_every=options.val_every,
+        digest=material.survey.digest,
+        listener=listener,
     )
-    if standing is not None and not standing.exists():
-        listener.noted("no epoch was finished before; beginning anew")
-        standing = None
-    try:
-        with _quiet():
-            trainer = _make_trainer(work, keeper)
-            trainer.fit(task, datamodule=FeedModule(feed), ckpt_path=standing, weights_only=True)
-    except SystemExit as stop:
-        # What Lightning makes of an interruption.
-        raise KeyboardInterrupt from stop
-    except WsisegError as error:
-        raise _told_by_worker(error) from error
-    except RuntimeError as error:
-        if "out of memory" not in str(error).lower():
-            raise
-        raise TrainingError(
-            "the device's memory does not suffice", None, "Use a smaller --batch or --tile."
-        ) from error
-    finally:
-        keeper.draw()
-    return keeper
-
-
-def _make_trainer(work: _Work, keeper: Keeper) -> lightning.Trainer:
-    options, stage = work.options, work.stage
     callbacks: list[Callback] = [keeper]
     if stage.ema:
         # After the keeper, which saves the averaged weights before they are put aside again.
         callbacks.append(average_weights(stage.ema))
     if options.patience is not None:
         callbacks.append(Patience(options.patience))
-    return lightning.Trainer(
-        max_epochs=stage.epochs,
-        accelerator=_ACCELERATORS.get(options.device, options.device),
-        devices=options.devices,
-        strategy=options.strategy,
-        precision=_PRECISIONS[options.precision],  # type: ignore[arg-type]
-        sync_batchnorm=options.devices > 1 and options.device != "cpu",
-        gradient_clip_val=stage.clip or None,
-        check_val_every_n_epoch=min(options.val_every, stage.epochs),
-        callbacks=[*callbacks, keep_last(work.folder)],
-        default_root_dir=work.folder.path,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
+    standing = work.folder.last if resume and work.folder.last.exists() else None
+    if resume and standing is None:
+        listener.noted("no epoch was finished before; beginning anew")
+    try:
+        with quiet(), translated():
+            callbacks.append(keep_last(work.folder))
+            trainer = make_trainer(options, stage, callbacks, work.folder.path)
+            trainer.fit(task, datamodule=FeedModule(feed), ckpt_path=standing, weights_only=True)
+    finally:
+        if is_main_process():
+            work.folder.draw_curves()
+
+
+def _describe(work: _Work, feed: Feed) -> Iterator[str]:
+    """Yield what is about to be done, in a few lines."""
+    stage, first, material = work.stage, work.first, work.material
+    height, width = feed.tile
+    scale = "as they are" if material.mpp is None else f"at {material.mpp:g} µm/px"
+    learnt, kept = len(material.training.samples), len(material.kept.samples)
+    yield f"{learnt} samples to learn from, {kept} to score, {scale}"
+    total = material.survey.pixels.sum()
+    yield "classes: " + ", ".join(
+        f"{entry.name} {pixels / total:.1%}"
+        for entry, pixels in zip(material.training.classes, material.survey.pixels, strict=True)
     )
-
-
-def _told_by_worker(error: WsisegError) -> WsisegError:
-    """Return an error without the traceback that a reading process puts in front of it."""
-    if "Original Traceback" not in error.what:
-        return error
-    return type(error)(error.what.strip().splitlines()[-1].partition(": ")[2].rstrip("."))
+    yield (
+        f"training the {'encoder' if stage.encoder else 'network'}: {first.architecture}, "
+        f"{count_parameters(first.network):,} parameters, recipe {work.recipe.name}, tiles of "
+        f"{width}×{height}, {stage.batch} at a time, augmentation {feed.augmentation}"
+    )
 
 
 def _adjust(stage: Stage, options: TrainOptions) -> Stage:
     """Put the user's numbers in place of the recipe's."""
-    given = {
+    given: dict[str, Any] = {
         name: getattr(options, name)
         for name in ("epochs", "batch", "lr", "ema", "clip")
         if getattr(options, name) is not None
     }
+    if options.loss != "recipe":
+        given["loss"] = _make_loss(options.loss)
     return replace(stage, **given)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning from talking past the listener."""
-    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for message in _SMALL_TALK:
-                warnings.filterwarnings("ignore", message)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _make_loss(name: str) -> Callable[[Pixels], nn.Module]:
+    def make(pixels: Pixels) -> nn.Module:
+        return DeepSupervision(LOSSES[name](inverse_log_weights(pixels)))
 
-
-_SMALL_TALK = (
-    # We choose workers, intervals and folders ourselves.
-    ".*does not have many workers.*",
-    ".*The number of training batches.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    # PyTorch has renamed what Lightning looks for.
-    ".*treespec, LeafSpec.*",
-    # LambdaLR's step as Lightning calls it when a training goes on.
-    ".*lr_scheduler.step.*",
-)
+    return make

@@ -1,15 +1,12 @@
-"""What a training leaves on the disk, epoch by epoch."""
+"""What happens beside the learning: scoring, keeping, stopping, averaging."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -17,12 +14,13 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
-from wsiseg.errors import OutputExistsError
+from wsiseg.errors import TrainingError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.store.disk import translated, write_whole
+from wsiseg.store.disk import write_whole
 from wsiseg.training.listener import TrainingListener
-from wsiseg.training.metrics import ConfusionMatrix, plot_curves
+from wsiseg.training.metrics import ConfusionMatrix
+from wsiseg.training.run_folder import RunFolder
 from wsiseg.training.task import SegmentationTask
 
 COLUMNS = (
@@ -37,76 +35,6 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class RunFolder:
-    """The files of one training.
-
-    Attributes
-    ----------
-    path : Path
-        The folder.
-    """
-
-    path: Path
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint with the best score on what was kept back."""
-        return self.path / "best.safetensors"
-
-    @property
-    def last(self) -> Path:
-        """Everything that going on after an epoch needs."""
-        return self.path / "last.ckpt"
-
-    @property
-    def metrics(self) -> Path:
-        """One row per epoch."""
-        return self.path / "metrics.csv"
-
-    @property
-    def curves(self) -> Path:
-        """The same as a picture."""
-        return self.path / "curves.png"
-
-    @property
-    def config(self) -> Path:
-        """Every setting."""
-        return self.path / "config.yaml"
-
-    def within(self, name: str) -> RunFolder:
-        """Return the folder of a stage before the last."""
-        return RunFolder(self.path / name)
-
-    def prepare(self, *, resume: bool, overwrite: bool) -> None:
-        """Make the folder, or refuse one in which a training stands.
-
-        Raises
-        ------
-        OutputExistsError
-            If there is one that may be neither gone on with nor replaced.
-        OutputError
-            If the folder cannot be made.
-        """
-        standing = [f for f in (self.config, self.last, self.best) if f.exists()]
-        if standing and not (resume or overwrite):
-            raise OutputExistsError(
-                "a training stands here",
-                standing[0].parent,
-                "Go on with it by --resume or replace it by --overwrite.",
-            )
-        with translated(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            if overwrite:
-                for file in (self.best, self.last, self.metrics, self.curves, self.config):
-                    file.unlink(missing_ok=True)
-                shutil.rmtree(self.within(ENCODER).path, ignore_errors=True)
-
-
-ENCODER = "encoder"
-"""Folder of the stage that trains the encoder alone."""
-
-
 class Keeper(Callback):
     """Scores every validation, keeps the best network and writes a row per epoch.
 
@@ -115,11 +43,15 @@ class Keeper(Callback):
     folder : RunFolder
         Where to.
     card : callable
-        From the scores to the checkpoint's card.
-    network : callable
-        From nothing to an empty network of the same kind, for saving.
-    names : sequence of str
+        From the scores and the epoch to the checkpoint's card.
+    copy : SegmentationNetwork
+        Of the same kind; saving goes through it.
+    names : tuple of str
         Of the classes.
+    val_every : int
+        Epochs between validations; there is one after the last epoch, too.
+    digest : str
+        Of the data; a training goes on with the same only.
     listener : TrainingListener
         Hears how it goes.
     """
@@ -128,16 +60,21 @@ class Keeper(Callback):
         self,
         folder: RunFolder,
         card: Callable[[dict[str, float], int], CheckpointCard],
-        network: SegmentationNetwork,
+        copy: SegmentationNetwork,
         names: tuple[str, ...],
+        *,
+        val_every: int,
+        digest: str,
         listener: TrainingListener,
     ) -> None:
         self.best = -math.inf
         self.rows: list[dict[str, Any]] = []
         self._folder = folder
         self._card = card
-        self._copy = network
+        self._copy = copy
         self._names = names
+        self._val_every = val_every
+        self._digest = digest
         self._listener = listener
         self._scores: dict[str, float | None] = {}
         self._begun = time.monotonic()
@@ -146,7 +83,7 @@ class Keeper(Callback):
         """Say how long it will take."""
         earlier = self.rows[-1]["seconds"] if self.rows else 0.0
         self._begun = time.monotonic() - earlier
-        self._listener.expects(trainer.max_epochs or 0, int(trainer.num_training_batches))
+        self._listener.expects(trainer.max_epochs or 0, int(trainer.num_training_batches), earlier)
 
     def on_train_batch_end(
         self,
@@ -156,8 +93,30 @@ class Keeper(Callback):
         batch: Any,
         number: int,
     ) -> None:
-        """Pass the loss on."""
-        self._listener.stepped(trainer.current_epoch, number + 1, float(outputs["loss"]))
+        """Pass the loss on.
+
+        Raises
+        ------
+        TrainingError
+            If it is not a number.
+        """
+        loss = float(outputs["loss"])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} after step {trainer.global_step}",
+                None,
+                "Use a smaller --lr, or --clip.",
+            )
+        self._listener.stepped(trainer.current_epoch, number + 1, loss)
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        """Decide whether this epoch ends with a validation."""
+        epoch, last = trainer.current_epoch + 1, trainer.max_epochs
+        due = epoch % self._val_every == 0 or epoch == last
+        # Lightning validates after epochs that this divides; nothing larger than the epoch does.
+        trainer.check_val_every_n_epoch = 1 if due else epoch + 1
 
     def on_validation_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
@@ -215,17 +174,24 @@ class Keeper(Callback):
             writer.writerow({k: "" if v is None else f"{v:.8g}" for k, v in row.items()})
         return text.getvalue()
 
-    def draw(self) -> None:
-        """Draw the curves of what was done so far."""
-        if self.rows:
-            plot_curves(self.rows, self._folder.curves)
-
     def state_dict(self) -> dict[str, Any]:
         """Return what going on needs."""
-        return {"best": self.best, "rows": self.rows}
+        return {"best": self.best, "rows": self.rows, "digest": self._digest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on after the epochs that are done."""
+        """Go on after the epochs that are done.
+
+        Raises
+        ------
+        TrainingError
+            If they were done with other data.
+        """
+        if state_dict["digest"] != self._digest:
+            raise TrainingError(
+                "pictures or labels have changed since the training began",
+                self._folder.path,
+                "Train anew in another folder.",
+            )
         self.best, self.rows = state_dict["best"], list(state_dict["rows"])
 
 
@@ -250,7 +216,9 @@ class Patience(EarlyStopping):
     """
 
     def __init__(self, validations: int) -> None:
-        super().__init__("val_miou", mode="max", patience=validations)
+        super().__init__(
+            "val_miou", mode="max", patience=validations, check_on_train_epoch_end=False
+        )
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Leave a training that was stopped before as it is."""

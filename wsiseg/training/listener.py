@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-Row = Mapping[str, float | int | None]
+Row = Mapping[str, Any]
 """One epoch: the columns of ``metrics.csv``."""
 
 
@@ -23,8 +24,8 @@ class TrainingListener:
     def warned(self, text: str) -> None:
         """Hear of something that was left out or assumed."""
 
-    def expects(self, epochs: int, steps: int) -> None:
-        """Hear how many epochs there will be, of how many steps each."""
+    def expects(self, epochs: int, steps: int, elapsed: float) -> None:
+        """Hear how many epochs there will be, of how many steps, and the seconds spent before."""
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
         """Hear the loss of one step."""

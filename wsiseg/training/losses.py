@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -146,23 +146,24 @@ class DeepSupervision(nn.Module):
     ----------
     loss : Module
         Of logits and labels.
-    weights : sequence of float
-        Of the outputs, the main one first; a single 1.0 for networks without others.
+    weights : sequence of float, optional
+        Of the outputs, the main one first; 1 for that and 0.4 for each other one if left out.
     """
 
-    def __init__(self, loss: nn.Module, weights: Sequence[float] = (1.0,)) -> None:
+    def __init__(self, loss: nn.Module, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.loss = loss
-        self.weights = tuple(weights)
+        self.weights = None if weights is None else tuple(weights)
 
     def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
-        if len(outputs) != len(self.weights):
-            msg = f"{len(outputs)} outputs, {len(self.weights)} weights"
+        weights = self.weights or (1.0, *[0.4] * (len(outputs) - 1))
+        if len(outputs) != len(weights):
+            msg = f"{len(outputs)} outputs, {len(weights)} weights"
             raise ValueError(msg)
         losses = [
             weight * self.loss(logits, shrink_labels(labels, logits.shape[-2:]))
-            for weight, logits in zip(self.weights, outputs, strict=True)
+            for weight, logits in zip(weights, outputs, strict=True)
         ]
         return torch.stack(losses).sum()
 
@@ -180,3 +181,12 @@ def _total_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
     valid = labels[labels != IGNORED]
     total = valid.numel() if weights is None else weights[valid].sum()
     return torch.as_tensor(total, dtype=torch.float32, device=labels.device).clamp(min=1e-6)
+
+
+LOSSES: dict[str, Callable[[Tensor], nn.Module]] = {
+    "cross-entropy": CrossEntropy,
+    "cross-entropy+dice": lambda weights: Sum(CrossEntropy(weights), Dice()),
+    "dice": lambda _: Dice(),
+    "ohem": HardPixels,
+}
+"""Losses by the names that ``--loss`` takes, from the weights of the classes."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.models.checkpoint import load_checkpoint
-from wsiseg.tiling.slides import open_slide
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.training.datasets.dataset import DataSet
-from wsiseg.training.datasets.opening import split_data
 from wsiseg.training.datasets.viewing import View
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.options import TrainOptions
@@ -29,6 +27,8 @@ class Material:
         The working resolution in µm per pixel, where it is known.
     survey : Survey
         What is where in what is learnt from.
+    warnings : tuple of str
+        What was left out, repaired or assumed.
     """
 
     training: DataSet
@@ -36,10 +36,38 @@ class Material:
     view: View
     mpp: float | None
     survey: Survey
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def learnt_names(self) -> list[str]:
+        """Names of the samples that are learnt from."""
+        return [sample.name for sample in self.training.samples]
+
+    @property
+    def kept_names(self) -> list[str]:
+        """Names of the samples that are scored."""
+        return [sample.name for sample in self.kept.samples]
 
 
-def gather(options: TrainOptions, listener: TrainingListener) -> Material:
-    """Open the data and look at all labels.
+def gather(
+    options: TrainOptions,
+    training: DataSet,
+    kept: DataSet,
+    init: Checkpoint | None,
+    listener: TrainingListener,
+) -> Material:
+    """Look at all labels.
+
+    Parameters
+    ----------
+    options : TrainOptions
+        What the user asked for.
+    training, kept : DataSet
+        What to learn from, and what is kept back; if that is nothing, the first is scored.
+    init : Checkpoint, optional
+        Whose resolution slides are looked at if no other is asked for.
+    listener : TrainingListener
+        Hears how it goes.
 
     Raises
     ------
@@ -48,45 +76,70 @@ def gather(options: TrainOptions, listener: TrainingListener) -> Material:
     ArgumentError
         If slides are to be looked at, and no resolution is known.
     """
-    training, kept = split_data(options)
     if len(training.classes) < 2:
         raise DataSetError(
             f"there is one class only, {training.classes[0].name}",
             "--class-map",
             "Say what the rest is, with unannotated=background for instance.",
         )
-    if not kept.samples:
-        listener.warned(
-            "nothing is kept back: the scores are those on what the network has learnt from"
-        )
-        kept = training
-    view = _choose_view(options, training)
-    with open_slide(training.samples[0].image) as slide:
-        mpp = view.plane(slide).mpp
+    view = _choose_view(options, init, training)
     listener.began("looking at the labels")
-    found = _survey(training, view, listener)
-    if kept is not training:
-        _survey(kept, view, listener)
+    found = survey(training, view, listener.advanced)
+    warnings = _notes(training, found)
+    mpp = _common_mpp(training, found)
+    if kept.samples:
+        warnings += _notes(kept, survey(kept, view, listener.advanced))
         missing = [c.name for c, p in zip(training.classes, found.pixels, strict=True) if not p]
         if missing:
-            listener.warned(f"no sample to learn from shows {', '.join(missing)}")
-    return Material(training, kept, view, mpp, found)
+            warnings.append(f"no sample to learn from shows {', '.join(missing)}")
+    else:
+        kept = training
+        warnings.append(
+            "nothing is kept back: the scores are those on what the network has learnt from"
+        )
+    for warning in warnings:
+        listener.warned(warning)
+    return Material(training, kept, view, mpp, found, tuple(warnings))
 
 
-def _survey(dataset: DataSet, view: View, listener: TrainingListener) -> Survey:
-    found = survey(dataset, view, listener.advanced)
-    for sample, seen in zip(dataset.samples, found.samples, strict=True):
-        for note in seen.notes:
-            listener.warned(f"{sample.name}: {note}")
-    return found
+def _notes(dataset: DataSet, found: Survey) -> list[str]:
+    return [
+        f"{sample.name}: {note}"
+        for sample, seen in zip(dataset.samples, found.samples, strict=True)
+        for note in seen.notes
+    ]
 
 
-def _choose_view(options: TrainOptions, dataset: DataSet) -> View:
+def _common_mpp(dataset: DataSet, found: Survey) -> float | None:
+    """Return the µm per working pixel of all samples, None if they state none."""
+    stated = [sample.mpp for sample in found.samples if sample.mpp is not None]
+    if not stated:
+        return None
+    if len(stated) < len(found.samples) or max(stated) > min(stated) * _SAME_MPP:
+        which = [
+            s.name
+            for s, seen in zip(dataset.samples, found.samples, strict=True)
+            if seen.mpp is None
+        ]
+        what = (
+            f"{which[0]} does not state its µm per pixel, others do"
+            if which
+            else f"the samples have {min(stated):g} to {max(stated):g} µm per working pixel"
+        )
+        raise DataSetError(
+            what, None, "Work all of them at one resolution, with --mpp, or --slide-mpp besides."
+        )
+    return stated[0]
+
+
+_SAME_MPP = 1.02
+
+
+def _choose_view(options: TrainOptions, init: Checkpoint | None, dataset: DataSet) -> View:
     """Return the resolution to work at: the user's, or for slides the checkpoint's."""
     mpp = options.mpp
     if mpp is None and options.scale is None and dataset.sparse:
-        if options.init is not None:
-            mpp = load_checkpoint(options.init).mpp
+        mpp = None if init is None else init.mpp
         if mpp is None:
             raise ArgumentError(
                 "slides need a resolution to be worked at", "--mpp", "0.5 µm per pixel, say."

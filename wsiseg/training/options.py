@@ -26,6 +26,10 @@ def _absolute_if_file(text: str) -> str:
     return str(Path(text).absolute()) if "=" not in text or Path(text).is_file() else text
 
 
+MACHINE_OPTIONS = ("workers", "threads")
+"""What only says how the work is done: a training may go on with others."""
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -156,7 +160,10 @@ class TrainOptions(_Settings):
     augment : str
         How tiles are changed; for tissue if the slides have a resolution, else for streets.
     balance : float
-        0: tiles from all annotated area alike; 1: all classes equally often.
+        0: tiles from all annotated area alike; 1: all classes equally often.  If None, 0.5 for
+        slides, and pictures come up once each.
+    loss : str
+        In place of the recipe's.
     ema : float
         Decay of the moving average of the weights, 0 for none.
     clip : float
@@ -167,8 +174,8 @@ class TrainOptions(_Settings):
         Leave the encoder as it is.
     precision, device, devices, strategy
         Numbers, kind and count of devices, and how several share the work, as Lightning names it.
-    workers : int
-        Processes that read and augment.
+    workers, threads : int
+        Processes that read and augment, and CPU threads of the network.
     seed : int
         Decides everything that is random.
     """
@@ -190,7 +197,8 @@ class TrainOptions(_Settings):
     val_only: _Path | None = None
     val_every: _Count = 1
     augment: Literal["auto", "tissue", "street", "none"] = "auto"
-    balance: Annotated[float, Field(ge=0, le=1)] = 0.5
+    balance: Annotated[float, Field(ge=0, le=1)] | None = None
+    loss: Literal["recipe", "cross-entropy", "cross-entropy+dice", "dice", "ohem"] = "recipe"
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     patience: _Count | None = None
@@ -202,6 +210,12 @@ class TrainOptions(_Settings):
     workers: Annotated[int, Field(ge=0)] | None = None
     threads: _Count | None = None
     seed: _Seed = 0
+
+    def flatten(self) -> dict[str, object]:
+        """Return every setting under the name of its option."""
+        values = self.model_dump(mode="json")
+        data, arguments = values.pop("data"), values.pop("arguments")
+        return {**data, **values, **{f"set {key}": value for key, value in arguments.items()}}
 
     def save(self, path: Path) -> None:
         """Write ``config.yaml``."""

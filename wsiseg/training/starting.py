@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wsiseg.errors import ArgumentError, CheckpointError
-from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
@@ -33,7 +33,9 @@ class Start:
     normalisation : Normalisation
         From 8-bit pixels to its input.
     origin : str or None
-        The checkpoint that its weights come from.
+        Name and digest of the checkpoint that its weights come from.
+    frozen : Module or None
+        The part that is left as it is.
     notes : tuple of str
         What the user may want to know.
     """
@@ -43,6 +45,7 @@ class Start:
     network: SegmentationNetwork
     normalisation: Normalisation
     origin: str | None = None
+    frozen: nn.Module | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -50,11 +53,13 @@ def start(
     options: TrainOptions,
     stage: Stage,
     classes: Sequence[LabelClass],
+    init: Checkpoint | None = None,
     before: Checkpoint | None = None,
 ) -> Start:
     """Build the network of a stage.
 
-    Weights come from the stage before, else from ``--init``, else from the seed.
+    Weights come from the seed, over them whatever fits of ``--init``, and over that whatever fits
+    of the stage before.
 
     Parameters
     ----------
@@ -64,30 +69,42 @@ def start(
         Of the recipe.
     classes : sequence of LabelClass
         Of the data.
-    before : Checkpoint, optional
-        What the stage before left.
+    init, before : Checkpoint, optional
+        What to begin with, and what the stage before left.
 
     Raises
     ------
     ArgumentError
         If the architecture has no encoder to train or to freeze.
     CheckpointError
-        If ``--init`` cannot be read, or shares no layer with the network.
+        If a checkpoint shares no layer with the network.
     """
-    init = None if options.init is None else load_checkpoint(options.init)
     name, arguments = _choose_architecture(options, init)
     if stage.encoder:
         name, arguments = _encoder_of(name, arguments, options.recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = create_model(name, len(classes), **arguments)
-    donor = before or init
-    if donor is None:
-        return Start(name, arguments, network, IMAGENET)
-    same = [c.name for c in donor.classes] == [c.name for c in classes]
-    notes = _take_over(network, donor, same_classes=same)
-    normalisation = donor.card.normalisation
-    return Start(name, arguments, network, normalisation, str(donor.path or donor.sha256), notes)
+    notes: tuple[str, ...] = ()
+    normalisation = IMAGENET
+    for donor in filter(None, (init, before)):
+        same = [c.name for c in donor.classes] == [c.name for c in classes]
+        notes = _take_over(network, donor, same_classes=same)
+        normalisation = donor.card.normalisation
+    return Start(
+        architecture=name,
+        arguments=arguments,
+        network=network,
+        normalisation=normalisation,
+        origin=None if init is None else _name(init),
+        frozen=freeze_encoder(network) if options.freeze_encoder else None,
+        notes=notes,
+    )
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    file = "" if checkpoint.path is None else f"{checkpoint.path.name}, "
+    return f"{file}sha256 {checkpoint.sha256[:16]}"
 
 
 def freeze_encoder(network: SegmentationNetwork) -> nn.Module:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class SampleSurvey:
     places : dict of int to ndarray
         For each class that occurs, int32 ``(n, 2)``: ``(y, x)`` of some of its working pixels,
         drawn evenly over its area.
+    mpp : float or None
+        µm per working pixel.
     notes : tuple of str
         What was repaired or decided when its labels were read.
     """
@@ -47,6 +50,7 @@ class SampleSurvey:
     shape: tuple[int, int]
     pixels: npt.NDArray[np.float64]
     places: dict[int, npt.NDArray[np.int32]]
+    mpp: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -67,6 +71,14 @@ class Survey:
         """Working pixels of each class, ``(classes,)``."""
         total: npt.NDArray[np.float64] = np.sum([s.pixels for s in self.samples], axis=0)
         return total
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of sizes and classes, to tell whether data are still the same."""
+        content = hashlib.sha256()
+        for sample in self.samples:
+            content.update(repr((sample.shape, sample.pixels.tolist())).encode())
+        return content.hexdigest()
 
 
 def survey(
@@ -138,7 +150,24 @@ def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> 
         rows, columns = np.unravel_index(kept, labels.shape)
         places[int(label)] = (np.stack([rows, columns], 1) * step + step // 2).astype(np.int32)
     pixels = (counts[:classes] * step**2).astype(np.float64)
-    return SampleSurvey((plane.height, plane.width), pixels, places, opened.notes)
+    if step > 1:
+        _add_landmarks(opened.landmarks(), step, pixels, places)
+    shape = (plane.height, plane.width)
+    return SampleSurvey(shape, pixels, places, plane.mpp, opened.notes)
+
+
+def _add_landmarks(
+    landmarks: Sequence[tuple[int, float, float]],
+    step: int,
+    pixels: npt.NDArray[np.float64],
+    places: dict[int, npt.NDArray[np.int32]],
+) -> None:
+    """Add a place in every shape: counting every so many pixels passes over small ones."""
+    for label in {label for label, _, _ in landmarks if label < len(pixels)}:
+        found = [(int(y * step), int(x * step)) for own, y, x in landmarks if own == label]
+        seen = places.get(label, np.empty((0, 2), np.int32))
+        places[label] = np.concatenate([seen, np.array(found, np.int32)])
+        pixels[label] = max(pixels[label], len(found))
 
 
 def _choose_step(plane: WorkingPlane) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
@@ -11,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
+from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes import Stage
 from wsiseg.training.sampling import Batch
@@ -29,8 +33,8 @@ class SegmentationTask(lightning.LightningModule):
         Optimiser, schedule and length.
     loss : Module
         Of a list of outputs and labels.
-    steps_per_epoch : int
-        Batches that this process sees.
+    steps_per_epoch : callable
+        From the number of processes that share the work.
     seed : int
         Of what the network itself draws, such as dropout.
     frozen : Module, optional
@@ -44,7 +48,7 @@ class SegmentationTask(lightning.LightningModule):
         stage: Stage,
         loss: nn.Module,
         *,
-        steps_per_epoch: int,
+        steps_per_epoch: Callable[[int], int],
         seed: int,
         frozen: nn.Module | None = None,
     ) -> None:
@@ -63,7 +67,7 @@ class SegmentationTask(lightning.LightningModule):
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
         self.confusion = ConfusionMatrix(network.classes)
-        self._losses: list[Tensor] = []
+        self._loss_sum = torch.zeros(2)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits for uint8 pixels ``(B, H, W, 3)``."""
@@ -94,30 +98,32 @@ class SegmentationTask(lightning.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""
         self.confusion = ConfusionMatrix(self.network.classes)
-        self._losses = []
+        self._loss_sum = torch.zeros(2, device=self.device)
 
     def validation_step(self, batch: Batch, number: int) -> None:
         """Count what a tile's labels are taken for."""
         pixels, labels = batch
         outputs = self.network.supervised(self._normalise(pixels))
-        self._losses.append(self.loss(outputs, labels.long()).detach())
+        counted = (labels != IGNORED).sum()
+        self._loss_sum += torch.stack([self.loss(outputs, labels.long()) * counted, counted])
         logits = outputs[0] if outputs[0].shape[-2:] == labels.shape[-2:] else self(pixels)
         found = logits.argmax(1).to(torch.uint8).cpu().numpy()
         for truth, predicted in zip(labels.cpu().numpy(), found, strict=True):
             self.confusion.add(truth, predicted)
 
     def gather_scores(self) -> tuple[ConfusionMatrix, float]:
-        """Return the confusion and the mean loss over the tiles of all processes."""
+        """Return the confusion, and the loss per annotated pixel, over all processes."""
         counts = torch.from_numpy(self.confusion.counts).to(self.device)
-        mean = torch.stack(self._losses).mean() if self._losses else torch.tensor(torch.nan)
         strategy = self.trainer.strategy
         total = ConfusionMatrix(self.network.classes)
         total.counts[...] = strategy.reduce(counts, reduce_op="sum").cpu().numpy()
-        return total, float(strategy.reduce(mean.to(self.device), reduce_op="mean"))
+        weighted, pixels = strategy.reduce(self._loss_sum, reduce_op="sum").tolist()
+        return total, weighted / pixels if pixels else math.nan
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return optimiser and schedule, which moves with every step."""
-        stage, steps = self._stage, self._steps_per_epoch
+        stage = self._stage
+        steps = self._steps_per_epoch(self.trainer.world_size)
         learning = [p for p in self.network.parameters() if p.requires_grad]
         optimiser: Optimizer = stage.optimiser(learning, stage.lr)
 

@@ -123,7 +123,7 @@ class ClassMap:
             raise AnnotationError(
                 "an annotation has no class",
                 where,
-                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to --class-map.",
+                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to the classes of --class-map.",
             )
         raise AnnotationError(
             f"the class map does not know {wanted!r}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,13 @@ class LabelPlane(ABC):
         ndarray
             uint8 ``(box.height, box.width)``: indices of classes, or `IGNORED`.
         """
+
+    def landmarks(self) -> Sequence[tuple[int, float, float]]:
+        """Return label, y and x in working pixels of a place in every shape, if there are shapes.
+
+        Looking at every so many pixels may pass over small ones.
+        """
+        return ()
 
 
 class LabelSource(ABC):

@@ -77,6 +77,15 @@ class ShapePainter:
         self._paint_together(together, box, labels)
         return labels
 
+    def landmarks(self) -> list[tuple[int, float, float]]:
+        """Return the label of every shape, and ``y, x`` of a point in it, in working pixels."""
+        points = shapely.get_coordinates(shapely.point_on_surface(self._geometries))
+        places = points / self._slide_scale
+        return [
+            (int(label), float(y), float(x))
+            for label, (x, y) in zip(self._labels, places, strict=True)
+        ]
+
     def _parts(self, found: npt.NDArray[np.int64], box: Box) -> Iterator[Box]:
         """Yield the part of a box that each shape can touch."""
         bounds = shapely.bounds(self._geometries[found]) / self._slide_scale

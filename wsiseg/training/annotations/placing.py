@@ -117,7 +117,7 @@ def _note(origin: Origin, y: int, x: int, *, certain: bool) -> str:
         if origin == "level 0"
         else f"x {x}, y {y}, where the scanned part of the slide begins"
     )
-    doubt = "" if certain else ", as its program does; --coordinates settles it"
+    doubt = "" if certain else ", as its program does"
     return f"the annotations' pixels are counted from {corner}{doubt}"
 
 

@@ -82,3 +82,7 @@ class PaintedPolygons(LabelPlane):
             labels.fill(IGNORED)
             labels[inside.within(box)] = kept
         return labels
+
+    def landmarks(self) -> list[tuple[int, float, float]]:
+        """Return a place inside each polygon; see :class:`LabelPlane`."""
+        return self._painter.landmarks()

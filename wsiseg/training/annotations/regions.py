@@ -42,7 +42,5 @@ def read_regions(path: Path, slide: Slide, plane: WorkingPlane) -> tuple[Regions
     union = shapely.union_all([annotation.geometry for annotation in placed.annotations])
     regions = Regions(union, plane)
     if not regions.touches(plane.box):
-        raise AnnotationError(
-            "all regions lie outside the slide", path, "They have to be in pixels of level 0."
-        )
+        raise AnnotationError("all regions lie outside the slide", path, "Are they of this slide?")
     return regions, placed.notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError, DataSetError
@@ -18,10 +18,20 @@ from wsiseg.training.datasets.dataset import DataSet, Sample
 
 _SHOWN = 3
 _PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+_DRAWINGS = (".geojson", ".json", ".xml", ".annotations", ".gz")
+_NO_SLIDES = (*_DRAWINGS, ".csv", ".txt", ".md", ".yaml", ".yml", ".db", ".ini", ".journal")
+_COMPANIONS = (".run.json", "batch.json")
+"""What ``wsiseg segment`` leaves beside its masks."""
+
+Names = set[str] | None
 
 
 def open_pictures(
-    images: Path, labels: Path, class_map: ClassMap, instances: Path | None = None
+    images: Path,
+    labels: Path,
+    class_map: ClassMap,
+    instances: Path | None = None,
+    only: Names = None,
 ) -> DataSet:
     """Return the pictures of a folder with index or palette masks of the same stem.
 
@@ -33,6 +43,8 @@ def open_pictures(
         What the masks' values mean.
     instances : Path, optional
         A folder of pictures in which every object has a number of its own.
+    only : set of str, optional
+        Names of the samples to take.
 
     Raises
     ------
@@ -40,10 +52,10 @@ def open_pictures(
         If the folders do not match.
     """
     table = class_map.table(class_map.values, labels)
-    numbered = {} if instances is None else _by_stem(instances)
+    numbered = {} if instances is None else _by_stem(instances, _is_mask)
     samples = tuple(
         Sample(name, image, PictureLabels(mask, table), numbered.get(name))
-        for name, image, mask in _pairs(images, labels)
+        for name, image, mask in _pairs(images, labels, _is_mask, only)
     )
     if instances is not None:
         _refuse_lonely([s.name for s in samples if s.instances is None], instances, "instances")
@@ -55,6 +67,7 @@ def open_slides(
     annotations: Path,
     class_map: ClassMap | None = None,
     coordinates: Coordinates = "auto",
+    only: Names = None,
 ) -> DataSet:
     """Return the slides of a folder with annotations of the same stem.
 
@@ -67,6 +80,8 @@ def open_slides(
         alphabetical order, and area that nobody drew on is ignored.
     coordinates : {"auto", "level0", "bounds"}
         Where the annotations' pixels count from.
+    only : set of str, optional
+        Names of the samples to take.
 
     Raises
     ------
@@ -75,7 +90,9 @@ def open_slides(
     AnnotationError
         If no class map is given and a file cannot be read.
     """
-    pairs = _pairs(slides, annotations)
+    # Programs that write beside the slide leave no masks there that are pictures.
+    wanted = _is_drawing if slides.samefile(annotations) else _is_annotation
+    pairs = _pairs(slides, annotations, wanted, only)
     known = class_map or _name_classes([path for _, _, path in pairs])
     samples = tuple(
         Sample(name, slide, _labels(path, known, coordinates)) for name, slide, path in pairs
@@ -120,12 +137,35 @@ def _classes_in(path: Path) -> list[tuple[str, Colour | None]]:
     return [(a.name, a.colour) for a in drawn if a.name is not None]
 
 
-def _pairs(images: Path, labels: Path) -> list[tuple[str, Path, Path]]:
+def _pairs(
+    images: Path, labels: Path, is_label: Callable[[Path], bool], only: Names
+) -> list[tuple[str, Path, Path]]:
     """Return name, picture and labels of every sample, sorted by name."""
-    pictures, masks = _by_stem(images), _by_stem(labels)
+    pictures, masks = _by_stem(images, _is_picture), _by_stem(labels, is_label)
+    if only is not None:
+        pictures = {name: path for name, path in pictures.items() if name in only}
+        masks = {name: path for name, path in masks.items() if name in only}
     _refuse_lonely(sorted(pictures.keys() - masks.keys()), labels, "labels")
     _refuse_lonely(sorted(masks.keys() - pictures.keys()), images, "pictures")
     return [(name, pictures[name], masks[name]) for name in sorted(pictures)]
+
+
+def _is_picture(path: Path) -> bool:
+    return not path.is_dir() and path.suffix.lower() not in _NO_SLIDES
+
+
+def _is_mask(path: Path) -> bool:
+    return not path.is_dir() and path.suffix.lower() in _PICTURES
+
+
+def _is_drawing(path: Path) -> bool:
+    return is_store(path) or (
+        path.suffix.lower() in _DRAWINGS and not path.name.endswith(_COMPANIONS)
+    )
+
+
+def _is_annotation(path: Path) -> bool:
+    return _is_drawing(path) or _is_mask(path)
 
 
 def _refuse_lonely(names: list[str], folder: Path, lacking: str) -> None:
@@ -138,13 +178,13 @@ def _refuse_lonely(names: list[str], folder: Path, lacking: str) -> None:
         )
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Return the files and stores of a folder by their names without any ending."""
+def _by_stem(folder: Path, wanted: Callable[[Path], bool]) -> dict[str, Path]:
+    """Return the files and stores of a folder that are wanted, by names without any ending."""
     if not folder.is_dir():
         raise DataSetError("there is no such folder", folder)
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or (path.is_dir() and not is_store(path)):
+        if path.name.startswith(".") or not wanted(path):
             continue
         name = _stem(path.name)
         if name in found:
@@ -153,7 +193,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
             )
         found[name] = path
     if not found:
-        raise DataSetError("the folder is empty", folder)
+        raise DataSetError("the folder holds nothing of use", folder)
     return found
 
 

@@ -18,7 +18,9 @@ _SHOWN = 3
 
 
 def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
-    """Open what the options name; nothing is read but folders and lists.
+    """Open what the options name: nothing is read but folders and lists.
+
+    Without a class map, annotations of slides are read too, for the names in them.
 
     Parameters
     ----------
@@ -32,6 +34,7 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
     DataSetError, AnnotationError, ArgumentError
         If something is missing or does not fit.
     """
+    only = None if options.only is None else _read_names(options.only)
     if options.dataset is not None:
         assert options.root is not None
         layout = find_layout(options.dataset)
@@ -42,18 +45,19 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         if options.images is not None:
             assert options.labels is not None
             assert class_map is not None
-            dataset = open_pictures(options.images, options.labels, class_map, options.instances)
+            dataset = open_pictures(
+                options.images, options.labels, class_map, options.instances, only
+            )
         else:
             assert options.slides is not None
             assert options.annotations is not None
             dataset = open_slides(
-                options.slides, options.annotations, class_map, options.coordinates
+                options.slides, options.annotations, class_map, options.coordinates, only
             )
     if options.only is not None:
         dataset = _keep(dataset, read_stems(options.only, dataset))
     if options.without is not None:
-        out = read_stems(options.without, dataset)
-        dataset = _keep(dataset, {s.name for s in dataset.samples} - out)
+        dataset = _leave(dataset, read_stems(options.without, dataset))
         if not dataset.samples:
             raise DataSetError("every sample is left out", options.without)
     return dataset
@@ -76,12 +80,14 @@ def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
         part, kept_part = _parts(options.data)
         if part != kept_part:
             others = {"split": kept_part, "only": None, "without": None}
-            return whole, open_data(options.data.model_copy(update=others))
+            scored = open_data(options.data.model_copy(update=others))
+            # Some parts hold others: VOC's trainval holds its val.
+            return _leave(whole, {s.name for s in scored.samples}), scored
     if options.val_only is not None:
         kept = read_stems(options.val_only, whole)
     else:
         kept = _draw([s.name for s in whole.samples], options.val_fraction, options.seed)
-    training = _keep(whole, {s.name for s in whole.samples} - kept)
+    training = _leave(whole, kept)
     if not training.samples:
         raise DataSetError("nothing is left to learn from", None, "Keep less back.")
     return training, _keep(whole, kept)
@@ -102,14 +108,7 @@ def read_stems(path: Path, dataset: DataSet) -> set[str]:
     DataSetError
         If it cannot be read, or names something that is not in the data.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise DataSetError(f"the list of names cannot be read: {reason}", path) from error
-    names = {line.strip() for line in lines if line.strip()}
-    if not names:
-        raise DataSetError("the list of names is empty", path)
+    names = _read_names(path)
     unknown = sorted(names - {s.name for s in dataset.samples})
     if unknown:
         shown = ", ".join(unknown[:_SHOWN]) + (", …" if len(unknown) > _SHOWN else "")
@@ -121,8 +120,24 @@ def read_stems(path: Path, dataset: DataSet) -> set[str]:
     return names
 
 
+def _read_names(path: Path) -> set[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise DataSetError(f"the list of names cannot be read: {reason}", path) from error
+    names = {line.strip() for line in lines if line.strip()}
+    if not names:
+        raise DataSetError("the list of names is empty", path)
+    return names
+
+
 def _keep(dataset: DataSet, names: set[str]) -> DataSet:
     return replace(dataset, samples=tuple(s for s in dataset.samples if s.name in names))
+
+
+def _leave(dataset: DataSet, names: set[str]) -> DataSet:
+    return replace(dataset, samples=tuple(s for s in dataset.samples if s.name not in names))
 
 
 def _draw(names: list[str], share: float, seed: int) -> set[str]:

@@ -1,0 +1,145 @@
+"""The files of one training."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wsiseg.errors import OutputExistsError
+from wsiseg.store.disk import translated, write_whole
+from wsiseg.training.metrics import plot_curves
+from wsiseg.training.options import TrainOptions
+
+ENCODER = "encoder"
+"""Folder of the stage that trains the encoder alone."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a training leaves what it has learnt.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    """
+
+    path: Path
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best score on what was kept back."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Everything that going on after an epoch needs."""
+        return self.path / "last.ckpt"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def curves(self) -> Path:
+        """The same as a picture."""
+        return self.path / "curves.png"
+
+    @property
+    def config(self) -> Path:
+        """Every setting."""
+        return self.path / "config.yaml"
+
+    @property
+    def learnt(self) -> Path:
+        """Names of the samples that are learnt from, one a line."""
+        return self.path / "learnt.txt"
+
+    @property
+    def kept(self) -> Path:
+        """Names of the samples that are kept back, one a line."""
+        return self.path / "kept.txt"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (
+            self.best,
+            self.last,
+            self.metrics,
+            self.curves,
+            self.config,
+            self.learnt,
+            self.kept,
+        )
+
+    @property
+    def encoder(self) -> RunFolder:
+        """The folder of the stage that trains the encoder alone."""
+        return RunFolder(self.path / ENCODER)
+
+    def refuse_standing(self, *, overwrite: bool) -> None:
+        """Raise if something stands here that a training would replace.
+
+        Raises
+        ------
+        OutputExistsError
+            If a training may not be replaced, or what stands is none.
+        """
+        standing = [file for file in self.files if file.exists()]
+        if not standing:
+            return
+        if not self.config.exists():
+            raise OutputExistsError(
+                "the file is of no training, and one would replace it",
+                standing[0],
+                "Choose another folder.",
+            )
+        if not overwrite:
+            raise OutputExistsError(
+                "a training stands here",
+                self.path,
+                "Go on with it by --resume or replace it by --overwrite.",
+            )
+        # Whoever's config.yaml it may be, it is replaced only if it is ours.
+        TrainOptions.load(self.config)
+
+    def begin(self, options: TrainOptions, learnt: list[str], kept: list[str]) -> None:
+        """Make the folder, and write the settings and the names of the samples.
+
+        Raises
+        ------
+        OutputError
+            If that cannot be done.
+        """
+        with translated(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        options.save(self.config)
+        write_whole(self.learnt, "".join(f"{name}\n" for name in learnt))
+        write_whole(self.kept, "".join(f"{name}\n" for name in kept))
+
+    def clear(self) -> None:
+        """Remove the files of a training, and nothing else."""
+        with translated(self.path):
+            for file in (*self.encoder.files, *self.files):
+                file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                # Something that is not ours may lie there.
+                self.encoder.path.rmdir()
+
+    def read_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of ``metrics.csv`` as text; none if it is not there."""
+        if not self.metrics.exists():
+            return []
+        with self.metrics.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def draw_curves(self) -> None:
+        """Draw what ``metrics.csv`` holds."""
+        rows = self.read_rows()
+        if rows:
+            plot_curves(rows, self.curves)

@@ -1,0 +1,146 @@
+"""Lightning's trainer as we want it: on what it runs, what it says, how it fails."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning.pytorch as lightning
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
+
+from wsiseg.errors import ArgumentError, RuntimeUnavailableError, TrainingError, WsisegError
+from wsiseg.training.options import TrainOptions
+from wsiseg.training.recipes import Stage
+
+_PRECISIONS = {"fp32": "32-true", "fp16": "16-mixed", "bf16": "bf16-mixed"}
+_ACCELERATORS = {"cuda": "gpu"}
+
+
+def is_main_process() -> bool:
+    """Tell whether this process is the one that talks and writes."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def check_machine(options: TrainOptions) -> None:
+    """Look whether what was asked for is there, before anything else is done.
+
+    Raises
+    ------
+    RuntimeUnavailableError
+        If a device or a package is missing.
+    ArgumentError
+        If the device cannot compute in the precision.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise RuntimeUnavailableError(
+            "matplotlib is not installed", None, "Run: pip install 'wsiseg[train]'."
+        )
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(options.device, True):
+        raise RuntimeUnavailableError(
+            f"there is no {options.device} device here", "--device", "Use --device cpu."
+        )
+    on_cpu = options.device == "cpu" or (options.device == "auto" and not any(there.values()))
+    if on_cpu and options.precision == "fp16":
+        raise ArgumentError("fp16 needs a GPU", "--precision", "On CPUs there is bf16.")
+
+
+def make_trainer(
+    options: TrainOptions, stage: Stage, callbacks: list[Callback], folder: Path
+) -> lightning.Trainer:
+    """Return a trainer that leaves talking, files and order to us.
+
+    Raises
+    ------
+    ArgumentError
+        If Lightning does not know the strategy, or cannot use it here.
+    """
+    try:
+        return lightning.Trainer(
+            max_epochs=stage.epochs,
+            accelerator=_ACCELERATORS.get(options.device, options.device),
+            devices=options.devices,
+            strategy=options.strategy,
+            precision=_PRECISIONS[options.precision],  # type: ignore[arg-type]
+            sync_batchnorm=options.devices > 1
+            and options.device in ("auto", "cuda")
+            and torch.cuda.is_available(),
+            gradient_clip_val=stage.clip or None,
+            callbacks=callbacks,
+            default_root_dir=folder,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise ArgumentError(
+            f"Lightning refuses: {str(error).splitlines()[0].rstrip('.')}",
+            "--strategy",
+            "Check --device, --devices and --strategy.",
+        ) from error
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what may happen while a network learns into errors of ours."""
+    try:
+        yield
+    except SystemExit as stop:
+        # What Lightning makes of an interruption.
+        raise KeyboardInterrupt from stop
+    except WsisegError as error:
+        raise _told_by_worker(error) from error
+    except RuntimeError as error:
+        if "out of memory" not in str(error).lower():
+            raise
+        raise TrainingError(
+            "the device's memory does not suffice", None, "Use a smaller --batch or --tile."
+        ) from error
+
+
+def _told_by_worker(error: WsisegError) -> WsisegError:
+    """Return an error without the traceback that a reading process puts in front of it."""
+    if "Original Traceback" not in error.what:
+        return error
+    return type(error)(error.what.strip().splitlines()[-1].partition(": ")[2].rstrip("."))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning from talking past the listener."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for message in _SMALL_TALK:
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+_SMALL_TALK = (
+    # We choose workers, intervals and folders ourselves.
+    ".*does not have many workers.*",
+    ".*The number of training batches.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*The dirpath has changed.*",
+    # Scores are summed over the processes by us.
+    ".*It is recommended to use `self.log.*sync_dist=True.*",
+    # PyTorch has renamed what Lightning looks for.
+    ".*treespec, LeafSpec.*",
+    # LambdaLR's step as Lightning calls it when a training goes on.
+    ".*lr_scheduler.step.*",
+)
