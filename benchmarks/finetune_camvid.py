@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, help="keep the training here")
     arguments = parser.parse_args()
@@ -35,9 +35,8 @@ def main() -> None:
             data=data,
             init=init,
             epochs=arguments.epochs,
-            batch=6,
-            lr=4e-3,
-            clip=0.0,
+            batch=4,
+            lr=2e-3,
             val_every=5,
             threads=arguments.threads,
         )

@@ -83,7 +83,7 @@ class ESPNet(SegmentationNetwork):
 
     The authors' decoder works in as many channels as there are classes, and its ESP module needs
     five.  With fewer classes this one keeps five channels up to the last deconvolution; from five
-    classes on it is theirs, bit for bit.
+    classes on it is theirs, bit for bit, unless `width` asks for another one.
 
     Parameters
     ----------
@@ -95,6 +95,9 @@ class ESPNet(SegmentationNetwork):
         What the decoder takes from level 1: its 16 channels alone (the authors' ``test`` code and
         their Cityscapes weights) or with the 3 of the shrunken image (their ``train`` code and
         their CamVid weights).
+    width : int
+        Channels of the decoder, at least 5; 0 for as many as there are classes.  With that of a
+        trained network, one of other classes shares all its layers but the last.
     """
 
     input_multiple = 8
@@ -107,10 +110,15 @@ class ESPNet(SegmentationNetwork):
         alpha2: int = 2,
         alpha3: int = 8,
         skip: Literal["test", "train"] = "test",
+        width: int = 0,
     ) -> None:
         super().__init__(classes)
-        width = max(classes, len(DILATIONS))
+        if width and width < len(DILATIONS):
+            msg = f"width must be 0 or at least {len(DILATIONS)}, got {width}"
+            raise ValueError(msg)
+        width = width or max(classes, len(DILATIONS))
         self.skip = skip
+        self.shared_arguments = {"width": width}
         self.encoder = _Encoder(alpha2, alpha3)
         self.project3 = nn.Conv2d(256, width, 1, bias=False)
         self.norm3 = nn.BatchNorm2d(width, eps=ESPNET_EPSILON)

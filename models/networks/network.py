@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,6 +29,8 @@ class SegmentationNetwork(nn.Module, ABC):
     """Input pixels per logit along an axis, in what :meth:`dense` returns."""
     encoder: nn.Module
     """What fine-tuning may freeze: everything before the layers that depend on the classes."""
+    shared_arguments: Mapping[str, int] = MappingProxyType({})
+    """Arguments with which a network of other classes shares all layers but the last."""
     encoder_architecture: str | None = None
     """The architecture that recipes in two stages train first, sharing `encoder`."""
 

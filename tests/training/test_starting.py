@@ -13,9 +13,10 @@ from wsiseg.models import create_model, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import LabelClass, numbered_classes
 from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.training import starting
 from wsiseg.training.options import DataOptions, TrainOptions
-from wsiseg.training.recipes import find_recipe
-from wsiseg.training.starting import Start, freeze_encoder, start
+from wsiseg.training.recipes import Stage, find_recipe
+from wsiseg.training.starting import Start, freeze_encoder
 
 (PLAIN,) = find_recipe("plain").stages
 ENCODER, DECODER = find_recipe("espnet").stages
@@ -26,6 +27,16 @@ BGR = Normalisation(order="BGR", mean=(72.0, 82.0, 73.0), std=(45.0, 46.0, 44.0)
 def options_of(**values: object) -> TrainOptions:
     data = DataOptions.build(dataset="camvid", root=".")
     return TrainOptions.build(data=data, **{"arguments": SMALL, **values})
+
+
+def start(
+    options: TrainOptions,
+    stage: Stage,
+    classes: tuple[LabelClass, ...],
+    before: Checkpoint | None = None,
+) -> Start:
+    init = None if options.init is None else load_checkpoint(options.init)
+    return starting.start(options, stage, classes, init, before)
 
 
 def named(*names: str) -> tuple[LabelClass, ...]:
@@ -94,7 +105,7 @@ def test_the_same_classes_take_everything_over(tmp_path: Path) -> None:
     assert taken_over(begun, donor) == state(begun).keys()
     assert (begun.architecture, begun.arguments) == ("espnet", SMALL)
     assert begun.normalisation == BGR
-    assert begun.origin == str(donor)
+    assert begun.origin == f"espnet.safetensors, sha256 {load(donor).sha256[:16]}"
     assert begun.notes == ()
     assert begun.network.training
 
@@ -157,8 +168,11 @@ def test_the_stage_before_goes_before_the_users_checkpoint(tmp_path: Path) -> No
     before = load(save(tmp_path, classes, "espnet-c"))
     init = save(tmp_path, classes, seed=5)
     begun = start(options_of(init=init, recipe="espnet"), DECODER, classes, before)
-    assert begun.origin == str(before.path)
+    assert begun.origin is not None
+    assert begun.origin.startswith("espnet.safetensors")
     assert "encoder.level1.conv.weight" in taken_over(begun, before)
+    # What the stage before does not have is still the user's.
+    assert "up1.weight" in taken_over(begun, init)
 
 
 @pytest.mark.parametrize("init", [False, True])
@@ -235,3 +249,10 @@ def test_a_network_without_an_encoder_cannot_be_frozen() -> None:
     with pytest.raises(ArgumentError, match="Tiny has no encoder to freeze") as caught:
         freeze_encoder(tiny_checkpoint().network)
     assert caught.value.where == "--freeze-encoder"
+
+
+def test_other_classes_leave_the_width_of_the_decoder_as_it_was(tmp_path: Path) -> None:
+    donor = save(tmp_path, named(*"abcdefg"))
+    begun = start(options_of(init=donor, arguments={}), PLAIN, named("x", "y"))
+    assert begun.arguments["width"] == 7
+    assert begun.notes == ("1 of 101 tensors begin anew, in up1",)

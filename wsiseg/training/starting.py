@@ -79,7 +79,7 @@ def start(
     CheckpointError
         If a checkpoint shares no layer with the network.
     """
-    name, arguments = _choose_architecture(options, init)
+    name, arguments = _choose_architecture(options, len(classes), init)
     if stage.encoder:
         name, arguments = _encoder_of(name, arguments, options.recipe)
     with torch.random.fork_rng(devices=[]):
@@ -123,15 +123,20 @@ def freeze_encoder(network: SegmentationNetwork) -> nn.Module:
     return encoder.requires_grad_(False)
 
 
-def _choose_architecture(options: TrainOptions, init: Checkpoint | None) -> tuple[str, Arguments]:
+def _choose_architecture(
+    options: TrainOptions, classes: int, init: Checkpoint | None
+) -> tuple[str, Arguments]:
     """Return what the user asked for; what was left out is as in the checkpoint."""
     given = dict(options.arguments)
     if init is None:
         name = options.model or DEFAULT_ARCHITECTURE
     else:
         name = options.model or init.card.architecture
+        same: Arguments = dict(init.card.arguments)
+        if classes != len(init.classes):
+            same |= init.network.shared_arguments
         taken = find_architecture(name).arguments
-        given = {k: v for k, v in init.card.arguments.items() if k in taken} | given
+        given = {key: value for key, value in same.items() if key in taken} | given
     find_architecture(name).check(given)
     return name, given
 

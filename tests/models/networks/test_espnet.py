@@ -350,3 +350,19 @@ def test_content_shifted_by_the_input_multiple_shifts_the_logits(name: str) -> N
     assert not torch.allclose(there[:, :, :8], here[:, :, shift : shift + 8], atol=1e-3)
     for one, other in itertools.pairwise(range(0, 64, 16)):
         assert not torch.equal(expected[:, :, one], expected[:, :, other])
+
+
+def test_a_width_keeps_all_but_the_last_layer_for_other_classes():
+    streets, tissue = create_model("espnet", 20), create_model("espnet", 3, width=20)
+    assert streets.shared_arguments == {"width": 20}
+    differing = [
+        name
+        for (name, one), other in zip(
+            streets.state_dict().items(), tissue.state_dict().values(), strict=True
+        )
+        if one.shape != other.shape
+    ]
+    assert differing == ["up1.weight"]
+    assert tissue(torch.zeros(1, 3, 40, 24)).shape == (1, 3, 40, 24)
+    with pytest.raises(ArgumentError, match="at least 5"):
+        create_model("espnet", 3, width=4)

@@ -82,7 +82,9 @@ def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
             others = {"split": kept_part, "only": None, "without": None}
             scored = open_data(options.data.model_copy(update=others))
             # Some parts hold others: VOC's trainval holds its val.
-            return _leave(whole, {s.name for s in scored.samples}), scored
+            pictures = {s.image for s in scored.samples}
+            rest = tuple(s for s in whole.samples if s.image not in pictures)
+            return replace(whole, samples=rest), scored
     if options.val_only is not None:
         kept = read_stems(options.val_only, whole)
     else:
