@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -88,8 +88,7 @@ def start(
     notes: tuple[str, ...] = ()
     normalisation = IMAGENET
     for donor in filter(None, (init, before)):
-        same = [c.name for c in donor.classes] == [c.name for c in classes]
-        notes = _take_over(network, donor, same_classes=same)
+        notes = _take_over(network, donor, [entry.name for entry in classes])
         normalisation = donor.card.normalisation
     return Start(
         architecture=name,
@@ -154,16 +153,21 @@ def _encoder_of(name: str, arguments: Arguments, recipe: str) -> tuple[str, Argu
 
 
 def _take_over(
-    network: SegmentationNetwork, donor: Checkpoint, *, same_classes: bool
+    network: SegmentationNetwork, donor: Checkpoint, classes: list[str]
 ) -> tuple[str, ...]:
     """Copy every tensor that fits, and say what begins anew.
 
-    Where the classes differ, the last layer begins anew even if it has as many of them.
+    Where the classes differ, the last layer begins anew even if it has as many of them, but for
+    the classes whose names both have.
     """
     own, given = network.state_dict(), donor.network.state_dict()
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
-    if not same_classes:
-        fitting = _without_classifier(network, fitting)
+    known = [entry.name for entry in donor.classes]
+    last, axis = _classifier(network)
+    pairs: list[tuple[int, int]] = []
+    if known != classes:
+        fitting = {key: value for key, value in fitting.items() if not key.startswith(f"{last}.")}
+        pairs = [(new, known.index(c)) for new, c in enumerate(classes) if c in known]
     learnt = [key for key in own if not key.endswith("num_batches_tracked")]
     anew = [key for key in learnt if key not in fitting]
     if len(anew) == len(learnt):
@@ -176,15 +180,37 @@ def _take_over(
     if not anew:
         return ()
     layers = sorted({key.split(".")[0] for key in anew})
-    return (f"{len(anew)} of {len(learnt)} tensors begin anew, in {', '.join(layers)}",)
+    notes = [f"{len(anew)} of {len(learnt)} tensors begin anew, in {', '.join(layers)}"]
+    if pairs and _share_classes(own, given, last, axis, pairs):
+        notes.append(f"known by name: {', '.join(known[old] for _, old in pairs)}")
+    return tuple(notes)
 
 
-def _without_classifier(
-    network: SegmentationNetwork, tensors: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """Drop what belongs to the last layer with weights, whose channels are the classes."""
-    last = [name for name, module in network.named_modules() if isinstance(module, _WEIGHTED)][-1]
-    return {key: value for key, value in tensors.items() if not key.startswith(f"{last}.")}
+def _classifier(network: SegmentationNetwork) -> tuple[str, int]:
+    """Return the last layer with weights, whose channels are the classes, and their axis."""
+    weighted = [(n, m) for n, m in network.named_modules() if isinstance(m, _WEIGHTED)]
+    name, layer = weighted[-1]
+    return name, 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+
+
+def _share_classes(
+    own: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    layer: str,
+    axis: int,
+    pairs: list[tuple[int, int]],
+) -> bool:
+    """Copy channels of the last layer, if it has the same inputs; tell whether it has."""
+    weight, bias = f"{layer}.weight", f"{layer}.bias"
+    if weight not in given or (
+        own[weight].select(axis, 0).shape != given[weight].select(axis, 0).shape
+    ):
+        return False
+    for new, old in pairs:
+        own[weight].select(axis, new).copy_(given[weight].select(axis, old))
+        if bias in own and bias in given:
+            own[bias][new] = given[bias][old]
+    return True
 
 
 _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d)
