@@ -85,6 +85,8 @@ def main() -> None:
         )
         settings = {
             "init": init,
+            # A narrow decoder of its own: that of the streets has one channel per street class.
+            "arguments": {"width": 5},
             "mpp": 2 * MPP,
             "slide_mpp": MPP,
             "epochs": arguments.epochs,

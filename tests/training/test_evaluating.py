@@ -215,6 +215,16 @@ def test_objects_are_scored_against_numbered_masks(tmp_path):
     assert (scores["object_f1"], scores["object_dice"]) == (1.0, 1.0)
 
 
+def test_numbered_masks_of_another_size_are_refused(tmp_path):
+    images, labels = write_pictures(tmp_path, 1)
+    numbered = tmp_path / "numbered"
+    numbered.mkdir()
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(numbered / "p0.png")
+    dataset = open_folder((images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered)
+    with pytest.raises(DataSetError, match=r"20×20 pixels, p0\.png has 64×64"):
+        evaluate(checkpoint_of(("rest", "thing")), dataset)
+
+
 def test_which_class_is_made_of_objects_has_to_be_said(tmp_path):
     images, labels = write_pictures(tmp_path, 1)
     dataset = open_folder((images, labels), instances=labels)

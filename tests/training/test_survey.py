@@ -229,3 +229,31 @@ def test_a_label_that_is_no_class_is_found(tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match="label 7 is none of the 2 classes") as caught:
         survey(drawn_on(image, Broken(tmp_path / "labels")), View())
     assert caught.value.where == tmp_path / "labels"
+
+
+def test_shapes_that_are_smaller_than_what_is_counted_are_found(tmp_path: Path) -> None:
+    image = hollow_slide(tmp_path / "slide.png", 12_000, 14_000)
+    random = np.random.default_rng(0)
+    corners = random.integers(100, 11_900, (40, 2)).tolist()
+    cells = [((y, x, y + 4, x + 4), "tumour") for y, x in corners]
+    hidden = ((50.0, 50.0, 54.0, 54.0), "tumour")
+    labels = draw(
+        tmp_path,
+        ((0, 0, 12_000, 14_000), "tissue"),
+        hidden,
+        ((40.0, 40.0, 70.0, 70.0), "tissue"),
+        *cells,
+    )
+    dataset = drawn_on(image, labels)
+    (sample,) = survey(dataset, View()).samples
+    found = {
+        (y, x)
+        for y, x in corners
+        for place in sample.places[1].tolist()
+        if y <= place[0] < y + 4 and x <= place[1] < x + 4
+    }
+    assert len(found) == 40
+    assert sample.pixels[1] >= 40
+    with OpenSample(dataset.samples[0], View()) as opened:
+        for y, x in sample.places[1].tolist():
+            assert opened.labels(Box(y, x, 1, 1))[0, 0] == 1

@@ -21,6 +21,9 @@ from wsiseg.training.datasets.viewing import View
 _LONGEST = 4096
 """Longer planes are counted at a reduced resolution."""
 
+_SURE = 2.0
+"""Counted pixels along; what is as wide and high has some of them in it."""
+
 _THREADS = 4
 """More would hold too many labels at a time."""
 
@@ -151,7 +154,7 @@ def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> 
         places[int(label)] = (np.stack([rows, columns], 1) * step + step // 2).astype(np.int32)
     pixels = (counts[:classes] * step**2).astype(np.float64)
     if step > 1:
-        _add_landmarks(opened.landmarks(), step, pixels, places)
+        _add_landmarks(opened.landmarks(_SURE), step, pixels, places)
     shape = (plane.height, plane.width)
     return SampleSurvey(shape, pixels, places, plane.mpp, opened.notes)
 

@@ -47,10 +47,18 @@ class LabelPlane(ABC):
             uint8 ``(box.height, box.width)``: indices of classes, or `IGNORED`.
         """
 
-    def landmarks(self) -> Sequence[tuple[int, float, float]]:
-        """Return label, y and x in working pixels of a place in every shape, if there are shapes.
+    def landmarks(self, narrowest: float) -> Sequence[tuple[int, float, float]]:
+        """Return a place in every shape that looking at every so many pixels may pass over.
 
-        Looking at every so many pixels may pass over small ones.
+        Parameters
+        ----------
+        narrowest : float
+            Shapes that are wider and higher than this, in working pixels, may be left out.
+
+        Returns
+        -------
+        sequence of (int, float, float)
+            Label, y and x in working pixels; nothing where labels are pixels and no shapes.
         """
         return ()
 

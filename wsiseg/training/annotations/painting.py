@@ -77,14 +77,30 @@ class ShapePainter:
         self._paint_together(together, box, labels)
         return labels
 
-    def landmarks(self) -> list[tuple[int, float, float]]:
-        """Return the label of every shape, and ``y, x`` of a point in it, in working pixels."""
-        points = shapely.get_coordinates(shapely.point_on_surface(self._geometries))
-        places = points / self._slide_scale
-        return [
-            (int(label), float(y), float(x))
-            for label, (x, y) in zip(self._labels, places, strict=True)
-        ]
+    def landmarks(self, narrowest: float) -> list[tuple[int, float, float]]:
+        """Return a place in every shape that looking at every so many pixels may pass over.
+
+        Parameters
+        ----------
+        narrowest : float
+            Shapes that are wider and higher than this, in working pixels, are left out.
+
+        Returns
+        -------
+        list of (int, float, float)
+            Label, y and x in working pixels; of shapes whose place lies under none drawn later.
+        """
+        bounds = shapely.bounds(self._geometries) / self._slide_scale
+        sides = np.minimum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+        narrow = np.flatnonzero(sides <= narrowest)
+        points = shapely.point_on_surface(self._geometries[narrow])
+        place, shape = self._tree.query(points, predicate="intersects")
+        topmost = np.full(len(narrow), -1)
+        np.maximum.at(topmost, place, shape)
+        seen = topmost == narrow
+        places = shapely.get_coordinates(points[seen]) / self._slide_scale
+        labels = self._labels[narrow[seen]]
+        return [(int(n), float(y), float(x)) for n, (x, y) in zip(labels, places, strict=True)]
 
     def _parts(self, found: npt.NDArray[np.int64], box: Box) -> Iterator[Box]:
         """Yield the part of a box that each shape can touch."""

@@ -83,6 +83,6 @@ class PaintedPolygons(LabelPlane):
             labels[inside.within(box)] = kept
         return labels
 
-    def landmarks(self) -> list[tuple[int, float, float]]:
-        """Return a place inside each polygon; see :class:`LabelPlane`."""
-        return self._painter.landmarks()
+    def landmarks(self, narrowest: float) -> list[tuple[int, float, float]]:
+        """Return a place inside each small polygon; see :class:`LabelPlane`."""
+        return self._painter.landmarks(narrowest)
