@@ -89,9 +89,9 @@ def _openvino() -> Check:
         return Check("openvino", False, hint, optional=True)
 
     def look() -> str:
-        import openvino as ov
+        from wsiseg.models.runtimes.openvino import openvino_core
 
-        able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        able = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         formats = ", ".join(f.lower() for f in able if f in ("FP32", "FP16", "BF16", "INT8"))
         return f"{version('openvino')}, CPU with {formats}"
 

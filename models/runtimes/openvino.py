@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import numpy as np
@@ -15,6 +16,17 @@ from wsiseg.models.tile_network import TileNetwork
 _TRACED_EDGE = 64
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _CAPABILITIES = {"fp16": "FP16", "bf16": "BF16"}
+
+
+@functools.cache
+def openvino_core() -> ov.Core:
+    """Return the one core of this process, which is never given up.
+
+    Its CPU plug-in moves the signal stack of the thread that loads it.  If another thread lets
+    go of the last core, that stack is unmapped but stays registered, and the next signal, be it
+    Control-C or the end of a child, ends the process by a segmentation fault.
+    """
+    return ov.Core()
 
 
 class OpenVinoRuntime(Runtime):
@@ -38,7 +50,7 @@ class OpenVinoRuntime(Runtime):
             raise ArgumentError(
                 f"tiles of {settings.tile} are no multiple of {multiple}, as {self.name} needs"
             )
-        core = ov.Core()
+        core = openvino_core()
         self._refuse_emulation(core, settings)
         # Latency beats throughput hints here: one large tile fills the cores by itself.
         compiled = core.compile_model(

@@ -187,6 +187,8 @@ def read_and_interrupt(reader, tile):
     return read(reader, tile)
 
 TileReader._read = read_and_interrupt
+# Shells start what runs in the background with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main(sys.argv[2:])
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 
 import lightning.pytorch as lightning
@@ -149,17 +148,7 @@ class FeedModule(lightning.LightningDataModule):
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
-            multiprocessing_context=_reader_context() if workers else None,
         )
-
-
-def _reader_context() -> str | None:
-    """Return how reading processes are started: the platform's usual way, if that is safe.
-
-    OpenVINO unloads its plug-ins, but not what they told the C library to call before a fork:
-    after a segmentation in the same process, forking would end it.
-    """
-    return "spawn" if "openvino" in sys.modules else None
 
 
 def make_feed(

@@ -1,5 +1,7 @@
 """Runtimes agree with each other, and with themselves."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -308,3 +310,33 @@ def test_predictor_knows_what_the_network_costs_and_sees(
     assert toy.short_reach is not None
     assert 1 <= toy.short_reach <= 2
     assert predictor(small()).short_reach is None
+
+
+SIGNALLED = """
+import gc, os, signal, sys, threading
+sys.path.insert(0, sys.argv[1])
+import tiny
+from wsiseg.models.runtimes import choose_runtime
+from wsiseg.models.tile_network import TileNetwork
+
+handled = []
+signal.signal(signal.SIGUSR1, lambda number, frame: handled.append(number))
+checkpoint = tiny.tiny_checkpoint()
+network = TileNetwork(checkpoint.network, checkpoint.card.normalisation, ("labels",)).eval()
+held = [choose_runtime("openvino", "cpu", "fp32", threads=1).start(network, (64, 64), 1)]
+dropping = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+dropping.start()
+dropping.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+assert handled == [signal.SIGUSR1]
+"""
+
+
+def test_signals_are_still_handled_once_another_thread_has_dropped_openvino() -> None:
+    """Its plug-in would leave an unmapped signal stack behind."""
+    pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    here = Path(__file__).resolve().parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, str(here)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
