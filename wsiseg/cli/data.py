@@ -5,32 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from wsiseg.cli.options import chosen_option
 
-_PANEL = "Data: one of a public set, folders of pictures, folders of slides"
-
-
-def _option(text: str, *names: str) -> object:
-    return typer.Option(*names, help=text, rich_help_panel=_PANEL, show_default=False)
+_DATA, _RESOLUTION = (
+    "Data: one of a public set, folders of pictures, folders of slides",
+    "Resolution",
+)
 
 
 DatasetName = Annotated[
-    str | None, _option("A public set: camvid, cityscapes, voc or mapillary.", "--dataset")
+    str | None,
+    chosen_option(_DATA, "A public set: camvid, cityscapes, voc or mapillary.", "--dataset"),
 ]
-Root = Annotated[Path | None, _option("Its folder.", "--root")]
-Split = Annotated[str | None, _option("Its part; the usual one if left out.", "--split")]
-Images = Annotated[Path | None, _option("A folder of pictures.", "--images")]
+Root = Annotated[Path | None, chosen_option(_DATA, "Its folder.", "--root")]
+Split = Annotated[
+    str | None, chosen_option(_DATA, "Its part; the usual one if left out.", "--split")
+]
+Images = Annotated[Path | None, chosen_option(_DATA, "A folder of pictures.", "--images")]
 Labels = Annotated[
-    Path | None, _option("A folder of index or palette masks of the same stems.", "--labels")
+    Path | None,
+    chosen_option(_DATA, "A folder of index or palette masks of the same stems.", "--labels"),
 ]
 Instances = Annotated[
     Path | None,
-    _option("A folder of masks in which every object has its own number.", "--instances"),
+    chosen_option(
+        _DATA, "A folder of masks in which every object has its own number.", "--instances"
+    ),
 ]
-Slides = Annotated[Path | None, _option("A folder of slides.", "--slides")]
+Slides = Annotated[Path | None, chosen_option(_DATA, "A folder of slides.", "--slides")]
 Annotations = Annotated[
     Path | None,
-    _option(
+    chosen_option(
+        _DATA,
         "A folder of annotations of the same stems: GeoJSON, ASAP, ImageScope or HALO XML, "
         "OME-Zarr labels, masks.",
         "--annotations",
@@ -38,7 +44,8 @@ Annotations = Annotated[
 ]
 ClassMapText = Annotated[
     str | None,
-    _option(
+    chosen_option(
+        _DATA,
         'What names or values mean, "0=background,255=gland", or a YAML file of that. '
         "CLASS may be ignore, or exhaustive for regions in which everything is annotated; "
         "KEY may be unannotated or unclassified.",
@@ -46,28 +53,26 @@ ClassMapText = Annotated[
     ),
 ]
 CoordinatesName = Annotated[
-    str, _option("auto, level0 or bounds: where annotations count from.", "--coordinates")
+    str,
+    chosen_option(_DATA, "auto, level0 or bounds: where annotations count from.", "--coordinates"),
 ]
-Only = Annotated[Path | None, _option("Take only the stems that a file lists.", "--only")]
-Without = Annotated[Path | None, _option("Leave out the stems that a file lists.", "--without")]
-_RESOLUTION = "Resolution"
+Only = Annotated[
+    Path | None, chosen_option(_DATA, "Take only the stems that a file lists.", "--only")
+]
+Without = Annotated[
+    Path | None, chosen_option(_DATA, "Leave out the stems that a file lists.", "--without")
+]
 Mpp = Annotated[
     float | None,
-    typer.Option(help="Working µm per pixel.", rich_help_panel=_RESOLUTION, show_default=False),
+    chosen_option(_RESOLUTION, "Working µm per pixel."),
 ]
 SlideMpp = Annotated[
     float | None,
-    typer.Option(
-        help="The files' own µm per pixel, where they state none or a wrong one.",
-        rich_help_panel=_RESOLUTION,
-        show_default=False,
+    chosen_option(
+        _RESOLUTION, "The files' own µm per pixel, where they state none or a wrong one."
     ),
 ]
 Scale = Annotated[
     float | None,
-    typer.Option(
-        help="Work at this size of the files instead, 0.5 for half.",
-        rich_help_panel=_RESOLUTION,
-        show_default=False,
-    ),
+    chosen_option(_RESOLUTION, "Work at this size of the files instead, 0.5 for half."),
 ]

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from wsiseg.cli import data as given
-from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet, chosen_option, print_json
 
 _SCORES, _WORK = "Scores", "Where and how"
-
-
-def _option(panel: str, text: str, *names: str) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
 def evaluate(
@@ -36,8 +32,8 @@ def evaluate(
     mpp: given.Mpp = None,
     slide_mpp: given.SlideMpp = None,
     scale: given.Scale = None,
-    tile: Annotated[int | None, _option(_WORK, "Tile edge in working pixels.")] = None,
-    halo: Annotated[int | None, _option(_WORK, "Margin of context.")] = None,
+    tile: Annotated[int | None, chosen_option(_WORK, "Tile edge in working pixels.")] = None,
+    halo: Annotated[int | None, chosen_option(_WORK, "Margin of context.")] = None,
     blend: Annotated[
         str, typer.Option(help="crop, gaussian or cosine.", rich_help_panel=_WORK)
     ] = "crop",
@@ -47,24 +43,28 @@ def evaluate(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORK)
     ] = "auto",
-    threads: Annotated[int | None, _option(_WORK, "CPU threads of the network.")] = None,
+    threads: Annotated[int | None, chosen_option(_WORK, "CPU threads of the network.")] = None,
     boundary: Annotated[
         bool,
         typer.Option("--boundary/--no-boundary", help="Score borders.", rich_help_panel=_SCORES),
     ] = True,
     tolerance: Annotated[
         float | None,
-        _option(_SCORES, "Pixels that a border may be off; 0.75 % of the diagonal if left out."),
+        chosen_option(
+            _SCORES, "Pixels that a border may be off; 0.75 % of the diagonal if left out."
+        ),
     ] = None,
     objects: Annotated[
-        str | None, _option(_SCORES, "The class that --instances numbers.", "--objects")
+        str | None, chosen_option(_SCORES, "The class that --instances numbers.", "--objects")
     ] = None,
     smallest: Annotated[
         int, typer.Option(help="Smaller predicted objects are dropped.", rich_help_panel=_SCORES)
     ] = 0,
     output: Annotated[
         Path | None,
-        _option(_SCORES, "Folder for scores.json, scores.csv and confusion.png.", "-o", "--output"),
+        chosen_option(
+            _SCORES, "Folder for scores.json, scores.csv and confusion.png.", "-o", "--output"
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

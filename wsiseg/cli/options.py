@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.", s
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show tracebacks of errors.", show_default=False)
 ]
+
+
+def chosen_option(panel: str, text: str, *names: str) -> Any:
+    """Return an option that is chosen for the user where it is left out."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
 def print_json(content: object) -> None:

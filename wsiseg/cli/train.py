@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from wsiseg.cli import data as given
-from wsiseg.cli.options import AsJson, Debug, Quiet, parse_settings, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet, chosen_option, parse_settings, print_json
 
 _NETWORK, _LEARNING, _KEPT, _MACHINE = (
     "Network",
@@ -17,10 +17,6 @@ _NETWORK, _LEARNING, _KEPT, _MACHINE = (
     "What is kept back",
     "Machine",
 )
-
-
-def _option(panel: str, text: str, *names: str) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
 def train(
@@ -38,7 +34,7 @@ def train(
     without: given.Without = None,
     model: Annotated[
         str | None,
-        _option(_NETWORK, "An architecture; that of --init, or espnet.", "--model"),
+        chosen_option(_NETWORK, "An architecture; that of --init, or espnet.", "--model"),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -51,19 +47,19 @@ def train(
     ] = None,
     init: Annotated[
         Path | None,
-        _option(_NETWORK, "Begin with a checkpoint; other classes begin anew.", "--init"),
+        chosen_option(_NETWORK, "Begin with a checkpoint; other classes begin anew.", "--init"),
     ] = None,
     freeze_encoder: Annotated[
-        bool, _option(_NETWORK, "Leave the encoder as it is.", "--freeze-encoder")
+        bool, chosen_option(_NETWORK, "Leave the encoder as it is.", "--freeze-encoder")
     ] = False,
     recipe: Annotated[
         str, typer.Option(help="plain or espnet.", rich_help_panel=_LEARNING)
     ] = "plain",
-    epochs: Annotated[int | None, _option(_LEARNING, "The recipe's if left out.")] = None,
-    batch: Annotated[int | None, _option(_LEARNING, "Tiles at a time.")] = None,
-    lr: Annotated[float | None, _option(_LEARNING, "Learning rate.")] = None,
-    tile: Annotated[int | None, _option(_LEARNING, "Tile edge in working pixels.")] = None,
-    tiles: Annotated[int | None, _option(_LEARNING, "Tiles per epoch.")] = None,
+    epochs: Annotated[int | None, chosen_option(_LEARNING, "The recipe's if left out.")] = None,
+    batch: Annotated[int | None, chosen_option(_LEARNING, "Tiles at a time.")] = None,
+    lr: Annotated[float | None, chosen_option(_LEARNING, "Learning rate.")] = None,
+    tile: Annotated[int | None, chosen_option(_LEARNING, "Tile edge in working pixels.")] = None,
+    tiles: Annotated[int | None, chosen_option(_LEARNING, "Tiles per epoch.")] = None,
     mpp: given.Mpp = None,
     slide_mpp: given.SlideMpp = None,
     scale: given.Scale = None,
@@ -73,7 +69,7 @@ def train(
     ] = "auto",
     balance: Annotated[
         float | None,
-        _option(
+        chosen_option(
             _LEARNING,
             "From 0, all annotated area alike, to 1, all classes equally often; 0.5 for slides. "
             "Pictures come up in turn if left out.",
@@ -87,13 +83,13 @@ def train(
         ),
     ] = "recipe",
     ema: Annotated[
-        float | None, _option(_LEARNING, "Decay of the averaged weights, 0 for none.")
+        float | None, chosen_option(_LEARNING, "Decay of the averaged weights, 0 for none.")
     ] = None,
     clip: Annotated[
-        float | None, _option(_LEARNING, "Greatest norm of the gradient, 0 for any.")
+        float | None, chosen_option(_LEARNING, "Greatest norm of the gradient, 0 for any.")
     ] = None,
     patience: Annotated[
-        int | None, _option(_LEARNING, "Stop after so many scores without a better one.")
+        int | None, chosen_option(_LEARNING, "Stop after so many scores without a better one.")
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Decides what is random.", rich_help_panel=_LEARNING)
@@ -105,7 +101,7 @@ def train(
         ),
     ] = 0.2,
     val_only: Annotated[
-        Path | None, _option(_KEPT, "A file that lists the stems instead.", "--val-only")
+        Path | None, chosen_option(_KEPT, "A file that lists the stems instead.", "--val-only")
     ] = None,
     val_every: Annotated[
         int, typer.Option(help="Epochs between scores.", rich_help_panel=_KEPT)
@@ -123,8 +119,8 @@ def train(
             help="How several share the work, as Lightning calls it.", rich_help_panel=_MACHINE
         ),
     ] = "auto",
-    workers: Annotated[int | None, _option(_MACHINE, "Processes that read.")] = None,
-    threads: Annotated[int | None, _option(_MACHINE, "CPU threads of the network.")] = None,
+    workers: Annotated[int | None, chosen_option(_MACHINE, "Processes that read.")] = None,
+    threads: Annotated[int | None, chosen_option(_MACHINE, "CPU threads of the network.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after the last finished epoch.")
     ] = False,
