@@ -393,3 +393,10 @@ def test_results_are_plain_values(pictures, tmp_path):
     result = train(options(pictures), tmp_path / "run")
     assert dataclasses.asdict(result)["epochs"] == 2
     assert create_model("espnet", 3, **SMALL).classes == 3
+
+
+def test_training_leaves_the_processor_as_it_was(pictures, tmp_path):
+    before = torch.get_num_threads()
+    train(options(pictures, epochs=1, tiles=2, threads=1), tmp_path / "run")
+    assert torch.get_num_threads() == before
+    assert torch.tensor([1e-40]).mul(1.0) != 0

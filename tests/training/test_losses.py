@@ -272,7 +272,7 @@ def test_deep_supervision_weighs_every_output_against_its_own_labels() -> None:
 def test_each_output_needs_a_weight() -> None:
     logits, labels = drawn()
     with pytest.raises(ValueError, match="2 outputs, 1 weights"):
-        DeepSupervision(CrossEntropy())((logits, logits), labels)
+        DeepSupervision(CrossEntropy(), [1.0])((logits, logits), labels)
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy(WEIGHTS), HardPixels(WEIGHTS)])

@@ -31,6 +31,7 @@ BAD = {
     "val_every": [0],
     "augment": ["streets", None],
     "balance": [-0.1, 1.1, NAN],
+    "loss": ["hinge", None],
     "ema": [-0.1, 1, NAN],
     "clip": [-1, NAN, INF],
     "patience": [0],

@@ -172,9 +172,10 @@ def _refuse_changes(options: TrainOptions, before: TrainOptions) -> None:
 
 @contextmanager
 def _own_threads(options: TrainOptions) -> Iterator[None]:
-    """Set how PyTorch computes, and put the number of threads back."""
+    """Set how PyTorch computes, and put it back."""
     # Weight decay and small gradients leave numbers that a CPU computes ten times slower with;
     # only threads that start later inherit it.
+    exact = _computes_subnormals()
     torch.set_flush_denormal(True)
     threads = torch.get_num_threads()
     if options.threads is not None:
@@ -183,6 +184,11 @@ def _own_threads(options: TrainOptions) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_flush_denormal(not exact)
+
+
+def _computes_subnormals() -> bool:
+    return bool(torch.tensor([1e-40]).mul(1.0) != 0)
 
 
 @dataclass(frozen=True)

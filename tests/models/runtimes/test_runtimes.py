@@ -236,13 +236,13 @@ def test_narrow_numbers_give_nearly_the_same_or_are_refused(
 def test_precision_that_the_processor_would_emulate_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    openvino = pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    pytest.importorskip("openvino", reason="OpenVINO is an extra")
 
     class Old:
         def get_property(self, *_: object) -> list[str]:
             return ["FP32", "INT8"]
 
-    monkeypatch.setattr(openvino, "Core", Old)
+    monkeypatch.setattr("wsiseg.models.runtimes.openvino.openvino_core", Old)
     for precision in ("fp16", "bf16"):
         with pytest.raises(RuntimeUnavailableError) as caught:
             start("openvino", Toy(2).eval(), (16, 16), 1, precision=precision)

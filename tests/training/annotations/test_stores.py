@@ -10,12 +10,13 @@ import wsiseg
 from array_slide import ArraySlide, noise
 from tiny import tiny_checkpoint
 from wsiseg.errors import AnnotationError, DataSetError, ResolutionError
+from wsiseg.store.label_images import is_store
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.training.annotations.class_map import ClassMap
 from wsiseg.training.annotations.labels import IGNORED, Labels
-from wsiseg.training.annotations.stores import StoreLabels, is_store, stored_classes
+from wsiseg.training.annotations.stores import StoreLabels, stored_classes
 
 FIVE = ClassMap.read(",".join(f"class {i}=class {i}" for i in range(5)))
 PAINTED = ClassMap.read("1=tumor,2=stroma")

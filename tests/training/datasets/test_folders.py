@@ -110,7 +110,6 @@ def test_stores_are_folders_with_an_ending(tmp_path: Path, name: str) -> None:
         ("a.TIFF", PictureLabels),
         ("a.xml", PolygonLabels),
         ("a.geojson.gz", PolygonLabels),
-        ("a", PolygonLabels),
     ],
 )
 def test_labels_are_read_as_what_they_are(tmp_path: Path, name: str, kind: type) -> None:
@@ -148,7 +147,7 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, opener: Opener, miss
     folders = {name: touch(tmp_path / name, "a.png") for name in ("images", "labels")}
     (folders[missing] / "a.png").unlink()
     touch(folders[missing], ".DS_Store")
-    with pytest.raises(DataSetError, match=r"^the folder is empty \(.*\)\.$") as caught:
+    with pytest.raises(DataSetError, match=r"^the folder holds nothing of use \(.*\)\.$") as caught:
         opener(*folders.values())
     assert caught.value.where == folders[missing]
     nowhere = {**folders, missing: tmp_path / "nowhere"}

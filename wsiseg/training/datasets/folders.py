@@ -7,13 +7,14 @@ from pathlib import Path
 
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.class_sets import Colour
+from wsiseg.store.label_images import is_store
 from wsiseg.training.annotations.class_map import ClassMap
 from wsiseg.training.annotations.labels import LabelSource
 from wsiseg.training.annotations.pictures import PictureLabels
 from wsiseg.training.annotations.placing import Coordinates
 from wsiseg.training.annotations.polygons import PolygonLabels
 from wsiseg.training.annotations.reading import read_annotations
-from wsiseg.training.annotations.stores import StoreLabels, is_store, stored_classes
+from wsiseg.training.annotations.stores import StoreLabels, stored_classes
 from wsiseg.training.datasets.dataset import DataSet, Sample
 
 _SHOWN = 3
@@ -91,7 +92,7 @@ def open_slides(
         If no class map is given and a file cannot be read.
     """
     # Programs that write beside the slide leave no masks there that are pictures.
-    wanted = _is_drawing if slides.samefile(annotations) else _is_annotation
+    wanted = _is_drawing if slides.resolve() == annotations.resolve() else _is_annotation
     pairs = _pairs(slides, annotations, wanted, only)
     known = class_map or _name_classes([path for _, _, path in pairs])
     samples = tuple(

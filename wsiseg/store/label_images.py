@@ -1,0 +1,173 @@
+"""Label images on the disk: masks of ours, and what others painted (OME-Zarr 0.4 and 0.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from wsiseg.errors import AnnotationError, WsisegError
+from wsiseg.models.class_sets import Colour, LabelClass, distinct_colour
+from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
+
+_Pair = npt.NDArray[np.float64]
+_STEPS: Mapping[str, Callable[[_Pair, _Pair, _Pair], tuple[_Pair, _Pair]]] = {
+    "scale": lambda scale, shift, by: (scale * by, shift * by),
+    "translation": lambda scale, shift, by: (scale, shift + by),
+}
+
+
+@dataclass(frozen=True)
+class LabelImage:
+    """A label image that stands on the disk.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder; inside an image's store if that holds it.
+    levels : tuple of zarr.Array
+        Integers ``(…, H, W)``, the finest first.
+    classes : mapping of int to LabelClass
+        What the values mean, as far as the store names them.
+    unit : str or None
+        UDUNITS name of what lengths are measured in; None for pixels of the slide's level 0.
+    scale : float
+        Edge of a pixel of the finest level.
+    shift : tuple of float
+        ``(y, x)`` of the centre of its first pixel, from that of the slide's first pixel
+        (OME-Zarr 0.5 leaves the origin open; it is what our masks and napari do).
+    notes : mapping
+        What a run of ours noted.
+    """
+
+    path: Path
+    levels: tuple[zarr.Array[Any], ...]
+    classes: Mapping[int, LabelClass]
+    unit: str | None
+    scale: float
+    shift: tuple[float, float]
+    notes: Mapping[str, Any]
+
+
+def open_label_image(path: Path) -> LabelImage:
+    """Open a label image, or the one inside an image's store.
+
+    Raises
+    ------
+    AnnotationError
+        If it is no such thing, or there are several.
+    """
+    path, group = _open_group(path)
+    with _understood(path):
+        attributes: Any = dict(group.attrs)
+        ome = attributes.get("ome", attributes)
+        multiscale = ome["multiscales"][0]
+        datasets = multiscale["datasets"]
+        scale, shift = _place(multiscale, datasets[0])
+        return LabelImage(
+            path=path,
+            levels=tuple(_array(group, dataset["path"], path) for dataset in datasets),
+            classes=_classes(ome.get("image-label", {})),
+            unit=_unit(multiscale["axes"][-2:], path),
+            scale=scale,
+            shift=shift,
+            notes=attributes.get("wsiseg", {}),
+        )
+
+
+def is_store(path: Path) -> bool:
+    """Tell whether a folder is a Zarr group."""
+    return any((path / name).is_file() for name in ("zarr.json", ".zgroup"))
+
+
+def _open_group(path: Path) -> tuple[Path, zarr.Group]:
+    try:
+        group = zarr.open_group(path, mode="r")
+        attributes: Any = dict(group.attrs)
+        own = "image-label" in attributes.get("ome", attributes)
+        labels = group.get(LABELS)
+        inside = sorted(labels.group_keys()) if isinstance(labels, zarr.Group) else []
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise AnnotationError(f"this is no OME-Zarr store: {error}", path) from error
+    if own or not inside:
+        return path, group
+    if MASK not in inside and len(inside) > 1:
+        raise AnnotationError(
+            f"the store has several label images: {', '.join(inside)}",
+            path,
+            f"Give the one that is meant, {path.name}/{LABELS}/{inside[0]} for instance.",
+        )
+    return _open_group(path / LABELS / (MASK if MASK in inside else inside[0]))
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turn whatever metadata of another shape make us stumble over into an error of ours."""
+    try:
+        yield
+    except WsisegError:
+        raise
+    except KeyError as error:
+        raise AnnotationError(f"the store's metadata lack {error}", path) from error
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
+        raise AnnotationError(
+            f"the store's metadata are not those of OME-Zarr: {error}", path
+        ) from error
+
+
+def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
+    array = group[name]
+    if not isinstance(array, zarr.Array) or array.ndim < 2 or set(array.shape[:-2]) - {1}:
+        raise AnnotationError("the labels are no plane of y and x", path)
+    return array
+
+
+def _classes(label: Any) -> dict[int, LabelClass]:
+    colours: dict[int, Colour] = {
+        int(entry["label-value"]): tuple(entry["rgba"][:3])
+        for entry in label.get("colors", [])
+        if "rgba" in entry
+    }
+    found = {}
+    for entry in label.get("properties", []):
+        name, value = entry.get("class", entry.get("name")), int(entry["label-value"])
+        if isinstance(name, str) and name != NOT_ANALYSED:
+            found[value] = LabelClass(name, colours.get(value, distinct_colour(value)))
+    return found
+
+
+def _unit(axes: Any, path: Path) -> str | None:
+    names, units = [axis["name"] for axis in axes], {axis.get("unit") for axis in axes}
+    if names != ["y", "x"]:
+        raise AnnotationError(f"the store's last axes are {' and '.join(names)}, not y and x", path)
+    if units == {None}:
+        return None
+    (unit, *others) = sorted(map(str, units))
+    if others:
+        raise AnnotationError(
+            f"the store's axes are measured in {' and '.join([unit, *others])}", path
+        )
+    return unit
+
+
+def _place(multiscale: Any, dataset: Any) -> tuple[float, tuple[float, float]]:
+    """Return the edge of a pixel and the place of the first."""
+    scale, shift = np.ones(2), np.zeros(2)
+    for step in (
+        *dataset["coordinateTransformations"],
+        *multiscale.get("coordinateTransformations", ()),
+    ):
+        if step["type"] != "identity":
+            by = np.asarray(step[step["type"]][-2:], float).reshape(2)
+            scale, shift = _STEPS[step["type"]](scale, shift, by)
+    if not (scale > 0).all() or abs(scale[0] / scale[1] - 1) > 1e-3:
+        message = f"pixels of {scale[0]:g} by {scale[1]:g}"
+        raise ValueError(message)
+    # Slides have one µm per pixel, the mean of both directions; so has the mask.
+    return float(scale.mean()), (float(shift[0]), float(shift[1]))
