@@ -20,8 +20,11 @@ from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
 
-_BLOCK = 256
-"""Edge of the blocks in which the plane is resampled."""
+_BLOCK, _SMALLEST_BLOCK = 256, 8
+"""Edges of the blocks in which the plane is resampled."""
+
+_SOURCE = 2048
+"""Edge in pixels of the slide's level that a block is made of, at most, unless blocks are smallest."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,10 @@ def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
     if not plane.resampled:
         return slide.read_region(plane.level, box)
     pixels = np.empty((*box.shape, 3), np.uint8)
-    for top in range(box.y // _BLOCK * _BLOCK, box.bottom, _BLOCK):
-        for left in range(box.x // _BLOCK * _BLOCK, box.right, _BLOCK):
-            block = Box(top, left, _BLOCK, _BLOCK).intersection(plane.box)
+    edge = min(_BLOCK, max(_SMALLEST_BLOCK, int(_SOURCE / plane.level_scale)))
+    for top in range(box.y // edge * edge, box.bottom, edge):
+        for left in range(box.x // edge * edge, box.right, edge):
+            block = Box(top, left, edge, edge).intersection(plane.box)
             part = block.intersection(box)
             pixels[part.within(box)] = _resample_block(slide, plane, block)[part.within(block)]
     return pixels

@@ -113,7 +113,7 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
     ResolutionError
         If the scale is not above 0, or `slide_mpp` is absurd.
     """
-    if not (math.isfinite(scale) and 0.001 <= scale <= 1000):
+    if not (math.isfinite(scale) and 1e-4 <= scale <= 1e4):
         raise ResolutionError(f"nothing can be scaled by {scale:g}", "--scale")
     if slide_mpp is not None:
         _check(slide_mpp, "--slide-mpp")

@@ -86,6 +86,15 @@ class OpenSlideSlide(Slide):
             ) from error
         return on_background(np.asarray(picture), self.facts.background)
 
+    def _read_associated(self, name: str) -> Pixels:
+        handle = self._handle
+        try:
+            picture = handle.associated_images[name]
+        except openslide.OpenSlideError as error:
+            self._reopen(handle)
+            raise DamagedSlideError(f"its {name} cannot be read: {error}", self.path) from error
+        return on_background(np.asarray(picture), self.facts.background)
+
     def _reopen(self, dead: openslide.OpenSlide) -> None:
         """Replace a handle that an error has killed; the first thread to notice does it."""
         with self._lock:

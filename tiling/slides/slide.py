@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from wsiseg.errors import SlideError
 from wsiseg.tiling.boxes import Box
 
 Pixels = npt.NDArray[np.uint8]
@@ -142,6 +143,33 @@ class Slide(ABC):
     @abstractmethod
     def _read(self, level: int, box: Box) -> Pixels:
         """Read a rectangle that lies inside the level."""
+
+    def read_associated(self, name: str) -> Pixels:
+        """Read the label, macro or thumbnail picture.
+
+        Parameters
+        ----------
+        name : str
+            One of `facts.associated`.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(H, W, 3)``, RGB.
+
+        Raises
+        ------
+        SlideError
+            If the slide has no such picture, or it cannot be decoded.
+        """
+        if name not in self.facts.associated:
+            known = ", ".join(self.facts.associated) or "none"
+            raise SlideError(f"the slide has no picture {name!r}", self.path, f"It has {known}.")
+        return self._read_associated(name)
+
+    def _read_associated(self, name: str) -> Pixels:
+        """Read a picture that is there; readers that never name one need none of this."""
+        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:

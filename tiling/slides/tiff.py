@@ -47,6 +47,7 @@ _PHOTOMETRICS = {
     tifffile.PHOTOMETRIC.RGB,
     tifffile.PHOTOMETRIC.YCBCR,
 }
+_PICTURES = ("Thumbnail", "Label", "Macro")
 _MICROMETRES = {"CENTIMETER": 1e4, "INCH": 25400.0}
 _OME_UNITS = {"µm": 1.0, "um": 1.0, "micrometer": 1.0, "nm": 1e-3, "mm": 1e3}
 
@@ -92,9 +93,7 @@ class TiffSlide(Slide):
             tile_shape=(page.tilelength, page.tilewidth),
             compression=_compression(page).lower(),
             associated=tuple(
-                series.name.lower()
-                for series in self._file.series[1:]
-                if series.name in ("Thumbnail", "Label", "Macro")
+                series.name.lower() for series in self._file.series[1:] if series.name in _PICTURES
             ),
         )
 
@@ -123,6 +122,15 @@ class TiffSlide(Slide):
             part = place.intersection(box)
             pixels[part.within(box)] = tile[part.within(place)]
         return pixels
+
+    def _read_associated(self, name: str) -> Pixels:
+        series = next(s for s in self._file.series[1:] if s.name.lower() == name)
+        try:
+            with self._lock:
+                pixels = series.asarray()
+        except DECODING_ERRORS as error:
+            raise DamagedSlideError(f"its {name} cannot be read: {error}", self.path) from error
+        return on_background(pixels, self.facts.background)
 
     def _file_tiles(self, level: int, box: Box) -> Iterator[tuple[Box, Pixels]]:
         page = self._pages[level]

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli import demo, doctor, evaluate, info, models, segment, train
+from wsiseg.cli import demo, doctor, evaluate, info, models, segment, train, view
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command(
     "evaluate",
     epilog="Example: wsiseg evaluate -c run/best.safetensors --dataset camvid --root CamVid/",
 )(evaluate.evaluate)
+app.command("view", epilog="Example: wsiseg view biopsy.svs out/biopsy.ome.zarr")(view.view)
 app.command("info", epilog="Example: wsiseg info biopsy.svs --json")(info.info)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)

@@ -7,7 +7,8 @@ import io
 import time
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 Status = Literal["done", "unread"]
 
@@ -60,6 +61,9 @@ class TileRow:
 
 COLUMNS = tuple(field.name for field in fields(TileRow))
 
+_KINDS: dict[str, Any] = {name: float for name in COLUMNS}
+_KINDS |= {"index": int, "y": int, "x": int, "status": str}
+
 
 class Stopwatch:
     """Seconds since it was made, and since it was last asked."""
@@ -87,3 +91,18 @@ def rows_to_csv(rows: Iterable[TileRow]) -> str:
     for row in rows:
         writer.writerow(round(v, 3) if isinstance(v, float) else v for v in astuple(row))
     return text.getvalue()
+
+
+def rows_from_csv(path: Path) -> list[TileRow]:
+    """Read what :func:`rows_to_csv` made.
+
+    Raises
+    ------
+    OSError, ValueError, LookupError, TypeError
+        If the file is missing or damaged.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            TileRow(**{name: _KINDS[name](text) for name, text in line.items()})
+            for line in csv.DictReader(file)
+        ]

@@ -1,0 +1,221 @@
+"""What napari is given: data, how they lie and look, and the kind of layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.utils.colormaps import Colormap, DirectLabelColormap
+from skimage.measure import approximate_polygon, find_contours
+
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.store.label_images import LabelImage
+from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.tiling.resolution import plane_at_level
+from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.tissue import find_tissue
+from wsiseg.viewer.frame import Frame
+from wsiseg.viewer.levels import Told, label_levels, probability_levels, slide_levels
+from wsiseg.viewer.runs import RunTiles
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+KEY = "wsiseg"
+"""Under this name the metadata of a layer hold a :class:`SlideView` or a :class:`MaskView`."""
+
+MASK_OPACITY = 0.5
+_VEIL = (0.5, 0.5, 0.5, 0.4)
+"""Over what was not analysed."""
+_OUTLINE = "#00b3b3"
+
+
+@dataclass(frozen=True)
+class SlideView:
+    """A slide in the window.
+
+    Attributes
+    ----------
+    slide : Slide
+        Open.
+    frame : Frame
+        Where it lies.
+    """
+
+    slide: Slide
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class MaskView:
+    """A mask in the window.
+
+    Attributes
+    ----------
+    image : LabelImage
+        Its store.
+    frame : Frame
+        Where it lies.
+    """
+
+    image: LabelImage
+    frame: Frame
+
+
+def slide_layer(view: SlideView, damaged: Told) -> LayerData:
+    """Return the slide as one RGB layer of many levels."""
+    settings = {
+        "name": view.slide.name,
+        "rgb": True,
+        "multiscale": True,
+        "metadata": {KEY: view},
+        **view.frame.placing(),
+    }
+    return slide_levels(view.slide, damaged), settings, "image"
+
+
+def mask_frame(image: LabelImage) -> Frame:
+    """Return the frame of a mask whose slide is not at hand."""
+    if image.unit is None:
+        return Frame(1.0, "pixel")
+    scale = float(image.notes.get("slide_scale", 1.0))
+    return Frame(image.scale / scale, "um" if image.unit == "micrometer" else image.unit)
+
+
+def mask_layer(image: LabelImage, frame: Frame, damaged: Told) -> LayerData:
+    """Return a mask as one labels layer of many levels, with the names of its classes.
+
+    Parameters
+    ----------
+    image : LabelImage
+        Open.
+    frame : Frame
+        That of its slide; :func:`mask_frame` where that is not at hand.
+    damaged : callable
+        See :class:`wsiseg.viewer.levels.SlideLevel`.
+    """
+    own = mask_frame(image)
+    stretch = frame.pixel / own.pixel
+    settings = {
+        "name": _stem(image.path),
+        "multiscale": True,
+        "opacity": MASK_OPACITY,
+        "metadata": {KEY: MaskView(image, frame)},
+        "scale": (image.scale * stretch,) * 2,
+        "translate": tuple(shift * stretch for shift in image.shift),
+        "units": (frame.unit,) * 2,
+        **label_look(image.classes),
+    }
+    return label_levels(image, damaged), settings, "labels"
+
+
+def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
+    """Return colours and names of labels as napari takes them; 255 is *not analysed*."""
+    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), UNSEEN: _VEIL}
+    colours |= {value: _unit_rgba(entry) for value, entry in classes.items()}
+    names = {value: entry.name for value, entry in sorted(classes.items())} | {UNSEEN: NOT_ANALYSED}
+    return {
+        "colormap": DirectLabelColormap(color_dict=colours),
+        "features": {"index": list(names), "class": list(names.values())},
+    }
+
+
+def probability_layers(
+    arrays: list[Any], image: LabelImage, frame: Frame, damaged: Told
+) -> list[LayerData]:
+    """Return the probabilities of every class of a mask, from clear to its colour.
+
+    Parameters
+    ----------
+    arrays : list of zarr.Array
+        uint8 ``(C, H, W)``, the finest first; 255 is 1.
+    image : LabelImage
+        The mask that they belong to, or what describes its place and classes.
+    frame : Frame
+        Of the slide.
+    damaged : callable
+        See :class:`wsiseg.viewer.levels.SlideLevel`.
+    """
+    _, placed, _ = mask_layer(image, frame, damaged)
+    place = {name: placed[name] for name in ("scale", "translate", "units")}
+    return [
+        (
+            probability_levels(arrays, index, damaged),
+            {
+                "name": f"probability of {entry.name}",
+                "multiscale": True,
+                "contrast_limits": (0, 255),
+                "blending": "translucent",
+                "colormap": Colormap(
+                    [(*_unit_rgba(entry)[:3], 0.0), _unit_rgba(entry)], name=f"to {entry.name}"
+                ),
+                **place,
+            },
+            "image",
+        )
+        for index, entry in sorted(image.classes.items())
+    ]
+
+
+def throughput_layer(tiles: RunTiles, frame: Frame) -> LayerData:
+    """Return what each tile cost as a heat map, in ms."""
+    heat, factor = tiles.heat_map()
+    settings = {
+        "name": "ms per tile",
+        "colormap": "inferno",
+        "opacity": 0.7,
+        "blending": "translucent",
+        "interpolation2d": "nearest",
+        **frame.placing(tiles.slide_scale * factor),
+    }
+    return heat, settings, "image"
+
+
+def tissue_layer(view: SlideView) -> LayerData:
+    """Return the outline of the tissue, as ``segment`` finds it."""
+    plane = plane_at_level(view.slide, 0)
+    found = find_tissue(view.slide, plane).mask
+    coarseness = np.array([plane.height, plane.width]) / found.shape
+    # One pixel of frame closes the outlines of tissue that the slide's edge cuts.
+    contours = find_contours(np.pad(found, 1).astype(np.float32), 0.5)
+    outlines = [approximate_polygon(contour, 0.75) - 0.5 for contour in contours]
+    settings = {
+        "name": "tissue",
+        "shape_type": "polygon",
+        "face_color": "transparent",
+        "edge_color": _OUTLINE,
+        "edge_width": float(2 * coarseness.max() * view.frame.pixel),
+        "units": (view.frame.unit,) * 2,
+    }
+    return [view.frame.to_world(o * coarseness) for o in outlines if len(o) > 3], settings, "shapes"
+
+
+def associated_layers(view: SlideView) -> list[LayerData]:
+    """Return label, macro and thumbnail, each beside the slide, from its right edge on."""
+    level = view.slide.levels[0]
+    layers: list[LayerData] = []
+    for name in view.slide.facts.associated:
+        pixels = view.slide.read_associated(name)
+        enlarged = level.height / len(view.slide.facts.associated) / pixels.shape[0]
+        y = len(layers) * level.height / len(view.slide.facts.associated)
+        settings = {
+            "name": f"{view.slide.name}: {name}",
+            "rgb": True,
+            **view.frame.placing(enlarged * 0.95, y, level.width * 1.05),
+        }
+        layers.append((pixels, settings, "image"))
+    return layers
+
+
+def _unit_rgba(entry: LabelClass) -> tuple[float, float, float, float]:
+    red, green, blue = (value / 255 for value in entry.colour)
+    return red, green, blue, 1.0
+
+
+def _stem(path: Path) -> str:
+    """Return the name of the slide that a mask belongs to."""
+    store = next((p for p in (path, *path.parents) if p.suffix == ".zarr"), path)
+    return f"{store.name.removesuffix('.zarr').removesuffix('.ome')} mask"

@@ -1,0 +1,90 @@
+"""A window with everything in place, as ``wsiseg view`` opens it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsiseg.tiling.slides import open_slide
+from wsiseg.viewer.frame import Frame
+from wsiseg.viewer.layers import KEY, MaskView, SlideView, mask_frame, slide_layer, tissue_layer
+from wsiseg.viewer.stores import open_store, store_layers
+from wsiseg.viewer.telling import tell_once
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.components import ViewerModel
+
+WIDGETS = ()
+
+
+def view(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> None:
+    """Open a window and stay until it is closed; see :func:`open_window`."""
+    # Read by napari when it starts: pixels are then fetched off the event loop.
+    os.environ.setdefault("NAPARI_ASYNC", "1")
+    import napari
+
+    open_window(slide, masks, slide_mpp)
+    napari.run()
+
+
+def open_window(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> Viewer:
+    """Return a window with a slide, masks over it, tissue, legend and scale bar.
+
+    Parameters
+    ----------
+    slide : Path
+        What :func:`wsiseg.open_slide` takes, or a store that holds an image.
+    masks : sequence of Path
+        OME-Zarr label images, or probabilities.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
+
+    Raises
+    ------
+    SlideError, AnnotationError
+        If one of them cannot be read; no window is opened then.
+    """
+    layers = scene_layers(slide, masks, slide_mpp)
+    import napari
+
+    viewer = napari.Viewer(title=f"{slide.name} - wsiseg")
+    for data, settings, kind in layers:
+        getattr(viewer, f"add_{kind}")(data, **settings)
+    furnish(viewer)
+    for position, name in enumerate(WIDGETS):
+        viewer.window.add_plugin_dock_widget("wsiseg", name, tabify=position > 0)
+    return viewer
+
+
+def scene_layers(
+    slide: Path, masks: Sequence[Path], slide_mpp: float | None = None
+) -> list[tuple[object, dict[str, object], str]]:
+    """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
+    tell = tell_once()
+    if slide.is_dir():
+        return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
+    opened = open_slide(slide)
+    frame = Frame.of(opened, slide_mpp)
+    if frame.mpp is None:
+        frame = next(filter(None, map(_measured_frame, masks)), frame)
+    shown = SlideView(opened, frame)
+    layers = [slide_layer(shown, tell), tissue_layer(shown)]
+    return layers + [layer for mask in masks for layer in store_layers(mask, tell, frame)]
+
+
+def _measured_frame(mask: Path) -> Frame | None:
+    """Return what a mask knows of its slide's resolution: it may have been typed at its run."""
+    frame = mask_frame(open_store(mask))
+    return None if frame.mpp is None else frame
+
+
+def furnish(viewer: ViewerModel) -> None:
+    """Show the scale bar, and select the topmost mask, or else the slide."""
+    viewer.canvas.overlays.scale_bar.visible = True
+    ours = [each for each in viewer.layers if KEY in each.metadata]
+    masks = [each for each in ours if isinstance(each.metadata[KEY], MaskView)]
+    if ours:
+        viewer.layers.selection.active = (masks or ours)[-1]

@@ -1,0 +1,35 @@
+"""A slide and a mask to look at where no other is at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from wsiseg.demo.slide import build_demo_slide
+from wsiseg.segmenting import segment
+from wsiseg.tiling.slides import open_slide
+from wsiseg.viewer.frame import Frame
+from wsiseg.viewer.layers import SlideView, slide_layer
+from wsiseg.viewer.stores import store_layers
+from wsiseg.viewer.telling import tell_once
+from wsiseg.viewer.waiting import without_blocking
+
+HEIGHT, WIDTH = 2500, 3000
+
+
+def demo() -> list[Any]:
+    """Return a small demonstration slide and its mask, made when they are first asked for."""
+    return without_blocking(_demo, user_cache_path("wsiseg", appauthor=False))
+
+
+def _demo(folder: Path) -> list[Any]:
+    slide_path, mask = folder / "demo.tiff", folder / "demo.ome.zarr"
+    if not (slide_path.is_file() and (mask / "zarr.json").is_file()):
+        folder.mkdir(parents=True, exist_ok=True)
+        build_demo_slide(slide_path, HEIGHT, WIDTH)
+        segment(slide_path, None, folder, overwrite=True)
+    slide, tell = open_slide(slide_path), tell_once()
+    view = SlideView(slide, Frame.of(slide))
+    return [slide_layer(view, tell), *store_layers(mask, tell, view.frame)]

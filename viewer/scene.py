@@ -1,0 +1,140 @@
+"""What is in the window: which slide, which mask, which part of it, what is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from wsiseg.errors import ArgumentError
+from wsiseg.tiling.boxes import Box
+from wsiseg.viewer.frame import Frame, Points
+from wsiseg.viewer.layers import KEY, MaskView, SlideView
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+
+def slides(viewer: ViewerModel) -> dict[str, SlideView]:
+    """Return the slides in the window by the names of their layers."""
+    return _views(viewer, SlideView)
+
+
+def masks(viewer: ViewerModel) -> dict[str, MaskView]:
+    """Return the masks in the window by the names of their layers."""
+    return _views(viewer, MaskView)
+
+
+def current_slide(viewer: ViewerModel) -> SlideView:
+    """Return the slide that is selected, or else the topmost.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    return _current(viewer, SlideView, "slide")
+
+
+def current_mask(viewer: ViewerModel) -> MaskView:
+    """Return the mask that is selected, or else the topmost.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    return _current(viewer, MaskView, "mask")
+
+
+def field_of_view(viewer: ViewerModel, view: SlideView) -> Box:
+    """Return what the window shows of a slide, in pixels of level 0.
+
+    Raises
+    ------
+    ArgumentError
+        If it shows nothing of it.
+    """
+    camera, canvas = viewer.scene.camera, np.array(viewer.canvas.size, float)
+    centre, half = np.array(camera.center[-2:], float), canvas / camera.zoom / 2
+    (top, left), (bottom, right) = view.frame.to_slide(np.array([centre - half, centre + half]))
+    y, x = int(np.floor(top)), int(np.floor(left))
+    seen = Box(y, x, int(np.ceil(bottom)) - y, int(np.ceil(right)) - x)
+    seen = seen.intersection(view.slide.levels[0].box)
+    if not seen.area:
+        raise ArgumentError(f"the window shows nothing of {view.slide.name}")
+    return seen
+
+
+def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
+    """Return the union of what is drawn in the selected shapes layer, or else the topmost.
+
+    Returns
+    -------
+    shapely geometry
+        ``x, y`` in pixels of level 0.
+
+    Raises
+    ------
+    ArgumentError
+        If nothing that has an area is drawn.
+    """
+    layer = next((each for each in _by_preference(viewer) if _is_shapes(each)), None)
+    drawn = [] if layer is None else _polygons(layer, frame)
+    region = shapely.union_all(drawn)
+    if not region.area:
+        raise ArgumentError(
+            "no region is drawn", None, "Add a shapes layer and draw a rectangle or a polygon."
+        )
+    return region
+
+
+def _polygons(layer: Any, frame: Frame) -> list[BaseGeometry]:
+    """Return the shapes of a layer as polygons, ellipses included, lines left out."""
+    found = []
+    for data, kind in zip(layer.data, layer.shape_type, strict=True):
+        if kind in ("path", "line"):
+            continue
+        corners = _ellipse(data) if kind == "ellipse" else np.asarray(data)
+        world = np.array([layer.data_to_world(corner) for corner in corners])
+        found.append(shapely.make_valid(shapely.Polygon(frame.to_slide(world[:, -2:])[:, ::-1])))
+    return found
+
+
+def _ellipse(corners: Any) -> Points:
+    """Return 64 points of the ellipse inside four corners, in turn around it."""
+    corners = np.asarray(corners, float)
+    turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
+    centre = corners.mean(axis=0)
+    across, down = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    return np.asarray(centre + np.cos(turn) * across + np.sin(turn) * down)
+
+
+def _is_shapes(layer: Layer) -> bool:
+    # By name, so that this module loads without the layers themselves.
+    return type(layer).__name__ == "Shapes"
+
+
+def _views(viewer: ViewerModel, kind: type) -> dict[str, Any]:
+    return {
+        layer.name: layer.metadata[KEY]
+        for layer in viewer.layers
+        if isinstance(layer.metadata.get(KEY), kind)
+    }
+
+
+def _current(viewer: ViewerModel, kind: type, word: str) -> Any:
+    for layer in _by_preference(viewer):
+        if isinstance(layer.metadata.get(KEY), kind):
+            return layer.metadata[KEY]
+    raise ArgumentError(f"there is no {word} in the window", None, f"Open a {word} first.")
+
+
+def _by_preference(viewer: ViewerModel) -> list[Layer]:
+    """Return the layers, the selected one first, then from the top down."""
+    active = viewer.layers.selection.active
+    ordered = list(reversed(viewer.layers))
+    return ordered if active is None else [active, *(each for each in ordered if each is not active)]

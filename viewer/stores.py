@@ -1,0 +1,112 @@
+"""What a run leaves, as layers: masks, images with masks inside, probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import zarr
+
+from wsiseg.errors import AnnotationError
+from wsiseg.store.label_images import LabelImage, is_store, open_label_image
+from wsiseg.viewer.frame import Frame
+from wsiseg.viewer.layers import (
+    LayerData,
+    mask_frame,
+    mask_layer,
+    probability_layers,
+    throughput_layer,
+)
+from wsiseg.viewer.levels import Told, probability_levels
+from wsiseg.viewer.runs import read_tiles
+
+PROBABILITIES = ".probabilities.ome.zarr"
+
+
+def store_layers(path: Path, damaged: Told, frame: Frame | None = None) -> list[LayerData]:
+    """Return what a store shows: its image, if it holds one, and its labels; or probabilities.
+
+    Parameters
+    ----------
+    path : Path
+        An OME-Zarr store.
+    damaged : callable
+        See :class:`wsiseg.viewer.levels.SlideLevel`.
+    frame : Frame, optional
+        Of the slide that is in the window; the store's own if left out.
+
+    Raises
+    ------
+    AnnotationError
+        If it is no store of labels.
+    """
+    image = open_store(path)
+    frame = frame or mask_frame(image)
+    if path.name.endswith(PROBABILITIES):
+        return probability_layers(_arrays(path), image, frame, damaged)
+    return [*_picture(path, image, frame, damaged), mask_layer(image, frame, damaged)]
+
+
+def throughput_layers(path: Path, frame: Frame | None = None) -> list[LayerData]:
+    """Return the heat map of the run that made a mask.
+
+    Raises
+    ------
+    AnnotationError
+        If the run's files are not beside it.
+    """
+    image = open_label_image(path)
+    return [throughput_layer(read_tiles(image), frame or mask_frame(image))]
+
+
+def holds_labels(path: Path) -> bool:
+    """Tell whether a folder is a store that :func:`store_layers` takes."""
+    if not is_store(path):
+        return False
+    if path.name.endswith(PROBABILITIES):
+        return True
+    try:
+        open_label_image(path)
+    except AnnotationError:
+        return False
+    return True
+
+
+def open_store(path: Path) -> LabelImage:
+    """Open a mask; for probabilities that beside them, which names the classes and their place.
+
+    Raises
+    ------
+    AnnotationError
+        If it is no store of labels.
+    """
+    if path.name.endswith(PROBABILITIES):
+        path = path.with_name(path.name.removesuffix(PROBABILITIES) + ".ome.zarr")
+    return open_label_image(path)
+
+
+def _arrays(path: Path) -> list[Any]:
+    """Return the levels of an image, the finest first."""
+    try:
+        group = zarr.open_group(path, mode="r")
+        return [group[str(level)] for level in range(len(list(group.array_keys())))]
+    except (OSError, ValueError, KeyError) as error:
+        raise AnnotationError(f"the image cannot be read: {error}", path) from error
+
+
+def _picture(path: Path, image: LabelImage, frame: Frame, damaged: Told) -> list[LayerData]:
+    """Return the slide's pixels of a store that was written with them."""
+    if image.path == path:
+        return []
+    arrays = _arrays(path)
+    channels = [probability_levels(arrays, channel, damaged) for channel in range(3)]
+    levels = [da.stack(planes, axis=-1) for planes in zip(*channels, strict=True)]  # type: ignore[no-untyped-call]
+    _, placed, _ = mask_layer(image, frame, damaged)
+    settings = {
+        "name": path.name.removesuffix(".ome.zarr"),
+        "rgb": True,
+        "multiscale": True,
+        **{name: placed[name] for name in ("scale", "translate", "units")},
+    }
+    return [(levels, settings, "image")]

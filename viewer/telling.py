@@ -1,0 +1,37 @@
+"""What goes wrong, told in napari's own notifications: one line each, and no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from napari.utils.notifications import show_error, show_warning
+
+from wsiseg.errors import WsisegError
+from wsiseg.viewer.levels import Told
+
+
+def tell_error(error: WsisegError) -> None:
+    """Show what went wrong and what can be done."""
+    show_error(str(error))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell of an error of ours instead of raising it."""
+    try:
+        yield
+    except WsisegError as error:
+        tell_error(error)
+
+
+def tell_once() -> Told:
+    """Return a function that tells of the first damage only: a slide may have a thousand."""
+    told_of: list[WsisegError] = []
+
+    def tell(error: WsisegError) -> None:
+        told_of.append(error)
+        if len(told_of) == 1:
+            show_warning(f"{error} Such parts are left blank.")
+
+    return tell

@@ -1,0 +1,34 @@
+"""Work off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from qtpy.QtCore import QCoreApplication, QEventLoop, QThread, QTimer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PATIENCE_MS = 10
+
+
+def without_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function returns, while the window goes on reacting.
+
+    napari calls readers and samples from its event loop and waits for what they return; the
+    work is done in a thread while a nested event loop runs.  Without a window, or off its thread,
+    the function is simply called.
+    """
+    application = QCoreApplication.instance()
+    if application is None or application.thread() is not QThread.currentThread():
+        return work(*args, **kwargs)
+    loop, timer = QEventLoop(), QTimer()
+    with ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open") as pool:
+        running = pool.submit(work, *args, **kwargs)
+        timer.timeout.connect(lambda: loop.quit() if running.done() else None)
+        timer.start(_PATIENCE_MS)
+        loop.exec()
+        timer.stop()
+        return running.result()

@@ -1,0 +1,37 @@
+"""``wsiseg view``: a slide and its masks in napari."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsiseg.cli.options import Debug, chosen_option
+
+
+def view(
+    slide: Annotated[Path, typer.Argument(help="A slide.", show_default=False)],
+    masks: Annotated[
+        list[Path] | None, typer.Argument(help="Masks of it, as segment leaves them.")
+    ] = None,
+    slide_mpp: Annotated[
+        float | None,
+        chosen_option(
+            "Resolution", "The slide's own µm per pixel, where it states none or a wrong one."
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Look at a slide and its masks in napari; segment, paint and fine-tune there."""
+    from wsiseg.errors import RuntimeUnavailableError
+
+    try:
+        from wsiseg.viewer import opening
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            f"the viewer is not installed ({error.name} is missing)",
+            None,
+            "Install it with: pip install 'wsiseg[viewer]'",
+        ) from error
+    opening.view(slide, masks or [], slide_mpp)
