@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from wsiseg.errors import WsisegError
-from wsiseg.store.label_images import is_store
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import SlideView, slide_layer
-from wsiseg.viewer.stores import holds_labels, store_layers
+from wsiseg.viewer.stores import is_for_us, store_layers
 from wsiseg.viewer.telling import tell_error, tell_once
 from wsiseg.viewer.waiting import without_blocking
 
@@ -58,4 +57,4 @@ def _paths(path: str | Sequence[str]) -> list[Path]:
 
 def _is_ours(path: Path) -> bool:
     """Leave other Zarr to other plug-ins; a damaged slide is ours, to say what is wrong."""
-    return holds_labels(path) if path.is_dir() and is_store(path) else path.is_file()
+    return is_for_us(path) if path.is_dir() else path.is_file()

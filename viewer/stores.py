@@ -10,6 +10,7 @@ import zarr
 
 from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import LabelImage, is_store, open_label_image
+from wsiseg.store.metadata import LABELS
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import (
     LayerData,
@@ -60,17 +61,17 @@ def throughput_layers(path: Path, frame: Frame | None = None) -> list[LayerData]
     return [throughput_layer(read_tiles(image), frame or mask_frame(image))]
 
 
-def holds_labels(path: Path) -> bool:
-    """Tell whether a folder is a store that :func:`store_layers` takes."""
+def is_for_us(path: Path) -> bool:
+    """Tell whether a folder says that it holds labels or is ours, usable or not."""
     if not is_store(path):
         return False
-    if path.name.endswith(PROBABILITIES):
-        return True
     try:
-        open_label_image(path)
-    except AnnotationError:
+        group = zarr.open_group(path, mode="r")
+        attributes: Any = dict(group.attrs)
+        ome = attributes.get("ome", attributes)
+        return "wsiseg" in attributes or "image-label" in ome or LABELS in group
+    except (OSError, ValueError, TypeError, KeyError):
         return False
-    return True
 
 
 def open_store(path: Path) -> LabelImage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -80,6 +81,8 @@ class TiffSlide(Slide):
             self._refuse_truncated()
             self.facts = self._find_facts()
             stack.pop_all()
+        # A viewer cannot tell when the last of its arrays lets go of the slide.
+        weakref.finalize(self, self._file.close)
 
     def _find_facts(self) -> SlideFacts:
         page = self._pages[0]

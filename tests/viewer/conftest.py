@@ -1,0 +1,87 @@
+"""A screen that nobody sees, windows on it, and something to look at."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import wsiseg
+from pictures import draw
+from tiny import tiny_checkpoint
+
+pytest.importorskip("napari", reason="the viewer is an extra: pip install 'wsiseg[viewer]'")
+
+HEIGHT, WIDTH, MPP = 700, 900, 0.5
+
+
+@pytest.fixture(scope="session", autouse=True)
+def screen() -> Iterator[None]:
+    """Draw on a virtual screen where there is no other."""
+    os.environ["NAPARI_CONFIG"] = ""
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
+        yield
+        return
+    if shutil.which("Xvfb") is None:
+        pytest.skip("windows need a screen; scripts/install_system_packages.sh installs a virtual")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as number:
+        os.environ["DISPLAY"] = f":{number.readline().strip()}"
+    yield
+    server.terminate()
+    server.wait()
+    del os.environ["DISPLAY"]
+
+
+@pytest.fixture(scope="session")
+def slide_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a slide of three levels with a disc and a bar on it."""
+    pixels, _ = draw(HEIGHT, WIDTH, 3)
+    path = tmp_path_factory.mktemp("slides") / "biopsy.tiff"
+    with tifffile.TiffWriter(path) as file:
+        for k in range(3):
+            file.write(
+                np.ascontiguousarray(pixels[:: 2**k, :: 2**k]),
+                tile=(128, 128),
+                photometric="rgb",
+                resolution=(1e4 / (MPP * 2**k),) * 2,
+                resolutionunit="CENTIMETER",
+                subfiletype=1 if k else 0,
+                metadata=None,
+            )
+    return path
+
+
+@pytest.fixture(scope="session")
+def mask_store(slide_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a mask of that slide at 0.8 µm per pixel, no power of two of the slide's 0.5."""
+    return segment(slide_file, tmp_path_factory.mktemp("masks"), mpp=0.8)
+
+
+@pytest.fixture
+def settle(qtbot) -> Callable[[], None]:
+    """Return a function that lets the event loop do what is waiting."""
+
+    def wait() -> None:
+        for _ in range(5):
+            qtbot.wait(20)
+
+    return wait
+
+
+def segment(slide: Path, folder: Path, **options: object) -> Path:
+    """Return the mask that a tiny network makes."""
+    checkpoint = tiny_checkpoint(mpp=None)
+    settings = {"runtime": "torch", "tissue": "none", "tile": 256, "halo": 8, **options}
+    return wsiseg.segment(slide, checkpoint, folder, **settings).mask

@@ -1,0 +1,96 @@
+"""Long work in a thread, with progress and a way to end it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import QWidget
+
+from wsiseg.errors import WsisegError
+
+
+class Cancelled(BaseException):
+    """The user wants no more of it; raised inside the work, and never an error."""
+
+
+class Work(QObject):
+    """A function that runs in a thread of its own.
+
+    Its signals arrive in the event loop, whose thread alone may touch the window.  The owner's end,
+    as when the window is closed, cancels it.
+
+    Parameters
+    ----------
+    owner : QWidget
+        Whoever shows how it goes.
+    function : callable
+        Takes this object; calls :meth:`report` often, where it can be cancelled.
+    """
+
+    reported = Signal(object)
+    """What the function reports on its way."""
+    returned = Signal(object)
+    """What it returns, if it comes to its end."""
+    failed = Signal(str)
+    """One line that says why it did not."""
+    ended = Signal()
+    """It is over, one way or another."""
+
+    def __init__(self, owner: QWidget, function: Callable[[Work], Any]) -> None:
+        super().__init__()
+        self._function = function
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wsiseg-work")
+        # Without the detour over a queue, as the owner's own thread ends with it.
+        owner.destroyed.connect(self._cancelled.set, Qt.ConnectionType.DirectConnection)
+
+    def start(self) -> None:
+        """Begin."""
+        _running.add(self)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the function to end; it does at its next report."""
+        self._cancelled.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for its end, and tell whether it came."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def report(self, value: object = None) -> None:
+        """Tell, from inside the function, how it goes.
+
+        Raises
+        ------
+        Cancelled
+            If nobody wants its result any more.
+        """
+        if self._cancelled.is_set():
+            raise Cancelled
+        if value is not None:
+            self.reported.emit(value)
+
+    def _run(self) -> None:
+        try:
+            result = self._function(self)
+        except Cancelled:
+            pass
+        except WsisegError as error:
+            self.failed.emit(str(error))
+        except Exception as error:
+            # The last resort of a thread: without it, nobody would hear of the failure.
+            self.failed.emit(f"unexpected {type(error).__name__}: {error}")
+        else:
+            if not self._cancelled.is_set():
+                self.returned.emit(result)
+        finally:
+            self.ended.emit()
+            _running.discard(self)
+
+
+_running: set[Work] = set()
+"""Keeps what runs from being collected."""
