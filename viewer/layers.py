@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 from skimage.measure import approximate_polygon, find_contours
@@ -70,11 +71,10 @@ def slide_layer(view: SlideView, damaged: Told) -> LayerData:
     settings = {
         "name": view.slide.name,
         "rgb": True,
-        "multiscale": True,
         "metadata": {KEY: view},
         **view.frame.placing(),
     }
-    return slide_levels(view.slide, damaged), settings, "image"
+    return as_data(slide_levels(view.slide, damaged)), settings, "image"
 
 
 def mask_frame(image: LabelImage) -> Frame:
@@ -101,7 +101,6 @@ def mask_layer(image: LabelImage, frame: Frame, damaged: Told) -> LayerData:
     stretch = frame.pixel / own.pixel
     settings = {
         "name": _stem(image.path),
-        "multiscale": True,
         "opacity": MASK_OPACITY,
         "metadata": {KEY: MaskView(image, frame)},
         "scale": (image.scale * stretch,) * 2,
@@ -109,7 +108,7 @@ def mask_layer(image: LabelImage, frame: Frame, damaged: Told) -> LayerData:
         "units": (frame.unit,) * 2,
         **label_look(image.classes),
     }
-    return label_levels(image, damaged), settings, "labels"
+    return as_data(label_levels(image, damaged)), settings, "labels"
 
 
 def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
@@ -143,10 +142,9 @@ def probability_layers(
     place = {name: placed[name] for name in ("scale", "translate", "units")}
     return [
         (
-            probability_levels(arrays, index, damaged),
+            as_data(probability_levels(arrays, index, damaged)),
             {
                 "name": f"probability of {entry.name}",
-                "multiscale": True,
                 "contrast_limits": (0, 255),
                 "blending": "translucent",
                 "colormap": Colormap(
@@ -208,6 +206,11 @@ def associated_layers(view: SlideView) -> list[LayerData]:
         }
         layers.append((pixels, settings, "image"))
     return layers
+
+
+def as_data(levels: list[da.Array]) -> list[da.Array] | da.Array:
+    """Return levels, or the only one by itself: napari takes no pyramid of one level."""
+    return levels if len(levels) > 1 else levels[0]
 
 
 def _unit_rgba(entry: LabelClass) -> tuple[float, float, float, float]:

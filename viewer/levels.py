@@ -134,9 +134,7 @@ def label_levels(image: LabelImage, damaged: Told) -> list[da.Array]:
 
 def probability_levels(arrays: list[Any], index: int, damaged: Told) -> list[da.Array]:
     """Return the levels of one class's probabilities as dask arrays, uint8 ``(H, W)``."""
-    return [
-        _lazy(StoredLevel(array, (index,), 0, damaged), array.chunks[-2:]) for array in arrays
-    ]
+    return [_lazy(StoredLevel(array, (index,), 0, damaged), array.chunks[-2:]) for array in arrays]
 
 
 def _lazy(level: SlideLevel | StoredLevel, chunks: tuple[int, ...]) -> da.Array:

@@ -89,7 +89,9 @@ def read_tiles(image: LabelImage) -> RunTiles:
     run = read_run(store.parent / name)
     try:
         identity, plane = run["identity"], run["identity"]["plane"]
-        rows = rows_from_csv(store.parent / f"{Path(name).name.removesuffix('.run.json')}.tiles.csv")
+        rows = rows_from_csv(
+            store.parent / f"{Path(name).name.removesuffix('.run.json')}.tiles.csv"
+        )
         return RunTiles(
             rows=rows,
             tile=(identity["tile"][0], identity["tile"][1]),

@@ -137,4 +137,6 @@ def _by_preference(viewer: ViewerModel) -> list[Layer]:
     """Return the layers, the selected one first, then from the top down."""
     active = viewer.layers.selection.active
     ordered = list(reversed(viewer.layers))
-    return ordered if active is None else [active, *(each for each in ordered if each is not active)]
+    return (
+        ordered if active is None else [active, *(each for each in ordered if each is not active)]
+    )

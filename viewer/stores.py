@@ -14,6 +14,7 @@ from wsiseg.store.metadata import LABELS
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import (
     LayerData,
+    as_data,
     mask_frame,
     mask_layer,
     probability_layers,
@@ -107,7 +108,6 @@ def _picture(path: Path, image: LabelImage, frame: Frame, damaged: Told) -> list
     settings = {
         "name": path.name.removesuffix(".ome.zarr"),
         "rgb": True,
-        "multiscale": True,
         **{name: placed[name] for name in ("scale", "translate", "units")},
     }
-    return [(levels, settings, "image")]
+    return [(as_data(levels), settings, "image")]

@@ -17,7 +17,7 @@ from tiny import tiny_checkpoint
 
 pytest.importorskip("napari", reason="the viewer is an extra: pip install 'wsiseg[viewer]'")
 
-HEIGHT, WIDTH, MPP = 700, 900, 0.5
+HEIGHT, WIDTH, MPP = 1800, 2100, 0.5
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,18 +30,13 @@ def screen() -> Iterator[None]:
     if shutil.which("Xvfb") is None:
         pytest.skip("windows need a screen; scripts/install_system_packages.sh installs a virtual")
     read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
+    # It ends by itself with its last client, as Qt does not survive its end.
+    command = f"Xvfb -displayfd {write} -screen 0 1600x1000x24 -terminate 2>/dev/null &"
+    subprocess.run(["sh", "-c", command], pass_fds=[write], check=True)
     os.close(write)
     with os.fdopen(read) as number:
         os.environ["DISPLAY"] = f":{number.readline().strip()}"
     yield
-    server.terminate()
-    server.wait()
-    del os.environ["DISPLAY"]
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ class TileRow:
 
 COLUMNS = tuple(field.name for field in fields(TileRow))
 
-_KINDS: dict[str, Any] = {name: float for name in COLUMNS}
+_KINDS: dict[str, Any] = dict.fromkeys(COLUMNS, float)
 _KINDS |= {"index": int, "y": int, "x": int, "status": str}
 
 
