@@ -24,7 +24,7 @@ _BLOCK, _SMALLEST_BLOCK = 256, 8
 """Edges of the blocks in which the plane is resampled."""
 
 _SOURCE = 2048
-"""Edge of what a block is made of, in pixels of the level that is read, if blocks can be so small."""
+"""Edge of what a block is made of, in pixels of the level; more where blocks are smallest."""
 
 
 @dataclass(frozen=True)

@@ -178,8 +178,8 @@ def tissue_layer(view: SlideView) -> LayerData:
     found = find_tissue(view.slide, plane).mask
     coarseness = np.array([plane.height, plane.width]) / found.shape
     # One pixel of frame closes the outlines of tissue that the slide's edge cuts.
-    contours = find_contours(np.pad(found, 1).astype(np.float32), 0.5)
-    outlines = [approximate_polygon(contour, 0.75) - 0.5 for contour in contours]
+    contours = find_contours(np.pad(found, 1).astype(np.float32), 0.5)  # type: ignore[no-untyped-call]
+    outlines = [approximate_polygon(c, 0.75) - 0.5 for c in contours]  # type: ignore[no-untyped-call]
     settings = {
         "name": "tissue",
         "shape_type": "polygon",

@@ -138,7 +138,7 @@ def probability_levels(arrays: list[Any], index: int, damaged: Told) -> list[da.
 
 
 def _lazy(level: SlideLevel | StoredLevel, chunks: tuple[int, ...]) -> da.Array:
-    return da.from_array(  # type: ignore[no-untyped-call]
+    array: da.Array = da.from_array(  # type: ignore[no-untyped-call]
         level,
         chunks=chunks,
         name=f"wsiseg-{uuid4().hex}",
@@ -147,3 +147,4 @@ def _lazy(level: SlideLevel | StoredLevel, chunks: tuple[int, ...]) -> da.Array:
         inline_array=True,
         meta=np.empty((0,) * level.ndim, level.dtype),
     )
+    return array

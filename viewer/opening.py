@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.components import ViewerModel
 
-WIDGETS = ()
+WIDGETS: tuple[str, ...] = ()
 
 
 def view(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> None:

@@ -36,7 +36,8 @@ def current_slide(viewer: ViewerModel) -> SlideView:
     ArgumentError
         If there is none.
     """
-    return _current(viewer, SlideView, "slide")
+    view: SlideView = _current(viewer, SlideView, "slide")
+    return view
 
 
 def current_mask(viewer: ViewerModel) -> MaskView:
@@ -47,7 +48,8 @@ def current_mask(viewer: ViewerModel) -> MaskView:
     ArgumentError
         If there is none.
     """
-    return _current(viewer, MaskView, "mask")
+    view: MaskView = _current(viewer, MaskView, "mask")
+    return view
 
 
 def field_of_view(viewer: ViewerModel, view: SlideView) -> Box:
