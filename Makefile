@@ -46,6 +46,7 @@ $(VENV)/.demo: $(SOURCES) | $(BIN)/python
 	touch $@
 
 $(VENV)/.dev: $(SOURCES) | $(BIN)/python
+	./scripts/install_system_packages.sh
 	$(PIP) -c constraints.txt -e '.[all,dev]'
 	touch $@ $(VENV)/.demo
 

@@ -100,11 +100,9 @@ def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
 
 def _resample_block(slide: Slide, plane: WorkingPlane, block: Box) -> Pixels:
     scale = plane.level_scale
-    # The triangle filter reaches one working pixel, or one of the level's when enlarging.
-    margin = math.ceil(max(1.0, scale)) + 1
-    top, left = math.floor(block.y * scale) - margin, math.floor(block.x * scale) - margin
-    bottom = math.ceil(block.bottom * scale) + margin
-    right = math.ceil(block.right * scale) + margin
+    level = slide.levels[plane.level]
+    top, bottom = _reach(block.y * scale, block.bottom * scale, scale, level.height)
+    left, right = _reach(block.x * scale, block.right * scale, scale, level.width)
     source = Box(top, left, bottom - top, right - left)
     picture = Image.fromarray(slide.read_region(plane.level, source))
     corners = (
@@ -115,6 +113,17 @@ def _resample_block(slide: Slide, plane: WorkingPlane, block: Box) -> Pixels:
     )
     size = (block.width, block.height)
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=corners))
+
+
+def _reach(start: float, end: float, scale: float, length: int) -> tuple[int, int]:
+    """Return the first and last pixels of the level that the pixels of a span are made of.
+
+    The triangle filter reaches one working pixel further, or one of the level's when enlarging;
+    not over the slide's edge, or glass that nobody scanned would shine in.
+    """
+    margin = math.ceil(max(1.0, scale)) + 1
+    first, last = math.floor(start), math.ceil(end)
+    return max(0, first - margin), max(last, min(last + margin, length))
 
 
 class TileReader:

@@ -84,7 +84,7 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
     ArgumentError
         If nothing that has an area is drawn.
     """
-    layer = next((each for each in _by_preference(viewer) if _is_shapes(each)), None)
+    layer = next((each for each in by_preference(viewer) if _is_shapes(each)), None)
     drawn = [] if layer is None else _polygons(layer, frame)
     region = shapely.union_all(drawn)
     if not region.area:
@@ -129,13 +129,13 @@ def _views(viewer: ViewerModel, kind: type) -> dict[str, Any]:
 
 
 def _current(viewer: ViewerModel, kind: type, word: str) -> Any:
-    for layer in _by_preference(viewer):
+    for layer in by_preference(viewer):
         if isinstance(layer.metadata.get(KEY), kind):
             return layer.metadata[KEY]
     raise ArgumentError(f"there is no {word} in the window", None, f"Open a {word} first.")
 
 
-def _by_preference(viewer: ViewerModel) -> list[Layer]:
+def by_preference(viewer: ViewerModel) -> list[Layer]:
     """Return the layers, the selected one first, then from the top down."""
     active = viewer.layers.selection.active
     ordered = list(reversed(viewer.layers))

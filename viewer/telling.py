@@ -11,9 +11,14 @@ from wsiseg.errors import WsisegError
 from wsiseg.viewer.levels import Told
 
 
-def tell_error(error: WsisegError) -> None:
+def show_line(text: str) -> None:
     """Show what went wrong and what can be done."""
-    show_error(str(error))
+    show_error(text)
+
+
+def tell_error(error: WsisegError) -> None:
+    """Show an error of ours."""
+    show_line(str(error))
 
 
 @contextmanager

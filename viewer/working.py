@@ -38,12 +38,15 @@ class Work(QObject):
     """One line that says why it did not."""
     ended = Signal()
     """It is over, one way or another."""
+    _happened = Signal(str, object)
 
     def __init__(self, owner: QWidget, function: Callable[[Work], Any]) -> None:
         super().__init__()
         self._function = function
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wsiseg-work")
+        # Functions that are no methods of a Qt object would else be called in the wrong thread.
+        self._happened.connect(self._tell, Qt.ConnectionType.QueuedConnection)
         # Without the detour over a queue, as the owner's own thread ends with it.
         owner.destroyed.connect(self._cancelled.set, Qt.ConnectionType.DirectConnection)
 
@@ -72,7 +75,7 @@ class Work(QObject):
         if self._cancelled.is_set():
             raise Cancelled
         if value is not None:
-            self.reported.emit(value)
+            self._happened.emit("reported", value)
 
     def _run(self) -> None:
         try:
@@ -80,16 +83,23 @@ class Work(QObject):
         except Cancelled:
             pass
         except WsisegError as error:
-            self.failed.emit(str(error))
+            self._happened.emit("failed", str(error))
         except Exception as error:
             # The last resort of a thread: without it, nobody would hear of the failure.
-            self.failed.emit(f"unexpected {type(error).__name__}: {error}")
+            self._happened.emit("failed", f"unexpected {type(error).__name__}: {error}")
         else:
             if not self._cancelled.is_set():
-                self.returned.emit(result)
+                self._happened.emit("returned", result)
         finally:
-            self.ended.emit()
+            self._happened.emit("ended", None)
             _running.discard(self)
+
+
+    def _tell(self, what: str, value: object) -> None:
+        if what == "ended":
+            self.ended.emit()
+        else:
+            getattr(self, what).emit(value)
 
 
 _running: set[Work] = set()

@@ -54,6 +54,46 @@ class LabelImage:
     shift: tuple[float, float]
     notes: Mapping[str, Any]
 
+    @property
+    def values(self) -> StoredValues:
+        """The finest level."""
+        return StoredValues(self.levels[0], self.path)
+
+
+class StoredValues:
+    """The plane of a Zarr array; its slices are read when they are asked for.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        ``(H, W)`` of any integers; further axes in front must be of length 1.
+    path : Path
+        For errors.
+
+    """
+
+    def __init__(self, array: zarr.Array[Any], path: Path) -> None:
+        self._array = array
+        self._path = path
+        self.shape: tuple[int, ...] = array.shape[-2:]
+
+    def __getitem__(self, key: tuple[slice, slice]) -> npt.NDArray[Any]:
+        """Return rows and columns.
+
+        Raises
+        ------
+        AnnotationError
+            If a chunk cannot be decoded.
+        """
+        place: tuple[int | slice, ...] = (*(0,) * (self._array.ndim - 2), *key)
+        try:
+            return np.asarray(self._array[place])
+        except Exception as error:
+            # Damaged data makes the codecs stumble in any way there is.
+            raise AnnotationError(
+                f"the store's pixels cannot be read: {error}", self._path
+            ) from error
+
 
 def open_label_image(path: Path) -> LabelImage:
     """Open a label image, or the one inside an image's store.

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import zarr
 
 from wsiseg.errors import AnnotationError, DataSetError
 from wsiseg.models.class_sets import LabelClass
@@ -46,7 +41,7 @@ class StoreLabels(LabelSource):
     def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
         """Lay the store over a plane; see :class:`LabelSource`."""
         image = open_label_image(self.path)
-        values = StoredValues(image.levels[0], self.path)
+        values = image.values
         unit = _unit(image, slide, plane)
         pixel = image.scale / unit
         y, x = (move / unit - (pixel - 1) / 2 for move in image.shift)
@@ -66,41 +61,6 @@ class StoreLabels(LabelSource):
         # Whoever maps a number need not map its name as well.
         names = {value: name for value, name in named.items() if value not in numbered}
         return meanings | self.class_map.table(names | numbered, self.path)
-
-
-class StoredValues:
-    """The plane of a Zarr array; its slices are read when they are asked for.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        ``(H, W)`` of any integers; further axes in front must be of length 1.
-    path : Path
-        For errors.
-
-    """
-
-    def __init__(self, array: zarr.Array[Any], path: Path) -> None:
-        self._array = array
-        self._path = path
-        self.shape: tuple[int, ...] = array.shape[-2:]
-
-    def __getitem__(self, key: tuple[slice, slice]) -> npt.NDArray[Any]:
-        """Return rows and columns.
-
-        Raises
-        ------
-        AnnotationError
-            If a chunk cannot be decoded.
-        """
-        place: tuple[int | slice, ...] = (*(0,) * (self._array.ndim - 2), *key)
-        try:
-            return np.asarray(self._array[place])
-        except Exception as error:
-            # Damaged data makes the codecs stumble in any way there is.
-            raise AnnotationError(
-                f"the store's pixels cannot be read: {error}", self._path
-            ) from error
 
 
 def stored_classes(path: Path) -> tuple[LabelClass, ...]:

@@ -1,0 +1,1 @@
+"""What is made of masks: measurements, and files for other programs."""

@@ -1,0 +1,148 @@
+"""How much of a slide each class covers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import shapely.affinity
+from shapely.geometry.base import BaseGeometry
+
+from wsiseg.errors import AnnotationError
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.regions import Regions
+from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.stitching import UNSEEN
+
+_BLOCK = 2048
+
+Told = Callable[[float], None]
+
+
+class Values(Protocol):
+    """Labels that are read when they are cut."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(H, W)``."""
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> npt.NDArray[Any]:
+        """Return rows and columns."""
+
+
+@dataclass(frozen=True)
+class ClassArea:
+    """What one class covers.
+
+    Attributes
+    ----------
+    value : int
+        Its label.
+    name : str
+        Its name.
+    pixels : int
+        Pixels of the mask.
+    mm2 : float or None
+        The same in square millimetres, if the resolution is known.
+    share : float or None
+        Of what was analysed, between 0 and 1; None for what was not.
+    """
+
+    value: int
+    name: str
+    pixels: int
+    mm2: float | None
+    share: float | None
+
+
+def measure_areas(
+    labels: Values,
+    classes: Mapping[int, LabelClass],
+    *,
+    pixel: float = 1.0,
+    corner: tuple[float, float] = (0.0, 0.0),
+    mpp: float | None = None,
+    region: BaseGeometry | None = None,
+    advanced: Told | None = None,
+) -> list[ClassArea]:
+    """Count the pixels of every class, in a whole mask or in a region.
+
+    Parameters
+    ----------
+    labels : array-like
+        Labels ``(H, W)``, 0 to 255; read in blocks.
+    classes : mapping of int to LabelClass
+        What they mean.
+    pixel : float
+        Pixels of the slide's level 0 along one of the mask's.
+    corner : tuple of float
+        ``(y, x)`` of the mask's corner in pixels of level 0.
+    mpp : float, optional
+        µm per pixel of the mask, if it is known.
+    region : shapely geometry, optional
+        ``x, y`` in pixels of level 0; a pixel counts if its centre is inside.
+    advanced : callable, optional
+        Told the share that is done, between blocks; may raise to end it.
+
+    Returns
+    -------
+    list of ClassArea
+        Every class that has a name, in the order of the labels, then values without one, and what
+        was not analysed, if anything.
+
+    Raises
+    ------
+    AnnotationError
+        If the labels cannot be read, or go beyond 255.
+    """
+    if region is not None:
+        region = shapely.affinity.translate(region, -corner[1], -corner[0])
+    counts = _count(labels, pixel, region, advanced)
+    unseen, analysed = int(counts[UNSEEN]), int(counts.sum() - counts[UNSEEN])
+    names = {value: entry.name for value, entry in sorted(classes.items())}
+    names |= {v: f"value {v}" for v in np.flatnonzero(counts).tolist() if v not in names}
+    names.pop(UNSEEN, None)
+    size = None if mpp is None else mpp**2 / 1e6
+
+    def measure(value: int, name: str, whole: int) -> ClassArea:
+        pixels = int(counts[value])
+        covered = None if size is None else pixels * size
+        return ClassArea(value, name, pixels, covered, pixels / whole if whole else None)
+
+    rows = [measure(value, name, analysed) for value, name in names.items()]
+    return [*rows, measure(UNSEEN, NOT_ANALYSED, 0)] if unseen else rows
+
+
+def _count(
+    labels: Values, pixel: float, region: BaseGeometry | None, advanced: Told | None
+) -> npt.NDArray[np.int64]:
+    """Return how many pixels have each of the values 0 to 255."""
+    height, width = labels.shape
+    plane = WorkingPlane(height, width, level=0, level_scale=1.0, slide_scale=pixel, mpp=None)
+    drawn = None if region is None else Regions(region, plane)
+    within = plane.box if region is None else _frame(region, pixel).intersection(plane.box)
+    counts = np.zeros(UNSEEN + 1, np.int64)
+    for top in range(within.y // _BLOCK * _BLOCK, within.bottom, _BLOCK):
+        for left in range(within.x // _BLOCK * _BLOCK, within.right, _BLOCK):
+            box = Box(top, left, _BLOCK, _BLOCK).intersection(within)
+            block = labels[box.within(plane.box)]
+            seen = block.ravel() if drawn is None else block[drawn.rasterise(box)]
+            if seen.max(initial=0) > UNSEEN:
+                raise AnnotationError(f"the mask has the label {seen.max()}, above {UNSEEN}")
+            counts += np.bincount(seen, minlength=UNSEEN + 1)
+        if advanced is not None:
+            advanced((min(top + _BLOCK, within.bottom) - within.y) / within.height)
+    return counts
+
+
+def _frame(region: BaseGeometry, pixel: float) -> Box:
+    """Return the pixels of the mask that a region can touch."""
+    left, top, right, bottom = (corner / pixel for corner in region.bounds)
+    y, x = math.floor(top), math.floor(left)
+    return Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
