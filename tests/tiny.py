@@ -1,5 +1,7 @@
 """A network that sees eleven pixels wide, and checkpoints of it."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +10,7 @@ from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import register
+from wsiseg.segmenting import segment
 
 REACH = 8
 
@@ -43,6 +46,12 @@ def tiny_checkpoint(classes: int = 5, mpp: float | None = 0.5, seed: int = 0) ->
         for parameter in network.parameters():
             parameter.copy_(torch.randint(-1, 2, parameter.shape, generator=random))
     return Checkpoint(card, network)
+
+
+def segment_tiny(slide: Path, folder: Path, **options: object) -> Path:
+    """Segment a slide with such a network, and return the mask."""
+    settings = {"runtime": "torch", "tissue": "none", "tile": 256, "halo": REACH, **options}
+    return segment(slide, tiny_checkpoint(mpp=None), folder, **settings).mask
 
 
 def label_whole(checkpoint: Checkpoint, pixels: Tensor) -> Tensor:

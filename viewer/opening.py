@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Without one of Qt's bindings this says so, before anything is opened.
+import napari.qt
+
+from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, MaskView, SlideView, mask_frame, slide_layer, tissue_layer
@@ -14,23 +19,33 @@ from wsiseg.viewer.stores import open_store, store_layers
 from wsiseg.viewer.telling import tell_once
 
 if TYPE_CHECKING:
-    from napari import Viewer
     from napari.components import ViewerModel
 
-WIDGETS: tuple[str, ...] = ()
+WIDGETS, LEGEND = ("Segment", "Annotate", "Fine-tune", "Areas", "Throughput"), "Legend"
+"""Tabs at the right, and what stands below them."""
 
 
 def view(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
-    # Read by napari when it starts: pixels are then fetched off the event loop.
-    os.environ.setdefault("NAPARI_ASYNC", "1")
-    import napari
-
+    _refuse_without_screen()
     open_window(slide, masks, slide_mpp)
     napari.run()
 
 
-def open_window(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> Viewer:
+def _refuse_without_screen() -> None:
+    """Say so where Qt would end the process."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
+        raise RuntimeUnavailableError(
+            "there is no screen to open a window on",
+            "DISPLAY",
+            "Log in with a screen or by ssh -X; segment and evaluate need none.",
+        )
+
+
+def open_window(
+    slide: Path, masks: Sequence[Path], slide_mpp: float | None = None
+) -> napari.Viewer:
     """Return a window with a slide, masks over it, tissue, legend and scale bar.
 
     Parameters
@@ -48,14 +63,13 @@ def open_window(slide: Path, masks: Sequence[Path], slide_mpp: float | None = No
         If one of them cannot be read; no window is opened then.
     """
     layers = scene_layers(slide, masks, slide_mpp)
-    import napari
-
     viewer = napari.Viewer(title=f"{slide.name} - wsiseg")
     for data, settings, kind in layers:
         getattr(viewer, f"add_{kind}")(data, **settings)
     furnish(viewer)
     for position, name in enumerate(WIDGETS):
         viewer.window.add_plugin_dock_widget("wsiseg", name, tabify=position > 0)
+    viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
     return viewer
 
 

@@ -86,8 +86,8 @@ def read_tiles(image: LabelImage) -> RunTiles:
     name = str(image.notes.get("run", ""))
     if not name:
         raise AnnotationError("no run of wsiseg made this mask", image.path)
-    run = read_run(store.parent / name)
     try:
+        run = read_run(store.parent / name)
         identity, plane = run["identity"], run["identity"]["plane"]
         rows = rows_from_csv(
             store.parent / f"{Path(name).name.removesuffix('.run.json')}.tiles.csv"

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import tifffile
 
-import wsiseg
 from pictures import draw
-from tiny import tiny_checkpoint
+from tiny import segment_tiny
 
 pytest.importorskip("napari", reason="the viewer is an extra: pip install 'wsiseg[viewer]'")
 
@@ -61,7 +60,7 @@ def slide_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mask_store(slide_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a mask of that slide at 0.8 µm per pixel, no power of two of the slide's 0.5."""
-    return segment(slide_file, tmp_path_factory.mktemp("masks"), mpp=0.8)
+    return segment_tiny(slide_file, tmp_path_factory.mktemp("masks"), mpp=0.8)
 
 
 @pytest.fixture
@@ -73,10 +72,3 @@ def settle(qtbot) -> Callable[[], None]:
             qtbot.wait(20)
 
     return wait
-
-
-def segment(slide: Path, folder: Path, **options: object) -> Path:
-    """Return the mask that a tiny network makes."""
-    checkpoint = tiny_checkpoint(mpp=None)
-    settings = {"runtime": "torch", "tissue": "none", "tile": 256, "halo": 8, **options}
-    return wsiseg.segment(slide, checkpoint, folder, **settings).mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +27,13 @@ def view(
     """Look at a slide and its masks in napari; segment, paint and fine-tune there."""
     from wsiseg.errors import RuntimeUnavailableError
 
+    # Read by napari when it is imported: pixels are then fetched off the event loop.
+    os.environ.setdefault("NAPARI_ASYNC", "1")
     try:
         from wsiseg.viewer import opening
     except ImportError as error:
         raise RuntimeUnavailableError(
-            f"the viewer is not installed ({error.name} is missing)",
+            f"the viewer is not installed: {error}",
             None,
             "Install it with: pip install 'wsiseg[viewer]'",
         ) from error

@@ -1,0 +1,104 @@
+"""The window that ``wsiseg view`` opens, and what it says where it cannot."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from commands import run
+from pictures import draw
+from tiny import segment_tiny
+from wsiseg.viewer import opening
+from wsiseg.viewer.opening import furnish, scene_layers
+
+
+def add_all(viewer, layers):
+    return [getattr(viewer, f"add_{kind}")(data, **settings) for data, settings, kind in layers]
+
+
+def test_slide_tissue_and_mask_are_in_place(make_napari_viewer, slide_file, mask_store):
+    viewer = make_napari_viewer()
+    slide, tissue, mask = add_all(viewer, scene_layers(slide_file, [mask_store]))
+    furnish(viewer)
+    assert [slide.name, tissue.name, mask.name] == ["biopsy", "tissue", "biopsy mask"]
+    assert viewer.layers.selection.active is mask
+    assert viewer.canvas.overlays.scale_bar.visible
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"micrometer"}
+
+
+def test_the_whole_window_opens_with_its_widgets(qtbot, slide_file, mask_store):
+    viewer = opening.open_window(slide_file, [mask_store])
+    try:
+        docked = list(viewer.window.dock_widgets)
+        for name in (*opening.WIDGETS, opening.LEGEND):
+            assert any(name in each for each in docked), (name, docked)
+        assert "biopsy.tiff" in viewer.title
+    finally:
+        viewer.close()
+        qtbot.wait(50)
+
+
+def test_a_slide_without_a_resolution_takes_that_of_its_mask(tmp_path):
+    pixels, _ = draw(400, 500, 1)
+    path = tmp_path / "plain.tiff"
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    mask = segment_tiny(path, tmp_path, slide_mpp=0.25, mpp=0.5)
+    (_, slide, _), _, (_, labels, _) = scene_layers(path, [mask])
+    np.testing.assert_allclose(slide["scale"], 0.25)
+    np.testing.assert_allclose(labels["scale"], 0.5)
+    # Its own word counts more, and the mask follows the slide.
+    (_, slide, _), _, (_, labels, _) = scene_layers(path, [mask], slide_mpp=0.5)
+    np.testing.assert_allclose(slide["scale"], 0.5)
+    np.testing.assert_allclose(labels["scale"], 1.0)
+    np.testing.assert_allclose(labels["translate"], 0.25)
+
+
+def test_a_slide_alone_without_a_resolution_is_measured_in_pixels(tmp_path):
+    pixels, _ = draw(400, 500, 1)
+    path = tmp_path / "plain.tiff"
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    (_, slide, _), _ = scene_layers(path, [])
+    assert (slide["scale"], slide["units"]) == ((1.0, 1.0), ("pixel", "pixel"))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nowhere.svs"], "there is no such slide"),
+        (["SLIDE", "nowhere.ome.zarr"], "this is no OME-Zarr store"),
+        (["SLIDE", "--slide-mpp", "900"], "900 µm per pixel is outside"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_and_no_window(slide_file, words, line):
+    found = run("view", *[slide_file if word == "SLIDE" else word for word in words])
+    assert found.status == 1
+    assert line in found.err
+    assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("missing", ["napari", "dask", "qtpy"])
+def test_without_the_extra_it_says_what_to_install(missing):
+    hidden = f"sys.modules[{missing!r}] = None"
+    code = f"import sys; {hidden}; from wsiseg.cli import main; main(sys.argv[1:])"
+    found = subprocess.run(
+        [sys.executable, "-c", code, "view", str(Path(__file__))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert "pip install 'wsiseg[viewer]'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_without_a_screen_there_is_one_line(slide_file, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    found = run("view", slide_file)
+    assert found.status == 1
+    assert "no screen" in found.err

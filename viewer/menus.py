@@ -1,0 +1,67 @@
+"""What napari's own menus offer: the widgets, and more of the slide that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import napari
+
+from wsiseg.errors import ArgumentError
+from wsiseg.viewer import scene
+from wsiseg.viewer.layers import LayerData, SlideView, associated_layers, tissue_layer
+from wsiseg.viewer.telling import told
+from wsiseg.viewer.waiting import without_blocking
+
+
+def show_segment() -> None:
+    """Open *Segment*."""
+    _show_widget("Segment")
+
+
+def show_annotate() -> None:
+    """Open *Annotate*."""
+    _show_widget("Annotate")
+
+
+def show_fine_tune() -> None:
+    """Open *Fine-tune*."""
+    _show_widget("Fine-tune")
+
+
+def show_areas() -> None:
+    """Open *Areas*."""
+    _show_widget("Areas")
+
+
+def show_throughput() -> None:
+    """Open *Throughput*."""
+    _show_widget("Throughput")
+
+
+def add_tissue() -> None:
+    """Outline the tissue of the current slide."""
+    _add_to_slide(lambda view: [tissue_layer(view)])
+
+
+def add_associated() -> None:
+    """Show label, macro and thumbnail beside the current slide."""
+    _add_to_slide(_find_associated)
+
+
+def _find_associated(view: SlideView) -> Sequence[LayerData]:
+    layers = associated_layers(view)
+    if not layers:
+        raise ArgumentError(f"{view.slide.name} holds no label, macro or thumbnail")
+    return layers
+
+
+def _show_widget(name: str) -> None:
+    napari.current_viewer().window.add_plugin_dock_widget("wsiseg", name)
+
+
+def _add_to_slide(make: Callable[[SlideView], Sequence[LayerData]]) -> None:
+    viewer = napari.current_viewer()
+    with told():
+        view = scene.current_slide(viewer)
+        for data, settings, kind in without_blocking(make, view):
+            getattr(viewer, f"add_{kind}")(data, **settings)
