@@ -92,15 +92,15 @@ class Work(QObject):
                 self._happened.emit("returned", result)
         finally:
             self._happened.emit("ended", None)
-            _running.discard(self)
 
 
     def _tell(self, what: str, value: object) -> None:
         if what == "ended":
             self.ended.emit()
+            _running.discard(self)
         else:
             getattr(self, what).emit(value)
 
 
 _running: set[Work] = set()
-"""Keeps what runs from being collected."""
+"""Keeps what runs, or has something left to tell, from being collected."""

@@ -76,3 +76,15 @@ def test_the_end_of_its_owner_ends_it(qtbot):
     begun.wait()
     widget.deleteLater()
     qtbot.waitUntil(lambda: work.wait(0))
+
+
+def test_nobody_has_to_hold_on_to_it(qtbot, owner):
+    heard = []
+
+    def begin():
+        work = Work(owner, lambda _: "done")
+        work.returned.connect(heard.append)
+        work.start()
+
+    begin()
+    qtbot.waitUntil(lambda: heard == ["done"])
