@@ -13,7 +13,10 @@ import pytest
 import wsiseg
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = {"wsiseg": "wsiseg", "tiling": "wsiseg/tiling", "models": "wsiseg/models"}
+ROOMS = {
+    "wsiseg": "wsiseg",
+    **{room: f"wsiseg/{room}" for room in ("tiling", "models", "viewer")},
+}
 
 
 def sources():

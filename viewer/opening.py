@@ -67,8 +67,11 @@ def open_window(
     for data, settings, kind in layers:
         getattr(viewer, f"add_{kind}")(data, **settings)
     furnish(viewer)
-    for position, name in enumerate(WIDGETS):
-        viewer.window.add_plugin_dock_widget("wsiseg", name, tabify=position > 0)
+    tabs = [
+        viewer.window.add_plugin_dock_widget("wsiseg", name, tabify=position > 0)[0]
+        for position, name in enumerate(WIDGETS)
+    ]
+    tabs[0].raise_()
     viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
     return viewer
 

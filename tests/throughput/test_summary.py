@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from wsiseg.throughput.recorder import COLUMNS, TileRow, rows_to_csv
+from wsiseg.throughput.recorder import COLUMNS, TileRow, rows_from_csv, rows_to_csv
 from wsiseg.throughput.summary import ADVICE, share_out
 
 
@@ -49,3 +49,13 @@ def test_a_tile_that_two_stripes_want_costs_both():
     first, second = row(0, forward_ms=10, read_ms=1), row(0, forward_ms=5, read_ms=2)
     first.add(second)
     assert (first.forward_ms, first.read_ms) == (15, 3)
+
+
+def test_rows_come_back_from_their_file(tmp_path):
+    rows = [row(3, forward_ms=1.5, wait_ms=0.25), row(7, read_ms=2.0)]
+    path = tmp_path / "a.tiles.csv"
+    path.write_text(rows_to_csv(rows))
+    assert rows_from_csv(path) == rows
+    path.write_text("index,y\n1,none\n")
+    with pytest.raises(ValueError, match="none"):
+        rows_from_csv(path)

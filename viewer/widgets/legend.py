@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import napari
 
 _SWATCH = 14
+_HEIGHT = 120
+"""So that most legends need no scrolling."""
 
 
 class LegendWidget(QWidget):
@@ -35,6 +37,7 @@ class LegendWidget(QWidget):
         self.list = QListWidget()
         self.list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setMinimumHeight(_HEIGHT)
         column = QVBoxLayout(self)
         column.addWidget(self.heading)
         column.addWidget(self.list)
