@@ -44,8 +44,8 @@ def demo(
     elif not quiet:
         print_results(entries, output)
         print(
-            f"\nTo look at it:  pip install 'napari[pyside6]' napari-ome-zarr\n"
-            f"                napari {entries[0]['mask']}\n"
+            f"\nTo look at it:  pip install 'wsiseg[viewer]'\n"
+            f"                wsiseg view {slide} {entries[0]['mask']}\n"
             "The labels are those of a demonstration model, which is no medical device."
         )
     if any(entry["status"] == "failed" for entry in entries):
