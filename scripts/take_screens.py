@@ -1,0 +1,86 @@
+"""Take the pictures of the viewer that the README and the docs show, from the real window.
+
+xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/take_screens.py docs/images
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("NAPARI_CONFIG", "")
+
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+
+import wsiseg
+from wsiseg.demo.slide import build_demo_slide
+from wsiseg.viewer.opening import open_window
+
+SIZE = 1400, 860
+MPP = 0.5
+
+
+def wait(until: Callable[[], bool] = lambda: False, seconds: float = 2.0) -> None:
+    """Let the event loop run until something is so, or for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not until():
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def look_at(viewer: Any, y: float, x: float, zoom: float) -> None:
+    """Show a place of the slide, in pixels of level 0, at so many screen pixels a µm."""
+    viewer.scene.camera.center = (0, y * MPP, x * MPP)
+    viewer.scene.camera.zoom = zoom
+    wait()
+
+
+def take(viewer: Any, path: Path) -> None:
+    """Save the window, in few colours, as pictures stay in the repository for ever."""
+    pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+    Image.fromarray(pixels).quantize(128).save(path, optimize=True)
+
+
+def raise_widget(viewer: Any, name: str) -> Any:
+    """Bring a widget to the front, and return it."""
+    dock, widget = viewer.window.add_plugin_dock_widget("wsiseg", name)
+    dock.raise_()
+    wait(seconds=0.5)
+    return widget
+
+
+def main(target: Path) -> None:
+    """Take them all."""
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        slide = build_demo_slide(Path(name) / "biopsy.tiff")
+        mask = wsiseg.segment(slide, None, Path(name)).mask
+        viewer = open_window(slide, [mask])
+        viewer.window.resize(*SIZE)
+        viewer.reset_view()
+        wait()
+        take(viewer, target / "view.png")
+
+        areas = raise_widget(viewer, "Areas")
+        areas.measure_whole()
+        wait(lambda: areas.table.rowCount() > 0, 60)
+        look_at(viewer, 3600, 4100, 1.0)
+        take(viewer, target / "areas.png")
+
+        viewer.layers.remove(f"{mask.name.removesuffix('.ome.zarr')} mask")
+        segment = raise_widget(viewer, "Segment")
+        segment.start()
+        wait(lambda: not segment.is_running, 120)
+        wait()
+        take(viewer, target / "segment.png")
+        viewer.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
