@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -106,6 +107,16 @@ class Checkpoint:
         """µm per pixel that the network was trained at."""
         return self.card.mpp
 
+    @property
+    def scale(self) -> float | None:
+        """Size of the pictures that it was trained on, 0.5 for half; None for their own.
+
+        It says nothing that µm per pixel do not say better where they are known.
+        """
+        scale = self.card.training.get("scale")
+        known = isinstance(scale, int | float) and math.isfinite(scale) and scale > 0
+        return float(scale) if known and scale != 1 else None  # type: ignore[arg-type]
+
     @cached_property
     def sha256(self) -> str:
         """Digest of the weights and of whatever else decides what labels come out."""
@@ -182,11 +193,24 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if path.is_dir():
+        raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))
     if not path.is_file():
-        raise CheckpointError("there is no such checkpoint", path, "Check the path after -c.")
+        raise CheckpointError("there is no such checkpoint", path, "Check the path.")
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        hint = "Published .pth files go through 'wsiseg models import' first."
-        raise CheckpointError("this is no .safetensors checkpoint", path, hint) from error
+        raise CheckpointError(
+            "this is no .safetensors checkpoint", path, _suggest(path.parent, path.suffix)
+        ) from error
+
+
+def _suggest(folder: Path, ending: str = "") -> str:
+    """Return what may be meant: a training leaves its checkpoint beside what it goes on with."""
+    there = sorted(folder.glob("*.safetensors"))
+    if ending in ("", ".ckpt") and len(there) == 1:
+        return f"Did you mean {there[0]}?"
+    if ending:
+        return "Published .pth files go through 'wsiseg models import' first."
+    return "Name a .safetensors file."

@@ -34,6 +34,16 @@ def test_the_checkpoints_resolution_is_worked_at_unless_another_is_asked_for(pre
         plan_of(nowhere, slide)
 
 
+def test_a_checkpoint_that_saw_smaller_pictures_is_announced_where_levels_are_worked_at(predictor):
+    halved = tiny_checkpoint(mpp=None)
+    halved.card = halved.card.model_copy(update={"training": {"scale": 0.5}})
+    slide = ArraySlide(noise(100, 80), mpp=0.25)
+    plan = plan_of(Predictor(halved, predictor.choice), slide, level=0)
+    assert "trained at 0.5 times the size of its pictures" in plan.warnings[0]
+    assert not plan_of(Predictor(halved, predictor.choice), slide, mpp=0.5).warnings
+    assert not plan_of(predictor, slide, level=0).warnings
+
+
 def test_the_halo_is_no_larger_than_the_network_sees(predictor):
     grid = plan_of(predictor, ArraySlide(noise(3000, 40))).grid
     assert 0 < grid.halo <= REACH

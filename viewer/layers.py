@@ -65,6 +65,23 @@ class MaskView:
     image: LabelImage
     frame: Frame
 
+    @property
+    def classes(self) -> Mapping[int, LabelClass]:
+        """What the labels mean."""
+        return self.image.classes
+
+    @property
+    def pixel(self) -> float:
+        """Pixels of the slide's level 0 along one of the mask's."""
+        return self.image.scale / mask_frame(self.image).pixel
+
+    @property
+    def corner(self) -> tuple[float, float]:
+        """``(y, x)`` of the mask's corner in pixels of level 0."""
+        own, inside = mask_frame(self.image).pixel, (self.pixel - 1) / 2
+        y, x = self.image.shift
+        return y / own - inside, x / own - inside
+
 
 def slide_layer(view: SlideView, damaged: Told) -> LayerData:
     """Return the slide as one RGB layer of many levels."""

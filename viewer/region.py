@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import SlideView
 
 
@@ -31,3 +33,22 @@ class RegionView:
     plane: WorkingPlane
     box: Box
     classes: Mapping[int, LabelClass]
+
+    @property
+    def frame(self) -> Frame:
+        """Where it lies."""
+        return self.slide.frame
+
+    @property
+    def pixel(self) -> float:
+        """Pixels of the slide's level 0 along one of its own."""
+        return self.plane.slide_scale
+
+    @property
+    def corner(self) -> tuple[float, float]:
+        """``(y, x)`` of its corner in pixels of level 0."""
+        return self.box.y * self.pixel, self.box.x * self.pixel
+
+    def placing(self, step: int = 1) -> dict[str, Any]:
+        """Return what napari is told of a layer of every so many of its pixels."""
+        return self.frame.placing(self.pixel * step, *self.corner)

@@ -43,12 +43,13 @@ class Work(QObject):
     def __init__(self, owner: QWidget, function: Callable[[Work], Any]) -> None:
         super().__init__()
         self._function = function
-        self._cancelled = threading.Event()
+        self._cancelled, self._alone = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="wsiseg-work")
         # Functions that are no methods of a Qt object would else be called in the wrong thread.
         self._happened.connect(self._tell, Qt.ConnectionType.QueuedConnection)
         # Without the detour over a queue, as the owner's own thread ends with it.
         owner.destroyed.connect(self._cancelled.set, Qt.ConnectionType.DirectConnection)
+        owner.destroyed.connect(self._alone.set, Qt.ConnectionType.DirectConnection)
 
     def start(self) -> None:
         """Begin."""
@@ -93,13 +94,14 @@ class Work(QObject):
         finally:
             self._happened.emit("ended", None)
 
-
     def _tell(self, what: str, value: object) -> None:
-        if what == "ended":
-            self.ended.emit()
+        over = what == "ended"
+        # Whoever would hear of it without an owner would touch what Qt has deleted.
+        if not self._alone.is_set():
+            signal = getattr(self, what)
+            signal.emit() if over else signal.emit(value)
+        if over:
             _running.discard(self)
-        else:
-            getattr(self, what).emit(value)
 
 
 _running: set[Work] = set()

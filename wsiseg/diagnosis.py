@@ -44,6 +44,7 @@ def diagnose() -> list[Check]:
         _try("torch", _torch),
         _gpu(),
         _openvino(),
+        _training(),
         _try("tifffile", _tifffile),
         _try("openslide", _openslide),
         _try("pillow", lambda: version("pillow")),
@@ -96,6 +97,14 @@ def _openvino() -> Check:
         return f"{version('openvino')}, CPU with {formats}"
 
     return _try("openvino", look)
+
+
+def _training() -> Check:
+    needed = ("lightning", "matplotlib")
+    if any(importlib.util.find_spec(name) is None for name in needed):
+        hint = "pip install 'wsiseg[train]' brings what training and scoring need"
+        return Check("training", False, hint, optional=True)
+    return _try("training", lambda: ", ".join(f"{name} {version(name)}" for name in needed))
 
 
 def _tifffile() -> str:

@@ -66,6 +66,8 @@ class Ledger:
                 f"tile {tile.index} at y={tile.box.y}, x={tile.box.x} is not analysed: "
                 f"{step.read.error.what}"
             )
+        if step.prediction is not None:
+            self._listener.labelled(step.read.tile, step.prediction)
         settled = step.read.tile.core.intersection(window).area
         if step.read.error is None:
             self._settled_pixels += settled

@@ -7,6 +7,8 @@ from pathlib import Path
 from wsiseg.errors import WsisegError
 from wsiseg.job import Job
 from wsiseg.store.disk import Json
+from wsiseg.tiling.grid import Tile
+from wsiseg.tiling.stitching import Prediction
 
 
 class Listener:
@@ -20,6 +22,9 @@ class Listener:
 
     def expects(self, tiles: int) -> None:
         """Hear how many tiles will be done; some of them twice, where stripes meet."""
+
+    def labelled(self, tile: Tile, prediction: Prediction) -> None:
+        """Hear what the network says of a tile, its halo included."""
 
     def advanced(self, pixels: int) -> None:
         """Hear that one more tile is done, and how many working pixels it settles."""

@@ -164,7 +164,7 @@ def make_plan(
         ahead=costs.ahead,
         memory=costs.need(grid, windows),
         classes=costs.classes,
-        warnings=(*_assumptions(plane, len(windows), grid, options), *notes),
+        warnings=(*_assumptions(plane, len(windows), grid, checkpoint, options), *notes),
     )
 
 
@@ -207,7 +207,11 @@ def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) 
 
 
 def _assumptions(
-    plane: WorkingPlane, windows: int, grid: TileGrid, options: SegmentOptions
+    plane: WorkingPlane,
+    windows: int,
+    grid: TileGrid,
+    checkpoint: Checkpoint,
+    options: SegmentOptions,
 ) -> tuple[str, ...]:
     """Return what the user may not expect."""
     found = []
@@ -218,6 +222,10 @@ def _assumptions(
         )
     if plane.mpp is None:
         found.append("the slide's µm per pixel are unknown; the mask has no physical scale")
+    if options.level is not None and checkpoint.mpp is None and checkpoint.scale is not None:
+        found.append(
+            f"the checkpoint was trained at {checkpoint.scale:g} times the size of its pictures"
+        )
     for name, value in (("tile", options.tile), ("halo", options.halo)):
         if value is not None and value % grid.multiple:
             found.append(f"--{name} {value} is rounded up to a multiple of {grid.multiple}")

@@ -157,7 +157,7 @@ def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
     plan, options, files = job.plan, job.options, job.files
     done = journal.read() if options.resume and files.journal.exists() else []
     start = ledger.watch.total
-    runtime = job.predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
+    runtime = job.predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
     ledger.setup_seconds = ledger.watch.total - start
     if not done:
         files.remove()
@@ -200,7 +200,8 @@ def _fill_window(
         ledger.note_waiting(step)
 
 
-def _outputs(options: SegmentOptions) -> tuple[Output, ...]:
+def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
+    """Return what the network has to give for what the options ask for."""
     if options.blend != "crop":
         return ("probabilities",)
     return ("labels", "probabilities") if options.probabilities else ("labels",)

@@ -27,6 +27,8 @@ class Step:
     ----------
     read : ReadTile or None
         The tile; None at the end, when the remaining bands leave.
+    prediction : Prediction or None
+        What the network says of it; None if it could not be read.
     row : TileRow or None
         What it cost; writing is filled in by whoever writes.
     bands : list of Band
@@ -34,6 +36,7 @@ class Step:
     """
 
     read: ReadTile | None = None
+    prediction: Prediction | None = None
     row: TileRow | None = None
     bands: list[Band] = field(default_factory=list)
 
@@ -83,7 +86,7 @@ def stream_window(
                 bands = [
                     _masked(band, plan.regions) for band in stitcher.add(read.tile, prediction)
                 ]
-                yield Step(read, _row(read, waited, forward, watch), bands)
+                yield Step(read, prediction, _row(read, waited, forward, watch), bands)
                 watch.lap()
     yield Step(bands=[_masked(band, plan.regions) for band in stitcher.finished()])
 

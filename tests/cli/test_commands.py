@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from PIL import Image
 
 from commands import run
 from tiny import tiny_checkpoint
+from wsiseg.diagnosis import diagnose
 
 
 @pytest.fixture
@@ -161,8 +163,20 @@ def test_doctor_looks_at_everything():
     assert result.status == 0
     checks = {check["name"]: check for check in json.loads(result.out)["checks"]}
     assert {"torch", "openvino", "tifffile", "openslide", "zarr", "checkpoint"} <= set(checks)
+    assert "lightning" in checks["training"]["detail"]
     assert checks["checkpoint"]["ok"]
     assert run("doctor").out.count("\n") == len(checks)
+
+
+def test_doctor_says_how_training_is_installed(monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else there(name)
+    )
+    (check,) = (c for c in diagnose() if c.name == "training")
+    assert (check.ok, check.optional) == (False, True)
+    assert "wsiseg[train]" in check.detail
+    assert run("doctor").status == 0
 
 
 def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):

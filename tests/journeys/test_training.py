@@ -105,11 +105,69 @@ def test_pictures_and_a_public_set_go_the_same_way(tmp_path):
     words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP)
     trained = run("train", *words, *SMALL, "--epochs", 2, "-o", tmp_path / "run")
     assert trained.status == 0, trained.err
-    assert "wsiseg segment SLIDE -c" in trained.out
+    assert "on what was kept back, 2 epochs" in trained.out
+    assert f"checkpoint  {tmp_path / 'run' / 'best.safetensors'}" in trained.out
     assert "epoch 2/2" in trained.err
-    scored = run("evaluate", *words, "-c", tmp_path / "run" / "best.safetensors")
+    (usage,) = (line for line in trained.out.splitlines() if "wsiseg segment" in line)
+    command = usage.partition("wsiseg ")[2].replace("SLIDE", str(images / "p0.png"))
+    used = run(*command.replace("out/", str(tmp_path / "out")).split())
+    assert used.status == 0, used.err
+    scores = ("-c", tmp_path / "run" / "best.safetensors", "-o", tmp_path / "scores")
+    scored = run("evaluate", *words, *scores)
     assert scored.status == 0, scored.err
+    told = scored.out.splitlines()[-1]
+    assert all(str(file) in told for file in (tmp_path / "scores").iterdir())
     assert scored.out.splitlines()[0].split() == ["class", "IoU", "Dice", "recall", "border", "F"]
+
+
+def test_pictures_at_half_their_size_stay_so(tmp_path):
+    images, labels = write_pictures(tmp_path, 3)
+    words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP)
+    trained = run("train", *words, *SMALL, "--scale", 0.5, "--epochs", 1, "-o", tmp_path / "run")
+    assert "at 0.5 of their size" in trained.err
+    best = ("-c", tmp_path / "run" / "best.safetensors")
+    scored = run("evaluate", *words, *best, "--json")
+    assert json.loads(scored.out)["pixels"] == 3 * 32 * 32
+    assert "working at 0.5 of the size" in scored.err
+    where = ("-o", tmp_path / "out", "--level", 0, "--tissue", "none")
+    used = run("segment", images / "p0.png", *best, *where)
+    assert "trained at 0.5 times the size of its pictures" in used.err
+
+
+def test_a_quiet_evaluation_still_gives_its_scores(tmp_path):
+    images, labels = write_pictures(tmp_path, 3)
+    words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP)
+    trained = run("train", *words, *SMALL, "--epochs", 1, "--val-fraction", 0, "-o", tmp_path / "r")
+    assert "on what it learnt from, 1 epoch\n" in trained.out
+    scored = run("evaluate", *words, "-c", tmp_path / "r" / "best.safetensors", "--quiet")
+    assert scored.out.startswith("class")
+    assert "mean" in scored.out
+    assert scored.err == ""
+
+
+def test_an_interruption_says_how_to_go_on_only_where_that_can_be_done(tmp_path, monkeypatch):
+    images, labels = write_pictures(tmp_path, 3)
+    words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP, "--epochs", 2)
+
+    def interrupt(epoch_wanted):
+        def stepped(self, epoch, step, loss):
+            if epoch == epoch_wanted:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("wsiseg.cli.learning.ConsoleTraining.stepped", stepped)
+        return run("train", *words, *SMALL, "-o", tmp_path / "run")
+
+    one_line(first := interrupt(0), 130, "interrupted.")
+    assert "--resume" not in first.err
+    stopped = interrupt(1)
+    assert stopped.status == 130
+    assert stopped.err.endswith("error: interrupted. Go on with --resume.\n")
+
+
+def test_there_is_nothing_to_go_on_with(tmp_path):
+    nowhere = tmp_path / "nowhere"
+    one_line(run("train", "--resume", "-o", nowhere), 1, "no training stands here", str(nowhere))
+    assert not nowhere.exists()
 
 
 def test_a_public_set_is_learnt_and_scored_on_its_own_parts(tmp_path):
@@ -142,6 +200,7 @@ def test_annotations_may_lie_beside_their_slides(slides):
     trained = run("train", *both, *few, *SMALL, "-o", slides / "run")
     assert trained.status == 0, trained.err
     assert "nothing is kept back" in trained.err
+    assert "1 sample to learn from, none kept back, at 0.5 µm/px" in trained.err
 
 
 def test_going_on_needs_nothing_but_the_folder(tmp_path):
@@ -252,7 +311,8 @@ def test_labels_and_pictures_that_do_not_match_in_size(folders):
         (("--recipe", "cake"), 2, "plain"),
         (("--epochs", 0), 2, "--epochs"),
         (("--lr", -1), 2, "--lr"),
-        (("--init", "nowhere.safetensors"), 1, "nowhere.safetensors"),
+        (("--init", "nowhere.safetensors"), 1, "no such checkpoint (nowhere.safetensors)"),
+        (("--freeze-encoder",), 2, "--init"),
         (("--val-fraction", 1), 2, "--val-fraction"),
         (("--val-only", "nowhere.txt"), 1, "nowhere.txt"),
         (("--mpp", 0.5), 1, "--slide-mpp"),
@@ -285,16 +345,12 @@ def test_a_missing_set_says_what_it_looks_like(tmp_path):
     one_line(run("train", "--dataset", "camvit", "--root", ".", "-o", tmp_path), 2, "camvid")
 
 
-def test_a_picture_that_breaks_while_it_is_learnt_is_one_line(folders):
+@pytest.mark.parametrize("kept", [0, 0.6])
+def test_a_damaged_picture_is_found_before_anything_is_learnt(folders, kept):
     path = folders[0] / "p0.png"
     path.write_bytes(path.read_bytes()[:2000])
-    one_line(train_pictures(folders, "--val-fraction", 0), 1, "p0.png", "damaged")
-    one_line(
-        train_pictures(folders, "--val-fraction", 0, "--workers", 1, "--overwrite"),
-        1,
-        "p0.png",
-        "damaged",
-    )
+    one_line(train_pictures(folders, "--val-fraction", kept), 1, "p0.png", "damaged")
+    assert not (path.parents[1] / "run").exists()
 
 
 def test_without_lightning_train_says_what_to_install(folders):

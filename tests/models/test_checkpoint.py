@@ -196,7 +196,7 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_folder_is_refused(tmp_path: Path) -> None:
-    refusal(tmp_path)
+    assert "a folder, not a checkpoint" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"just some text, and not a short one at that\n"])

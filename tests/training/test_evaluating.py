@@ -241,9 +241,29 @@ def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tm
             warned.append(text)
 
     evaluate(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, Heard())
-    assert "--slide-mpp" in warned[0]
+    assert "as if they had 0.5 µm per pixel; --slide-mpp" in warned[0]
     halved = EvaluateOptions(slide_mpp=0.25)
     assert evaluate(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), halved)["pixels"] == 1024
+
+
+def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
+    folders = write_pictures(tmp_path, 1)
+    halved = checkpoint_of(NAMES)
+    halved.card = halved.card.model_copy(update={"training": {"scale": 0.5}})
+    noted = []
+
+    class Heard(TrainingListener):
+        def noted(self, text):
+            noted.append(text)
+
+    scores = evaluate(halved, open_folder(folders), None, Heard())
+    assert (scores["pixels"], scores["settings"]["scale"]) == (32 * 32, 0.5)
+    assert "0.5 of the size" in noted[0]
+    whole = EvaluateOptions(scale=1.0)
+    assert evaluate(halved, open_folder(folders), whole)["pixels"] == 64 * 64
+    known = checkpoint_of(NAMES, mpp=0.5)
+    known.card = known.card.model_copy(update={"training": {"scale": 0.5}})
+    assert evaluate(known, open_folder(folders))["pixels"] == 64 * 64
 
 
 def test_scores_are_written_as_json_csv_and_a_picture(tmp_path):

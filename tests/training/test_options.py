@@ -97,6 +97,12 @@ def test_data_that_make_no_sense_are_refused_by_name(name: str, value: object) -
     assert caught.value.where == option(name)
 
 
+def test_an_encoder_can_only_be_frozen_if_it_comes_from_somewhere() -> None:
+    with pytest.raises(ArgumentError, match="--freeze-encoder has no meaning without --init"):
+        build(freeze_encoder=True)
+    assert build(freeze_encoder=True, init=Path("/a.safetensors")).freeze_encoder
+
+
 def test_limits_that_still_make_sense() -> None:
     options = build(
         mpp=0.05, slide_mpp=20, val_fraction=0, balance=1, ema=0, clip=0, tile=16, workers=0

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,13 @@ from shapely.geometry import box as rectangle
 
 from drawn import collection, in_qupath, write
 from labelled import striped, write_samples
-from wsiseg.errors import AnnotationError, DamagedSlideError, DataSetError, SlideNotFoundError
+from wsiseg.errors import (
+    AnnotationError,
+    DamagedSlideError,
+    DataSetError,
+    SlideError,
+    SlideNotFoundError,
+)
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
@@ -115,6 +122,23 @@ def test_the_listener_hears_of_every_sample(tmp_path: Path) -> None:
     dataset = write_samples(tmp_path, *(mask(seed) for seed in range(3)))
     survey(dataset, View(), lambda done, samples: heard.append((done, samples)))
     assert heard == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_a_picture_that_is_cut_off_is_found(tmp_path: Path, ending: str) -> None:
+    dataset = write_samples(tmp_path, *(striped(90, 90) for _ in range(3)))
+    whole = dataset.samples[1].image
+    path = whole.with_suffix(f".{ending}")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    samples = list(dataset.samples)
+    samples[1] = replace(samples[1], image=path)
+    with pytest.raises(SlideError) as caught:
+        survey(replace(dataset, samples=tuple(samples)), View())
+    assert str(path) in str(caught.value)
+    # Of slides nothing but the header is looked at.
+    if ending == "png":
+        survey(replace(dataset, samples=tuple(samples), sparse=True), View())
 
 
 def test_no_pixel_of_a_slide_is_read(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class LegendWidget(QWidget):
         except ArgumentError:
             self._show("no mask", {})
         else:
-            self._show(found.name, found.classes)
+            self._show(found.name, found.view.classes)
 
     def _show(self, heading: str, classes: Mapping[int, LabelClass]) -> None:
         self.heading.setText(heading)

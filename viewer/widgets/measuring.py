@@ -81,7 +81,7 @@ class AreasWidget(QWidget):
         """Measure what of the mask lies in the region that is drawn."""
         with told():
             found = find_measurable(self._viewer)
-            self._measure(found, scene.drawn_region(self._viewer, found.frame))
+            self._measure(found, scene.drawn_region(self._viewer, found.view.frame))
 
     def _measure(self, found: Measurable, region: BaseGeometry | None) -> None:
         if self._work is not None:
@@ -111,8 +111,8 @@ class AreasWidget(QWidget):
             area = f"{row.pixels} px" if row.mm2 is None else f"{row.mm2:.4g}"
             share = "" if row.share is None else f"{row.share:.1%}"
             items = [QTableWidgetItem(text) for text in (row.name, area, share)]
-            if row.value in found.classes:
-                items[0].setData(1, QColor(*found.classes[row.value].colour))
+            if row.value in found.view.classes:
+                items[0].setData(1, QColor(*found.view.classes[row.value].colour))
             for column, item in enumerate(items):
                 self.table.setItem(number, column, item)
 

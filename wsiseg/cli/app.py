@@ -28,8 +28,7 @@ app = typer.Typer(
 app.command("segment", epilog="Example: wsiseg segment biopsy.svs -o out/")(segment.segment)
 app.command(
     "train",
-    epilog="Example: wsiseg train --slides slides/ --annotations drawn/ --mpp 0.5 "
-    "--init tissue.safetensors -o run/",
+    epilog="Example: wsiseg train --slides slides/ --annotations drawn/ --mpp 0.5 -o run/",
 )(train.train)
 app.command(
     "evaluate",
@@ -95,9 +94,11 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except WsisegError as error:
         _trace(debug)
         return _complain(str(error), FAILED)
-    except (KeyboardInterrupt, typer.Abort):
-        hint = " Go on with --resume." if {"segment", "train"} & set(arguments) else ""
-        return _complain(f"interrupted.{hint}", INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        # A segmentation can always be gone on with; a training says whether it can.
+        segments = arguments[:1] == ["segment"]
+        hint = "Go on with --resume." if segments else " ".join(map(str, stop.args))
+        return _complain(f"interrupted. {hint}", INTERRUPTED)
     except Exception as error:
         _trace(debug)
         hint = "" if debug else " Run again with --debug to see where."

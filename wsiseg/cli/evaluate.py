@@ -115,7 +115,8 @@ def evaluate(
         write_scores(scores, output)
     if as_json:
         print_json(scores)
-    elif not quiet:
+    else:
         print(describe_table(scores))
         if output is not None:
-            print(f"\nscores      {output / 'scores.csv'}, {output / 'confusion.png'}")
+            files = ("scores.json", "scores.csv", "confusion.png")
+            print(f"\nscores      {', '.join(str(output / name) for name in files)}")

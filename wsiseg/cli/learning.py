@@ -121,10 +121,10 @@ def describe_table(scores: dict[str, Any]) -> str:
     )
     lines = [head]
     for name in names:
-        figures = [scores[key][name] for key in ("class_iou", "class_dice", "class_accuracy")]
+        figures = [scores[key][name] for key in ("class_iou", "class_dice", "class_recall")]
         line = f"{name:{width}}" + "".join(f"{_figure(value):>8}" for value in figures)
         lines.append(line + (f"{_figure(boundary[name]):>10}" if boundary else ""))
-    means = [scores[key] for key in ("miou", "mean_dice", "mean_class_accuracy")]
+    means = [scores[key] for key in ("miou", "mean_dice", "mean_class_recall")]
     line = f"{'mean':{width}}" + "".join(f"{_figure(value):>8}" for value in means)
     lines.append(line + (f"{_figure(scores['mean_boundary_f']):>10}" if boundary else ""))
     lines.append("")

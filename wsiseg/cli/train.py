@@ -135,12 +135,17 @@ def train(
     words = dict(locals())
     from wsiseg.cli.learning import ConsoleTraining
     from wsiseg.training import train as fit
+    from wsiseg.training.plural import plural
+    from wsiseg.training.run_folder import RunFolder
     from wsiseg.training.trainer import is_main_process
 
     options = _read_options(words, parse_settings(settings or []), resume=resume)
     listener = ConsoleTraining(quiet=quiet)
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
+    except KeyboardInterrupt as stop:
+        hint = "Go on with --resume." if RunFolder(output).resumable else ""
+        raise typer.Abort(hint) from stop
     finally:
         listener.stop()
     if not is_main_process():
@@ -156,10 +161,13 @@ def train(
             }
         )
     elif not quiet:
-        print(f"checkpoint  {result.checkpoint}")
-        print(f"mean IoU    {result.miou:.4f} on what was kept back, {result.epochs} epochs")
+        best = output / result.checkpoint.name
+        scored = "what was kept back" if result.kept_back else "what it learnt from"
+        level = "--level 0 " if result.mpp is None else ""
+        print(f"checkpoint  {best}")
+        print(f"mean IoU    {result.miou:.4f} on {scored}, {plural(result.epochs, 'epoch')}")
         print(f"curves      {output / 'curves.png'}")
-        print(f"To use it:  wsiseg segment SLIDE -c {result.checkpoint} -o out/")
+        print(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
 
 
 def _read_options(words: dict[str, Any], settings: dict[str, str], *, resume: bool) -> Any:
@@ -182,7 +190,8 @@ def _read_options(words: dict[str, Any], settings: dict[str, str], *, resume: bo
 def _stored_options(words: dict[str, Any]) -> Any:
     """Return the settings of the training that stands; only the machine's may be other ones."""
     from wsiseg.errors import ArgumentError
-    from wsiseg.training.options import MACHINE_OPTIONS, TrainOptions
+    from wsiseg.training.options import MACHINE_OPTIONS
+    from wsiseg.training.run_folder import RunFolder
 
     stands = {"output", "resume", "as_json", "quiet", "debug", *MACHINE_OPTIONS}
     for name, parameter in inspect.signature(train).parameters.items():
@@ -193,7 +202,7 @@ def _stored_options(words: dict[str, Any]) -> Any:
                 "Leave the option out, or train anew in another folder.",
             )
     given = {name: words[name] for name in MACHINE_OPTIONS if words[name] is not None}
-    return TrainOptions.load(words["output"] / "config.yaml").model_copy(update=given)
+    return RunFolder(words["output"]).read_options().model_copy(update=given)
 
 
 def _parse_arguments(words: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:

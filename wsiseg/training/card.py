@@ -8,8 +8,10 @@ from importlib.metadata import version
 
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.profiling import count_parameters
+from wsiseg.training.feeding import Feed
 from wsiseg.training.material import Material
 from wsiseg.training.options import TrainOptions
+from wsiseg.training.plural import plural
 from wsiseg.training.recipes import Stage
 from wsiseg.training.starting import Start
 
@@ -27,10 +29,12 @@ class CardMaker:
         What it began with.
     material : Material
         What it learns from.
+    feed : Feed
+        How that is cut into batches.
     """
 
     def __init__(
-        self, options: TrainOptions, stage: Stage, first: Start, material: Material
+        self, options: TrainOptions, stage: Stage, first: Start, material: Material, feed: Feed
     ) -> None:
         self._facts: dict[str, object] = {
             "program": f"wsiseg {version('wsiseg')}",
@@ -42,11 +46,19 @@ class CardMaker:
                 c.name: int(p)
                 for c, p in zip(material.training.classes, material.survey.pixels, strict=True)
             },
+            "scale": material.view.scale,
             "recipe": options.recipe,
             "loss": options.loss,
             "epochs": stage.epochs,
             "batch": stage.batch,
             "lr": stage.lr,
+            "ema": stage.ema,
+            "clip": stage.clip,
+            "tile": list(feed.tile),
+            "tiles": feed.sampling.tiles,
+            "augment": feed.augmentation,
+            "balance": feed.balance,
+            "workers": feed.workers,
             "seed": options.seed,
             "began_with": first.origin,
             "warnings": list(material.warnings),
@@ -79,16 +91,17 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
         Markdown on what the checkpoint itself cannot know: terms, origin, limits.
     """
     card, training = checkpoint.card, checkpoint.card.training
+    kept = training.get("kept_back")
     settings = ", ".join(f"{key} = {value}" for key, value in card.arguments.items())
     norm = card.normalisation
     facts = {
         "architecture": f"{card.architecture}{f' ({settings})' if settings else ''}, "
         f"{count_parameters(checkpoint.network):,} parameters",
         "classes": ", ".join(entry.name for entry in card.classes),
-        "resolution": "pictures as they are" if card.mpp is None else f"{card.mpp:g} µm/px",
+        "resolution": _resolution(checkpoint),
         "input": f"{norm.order}, mean {_triple(norm.mean)}, deviation {_triple(norm.std)}",
-        "learnt from": f"{training.get('samples')} samples of {training.get('data')}, "
-        f"{training.get('kept_back')} kept back",
+        "learnt from": f"{_samples(training.get('samples'))} of {training.get('data')}, "
+        f"{kept or 'nothing'} kept back",
         "began with": training.get("began_with") or "random weights",
         "recipe": f"{training.get('recipe')}, {training.get('epochs')} epochs, the best after "
         f"{training.get('epoch')}, batches of {training.get('batch')}, learning rate "
@@ -98,12 +111,25 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
     title = checkpoint.path.name if checkpoint.path else card.architecture
     metrics = {_score_name(name): _figure(value) for name, value in card.metrics.items()}
     parts = [f"# {title}", remarks.strip(), _table(facts)]
-    parts += ["## Scores on what was kept back", _table(metrics)]
+    scored = "what it learnt from" if kept == 0 else "what was kept back"
+    parts += [f"## Scores on {scored}", _table(metrics)]
     pixels = training.get("pixels")
     if isinstance(pixels, dict):
         parts.append("## Working pixels to learn from")
         parts.append(_table({name: f"{count:,}" for name, count in pixels.items()}))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _resolution(checkpoint: Checkpoint) -> str:
+    if checkpoint.mpp is not None:
+        return f"{checkpoint.mpp:g} µm/px"
+    if checkpoint.scale is not None:
+        return f"pictures at {checkpoint.scale:g} of their size"
+    return "pictures as they are"
+
+
+def _samples(number: object) -> str:
+    return plural(number, "sample") if isinstance(number, int) else "samples"
 
 
 def _table(rows: Mapping[str, object]) -> str:

@@ -33,6 +33,7 @@ from wsiseg.training.metrics import (
     plot_confusion,
     scores_to_csv,
 )
+from wsiseg.training.plural import plural
 
 _WHOLE = 16_000_000
 """Pixels of the largest picture whose borders and objects are scored."""
@@ -46,7 +47,8 @@ class EvaluateOptions:
     ----------
     mpp, slide_mpp, scale
         Resolution, see :class:`wsiseg.training.datasets.viewing.View`; slides, and pictures whose
-        `slide_mpp` is given, are looked at as the checkpoint was trained, others as they are.
+        `slide_mpp` is given, are looked at as the checkpoint was trained, others as they are, or
+        at the scale that the checkpoint remembers.
     boundary : bool
         Score borders too.
     tolerance : float or None
@@ -109,7 +111,7 @@ def evaluate(
     scores = _Scores(matching, dataset, options)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
     view = _choose_view(checkpoint, dataset, options, listener)
-    listener.began(f"scoring {len(dataset.samples)} samples of {dataset.name}")
+    listener.began(f"scoring {plural(len(dataset.samples), 'sample')} of {dataset.name}")
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, view) as opened:
             for note in opened.notes:
@@ -117,7 +119,8 @@ def evaluate(
             _score_sample(opened, predictor, options.segment, scores)
         listener.advanced(number + 1, len(dataset.samples))
     if scores.too_large:
-        listener.warned(f"borders and objects of {scores.too_large} large slides are not scored")
+        large = plural(scores.too_large, "large slide")
+        listener.warned(f"borders and objects of {large} are not scored")
     return {
         "images": len(dataset.samples),
         "data": dataset.name,
@@ -281,16 +284,23 @@ def _choose_view(
     options: EvaluateOptions,
     listener: TrainingListener,
 ) -> View:
-    mpp = options.mpp
-    if mpp is None and options.scale is None and checkpoint.mpp is not None:
-        if dataset.sparse or options.slide_mpp is not None:
+    mpp, scale = options.mpp, options.scale
+    if mpp is None and scale is None:
+        if checkpoint.mpp is None:
+            scale = checkpoint.scale
+            if scale is not None:
+                listener.noted(
+                    f"working at {scale:g} of the size, as the checkpoint was trained; "
+                    "--scale 1 takes everything as it is"
+                )
+        elif dataset.sparse or options.slide_mpp is not None:
             mpp = checkpoint.mpp
         else:
             listener.warned(
-                f"the pictures are taken as they are, at the checkpoint's {checkpoint.mpp:g} µm "
-                "per pixel; --slide-mpp says what they have"
+                f"the pictures are taken as if they had {checkpoint.mpp:g} µm per pixel; "
+                "--slide-mpp says what they have"
             )
-    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=options.scale)
+    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
 
 
 def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:

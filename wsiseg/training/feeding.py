@@ -92,6 +92,9 @@ class Feed:
         ``(height, width)`` of the tiles to learn from.
     augmentation : str
         How they are changed.
+    balance : float or None
+        0: places are drawn evenly over the annotated area; 1: all classes are equally likely;
+        None: every sample comes up in turn.
     """
 
     training: TrainingTiles
@@ -102,6 +105,7 @@ class Feed:
     workers: int
     tile: tuple[int, int]
     augmentation: str
+    balance: float | None
 
     def order(self, rank: int, world: int) -> EpochSampler:
         """Return what one of several processes learns from, in order."""
@@ -169,7 +173,10 @@ def make_feed(
     """
     samples = len(material.training.samples)
     tile = _choose_tile(options, recipe, material.survey, multiple)
-    balanced = material.training.sparse or options.balance is not None
+    balance = options.balance
+    if balance is None and material.training.sparse:
+        balance = _USUAL_BALANCE
+    balanced = balance is not None
     tiles = options.tiles
     if tiles is None:
         annotated = material.survey.pixels.sum() / (tile[0] * tile[1])
@@ -183,13 +190,23 @@ def make_feed(
         tile,
         multiple=multiple,
         augmentation=_without_scale(AUGMENTATIONS[augmentation], stage),
-        balance=_USUAL_BALANCE if options.balance is None else options.balance,
+        balance=balance or 0.0,
         seed=options.seed,
     )
-    shelf = SampleShelf(material.kept.samples, material.view, room)
+    shelf = SampleShelf(material.scored.samples, material.view, room)
     validation = ValidationTiles(shelf, multiple)
     workers = min(4, usable_cores() - 1) if options.workers is None else options.workers
-    return Feed(training, sampling, samples, validation, stage.batch, workers, tile, augmentation)
+    return Feed(
+        training=training,
+        sampling=sampling,
+        samples=samples,
+        validation=validation,
+        batch=stage.batch,
+        workers=workers,
+        tile=tile,
+        augmentation=augmentation,
+        balance=balance,
+    )
 
 
 def _choose_tile(

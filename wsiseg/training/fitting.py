@@ -25,6 +25,7 @@ from wsiseg.training.listener import TrainingListener
 from wsiseg.training.losses import LOSSES, DeepSupervision, inverse_log_weights
 from wsiseg.training.material import Material, gather
 from wsiseg.training.options import MACHINE_OPTIONS, TrainOptions
+from wsiseg.training.plural import plural
 from wsiseg.training.recipes import Recipe, Stage, find_recipe
 from wsiseg.training.recipes.recipe import Pixels
 from wsiseg.training.run_folder import RunFolder
@@ -48,11 +49,15 @@ class TrainResult:
     checkpoint : Path
         The best network.
     miou : float
-        Its mean IoU on what was kept back.
+        Its mean IoU on what was kept back, or if nothing was, on what it learnt from.
     epochs : int
         Epochs of the last stage.
     seconds : float
         All in all.
+    mpp : float or None
+        µm per pixel that it works at, where they are known.
+    kept_back : int
+        Samples that were kept back.
     warnings : tuple of str
         What was left out, repaired or assumed.
     """
@@ -61,6 +66,8 @@ class TrainResult:
     miou: float
     epochs: int
     seconds: float
+    mpp: float | None
+    kept_back: int
     warnings: tuple[str, ...] = ()
 
 
@@ -127,7 +134,7 @@ def train(
             first = start(options, stage, training.classes, init, before)
             work = _Work(options, recipe, stage, first, material, place)
             if main:
-                if overwrite and planned is recipe.stages[0]:
+                if not resume and planned is recipe.stages[0] and run.config.exists():
                     run.clear()
                 run.begin(options, material.learnt_names, material.kept_names)
             _fit(work, heard, resume=resume)
@@ -138,6 +145,8 @@ def train(
         miou=before.card.metrics["val_miou"],
         epochs=len(run.read_rows()),
         seconds=time.monotonic() - begun,
+        mpp=before.mpp,
+        kept_back=len(material.kept.samples),
         warnings=material.warnings,
     )
 
@@ -221,7 +230,7 @@ def _fit(work: _Work, listener: TrainingListener, *, resume: bool) -> None:
     classes = material.training.classes
     keeper = Keeper(
         work.folder,
-        CardMaker(options, stage, first, material),
+        CardMaker(options, stage, first, material, feed),
         create_model(first.architecture, len(classes), **first.arguments),
         tuple(entry.name for entry in classes),
         val_every=options.val_every,
@@ -251,9 +260,9 @@ def _describe(work: _Work, feed: Feed) -> Iterator[str]:
     """Yield what is about to be done, in a few lines."""
     stage, first, material = work.stage, work.first, work.material
     height, width = feed.tile
-    scale = "as they are" if material.mpp is None else f"at {material.mpp:g} µm/px"
     learnt, kept = len(material.training.samples), len(material.kept.samples)
-    yield f"{learnt} samples to learn from, {kept} to score, {scale}"
+    scored = f"{kept} to score" if kept else "none kept back"
+    yield f"{plural(learnt, 'sample')} to learn from, {scored}, {_describe_size(material)}"
     total = material.survey.pixels.sum()
     yield "classes: " + ", ".join(
         f"{entry.name} {pixels / total:.1%}"
@@ -264,6 +273,13 @@ def _describe(work: _Work, feed: Feed) -> Iterator[str]:
         f"{count_parameters(first.network):,} parameters, recipe {work.recipe.name}, tiles of "
         f"{width}×{height}, {stage.batch} at a time, augmentation {feed.augmentation}"
     )
+
+
+def _describe_size(material: Material) -> str:
+    if material.mpp is not None:
+        return f"at {material.mpp:g} µm/px"
+    scale = material.view.scale
+    return "as they are" if scale in (None, 1) else f"at {scale:g} of their size"
 
 
 def _adjust(stage: Stage, options: TrainOptions) -> Stage:

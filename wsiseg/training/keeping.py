@@ -77,6 +77,7 @@ class Keeper(Callback):
         self._digest = digest
         self._listener = listener
         self._scores: dict[str, float | None] = {}
+        self._rates: list[float] = []
         self._begun = time.monotonic()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -84,6 +85,16 @@ class Keeper(Callback):
         earlier = self.rows[-1]["seconds"] if self.rows else 0.0
         self._begun = time.monotonic() - earlier
         self._listener.expects(trainer.max_epochs or 0, int(trainer.num_training_batches), earlier)
+
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        batch: Any,
+        number: int,
+    ) -> None:
+        """Note the learning rate of the step; afterwards it is that of the next."""
+        self._rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(
         self,
@@ -112,7 +123,8 @@ class Keeper(Callback):
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
-        """Decide whether this epoch ends with a validation."""
+        """Begin to note rates, and decide whether this epoch ends with a validation."""
+        self._rates = []
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs
         due = epoch % self._val_every == 0 or epoch == last
         # Lightning validates after epochs that this divides; nothing larger than the epoch does.
@@ -137,22 +149,23 @@ class Keeper(Callback):
                 self._save(module.network, confusion, trainer.current_epoch + 1)
 
     def _save(self, network: SegmentationNetwork, confusion: ConfusionMatrix, epoch: int) -> None:
-        scores = {"val_miou": confusion.mean_iou, "val_pixel_accuracy": confusion.pixel_accuracy}
+        scores = {
+            "val_miou": float(confusion.mean_iou),
+            "val_pixel_accuracy": float(confusion.pixel_accuracy),
+        }
         scores |= {f"iou {n}": float(v) for n, v in zip(self._names, confusion.iou, strict=True)}
-        rounded = {name: round(float(value), 5) for name, value in scores.items()}
         # A copy, so that the one that learns stays in its mode and on its device.
         self._copy.load_state_dict({k: v.cpu() for k, v in network.state_dict().items()})
-        Checkpoint(self._card(rounded, epoch), self._copy).save(self._folder.best)
+        Checkpoint(self._card(scores, epoch), self._copy).save(self._folder.best)
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
         """Write the epoch's row."""
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
         row: dict[str, Any] = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
-            "lr": rate,
+            "lr": sum(self._rates) / len(self._rates),
             "train_loss": float(trainer.callback_metrics["train_loss_epoch"]),
             "val_loss": None,
             "val_miou": None,

@@ -65,10 +65,13 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> Matching:
             _table([by_category.get(name) for name in own], names),
             {},
         )
+    hint = f"It knows {', '.join(own)}"
+    if not any(dataset.classes == layout.classes for layout in LAYOUTS):
+        hint += "; --class-map can give the data those names"
     raise DataSetError(
         f"the checkpoint does not know {', '.join(missing[:5])}{', …' if missing[5:] else ''}",
         dataset.name,
-        f"It knows {', '.join(own)}; --class-map can give the data those names.",
+        f"{hint}.",
     )
 
 

@@ -20,7 +20,7 @@ class Material:
     Attributes
     ----------
     training, kept : DataSet
-        What is learnt from, and what is kept back to score it.
+        What is learnt from, and what is kept back to score it; the second may be empty.
     view : View
         At which resolution.
     mpp : float or None
@@ -39,13 +39,18 @@ class Material:
     warnings: tuple[str, ...] = ()
 
     @property
+    def scored(self) -> DataSet:
+        """What the network is scored on: what is kept back, or else what it learns from."""
+        return self.kept if self.kept.samples else self.training
+
+    @property
     def learnt_names(self) -> list[str]:
         """Names of the samples that are learnt from."""
         return [sample.name for sample in self.training.samples]
 
     @property
     def kept_names(self) -> list[str]:
-        """Names of the samples that are scored."""
+        """Names of the samples that are kept back."""
         return [sample.name for sample in self.kept.samples]
 
 
@@ -56,7 +61,7 @@ def gather(
     init: Checkpoint | None,
     listener: TrainingListener,
 ) -> Material:
-    """Look at all labels.
+    """Look at all labels, and at pictures too.
 
     Parameters
     ----------
@@ -65,7 +70,8 @@ def gather(
     training, kept : DataSet
         What to learn from, and what is kept back; if that is nothing, the first is scored.
     init : Checkpoint, optional
-        Whose resolution slides are looked at if no other is asked for.
+        At whose resolution slides, and at whose scale pictures, are looked at if no other is asked
+        for.
     listener : TrainingListener
         Hears how it goes.
 
@@ -83,7 +89,7 @@ def gather(
             "Say what the rest is, with unannotated=background for instance.",
         )
     view = _choose_view(options, init, training)
-    listener.began("looking at the labels")
+    listener.began("looking at the labels" if training.sparse else "looking at pictures and labels")
     found = survey(training, view, listener.advanced)
     warnings = _notes(training, found)
     mpp = _common_mpp(training, found)
@@ -93,7 +99,6 @@ def gather(
         if missing:
             warnings.append(f"no sample to learn from shows {', '.join(missing)}")
     else:
-        kept = training
         warnings.append(
             "nothing is kept back: the scores are those on what the network has learnt from"
         )
@@ -136,12 +141,15 @@ _SAME_MPP = 1.02
 
 
 def _choose_view(options: TrainOptions, init: Checkpoint | None, dataset: DataSet) -> View:
-    """Return the resolution to work at: the user's, or for slides the checkpoint's."""
-    mpp = options.mpp
-    if mpp is None and options.scale is None and dataset.sparse:
-        mpp = None if init is None else init.mpp
-        if mpp is None:
-            raise ArgumentError(
-                "slides need a resolution to be worked at", "--mpp", "0.5 µm per pixel, say."
-            )
-    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=options.scale)
+    """Return the resolution to work at: the user's, or else that of the checkpoint."""
+    mpp, scale = options.mpp, options.scale
+    if mpp is None and scale is None:
+        if dataset.sparse:
+            mpp = None if init is None else init.mpp
+            if mpp is None:
+                raise ArgumentError(
+                    "slides need a resolution to be worked at", "--mpp", "0.5 µm per pixel, say."
+                )
+        elif init is not None and init.mpp is None:
+            scale = init.scale
+    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)

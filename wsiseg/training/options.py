@@ -211,6 +211,12 @@ class TrainOptions(_Settings):
     threads: _Count | None = None
     seed: _Seed = 0
 
+    @model_validator(mode="after")
+    def _frozen_from_somewhere(self) -> Self:
+        if self.freeze_encoder and self.init is None:
+            raise ValueError("--freeze-encoder has no meaning without --init")
+        return self
+
     def flatten(self) -> dict[str, object]:
         """Return every setting under the name of its option."""
         values = self.model_dump(mode="json")
@@ -218,7 +224,7 @@ class TrainOptions(_Settings):
         return {**data, **values, **{f"set {key}": value for key, value in arguments.items()}}
 
     def save(self, path: Path) -> None:
-        """Write ``config.yaml``."""
+        """Write ``config.yaml``: what was asked for, without what was left open."""
         content = self.model_dump(mode="json", exclude_none=True)
         write_whole(path, yaml.safe_dump(content, sort_keys=False))
 

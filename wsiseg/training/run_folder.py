@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsiseg.errors import OutputExistsError
+from wsiseg.errors import ArgumentError, DataSetError, OutputExistsError, TrainingError
 from wsiseg.store.disk import translated, write_whole
 from wsiseg.training.metrics import plot_curves
 from wsiseg.training.options import TrainOptions
@@ -51,7 +51,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """Every setting."""
+        """Every setting that was asked for."""
         return self.path / "config.yaml"
 
     @property
@@ -82,8 +82,36 @@ class RunFolder:
         """The folder of the stage that trains the encoder alone."""
         return RunFolder(self.path / ENCODER)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether an epoch was finished after which a training can go on."""
+        return self.last.exists() or self.encoder.last.exists()
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether anything has been learnt that would be lost."""
+        return self.resumable or self.best.exists() or self.encoder.best.exists()
+
+    def read_options(self) -> TrainOptions:
+        """Return the settings of the training that stands here.
+
+        Raises
+        ------
+        TrainingError
+            If none does.
+        DataSetError, ArgumentError
+            If they cannot be read, or make no sense.
+        """
+        if not self.config.exists():
+            raise TrainingError(
+                "no training stands here", self.path, "Leave --resume out to begin one."
+            )
+        return TrainOptions.load(self.config)
+
     def refuse_standing(self, *, overwrite: bool) -> None:
         """Raise if something stands here that a training would replace.
+
+        One that ended before it had learnt anything is no loss.
 
         Raises
         ------
@@ -94,19 +122,18 @@ class RunFolder:
         if not standing:
             return
         if not self.config.exists():
-            raise OutputExistsError(
-                "the file is of no training, and one would replace it",
-                standing[0],
-                "Choose another folder.",
-            )
-        if not overwrite:
+            raise _not_ours(standing[0])
+        if self.has_learnt and not overwrite:
             raise OutputExistsError(
                 "a training stands here",
                 self.path,
                 "Go on with it by --resume or replace it by --overwrite.",
             )
         # Whoever's config.yaml it may be, it is replaced only if it is ours.
-        TrainOptions.load(self.config)
+        try:
+            TrainOptions.load(self.config)
+        except (DataSetError, ArgumentError) as error:
+            raise _not_ours(self.config) from error
 
     def begin(self, options: TrainOptions, learnt: list[str], kept: list[str]) -> None:
         """Make the folder, and write the settings and the names of the samples.
@@ -143,3 +170,9 @@ class RunFolder:
         rows = self.read_rows()
         if rows:
             plot_curves(rows, self.curves)
+
+
+def _not_ours(file: Path) -> OutputExistsError:
+    return OutputExistsError(
+        "the file is of no training, and one would replace it", file, "Choose another folder."
+    )

@@ -1,8 +1,9 @@
-"""A look at all labels before training begins: do they fit, what is where, how much of it."""
+"""A look at everything before training begins: does it fit, what is where, how much of it."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ import numpy.typing as npt
 
 from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.choosing import usable_cores
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides import open_slide
+from wsiseg.tiling.slides import Slide, open_slide
 from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import View
@@ -24,8 +26,11 @@ _LONGEST = 4096
 _SURE = 2.0
 """Counted pixels along; what is as wide and high has some of them in it."""
 
+_BLOCK = 2048
+"""Edge of what is decoded of a picture at a time."""
+
 _THREADS = 4
-"""More would hold too many labels at a time."""
+"""More would hold too many labels and pictures at a time."""
 
 _PLACES = 200_000
 """Places per class that are remembered, over all samples."""
@@ -87,10 +92,11 @@ class Survey:
 def survey(
     dataset: DataSet, view: View, advanced: Callable[[int, int], None] | None = None
 ) -> Survey:
-    """Check and count the labels of every sample.
+    """Check every sample and count its labels.
 
-    Nothing but headers is read of the slides; label pictures are read whole, polygons are painted
-    at a resolution of at most 4096 pixels a side.
+    Pictures are decoded whole, so that a damaged one shows before anything is learnt; of slides
+    nothing but headers is read.  Label pictures are read whole, polygons are painted at a
+    resolution of at most 4096 pixels a side.
 
     Parameters
     ----------
@@ -110,7 +116,7 @@ def survey(
     room, classes = max(16, _PLACES // len(dataset.samples)), len(dataset.classes)
     with ThreadPoolExecutor(min(_THREADS, usable_cores())) as pool:
         waiting = [
-            pool.submit(_look_at, sample, view, classes, room, seed)
+            pool.submit(_look_at, sample, view, classes, room, seed, decode=not dataset.sparse)
             for seed, sample in enumerate(dataset.samples)
         ]
         try:
@@ -131,7 +137,9 @@ def survey(
     return result
 
 
-def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> SampleSurvey:
+def _look_at(
+    sample: Sample, view: View, classes: int, room: int, seed: int, *, decode: bool
+) -> SampleSurvey:
     with open_slide(sample.image) as slide:
         plane = view.plane(slide)
         step = _choose_step(plane)
@@ -141,6 +149,8 @@ def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> 
             # Pixels would be passed over.
             sample.labels.check()
         labels = opened.read(reduced.box)
+        if decode:
+            _decode(slide)
     counts = np.bincount(labels.ravel(), minlength=IGNORED + 1)
     if counts[classes:IGNORED].any():
         first = int(np.flatnonzero(counts[classes:IGNORED])[0]) + classes
@@ -157,6 +167,13 @@ def _look_at(sample: Sample, view: View, classes: int, room: int, seed: int) -> 
         _add_landmarks(opened.landmarks(_SURE), step, pixels, places)
     shape = (plane.height, plane.width)
     return SampleSurvey(shape, pixels, places, plane.mpp, opened.notes)
+
+
+def _decode(slide: Slide) -> None:
+    """Read all pixels, and drop them."""
+    full = slide.levels[0].box
+    for y, x in itertools.product(*(range(0, edge, _BLOCK) for edge in full.shape)):
+        slide.read_region(0, Box(y, x, _BLOCK, _BLOCK).intersection(full))
 
 
 def _add_landmarks(

@@ -100,8 +100,17 @@ def test_what_is_no_map_is_refused(text: str) -> None:
 def test_a_map_that_is_too_long_for_a_path() -> None:
     text = ",".join(f"{value}=class {value}" for value in range(255))
     assert len(ClassMap.read(text).classes) == 255
-    with pytest.raises(ArgumentError, match="names 256 classes, not 1 to 255"):
+    with pytest.raises(ArgumentError, match="names 256 classes, more than 255"):
         ClassMap.read(f"{text},255=one more")
+
+
+def test_a_map_without_any_class_is_told_how_to_write_one() -> None:
+    with pytest.raises(ArgumentError, match=r'names no class .*"0=background,255=gland"'):
+        ClassMap.read("0=ignore")
+    with pytest.raises(
+        ArgumentError, match=r'without = .*255;gland\). Write it like "0=background'
+    ):
+        ClassMap.read("0:background;255;gland")
 
 
 def test_only_numbers_that_pixels_can_hold_are_values() -> None:
@@ -184,7 +193,7 @@ def test_files_that_are_no_map(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="No such file"):
+    with pytest.raises(ArgumentError, match="no such file"):
         ClassMap.read(str(tmp_path / "nowhere.yaml"))
     (tmp_path / "latin.yaml").write_bytes("Tumör: tumor".encode("latin-1"))
     with pytest.raises(ArgumentError, match="cannot be read"):

@@ -78,7 +78,8 @@ DEEP = '{"type": "GeometryCollection", "geometries": [' * 400 + "]}" * 400
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "neither GeoJSON nor XML"),
+        ("", "the file is empty"),
+        (" \n", "the file is empty"),
         ("no regions", "neither GeoJSON nor XML"),
         ("7", "neither GeoJSON nor XML"),
         ("null", "neither GeoJSON nor XML"),
@@ -106,7 +107,7 @@ DEEP = '{"type": "GeometryCollection", "geometries": [' * 400 + "]}" * 400
         (imagescope(layer([NO_X])), "ImageScope file cannot be used: a corner has no X"),
         (imagescope(layer([NO_NUMBER])), "could not convert"),
         (halo(("a", [NAN])), "annotation 1 (a) has a coordinate that is no number"),
-        ("[]", "the file holds no annotation"),
+        ("[]", "). Draw something, and save or export it once more."),
         ('{"type": "FeatureCollection", "features": []}', "the file holds no annotation"),
         ('{"type": "Point", "coordinates": [1, 2]}', "1 point was left out: it has no area."),
         ('{"type": "Polygon", "coordinates": []}', "fewer than three corners and was left out."),

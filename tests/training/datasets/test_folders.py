@@ -147,9 +147,15 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, opener: Opener, miss
     folders = {name: touch(tmp_path / name, "a.png") for name in ("images", "labels")}
     (folders[missing] / "a.png").unlink()
     touch(folders[missing], ".DS_Store")
-    with pytest.raises(DataSetError, match=r"^the folder holds nothing of use \(.*\)\.$") as caught:
+    with pytest.raises(DataSetError, match=r"^the folder holds no ") as caught:
         opener(*folders.values())
     assert caught.value.where == folders[missing]
+    option = str(caught.value.hint).partition(" wants ")
+    if missing == "images":
+        assert option[0] in ("--images", "--slides")
+    else:
+        assert option[0] in ("--labels", "--annotations")
+        assert ".png" in option[2]
     nowhere = {**folders, missing: tmp_path / "nowhere"}
     with pytest.raises(DataSetError, match="no such folder") as caught:
         opener(*nowhere.values())
@@ -163,7 +169,9 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, opener: Opener, miss
 def test_pictures_without_labels_are_counted_and_named(tmp_path: Path, opener: Opener) -> None:
     images = touch(tmp_path / "images", *(f"{name}.png" for name in "abcdef"))
     labels = touch(tmp_path / "labels", "c.png")
-    with pytest.raises(DataSetError, match="5 of the samples have no labels: a, b, d, …") as caught:
+    with pytest.raises(
+        DataSetError, match=r"5 of the samples have no (labels|annotations): a, b, d, …"
+    ) as caught:
         opener(images, labels)
     assert caught.value.where == labels
     assert "\n" not in str(caught.value)
@@ -173,7 +181,9 @@ def test_pictures_without_labels_are_counted_and_named(tmp_path: Path, opener: O
 def test_labels_without_pictures_are_counted_and_named(tmp_path: Path, opener: Opener) -> None:
     images = touch(tmp_path / "images", "a.png")
     labels = touch(tmp_path / "labels", "a.png", "B.png", "b.png")
-    with pytest.raises(DataSetError, match="2 of the samples have no pictures: B, b ") as caught:
+    with pytest.raises(
+        DataSetError, match=r"2 of the samples have no (pictures|slides): B, b "
+    ) as caught:
         opener(images, labels)
     assert caught.value.where == images
 
@@ -197,7 +207,7 @@ def test_instances_belong_to_their_pictures(tmp_path: Path) -> None:
     dataset = open_pictures(images, labels, GLANDS, instances)
     assert [s.instances for s in dataset.samples] == [instances / "a.tif", instances / "b.png"]
     (instances / "b.png").unlink()
-    with pytest.raises(DataSetError, match="1 of the samples have no instances: b") as caught:
+    with pytest.raises(DataSetError, match="1 of the samples has no instances: b") as caught:
         open_pictures(images, labels, GLANDS, instances)
     assert caught.value.where == instances
 
@@ -277,10 +287,29 @@ def test_painted_masks_need_a_map(tmp_path: Path) -> None:
         open_slides(slides, drawn)
 
 
-def test_shapes_without_any_class_need_a_map(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nameless", [{}, {"unclassified": "ignore"}, {"unannotated": "rest"}])
+def test_shapes_without_any_class_need_a_map(tmp_path: Path, nameless: dict[str, str]) -> None:
     slides, drawn = drawn_slides(tmp_path, a=json.dumps(collection(in_qupath(SQUARE))))
-    with pytest.raises(ArgumentError, match="names 0 classes"):
-        open_slides(slides, drawn)
+    with pytest.raises(AnnotationError, match=r"no annotation has a class .*unclassified=CLASS"):
+        open_slides(slides, drawn, nameless=nameless)
+
+
+def test_what_has_no_name_can_be_mapped_beside_classes_that_are_found(tmp_path: Path) -> None:
+    shapes = (in_qupath(SQUARE, "fat"), in_qupath(SQUARE, "tumour"), in_qupath(SQUARE))
+    slides, drawn = drawn_slides(tmp_path, a=json.dumps(collection(*shapes)))
+    Image.new("RGB", (20, 20)).save(slides / "a.png")
+    (slides / "a.svs").unlink()
+    (sample,) = open_slides(slides, drawn).samples
+    with pytest.raises(AnnotationError, match="Add unclassified=ignore"):
+        OpenSample(sample, View())
+    nameless = {"unclassified": "ignore", "unannotated": "rest"}
+    dataset = open_slides(slides, drawn, nameless=nameless, colours={"rest": (4, 5, 6)})
+    assert [c.name for c in dataset.classes] == ["fat", "tumour", "rest"]
+    assert dataset.classes[2].colour == (4, 5, 6)
+    with OpenSample(dataset.samples[0], View()) as opened:
+        labels = opened.labels(Box(0, 0, 20, 20))
+    assert (labels[5:15, 5:15] == IGNORED).all()
+    assert (labels[0] == 2).all()
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

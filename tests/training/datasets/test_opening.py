@@ -74,6 +74,23 @@ def test_slides_are_opened_with_or_without_a_map(tmp_path: Path) -> None:
     assert labels.coordinates == "level0"
 
 
+def test_a_map_of_what_has_no_name_leaves_every_name_a_class(tmp_path: Path) -> None:
+    drawn = tmp_path / "drawn"
+    drawn.mkdir()
+    square = rectangle(0, 0, 9, 9)
+    shapes = collection(in_qupath(square, "Tumor"), in_qupath(square, "Fat"), in_qupath(square))
+    write(drawn, json.dumps(shapes), "a.json")
+    data = {"slides": touch(tmp_path / "slides", "a.svs"), "annotations": drawn}
+    for text, names in {
+        "unclassified=ignore": ["Fat", "Tumor"],
+        "unclassified=other,unannotated=rest": ["Fat", "Tumor", "other", "rest"],
+    }.items():
+        dataset = open_data(DataOptions.build(**data, class_map=text))
+        assert [c.name for c in dataset.classes] == names
+    with pytest.raises(ArgumentError, match="names no class"):
+        open_data(DataOptions.build(**data, class_map="Tumor=ignore"))
+
+
 def test_instances_reach_the_samples(own: dict[str, object], tmp_path: Path) -> None:
     instances = touch(tmp_path / "instances", *(f"{name}.tif" for name in NAMES))
     dataset = open_data(DataOptions.build(**own, instances=instances))

@@ -69,6 +69,12 @@ def test_a_resolution_and_a_scale_exclude_each_other() -> None:
         View(mpp=0.5, scale=0.5)
 
 
+def test_hints_name_options_that_there_are(pictures: DataSet) -> None:
+    with pytest.raises(ResolutionError, match="--slide-mpp, or leave --mpp out") as caught:
+        OpenSample(pictures.samples[0], View(mpp=0.5))
+    assert "--level" not in str(caught.value)
+
+
 @pytest.mark.parametrize("view", [View(mpp=0.5), View(scale=0.0), View(mpp=0.5, slide_mpp=99.0)])
 def test_a_resolution_that_makes_no_sense_is_refused(pictures: DataSet, view: View) -> None:
     with pytest.raises(ResolutionError):

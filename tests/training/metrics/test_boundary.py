@@ -46,9 +46,9 @@ def slow_share(points, goals, tolerance):
 
 def slow_f(truth, predicted, label, tolerance):
     wanted, found = slow_border(truth, truth, label), slow_border(predicted, truth, label)
-    if not wanted and not found:
+    if not wanted:
         return float("nan")
-    if not wanted or not found:
+    if not found:
         return 0.0
     precision = slow_share(found, wanted, tolerance)
     recall = slow_share(wanted, found, tolerance)
@@ -139,10 +139,36 @@ def test_without_any_border_there_is_no_score():
     assert score_of((plain, plain), (square(5, 5), square(5, 5))).mean == 1
 
 
-def test_a_missed_and_an_invented_class_have_nothing_right():
+def test_a_class_that_is_missed_or_invented_in_a_picture_has_nothing_right_there():
     plain = np.zeros((100, 100), np.uint8)
-    for pair in [(square(10, 10), plain), (plain, square(10, 10))]:
-        np.testing.assert_array_equal(score_of(pair).per_class, [0, 0, np.nan])
+    missed, invented, right = (
+        (square(10, 10), plain),
+        (plain, square(10, 10)),
+        (square(10, 10),) * 2,
+    )
+    np.testing.assert_array_equal(score_of(missed).per_class, [0, 0, np.nan])
+    np.testing.assert_array_equal(score_of(invented, right).per_class, [0.5, 0.5, np.nan])
+    assert score_of(invented, right).mean == 0.5
+
+
+def test_a_class_without_any_true_border_has_no_score():
+    """Shapes that touch nothing annotated: where they end nobody said."""
+    sparse = np.full((100, 100), 255, np.uint8)
+    sparse[10:40, 10:40] = 1
+    sparse[60:90, 60:90] = 0
+    torn = np.zeros((100, 100), np.uint8)
+    torn[10:25, 10:40] = 1
+    assert np.isnan(score_of((sparse, torn)).per_class).all()
+    assert np.isnan(score_of((sparse, torn)).mean)
+    # Nor does it lower the mean over the classes that have borders.
+    halves = np.full((100, 100), 255, np.uint8)
+    halves[:20, :20], halves[20:40, :20], halves[60:, 60:] = 0, 2, 1
+    found = np.where(halves == 255, 0, halves).astype(np.uint8)
+    found[80:, 60:] = 0
+    score = score_of((halves, found))
+    assert np.isnan(score.per_class[1])
+    assert score.per_class[2] == 1
+    assert score.mean == pytest.approx((score.per_class[0] + 1) / 2)
 
 
 def test_other_classes_than_the_known_ones_still_end_a_class():
@@ -155,7 +181,7 @@ def test_a_rim_of_ignored_pixels_is_no_border():
     truth = square(10, 10)
     truth[9:31, 9:31] = np.where(truth[9:31, 9:31] == 1, 1, 255)
     assert np.isnan(score_of((truth, square(10, 10))).mean)
-    assert score_of((truth, square(11, 11, edge=18)), tolerance=1).per_class[1] == 0
+    assert np.isnan(score_of((truth, square(11, 11, edge=18)), tolerance=1).per_class[1])
 
 
 @given(pairs(), tolerances)
@@ -170,7 +196,10 @@ def test_either_side_may_be_true(pair, tolerance):
     truth, predicted = (picture % 3 for picture in pair)
     there = score_of((truth, predicted), tolerance=tolerance).per_class
     back = score_of((predicted, truth), tolerance=tolerance).per_class
-    np.testing.assert_allclose(there, back)
+    # What only one side has borders of can be scored against that side alone.
+    known = ~np.isnan(there) & ~np.isnan(back)
+    np.testing.assert_allclose(there[known], back[known])
+    assert not np.nan_to_num(there[np.isnan(back)]).any()
 
 
 @given(pairs(), st.data())

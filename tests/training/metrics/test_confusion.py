@@ -62,11 +62,11 @@ def test_a_small_case_by_hand():
     assert matrix.predicted_pixels.tolist() == [3, 2, 1, 0]
     np.testing.assert_allclose(matrix.iou, [3 / 4, 1 / 4, 0, np.nan])
     np.testing.assert_allclose(matrix.dice, [6 / 7, 2 / 5, 0, np.nan])
-    np.testing.assert_allclose(matrix.class_accuracy, [3 / 4, 1 / 3, np.nan, np.nan])
+    np.testing.assert_allclose(matrix.class_recall, [3 / 4, 1 / 3, np.nan, np.nan])
     assert matrix.mean_iou == pytest.approx((3 / 4 + 1 / 4 + 0) / 3)
     assert matrix.mean_dice == pytest.approx((6 / 7 + 2 / 5 + 0) / 3)
     assert matrix.pixel_accuracy == pytest.approx(4 / 7)
-    assert matrix.mean_class_accuracy == pytest.approx((3 / 4 + 1 / 3) / 2)
+    assert matrix.mean_class_recall == pytest.approx((3 / 4 + 1 / 3) / 2)
     assert matrix.frequency_weighted_iou == pytest.approx(4 / 7 * 3 / 4 + 3 / 7 * 1 / 4)
 
 
@@ -77,7 +77,7 @@ def test_nothing_counted_has_no_score():
         empty.mean_iou,
         empty.mean_dice,
         empty.pixel_accuracy,
-        empty.mean_class_accuracy,
+        empty.mean_class_recall,
         empty.frequency_weighted_iou,
     ):
         assert np.isnan(score)
@@ -134,7 +134,7 @@ def test_a_perfect_prediction_has_ones(pair):
     if not matrix.pixels:
         return
     assert matrix.mean_iou == matrix.mean_dice == matrix.pixel_accuracy == 1
-    assert matrix.mean_class_accuracy == matrix.frequency_weighted_iou == 1
+    assert matrix.mean_class_recall == matrix.frequency_weighted_iou == 1
     present = np.isin(np.arange(CLASSES), truth)
     np.testing.assert_array_equal(np.isnan(matrix.iou), ~present)
 

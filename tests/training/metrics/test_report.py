@@ -48,13 +48,13 @@ def test_the_document_has_the_promised_shape(matrix):
             "lumen": 0,
             "blood": None,
         },
-        "class_accuracy": {
+        "class_recall": {
             "stroma": 0.75,
             "gland": pytest.approx(1 / 3),
             "lumen": None,
             "blood": None,
         },
-        "mean_class_accuracy": pytest.approx((3 / 4 + 1 / 3) / 2),
+        "mean_class_recall": pytest.approx((3 / 4 + 1 / 3) / 2),
         "frequency_weighted_iou": pytest.approx((4 * 3 / 4 + 3 * 1 / 4) / 7),
         "confusion": [[3, 1, 0, 0, 0], [0, 1, 1, 0, 1], [0] * 5, [0] * 5],
     }
@@ -69,9 +69,9 @@ def test_categories_boundaries_and_objects_come_on_demand(matrix, boundary):
     assert list(scores["category_iou"]) == ["stroma", "epithelium"]
     assert scores["category_iou"] == {"stroma": 0.75, "epithelium": 0.5}
     assert scores["category_miou"] == 0.625
-    # What there is of true borders is met to a pixel; those of lumen are invented.
-    assert scores["boundary_f"] == {"stroma": 1, "gland": 1, "lumen": 0, "blood": None}
-    assert scores["mean_boundary_f"] == pytest.approx(2 / 3)
+    # What there is of true borders is met to a pixel; lumen has none.
+    assert scores["boundary_f"] == {"stroma": 1, "gland": 1, "lumen": None, "blood": None}
+    assert scores["mean_boundary_f"] == 1
     assert scores["object_f1"] == pytest.approx(2 / 3)
     assert scores["object_dice"] == pytest.approx((1 + 2 / 3) / 2)
 
@@ -92,12 +92,12 @@ def test_the_table_has_a_row_per_class_and_the_means(matrix, boundary):
     # As good from a file as from memory.
     text = scores_to_csv(json.loads(json.dumps(scores)))
     assert text.splitlines() == [
-        "class,iou,dice,accuracy,boundary_f,truth_pixels,predicted_pixels",
+        "class,iou,dice,recall,boundary_f,truth_pixels,predicted_pixels",
         "stroma,0.750000,0.857143,0.750000,1.000000,4,3",
         "gland,0.250000,0.400000,0.333333,1.000000,3,2",
-        "lumen,0.000000,0.000000,,0.000000,0,1",
+        "lumen,0.000000,0.000000,,,0,1",
         "blood,,,,,0,0",
-        "mean,0.333333,0.419048,0.541667,0.666667,,",
+        "mean,0.333333,0.419048,0.541667,1.000000,,",
     ]
 
 

@@ -58,7 +58,7 @@ class ClassMap:
         ArgumentError
             If it cannot be read, or names no class.
         """
-        return cls.build(*_read_file(Path(text)) if _names_file(text) else (_read_inline(text),))
+        return cls.build(*read_pairs(text))
 
     @classmethod
     def build(
@@ -76,15 +76,15 @@ class ClassMap:
         Raises
         ------
         ArgumentError
-            If it names no class, more than 255 of them, or exhaustive regions without a class for
-            what is not annotated in them.
+            If it names no class, more than 255 of them, or has exhaustive regions without a
+            class for what is not annotated in them.
         """
         names = list(dict.fromkeys(n for n in pairs.values() if n not in (IGNORE, EXHAUSTIVE)))
-        if not 1 <= len(names) <= IGNORED:
+        if not names:
+            raise ArgumentError("the class map names no class", "--class-map", _EXAMPLE)
+        if len(names) > IGNORED:
             raise ArgumentError(
-                f"the class map names {len(names)} classes, not 1 to {IGNORED}",
-                "--class-map",
-                _EXAMPLE,
+                f"the class map names {len(names)} classes, more than {IGNORED}", "--class-map"
             )
         labels: dict[str, int | None] = {name: index for index, name in enumerate(names)}
         labels |= {IGNORE: IGNORED, EXHAUSTIVE: None}
@@ -123,7 +123,7 @@ class ClassMap:
             raise AnnotationError(
                 "an annotation has no class",
                 where,
-                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to the classes of --class-map.",
+                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to --class-map.",
             )
         raise AnnotationError(
             f"the class map does not know {wanted!r}",
@@ -165,6 +165,26 @@ class ClassMap:
         return {number: key for number, key in numbers.items() if number < 65536}
 
 
+Pairs = Mapping[str, str]
+"""The class, ``ignore`` or ``exhaustive``, that each key means."""
+
+
+def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour]]:
+    """Return what a class map says, and the colours in it; see :meth:`ClassMap.read`.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be read.
+    """
+    return _read_file(Path(text)) if _names_file(text) else (_read_inline(text), {})
+
+
+def names_nothing(pairs: Pairs) -> bool:
+    """Tell whether a class map only says what area and shapes without a name are."""
+    return bool(pairs) and pairs.keys() <= {UNANNOTATED, UNCLASSIFIED}
+
+
 _NULL = "tag:yaml.org,2002:null"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 _EXAMPLE = 'Write it like "0=background,255=gland", or name a YAML file.'
@@ -200,6 +220,10 @@ def _read_inline(text: str) -> dict[str, str]:
 
 
 def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour]]:
+    if not path.exists():
+        raise ArgumentError(
+            "there is no such file, and without = it is no class map", path, _EXAMPLE
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":

@@ -49,7 +49,10 @@ def read_annotations(path: Path) -> AnnotationFile:
     AnnotationError
         If the file cannot be read, is of no known kind, is damaged, or holds no area.
     """
-    content = _parse(_load(path), path)
+    data = _load(path)
+    if not data:
+        raise AnnotationError("the file is empty", path, "Save or export it once more.")
+    content = _parse(data, path)
     program = next((each for each in PROGRAMS if each.recognises(content)), None)
     if program is None:
         raise _unknown(path)
@@ -60,10 +63,8 @@ def read_annotations(path: Path) -> AnnotationFile:
             f"the {program.name} file cannot be used: {_reason(error)}", path
         ) from error
     if not annotations:
-        hint = "; ".join(notes)
-        raise AnnotationError(
-            "the file holds no annotation", path, f"{hint[0].upper()}{hint[1:]}." if hint else None
-        )
+        hint = "; ".join(notes) or "draw something, and save or export it once more"
+        raise AnnotationError("the file holds no annotation", path, f"{hint[0].upper()}{hint[1:]}.")
     return AnnotationFile(path, annotations, program.origin, notes)
 
 

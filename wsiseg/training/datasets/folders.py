@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.errors import AnnotationError, ArgumentError, DataSetError
 from wsiseg.models.class_sets import Colour
 from wsiseg.store.label_images import is_store
-from wsiseg.training.annotations.class_map import ClassMap
+from wsiseg.training.annotations.class_map import (
+    IGNORE,
+    UNANNOTATED,
+    UNCLASSIFIED,
+    ClassMap,
+    Pairs,
+)
 from wsiseg.training.annotations.labels import LabelSource
 from wsiseg.training.annotations.pictures import PictureLabels
 from wsiseg.training.annotations.placing import Coordinates
@@ -53,13 +60,13 @@ def open_pictures(
         If the folders do not match.
     """
     table = class_map.table(class_map.values, labels)
-    numbered = {} if instances is None else _by_stem(instances, _is_mask)
+    numbered = {} if instances is None else _by_stem(instances, _INSTANCES)
     samples = tuple(
         Sample(name, image, PictureLabels(mask, table), numbered.get(name))
-        for name, image, mask in _pairs(images, labels, _is_mask, only)
+        for name, image, mask in _pairs(images, _IMAGES, labels, _LABELS, only)
     )
     if instances is not None:
-        _refuse_lonely([s.name for s in samples if s.instances is None], instances, "instances")
+        _refuse_lonely([s.name for s in samples if s.instances is None], instances, _INSTANCES)
     return DataSet(images.name, class_map.classes, samples)
 
 
@@ -69,6 +76,9 @@ def open_slides(
     class_map: ClassMap | None = None,
     coordinates: Coordinates = "auto",
     only: Names = None,
+    *,
+    nameless: Pairs | None = None,
+    colours: Mapping[str, Colour] | None = None,
 ) -> DataSet:
     """Return the slides of a folder with annotations of the same stem.
 
@@ -83,18 +93,24 @@ def open_slides(
         Where the annotations' pixels count from.
     only : set of str, optional
         Names of the samples to take.
+    nameless : mapping of str to str, optional
+        Where no class map is given, what ``unannotated`` area and ``unclassified`` shapes are.
+    colours : mapping of str to tuple of int, optional
+        RGB of some of the classes, where no class map is given.
 
     Raises
     ------
     DataSetError
         If the folders do not match.
     AnnotationError
-        If no class map is given and a file cannot be read.
+        If no class map is given, and a file cannot be read or no annotation has a class.
     """
     # Programs that write beside the slide leave no masks there that are pictures.
-    wanted = _is_drawing if slides.resolve() == annotations.resolve() else _is_annotation
-    pairs = _pairs(slides, annotations, wanted, only)
-    known = class_map or _name_classes([path for _, _, path in pairs])
+    beside = slides.resolve() == annotations.resolve()
+    pairs = _pairs(slides, _SLIDES, annotations, _BESIDE if beside else _ANNOTATIONS, only)
+    known = class_map
+    if known is None:
+        known = _name_classes([path for _, _, path in pairs], nameless or {}, colours or {})
     samples = tuple(
         Sample(name, slide, _labels(path, known, coordinates)) for name, slide, path in pairs
     )
@@ -109,7 +125,7 @@ def _labels(path: Path, class_map: ClassMap, coordinates: Coordinates) -> LabelS
     return PolygonLabels(path, class_map, coordinates)
 
 
-def _name_classes(paths: Iterable[Path]) -> ClassMap:
+def _name_classes(paths: Sequence[Path], nameless: Pairs, given: Mapping[str, Colour]) -> ClassMap:
     """Make every name that occurs a class."""
     found: dict[str, Colour | None] = {}
     for path in paths:
@@ -122,11 +138,18 @@ def _name_classes(paths: Iterable[Path]) -> ClassMap:
         for name, colour in _classes_in(path):
             if found.get(name) is None:
                 found[name] = colour
+    if not found and nameless.get(UNCLASSIFIED, IGNORE) == IGNORE:
+        raise AnnotationError(
+            "no annotation has a class",
+            paths[0].parent,
+            f'Say what they are with --class-map "{UNCLASSIFIED}=CLASS,{UNANNOTATED}=CLASS", or of '
+            'painted masks with "1=CLASS,2=CLASS".',
+        )
     # A colour that another class has already is none; such a class gets one of its own.
     colours = {colour: name for name, colour in sorted(found.items(), reverse=True) if colour}
     return ClassMap.build(
-        {name: name for name in sorted(found)},
-        {name: colour for colour, name in colours.items()},
+        {name: name for name in sorted(found)} | dict(nameless),
+        {name: colour for colour, name in colours.items()} | dict(given),
     )
 
 
@@ -139,15 +162,15 @@ def _classes_in(path: Path) -> list[tuple[str, Colour | None]]:
 
 
 def _pairs(
-    images: Path, labels: Path, is_label: Callable[[Path], bool], only: Names
+    images: Path, shown: _Kind, labels: Path, drawn: _Kind, only: Names
 ) -> list[tuple[str, Path, Path]]:
     """Return name, picture and labels of every sample, sorted by name."""
-    pictures, masks = _by_stem(images, _is_picture), _by_stem(labels, is_label)
+    pictures, masks = _by_stem(images, shown), _by_stem(labels, drawn)
     if only is not None:
         pictures = {name: path for name, path in pictures.items() if name in only}
         masks = {name: path for name, path in masks.items() if name in only}
-    _refuse_lonely(sorted(pictures.keys() - masks.keys()), labels, "labels")
-    _refuse_lonely(sorted(masks.keys() - pictures.keys()), images, "pictures")
+    _refuse_lonely(sorted(pictures.keys() - masks.keys()), labels, drawn)
+    _refuse_lonely(sorted(masks.keys() - pictures.keys()), images, shown)
     return [(name, pictures[name], masks[name]) for name in sorted(pictures)]
 
 
@@ -169,23 +192,53 @@ def _is_annotation(path: Path) -> bool:
     return _is_drawing(path) or _is_mask(path)
 
 
-def _refuse_lonely(names: list[str], folder: Path, lacking: str) -> None:
+@dataclass(frozen=True)
+class _Kind:
+    """What belongs into one of the folders."""
+
+    option: str
+    things: str
+    wanted: Callable[[Path], bool]
+    endings: str
+
+
+def _files(*endings: str) -> str:
+    return f"files that end in {', '.join(endings)}"
+
+
+_ANY, _STORES = "files that wsiseg info opens", "OME-Zarr stores"
+_IMAGES = _Kind("--images", "pictures", _is_picture, _ANY)
+_SLIDES = _Kind("--slides", "slides", _is_picture, _ANY)
+_LABELS = _Kind("--labels", "labels", _is_mask, _files(*_PICTURES))
+_INSTANCES = _Kind("--instances", "instances", _is_mask, _files(*_PICTURES))
+_BESIDE = _Kind("--annotations", "annotations", _is_drawing, f"{_STORES} and {_files(*_DRAWINGS)}")
+_ANNOTATIONS = _Kind(
+    "--annotations",
+    "annotations",
+    _is_annotation,
+    f"{_STORES} and {_files(*_DRAWINGS, *_PICTURES)}",
+)
+
+
+def _refuse_lonely(names: list[str], folder: Path, lacking: _Kind) -> None:
     if names:
         shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         raise DataSetError(
-            f"{len(names)} of the samples have no {lacking}: {shown}",
+            f"{len(names)} of the samples {'has' if len(names) == 1 else 'have'} no "
+            f"{lacking.things}: {shown}",
             folder,
-            "Pictures and labels belong together by their names without the ending.",
+            "Pictures and labels belong together by their names without the ending; "
+            f"{lacking.option} wants {lacking.endings}.",
         )
 
 
-def _by_stem(folder: Path, wanted: Callable[[Path], bool]) -> dict[str, Path]:
+def _by_stem(folder: Path, kind: _Kind) -> dict[str, Path]:
     """Return the files and stores of a folder that are wanted, by names without any ending."""
     if not folder.is_dir():
-        raise DataSetError("there is no such folder", folder)
+        raise DataSetError("there is no such folder", folder, f"Check {kind.option}.")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not wanted(path):
+        if path.name.startswith(".") or not kind.wanted(path):
             continue
         name = _stem(path.name)
         if name in found:
@@ -194,7 +247,11 @@ def _by_stem(folder: Path, wanted: Callable[[Path], bool]) -> dict[str, Path]:
             )
         found[name] = path
     if not found:
-        raise DataSetError("the folder holds nothing of use", folder)
+        raise DataSetError(
+            f"the folder holds no {kind.things}",
+            folder,
+            f"{kind.option} wants {kind.endings}.",
+        )
     return found
 
 

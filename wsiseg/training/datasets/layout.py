@@ -126,15 +126,37 @@ class Layout(ABC):
         """
         part = self.find_split(split)
         self.demand_folder(root)
-        pairs = list(self.pairs(root, part))
-        if not pairs:
-            raise DataSetError(f"the {part} part of {self.name} is empty", root, self.expects)
+        pairs = self._pairs_there(root, part)
         _refuse_incomplete(pairs)
         samples = (
             Sample(image.stem, image, PictureLabels(labels, self.meanings_in(labels)))
             for image, labels in pairs
         )
         return DataSet(self.name, self.classes, tuple(samples), self.categories)
+
+    def _pairs_there(self, root: Path, part: str) -> list[Pair]:
+        """Return the samples of a part; where there are none, say which parts have some."""
+        try:
+            pairs = list(self.pairs(root, part))
+            if not pairs:
+                raise DataSetError(f"the {part} part of {self.name} is empty", root, self.expects)
+        except DataSetError as error:
+            others = [split for split in self.splits if split != part and self._has(root, split)]
+            if not others:
+                raise
+            raise DataSetError(
+                error.what,
+                error.where,
+                f"Of the parts of {self.name} for --split, {', '.join(others)} "
+                f"{'is' if len(others) == 1 else 'are'} there.",
+            ) from error
+        return pairs
+
+    def _has(self, root: Path, part: str) -> bool:
+        try:
+            return any(True for _ in self.pairs(root, part))
+        except DataSetError:
+            return False
 
     def demand_folder(self, path: Path) -> Path:
         """Return a folder that has to be there.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wsiseg.errors import DataSetError
-from wsiseg.training.annotations.class_map import ClassMap
+from wsiseg.training.annotations.class_map import ClassMap, names_nothing, read_pairs
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
 from wsiseg.training.datasets.public import find_layout
@@ -41,19 +41,7 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         usual = layout.validation_split if validation else layout.training_split
         dataset = layout.open(options.root, options.split or usual)
     else:
-        class_map = None if options.class_map is None else ClassMap.read(options.class_map)
-        if options.images is not None:
-            assert options.labels is not None
-            assert class_map is not None
-            dataset = open_pictures(
-                options.images, options.labels, class_map, options.instances, only
-            )
-        else:
-            assert options.slides is not None
-            assert options.annotations is not None
-            dataset = open_slides(
-                options.slides, options.annotations, class_map, options.coordinates, only
-            )
+        dataset = _open_folders(options, only)
     if options.only is not None:
         dataset = _keep(dataset, read_stems(options.only, dataset))
     if options.without is not None:
@@ -61,6 +49,26 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         if not dataset.samples:
             raise DataSetError("every sample is left out", options.without)
     return dataset
+
+
+def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
+    pairs, colours = ({}, {}) if options.class_map is None else read_pairs(options.class_map)
+    if options.images is not None:
+        assert options.labels is not None
+        class_map = ClassMap.build(pairs, colours)
+        return open_pictures(options.images, options.labels, class_map, options.instances, only)
+    assert options.slides is not None
+    assert options.annotations is not None
+    every_name = options.class_map is None or names_nothing(pairs)
+    return open_slides(
+        options.slides,
+        options.annotations,
+        None if every_name else ClassMap.build(pairs, colours),
+        options.coordinates,
+        only,
+        nameless=pairs,
+        colours=colours,
+    )
 
 
 def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from wsiseg.errors import ArgumentError
+from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp, plane_at_scale
@@ -50,10 +50,20 @@ class View:
             If a resolution is missing or absurd.
         """
         if self.mpp is not None:
-            return plane_at_mpp(slide, self.mpp, self.slide_mpp)
+            return self._plane_at_mpp(slide, self.mpp)
         if self.scale is not None:
             return plane_at_scale(slide, self.scale, self.slide_mpp)
         return plane_at_level(slide, 0, self.slide_mpp)
+
+    def _plane_at_mpp(self, slide: Slide, mpp: float) -> WorkingPlane:
+        try:
+            return plane_at_mpp(slide, mpp, self.slide_mpp)
+        except ResolutionError as error:
+            if error.hint is None:
+                raise
+            # Levels are chosen where slides are segmented, and nowhere here.
+            hint = "Give it with --slide-mpp, or leave --mpp out and work at --scale 1."
+            raise ResolutionError(error.what, error.where, hint) from error
 
 
 class OpenSample:

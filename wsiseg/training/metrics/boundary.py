@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from wsiseg.errors import ArgumentError
 from wsiseg.training.annotations.labels import Labels
-from wsiseg.training.metrics.confusion import PerClass, ratio
+from wsiseg.training.metrics.confusion import PerClass, mean_of_known, ratio
 from wsiseg.training.metrics.pairs import check_class_count, scored_pixels
 
 SHARE_OF_DIAGONAL = 0.0075
@@ -33,7 +33,9 @@ class BoundaryScore:
     Neither the picture's edge nor the rim of an ignored area is a border, and ignored pixels have
     none: a data set that ignores a seam along every outline, as VOC does, leaves little to score.
     A class with borders in the truth only, or in the prediction only, has F = 0 in that picture;
-    where it has none in either, the picture tells nothing about it and does not count for it.
+    where it has none in either, the picture tells nothing about it and does not count for it. A
+    class that has a true border in no picture at all, such as one whose shapes adjoin nothing that
+    was annotated, has no score: nobody knows where its borders are.
 
     Parameters
     ----------
@@ -56,9 +58,8 @@ class BoundaryScore:
             raise ArgumentError("a boundary tolerance must be 0 pixels or more", tolerance)
         self.classes = classes
         self.tolerance = tolerance
-        self._sums = np.zeros(classes)
-        self._pictures = np.zeros(classes, np.int64)
-        self._means: list[float] = []
+        self._pictures: list[PerClass] = []
+        self._has_border = np.zeros(classes, np.bool_)
 
     def add(self, truth: Labels, predicted: Labels) -> None:
         """Score one picture.
@@ -83,12 +84,9 @@ class BoundaryScore:
             reach = max(1.0, SHARE_OF_DIAGONAL * math.hypot(*truth.shape))
         wanted = _points_by_class(truth, known, self.classes)
         found = _points_by_class(predicted, known, self.classes)
-        scores = np.array([_f_score(w, f, reach) for w, f in zip(wanted, found, strict=True)])
-        counted = ~np.isnan(scores)
-        self._sums[counted] += scores[counted]
-        self._pictures += counted
-        if counted.any():
-            self._means.append(float(scores[counted].mean()))
+        scores = [_f_score(w, f, reach) for w, f in zip(wanted, found, strict=True)]
+        self._pictures.append(np.array(scores))
+        self._has_border |= [len(points) > 0 for points in wanted]
 
     @property
     def per_class(self) -> PerClass:
@@ -96,7 +94,7 @@ class BoundaryScore:
 
         float64 ``(classes,)``.
         """
-        return ratio(self._sums, self._pictures)
+        return _mean_of_known(self._table, axis=0)
 
     @property
     def mean(self) -> float:
@@ -105,7 +103,17 @@ class BoundaryScore:
         Pictures weigh the same here, as in the published scores, and not classes: the mean of
         `per_class` is another number as soon as a class is missing from a picture.
         """
-        return float(np.mean(self._means)) if self._means else float("nan")
+        return mean_of_known(_mean_of_known(self._table, axis=1))
+
+    @property
+    def _table(self) -> PerClass:
+        """The F of every picture and class, ``(pictures, classes)``."""
+        table = np.array(self._pictures).reshape(-1, self.classes)
+        return np.where(self._has_border, table, np.nan)
+
+
+def _mean_of_known(table: PerClass, axis: int) -> PerClass:
+    return ratio(np.nansum(table, axis=axis), (~np.isnan(table)).sum(axis=axis))
 
 
 def _points_by_class(labels: Labels, known: Mask, classes: int) -> list[Points]:

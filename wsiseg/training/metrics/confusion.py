@@ -36,7 +36,7 @@ class ConfusionMatrix:
     over classes leave NaN out. For IoU and Dice that is a class found neither in the truth nor in
     the prediction; a class that is absent from the truth, but predicted somewhere, has IoU and
     Dice 0 and counts, as in the evaluation script of Cityscapes (NaN only without any true
-    positive, false positive and false negative). For the accuracy of a class it is a class absent
+    positive, false positive and false negative). For the recall of a class it is a class absent
     from the truth.
 
     Parameters
@@ -151,14 +151,14 @@ class ConfusionMatrix:
         return self.hits.sum() / self.pixels if self.pixels else float("nan")
 
     @property
-    def class_accuracy(self) -> PerClass:
-        """Share of each class's true pixels that was found (recall), float64 ``(classes,)``."""
+    def class_recall(self) -> PerClass:
+        """Share of each class's true pixels that was found, float64 ``(classes,)``."""
         return ratio(self.hits, self.truth_pixels)
 
     @property
-    def mean_class_accuracy(self) -> float:
-        """Mean of `class_accuracy` over classes that occur in the truth."""
-        return mean_of_known(self.class_accuracy)
+    def mean_class_recall(self) -> float:
+        """Mean of `class_recall` over classes that occur in the truth."""
+        return mean_of_known(self.class_recall)
 
     @property
     def frequency_weighted_iou(self) -> float:

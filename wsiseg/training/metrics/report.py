@@ -13,7 +13,7 @@ from wsiseg.training.metrics.boundary import BoundaryScore
 from wsiseg.training.metrics.confusion import ConfusionMatrix, PerClass
 from wsiseg.training.metrics.objects import ObjectScore
 
-COLUMNS = ("class", "iou", "dice", "accuracy", "boundary_f", "truth_pixels", "predicted_pixels")
+COLUMNS = ("class", "iou", "dice", "recall", "boundary_f", "truth_pixels", "predicted_pixels")
 """Columns of the table that `scores_to_csv` writes."""
 
 
@@ -43,7 +43,7 @@ def describe_scores(
     -------
     dict
         Numbers, and numbers by class name: ``pixels``, ``miou``, ``pixel_accuracy``,
-        ``mean_dice``, ``class_iou``, ``class_dice``, ``class_accuracy``, ``mean_class_accuracy``,
+        ``mean_dice``, ``class_iou``, ``class_dice``, ``class_recall``, ``mean_class_recall``,
         ``frequency_weighted_iou``, ``confusion`` (rows of pixels, as in `ConfusionMatrix.counts`);
         with categories ``category_iou`` and ``category_miou``; with boundaries ``boundary_f`` and
         ``mean_boundary_f``; with objects ``object_f1`` and ``object_dice``. What cannot be told is
@@ -62,8 +62,8 @@ def describe_scores(
         "mean_dice": _plain(matrix.mean_dice),
         "class_iou": _by_name(names, matrix.iou),
         "class_dice": _by_name(names, matrix.dice),
-        "class_accuracy": _by_name(names, matrix.class_accuracy),
-        "mean_class_accuracy": _plain(matrix.mean_class_accuracy),
+        "class_recall": _by_name(names, matrix.class_recall),
+        "mean_class_recall": _plain(matrix.mean_class_recall),
         "frequency_weighted_iou": _plain(matrix.frequency_weighted_iou),
         "confusion": matrix.counts.tolist(),
     }
@@ -97,12 +97,12 @@ def scores_to_csv(scores: Mapping[str, Any]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     confusion = scores["confusion"]
-    tables = [scores.get(key, {}) for key in ("class_iou", "class_dice", "class_accuracy")]
+    tables = [scores.get(key, {}) for key in ("class_iou", "class_dice", "class_recall")]
     tables.append(scores.get("boundary_f", {}))
     for index, name in enumerate(scores["class_iou"]):
         pixels = [sum(confusion[index]), sum(row[index] for row in confusion)]
         writer.writerow([name, *(_cell(table.get(name)) for table in tables), *pixels])
-    means = ("miou", "mean_dice", "mean_class_accuracy", "mean_boundary_f")
+    means = ("miou", "mean_dice", "mean_class_recall", "mean_boundary_f")
     writer.writerow(["mean", *(_cell(scores.get(key)) for key in means), "", ""])
     return text.getvalue()
 

@@ -1,0 +1,179 @@
+"""A training that was interrupted, and one that stands: gone on with, begun anew, left alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import wsiseg
+from pictures import CLASS_MAP
+from trainings import Heard, options, rows_of
+from wsiseg.errors import ArgumentError, OutputExistsError, TrainingError, WsisegError
+from wsiseg.training import TrainOptions, train
+from wsiseg.training.listener import TrainingListener
+
+
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"workers": 1, "val_every": 3}])
+def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_path):
+    """Averaged weights, schedule, augmentation: all of it as if nothing had happened."""
+    settings = {"epochs": 4, "augment": "tissue", "ema": 0.9, **settings}
+    unbroken = Heard()
+    train(options(pictures, **settings), tmp_path / "whole", listener=unbroken)
+
+    class Killed(Heard):
+        def stepped(self, epoch, step, loss):
+            super().stepped(epoch, step, loss)
+            if epoch == 2 and step == 1:
+                raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        train(options(pictures, **settings), tmp_path / "broken", listener=Killed())
+    resumed = Heard()
+    train(options(pictures, **settings), tmp_path / "broken", resume=True, listener=resumed)
+    steps = len(resumed.losses) // 2
+    assert steps * 4 == len(unbroken.losses)
+    assert resumed.losses == pytest.approx(unbroken.losses[2 * steps :], abs=1e-6)
+    whole, broken = rows_of(tmp_path / "whole"), rows_of(tmp_path / "broken")
+    for row in (*whole, *broken):
+        del row["seconds"]
+    assert whole == broken
+    first, second = (
+        wsiseg.load_checkpoint(tmp_path / name / "best.safetensors") for name in ("whole", "broken")
+    )
+    assert first.sha256 == second.sha256
+
+
+def test_a_training_that_is_killed_from_outside_goes_on(pictures, tmp_path):
+    images, labels = pictures
+    command = [sys.executable, "-m", "wsiseg", "train", "--images", str(images)]
+    command += ["--labels", str(labels), "--class-map", CLASS_MAP, "-o", str(tmp_path / "run")]
+    command += ["--epochs", "400", "--batch", "2", "--workers", "0", "--set", "alpha3=1"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (tmp_path / "run" / "last.ckpt").exists():
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGKILL)
+    done = len(rows_of(tmp_path / "run"))
+    assert 0 < done < 400
+    rows = []
+
+    class Enough(TrainingListener):
+        def finished_epoch(self, row, best):
+            rows.append(row)
+            raise RuntimeError("enough")
+
+    same = TrainOptions.load(tmp_path / "run" / "config.yaml")
+    with pytest.raises(RuntimeError, match="enough"):
+        train(same, tmp_path / "run", resume=True, listener=Enough())
+    # The row of an epoch may stand while its last.ckpt does not.
+    assert rows[0]["epoch"] in (done, done + 1)
+
+
+class KilledAtOnce(Heard):
+    def stepped(self, epoch, step, loss):
+        raise RuntimeError("killed")
+
+
+@pytest.mark.parametrize("recipe", ["plain", "espnet"])
+def test_a_training_that_has_learnt_nothing_is_in_nobodys_way(recipe, pictures, tmp_path):
+    with pytest.raises(RuntimeError, match="killed"):
+        train(options(pictures, recipe=recipe), tmp_path / "run", listener=KilledAtOnce())
+    assert (tmp_path / "run" / "config.yaml").exists()
+    assert train(options(pictures, epochs=1), tmp_path / "run").epochs == 1
+    assert not (tmp_path / "run" / "encoder" / "config.yaml").exists()
+
+
+def test_settings_of_something_else_are_left_alone(pictures, tmp_path):
+    (tmp_path / "config.yaml").write_text("theirs: true")
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="of no training"):
+            train(options(pictures), tmp_path, overwrite=overwrite)
+    assert (tmp_path / "config.yaml").read_text() == "theirs: true"
+
+
+def test_resuming_before_the_first_epoch_begins_anew(pictures, tmp_path):
+    with pytest.raises(RuntimeError, match="killed"):
+        train(options(pictures), tmp_path / "run", listener=KilledAtOnce())
+    heard = Heard()
+    assert train(options(pictures), tmp_path / "run", resume=True, listener=heard).epochs == 2
+    assert any("anew" in note for note in heard.notes)
+
+
+def test_a_finished_training_is_not_trained_again(pictures, tmp_path):
+    first = train(options(pictures), tmp_path / "run")
+    heard = Heard()
+    again = train(options(pictures), tmp_path / "run", resume=True, listener=heard)
+    assert heard.losses == []
+    assert (again.miou, again.epochs) == (first.miou, 2)
+
+
+def test_a_standing_training_is_refused_or_replaced(pictures, tmp_path):
+    train(options(pictures), tmp_path / "run")
+    with pytest.raises(OutputExistsError, match=r"--resume .* --overwrite"):
+        train(options(pictures), tmp_path / "run")
+    assert train(options(pictures, epochs=1), tmp_path / "run", overwrite=True).epochs == 1
+    assert len(rows_of(tmp_path / "run")) == 1
+
+
+def test_resuming_with_other_settings_is_refused(pictures, tmp_path):
+    train(options(pictures), tmp_path / "run")
+    with pytest.raises(ArgumentError, match=r"has None, not 0\.5 \(--lr\)"):
+        train(options(pictures, lr=0.5), tmp_path / "run", resume=True)
+    with pytest.raises(ArgumentError, match="--overwrite exclude"):
+        train(options(pictures), tmp_path / "run", resume=True, overwrite=True)
+
+
+def test_going_on_with_other_labels_is_refused(pictures, tmp_path):
+    train(options(pictures), tmp_path / "run")
+    for mask in pictures[1].iterdir():
+        Image.fromarray(np.zeros((64, 64), np.uint8)).save(mask)
+    with pytest.raises(TrainingError, match="have changed"):
+        train(options(pictures), tmp_path / "run", resume=True)
+
+
+def test_overwriting_touches_nothing_that_is_not_ours(pictures, tmp_path):
+    run = tmp_path / "run"
+    (run / "encoder").mkdir(parents=True)
+    (run / "encoder" / "model.py").write_text("ours is elsewhere")
+    (run / "metrics.csv").write_text("somebody's")
+    with pytest.raises(OutputExistsError, match="of no training"):
+        train(options(pictures, epochs=1), run, overwrite=True)
+    (run / "metrics.csv").unlink()
+    train(options(pictures, epochs=1), run)
+    train(options(pictures, epochs=1), run, overwrite=True)
+    assert (run / "encoder" / "model.py").read_text() == "ours is elsewhere"
+
+
+def test_what_stands_is_not_touched_before_the_new_one_can_begin(pictures, tmp_path):
+    best = train(options(pictures, epochs=1), tmp_path / "run").checkpoint
+    before = best.read_bytes()
+    nowhere = tmp_path / "nowhere.txt"
+    for wrong in ({"init": best, "arguments": {}}, {"model": "nothing"}, {"val_only": nowhere}):
+        with pytest.raises(WsisegError):
+            train(options(pictures, **wrong), tmp_path / "run", overwrite=True)
+        assert best.read_bytes() == before
+    with pytest.raises(WsisegError):
+        train(options(pictures, strategy="nothing"), tmp_path / "fresh")
+    assert train(options(pictures, epochs=1), tmp_path / "fresh", overwrite=True).epochs == 1
+
+
+def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_path):
+    class Killed(Heard):
+        def finished_epoch(self, row, best):
+            super().finished_epoch(row, best)
+            if len(self.rows) == 4:
+                raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        train(options(pictures, recipe="espnet", epochs=3), tmp_path / "run", listener=Killed())
+    heard = Heard()
+    result = train(
+        options(pictures, recipe="espnet", epochs=3), tmp_path / "run", resume=True, listener=heard
+    )
+    assert result.epochs == 3
+    assert len(heard.rows) in (2, 3)

@@ -1,0 +1,271 @@
+"""What is typed for a training, what is understood of what it says, and its curves."""
+
+import contextlib
+import io
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from tiny import tiny_checkpoint
+from wsiseg.cli.learning import ConsoleTraining
+from wsiseg.errors import (
+    ArgumentError,
+    DataSetError,
+    OutputExistsError,
+    RuntimeUnavailableError,
+    TrainingError,
+)
+from wsiseg.training.keeping import COLUMNS
+from wsiseg.viewer import fine_tuning
+from wsiseg.viewer.fine_tuning import (
+    FineTuning,
+    Progress,
+    annotated,
+    command,
+    describe_duration,
+    environment,
+    prepare,
+    prepare_resuming,
+    read_checkpoint,
+    read_curves,
+    ticks,
+)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Four slides, of which two are annotated, and annotations of a slide that is not there."""
+    slides, drawn = tmp_path / "slides", tmp_path / "drawn"
+    slides.mkdir()
+    drawn.mkdir()
+    for name in ("a.svs", "b.tiff", "c.ndpi", "d.mrxs", "notes.txt", ".hidden.svs"):
+        (slides / name).touch()
+    (slides / "d").mkdir()
+    for name in ("a.geojson.gz", "c.geojson", "other.geojson", "notes.md", "b.run.json"):
+        (drawn / name).touch()
+    return slides, drawn
+
+
+def wish(folders, **others):
+    slides, drawn = folders
+    return FineTuning(slides, drawn, slides.parent / "runs" / "one", **{"mpp": 0.5, **others})
+
+
+def test_only_slides_with_an_annotation_are_learnt_from(folders):
+    assert list(annotated(*folders)) == ["a", "c"]
+
+
+def test_annotations_may_lie_beside_their_slides(folders):
+    slides, drawn = folders
+    (drawn / "a.geojson.gz").rename(slides / "a.geojson.gz")
+    assert list(annotated(slides, slides)) == ["a"]
+
+
+def test_stores_and_pictures_are_annotations(folders, mask_store):
+    slides, drawn = folders
+    (drawn / "b.ome.zarr").symlink_to(mask_store)
+    (drawn / "d.png").touch()
+    assert list(annotated(slides, drawn)) == ["a", "b", "c", "d"]
+
+
+def test_the_list_of_names_lies_beside_the_run(folders):
+    wanted = wish(folders)
+    prepare(wanted)
+    assert wanted.names.read_text(encoding="utf-8") == "a\nc\n"
+    assert wanted.names.parent == wanted.run.parent
+    assert not wanted.run.exists()
+
+
+def test_the_command_holds_what_was_asked_for(folders):
+    words = prepare(wish(folders, tiles=7, class_map="A=a", overwrite=True, further=("--lr", "1")))
+    slides, drawn = folders
+    run = slides.parent / "runs" / "one"
+    assert words[1:5] == ["-P", "-m", "wsiseg", "train"]
+    assert words[5:] == [
+        f"--slides={slides}",
+        f"--annotations={drawn}",
+        f"--only={run}.names.txt",
+        "--mpp=0.5",
+        "--epochs=30",
+        "--tiles=7",
+        "--class-map=A=a",
+        f"--output={run}",
+        "--overwrite",
+        "--json",
+        "--lr",
+        "1",
+    ]
+
+
+def test_the_command_runs_whatever_lies_in_the_working_folder(tmp_path):
+    (tmp_path / "json.py").write_text("raise SystemExit(3)")
+    told = subprocess.run(
+        command(["--help"]), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+
+
+def test_the_resolution_is_the_checkpoints(folders, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    tiny_checkpoint(mpp=0.25).save(path)
+    assert "--mpp=0.25" in prepare(wish(folders, init=path, mpp=None))
+
+
+def test_the_resolution_is_that_of_painted_annotations_without_a_checkpoint(folders, mask_store):
+    (folders[1] / "b.ome.zarr").symlink_to(mask_store)
+    assert "--mpp=0.8" in prepare(wish(folders, mpp=None))
+
+
+def test_without_any_resolution_one_has_to_be_typed(folders):
+    with pytest.raises(ArgumentError, match="resolution"):
+        prepare(wish(folders, mpp=None))
+
+
+def test_missing_folders_and_annotations_are_told(folders, tmp_path):
+    with pytest.raises(DataSetError, match="no such folder"):
+        prepare(FineTuning(tmp_path / "nowhere", folders[1], tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataSetError, match="annotation of the same name"):
+        prepare(FineTuning(folders[0], tmp_path / "empty", tmp_path / "run"))
+
+
+def test_a_training_that_has_learnt_is_not_replaced(folders):
+    wanted = wish(folders)
+    wanted.run.mkdir(parents=True)
+    (wanted.run / "config.yaml").touch()
+    (wanted.run / "last.ckpt").touch()
+    with pytest.raises(OutputExistsError, match="Resume it"):
+        prepare(wanted)
+    assert not wanted.names.exists()
+    assert "--overwrite" in prepare(replace(wanted, overwrite=True))
+    assert prepare_resuming(wanted.run)[5:] == ["--resume", f"--output={wanted.run}", "--json"]
+
+
+def test_a_training_that_has_learnt_nothing_is_no_loss(folders):
+    wanted = wish(folders)
+    wanted.run.mkdir(parents=True)
+    (wanted.run / "config.yaml").touch()
+    assert "--overwrite" not in prepare(wanted)
+    with pytest.raises(TrainingError, match="could go on"):
+        prepare_resuming(wanted.run)
+
+
+def test_nothing_can_be_resumed_where_nothing_stands(tmp_path):
+    with pytest.raises(TrainingError, match="no training"):
+        prepare_resuming(tmp_path)
+
+
+def test_missing_packages_are_told(folders, monkeypatch):
+    monkeypatch.setattr(fine_tuning, "NEEDED", ("lightning", "no_such_package"))
+    with pytest.raises(
+        RuntimeUnavailableError, match=r"no_such_package is not .*'wsiseg\[train\]'"
+    ):
+        prepare(wish(folders))
+
+
+def test_the_environment_asks_for_plain_lines():
+    own = environment({"PATH": "x", "FORCE_COLOR": "1"})
+    assert own == {"PATH": "x", "PYTHONUTF8": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    assert environment({"OMP_WAIT_POLICY": "ACTIVE"})["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def lines(tell, *, monkeypatch):
+    """Return what `wsiseg train` says on stderr where that is no terminal."""
+    monkeypatch.setattr("wsiseg.cli.learning._PAUSE", -1.0)
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        tell(ConsoleTraining(quiet=False))
+    return said.getvalue().splitlines()
+
+
+def follow(said):
+    progress = [Progress()]
+    for line in said:
+        progress.append(progress[-1].after(line))
+    return progress
+
+
+def test_what_a_training_says_is_understood(monkeypatch):
+    row = dict.fromkeys(COLUMNS)
+    learnt = {"epoch": 2, "train_loss": 0.25, "val_miou": 0.75, "seconds": 9.0}
+
+    def tell(console):
+        console.began("looking at the labels")
+        console.advanced(1, 2)
+        console.warned("nothing is kept back")
+        console.expects(3, 10, 0.0)
+        console.stepped(0, 4, 0.5)
+        console.finished_epoch({**row, "epoch": 1, "train_loss": 0.5, "seconds": 4.0}, 0.0)
+        console.stepped(1, 7, 0.375)
+        console.finished_epoch({**row, **learnt}, 0.8)
+
+    said = lines(tell, monkeypatch=monkeypatch)
+    seen = follow([*said, "error: the loss is nan. Use a smaller --lr."])
+    described = [progress.describe() for progress in seen]
+    assert described == [
+        "starting …",
+        "looking at the labels …",
+        "1/2 samples …",
+        "1/2 samples …",
+        "epoch 1 of 3",
+        "epoch 1 of 3, loss 0.5000",
+        "epoch 2 of 3, loss 0.5000",
+        "epoch 2 of 3, loss 0.3750",
+        "epoch 3 of 3, loss 0.2500, mean IoU 0.750 (best 0.800)",
+        "epoch 3 of 3, loss 0.2500, mean IoU 0.750 (best 0.800)",
+    ]
+    assert [progress.done for progress in seen[4:]] == [0, 4, 10, 17, 20, 20]
+    assert seen[-1].error == "the loss is nan. Use a smaller --lr."
+
+
+def test_a_training_of_one_epoch_of_one_step_is_understood(monkeypatch):
+    said = lines(lambda console: console.expects(1, 1, 0.0), monkeypatch=monkeypatch)
+    assert follow(said)[-1] == Progress(epochs=1, steps=1)
+
+
+def test_time_left_counts_from_where_it_was_resumed():
+    before = Progress(epochs=10, steps=10, epoch=4)
+    assert before.seconds_left(before, 3.0) is None
+    assert Progress(epochs=10, steps=10, epoch=5).seconds_left(before, 30.0) == 150.0
+    assert Progress(epochs=10, steps=10, epoch=9).describe(89.0).endswith("1 min left")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "1 s"), (59, "59 s"), (200, "3 min"), (7500, "2 h 5 min")]
+)
+def test_durations_are_said_as_people_do(seconds, text):
+    assert describe_duration(seconds) == text
+
+
+def test_curves_leave_out_what_was_not_scored(tmp_path):
+    assert read_curves(tmp_path, ["val_miou"]) == {"val_miou": []}
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,train_loss,val_miou\n1,0.5,\n2,0.4,0.25\n3,nan,0.5\n", encoding="utf-8"
+    )
+    assert read_curves(tmp_path, ["train_loss", "val_miou"]) == {
+        "train_loss": [(1.0, 0.5), (2.0, 0.4)],
+        "val_miou": [(2.0, 0.25), (3.0, 0.5)],
+    }
+    for damaged in ("epoch,train_loss\none,0.5\n", "a,b\n1,2\n"):
+        (tmp_path / "metrics.csv").write_text(damaged, encoding="utf-8")
+        with pytest.raises(DataSetError, match=r"metrics\.csv"):
+            read_curves(tmp_path, ["train_loss"])
+
+
+def test_the_checkpoint_stands_in_what_is_printed(tmp_path):
+    assert read_checkpoint('{"checkpoint": "run/best.safetensors"}').name == "best.safetensors"
+    with pytest.raises(TrainingError, match="checkpoint"):
+        read_checkpoint("")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [
+        (0.0, 1.0, [0.0, 0.5, 1.0]),
+        (0.12, 0.31, [0.2, 0.3]),
+        (1, 12, [5.0, 10.0]),
+        (3.0, 3.0, [3.0]),
+    ],
+)
+def test_axes_have_round_numbers(low, high, numbers):
+    assert ticks(low, high, 3) == numbers

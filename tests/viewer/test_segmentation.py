@@ -1,0 +1,239 @@
+"""What a window segments: parts that are those of the whole, and runs that can be gone on with."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+import zarr
+
+import wsiseg
+from array_slide import ArraySlide
+from tiny import tiny_checkpoint
+from wsiseg.errors import ArgumentError, CheckpointError
+from wsiseg.options import SegmentOptions
+from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.viewer import preview as previews
+from wsiseg.viewer import segmentation
+from wsiseg.viewer.frame import Frame
+from wsiseg.viewer.layers import KEY, SlideView
+from wsiseg.viewer.preview import Preview, Progress
+from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, Standing
+
+OPTIONS = SegmentOptions(
+    runtime="torch", tissue="none", tile=256, halo=8, threads=1, max_bad_tiles="100%"
+)
+WHOLE = {"runtime": "torch", "tissue": "none", "tile": 512, "halo": 8}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint(mpp=0.8).save(
+        tmp_path_factory.mktemp("checkpoints") / "tiny.safetensors"
+    )
+
+
+@pytest.fixture
+def view(slide_file):
+    with open_slide(slide_file) as slide:
+        yield SlideView(slide, Frame.of(slide))
+
+
+def run(task, heard=None):
+    return task.run(Predictors(), (lambda _: None) if heard is None else heard.append)
+
+
+class Stop(BaseException):
+    """Nobody wants the result any more."""
+
+
+def stop_after(tiles):
+    def report(news):
+        if isinstance(news, Progress) and news.tiles == tiles:
+            raise Stop
+
+    return report
+
+
+@pytest.mark.parametrize(("mpp", "level"), [(None, None), (0.5, None), (1.3, None), (None, 0)])
+@pytest.mark.parametrize("tile", [None, 256])
+def test_a_part_is_what_segment_gives_there(view, checkpoint, tmp_path, mpp, level, tile):
+    whole = wsiseg.segment(view.slide, checkpoint, tmp_path, mpp=mpp, level=level, **WHOLE).labels[
+        :
+    ]
+    options = replace(OPTIONS, mpp=mpp, level=level, tile=tile)
+    task = PartTask(view, checkpoint, options, Box(601, 333, 900, 1111))
+    ((labels, settings, kind),) = run(task).layers
+    part = settings["metadata"][KEY]
+    np.testing.assert_array_equal(labels, whole[part.box.within(part.plane.box)])
+    assert (kind, labels.shape) == ("labels", part.box.shape)
+    scale = part.plane.slide_scale
+    assert part.box.y == np.floor(601 / scale)
+    assert part.box.right == np.ceil((333 + 1111) / scale)
+    # Of its first pixel the corner, half a pixel before its centre, lies where the part begins.
+    np.testing.assert_allclose(settings["scale"], 0.5 * scale)
+    corner = np.array(settings["translate"]) - np.array(settings["scale"]) / 2
+    begins = np.array([part.box.y, part.box.x]) * scale
+    np.testing.assert_allclose(view.frame.to_slide(corner), begins)
+
+
+def test_a_blended_part_is_what_segment_gives_there(view, checkpoint, tmp_path):
+    blended = {"tile": 256, "halo": 32, "blend": "gaussian"}
+    whole = wsiseg.segment(view.slide, checkpoint, tmp_path, **WHOLE | blended).labels[:]
+    task = PartTask(view, checkpoint, replace(OPTIONS, **blended), Box(601, 333, 400, 500))
+    ((labels, settings, _),) = run(task).layers
+    part = settings["metadata"][KEY]
+    np.testing.assert_array_equal(labels, whole[part.box.within(part.plane.box)])
+
+
+def test_outside_a_region_nothing_is_labelled(view, checkpoint):
+    region = shapely.Point(1000, 900).buffer(300)
+    whole = PartTask(view, checkpoint, replace(OPTIONS, level=0), view.slide.levels[0].box)
+    ((expected, _, _),) = run(whole).layers
+    heard = []
+    ((labels, settings, _),) = run(
+        PartTask.of_region(view, checkpoint, replace(OPTIONS, level=0), region), heard
+    ).layers
+    box = settings["metadata"][KEY].box
+    assert (box.y, box.x, box.bottom, box.right) == (600, 700, 1200, 1300)
+    y, x = np.mgrid[box.y : box.bottom, box.x : box.right] + 0.5
+    inside = shapely.contains_xy(region, x, y)
+    np.testing.assert_array_equal(labels, np.where(inside, expected[600:1200, 700:1300], UNSEEN))
+    (preview,) = [news for news in heard if isinstance(news, Preview)]
+    np.testing.assert_array_equal(preview.labels, labels)
+
+
+def test_what_is_too_large_is_refused(view, checkpoint, monkeypatch):
+    monkeypatch.setattr(segmentation, "LARGEST_PART", 500)
+    with pytest.raises(ArgumentError, match=r"688×563 working pixels .* Whole slide"):
+        run(PartTask(view, checkpoint, OPTIONS, Box(0, 0, 900, 1100)))
+
+
+def test_a_region_beside_the_slide_is_refused(view, checkpoint):
+    with pytest.raises(ArgumentError, match="outside of biopsy"):
+        PartTask.of_region(view, checkpoint, OPTIONS, shapely.box(-50, -50, -1, -1))
+
+
+def test_a_broken_checkpoint_is_an_error(view, tmp_path):
+    (tmp_path / "x.safetensors").write_text("no weights")
+    for path in (tmp_path / "x.safetensors", tmp_path / "y.safetensors"):
+        with pytest.raises(CheckpointError):
+            run(PartTask(view, path, OPTIONS, Box(0, 0, 100, 100)))
+
+
+@pytest.mark.parametrize(("slide_mpp", "trained"), [(None, 0.5), (0.5, None), (None, None)])
+def test_where_a_resolution_is_unknown_level_0_is_taken(tmp_path, slide_mpp, trained):
+    pixels = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
+    slide = ArraySlide(pixels, mpp=slide_mpp)
+    checkpoint = tiny_checkpoint(mpp=trained).save(tmp_path / "tiny.safetensors")
+    view = SlideView(slide, Frame.of(slide))
+    found = run(PartTask(view, checkpoint, OPTIONS, Box(10, 20, 100, 200)))
+    ((labels, settings, _),) = found.layers
+    assert labels.shape == (100, 200)
+    assert settings["units"] == (("pixel",) * 2 if slide_mpp is None else ("um",) * 2)
+    assert found.notes
+
+
+def test_micrometres_on_a_slide_without_are_refused(checkpoint):
+    slide = ArraySlide(np.zeros((100, 100, 3), np.uint8), mpp=None)
+    view = SlideView(slide, Frame.of(slide))
+    with pytest.raises(ArgumentError, match=r"unknown .* Work at level 0"):
+        run(PartTask(view, checkpoint, replace(OPTIONS, mpp=0.5), Box(0, 0, 50, 50)))
+
+
+def test_unreadable_tiles_stay_blank_and_are_counted(checkpoint):
+    pixels = np.random.default_rng(1).integers(0, 256, (1000, 1000, 3), np.uint8)
+    slide = ArraySlide(pixels, damaged=[Box(0, 0, 10, 10)])
+    view = SlideView(slide, Frame.of(slide))
+    found = run(PartTask(view, checkpoint, replace(OPTIONS, level=0), Box(100, 100, 500, 500)))
+    ((labels, _, _),) = found.layers
+    assert found.unread == 1
+    assert any("is not analysed: these pixels are gone" in note for note in found.notes)
+    assert (labels[:100, :100] == UNSEEN).all()
+    assert (labels[200:, 200:] != UNSEEN).all()
+
+
+def test_a_part_costs_little_more_than_its_own_area(checkpoint):
+    slide = ArraySlide(np.zeros((6000, 6000, 3), np.uint8))
+    view = SlideView(slide, Frame.of(slide))
+    options = replace(OPTIONS, level=0, tile=None)
+    heard = []
+    run(PartTask(view, checkpoint, options, Box(3000, 3000, 300, 300)), heard)
+    last = [news for news in heard if isinstance(news, Progress)][-1]
+    assert last.tiles == last.wanted <= 4
+    assert last.pixels == 300 * 300
+
+
+def test_a_preview_shows_every_so_many_pixels(view, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(previews, "LARGEST_PREVIEW", 300)
+    heard = []
+    task = SlideTask(view, checkpoint, replace(OPTIONS, level=0), tmp_path)
+    assert isinstance(run(task, heard), Outcome)
+    (preview,) = [news for news in heard if isinstance(news, Preview)]
+    labels = zarr.open_array(task.files.mask / "0", mode="r")[:]
+    np.testing.assert_array_equal(preview.labels, labels[::7, ::7])
+    _, settings, _ = preview.layer()
+    np.testing.assert_allclose(settings["scale"], 0.5 * 7)
+
+
+@pytest.mark.parametrize("tiles", [1, 50])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(view, checkpoint, tmp_path, tiles):
+    options = replace(OPTIONS, level=0)
+    expected = SlideTask(view, checkpoint, options, tmp_path / "a")
+    run(expected)
+    task = SlideTask(view, checkpoint, options, tmp_path / "b")
+    with pytest.raises(Stop):
+        task.run(Predictors(), stop_after(tiles))
+    if tiles == 1:
+        # Nothing was worth keeping.
+        assert task.files.standing is None
+        assert isinstance(run(task), Outcome)
+    else:
+        standing = run(task)
+        assert standing == Standing(task, task.files.store, finished=False)
+        assert isinstance(run(standing.task.resuming()), Outcome)
+    np.testing.assert_array_equal(
+        zarr.open_array(task.files.mask / "0", mode="r")[:],
+        zarr.open_array(expected.files.mask / "0", mode="r")[:],
+    )
+
+
+def test_what_stands_is_told_of_and_can_be_replaced(view, checkpoint, tmp_path):
+    task = SlideTask(view, checkpoint, replace(OPTIONS, mpp=2.0), tmp_path)
+    run(task)
+    other = replace(task, options=replace(OPTIONS, mpp=3.0))
+    assert run(other) == Standing(other, task.files.store, finished=True)
+    run(other.overwriting())
+    shape = zarr.open_array(task.files.mask / "0", mode="r").shape
+    assert shape == (300, 350)
+
+
+def test_a_mask_goes_beside_its_slide_and_lies_over_it(view, checkpoint, slide_file, tmp_path):
+    copy = tmp_path / slide_file.name
+    copy.write_bytes(slide_file.read_bytes())
+    with open_slide(copy) as slide:
+        task = SlideTask(SlideView(slide, view.frame), checkpoint, OPTIONS)
+        ((levels, settings, _),) = run(task).layers
+        assert task.files.mask.parent == tmp_path
+    np.testing.assert_allclose(settings["scale"], 0.8)
+    labels = zarr.open_array(task.files.mask / "0", mode="r")[:]
+    np.testing.assert_array_equal(np.asarray(levels[0]), labels)
+
+
+def test_a_checkpoint_is_kept_until_its_file_changes(tmp_path):
+    path = tiny_checkpoint(seed=1).save(tmp_path / "tiny.safetensors")
+    os.utime(path, ns=(1, 1))
+    predictors, heard = Predictors(), []
+    first = predictors.load(path, OPTIONS, heard.append)
+    assert predictors.load(path, OPTIONS, heard.append) is first
+    tiny_checkpoint(seed=2).save(path)
+    second = predictors.load(path, OPTIONS, heard.append)
+    assert second.checkpoint.sha256 != first.checkpoint.sha256
+    assert predictors.load(None, OPTIONS, heard.append).checkpoint.card.architecture != "tiny"
+
+
+def test_progress_is_told_in_words():
+    assert str(Progress(0, 12)) == "0 of 12 tiles"
+    assert str(Progress(3, 12, 6_000_000, 30.0)) == "3 of 12 tiles, 0.2 Mpx/s, 1:30 left"

@@ -1,0 +1,370 @@
+"""Painting in the window: through napari's own tools, to the disk and back."""
+
+import gc
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Labels, Shapes
+from napari.utils.notifications import notification_manager
+from qtpy.QtGui import QColor
+
+from drawn import SQUARE, collection, imagescope, in_qupath, region, write
+from drawn import layer as drawn_layer
+from tiny import tiny_checkpoint
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.store.label_images import open_label_image
+from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
+from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.training.annotations.class_map import ClassMap
+from wsiseg.training.annotations.polygons import PolygonLabels
+from wsiseg.training.annotations.stores import StoreLabels
+from wsiseg.viewer.annotating import annotation_path, painting_layer, region_at
+from wsiseg.viewer.layers import KEY
+from wsiseg.viewer.scene import current_slide
+from wsiseg.viewer.widgets.annotating import DRAWN, AnnotateWidget
+
+TWO = {0: LabelClass("tumour", (200, 0, 0)), 1: LabelClass("stroma", (0, 0, 200))}
+AREA = Box(301, 403, 500, 702)
+
+
+@pytest.fixture
+def window(make_napari_viewer, slide_file):
+    """Return a window with a slide, something drawn on it, and the widget."""
+    viewer = make_napari_viewer()
+    viewer.open(str(slide_file), plugin="wsiseg")
+    return viewer, furnish(viewer, 0.5)
+
+
+def furnish(viewer, mpp):
+    """Draw a rectangle and add the widget; napari lets it paint two classes there."""
+    frame = current_slide(viewer).frame
+    edges = np.array([[AREA.y, AREA.x], [AREA.bottom, AREA.right]], float)
+    viewer.add_shapes([frame.to_world(edges)], shape_type="rectangle", name="drawn", scale=(1, 1))
+    viewer.layers["drawn"].units = (frame.unit, frame.unit)
+    widget = AnnotateWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Annotate")
+    widget.region.setCurrentText(DRAWN)
+    widget.classes.show_classes(TWO)
+    return widget
+
+
+@pytest.fixture
+def errors():
+    notification_manager.records.clear()
+    yield lambda: [record.message for record in notification_manager.records]
+    notification_manager.records.clear()
+
+
+def begin(viewer, widget):
+    widget.begin()
+    return viewer.layers.selection.active
+
+
+def wait_for_work(qtbot, widget):
+    qtbot.waitUntil(widget.buttons["Save"].isEnabled, timeout=20_000)
+    qtbot.waitUntil(lambda: not widget._pouring.isActive())
+
+
+def read_on_slide(path, slide_file, mpp):
+    names = ClassMap.build({entry.name: entry.name for entry in TWO.values()})
+    source = (StoreLabels if path.is_dir() else PolygonLabels)(path, names)
+    with open_slide(slide_file) as slide:
+        plane = plane_at_level(slide, 0) if mpp is None else plane_at_mpp(slide, mpp)
+        return source.open(slide, plane).read(plane.box)
+
+
+@pytest.mark.parametrize("kind", ["OME-Zarr", "GeoJSON"])
+@pytest.mark.parametrize("mpp", [None, 0.8])
+def test_what_is_painted_comes_back_on_the_slide(window, slide_file, qtbot, tmp_path, kind, mpp):
+    viewer, widget = window
+    widget.mpp.setValue(mpp or 0)
+    layer = begin(viewer, widget)
+    assert isinstance(layer, Labels)
+    assert layer.data.dtype == np.uint8
+    assert (np.asarray(layer.data) == UNSEEN).all()
+    layer.brush_size = 31
+    layer.paint((60, 70), 0)
+    layer.paint((80, 90), 1)
+    layer.paint_polygon([(150, 100), (220, 130), (180, 200)], 1)
+    layer.fill((150, 300), 0)
+    layer.paint((81, 91), layer.colormap.background_value)
+    assert set(np.unique(layer.data)) == {0, 1, UNSEEN}
+    widget.kind.setCurrentText(kind)
+    widget.folder.choose(tmp_path / "drawn")
+    widget.save()
+    wait_for_work(qtbot, widget)
+    view = layer.metadata[KEY]
+    path = annotation_path(tmp_path / "drawn", view.slide.slide, kind)
+    assert str(path) in widget.status.text()
+    expected = np.full(view.plane.box.shape, UNSEEN, np.uint8)
+    expected[view.box.within(view.plane.box)] = layer.data
+    np.testing.assert_array_equal(read_on_slide(path, slide_file, mpp), expected)
+    if kind == "OME-Zarr":
+        assert open_label_image(path).classes == TWO
+
+
+def test_a_painting_lies_on_what_was_drawn(window):
+    viewer, widget = window
+    widget.mpp.setValue(0.8)
+    layer = begin(viewer, widget)
+    first = np.array(layer.data_to_world((-0.5, -0.5))) / 0.5 + 0.5
+    last = np.array(layer.data_to_world(np.array(layer.data.shape) - 0.5)) / 0.5 + 0.5
+    # Whole working pixels of 1.6 pixels around it.
+    assert (first <= (AREA.y, AREA.x)).all()
+    assert (first > np.array((AREA.y, AREA.x)) - 1.7).all()
+    assert (last >= (AREA.bottom, AREA.right)).all()
+    assert (last < np.array((AREA.bottom, AREA.right)) + 1.7).all()
+    assert layer.mode == "paint"
+    assert layer.editable
+
+
+def test_the_window_shows_what_is_painted_on(window, settle):
+    viewer, widget = window
+    widget.region.setCurrentIndex(0)
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (300, 300), 4
+    settle()
+    layer = begin(viewer, widget)
+    assert np.array(layer.data.shape) == pytest.approx(np.array(viewer.canvas.size) / 2, abs=3)
+
+
+def test_choosing_a_class_and_the_layer_go_together(window):
+    viewer, widget = window
+    layer = begin(viewer, widget)
+    widget.classes.choose(1)
+    assert layer.selected_label == 1
+    layer.selected_label = 0
+    assert widget.classes.value == 0
+    layer.selected_label = UNSEEN
+    assert widget.classes.list.currentItem().text() == "not annotated"
+    other = begin(viewer, widget)
+    widget.classes.choose(1)
+    assert (layer.selected_label, other.selected_label) == (UNSEEN, 1)
+    viewer.layers.selection.active = layer
+    assert widget.classes.value == UNSEEN
+
+
+def test_napari_s_undo_takes_back_what_was_painted(window):
+    viewer, widget = window
+    layer = begin(viewer, widget)
+    layer.paint((60, 70), 0)
+    layer.paint((90, 70), 1)
+    layer.undo()
+    assert set(np.unique(layer.data)) == {0, UNSEEN}
+    layer.undo()
+    assert (layer.data == UNSEEN).all()
+    layer.redo()
+    assert (layer.data == 0).any()
+
+
+def test_classes_are_edited_while_one_paints(window, errors):
+    viewer, widget = window
+    layer = begin(viewer, widget)
+    layer.paint((60, 70), 0)
+    widget.classes.add()
+    widget.classes.list.currentItem().setText("fat")
+    widget.classes.recolour(2, QColor(250, 250, 0))
+    fat = LabelClass("fat", (250, 250, 0))
+    assert layer.metadata[KEY].classes == {**TWO, 2: fat}
+    assert layer.selected_label == 2
+    assert list(layer.features["class"])[:3] == ["tumour", "stroma", "fat"]
+    colour = np.asarray(layer.colormap.map(np.array([2])))[0]
+    np.testing.assert_allclose(colour[:3] * 255, fat.colour, atol=1)
+    widget.classes.list.currentItem().setText("stroma")
+    assert widget.classes.classes[2] == fat
+    widget.classes.choose(1)
+    widget.classes.remove()
+    assert layer.metadata[KEY].classes == {0: TWO[0], 2: fat}
+    widget.classes.choose(0)
+    widget.classes.remove()
+    assert layer.metadata[KEY].classes == {0: TWO[0], 2: fat}
+    assert ["cannot name" in errors()[0], "tumour is painted" in errors()[1]] == [True, True]
+
+
+def test_a_checkpoint_gives_its_classes_and_resolution(window, qtbot, tmp_path):
+    viewer, widget = window
+    checkpoint = tiny_checkpoint(mpp=1.0)
+    widget.take_from_checkpoint(checkpoint.save(tmp_path / "tiny.safetensors"))
+    wait_for_work(qtbot, widget)
+    layer = begin(viewer, widget)
+    assert layer.metadata[KEY].classes == dict(enumerate(checkpoint.classes))
+    assert layer.metadata[KEY].plane.mpp == 1.0
+    assert "checkpoint" in widget.mpp.text()
+
+
+def test_a_mask_is_corrected(make_napari_viewer, slide_file, mask_store, qtbot, tmp_path):
+    viewer = make_napari_viewer()
+    viewer.open([str(slide_file), str(mask_store)], plugin="wsiseg", stack=False)
+    widget = furnish(viewer, 0.5)
+    widget.correct()
+    wait_for_work(qtbot, widget)
+    layer = viewer.layers.selection.active
+    view, image = layer.metadata[KEY], open_label_image(mask_store)
+    assert view.plane.mpp == 0.8
+    assert view.classes == image.classes
+    inside = view.box.within(view.plane.box)
+    np.testing.assert_array_equal(layer.data, image.levels[0][inside])
+    layer.brush_size = 21
+    layer.paint((100, 100), 3)
+    # A painting is no mask: the next correction begins with the mask again.
+    widget.correct()
+    wait_for_work(qtbot, widget)
+    np.testing.assert_array_equal(viewer.layers.selection.active.data, image.levels[0][inside])
+    viewer.layers.selection.active = layer
+    widget.folder.choose(tmp_path)
+    widget.save()
+    wait_for_work(qtbot, widget)
+    stored = open_label_image(tmp_path / "biopsy.ome.zarr")
+    np.testing.assert_array_equal(stored.levels[0][inside], layer.data)
+    assert stored.classes == image.classes
+
+
+def test_labels_in_memory_are_corrected_like_a_mask(window, qtbot):
+    viewer, widget = window
+    made = region_at(current_slide(viewer), Box(350, 450, 200, 200), None, TWO)
+    values = np.random.default_rng(0).integers(0, 2, (200, 200)).astype(np.uint8)
+    data, settings, _ = painting_layer(made, values)
+    viewer.add_labels(data, **settings)
+    widget.correct()
+    wait_for_work(qtbot, widget)
+    layer = viewer.layers.selection.active
+    assert layer.data.shape == AREA.shape
+    expected = np.full(AREA.shape, UNSEEN, np.uint8)
+    expected[made.box.within(AREA)] = values
+    np.testing.assert_array_equal(layer.data, expected)
+
+
+def test_adding_and_refusing(window, slide_file, qtbot, tmp_path, errors):
+    viewer, widget = window
+    widget.folder.choose(tmp_path)
+    first = begin(viewer, widget)
+    first.paint((50, 50), 0)
+    widget.save()
+    wait_for_work(qtbot, widget)
+    second = begin(viewer, widget)
+    second.paint((300, 300), 1)
+    widget.save()
+    wait_for_work(qtbot, widget)
+    qtbot.waitUntil(lambda: bool(errors()))
+    assert "exists" in errors()[0]
+    assert "\n" not in errors()[0]
+    widget.standing.setCurrentText("add")
+    widget.save()
+    wait_for_work(qtbot, widget)
+    labels = read_on_slide(tmp_path / "biopsy.ome.zarr", slide_file, None)
+    expected = np.where(first.data == UNSEEN, second.data, first.data)
+    np.testing.assert_array_equal(labels[AREA.within(Box(0, 0, *labels.shape))], expected)
+
+
+@pytest.mark.parametrize("program", ["QuPath", "ImageScope"])
+def test_a_file_of_shapes_is_shown_and_painted(window, qtbot, tmp_path, program):
+    viewer, widget = window
+    content = (
+        collection(in_qupath(moved(SQUARE), "stroma"))
+        if program == "QuPath"
+        else imagescope(drawn_layer([region(moved(SQUARE))], "stroma"))
+    )
+    widget.open_shapes(write(tmp_path, content, "biopsy.xml"))
+    wait_for_work(qtbot, widget)
+    shapes = viewer.layers.selection.active
+    assert isinstance(shapes, Shapes)
+    assert list(shapes.features["class"]) == ["stroma"]
+    corners = np.asarray(shapes.data[0]) / 0.5 + 0.5
+    assert corners.min(axis=0).tolist() == [AREA.y + 20, AREA.x + 10]
+    # The rectangle is what is painted on, and not the file's shapes.
+    viewer.layers.selection.active = viewer.layers["drawn"]
+    layer = begin(viewer, widget)
+    layer.brush_size = 5
+    layer.paint((5, 5), 0)
+    widget.paint_shapes()
+    wait_for_work(qtbot, widget)
+    expected = np.full(AREA.shape, UNSEEN, np.uint8)
+    expected[20:60, 10:30] = 1
+    painted = np.array(layer.data)
+    assert (painted[2:8, 2:8] == 0).any()
+    painted[:10, :10] = UNSEEN
+    np.testing.assert_array_equal(painted, expected)
+    layer.undo()
+    assert set(np.unique(layer.data)) == {0, UNSEEN}
+
+
+def moved(polygon):
+    """Return a polygon that lies as far from the corner of `AREA` as it did from the slide's."""
+    return type(polygon)([(x + AREA.x, y + AREA.y) for x, y in polygon.exterior.coords])
+
+
+def test_many_pixels_are_one_step(window, qtbot, tmp_path, monkeypatch):
+    monkeypatch.setattr("wsiseg.viewer.widgets.pouring._AT_A_TIME", 100)
+    viewer, widget = window
+    widget.open_shapes(write(tmp_path, collection(in_qupath(moved(SQUARE), "bone"))))
+    wait_for_work(qtbot, widget)
+    viewer.layers.selection.active = viewer.layers["drawn"]
+    layer = begin(viewer, widget)
+    widget.paint_shapes()
+    wait_for_work(qtbot, widget)
+    assert (layer.data == 2).sum() == SQUARE.area
+    assert layer.metadata[KEY].classes[2].name == "bone"
+    assert "bone" in [entry.name for entry in widget.classes.classes.values()]
+    layer.undo()
+    assert (layer.data == UNSEEN).all()
+
+
+def test_a_slide_without_mpp(make_napari_viewer, qtbot, tmp_path):
+    path = tmp_path / "plain.tiff"
+    tifffile.imwrite(path, np.zeros((1000, 1300, 3), np.uint8), tile=(128, 128), photometric="rgb")
+    viewer = make_napari_viewer()
+    viewer.open(str(path), plugin="wsiseg")
+    widget = furnish(viewer, None)
+    layer = begin(viewer, widget)
+    assert layer.data.shape == AREA.shape
+    layer.paint((50, 60), 1)
+    widget.folder.choose(tmp_path / "drawn")
+    widget.save()
+    wait_for_work(qtbot, widget)
+    labels = read_on_slide(tmp_path / "drawn" / "plain.ome.zarr", path, None)
+    np.testing.assert_array_equal(labels[AREA.within(Box(0, 0, *labels.shape))], layer.data)
+
+
+def test_what_cannot_be_done_is_told_in_one_line(make_napari_viewer, qtbot, tmp_path, errors):
+    widget = AnnotateWidget(make_napari_viewer())
+    qtbot.addWidget(widget)
+    (tmp_path / "broken").write_text("{")
+    for act in (
+        widget.begin,
+        widget.correct,
+        widget.take_from_mask,
+        widget.save,
+        widget.paint_shapes,
+        lambda: widget.open_shapes(tmp_path / "broken"),
+        lambda: widget.take_from_checkpoint(tmp_path / "broken"),
+    ):
+        before = len(errors())
+        act()
+        wait_for_work(qtbot, widget)
+        qtbot.waitUntil(lambda before=before: len(errors()) > before)
+    assert len(errors()) == 7
+    assert not any("\n" in message for message in errors())
+    assert not any(hasattr(record, "exception") for record in notification_manager.records)
+
+
+def test_a_broken_file_of_shapes_is_told(window, qtbot, tmp_path, errors):
+    _, widget = window
+    widget.open_shapes(write(tmp_path, json.dumps({"features": 3})))
+    qtbot.waitUntil(lambda: bool(errors()))
+    assert "cannot be used" in errors()[0]
+
+
+def test_a_painting_outlives_the_widget(window, settle):
+    viewer, widget = window
+    layer = begin(viewer, widget)
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    del widget
+    settle()
+    gc.collect()
+    layer.selected_label = 1
+    viewer.layers.selection.active = viewer.layers[0]
+    layer.paint((10, 10), 1)
+    assert (layer.data == 1).any()

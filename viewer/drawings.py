@@ -1,0 +1,131 @@
+"""Files of what somebody drew, as outlines in the window and as labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from wsiseg.models.class_sets import LabelClass, distinct_colour
+from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.training.annotations import (
+    Annotation,
+    AnnotationFile,
+    ShapePainter,
+    place,
+    read_annotations,
+)
+from wsiseg.training.annotations.labels import Labels
+from wsiseg.viewer.annotating import free_value
+from wsiseg.viewer.frame import Frame
+from wsiseg.viewer.layers import KEY, LayerData, SlideView
+from wsiseg.viewer.region import RegionView
+
+UNCLASSIFIED = "unclassified"
+"""What a shape without a class is called."""
+
+
+@dataclass(frozen=True)
+class DrawingView:
+    """What a file draws, in the window as outlines.
+
+    Attributes
+    ----------
+    file : AnnotationFile
+        With the true shapes, in pixels of level 0.
+    frame : Frame
+        Where their slide lies.
+    """
+
+    file: AnnotationFile
+    frame: Frame
+
+
+def read_drawing(path: Path, view: SlideView) -> DrawingView:
+    """Read what somebody drew on a slide in QuPath, ASAP, ImageScope or HALO.
+
+    Raises
+    ------
+    AnnotationError
+        If the file cannot be read, or is of another slide.
+    """
+    return DrawingView(place(read_annotations(path), view.slide), view.frame)
+
+
+def drawing_layer(drawing: DrawingView) -> LayerData:
+    """Return the outlines of a file's shapes, with the names and colours of their classes.
+
+    napari's polygons have no holes, so that an edge of a hole is a shape of its own.
+    """
+    colours = drawn_classes(drawing.file)
+    rings, names, sides = [], [], []
+    for annotation in drawing.file.annotations:
+        for ring, side in _rings(annotation):
+            rings.append(drawing.frame.to_world(shapely.get_coordinates(ring)[:-1, ::-1]))
+            names.append(annotation.name or UNCLASSIFIED)
+            sides.append(side)
+    edge = np.sqrt(np.median([annotation.geometry.area for annotation in drawing.file.annotations]))
+    settings = {
+        "name": drawing.file.path.name,
+        "metadata": {KEY: drawing},
+        "shape_type": "polygon",
+        "face_color": "transparent",
+        "edge_color": np.array([(*colours[name].colour, 255) for name in names]) / 255,
+        "edge_width": max(1.0, float(edge) / 50) * drawing.frame.pixel,
+        "features": {"class": names, "edge of": sides},
+        "units": (drawing.frame.unit,) * 2,
+    }
+    return rings, settings, "shapes"
+
+
+def _rings(annotation: Annotation) -> Iterator[tuple[Any, str]]:
+    for polygon in shapely.get_parts(annotation.geometry):
+        yield polygon.exterior, "shape"
+        yield from ((hole, "hole") for hole in polygon.interiors)
+
+
+def drawn_classes(file: AnnotationFile) -> dict[str, LabelClass]:
+    """Return the classes of a file by their names, in the order in which they come up."""
+    found: dict[str, LabelClass] = {}
+    for annotation in file.annotations:
+        name = annotation.name or UNCLASSIFIED
+        colour = annotation.colour or distinct_colour(len(found))
+        found.setdefault(name, LabelClass(name, colour))
+    return found
+
+
+def paint_drawing(drawing: DrawingView, region: RegionView) -> tuple[RegionView, Labels]:
+    """Paint a file's shapes.
+
+    Parameters
+    ----------
+    drawing : DrawingView
+        The shapes.
+    region : RegionView
+        Where they are painted.
+
+    Returns
+    -------
+    RegionView
+        The region, with the classes that it lacked.
+    ndarray
+        uint8 labels of its pixels; 255 where no shape is.
+
+    Raises
+    ------
+    ArgumentError
+        If they have too many classes.
+    """
+    classes = dict(region.classes)
+    values = {entry.name: value for value, entry in classes.items()}
+    for name, entry in drawn_classes(drawing.file).items():
+        if name not in values:
+            values[name] = free_value(classes)
+            classes[values[name]] = entry
+    shapes = [(a.geometry, values[a.name or UNCLASSIFIED]) for a in drawing.file.annotations]
+    labels = ShapePainter(shapes, region.plane).paint(region.box, UNSEEN)
+    return replace(region, classes=classes), labels

@@ -1,0 +1,398 @@
+"""A training as the window runs it: what is typed for it, what it says, what it has learnt.
+
+It is ``wsiseg train`` in a process of its own, so that neither its threads nor its end touch the
+window.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wsiseg.errors import (
+    ArgumentError,
+    DataSetError,
+    OutputExistsError,
+    RuntimeUnavailableError,
+    TrainingError,
+)
+from wsiseg.models.checkpoint import load_checkpoint
+from wsiseg.store.disk import translated, write_whole
+from wsiseg.store.label_images import is_store, open_label_image
+from wsiseg.training.run_folder import RunFolder
+
+NEEDED = ("lightning", "matplotlib")
+"""Packages of the extra ``train``."""
+
+Point = tuple[float, float]
+
+_DRAWINGS = (".geojson", ".json", ".xml", ".annotations", ".gz")
+_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+_COMPANIONS = (".run.json", "batch.json")
+_NO_SLIDES = (*_DRAWINGS, ".csv", ".txt", ".md", ".yaml", ".yml", ".db", ".ini", ".journal")
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What a user wants to be learnt.
+
+    Attributes
+    ----------
+    slides, annotations : Path
+        Folders of files with the same stems; slides without annotations are left out.
+    run : Path
+        Folder of the training.
+    init : Path or None
+        The checkpoint to begin with; None to begin from scratch.
+    mpp : float or None
+        Working µm per pixel; if None, the checkpoint's, or else that of painted annotations.
+    epochs : int
+        How often.
+    tiles : int or None
+        Tiles per epoch; as many as the annotated area has room for if None.
+    class_map : str
+        What ``--class-map`` takes, or nothing.
+    overwrite : bool
+        Replace a training that stands.
+    further : tuple of str
+        More words for ``wsiseg train``.
+    """
+
+    slides: Path
+    annotations: Path
+    run: Path
+    init: Path | None = None
+    mpp: float | None = None
+    epochs: int = 30
+    tiles: int | None = None
+    class_map: str = ""
+    overwrite: bool = False
+    further: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> Path:
+        """Lists the slides that are learnt from; beside the run, which needs it to go on."""
+        return self.run.parent / f"{self.run.name}.names.txt"
+
+    def words(self) -> list[str]:
+        """Return what is typed behind ``wsiseg train``."""
+        given: dict[str, object] = {
+            "slides": self.slides,
+            "annotations": self.annotations,
+            "only": self.names,
+            "init": self.init,
+            "mpp": self.mpp,
+            "epochs": self.epochs,
+            "tiles": self.tiles,
+            "class-map": self.class_map or None,
+            "output": self.run,
+        }
+        words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        return [*words, *["--overwrite"] * self.overwrite, "--json", *self.further]
+
+
+def prepare(wanted: FineTuning) -> list[str]:
+    """Look at folders and checkpoint, list the slides with annotations, and return the command.
+
+    Raises
+    ------
+    RuntimeUnavailableError
+        If packages are missing.
+    OutputExistsError
+        If a training stands in the folder and may not be replaced.
+    DataSetError, CheckpointError, AnnotationError, ArgumentError
+        If there is nothing to learn from, or it cannot be used.
+    """
+    _refuse_missing_packages()
+    if RunFolder(wanted.run).has_learnt and not wanted.overwrite:
+        raise OutputExistsError(
+            "a training stands here", wanted.run, "Resume it, replace it, or choose another folder."
+        )
+    found = annotated(wanted.slides, wanted.annotations)
+    if not found:
+        raise DataSetError(
+            f"no slide of {wanted.slides.name} has an annotation of the same name",
+            wanted.annotations,
+        )
+    if wanted.mpp is None and not any(word.startswith("--scale") for word in wanted.further):
+        wanted = replace(wanted, mpp=_find_mpp(wanted.init, found.values()))
+    with translated(wanted.names.parent):
+        wanted.names.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(wanted.names, "".join(f"{name}\n" for name in found))
+    return command(wanted.words())
+
+
+def prepare_resuming(run: Path) -> list[str]:
+    """Return the command that goes on with a training as it was.
+
+    Raises
+    ------
+    RuntimeUnavailableError
+        If packages are missing.
+    TrainingError
+        If none stands in the folder, or it has not finished any epoch.
+    """
+    _refuse_missing_packages()
+    if not can_go_on(run):
+        raise TrainingError("no training stands here that could go on", run, "Start one.")
+    return command(["--resume", f"--output={run}", "--json"])
+
+
+def command(words: list[str]) -> list[str]:
+    """Return how this very Python runs ``wsiseg train``, whatever lies in the working folder."""
+    return [sys.executable, "-P", "-m", "wsiseg", "train", *words]
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the process: plain lines in UTF-8, and threads that wait idly."""
+    colours = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+    kept = {name: value for name, value in own.items() if name not in colours}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **kept, "PYTHONUTF8": "1"}
+
+
+def missing_packages() -> list[str]:
+    """Return what a training needs and is not installed."""
+    importlib.invalidate_caches()
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+
+
+def _refuse_missing_packages() -> None:
+    if missing := missing_packages():
+        raise RuntimeUnavailableError(
+            f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} not installed",
+            None,
+            "Run: pip install 'wsiseg[train]'.",
+        )
+
+
+def can_go_on(run: Path) -> bool:
+    """Tell whether a training stands in a folder that has finished an epoch."""
+    return RunFolder(run).resumable
+
+
+def annotated(slides: Path, annotations: Path) -> dict[str, Path]:
+    """Return the names of slides with an annotation, and those; from folders only.
+
+    Raises
+    ------
+    DataSetError
+        If a folder is missing.
+    """
+    beside = slides.resolve() == annotations.resolve()
+    drawn = {_stem(p.name): p for p in _entries(annotations) if _is_annotation(p, beside)}
+    shown = {_stem(p.name) for p in _entries(slides) if _is_slide(p)}
+    return {name: drawn[name] for name in sorted(shown & drawn.keys())}
+
+
+def _entries(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataSetError("there is no such folder", folder)
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise DataSetError(
+            f"the folder cannot be read: {error.strerror or error}", folder
+        ) from error
+
+
+def _is_slide(path: Path) -> bool:
+    return path.suffix.lower() not in _NO_SLIDES and not path.is_dir()
+
+
+def _is_annotation(path: Path, beside_slides: bool) -> bool:
+    ending = path.suffix.lower()
+    return (
+        (ending in _DRAWINGS and not path.name.endswith(_COMPANIONS))
+        or (ending in _PICTURES and not beside_slides and not path.is_dir())
+        or is_store(path)
+    )
+
+
+def _stem(name: str) -> str:
+    for ending in (".ome.zarr", ".ome.tiff", ".ome.tif", ".gz"):
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+            return Path(name).stem if ending == ".gz" else name
+    return Path(name).stem
+
+
+def _find_mpp(init: Path | None, drawn: Iterable[Path]) -> float:
+    """Return the resolution to work at where the user types none."""
+    if init is not None and (mpp := load_checkpoint(init).mpp) is not None:
+        return mpp
+    for path in drawn:
+        if is_store(path):
+            image = open_label_image(path)
+            if image.unit == "micrometer":
+                return image.scale
+    raise ArgumentError(
+        "slides need a resolution to be worked at", None, "Type one, 0.5 µm per pixel, say."
+    )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is, from what it says on stderr.
+
+    Attributes
+    ----------
+    stage : str
+        What it does before it learns.
+    epochs, steps : int
+        How many there will be, and steps of one epoch; 0 while that is unknown.
+    epoch, step : int
+        Epochs that are finished, and steps of the next.
+    loss, miou, best : float or None
+        The last figures.
+    error : str
+        Why it ended.
+    """
+
+    stage: str = "starting"
+    epochs: int = 0
+    steps: int = 0
+    epoch: int = 0
+    step: int = 0
+    loss: float | None = None
+    miou: float | None = None
+    best: float | None = None
+    error: str = ""
+
+    def after(self, line: str) -> Progress:
+        """Return how far it is after a line."""
+        for pattern, read in _READERS:
+            if found := pattern.fullmatch(line):
+                return read(self, found)
+        return self
+
+    @property
+    def done(self) -> int:
+        """Steps that are finished."""
+        return self.epoch * self.steps + self.step
+
+    def seconds_left(self, before: Progress, seconds: float) -> float | None:
+        """Return how long it will still take, None while nobody can tell.
+
+        Parameters
+        ----------
+        before : Progress
+            How far it was when learning began.
+        seconds : float
+            Time since then.
+        """
+        done = self.done - before.done
+        return seconds / done * (self.epochs * self.steps - self.done) if done > 0 else None
+
+    def describe(self, seconds_left: float | None = None) -> str:
+        """Return it in a line."""
+        if not self.epochs:
+            return f"{self.stage} …"
+        parts = [f"epoch {min(self.epoch + 1, self.epochs)} of {self.epochs}"]
+        if self.loss is not None:
+            parts.append(f"loss {self.loss:.4f}")
+        if self.miou is not None:
+            parts.append(f"mean IoU {self.miou:.3f} (best {self.best:.3f})")
+        if seconds_left is not None and self.epoch < self.epochs:
+            parts.append(f"{describe_duration(seconds_left)} left")
+        return ", ".join(parts)
+
+
+def _read_plan(before: Progress, found: re.Match[str]) -> Progress:
+    return replace(before, epochs=int(found["epochs"]), steps=int(found["steps"]), step=0)
+
+
+def _read_step(before: Progress, found: re.Match[str]) -> Progress:
+    return replace(
+        before, epoch=int(found["epoch"]) - 1, step=int(found["step"]), loss=float(found["loss"])
+    )
+
+
+def _read_epoch(before: Progress, found: re.Match[str]) -> Progress:
+    after = replace(before, epoch=int(found["epoch"]), step=0, loss=float(found["loss"]))
+    if found["miou"] is None:
+        return after
+    return replace(after, miou=float(found["miou"]), best=float(found["best"]))
+
+
+_READERS: tuple[tuple[re.Pattern[str], Callable[[Progress, re.Match[str]], Progress]], ...] = (
+    (re.compile(r"error: (?P<text>.+)"), lambda p, found: replace(p, error=found["text"])),
+    (re.compile(r"  (?P<epochs>\d+) epochs? of (?P<steps>\d+) steps?"), _read_plan),
+    (re.compile(r"  epoch (?P<epoch>\d+)  step (?P<step>\d+)/\d+  loss (?P<loss>\S+)"), _read_step),
+    (
+        re.compile(
+            r"  epoch (?P<epoch>\d+)/\d+  loss (?P<loss>\S+)"
+            r"(?:  mean IoU (?P<miou>\S+) \(best (?P<best>\S+)\))?  \S+ s"
+        ),
+        _read_epoch,
+    ),
+    (re.compile(r"  (?P<text>\S.*)"), lambda p, found: replace(p, stage=found["text"])),
+)
+
+
+def describe_duration(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def read_checkpoint(output: str) -> Path:
+    """Return the checkpoint that a training that has ended well names on stdout.
+
+    Raises
+    ------
+    TrainingError
+        If it names none.
+    """
+    try:
+        return Path(json.loads(output)["checkpoint"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise TrainingError("the training did not say where its checkpoint is") from error
+
+
+def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
+    """Return the epochs of a training and their figures, as far as they have some.
+
+    Parameters
+    ----------
+    run : Path
+        Its folder; where no training stands, there are no points.
+    columns : sequence of str
+        Of ``metrics.csv``.
+
+    Raises
+    ------
+    DataSetError
+        If what stands there cannot be read.
+    """
+    folder = RunFolder(run)
+    try:
+        rows = folder.read_rows()
+        return {
+            column: [
+                (float(row["epoch"]), value)
+                for row in rows
+                if row[column] and math.isfinite(value := float(row[column]))
+            ]
+            for column in columns
+        }
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataSetError(f"the curves cannot be read: {error}", folder.metrics) from error
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Return round numbers from `low` to `high`: 1, 2 or 5 of some power of ten apart."""
+    if not high > low:
+        return [low]
+    least = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(power * n for n in (1, 2, 5, 10, 20) if power * n >= least)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(n * step, 10) for n in range(first, last + 1)]

@@ -1,0 +1,169 @@
+"""How a run looks while it goes: tiles that appear, and a count of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from wsiseg.job import Job
+from wsiseg.listener import Listener
+from wsiseg.tiling.grid import Tile
+from wsiseg.tiling.regions import Regions
+from wsiseg.tiling.stitching import UNSEEN, Prediction
+from wsiseg.viewer.layers import MASK_OPACITY, LayerData, SlideView, label_look
+from wsiseg.viewer.region import RegionView
+
+LARGEST_PREVIEW = 2048
+"""Edge of a preview of a whole slide, at most."""
+
+Report = Callable[[object], None]
+"""Hears how a run goes: text, a :class:`Preview`, :class:`Progress`.
+
+Raises where nobody wants the result any more.
+"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    tiles, wanted : int
+        Done, and in all.
+    pixels : int
+        Working pixels that they settled.
+    seconds : float
+        Since the first tile began.
+    """
+
+    tiles: int
+    wanted: int
+    pixels: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        done = f"{self.tiles} of {self.wanted} tiles"
+        if not (self.tiles and self.seconds):
+            return done
+        rate = self.pixels / 1e6 / self.seconds
+        left = math.ceil(self.seconds / self.tiles * (self.wanted - self.tiles))
+        return f"{done}, {rate:.1f} Mpx/s, {left // 60}:{left % 60:02d} left"
+
+
+class Preview:
+    """What is labelled so far, at full size or every so many pixels.
+
+    The thread that works fills it, the event loop looks at it.
+
+    Parameters
+    ----------
+    part : RegionView
+        What is labelled.
+    regions : Regions, optional
+        Outside of which nothing is shown.
+    step : int
+        Every so many pixels are shown.
+    """
+
+    def __init__(self, part: RegionView, regions: Regions | None = None, step: int = 1) -> None:
+        self._part = part
+        self._regions = regions
+        self._step = step
+        shape = [math.ceil(side / step) for side in part.box.shape]
+        self.labels = np.full(shape, UNSEEN, np.uint8)
+        self.tiles = 0
+
+    def put(self, tile: Tile, prediction: Prediction) -> None:
+        """Show a tile, without its halo."""
+        box = self._part.box
+        place = tile.core.intersection(box)
+        labels = prediction.labels
+        if labels is None:
+            assert prediction.probabilities is not None
+            labels = prediction.probabilities.argmax(0).astype(np.uint8)
+        labels = labels[place.within(tile.box)]
+        if self._regions is not None:
+            labels = np.where(self._regions.rasterise(place), labels, np.uint8(UNSEEN))
+        down, right = place.y - box.y, place.x - box.x
+        seen = labels[-down % self._step :: self._step, -right % self._step :: self._step]
+        top, left = math.ceil(down / self._step), math.ceil(right / self._step)
+        self.labels[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
+        self.tiles += 1
+
+    def layer(self) -> LayerData:
+        """Return it as a labels layer, which goes on filling."""
+        settings = {
+            "name": f"{self._part.slide.slide.name} so far",
+            "opacity": MASK_OPACITY,
+            **self._part.placing(self._step),
+            **label_look(self._part.classes),
+        }
+        return self.labels, settings, "labels"
+
+
+class RunTeller(Listener):
+    """Passes on how a run goes.
+
+    Parameters
+    ----------
+    report : callable
+        See :data:`Report`.
+    view : SlideView
+        The slide.
+    notes : list of str
+        What was assumed or left out; grows.
+    """
+
+    def __init__(self, report: Report, view: SlideView, notes: list[str]) -> None:
+        self.notes = notes
+        self._report = report
+        self._view = view
+        self._preview: Preview | None = None
+        self._progress = Progress(0, 0)
+        self._start = 0.0
+
+    def show(self, preview: Preview) -> None:
+        """Begin a preview."""
+        self._preview = preview
+        self._report(preview)
+
+    def planned(self, job: Job) -> None:
+        """Begin a preview of the whole slide."""
+        plane, classes = job.plan.plane, job.predictor.checkpoint.classes
+        whole = RegionView(self._view, plane, plane.box, dict(enumerate(classes)))
+        step = math.ceil(max(plane.box.shape) / LARGEST_PREVIEW)
+        self.show(Preview(whole, step=step))
+
+    def began(self, stage: str) -> None:
+        """Pass it on."""
+        self._report(stage)
+
+    def expects(self, tiles: int) -> None:
+        """Begin to count."""
+        self._progress, self._start = Progress(0, tiles), time.monotonic()
+        self._report(self._progress)
+
+    def labelled(self, tile: Tile, prediction: Prediction) -> None:
+        """Put it into the preview."""
+        if self._preview is not None:
+            self._preview.put(tile, prediction)
+
+    def advanced(self, pixels: int) -> None:
+        """Count."""
+        before = self._progress
+        self._progress = Progress(
+            before.tiles + 1,
+            before.wanted,
+            before.pixels + pixels,
+            time.monotonic() - self._start,
+        )
+        self._report(self._progress)
+
+    def warned(self, text: str) -> None:
+        """Note it."""
+        self.notes.append(text)

@@ -1,0 +1,370 @@
+"""Segmentation that a window asks for: a part of a slide in memory, or all of it to the disk."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
+
+from wsiseg.errors import ArgumentError
+from wsiseg.ledger import Ledger
+from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.models.runtimes import Predictor
+from wsiseg.options import SegmentOptions
+from wsiseg.plan import Plan, choose_plane, make_plan
+from wsiseg.segmenting import make_predictor, needed_outputs, segment_slide
+from wsiseg.store.arrays import BAND_HEIGHT
+from wsiseg.store.outputs import OutputFiles
+from wsiseg.streaming import stream_window
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import TileGrid
+from wsiseg.tiling.regions import Regions
+from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.viewer.frame import working_box
+from wsiseg.viewer.layers import KEY, MASK_OPACITY, LayerData, SlideView, label_look
+from wsiseg.viewer.preview import Preview, Report, RunTeller
+from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.stores import store_layers
+from wsiseg.viewer.telling import tell_once
+
+LARGEST_PART = 4096
+"""Edge of what is labelled in memory, in working pixels, at most."""
+
+PART_TILES = (1024, 768, 512)
+"""Edges of its tiles; smaller ones would be little but halo, and a slide has a great many."""
+
+DEMONSTRATION = "the bundled demonstration checkpoint is used, no medical device"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gives.
+
+    Attributes
+    ----------
+    layers : list of LayerData
+        To be shown.
+    text : str
+        What was done.
+    notes : tuple of str
+        What was assumed or left out.
+    unread : int
+        Tiles that could not be read and are left blank.
+    """
+
+    layers: list[LayerData]
+    text: str
+    notes: tuple[str, ...]
+    unread: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An output that is there already, and may be gone on with or replaced.
+
+    Attributes
+    ----------
+    task : SlideTask
+        What it is in the way of.
+    path : Path
+        The first of its files.
+    finished : bool
+        Whether it is a finished mask.
+    """
+
+    task: SlideTask
+    path: Path
+    finished: bool
+
+
+class Predictors:
+    """Keeps the checkpoint that was used last, made ready as it is."""
+
+    def __init__(self) -> None:
+        self._held: Predictor | None = None
+        self._known_as: tuple[object, ...] = ()
+
+    def load(self, path: Path | None, options: SegmentOptions, report: Report) -> Predictor:
+        """Return the predictor of a checkpoint, the bundled one if None, and report of it.
+
+        Raises
+        ------
+        CheckpointError, RuntimeUnavailableError
+            If it cannot be used.
+        """
+        # A training run writes better weights to the same file.
+        changed = path.stat().st_mtime_ns if path is not None and path.is_file() else None
+        asked = (path, changed, options.runtime, options.device, options.precision, options.threads)
+        if self._held is None or self._known_as != asked:
+            report("loading the checkpoint")
+            self._held = None
+            self._held = make_predictor(path, options)
+            self._known_as = asked
+        report(self._held.checkpoint)
+        return self._held
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """Labelling a part of a slide in memory.
+
+    The tiles are those of `segment` on the whole slide with the same `tile` and `halo`, and so
+    are the labels, bit for bit.  A tile that is not given is chosen smaller than `segment` would,
+    so that a part costs little more than its own area; the labels are then still those of
+    `segment` wherever the network sees no further than the halo, and may differ near the borders
+    of tiles where it does.
+
+    Attributes
+    ----------
+    view : SlideView
+        The slide.
+    checkpoint : Path or None
+        The bundled one if None.
+    options : SegmentOptions
+        How; what says where to look, as tissue, does not count.
+    slide_box : Box
+        The part, in pixels of level 0.
+    region : shapely geometry or None
+        What of it is labelled, ``x, y`` in pixels of level 0.
+    """
+
+    view: SlideView
+    checkpoint: Path | None
+    options: SegmentOptions
+    slide_box: Box
+    region: BaseGeometry | None = None
+
+    @classmethod
+    def of_region(
+        cls,
+        view: SlideView,
+        checkpoint: Path | None,
+        options: SegmentOptions,
+        region: BaseGeometry,
+    ) -> PartTask:
+        """Return the task of labelling a region.
+
+        Raises
+        ------
+        ArgumentError
+            If it lies outside the slide.
+        """
+        left, top, right, bottom = region.bounds
+        y, x = math.floor(top), math.floor(left)
+        box = Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
+        box = box.intersection(view.slide.levels[0].box)
+        if not box.area:
+            raise ArgumentError(f"the region lies outside of {view.slide.name}")
+        return cls(view, checkpoint, options, box, region)
+
+    def run(self, predictors: Predictors, report: Report) -> Outcome:
+        """Label it.
+
+        Raises
+        ------
+        ArgumentError
+            If it is too large.
+        WsisegError
+            As `segment`.
+        """
+        predictor = predictors.load(self.checkpoint, self.options, report)
+        options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
+        report("planning")
+        plan, part = plan_part(self, predictor, options)
+        teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])
+        ledger = Ledger(plan.classes, teller)
+        for warning in plan.warnings:
+            ledger.warn(warning)
+        teller.show(Preview(part, plan.regions))
+        labels = self._label(plan, part.box, predictor, options, ledger)
+        return Outcome(
+            [self._layer(labels, part)],
+            f"{part.box.width}×{part.box.height} px in {_count(len(ledger.rows))}, "
+            f"{ledger.watch.total:.1f} s",
+            tuple(teller.notes),
+            ledger.unread_tiles,
+        )
+
+    def _label(
+        self, plan: Plan, box: Box, predictor: Predictor, options: SegmentOptions, ledger: Ledger
+    ) -> npt.NDArray[np.uint8]:
+        top = box.y // BAND_HEIGHT * BAND_HEIGHT
+        window = Box(top, box.x, box.bottom - top, box.width)
+        ledger.began("preparing the network")
+        runtime = predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
+        ledger.expect(len(plan.tiles_for(window, whole=options.blend != "crop")))
+        labels = np.full(box.shape, UNSEEN, np.uint8)
+        steps = stream_window(
+            self.view.slide, plan, options, window=window, runtime=runtime, watch=ledger.watch
+        )
+        for step in steps:
+            ledger.note(step, box)
+            for band in step.bands:
+                place = band.box.intersection(box)
+                labels[place.within(box)] = band.labels[place.within(band.box)]
+        return labels
+
+    def _layer(self, labels: npt.NDArray[np.uint8], part: RegionView) -> LayerData:
+        what = "field of view" if self.region is None else "region"
+        settings = {
+            "name": f"{self.view.slide.name} {what}",
+            "opacity": MASK_OPACITY,
+            "metadata": {KEY: part},
+            **part.placing(),
+            **label_look(part.classes),
+        }
+        return labels, settings, "labels"
+
+
+@dataclass(frozen=True)
+class SlideTask:
+    """Labelling a whole slide to the disk.
+
+    Attributes
+    ----------
+    view : SlideView
+        The slide.
+    checkpoint : Path or None
+        The bundled one if None.
+    options : SegmentOptions
+        How.
+    folder : Path or None
+        Where the mask goes; the slide's own folder if None.
+    """
+
+    view: SlideView
+    checkpoint: Path | None
+    options: SegmentOptions
+    folder: Path | None = None
+
+    @property
+    def files(self) -> OutputFiles:
+        """What it leaves on the disk."""
+        folder = self.folder or self.view.slide.path.absolute().parent
+        return OutputFiles(folder, self.view.slide.name, self.options.with_image)
+
+    def resuming(self) -> SlideTask:
+        """Return the task of going on with what stands."""
+        return replace(self, options=replace(self.options, resume=True, overwrite=False))
+
+    def overwriting(self) -> SlideTask:
+        """Return the task of replacing what stands."""
+        return replace(self, options=replace(self.options, resume=False, overwrite=True))
+
+    def run(self, predictors: Predictors, report: Report) -> Outcome | Standing:
+        """Label it, unless an output stands of which the options say nothing.
+
+        Raises
+        ------
+        WsisegError
+            As `segment`.
+        """
+        files = self.files
+        if files.standing is not None and not (self.options.resume or self.options.overwrite):
+            return Standing(self, files.standing, files.finished)
+        predictor = predictors.load(self.checkpoint, self.options, report)
+        options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
+        teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])
+        result = segment_slide(self.view.slide, predictor, files.folder, options, teller)
+        found = result.summary
+        return Outcome(
+            store_layers(result.mask, tell_once(), self.view.frame),
+            f"{found['megapixels']:.1f} Mpx in {_count(found['tiles'])}, "
+            f"{found['seconds']:.1f} s: {files.store.name}",
+            tuple(teller.notes),
+            int(str(found["unread_tiles"])),
+        )
+
+
+def settle_resolution(
+    options: SegmentOptions, checkpoint: Checkpoint, view: SlideView
+) -> tuple[SegmentOptions, list[str]]:
+    """Work at the checkpoint's resolution, or at level 0 where that means nothing.
+
+    Returns
+    -------
+    SegmentOptions, list of str
+        And what was assumed.
+
+    Raises
+    ------
+    ArgumentError
+        If µm per pixel are asked for on a slide that has none.
+    """
+    options = replace(options, slide_mpp=view.frame.mpp)
+    if options.level is not None:
+        return options, []
+    if view.frame.mpp is None and options.mpp is not None:
+        raise ArgumentError(
+            "the slide's µm per pixel are unknown", view.slide.path, "Work at level 0."
+        )
+    if view.frame.mpp is None:
+        return replace(options, level=0), []
+    if options.mpp is None and checkpoint.mpp is None:
+        note = "the checkpoint names no µm per pixel, level 0 is taken as it is"
+        return replace(options, level=0), [note]
+    return options, []
+
+
+def plan_part(
+    task: PartTask, predictor: Predictor, options: SegmentOptions
+) -> tuple[Plan, RegionView]:
+    """Return the plan for a part of a slide, and the part.
+
+    Raises
+    ------
+    ArgumentError
+        If it is too large.
+    """
+    slide = task.view.slide
+    plane = choose_plane(slide, predictor.checkpoint, options)
+    box = working_box(task.slide_box, plane)
+    if max(box.shape) > LARGEST_PART:
+        raise ArgumentError(
+            f"{box.width}×{box.height} working pixels are too many at once",
+            None,
+            f"At most {LARGEST_PART}×{LARGEST_PART}: zoom in, draw less, or choose Whole slide.",
+        )
+    edges = PART_TILES if options.tile is None else (options.tile,)
+    plans = [
+        make_plan(slide, predictor, replace(options, tile=edge), plane, _Part(box, options, edge))
+        for edge in edges
+    ]
+    plan = min(plans, key=lambda each: _computed_pixels(each.grid, box))
+    if task.region is not None:
+        plan = replace(plan, regions=Regions(task.region, plane))
+    classes = dict(enumerate(predictor.checkpoint.classes))
+    return plan, RegionView(task.view, plane, box, classes)
+
+
+class _Part:
+    """A box of the plane, and as much around it as tiles that are blended reach."""
+
+    def __init__(self, box: Box, options: SegmentOptions, tile: int) -> None:
+        reach = 0 if options.blend == "crop" else tile
+        self._box = Box(box.y - reach, box.x - reach, box.height + 2 * reach, box.width + 2 * reach)
+
+    def touches(self, box: Box) -> bool:
+        return bool(box.intersection(self._box).area)
+
+
+def _computed_pixels(grid: TileGrid, box: Box) -> int:
+    """Return how many pixels the tiles have whose cores meet a box."""
+    columns = len(grid.columns)
+    across = [grid[column].core for column in range(columns)]
+    down = [grid[row * columns].core for row in range(len(grid.rows))]
+    met_across = sum(core.x < box.right and core.right > box.x for core in across)
+    met_down = sum(core.y < box.bottom and core.bottom > box.y for core in down)
+    return met_across * met_down * grid.tile[0] * grid.tile[1]
+
+
+def _notes(checkpoint: Path | None) -> list[str]:
+    return [DEMONSTRATION] if checkpoint is None else []
+
+
+def _count(tiles: object) -> str:
+    return "1 tile" if tiles == 1 else f"{tiles} tiles"

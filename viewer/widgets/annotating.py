@@ -1,0 +1,397 @@
+"""The *Annotate* widget: paint on a part of a slide, and keep it for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+from napari.layers import Labels, Layer, Shapes
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from wsiseg.errors import ArgumentError
+from wsiseg.models.class_sets import LabelClass, numbered_classes
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.viewer import scene
+from wsiseg.viewer.annotating import (
+    box_around,
+    give_classes,
+    is_painting,
+    labels_under,
+    mask_mpp,
+    numbered,
+    painting_layer,
+    region_at,
+    save_painting,
+)
+from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
+from wsiseg.viewer.layers import KEY, LayerData, MaskView, SlideView
+from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.class_list import ClassList
+from wsiseg.viewer.widgets.handing_over import hand_folders
+from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.widgets.pouring import Change, Pouring, find_changes
+from wsiseg.viewer.working import Work
+
+if TYPE_CHECKING:
+    import napari
+
+VIEW, DRAWN = "what the window shows", "what is drawn"
+
+
+class AnnotateWidget(QWidget):
+    """Follows the painting that is selected.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The window.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._painting: Labels | None = None
+        self._begun: WeakSet[Layer] = WeakSet()
+        self._own_mpp: float | None = None
+        self._pouring = Pouring(self)
+        self.classes = ClassList(self._is_painted)
+        self.region = _combo(VIEW, DRAWN)
+        self.mpp = QDoubleSpinBox(decimals=4, maximum=20, singleStep=0.1, suffix=" µm/px")
+        self.folder = PathField("of annotations", _ask_for_folder)
+        self.kind = _combo("OME-Zarr", "GeoJSON")
+        self.standing = _combo("refuse", "add", "replace")
+        self.status = QLabel(wordWrap=True)
+        self.buttons: dict[str, QPushButton] = {}
+        self._lay_out()
+        self.classes.chosen.connect(self._choose)
+        self.classes.edited.connect(self._show_classes)
+        napari_viewer.layers.selection.events.active.connect(self._follow)
+        # napari knows nothing of a widget's end, at which its own methods are no longer called.
+        self.destroyed.connect(lambda: self._part())  # noqa: PLW0108
+        self._take(dict(enumerate(numbered_classes(2))), None, "slide")
+        with suppress(ArgumentError):
+            self._take_from(self._mask())
+        self._follow()
+
+    def _lay_out(self) -> None:
+        self.kind.setToolTip("OME-Zarr: labels, pixel by pixel. GeoJSON: polygons for QuPath.")
+        self.standing.setToolTip(
+            "What becomes of an annotation of this slide that exists. "
+            "Adding paints over it and erases nothing."
+        )
+        column = QVBoxLayout(self)
+        column.addWidget(
+            _group(
+                "Classes",
+                self.classes,
+                self._row(
+                    ("From mask", "Take the classes of the selected mask", self.take_from_mask),
+                    ("From checkpoint…", "Take those of a network", self._ask_for_checkpoint),
+                ),
+            )
+        )
+        column.addWidget(
+            _group(
+                "Paint",
+                _form({"Region": self.region, "Resolution": self.mpp}),
+                self._row(
+                    ("New painting", "Begin with nothing annotated", self.begin),
+                    ("Correct mask", "Begin with the labels of the selected mask", self.correct),
+                ),
+            )
+        )
+        column.addWidget(
+            _group(
+                "Save",
+                _form({"Folder": self.folder, "Format": self.kind, "If it exists": self.standing}),
+                self._row(("Save", "Write the selected painting for training", self.save)),
+            )
+        )
+        column.addWidget(
+            _group(
+                "Files of shapes",
+                self._row(
+                    ("Open…", "GeoJSON, ASAP, ImageScope or HALO", self._ask_for_shapes),
+                    ("Paint shapes", "Paint them into the labels", self.paint_shapes),
+                ),
+            )
+        )
+        column.addWidget(self.status)
+        column.addStretch()
+
+    def _row(self, *actions: tuple[str, str, Callable[[], None]]) -> QHBoxLayout:
+        row = QHBoxLayout()
+        for action in actions:
+            row.addWidget(self._button(*action))
+        return row
+
+    def _button(self, text: str, tip: str, act: Callable[[], None]) -> QPushButton:
+        button: QPushButton = QPushButton(text)
+        self.buttons[text] = button
+        button.setToolTip(tip)
+        button.clicked.connect(act)
+        return button
+
+    # Classes
+
+    def take_from_mask(self) -> None:
+        """Paint with the classes of the selected mask, at its resolution."""
+        with told():
+            self._take_from(self._mask())
+
+    def take_from_checkpoint(self, path: Path) -> None:
+        """Paint with the classes of a network, at its resolution."""
+
+        def load(_: Work) -> tuple[dict[int, LabelClass], float | None, str]:
+            from wsiseg.models.checkpoint import load_checkpoint
+
+            checkpoint = load_checkpoint(path)
+            return dict(enumerate(checkpoint.classes)), checkpoint.mpp, "checkpoint"
+
+        self._start("Reading the checkpoint…", load, lambda taken: self._take(*taken))
+
+    def _take_from(self, layer: Labels) -> None:
+        mask = layer.metadata[KEY]
+        self._take(numbered(mask.classes), mask_mpp(mask), "mask")
+
+    def _take(self, classes: Mapping[int, LabelClass], mpp: float | None, whose: str) -> None:
+        if self._painting is not None:
+            # Its classes are its own; what is taken is for the next one.
+            self._viewer.layers.selection.clear()
+        self._own_mpp = mpp
+        self.mpp.setSpecialValueText(f"{mpp:g} (the {whose}'s)" if mpp else "the slide's own")
+        self.mpp.setValue(0)
+        self.classes.show_classes(classes, min(classes, default=UNSEEN))
+
+    def _show_classes(self) -> None:
+        if self._painting is not None:
+            give_classes(self._painting, self.classes.classes)
+
+    def _is_painted(self, value: int) -> bool:
+        return self._painting is not None and bool((self._painting.data == value).any())
+
+    # The painting that is selected
+
+    def _follow(self, _: object = None) -> None:
+        self._leave()
+        active = self._viewer.layers.selection.active
+        if active is not None and is_painting(active):
+            self._painting = active
+            active.events.selected_label.connect(self._hear)
+            self.classes.show_classes(active.metadata[KEY].classes, active.selected_label)
+            self._choose(self.classes.value)
+
+    def _leave(self) -> None:
+        if self._painting is not None:
+            self._painting.events.selected_label.disconnect(self._hear)
+        self._painting = None
+
+    def _part(self) -> None:
+        self._viewer.layers.selection.events.active.disconnect(self._follow)
+        self._leave()
+
+    def _hear(self, _: object = None) -> None:
+        if self._painting is not None:
+            self.classes.choose(self._painting.selected_label)
+
+    def _choose(self, value: int) -> None:
+        if self._painting is not None:
+            self._painting.selected_label = value
+
+    def _current_painting(self) -> Labels:
+        for layer in scene.by_preference(self._viewer):
+            if isinstance(layer, Labels) and is_painting(layer):
+                return layer
+        raise ArgumentError("there is no painting", None, "Begin a new one.")
+
+    def _mask(self) -> Labels:
+        """Return the selected mask, or else the topmost; what was begun here is none."""
+        for layer in scene.by_preference(self._viewer):
+            mask = isinstance(layer.metadata.get(KEY), MaskView | RegionView)
+            if isinstance(layer, Labels) and mask and layer not in self._begun:
+                return layer
+        raise ArgumentError("there is no mask in the window", None, "Open or make one first.")
+
+    # Painting
+
+    def begin(self) -> None:
+        """Add labels for a region in which nothing is annotated."""
+        with told():
+            view = scene.current_slide(self._viewer)
+            mpp = self.mpp.value() or self._own_mpp
+            region = region_at(view, self._slide_box(view), mpp, self.classes.classes)
+            self._add(painting_layer(region))
+
+    def correct(self) -> None:
+        """Add labels for a region that begin as those of a mask."""
+        with told():
+            layer, view = self._mask(), scene.current_slide(self._viewer)
+            mask = layer.metadata[KEY]
+            mpp = self.mpp.value() or mask_mpp(mask)
+            region = region_at(view, self._slide_box(view), mpp, numbered(mask.classes))
+            values = mask.image.values if isinstance(mask, MaskView) else layer.data.copy()
+
+            def show(made: LayerData) -> None:
+                # Else it would shine through where something is erased.
+                layer.visible = False
+                self._add(made)
+
+            self._start(
+                "Reading the mask…",
+                lambda _: painting_layer(region, labels_under(mask, values, region)),
+                show,
+            )
+
+    def _slide_box(self, view: SlideView) -> Box:
+        if self.region.currentText() == DRAWN:
+            return box_around(scene.drawn_region(self._viewer, view.frame), view)
+        return scene.field_of_view(self._viewer, view)
+
+    def _add(self, made: LayerData) -> None:
+        data, settings, _ = made
+        value = self.classes.value
+        layer = Labels(data, **settings)
+        layer.selected_label = value if value in settings["metadata"][KEY].classes else 0
+        self._begun.add(layer)
+        self._viewer.add_layer(layer)
+        layer.mode = "paint"
+
+    # Keeping
+
+    def save(self) -> None:
+        """Write the selected painting, or else the topmost."""
+        with told():
+            layer = self._current_painting()
+            folder = self.folder.path
+            if folder is None:
+                raise ArgumentError("there is no folder to save to", None, "Choose one.")
+            region, labels = layer.metadata[KEY], np.array(layer.data)
+            kind, standing = self.kind.currentData(), self.standing.currentData()
+            self._start(
+                "Saving…",
+                lambda _: save_painting(region, labels, folder, kind, standing),
+                lambda path: self._tell_saved(region, path),
+            )
+
+    def _tell_saved(self, region: RegionView, path: Path) -> None:
+        self.status.setText(f"Saved as {path}")
+        hand_folders(self._viewer, region.slide.slide.path.absolute().parent, path.parent)
+
+    # Files of shapes
+
+    def open_shapes(self, path: Path) -> None:
+        """Add the outlines of what somebody drew on the current slide."""
+        with told():
+            view = scene.current_slide(self._viewer)
+
+            def read(_: Work) -> Shapes:
+                data, settings, _kind = drawing_layer(read_drawing(path, view))
+                return Shapes(data, **settings)
+
+            self._start(f"Reading {path.name}…", read, self._add_shapes)
+
+    def _add_shapes(self, layer: Shapes) -> None:
+        self._viewer.add_layer(layer)
+        self.status.setText(" ".join(f"{note}." for note in layer.metadata[KEY].file.notes))
+
+    def paint_shapes(self) -> None:
+        """Paint the selected file of shapes, or else the topmost, into the labels."""
+        with told():
+            layer, drawing = self._current_painting(), self._drawing()
+            region, before = layer.metadata[KEY], np.array(layer.data)
+
+            def paint(_: Work) -> tuple[RegionView, list[Change]]:
+                wider, labels = paint_drawing(drawing, region)
+                return wider, find_changes(before, labels)
+
+            def pour(painted: tuple[RegionView, list[Change]]) -> None:
+                give_classes(layer, painted[0].classes)
+                if layer is self._painting:
+                    self.classes.show_classes(painted[0].classes)
+                self._pouring.begin(layer, painted[1])
+
+            self._start("Painting…", paint, pour)
+
+    def _drawing(self) -> DrawingView:
+        for layer in scene.by_preference(self._viewer):
+            if isinstance(layer.metadata.get(KEY), DrawingView):
+                drawing: DrawingView = layer.metadata[KEY]
+                return drawing
+        raise ArgumentError("there is no file of shapes", None, "Open one first.")
+
+    # Work, and where it asks
+
+    def _start(
+        self, text: str, function: Callable[[Work], Any], done: Callable[[Any], None]
+    ) -> None:
+        self.status.setText(text)
+        self._set_busy(busy=True)
+        work = Work(self, function)
+        work.ended.connect(self._end)
+        work.failed.connect(show_line)
+        work.returned.connect(done)
+        work.start()
+
+    def _end(self) -> None:
+        self._set_busy(busy=False)
+        if self.status.text().endswith("…"):
+            self.status.clear()
+
+    def _set_busy(self, *, busy: bool) -> None:
+        for button in self.buttons.values():
+            button.setDisabled(busy)
+
+    def _ask_for_checkpoint(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Checkpoint", "", "*.safetensors")
+        if name:
+            self.take_from_checkpoint(Path(name))
+
+    def _ask_for_shapes(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(
+            self, "Shapes", "", "Annotations (*.geojson *.json *.gz *.xml *.annotations)"
+        )
+        for name in names:
+            self.open_shapes(Path(name))
+
+
+def _ask_for_folder(over: QWidget) -> str:
+    return QFileDialog.getExistingDirectory(over, "Folder of annotations")
+
+
+def _combo(*texts: str) -> QComboBox:
+    combo = QComboBox()
+    for text in texts:
+        combo.addItem(text, text)
+    return combo
+
+
+def _form(rows: Mapping[str, QWidget]) -> QFormLayout:
+    form = QFormLayout()
+    for text, field in rows.items():
+        form.addRow(text, field)
+    return form
+
+
+def _group(title: str, *parts: QWidget | QHBoxLayout | QFormLayout) -> QGroupBox:
+    group = QGroupBox(title)
+    column = QVBoxLayout(group)
+    for part in parts:
+        column.addWidget(part) if isinstance(part, QWidget) else column.addLayout(part)
+    return group

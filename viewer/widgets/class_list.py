@@ -1,0 +1,159 @@
+"""A list of coloured class names: to edit, and to choose what is painted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QColorDialog,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from wsiseg.errors import ArgumentError
+from wsiseg.models.class_sets import LabelClass, distinct_colour
+from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.viewer.annotating import free_value
+from wsiseg.viewer.telling import told
+
+_SWATCH = 16
+_VALUE = Qt.ItemDataRole.UserRole
+_ERASED = LabelClass("not annotated", (128, 128, 128))
+
+
+class ClassList(QWidget):
+    """Classes with their labels; a last entry stands for what nobody annotated.
+
+    Parameters
+    ----------
+    is_used : callable
+        Tells whether a label is painted somewhere, so that its class has to stay.
+    """
+
+    edited = Signal()
+    """A class was added, removed, renamed or recoloured."""
+    chosen = Signal(int)
+    """A label was chosen."""
+
+    def __init__(self, is_used: Callable[[int], bool]) -> None:
+        super().__init__()
+        self._is_used = is_used
+        self._classes: dict[int, LabelClass] = {}
+        self.list = QListWidget()
+        self.list.setToolTip("Choose what is painted. A double click renames a class.")
+        self.list.setMinimumHeight(110)
+        buttons = QHBoxLayout()
+        for text, tip, act in (
+            ("Add", "Add a class", self.add),
+            ("Remove", "Remove the chosen class", self.remove),
+            ("Colour…", "Give the chosen class another colour", self._ask_for_colour),
+        ):
+            button = QPushButton(text)
+            button.setToolTip(tip)
+            button.clicked.connect(lambda _=False, act=act: act())
+            buttons.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.list)
+        column.addLayout(buttons)
+        self.list.itemChanged.connect(self._rename)
+        self.list.currentItemChanged.connect(lambda *_: self.chosen.emit(self.value))
+        self.show_classes({})
+
+    @property
+    def classes(self) -> dict[int, LabelClass]:
+        """The classes by their labels."""
+        return dict(self._classes)
+
+    @property
+    def value(self) -> int:
+        """The label that is chosen."""
+        if self.list.currentRow() < 0:
+            return UNSEEN
+        return int(self.list.currentItem().data(_VALUE))
+
+    def show_classes(self, classes: Mapping[int, LabelClass], value: int | None = None) -> None:
+        """Show other classes, and choose one: what was chosen before if none is given."""
+        value = self.value if value is None else value
+        self._classes = dict(sorted(classes.items()))
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for label, entry in (*self._classes.items(), (UNSEEN, _ERASED)):
+                self.list.addItem(_item(label, entry))
+        self.choose(value if value in self._classes or value == UNSEEN else 0)
+
+    def choose(self, value: int) -> None:
+        """Choose a label, unless no class has it."""
+        for row in range(self.list.count()):
+            if self.list.item(row).data(_VALUE) == value:
+                self.list.setCurrentRow(row)
+
+    def add(self) -> None:
+        """Add a class, and let the user name it."""
+        with told():
+            value = free_value(self._classes)
+            names = {entry.name for entry in self._classes.values()}
+            name = next(n for n in map("class {}".format, range(value, 999)) if n not in names)
+            self._change({**self._classes, value: LabelClass(name, distinct_colour(value))}, value)
+            self.list.editItem(self.list.currentItem())
+
+    def remove(self) -> None:
+        """Remove the class that is chosen."""
+        value = self.value
+        with told():
+            if value not in self._classes:
+                raise ArgumentError("this is no class", None, "Choose a class of the list.")
+            if self._is_used(value):
+                raise ArgumentError(
+                    f"{self._classes[value].name} is painted", None, "Erase or repaint it first."
+                )
+            left = {label: entry for label, entry in self._classes.items() if label != value}
+            self._change(left, min(left, default=UNSEEN))
+
+    def recolour(self, value: int, colour: QColor) -> None:
+        """Give a class another colour."""
+        name = self._classes[value].name
+        rgb = (colour.red(), colour.green(), colour.blue())
+        self._change({**self._classes, value: LabelClass(name, rgb)}, value)
+
+    def _ask_for_colour(self) -> None:
+        value = self.value
+        if value in self._classes:
+            colour = QColorDialog.getColor(QColor(*self._classes[value].colour), self)
+            if colour.isValid():
+                self.recolour(value, colour)
+
+    def _rename(self, item: QListWidgetItem) -> None:
+        value, name = int(item.data(_VALUE)), item.text().strip()
+        entry = self._classes[value]
+        taken = {other.name for label, other in self._classes.items() if label != value}
+        with told():
+            if not name or name in taken or name == _ERASED.name:
+                with QSignalBlocker(self.list):
+                    item.setText(entry.name)
+                raise ArgumentError(f"{name!r} cannot name a class", None, "Take another name.")
+            self._classes[value] = LabelClass(name, entry.colour)
+            self.edited.emit()
+
+    def _change(self, classes: Mapping[int, LabelClass], value: int) -> None:
+        self.show_classes(classes, value)
+        self.edited.emit()
+
+
+def _item(value: int, entry: LabelClass) -> QListWidgetItem:
+    swatch = QPixmap(_SWATCH, _SWATCH)
+    swatch.fill(QColor(*entry.colour))
+    icon = QIcon(swatch)
+    # A colour that is chosen would else be tinted.
+    icon.addPixmap(swatch, QIcon.Mode.Selected)
+    item = QListWidgetItem(icon, entry.name)
+    item.setData(_VALUE, value)
+    if value != UNSEEN:
+        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+    return item

@@ -1,0 +1,356 @@
+"""Fine-tune: ``wsiseg train`` on what was annotated, with its curves while it runs."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import napari
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from wsiseg.demo.checkpoint import CHECKPOINT
+from wsiseg.errors import ArgumentError
+from wsiseg.viewer import scene
+from wsiseg.viewer.fine_tuning import (
+    FineTuning,
+    Progress,
+    can_go_on,
+    missing_packages,
+    prepare,
+    prepare_resuming,
+    read_checkpoint,
+    read_curves,
+)
+from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.curves import Curve, Curves
+from wsiseg.viewer.widgets.handing_over import hand_checkpoint
+from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.widgets.training import Training
+from wsiseg.viewer.working import Work
+
+_PLOTS = {
+    "loss": {"train_loss": Curve("training", "#4c9be8"), "val_loss": Curve("kept back", "#e8964c")},
+    "mean IoU": {"val_miou": Curve("kept back", "#e8964c")},
+}
+_COLUMNS = [column for curves in _PLOTS.values() for column in curves]
+"""Of ``metrics.csv``."""
+_LINES = 500
+"""Of what the training says that are kept."""
+_MOST_EPOCHS = 10_000
+"""Whose curves are still read in a moment."""
+_REDRAW_MS = 200
+_TIPS = {
+    "Annotations": "Slides without an annotation of the same name are left out",
+    "Class map": "What names mean; without it, each is a class, and what is not drawn is ignored",
+    "Begin with": "Classes that it does not know begin anew",
+    "More options": "As wsiseg train takes them",
+}
+
+
+class FineTuneWidget(QWidget):
+    """Trains a network on annotated slides while the window goes on being used.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The window it stands in.
+    """
+
+    trained = Signal(object)
+    """The path of a new checkpoint."""
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._preparing: Work | None = None
+        self._training: Training | None = None
+        self._progress = Progress()
+        self._learning_since: tuple[Progress, float] | None = None
+        self._run: Path | None = None
+        self._suggested: Path | None = None
+        self._wanted = False
+        self._redrawing = QTimer(self, singleShot=True, interval=_REDRAW_MS)
+        self._redrawing.timeout.connect(self._show_curves)
+        self._build_fields()
+        self._build_rest()
+        self._show_state()
+        if missing := missing_packages():
+            self.status.setText(
+                f"Training needs {' and '.join(missing)}:\npip install 'wsiseg[train]'"
+            )
+
+    def use_folders(self, slides: Path, annotations: Path) -> None:
+        """Learn from these slides and what is drawn on them."""
+        self.slides.choose(slides)
+        self.annotations.choose(annotations)
+
+    def begin_with(self, checkpoint: Path | None) -> None:
+        """Begin with a checkpoint, or from scratch."""
+        word = "" if checkpoint is None else str(checkpoint)
+        if self.init.findData(word) < 0:
+            self.init.insertItem(self.init.count() - 1, Path(word).name, word)
+        self.init.setCurrentIndex(self.init.findData(word))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a training runs or is about to."""
+        return self._preparing is not None or self._training is not None
+
+    def start(self) -> None:
+        """Train anew."""
+        with told():
+            wanted = self._read_fields()
+            self._begin(wanted.run, lambda _: prepare(wanted))
+
+    def resume(self) -> None:
+        """Go on with the training that stands in the folder."""
+        with told():
+            run = _given(self.run, "folder of a training")
+            self._begin(run, lambda _: prepare_resuming(run))
+
+    def cancel(self) -> None:
+        """End the training so that it can be resumed."""
+        self._wanted = False
+        self._tell("cancelling …" if self._training is not None else "cancelled")
+        if self._training is not None:
+            self._training.cancel()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Suggest the folder of the slide in the window where none is given yet."""
+        super().showEvent(event)
+        shown = list(scene.slides(self._viewer).values())
+        if self.slides.path is None and shown:
+            self.slides.choose(shown[-1].slide.path.parent)
+
+    def _build_fields(self) -> None:
+        self.slides = PathField("folder of slides", _ask_folder)
+        self.annotations = PathField("folder, names as of the slides", _ask_folder)
+        self.annotations.chosen.connect(self._suggest_run)
+        self.annotations.line.editingFinished.connect(self._suggest_run)
+        self.init = QComboBox()
+        self.init.addItem("demonstration checkpoint", str(CHECKPOINT))
+        self.init.addItem("nothing, from scratch", "")
+        self.init.addItem("another checkpoint …")
+        self.init.activated.connect(self._choose_checkpoint)
+        self.mpp = QDoubleSpinBox(decimals=4, maximum=100.0, singleStep=0.25)
+        self.mpp.setSpecialValueText("as the checkpoint")
+        self.mpp.setSuffix(" µm per pixel")
+        self.epochs = QSpinBox(minimum=1, maximum=_MOST_EPOCHS, value=30)
+        self.tiles = QSpinBox(maximum=10_000_000)
+        self.tiles.setSpecialValueText("by annotated area")
+        self.class_map = QLineEdit(placeholderText="Tumor=tumour,unannotated=background")
+        self.further = QLineEdit(placeholderText="--lr 0.001 --batch 4")
+        self.run = PathField("folder of the training", _ask_folder)
+        self.run.chosen.connect(self._show_run)
+        self.run.line.editingFinished.connect(self._show_run)
+        self.overwrite = QCheckBox("replace a training that stands there")
+
+    def _build_rest(self) -> None:
+        self.start_button = QPushButton("Start")
+        self.start_button.clicked.connect(self.start)
+        self.resume_button = QPushButton("Resume")
+        self.resume_button.clicked.connect(self.resume)
+        self.resume_button.setToolTip(
+            "Go on after the last finished epoch, with the settings that it began with"
+        )
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.clicked.connect(self.cancel)
+        self.bar = QProgressBar(textVisible=False)
+        self.status = QLabel(wordWrap=True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.curves = Curves(_PLOTS)
+        self.log = QPlainTextEdit(readOnly=True, maximumBlockCount=_LINES)
+        self.log.setMaximumHeight(90)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        for label, field in (
+            ("Slides", self.slides),
+            ("Annotations", self.annotations),
+            ("Class map", self.class_map),
+            ("Begin with", self.init),
+            ("Resolution", self.mpp),
+            ("Epochs", self.epochs),
+            ("Tiles per epoch", self.tiles),
+            ("More options", self.further),
+            ("Output", self.run),
+            ("", self.overwrite),
+        ):
+            field.setToolTip(_TIPS.get(label, ""))
+            form.addRow(label, field)
+        buttons = QHBoxLayout()
+        for button in (self.start_button, self.resume_button, self.cancel_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        for part in (self.bar, self.status):
+            layout.addWidget(part)
+        layout.addWidget(self.curves, stretch=1)
+        layout.addWidget(self.log)
+
+    def _choose_checkpoint(self, place: int) -> None:
+        if self.init.itemData(place) is not None:
+            return
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "Choose a checkpoint", "", "Checkpoints (*.safetensors)"
+        )
+        self.begin_with(Path(chosen) if chosen else CHECKPOINT)
+
+    def _suggest_run(self) -> None:
+        """Name a folder beside the annotations, unless the user has named another."""
+        drawn = self.annotations.path
+        if drawn is not None and self.run.path in (None, self._suggested):
+            self._suggested = drawn.parent / f"{drawn.name}-training"
+            self.run.choose(self._suggested)
+
+    def _read_fields(self) -> FineTuning:
+        try:
+            further = tuple(shlex.split(self.further.text()))
+        except ValueError as error:
+            raise ArgumentError(
+                f"more options make no sense: {error}", self.further.text()
+            ) from error
+        return FineTuning(
+            slides=_given(self.slides, "folder of slides"),
+            annotations=_given(self.annotations, "folder of annotations"),
+            run=_given(self.run, "folder of the training"),
+            init=Path(word) if (word := self.init.currentData()) else None,
+            mpp=self.mpp.value() or None,
+            epochs=self.epochs.value(),
+            tiles=self.tiles.value() or None,
+            class_map=self.class_map.text().strip(),
+            overwrite=self.overwrite.isChecked(),
+            further=further,
+        )
+
+    def _begin(self, run: Path, prepare_command: Callable[[Work], list[str]]) -> None:
+        if self.is_running:
+            return
+        self._run, self._progress, self._learning_since = run, Progress(), None
+        self._wanted = True
+        self.log.clear()
+        self._preparing = Work(self, prepare_command)
+        self._preparing.returned.connect(self._launch)
+        self._preparing.failed.connect(self._fail)
+        self._preparing.ended.connect(self._forget_preparing)
+        self._preparing.start()
+        self._show_progress()
+        self._show_state()
+
+    def _launch(self, command: list[str]) -> None:
+        if self._wanted:
+            self._training = Training(self)
+            self._training.said.connect(self._hear)
+            self._training.ended.connect(self._end)
+            self._training.start(command)
+            self._show_curves()
+
+    def _forget_preparing(self) -> None:
+        self._preparing = None
+        self._show_state()
+
+    def _hear(self, line: str) -> None:
+        """Take in what the training says."""
+        if not self._wanted:
+            return
+        before, self._progress = self._progress, self._progress.after(line)
+        self.log.appendPlainText(line.strip())
+        if self._learning_since is None and self._progress.epochs:
+            self._show_curves()
+            # One that is resumed has learnt already.
+            finished = len(self.curves.points.get("train_loss", ()))
+            self._progress = replace(self._progress, epoch=finished)
+            self._learning_since = self._progress, time.monotonic()
+        elif self._progress.epoch > before.epoch and not self._redrawing.isActive():
+            # Epochs of a small training follow each other faster than anybody looks.
+            self._redrawing.start()
+        self._show_progress()
+
+    def _end(self, status: int, output: str) -> None:
+        """Tell how the training ended."""
+        self._training = None
+        self._show_curves()
+        self._show_state()
+        if not self._wanted:
+            self._tell(f"cancelled in epoch {self._progress.epoch + 1}")
+        elif status:
+            self._fail(self._progress.error or f"the training has crashed (status {status})")
+        else:
+            with told():
+                self._hand_over(read_checkpoint(output))
+
+    def _hand_over(self, checkpoint: Path) -> None:
+        """Give a new checkpoint to whoever works with one."""
+        best = self._progress.best
+        score = "" if best is None else f"best mean IoU {best:.3f}, "
+        self._tell(f"{score}ready for Segment:\n{checkpoint}")
+        hand_checkpoint(self._viewer, checkpoint)
+        self.trained.emit(checkpoint)
+
+    def _fail(self, why: str) -> None:
+        self._tell(why)
+        show_line(why)
+
+    def _tell(self, text: str) -> None:
+        self.status.setText(text)
+
+    def _show_run(self) -> None:
+        """Show what stands in the folder of the training."""
+        if not self.is_running and self.run.path is not None:
+            self._run = self.run.path.absolute()
+            self._show_curves()
+            self._show_state()
+
+    def _show_progress(self) -> None:
+        left = None
+        if self._learning_since is not None:
+            before, begun = self._learning_since
+            left = self._progress.seconds_left(before, time.monotonic() - begun)
+        self._tell(self._progress.describe(left))
+        # Without an end, the bar shows that something is being done.
+        self.bar.setRange(0, self._progress.epochs * self._progress.steps)
+        self.bar.setValue(self._progress.done)
+
+    def _show_curves(self) -> None:
+        if self._run is not None:
+            with told():
+                self.curves.show_points(read_curves(self._run, _COLUMNS))
+
+    def _show_state(self) -> None:
+        """Let only those buttons be pressed that do something now."""
+        self.start_button.setEnabled(not self.is_running)
+        self.resume_button.setEnabled(
+            not self.is_running and self._run is not None and can_go_on(self._run)
+        )
+        self.cancel_button.setEnabled(self.is_running)
+        self.bar.setVisible(self.is_running)
+
+
+def _given(field: PathField, what: str) -> Path:
+    if field.path is None:
+        raise ArgumentError(f"no {what} is given", None, "Choose one.")
+    return field.path.absolute()
+
+
+def _ask_folder(parent: QWidget) -> str:
+    return str(QFileDialog.getExistingDirectory(parent, "Choose a folder"))

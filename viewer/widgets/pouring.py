@@ -1,0 +1,60 @@
+"""Painting more pixels than napari can take at once without the window standing still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
+
+from wsiseg.tiling.stitching import UNSEEN
+
+_AT_A_TIME = 1 << 18
+"""Pixels that are painted before the window may react again."""
+
+Change = tuple[tuple[Any, Any], Any]
+"""Indices of pixels and their new values."""
+
+
+def find_changes(before: Any, labels: Any) -> list[Change]:
+    """Return what is painted and was not so before, in parts."""
+    y, x = np.nonzero((labels != UNSEEN) & (labels != before))
+    parts = (slice(start, start + _AT_A_TIME) for start in range(0, len(y), _AT_A_TIME))
+    return [((y[part], x[part]), labels[y[part], x[part]]) for part in parts]
+
+
+class Pouring(QTimer):
+    """Paints part by part, as one step that can be undone.
+
+    Parameters
+    ----------
+    owner : QWidget
+        It ends with this.
+    """
+
+    def __init__(self, owner: QWidget) -> None:
+        super().__init__(owner)
+        self._step = ExitStack()
+        self._changes: Iterator[Change] = iter(())
+        self.timeout.connect(self._pour)
+
+    def begin(self, layer: Labels, changes: list[Change]) -> None:
+        """Paint, after what is still being painted."""
+        while self.isActive():
+            self._pour()
+        self._layer, self._changes = layer, iter(changes)
+        self._step.enter_context(layer.block_history())
+        self.start(0)
+
+    def _pour(self) -> None:
+        change = next(self._changes, None)
+        if change is not None:
+            self._layer.data_setitem(*change)
+            return
+        self.stop()
+        self._step.close()
+        del self._layer

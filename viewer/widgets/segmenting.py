@@ -1,0 +1,354 @@
+"""The *Segment* widget: labels what the window shows, what is drawn, or the whole slide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.options import SegmentOptions
+from wsiseg.tiling.resolution import SANE_MPP
+from wsiseg.viewer import scene
+from wsiseg.viewer.layers import KEY, MaskView, SlideView
+from wsiseg.viewer.preview import Preview, Progress
+from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, Standing
+from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.working import Work
+
+if TYPE_CHECKING:
+    import napari
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+# A window offers no way to ask again with more allowed, and shows what is left blank.
+_OPTIONS = SegmentOptions(max_bad_tiles="100%")
+
+_REFRESH_MS = 250
+_MOST_NOTES = 3
+_ENDING = "Ends with this tile"
+
+TRAINED, TYPED, LEVEL_0 = range(3)
+"""Resolutions, in the order in which they are offered."""
+
+FIELD_OF_VIEW, REGION, WHOLE_SLIDE = range(3)
+"""What can be segmented, in the order in which it is offered."""
+
+
+class SegmentWidget(QWidget):
+    """Labels what the window shows, what is drawn, or the whole slide.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The window.
+    options : SegmentOptions
+        What is not asked for.
+    """
+
+    def __init__(
+        self, napari_viewer: napari.viewer.Viewer, options: SegmentOptions = _OPTIONS
+    ) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._options = options
+        self._predictors = Predictors()
+        self._work: Work | None = None
+        self._standing: Standing | None = None
+        self._live = live = _LivePreview(napari_viewer)
+        # Holds the preview, and not the widget, which is gone by then.
+        self.destroyed.connect(lambda *_: live.remove())
+        self._make_fields()
+        self._lay_out()
+        self._connect()
+        self._update()
+
+    def _make_fields(self) -> None:
+        self.checkpoint = PathField("bundled demonstration", _ask_checkpoint)
+        self.resolution = QComboBox()
+        self.resolution.addItems(["as trained", "µm per pixel", "level 0"])
+        self.resolution.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.mpp = QDoubleSpinBox()
+        self.mpp.setDecimals(4)
+        self.mpp.setRange(*SANE_MPP)
+        self.mpp.setSingleStep(0.05)
+        self.mpp.setValue(0.5)
+        self.scope = QComboBox()
+        self.scope.addItems(["Field of view", "Drawn region", "Whole slide"])
+        self.folder = PathField("folder of the slide", _ask_folder)
+        self.starting, self.cancelling = QPushButton("Start"), QPushButton("Cancel")
+        self.resuming, self.overwriting = QPushButton("Resume"), QPushButton("Overwrite")
+        self.bar = QProgressBar()
+        self.status = QLabel("The bundled checkpoint is a demonstration, no medical device.")
+        self.status.setWordWrap(True)
+        self._clock = QTimer(self)
+        self._clock.setInterval(_REFRESH_MS)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Checkpoint", self.checkpoint)
+        form.addRow("Resolution", _row(self.resolution, self.mpp))
+        form.addRow("Segment", self.scope)
+        form.addRow("Save in", self.folder)
+        self._buttons = _row(self.starting, self.cancelling)
+        self._choice = _row(self.resuming, self.overwriting)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        for widget in (self._buttons, self.bar, self.status, self._choice):
+            column.addWidget(widget)
+        column.addStretch()
+
+    def _connect(self) -> None:
+        self.checkpoint.edited.connect(self._forget_resolution)
+        self.checkpoint.chosen.connect(self._load)
+        self.resolution.currentIndexChanged.connect(self._update)
+        self.scope.currentIndexChanged.connect(self._update)
+        self.starting.clicked.connect(self.start)
+        self.cancelling.clicked.connect(self.cancel)
+        self.resuming.clicked.connect(self.resume)
+        self.overwriting.clicked.connect(self.overwrite)
+        self._clock.timeout.connect(self._refresh)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something runs: a segmentation, or the loading of a checkpoint."""
+        return self._work is not None
+
+    def choose_checkpoint(self, path: Path | str | None) -> None:
+        """Take another checkpoint, the bundled one if None, from the next run on."""
+        self.checkpoint.choose(path)
+
+    def start(self) -> None:
+        """Segment what is asked for."""
+        with told():
+            self._run(self._task())
+
+    def cancel(self) -> None:
+        """End what runs, at its next tile."""
+        if self._work is not None:
+            self._work.cancel()
+            self.cancelling.setEnabled(False)
+            self.status.setText(_ENDING)
+
+    def resume(self) -> None:
+        """Go on with the output that stands."""
+        if self._standing is not None:
+            self._run(self._standing.task.resuming())
+
+    def overwrite(self) -> None:
+        """Replace the output that stands."""
+        if self._standing is not None:
+            _remove_masks(self._viewer, self._standing.task.files.store)
+            self._run(self._standing.task.overwriting())
+
+    def _task(self) -> PartTask | SlideTask:
+        view, checkpoint = _current_slide(self._viewer), self.checkpoint.path
+        resolution, scope = self.resolution.currentIndex(), self.scope.currentIndex()
+        options = replace(
+            self._options,
+            mpp=self.mpp.value() if resolution == TYPED else self._options.mpp,
+            level=0 if resolution == LEVEL_0 else None,
+        )
+        if scope == WHOLE_SLIDE:
+            return SlideTask(view, checkpoint, options, self.folder.path)
+        if scope == REGION:
+            region = scene.drawn_region(self._viewer, view.frame)
+            return PartTask.of_region(view, checkpoint, options, region)
+        return PartTask(view, checkpoint, options, scene.field_of_view(self._viewer, view))
+
+    def _run(self, task: PartTask | SlideTask) -> None:
+        self._begin(partial(_run_task, task, self._predictors))
+
+    def _forget_resolution(self) -> None:
+        self.resolution.setItemText(TRAINED, "as trained")
+
+    def _load(self) -> None:
+        # One that is chosen during a run is loaded with the next.
+        if self.checkpoint.path is not None:
+            self._begin(partial(_load, self.checkpoint.path, self._options, self._predictors))
+
+    def _begin(self, function: Callable[[Work], object]) -> None:
+        if self.is_running:
+            return
+        self._standing = None
+        # The function holds no part of this widget, whose end therefore is the end of the work.
+        work = self._work = Work(self, function)
+        work.reported.connect(self._hear)
+        work.returned.connect(self._take)
+        work.failed.connect(self._fail)
+        work.ended.connect(self._end)
+        self.status.clear()
+        self.bar.setRange(0, 0)
+        self._clock.start()
+        self._update()
+        work.start()
+
+    def _hear(self, news: object) -> None:
+        match news:
+            case Preview():
+                self._live.show(news)
+            case Progress():
+                self.bar.setRange(0, news.wanted)
+                self.bar.setValue(news.tiles)
+                self._say(str(news))
+            case Checkpoint():
+                known = "unknown" if news.mpp is None else f"{news.mpp:g} µm/px"
+                self.resolution.setItemText(TRAINED, f"as trained: {known}")
+                self._say(f"{news.card.architecture}, {len(news.classes)} classes")
+            case str():
+                self.bar.setRange(0, 0)
+                self._say(news)
+
+    def _take(self, found: object) -> None:
+        match found:
+            case Outcome():
+                self._live.remove()
+                _show_layers(self._viewer, found)
+                self.status.setText(_describe(found))
+                if found.unread:
+                    show_warning(f"{found.unread} tiles cannot be read and are left blank.")
+            case Standing():
+                self._standing = found
+                what = "A finished mask" if found.finished else "An unfinished run"
+                self.status.setText(f"{what} stands already: {found.path.name}")
+                self.resuming.setText("Show it" if found.finished else "Resume")
+
+    def _fail(self, line: str) -> None:
+        self.status.setText("Failed")
+        show_line(line)
+
+    def _end(self) -> None:
+        if self.status.text() == _ENDING:
+            self.status.setText("Cancelled")
+        self._work = None
+        self._clock.stop()
+        self._live.remove()
+        self._update()
+
+    def _say(self, text: str) -> None:
+        if self.cancelling.isEnabled():
+            self.status.setText(text[:1].upper() + text[1:])
+
+    def _refresh(self) -> None:
+        self._live.refresh()
+
+    def _update(self) -> None:
+        """Offer what can be done now."""
+        self.mpp.setVisible(self.resolution.currentIndex() == TYPED)
+        self.folder.setEnabled(self.scope.currentIndex() == WHOLE_SLIDE)
+        self.starting.setEnabled(not self.is_running)
+        self.cancelling.setEnabled(self.is_running)
+        self.bar.setVisible(self.is_running)
+        self._choice.setVisible(self._standing is not None)
+
+
+class _LivePreview:
+    """A layer that fills while something runs; the user may remove it at any time."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._layer: Labels | None = None
+        self._preview: Preview | None = None
+        self._seen = 0
+
+    def show(self, preview: Preview) -> None:
+        """Begin."""
+        labels, settings, _ = preview.layer()
+        self._layer = self._viewer.add_labels(labels, **settings)
+        self._layer.editable = False
+        self._preview, self._seen = preview, 0
+
+    def refresh(self) -> None:
+        """Show the tiles that are new."""
+        if self._preview is None or self._layer is None or self._preview.tiles == self._seen:
+            return
+        self._seen = self._preview.tiles
+        self._layer.refresh(extent=False, thumbnail=False)
+
+    def remove(self) -> None:
+        """End."""
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+        self._layer = self._preview = None
+
+
+def _run_task(task: PartTask | SlideTask, predictors: Predictors, work: Work) -> object:
+    return task.run(predictors, work.report)
+
+
+def _load(path: Path, options: SegmentOptions, predictors: Predictors, work: Work) -> None:
+    predictors.load(path, options, work.report)
+
+
+def _current_slide(viewer: ViewerModel) -> SlideView:
+    """Return the slide of the part that is selected, or else that of the scene."""
+    active = viewer.layers.selection.active
+    selected = None if active is None else active.metadata.get(KEY)
+    return selected.slide if isinstance(selected, RegionView) else scene.current_slide(viewer)
+
+
+def _show_layers(viewer: ViewerModel, found: Outcome) -> None:
+    for data, settings, kind in found.layers:
+        shown = settings["metadata"][KEY]
+        if isinstance(shown, MaskView):
+            _remove_masks(viewer, shown.image.path)
+        getattr(viewer, f"add_{kind}")(data, **settings)
+
+
+def _remove_masks(viewer: ViewerModel, store: Path) -> None:
+    """Take masks out of the window whose store is to be replaced, or shown anew."""
+    for layer in list(viewer.layers):
+        view = layer.metadata.get(KEY)
+        if isinstance(view, MaskView) and store.absolute() in _and_parents(view.image.path):
+            viewer.layers.remove(layer)
+
+
+def _and_parents(path: Path) -> tuple[Path, ...]:
+    path = path.absolute()
+    return path, *path.parents
+
+
+def _describe(found: Outcome) -> str:
+    notes, rest = found.notes[:_MOST_NOTES], len(found.notes) - _MOST_NOTES
+    more = [f"and {rest} more"] if rest > 0 else []
+    return "\n".join([f"Done: {found.text}", *notes, *more])
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row
+
+
+def _ask_checkpoint(parent: QWidget) -> str:
+    name, _ = QFileDialog.getOpenFileName(
+        parent, "Choose a checkpoint", "", "Checkpoints (*.safetensors)"
+    )
+    return str(name)
+
+
+def _ask_folder(parent: QWidget) -> str:
+    return str(QFileDialog.getExistingDirectory(parent, "Save masks in"))

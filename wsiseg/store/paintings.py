@@ -1,0 +1,217 @@
+"""Masks that somebody paints, part by part: a store that covers the slide and holds the parts."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from wsiseg.errors import AnnotationError, OutputExistsError
+from wsiseg.models.class_sets import LabelClass
+from wsiseg.store.arrays import create_array, write_group
+from wsiseg.store.disk import Json, translated
+from wsiseg.store.label_images import LabelImage, open_label_image
+from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
+from wsiseg.store.pyramid import halve_by_mode, level_shapes
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.stitching import UNSEEN
+
+_PAINTED = "painted"
+"""Among our notes it tells a painting from what a run made."""
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedPart:
+    """Labels of a part of a slide.
+
+    Attributes
+    ----------
+    labels : ndarray
+        uint8 ``(box.height, box.width)``: indices of `classes`, 255 where nobody painted.
+    box : Box
+        Where they lie on the working plane.
+    shape : tuple of int
+        ``(height, width)`` of the working plane.
+    placement : Placement
+        Where that plane lies on the slide.
+    classes : tuple of LabelClass
+        In the order of the labels.
+    slide : str
+        File name of the slide.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    box: Box
+    shape: tuple[int, int]
+    placement: Placement
+    classes: tuple[LabelClass, ...]
+    slide: str
+
+
+def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> None:
+    """Write a mask that is painted in one part only.
+
+    Parameters
+    ----------
+    path : Path
+        ``NAME.ome.zarr``; it appears complete or not at all.
+    part : PaintedPart
+        What was painted.
+    replace : bool
+        Whether a painting that stands there may go.
+
+    Raises
+    ------
+    OutputExistsError
+        If something stands there that may not be replaced, or is no painting.
+    OutputError
+        If it cannot be written; what stood there stays.
+    """
+    if path.exists():
+        if not replace:
+            raise OutputExistsError(
+                "an annotation of this slide exists", path, "Add to it, or replace it."
+            )
+        _open_painting(path)
+    with _instead(path) as store:
+        shapes = level_shapes(*part.shape)
+        for level, shape in enumerate(shapes):
+            create_array(store / str(level), shape, fill_value=UNSEEN)
+        _paint(store, part.labels, part.box)
+        _describe(store, part, part.classes, len(shapes))
+
+
+def add_to_painting(path: Path, part: PaintedPart) -> None:
+    """Lay one more part over a painting that stands; where nobody painted, it stays as it is.
+
+    Classes are told by their names: those that are new follow those that are there.
+
+    Parameters
+    ----------
+    path : Path
+        ``NAME.ome.zarr``; it changes as a whole or not at all.
+    part : PaintedPart
+        What was painted, at the same working resolution.
+
+    Raises
+    ------
+    OutputExistsError
+        If what stands there is no painting.
+    AnnotationError
+        If it was painted at another resolution, or on another slide.
+    OutputError
+        If it cannot be written; what stood there stays.
+    """
+    image = _open_painting(path)
+    _refuse_other_plane(image, part)
+    classes = _join(tuple(entry for _, entry in sorted(image.classes.items())), part.classes)
+    if len(classes) > UNSEEN:
+        raise AnnotationError(f"the annotation would have {len(classes)} classes", path)
+    places = {entry.name: index for index, entry in enumerate(classes)}
+    table = np.full(256, UNSEEN, np.uint8)
+    table[: len(part.classes)] = [places[entry.name] for entry in part.classes]
+    with _instead(path) as store:
+        shutil.copytree(path, store)
+        standing = np.asarray(zarr.open_array(store / "0", mode="r")[_cut(part.box)])
+        _paint(store, np.where(part.labels == UNSEEN, standing, table[part.labels]), part.box)
+        _describe(store, part, classes, len(image.levels))
+
+
+def _open_painting(path: Path) -> LabelImage:
+    """Open what stands there if it is a painting: nothing else may be touched."""
+    hint = "Choose another folder."
+    try:
+        image = open_label_image(path)
+    except AnnotationError as error:
+        raise OutputExistsError("something that is no mask is in the way", path, hint) from error
+    if not image.notes.get(_PAINTED):
+        raise OutputExistsError("a mask that nobody painted is in the way", path, hint)
+    return image
+
+
+def _refuse_other_plane(image: LabelImage, part: PaintedPart) -> None:
+    mpp, slide = part.placement.mpp, image.notes.get("slide")
+    same_pixels = math.isclose(image.scale, mpp or part.placement.slide_scale, rel_tol=1e-6)
+    same_unit = (image.unit is None) == (mpp is None)
+    same_shape = image.levels[0].shape == part.shape
+    if not (same_pixels and same_unit and same_shape and slide == part.slide):
+        unit = "pixels" if image.unit is None else "µm"
+        raise AnnotationError(
+            f"the annotation that exists has pixels of {image.scale:g} {unit} on {slide}, "
+            "what was painted has others",
+            image.path,
+            "Paint at its resolution, replace it, or choose another folder.",
+        )
+
+
+def _join(standing: Sequence[LabelClass], painted: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
+    names = {entry.name for entry in standing}
+    return (*standing, *(entry for entry in painted if entry.name not in names))
+
+
+@contextmanager
+def _instead(path: Path) -> Iterator[Path]:
+    """Hand out a folder that takes the place of another once it is complete."""
+    # Training passes over names that begin with a dot.
+    unfinished, retired = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            yield unfinished
+            if path.exists():
+                _exchange(path, unfinished, retired)
+            else:
+                unfinished.rename(path)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _exchange(path: Path, successor: Path, retired: Path) -> None:
+    shutil.rmtree(retired, ignore_errors=True)
+    path.rename(retired)
+    try:
+        successor.rename(path)
+    except BaseException:
+        retired.rename(path)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _paint(store: Path, labels: npt.NDArray[np.uint8], box: Box) -> None:
+    """Write a part, and what depends on it of the coarser levels."""
+    zarr.open_array(store / "0", mode="r+")[_cut(box)] = labels
+    for level in range(1, len(list(store.glob("[0-9]*")))):
+        finer = zarr.open_array(store / str(level - 1), mode="r")
+        coarser = zarr.open_array(store / str(level), mode="r+")
+        y, x = box.y // 2, box.x // 2
+        box = Box(y, x, -(-box.bottom // 2) - y, -(-box.right // 2) - x)
+        block = np.asarray(finer[2 * box.y : 2 * box.bottom, 2 * box.x : 2 * box.right])
+        even = np.pad(block, [(0, side % 2) for side in block.shape], mode="edge")
+        coarser[_cut(box)] = halve_by_mode(even)
+
+
+def _cut(box: Box) -> tuple[slice, slice]:
+    return slice(box.y, box.bottom), slice(box.x, box.right)
+
+
+def _describe(store: Path, part: PaintedPart, classes: Sequence[LabelClass], levels: int) -> None:
+    name = store.name.removeprefix(".").removesuffix(".partial").removesuffix(".ome.zarr")
+    ome: Json = {
+        "version": VERSION,
+        "multiscales": multiscales(name, part.placement, levels, method="mode"),
+        "image-label": image_label(classes),
+    }
+    notes: Json = {
+        "slide": part.slide,
+        "slide_scale": part.placement.slide_scale,
+        _PAINTED: True,
+    }
+    write_group(store, {"ome": ome, "wsiseg": notes})
