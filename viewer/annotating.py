@@ -31,6 +31,7 @@ from wsiseg.training.annotations.geojson import outermost_features
 from wsiseg.training.annotations.gridded import GriddedLabels, Table, Values, look_up, make_table
 from wsiseg.training.annotations.labels import Labels
 from wsiseg.training.annotations.placing import move_to_level_0
+from wsiseg.training.datasets.pairing import sample_name
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import (
     KEY,
@@ -225,10 +226,7 @@ def _positions(classes: Classes, other: int) -> Table:
 
 def annotation_path(folder: Path, slide: Slide, kind: Kind) -> Path:
     """Return where training looks for what was painted on a slide."""
-    stem = slide.name
-    if slide.path.name.lower().endswith((".ome.tiff", ".ome.tif")):
-        stem = stem[: -len(".ome")]
-    return folder / f"{stem}{_ENDINGS[kind]}"
+    return folder / f"{sample_name(slide.path.name)}{_ENDINGS[kind]}"
 
 
 def save_painting(

@@ -25,17 +25,13 @@ from wsiseg.errors import (
 from wsiseg.models.checkpoint import load_checkpoint
 from wsiseg.store.disk import translated, write_whole
 from wsiseg.store.label_images import is_store, open_label_image
+from wsiseg.training.datasets.pairing import annotated_slides
 from wsiseg.training.run_folder import RunFolder
 
 NEEDED = ("lightning", "matplotlib")
 """Packages of the extra ``train``."""
 
 Point = tuple[float, float]
-
-_DRAWINGS = (".geojson", ".json", ".xml", ".annotations", ".gz")
-_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif")
-_COMPANIONS = (".run.json", "batch.json")
-_NO_SLIDES = (*_DRAWINGS, ".csv", ".txt", ".md", ".yaml", ".yml", ".db", ".ini", ".journal")
 
 
 @dataclass(frozen=True)
@@ -114,7 +110,7 @@ def prepare(wanted: FineTuning) -> list[str]:
         raise OutputExistsError(
             "a training stands here", wanted.run, "Resume it, replace it, or choose another folder."
         )
-    found = annotated(wanted.slides, wanted.annotations)
+    found = annotated_slides(wanted.slides, wanted.annotations)
     if not found:
         raise DataSetError(
             f"no slide of {wanted.slides.name} has an annotation of the same name",
@@ -174,52 +170,6 @@ def _refuse_missing_packages() -> None:
 def can_go_on(run: Path) -> bool:
     """Tell whether a training stands in a folder that has finished an epoch."""
     return RunFolder(run).resumable
-
-
-def annotated(slides: Path, annotations: Path) -> dict[str, Path]:
-    """Return the names of slides with an annotation, and those; from folders only.
-
-    Raises
-    ------
-    DataSetError
-        If a folder is missing.
-    """
-    beside = slides.resolve() == annotations.resolve()
-    drawn = {_stem(p.name): p for p in _entries(annotations) if _is_annotation(p, beside)}
-    shown = {_stem(p.name) for p in _entries(slides) if _is_slide(p)}
-    return {name: drawn[name] for name in sorted(shown & drawn.keys())}
-
-
-def _entries(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataSetError("there is no such folder", folder)
-    try:
-        return [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise DataSetError(
-            f"the folder cannot be read: {error.strerror or error}", folder
-        ) from error
-
-
-def _is_slide(path: Path) -> bool:
-    return path.suffix.lower() not in _NO_SLIDES and not path.is_dir()
-
-
-def _is_annotation(path: Path, beside_slides: bool) -> bool:
-    ending = path.suffix.lower()
-    return (
-        (ending in _DRAWINGS and not path.name.endswith(_COMPANIONS))
-        or (ending in _PICTURES and not beside_slides and not path.is_dir())
-        or is_store(path)
-    )
-
-
-def _stem(name: str) -> str:
-    for ending in (".ome.zarr", ".ome.tiff", ".ome.tif", ".gz"):
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-            return Path(name).stem if ending == ".gz" else name
-    return Path(name).stem
 
 
 def _find_mpp(init: Path | None, drawn: Iterable[Path]) -> float:

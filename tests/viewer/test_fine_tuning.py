@@ -21,7 +21,6 @@ from wsiseg.viewer import fine_tuning
 from wsiseg.viewer.fine_tuning import (
     FineTuning,
     Progress,
-    annotated,
     command,
     describe_duration,
     environment,
@@ -50,23 +49,6 @@ def folders(tmp_path):
 def wish(folders, **others):
     slides, drawn = folders
     return FineTuning(slides, drawn, slides.parent / "runs" / "one", **{"mpp": 0.5, **others})
-
-
-def test_only_slides_with_an_annotation_are_learnt_from(folders):
-    assert list(annotated(*folders)) == ["a", "c"]
-
-
-def test_annotations_may_lie_beside_their_slides(folders):
-    slides, drawn = folders
-    (drawn / "a.geojson.gz").rename(slides / "a.geojson.gz")
-    assert list(annotated(slides, slides)) == ["a"]
-
-
-def test_stores_and_pictures_are_annotations(folders, mask_store):
-    slides, drawn = folders
-    (drawn / "b.ome.zarr").symlink_to(mask_store)
-    (drawn / "d.png").touch()
-    assert list(annotated(slides, drawn)) == ["a", "b", "c", "d"]
 
 
 def test_the_list_of_names_lies_beside_the_run(folders):
@@ -125,9 +107,10 @@ def test_without_any_resolution_one_has_to_be_typed(folders):
 def test_missing_folders_and_annotations_are_told(folders, tmp_path):
     with pytest.raises(DataSetError, match="no such folder"):
         prepare(FineTuning(tmp_path / "nowhere", folders[1], tmp_path / "run"))
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "z.geojson").touch()
     with pytest.raises(DataSetError, match="annotation of the same name"):
-        prepare(FineTuning(folders[0], tmp_path / "empty", tmp_path / "run"))
+        prepare(FineTuning(folders[0], tmp_path / "others", tmp_path / "run"))
 
 
 def test_a_training_that_has_learnt_is_not_replaced(folders):

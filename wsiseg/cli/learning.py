@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from wsiseg.training.listener import Row, TrainingListener
+from wsiseg.training.plural import plural
 
 _PAUSE = 10.0
 """Seconds between lines where there is no terminal to draw a bar on."""
@@ -68,7 +69,7 @@ class ConsoleTraining(TrainingListener):
         self._epochs, self._steps = epochs, steps
         self._elapsed = elapsed
         if not self._quiet:
-            self._console.print(f"  {epochs} epochs of {steps} steps")
+            self._console.print(f"  {plural(epochs, 'epoch')} of {plural(steps, 'step')}")
         self._draw("steps", epochs * steps)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
