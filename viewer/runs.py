@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,21 +78,18 @@ def read_tiles(image: LabelImage) -> RunTiles:
 
     Raises
     ------
-    AnnotationError
+    AnnotationError, OutputError
         If the mask is not one of ours, or its run's files are not beside it.
     """
     store = next((p for p in (image.path, *image.path.parents) if p.suffix == ".zarr"), image.path)
     name = str(image.notes.get("run", ""))
     if not name:
         raise AnnotationError("no run of wsiseg made this mask", image.path)
+    run = read_run(store.parent / name)
     try:
-        run = read_run(store.parent / name)
         identity, plane = run["identity"], run["identity"]["plane"]
-        rows = rows_from_csv(
-            store.parent / f"{Path(name).name.removesuffix('.run.json')}.tiles.csv"
-        )
         return RunTiles(
-            rows=rows,
+            rows=rows_from_csv(store.parent / name.replace(".run.json", ".tiles.csv")),
             tile=(identity["tile"][0], identity["tile"][1]),
             halo=identity["halo"],
             plane=(plane["height"], plane["width"]),

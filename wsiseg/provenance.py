@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wsiseg.errors import OutputError
 from wsiseg.job import Job
 from wsiseg.ledger import Ledger
 from wsiseg.store.disk import Json
@@ -148,8 +149,17 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
 
 
 def read_run(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what a finished run left in its run file."""
-    content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    """Return what a finished run left in its run file.
+
+    Raises
+    ------
+    OutputError
+        If it is missing or damaged.
+    """
+    try:
+        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError("the run file cannot be read", path, "Run again.") from error
     return content
 
 

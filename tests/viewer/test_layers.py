@@ -9,7 +9,7 @@ from matplotlib.path import Path as Outline
 
 import wsiseg
 from tiny import segment_tiny
-from wsiseg.errors import AnnotationError, WsisegError
+from wsiseg.errors import OutputError, WsisegError
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.frame import Frame
@@ -70,7 +70,7 @@ def test_the_heat_map_covers_the_slide(mask_store, shown):
 def test_a_mask_without_its_run_has_no_heat_map(mask_store, tmp_path):
     alone = tmp_path / mask_store.name
     shutil.copytree(mask_store, alone)
-    with pytest.raises(AnnotationError, match=r"biopsy\.run\.json"):
+    with pytest.raises(OutputError, match=r"biopsy\.run\.json"):
         throughput_layers(alone)
 
 
