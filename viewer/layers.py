@@ -26,7 +26,10 @@ from wsiseg.viewer.runs import RunTiles
 LayerData = tuple[Any, dict[str, Any], str]
 
 KEY = "wsiseg"
-"""Under this name the metadata of a layer hold a :class:`SlideView` or a :class:`MaskView`."""
+"""Under this name the metadata of a layer of ours hold what it shows."""
+
+TISSUE = "tissue"
+"""Under it those of the outline of the tissue, which nobody drew."""
 
 MASK_OPACITY = 0.5
 _VEIL = (0.5, 0.5, 0.5, 0.4)
@@ -73,14 +76,18 @@ class MaskView:
     @property
     def pixel(self) -> float:
         """Pixels of the slide's level 0 along one of the mask's."""
-        return self.image.scale / mask_frame(self.image).pixel
+        return self.image.scale / self.image.slide_pixel(self.frame.mpp)
 
     @property
     def corner(self) -> tuple[float, float]:
         """``(y, x)`` of the mask's corner in pixels of level 0."""
-        own, inside = mask_frame(self.image).pixel, (self.pixel - 1) / 2
+        own, inside = self.image.slide_pixel(self.frame.mpp), (self.pixel - 1) / 2
         y, x = self.image.shift
         return y / own - inside, x / own - inside
+
+    def placing(self) -> dict[str, Any]:
+        """Return what napari is told of a layer of its pixels."""
+        return self.frame.placing(self.pixel, *self.corner)
 
 
 def slide_layer(view: SlideView, damaged: Told) -> LayerData:
@@ -89,6 +96,8 @@ def slide_layer(view: SlideView, damaged: Told) -> LayerData:
         "name": view.slide.name,
         "rgb": True,
         "metadata": {KEY: view},
+        # The slide keeps decoded tiles itself, and only so many of them.
+        "cache": False,
         **view.frame.placing(),
     }
     return as_data(slide_levels(view.slide, damaged)), settings, "image"
@@ -98,34 +107,28 @@ def mask_frame(image: LabelImage) -> Frame:
     """Return the frame of a mask whose slide is not at hand."""
     if image.unit is None:
         return Frame(1.0, "pixel")
-    scale = float(image.notes.get("slide_scale", 1.0))
-    return Frame(image.scale / scale, "um" if image.unit == "micrometer" else image.unit)
+    return Frame(image.slide_pixel(None) * image.micrometres, "um")
 
 
-def mask_layer(image: LabelImage, frame: Frame, damaged: Told) -> LayerData:
+def mask_layer(view: MaskView, damaged: Told) -> LayerData:
     """Return a mask as one labels layer of many levels, with the names of its classes.
 
     Parameters
     ----------
-    image : LabelImage
-        Open.
-    frame : Frame
-        That of its slide; :func:`mask_frame` where that is not at hand.
+    view : MaskView
+        The mask, in the frame of its slide; :func:`mask_frame` where that is not at hand.
     damaged : callable
         See :class:`wsiseg.viewer.levels.SlideLevel`.
     """
-    own = mask_frame(image)
-    stretch = frame.pixel / own.pixel
     settings = {
-        "name": _stem(image.path),
+        "name": _stem(view.image.path),
         "opacity": MASK_OPACITY,
-        "metadata": {KEY: MaskView(image, frame)},
-        "scale": (image.scale * stretch,) * 2,
-        "translate": tuple(shift * stretch for shift in image.shift),
-        "units": (frame.unit,) * 2,
-        **label_look(image.classes),
+        "metadata": {KEY: view},
+        "cache": False,
+        **view.placing(),
+        **label_look(view.classes),
     }
-    return as_data(label_levels(image, damaged)), settings, "labels"
+    return as_data(label_levels(view.image, damaged)), settings, "labels"
 
 
 def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
@@ -139,24 +142,18 @@ def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
     }
 
 
-def probability_layers(
-    arrays: list[Any], image: LabelImage, frame: Frame, damaged: Told
-) -> list[LayerData]:
+def probability_layers(arrays: list[Any], view: MaskView, damaged: Told) -> list[LayerData]:
     """Return the probabilities of every class of a mask, from clear to its colour.
 
     Parameters
     ----------
     arrays : list of zarr.Array
         uint8 ``(C, H, W)``, the finest first; 255 is 1.
-    image : LabelImage
-        The mask that they belong to, or what describes its place and classes.
-    frame : Frame
-        Of the slide.
+    view : MaskView
+        The mask that they belong to.
     damaged : callable
         See :class:`wsiseg.viewer.levels.SlideLevel`.
     """
-    _, placed, _ = mask_layer(image, frame, damaged)
-    place = {name: placed[name] for name in ("scale", "translate", "units")}
     return [
         (
             as_data(probability_levels(arrays, index, damaged)),
@@ -167,11 +164,12 @@ def probability_layers(
                 "colormap": Colormap(
                     [(*_unit_rgba(entry)[:3], 0.0), _unit_rgba(entry)], name=f"to {entry.name}"
                 ),
-                **place,
+                "cache": False,
+                **view.placing(),
             },
             "image",
         )
-        for index, entry in sorted(image.classes.items())
+        for index, entry in sorted(view.classes.items())
     ]
 
 
@@ -202,6 +200,7 @@ def tissue_layer(view: SlideView) -> LayerData:
         "shape_type": "polygon",
         "face_color": "transparent",
         "edge_color": _OUTLINE,
+        "metadata": {KEY: TISSUE},
         "edge_width": float(2 * coarseness.max() * view.frame.pixel),
         "units": (view.frame.unit,) * 2,
     }

@@ -56,7 +56,8 @@ class SlideLevel:
         box = Box(rows.start, columns.start, len(rows), len(columns))
         try:
             pixels = read_working_box(self._slide, self._plane, box)
-        except DamagedSlideError as error:
+        except WsisegError as error:
+            # The file may be damaged, or gone with the disk it was on.
             self._damaged(error)
             pixels = np.empty((*box.shape, 3), np.uint8)
             pixels[:] = self._slide.facts.background

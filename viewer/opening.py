@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 # Without one of Qt's bindings this says so, before anything is opened.
 import napari.qt
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
 
-from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, MaskView, SlideView, mask_frame, slide_layer, tissue_layer
@@ -71,9 +73,17 @@ def open_window(
         viewer.window.add_plugin_dock_widget("wsiseg", name, tabify=position > 0)[0]
         for position, name in enumerate(WIDGETS)
     ]
-    tabs[0].raise_()
+    _raise_soon(tabs[0])
     viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
     return viewer
+
+
+def _raise_soon(dock: QWidget) -> None:
+    """Bring a tab to the front; before the window is laid out, the last one would come up again."""
+    timer = QTimer(dock)
+    timer.setSingleShot(True)
+    timer.timeout.connect(dock.raise_)
+    timer.start(0)
 
 
 def scene_layers(
@@ -82,6 +92,8 @@ def scene_layers(
     """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
     tell = tell_once()
     if slide.is_dir():
+        if slide_mpp is not None:
+            raise ArgumentError("a store knows its resolution", "--slide-mpp", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
     opened = open_slide(slide)
     frame = Frame.of(opened, slide_mpp)
@@ -93,9 +105,10 @@ def scene_layers(
 
 
 def _measured_frame(mask: Path) -> Frame | None:
-    """Return what a mask knows of its slide's resolution: it may have been typed at its run."""
-    frame = mask_frame(open_store(mask))
-    return None if frame.mpp is None else frame
+    """Return what a mask of ours knows of its slide: it may have been typed at its run."""
+    image = open_store(mask)
+    frame = mask_frame(image)
+    return frame if frame.mpp is not None and "slide_scale" in image.notes else None
 
 
 def furnish(viewer: ViewerModel) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from wsiseg.demo.slide import build_demo_slide
+from wsiseg.errors import WsisegError
 from wsiseg.segmenting import segment
+from wsiseg.store.disk import translated
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import SlideView, slide_layer
+from wsiseg.viewer.reading import NOTHING
 from wsiseg.viewer.stores import store_layers
-from wsiseg.viewer.telling import tell_once
+from wsiseg.viewer.telling import tell_error, tell_once
 from wsiseg.viewer.waiting import without_blocking
 
 HEIGHT, WIDTH = 2500, 3000
@@ -21,13 +24,18 @@ HEIGHT, WIDTH = 2500, 3000
 
 def demo() -> list[Any]:
     """Return a small demonstration slide and its mask, made when they are first asked for."""
-    return without_blocking(_demo, user_cache_path("wsiseg", appauthor=False))
+    try:
+        return without_blocking(_demo, user_cache_path("wsiseg", appauthor=False))
+    except WsisegError as error:
+        tell_error(error)
+        return NOTHING
 
 
 def _demo(folder: Path) -> list[Any]:
     slide_path, mask = folder / "demo.tiff", folder / "demo.ome.zarr"
     if not (slide_path.is_file() and (mask / "zarr.json").is_file()):
-        folder.mkdir(parents=True, exist_ok=True)
+        with translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         build_demo_slide(slide_path, HEIGHT, WIDTH)
         segment(slide_path, None, folder, overwrite=True)
     slide, tell = open_slide(slide_path), tell_once()

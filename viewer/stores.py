@@ -9,19 +9,17 @@ import dask.array as da
 import zarr
 
 from wsiseg.errors import AnnotationError
-from wsiseg.store.label_images import LabelImage, is_store, open_label_image
-from wsiseg.store.metadata import LABELS
+from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import (
     LayerData,
+    MaskView,
     as_data,
     mask_frame,
     mask_layer,
     probability_layers,
-    throughput_layer,
 )
 from wsiseg.viewer.levels import Told, probability_levels
-from wsiseg.viewer.runs import read_tiles
 
 PROBABILITIES = ".probabilities.ome.zarr"
 
@@ -44,35 +42,10 @@ def store_layers(path: Path, damaged: Told, frame: Frame | None = None) -> list[
         If it is no store of labels.
     """
     image = open_store(path)
-    frame = frame or mask_frame(image)
+    view = MaskView(image, frame or mask_frame(image))
     if path.name.endswith(PROBABILITIES):
-        return probability_layers(_arrays(path), image, frame, damaged)
-    return [*_picture(path, image, frame, damaged), mask_layer(image, frame, damaged)]
-
-
-def throughput_layers(path: Path, frame: Frame | None = None) -> list[LayerData]:
-    """Return the heat map of the run that made a mask.
-
-    Raises
-    ------
-    AnnotationError
-        If the run's files are not beside it.
-    """
-    image = open_label_image(path)
-    return [throughput_layer(read_tiles(image), frame or mask_frame(image))]
-
-
-def is_for_us(path: Path) -> bool:
-    """Tell whether a folder says that it holds labels or is ours, usable or not."""
-    if not is_store(path):
-        return False
-    try:
-        group = zarr.open_group(path, mode="r")
-        attributes: Any = dict(group.attrs)
-        ome = attributes.get("ome", attributes)
-        return "wsiseg" in attributes or "image-label" in ome or LABELS in group
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
+        return probability_layers(_arrays(path), view, damaged)
+    return [*_picture(path, view, damaged), mask_layer(view, damaged)]
 
 
 def open_store(path: Path) -> LabelImage:
@@ -97,17 +70,17 @@ def _arrays(path: Path) -> list[Any]:
         raise AnnotationError(f"the image cannot be read: {error}", path) from error
 
 
-def _picture(path: Path, image: LabelImage, frame: Frame, damaged: Told) -> list[LayerData]:
+def _picture(path: Path, view: MaskView, damaged: Told) -> list[LayerData]:
     """Return the slide's pixels of a store that was written with them."""
-    if image.path == path:
+    if view.image.path == path:
         return []
     arrays = _arrays(path)
     channels = [probability_levels(arrays, channel, damaged) for channel in range(3)]
     levels = [da.stack(planes, axis=-1) for planes in zip(*channels, strict=True)]  # type: ignore[no-untyped-call]
-    _, placed, _ = mask_layer(image, frame, damaged)
     settings = {
         "name": path.name.removesuffix(".ome.zarr"),
         "rgb": True,
-        **{name: placed[name] for name in ("scale", "translate", "units")},
+        "cache": False,
+        **view.placing(),
     }
     return [(as_data(levels), settings, "image")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,11 +33,11 @@ def told() -> Iterator[None]:
 
 def tell_once() -> Told:
     """Return a function that tells of the first damage only: a slide may have a thousand."""
-    told_of: list[WsisegError] = []
+    first = threading.Lock()
 
     def tell(error: WsisegError) -> None:
-        told_of.append(error)
-        if len(told_of) == 1:
+        # Nobody gives it back.
+        if first.acquire(blocking=False):
             show_warning(f"{error} Such parts are left blank.")
 
     return tell

@@ -8,6 +8,8 @@ from typing import ParamSpec, TypeVar
 
 from qtpy.QtCore import QCoreApplication, QEventLoop, QThread, QTimer
 
+from wsiseg.errors import ArgumentError
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -20,15 +22,23 @@ def without_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     napari calls readers and samples from its event loop and waits for what they return; the
     work is done in a thread while a nested event loop runs.  Without a window, or off its thread,
     the function is simply called.
+
+    Raises
+    ------
+    ArgumentError
+        If the application ends before the work does.
     """
     application = QCoreApplication.instance()
     if application is None or application.thread() is not QThread.currentThread():
         return work(*args, **kwargs)
     loop, timer = QEventLoop(), QTimer()
-    with ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open") as pool:
-        running = pool.submit(work, *args, **kwargs)
-        timer.timeout.connect(lambda: loop.quit() if running.done() else None)
-        timer.start(_PATIENCE_MS)
-        loop.exec()
-        timer.stop()
-        return running.result()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open")
+    running = pool.submit(work, *args, **kwargs)
+    pool.shutdown(wait=False)
+    timer.timeout.connect(lambda: loop.quit() if running.done() else None)
+    timer.start(_PATIENCE_MS)
+    loop.exec()
+    timer.stop()
+    if not running.done():
+        raise ArgumentError("the window was closed")
+    return running.result()

@@ -87,7 +87,9 @@ class Work(QObject):
             self._happened.emit("failed", str(error))
         except Exception as error:
             # The last resort of a thread: without it, nobody would hear of the failure.
-            self._happened.emit("failed", f"unexpected {type(error).__name__}: {error}")
+            self._happened.emit(
+                "failed", " ".join(f"unexpected {type(error).__name__}: {error}".split())
+            )
         else:
             if not self._cancelled.is_set():
                 self._happened.emit("returned", result)

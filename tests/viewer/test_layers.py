@@ -13,9 +13,15 @@ from wsiseg.errors import OutputError, WsisegError
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import SlideView, associated_layers, tissue_layer
+from wsiseg.viewer.layers import (
+    KEY,
+    SlideView,
+    associated_layers,
+    throughput_layer,
+    tissue_layer,
+)
 from wsiseg.viewer.runs import milliseconds, read_tiles
-from wsiseg.viewer.stores import open_store, store_layers, throughput_layers
+from wsiseg.viewer.stores import open_store, store_layers
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def test_the_heat_map_has_the_milliseconds_of_each_tile(mask_store):
 
 
 def test_the_heat_map_covers_the_slide(mask_store, shown):
-    ((heat, settings, kind),) = throughput_layers(mask_store, shown.frame)
+    heat, settings, kind = throughput_layer(read_tiles(open_store(mask_store)), shown.frame)
     assert kind == "image"
     extent = np.array(heat.shape) * settings["scale"]
     level = shown.slide.levels[0]
@@ -71,7 +77,7 @@ def test_a_mask_without_its_run_has_no_heat_map(mask_store, tmp_path):
     alone = tmp_path / mask_store.name
     shutil.copytree(mask_store, alone)
     with pytest.raises(OutputError, match=r"biopsy\.run\.json"):
-        throughput_layers(alone)
+        read_tiles(open_store(alone))
 
 
 def test_probabilities_lie_where_their_mask_lies(slide_file, tmp_path):
@@ -120,3 +126,32 @@ def test_a_slide_without_pictures_has_none(shown):
     assert associated_layers(shown) == []
     with pytest.raises(WsisegError, match="no picture 'label'"):
         shown.slide.read_associated("label")
+
+
+@pytest.mark.parametrize(("unit", "edge"), [("micrometer", 1.0), ("nanometer", 1000.0)])
+def test_a_mask_of_another_program_lies_by_its_own_lengths(tmp_path, shown, unit, edge):
+    axes = [{"name": name, "unit": unit} for name in "yx"]
+    step = {"type": "scale", "scale": [edge, edge]}
+    datasets = [{"path": "0", "coordinateTransformations": [step]}]
+    ome = {"multiscales": [{"axes": axes, "datasets": datasets}], "image-label": {}}
+    group = zarr.create_group(store=tmp_path / "other.zarr", attributes={"ome": ome})
+    group.create_array("0", data=np.zeros((50, 60), np.uint8))
+    for frame in (shown.frame, None):
+        ((_, settings, _),) = store_layers(tmp_path / "other.zarr", fail, frame)
+        assert settings["scale"] == pytest.approx((1.0, 1.0))
+        assert settings["units"] == ("um", "um")
+    ((_, settings, _),) = store_layers(tmp_path / "other.zarr", fail, shown.frame)
+    # The slide has 0.5 µm per pixel.
+    assert settings["metadata"][KEY].pixel == pytest.approx(2.0)
+
+
+def test_a_damaged_chunk_of_a_mask_is_blank_and_told_of(mask_store, tmp_path):
+    copy = tmp_path / mask_store.name
+    shutil.copytree(mask_store, copy)
+    (copy / "0" / "c" / "0" / "0").write_bytes(b"damaged")
+    told = []
+    ((data, _, _),) = store_layers(copy, told.append)
+    finest = data[0] if isinstance(data, list) else data
+    assert (np.asarray(finest[:100, :100]) == 255).all()
+    assert (np.asarray(finest[1024:, :100]) != 255).all()
+    assert "cannot be read" in str(told[0])

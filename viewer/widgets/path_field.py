@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -47,7 +48,12 @@ class PathField(QWidget):
     def path(self) -> Path | None:
         """What is given, if anything."""
         text = self.line.text().strip()
-        return Path(text).expanduser() if text else None
+        if not text:
+            return None
+        with suppress(RuntimeError):
+            # Nobody of that name; whoever opens the path will say that it is not there.
+            return Path(text).expanduser()
+        return Path(text)
 
     def choose(self, path: Path | str | None) -> None:
         """Give another, or none."""

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 from qtpy.QtWidgets import QWidget
@@ -76,8 +77,10 @@ class Training(QObject):
 
     def _step_back(self) -> None:
         """Let the window go first where both want to compute."""
-        if self.pid and hasattr(os, "setpriority"):
-            os.setpriority(os.PRIO_PROCESS, self.pid, _NICENESS)
+        # It may have ended at once.
+        with suppress(ProcessLookupError):
+            if self.pid and hasattr(os, "setpriority"):
+                os.setpriority(os.PRIO_PROCESS, self.pid, _NICENESS)
 
     def _hear(self) -> None:
         text = self._begun + bytes(self._process.readAllStandardError().data()).decode(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import Debug, chosen_option
+from wsiseg.cli.options import AsJson, Debug, Quiet, chosen_option, print_json
 
 
 def view(
@@ -22,6 +22,8 @@ def view(
             "Resolution", "The slide's own µm per pixel, where it states none or a wrong one."
         ),
     ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Look at a slide and its masks in napari; segment, paint and fine-tune there."""
@@ -32,9 +34,15 @@ def view(
     try:
         from wsiseg.viewer import opening
     except ImportError as error:
+        # A library of the system says so, with its file's name in front.
+        missing = ".so" not in str(error)
         raise RuntimeUnavailableError(
-            f"the viewer is not installed: {error}",
+            f"the viewer is not installed: {error}" if missing else f"Qt cannot start: {error}",
             None,
-            "Install it with: pip install 'wsiseg[viewer]'",
+            "Install it with: pip install 'wsiseg[viewer]'"
+            if missing
+            else "Its libraries are named by scripts/install_system_packages.sh.",
         ) from error
     opening.view(slide, masks or [], slide_mpp)
+    if as_json:
+        print_json({"slide": str(slide), "masks": [str(mask) for mask in masks or []]})

@@ -99,7 +99,7 @@ def measure_areas(
     Raises
     ------
     AnnotationError
-        If the labels cannot be read, or go beyond 255.
+        If the labels cannot be read, or are none from 0 to 255.
     """
     if region is not None:
         region = shapely.affinity.translate(region, -corner[1], -corner[0])
@@ -133,8 +133,12 @@ def _count(
             box = Box(top, left, _BLOCK, _BLOCK).intersection(within)
             block = labels[box.within(plane.box)]
             seen = block.ravel() if drawn is None else block[drawn.rasterise(box)]
-            if seen.max(initial=0) > UNSEEN:
-                raise AnnotationError(f"the mask has the label {seen.max()}, above {UNSEEN}")
+            if (
+                seen.dtype.kind not in "iu"
+                or seen.min(initial=0) < 0
+                or seen.max(initial=0) > UNSEEN
+            ):
+                raise AnnotationError(f"the mask has values that are no labels from 0 to {UNSEEN}")
             counts += np.bincount(seen, minlength=UNSEEN + 1)
         if advanced is not None:
             advanced((min(top + _BLOCK, within.bottom) - within.y) / within.height)
@@ -146,3 +150,7 @@ def _frame(region: BaseGeometry, pixel: float) -> Box:
     left, top, right, bottom = (corner / pixel for corner in region.bounds)
     y, x = math.floor(top), math.floor(left)
     return Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
+
+
+def _in_range(values: npt.NDArray[np.integer[Any]]) -> bool:
+    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= UNSEEN)

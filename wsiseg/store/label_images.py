@@ -16,6 +16,8 @@ from wsiseg.errors import AnnotationError, WsisegError
 from wsiseg.models.class_sets import Colour, LabelClass, distinct_colour
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
 
+_MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
+
 _Pair = npt.NDArray[np.float64]
 _STEPS: Mapping[str, Callable[[_Pair, _Pair, _Pair], tuple[_Pair, _Pair]]] = {
     "scale": lambda scale, shift, by: (scale * by, shift * by),
@@ -53,6 +55,36 @@ class LabelImage:
     scale: float
     shift: tuple[float, float]
     notes: Mapping[str, Any]
+
+    def slide_pixel(self, mpp: float | None) -> float:
+        """Return what a pixel of the slide's level 0 measures in the store's unit.
+
+        Parameters
+        ----------
+        mpp : float or None
+            µm per pixel of level 0, if they are known; a run of ours has noted what it took.
+
+        Raises
+        ------
+        AnnotationError
+            If the unit is no length that is understood.
+        """
+        if self.unit is None:
+            return 1.0
+        if "slide_scale" in self.notes:
+            return self.scale / float(self.notes["slide_scale"])
+        return self.scale if mpp is None else mpp / self.micrometres
+
+    @property
+    def micrometres(self) -> float:
+        """µm in the store's unit."""
+        if self.unit not in _MICROMETRES:
+            raise AnnotationError(
+                f"the store's axes are measured in {self.unit}",
+                self.path,
+                f"Lengths in {', '.join(_MICROMETRES)} are understood, and pixels without a unit.",
+            )
+        return _MICROMETRES[self.unit]
 
     @property
     def values(self) -> StoredValues:
@@ -133,7 +165,7 @@ def _open_group(path: Path) -> tuple[Path, zarr.Group]:
         own = "image-label" in attributes.get("ome", attributes)
         labels = group.get(LABELS)
         inside = sorted(labels.group_keys()) if isinstance(labels, zarr.Group) else []
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise AnnotationError(f"this is no OME-Zarr store: {error}", path) from error
     if own or not inside:
         return path, group

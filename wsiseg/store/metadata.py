@@ -18,6 +18,9 @@ NOT_ANALYSED = "not analysed"
 LABELS, MASK = "labels", "segmentation"
 """Where a mask stands inside an image store."""
 
+PAINTED = "painted"
+"""Among our notes, of a mask that somebody painted."""
+
 
 @dataclass(frozen=True)
 class Placement:

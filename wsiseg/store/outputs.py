@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.store.disk import translated
-from wsiseg.store.metadata import LABELS, MASK
+from wsiseg.store.metadata import LABELS, MASK, PAINTED
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class OutputFiles:
 
 
 def _is_ours(store: Path) -> bool:
-    """Tell whether a store carries our notes."""
+    """Tell whether a run of ours wrote a store; what somebody painted is nobody's to replace."""
     try:
         group = json.loads((store / "zarr.json").read_text(encoding="utf-8"))
-        return "wsiseg" in group["attributes"]
+        return PAINTED not in group["attributes"]["wsiseg"]
     except (OSError, ValueError, LookupError, TypeError):
         return False

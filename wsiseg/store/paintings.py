@@ -18,13 +18,10 @@ from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.arrays import create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.label_images import LabelImage, open_label_image
-from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
+from wsiseg.store.metadata import PAINTED, VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import halve_by_mode, level_shapes
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN
-
-_PAINTED = "painted"
-"""Among our notes it tells a painting from what a run made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +128,7 @@ def _open_painting(path: Path) -> LabelImage:
         image = open_label_image(path)
     except AnnotationError as error:
         raise OutputExistsError("something that is no mask is in the way", path, hint) from error
-    if not image.notes.get(_PAINTED):
+    if not image.notes.get(PAINTED):
         raise OutputExistsError("a mask that nobody painted is in the way", path, hint)
     return image
 
@@ -212,6 +209,6 @@ def _describe(store: Path, part: PaintedPart, classes: Sequence[LabelClass], lev
     notes: Json = {
         "slide": part.slide,
         "slide_scale": part.placement.slide_scale,
-        _PAINTED: True,
+        PAINTED: True,
     }
     write_group(store, {"ome": ome, "wsiseg": notes})

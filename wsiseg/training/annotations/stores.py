@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsiseg.errors import AnnotationError, DataSetError
+from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.tiling.resolution import WorkingPlane, level0_mpp
@@ -16,8 +16,6 @@ from wsiseg.training.annotations.labels import IGNORED, LabelSource
 
 _UNPAINTED = 0
 """What napari leaves where nobody painted, unless the store gives the value a class."""
-
-_MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
 
 _SLACK = 0.01
 """Share of a slide's side that rounded metadata may let a mask reach beyond it."""
@@ -78,15 +76,10 @@ def _unit(image: LabelImage, slide: Slide, plane: WorkingPlane) -> float:
     """Return what one pixel of the slide's level 0 measures in the unit of the store's axes."""
     if image.unit is None:
         return 1.0
-    if image.unit not in _MICROMETRES:
-        raise AnnotationError(
-            f"the store's axes are measured in {image.unit}",
-            image.path,
-            f"Lengths in {', '.join(_MICROMETRES)} are understood, and pixels without a unit.",
-        )
+    micrometres = image.micrometres
     # A plane that was laid with --slide-mpp knows better than the file.
     mpp = level0_mpp(slide) if plane.mpp is None else plane.mpp / plane.slide_scale
-    return mpp / _MICROMETRES[image.unit]
+    return mpp / micrometres
 
 
 def _refuse_other_slide(
