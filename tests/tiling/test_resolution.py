@@ -204,7 +204,7 @@ def test_a_scale_needs_no_resolution_but_takes_the_users(mpp: float | None) -> N
     assert plane_at_scale(slide, 1.0, slide_mpp=0.25).mpp == 0.25
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, 1e-4, 1e4, math.nan, math.inf])
+@pytest.mark.parametrize("scale", [0.0, -1.0, 9e-5, 2e4, math.nan, math.inf])
 def test_absurd_scales_are_refused_by_name(scale: float) -> None:
     with pytest.raises(ResolutionError, match="--scale"):
         plane_at_scale(slide_of((100, 100)), scale)
