@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 LONGEST = 4096
 """Edge of what is painted on at a time, at most: napari keeps it in memory."""
 
+NOT_ANNOTATED = "not annotated"
+"""What 255 is called in a painting."""
+
 Classes = Mapping[int, LabelClass]
 Kind = Literal["OME-Zarr", "GeoJSON"]
 Standing = Literal["refuse", "add", "replace"]
@@ -147,10 +150,12 @@ def painting_layer(region: RegionView, labels: Labels | None = None) -> LayerDat
     return blank if labels is None else labels, settings, "labels"
 
 
-def painting_look(classes: Classes) -> dict[str, Any]:
-    """Return colours and names of labels as napari takes them; its eraser leaves 255."""
+def painting_look(classes: Classes, blank: str = NOT_ANNOTATED) -> dict[str, Any]:
+    """Return colours and names of labels as napari takes them; its eraser leaves 255, `blank`."""
     look = label_look(classes)
     look["colormap"].background_value = UNSEEN
+    names = look["features"]
+    names["class"] = [*names["class"][:-1], blank]
     return look
 
 

@@ -62,6 +62,8 @@ def _show_widget(name: str) -> None:
 def _add_to_slide(make: Callable[[SlideView], Sequence[LayerData]]) -> None:
     viewer = napari.current_viewer()
     with told():
-        view = scene.current_slide(viewer)
+        view, active = scene.current_slide(viewer), viewer.layers.selection.active
         for data, settings, kind in without_blocking(make, view):
             getattr(viewer, f"add_{kind}")(data, **settings)
+        # What was selected is what the widgets work on.
+        viewer.layers.selection.active = active

@@ -114,7 +114,8 @@ def _measured_frame(mask: Path) -> Frame | None:
 def furnish(viewer: ViewerModel) -> None:
     """Show the scale bar, and select the topmost mask, or else the slide."""
     viewer.canvas.overlays.scale_bar.visible = True
-    ours = [each for each in viewer.layers if KEY in each.metadata]
-    masks = [each for each in ours if isinstance(each.metadata[KEY], MaskView)]
-    if ours:
-        viewer.layers.selection.active = (masks or ours)[-1]
+    for kind in (MaskView, SlideView):
+        shown = [each for each in viewer.layers if isinstance(each.metadata.get(KEY), kind)]
+        if shown:
+            viewer.layers.selection.active = shown[-1]
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer.frame import Frame, Points
 from wsiseg.viewer.layers import KEY, MaskView, SlideView
+from wsiseg.viewer.region import RegionView
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -29,15 +31,32 @@ def masks(viewer: ViewerModel) -> dict[str, MaskView]:
 
 
 def current_slide(viewer: ViewerModel) -> SlideView:
-    """Return the slide that is selected, or else the topmost.
+    """Return the slide that is selected, or is under what is, or else the topmost.
 
     Raises
     ------
     ArgumentError
         If there is none.
     """
-    view: SlideView = _current(viewer, SlideView, "slide")
+    active = viewer.layers.selection.active
+    found = None if active is None else slide_under(viewer, active)
+    view: SlideView = found or _current(viewer, SlideView, "slide")
     return view
+
+
+def slide_under(viewer: ViewerModel, layer: Layer) -> SlideView | None:
+    """Return the slide that a layer shows or labels, or None if it is not known."""
+    match layer.metadata.get(KEY):
+        case SlideView() as view:
+            return view
+        case RegionView(slide=view):
+            return view
+        case MaskView(image=image):
+            name = image.notes.get("slide")
+            shown = reversed(slides(viewer).values())
+            return next((view for view in shown if view.slide.path.name == name), None)
+        case _:
+            return None
 
 
 def current_mask(viewer: ViewerModel) -> MaskView:
@@ -74,6 +93,8 @@ def field_of_view(viewer: ViewerModel, view: SlideView) -> Box:
 def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
     """Return the union of what is drawn in the selected shapes layer, or else the topmost.
 
+    Outlines that this package has put into the window count only while they are selected.
+
     Returns
     -------
     shapely geometry
@@ -84,7 +105,9 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
     ArgumentError
         If nothing that has an area is drawn.
     """
-    layer = next((each for each in by_preference(viewer) if _is_shapes(each)), None)
+    active = viewer.layers.selection.active
+    layers = (each for each in by_preference(viewer) if _is_shapes(each))
+    layer = next((each for each in layers if each is active or KEY not in each.metadata), None)
     drawn = [] if layer is None else _polygons(layer, frame)
     region = shapely.union_all(drawn)
     if not region.area:
@@ -97,13 +120,21 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
 def _polygons(layer: Any, frame: Frame) -> list[BaseGeometry]:
     """Return the shapes of a layer as polygons, ellipses included, lines left out."""
     found = []
+    to_world = _world_map(layer)
     for data, kind in zip(layer.data, layer.shape_type, strict=True):
         if kind in ("path", "line"):
             continue
         corners = _ellipse(data) if kind == "ellipse" else np.asarray(data)
-        world = np.array([layer.data_to_world(corner) for corner in corners])
-        found.append(shapely.make_valid(shapely.Polygon(frame.to_slide(world[:, -2:])[:, ::-1])))
+        world = to_world(corners)[:, -2:]
+        found.append(shapely.make_valid(shapely.Polygon(frame.to_slide(world)[:, ::-1])))
     return found
+
+
+def _world_map(layer: Any) -> Callable[[Points], Points]:
+    """Return what takes points of a layer to the world; a layer itself takes one at a time."""
+    origin = np.array(layer.data_to_world(np.zeros(layer.ndim)))
+    axes = np.array([layer.data_to_world(axis) for axis in np.eye(layer.ndim)]) - origin
+    return lambda points: points @ axes + origin
 
 
 def _ellipse(corners: Any) -> Points:

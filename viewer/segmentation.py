@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
-from wsiseg.errors import ArgumentError
+from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.ledger import Ledger
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
@@ -18,14 +18,16 @@ from wsiseg.options import SegmentOptions
 from wsiseg.plan import Plan, choose_plane, make_plan
 from wsiseg.segmenting import make_predictor, needed_outputs, segment_slide
 from wsiseg.store.arrays import BAND_HEIGHT
+from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.streaming import stream_window
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.viewer.annotating import painting_look
 from wsiseg.viewer.frame import working_box
-from wsiseg.viewer.layers import KEY, MASK_OPACITY, LayerData, SlideView, label_look
+from wsiseg.viewer.layers import KEY, MASK_OPACITY, LayerData, SlideView
 from wsiseg.viewer.preview import Preview, Report, RunTeller
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.stores import store_layers
@@ -215,7 +217,7 @@ class PartTask:
             "opacity": MASK_OPACITY,
             "metadata": {KEY: part},
             **part.placing(),
-            **label_look(part.classes),
+            **painting_look(part.classes, NOT_ANALYSED),
         }
         return labels, settings, "labels"
 
@@ -256,15 +258,23 @@ class SlideTask:
         return replace(self, options=replace(self.options, resume=False, overwrite=True))
 
     def run(self, predictors: Predictors, report: Report) -> Outcome | Standing:
-        """Label it, unless an output stands of which the options say nothing.
+        """Label it, unless a run's output stands of which the options say nothing.
 
         Raises
         ------
+        OutputExistsError
+            If something else is in the way, a painting for instance.
         WsisegError
             As `segment`.
         """
         files = self.files
         if files.standing is not None and not (self.options.resume or self.options.overwrite):
+            if not (files.journal.exists() or files.finished):
+                raise OutputExistsError(
+                    "something that is no run of Segment is in the way",
+                    files.standing,
+                    "Choose another folder.",
+                )
             return Standing(self, files.standing, files.finished)
         predictor = predictors.load(self.checkpoint, self.options, report)
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)

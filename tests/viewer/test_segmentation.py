@@ -11,12 +11,14 @@ import zarr
 import wsiseg
 from array_slide import ArraySlide
 from tiny import tiny_checkpoint
-from wsiseg.errors import ArgumentError, CheckpointError
+from wsiseg.errors import ArgumentError, CheckpointError, OutputExistsError
+from wsiseg.models.class_sets import LabelClass
 from wsiseg.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer import preview as previews
 from wsiseg.viewer import segmentation
+from wsiseg.viewer.annotating import region_at, save_painting
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, SlideView
 from wsiseg.viewer.preview import Preview, Progress
@@ -208,6 +210,17 @@ def test_what_stands_is_told_of_and_can_be_replaced(view, checkpoint, tmp_path):
     run(other.overwriting())
     shape = zarr.open_array(task.files.mask / "0", mode="r").shape
     assert shape == (300, 350)
+
+
+def test_a_painting_in_the_way_is_neither_gone_on_with_nor_replaced(view, checkpoint, tmp_path):
+    region = region_at(view, Box(0, 0, 20, 30), None, {0: LabelClass("tumour", (200, 0, 0))})
+    painting = save_painting(region, np.zeros(region.box.shape, np.uint8), tmp_path)
+    task = SlideTask(view, checkpoint, OPTIONS, tmp_path)
+    assert task.files.store == painting
+    for each in (task, task.resuming(), task.overwriting()):
+        with pytest.raises(OutputExistsError):
+            run(each)
+    assert (zarr.open_array(painting / "0", mode="r")[:20, :30] == 0).all()
 
 
 def test_a_mask_goes_beside_its_slide_and_lies_over_it(view, checkpoint, slide_file, tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
-from napari.layers import Labels, Layer, Shapes
+from napari.layers import Labels, Layer
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -70,6 +70,7 @@ class AnnotateWidget(QWidget):
         self._painting: Labels | None = None
         self._begun: WeakSet[Layer] = WeakSet()
         self._own_mpp: float | None = None
+        self._running = 0
         self._pouring = Pouring(self)
         self.classes = ClassList(self._is_painted)
         self.region = _combo(VIEW, DRAWN)
@@ -80,6 +81,7 @@ class AnnotateWidget(QWidget):
         self.status = QLabel(wordWrap=True)
         self.buttons: dict[str, QPushButton] = {}
         self._lay_out()
+        self._pouring.done.connect(lambda: self._count(-1))
         self.classes.chosen.connect(self._choose)
         self.classes.edited.connect(self._show_classes)
         napari_viewer.layers.selection.events.active.connect(self._follow)
@@ -242,7 +244,8 @@ class AnnotateWidget(QWidget):
     def correct(self) -> None:
         """Add labels for a region that begin as those of a mask."""
         with told():
-            layer, view = self._mask(), scene.current_slide(self._viewer)
+            layer = self._mask()
+            view = scene.slide_under(self._viewer, layer) or scene.current_slide(self._viewer)
             mask = layer.metadata[KEY]
             mpp = self.mpp.value() or mask_mpp(mask)
             region = region_at(view, self._slide_box(view), mpp, numbered(mask.classes))
@@ -300,15 +303,12 @@ class AnnotateWidget(QWidget):
         """Add the outlines of what somebody drew on the current slide."""
         with told():
             view = scene.current_slide(self._viewer)
+            text = f"Reading {path.name}…"
+            self._start(text, lambda _: drawing_layer(read_drawing(path, view)), self._add_shapes)
 
-            def read(_: Work) -> Shapes:
-                data, settings, _kind = drawing_layer(read_drawing(path, view))
-                return Shapes(data, **settings)
-
-            self._start(f"Reading {path.name}…", read, self._add_shapes)
-
-    def _add_shapes(self, layer: Shapes) -> None:
-        self._viewer.add_layer(layer)
+    def _add_shapes(self, made: LayerData) -> None:
+        data, settings, _ = made
+        layer = self._viewer.add_shapes(data, **settings)
         self.status.setText(" ".join(f"{note}." for note in layer.metadata[KEY].file.notes))
 
     def paint_shapes(self) -> None:
@@ -325,6 +325,7 @@ class AnnotateWidget(QWidget):
                 give_classes(layer, painted[0].classes)
                 if layer is self._painting:
                     self.classes.show_classes(painted[0].classes)
+                self._count(1)
                 self._pouring.begin(layer, painted[1])
 
             self._start("Painting…", paint, pour)
@@ -342,21 +343,20 @@ class AnnotateWidget(QWidget):
         self, text: str, function: Callable[[Work], Any], done: Callable[[Any], None]
     ) -> None:
         self.status.setText(text)
-        self._set_busy(busy=True)
+        self._count(1)
         work = Work(self, function)
-        work.ended.connect(self._end)
+        work.ended.connect(lambda: self._count(-1))
         work.failed.connect(show_line)
         work.returned.connect(done)
         work.start()
 
-    def _end(self) -> None:
-        self._set_busy(busy=False)
-        if self.status.text().endswith("…"):
-            self.status.clear()
-
-    def _set_busy(self, *, busy: bool) -> None:
+    def _count(self, more: int) -> None:
+        """Offer nothing while anything goes on."""
+        self._running += more
         for button in self.buttons.values():
-            button.setDisabled(busy)
+            button.setEnabled(not self._running)
+        if not self._running and self.status.text().endswith("…"):
+            self.status.clear()
 
     def _ask_for_checkpoint(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Checkpoint", "", "*.safetensors")

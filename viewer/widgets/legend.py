@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPixmap
 from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from wsiseg.errors import ArgumentError
-from wsiseg.models.class_sets import LabelClass
-from wsiseg.viewer.measuring import find_measurable
+from wsiseg.viewer.layers import KEY, MaskView
+from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.scene import by_preference
 
 if TYPE_CHECKING:
     import napari
+    from napari.utils.events import EventEmitter
 
 _SWATCH = 14
 _HEIGHT = 120
@@ -22,7 +24,7 @@ _HEIGHT = 120
 
 
 class LegendWidget(QWidget):
-    """Follows the selection.
+    """Follows the selection, and what is edited of it.
 
     Parameters
     ----------
@@ -33,6 +35,7 @@ class LegendWidget(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
+        self._layer: Labels | None = None
         self.heading = QLabel()
         self.list = QListWidget()
         self.list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
@@ -41,26 +44,52 @@ class LegendWidget(QWidget):
         column = QVBoxLayout(self)
         column.addWidget(self.heading)
         column.addWidget(self.list)
-        for event in (
-            napari_viewer.layers.selection.events.active,
-            napari_viewer.layers.events.inserted,
-            napari_viewer.layers.events.removed,
-        ):
+        layers = napari_viewer.layers
+        self._changes = (
+            layers.selection.events.active,
+            layers.events.inserted,
+            layers.events.removed,
+        )
+        for event in self._changes:
             event.connect(self._follow)
+        # napari knows nothing of a widget's end, at which its own methods are no longer called.
+        self.destroyed.connect(lambda: self._part())  # noqa: PLW0108
         self._follow()
 
     def _follow(self, _: object = None) -> None:
-        try:
-            found = find_measurable(self._viewer)
-        except ArgumentError:
-            self._show("no mask", {})
-        else:
-            self._show(found.name, found.view.classes)
+        self._leave()
+        self._layer = next(filter(_is_mask, by_preference(self._viewer)), None)
+        if self._layer is not None:
+            for event in _edits(self._layer):
+                event.connect(self._show)
+        self._show()
 
-    def _show(self, heading: str, classes: Mapping[int, LabelClass]) -> None:
-        self.heading.setText(heading)
+    def _leave(self) -> None:
+        if self._layer is not None:
+            for event in _edits(self._layer):
+                event.disconnect(self._show)
+
+    def _part(self) -> None:
+        for event in self._changes:
+            event.disconnect(self._follow)
+        self._leave()
+
+    def _show(self, _: object = None) -> None:
+        self.heading.setText("no mask" if self._layer is None else self._layer.name)
         self.list.clear()
-        for _, entry in sorted(classes.items()):
+        if self._layer is None:
+            return
+        names = self._layer.features
+        colours = self._layer.colormap.map(np.array(names["index"]))
+        for colour, name in zip(colours, names["class"], strict=True):
             swatch = QPixmap(_SWATCH, _SWATCH)
-            swatch.fill(QColor(*entry.colour))
-            self.list.addItem(QListWidgetItem(swatch, entry.name))
+            swatch.fill(QColor.fromRgbF(*map(float, colour)))
+            self.list.addItem(QListWidgetItem(swatch, name))
+
+
+def _edits(layer: Labels) -> tuple[EventEmitter, ...]:
+    return layer.events.features, layer.events.colormap, layer.events.name
+
+
+def _is_mask(layer: object) -> bool:
+    return isinstance(layer, Labels) and isinstance(layer.metadata.get(KEY), MaskView | RegionView)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 from wsiseg.tiling.stitching import UNSEEN
@@ -36,6 +36,9 @@ class Pouring(QTimer):
         It ends with this.
     """
 
+    done = Signal()
+    """Everything is painted."""
+
     def __init__(self, owner: QWidget) -> None:
         super().__init__(owner)
         self._step = ExitStack()
@@ -43,9 +46,7 @@ class Pouring(QTimer):
         self.timeout.connect(self._pour)
 
     def begin(self, layer: Labels, changes: list[Change]) -> None:
-        """Paint, after what is still being painted."""
-        while self.isActive():
-            self._pour()
+        """Paint; nothing else may be begun before :attr:`done`."""
         self._layer, self._changes = layer, iter(changes)
         self._step.enter_context(layer.block_history())
         self.start(0)
@@ -58,3 +59,4 @@ class Pouring(QTimer):
         self.stop()
         self._step.close()
         del self._layer
+        self.done.emit()

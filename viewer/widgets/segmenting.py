@@ -27,9 +27,8 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.options import SegmentOptions
 from wsiseg.tiling.resolution import SANE_MPP
 from wsiseg.viewer import scene
-from wsiseg.viewer.layers import KEY, MaskView, SlideView
+from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.preview import Preview, Progress
-from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, Standing
 from wsiseg.viewer.telling import show_line, told
 from wsiseg.viewer.widgets.path_field import PathField
@@ -40,9 +39,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
-# A window offers no way to ask again with more allowed, and shows what is left blank.
-_OPTIONS = SegmentOptions(max_bad_tiles="100%")
-
+_OPTIONS = SegmentOptions()
 _REFRESH_MS = 250
 _MOST_NOTES = 3
 _ENDING = "Ends with this tile"
@@ -162,7 +159,7 @@ class SegmentWidget(QWidget):
             self._run(self._standing.task.overwriting())
 
     def _task(self) -> PartTask | SlideTask:
-        view, checkpoint = _current_slide(self._viewer), self.checkpoint.path
+        view, checkpoint = scene.current_slide(self._viewer), self.checkpoint.path
         resolution, scope = self.resolution.currentIndex(), self.scope.currentIndex()
         options = replace(
             self._options,
@@ -298,13 +295,6 @@ def _run_task(task: PartTask | SlideTask, predictors: Predictors, work: Work) ->
 
 def _load(path: Path, options: SegmentOptions, predictors: Predictors, work: Work) -> None:
     predictors.load(path, options, work.report)
-
-
-def _current_slide(viewer: ViewerModel) -> SlideView:
-    """Return the slide of the part that is selected, or else that of the scene."""
-    active = viewer.layers.selection.active
-    selected = None if active is None else active.metadata.get(KEY)
-    return selected.slide if isinstance(selected, RegionView) else scene.current_slide(viewer)
 
 
 def _show_layers(viewer: ViewerModel, found: Outcome) -> None:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from wsiseg.errors import AnnotationError
 from wsiseg.viewer import scene
-from wsiseg.viewer.layers import MaskView, throughput_layer
+from wsiseg.viewer.layers import LayerData, MaskView, throughput_layer
 from wsiseg.viewer.runs import RunTiles, milliseconds, read_tiles
 from wsiseg.viewer.telling import show_line, told
 from wsiseg.viewer.working import Work
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Layer
 
 _FIGURES = ("speed", "tiles", "time", "per tile", "slowest", "unread", "memory", "runtime", "limit")
 
@@ -30,6 +32,7 @@ class ThroughputWidget(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
+        self._heat_map: Layer | None = None
         self.showing = QPushButton("Show the selected mask's run")
         self.figures = {name: QLabel("–") for name in _FIGURES}
         form = QFormLayout()
@@ -46,16 +49,38 @@ class ThroughputWidget(QWidget):
         """Fill in the figures and add the heat map."""
         with told():
             view = scene.current_mask(self._viewer)
-            work = Work(self, lambda _: read_tiles(view.image))
-            work.returned.connect(lambda tiles: self._fill(tiles, view))
+            work = Work(self, lambda _: look_up_run(view))
+            work.returned.connect(lambda found: self._fill(*found))
             work.failed.connect(show_line)
             work.start()
 
-    def _fill(self, tiles: RunTiles, view: MaskView) -> None:
-        for name, text in describe_run(tiles).items():
+    def _fill(self, figures: dict[str, str], made: LayerData) -> None:
+        for name, text in figures.items():
             self.figures[name].setText(text)
-        data, settings, _ = throughput_layer(tiles, view.frame)
-        self._viewer.add_image(data, **settings)
+        layers, (data, settings, _) = self._viewer.layers, made
+        if self._heat_map is not None and self._heat_map in layers:
+            layers.remove(self._heat_map)
+        selected = layers.selection.active
+        self._heat_map = self._viewer.add_image(data, **settings)
+        # The next press is for the same mask.
+        layers.selection.active = selected
+
+
+def look_up_run(view: MaskView) -> tuple[dict[str, str], LayerData]:
+    """Return the figures of the run that made a mask, and the heat map of its tiles.
+
+    Raises
+    ------
+    AnnotationError, OutputError
+        If its run's files are not beside it, or lack some of them.
+    """
+    tiles = read_tiles(view.image)
+    try:
+        return describe_run(tiles), throughput_layer(tiles, view.frame)
+    except (LookupError, TypeError, ValueError) as error:
+        raise AnnotationError(
+            f"the run file lacks figures: {error}", view.image.path, "Run again."
+        ) from error
 
 
 def describe_run(tiles: RunTiles) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 import gc
 import json
+import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from wsiseg.training.annotations.stores import StoreLabels
 from wsiseg.viewer.annotating import annotation_path, painting_layer, region_at
 from wsiseg.viewer.layers import KEY
 from wsiseg.viewer.scene import current_slide
+from wsiseg.viewer.widgets import annotating
 from wsiseg.viewer.widgets.annotating import DRAWN, AnnotateWidget
 
 TWO = {0: LabelClass("tumour", (200, 0, 0)), 1: LabelClass("stroma", (0, 0, 200))}
@@ -65,7 +68,6 @@ def begin(viewer, widget):
 
 def wait_for_work(qtbot, widget):
     qtbot.waitUntil(widget.buttons["Save"].isEnabled, timeout=20_000)
-    qtbot.waitUntil(lambda: not widget._pouring.isActive())
 
 
 def read_on_slide(path, slide_file, mpp):
@@ -181,6 +183,9 @@ def test_classes_are_edited_while_one_paints(window, errors):
     widget.classes.remove()
     assert layer.metadata[KEY].classes == {0: TWO[0], 2: fat}
     assert ["cannot name" in errors()[0], "tumour is painted" in errors()[1]] == [True, True]
+    for name in ("not annotated", "not analysed"):
+        widget.classes.list.item(0).setText(name)
+        assert widget.classes.classes[0] == TWO[0]
 
 
 def test_a_checkpoint_gives_its_classes_and_resolution(window, qtbot, tmp_path):
@@ -302,8 +307,14 @@ def test_many_pixels_are_one_step(window, qtbot, tmp_path, monkeypatch):
     wait_for_work(qtbot, widget)
     viewer.layers.selection.active = viewer.layers["drawn"]
     layer = begin(viewer, widget)
+    offered = []
+    layer.events.labels_update.connect(lambda: offered.append(widget.buttons["Save"].isEnabled()))
     widget.paint_shapes()
     wait_for_work(qtbot, widget)
+    # What is half painted cannot be saved.
+    assert offered
+    assert not any(offered)
+    assert widget.status.text() == ""
     assert (layer.data == 2).sum() == SQUARE.area
     assert layer.metadata[KEY].classes[2].name == "bone"
     assert "bone" in [entry.name for entry in widget.classes.classes.values()]
@@ -347,6 +358,58 @@ def test_what_cannot_be_done_is_told_in_one_line(make_napari_viewer, qtbot, tmp_
     assert len(errors()) == 7
     assert not any("\n" in message for message in errors())
     assert not any(hasattr(record, "exception") for record in notification_manager.records)
+
+
+def test_nothing_is_offered_until_the_last_work_is_over(
+    window, qtbot, settle, tmp_path, monkeypatch
+):
+    viewer, widget = window
+    gate, read = threading.Event(), annotating.read_drawing
+
+    def read_slowly(path, view):
+        assert path.name != "slow" or gate.wait(60)
+        return read(path, view)
+
+    monkeypatch.setattr(annotating, "read_drawing", read_slowly)
+    content = collection(in_qupath(moved(SQUARE), "stroma"))
+    widget.open_shapes(write(tmp_path, content, "slow"))
+    with_fast = len(viewer.layers) + 1
+    widget.open_shapes(write(tmp_path, content, "fast"))
+    qtbot.waitUntil(lambda: len(viewer.layers) == with_fast)
+    settle()
+    assert not widget.buttons["Save"].isEnabled()
+    gate.set()
+    wait_for_work(qtbot, widget)
+    assert viewer.layers[-1].name == "slow"
+
+
+def test_layers_are_made_in_the_event_loop(window, qtbot, tmp_path, monkeypatch):
+    _, widget = window
+    threads, make = [], Shapes.__init__
+
+    def make_noting(self, *args, **settings):
+        threads.append(threading.current_thread())
+        make(self, *args, **settings)
+
+    monkeypatch.setattr(Shapes, "__init__", make_noting)
+    widget.open_shapes(write(tmp_path, collection(in_qupath(moved(SQUARE), "stroma"))))
+    wait_for_work(qtbot, widget)
+    assert threads == [threading.main_thread()]
+
+
+def test_of_two_slides_that_of_the_labels_is_painted_on(window, slide_file, qtbot, tmp_path):
+    viewer, widget = window
+    below = current_slide(viewer)
+    data, settings, _ = painting_layer(region_at(below, AREA, None, TWO))
+    other = shutil.copy(slide_file, tmp_path / "other.tiff")
+    viewer.open(str(other), plugin="wsiseg")
+    labels = viewer.add_labels(data, **settings)
+    assert begin(viewer, widget).metadata[KEY].slide is below
+    for selected in (labels, viewer.layers["drawn"]):
+        viewer.layers.selection.active = selected
+        widget.correct()
+        wait_for_work(qtbot, widget)
+        assert viewer.layers.selection.active.metadata[KEY].slide is below
 
 
 def test_a_broken_file_of_shapes_is_told(window, qtbot, tmp_path, errors):

@@ -10,11 +10,17 @@ from napari.utils.notifications import notification_manager
 import wsiseg
 import wsiseg.tiling.reading
 from tiny import tiny_checkpoint
+from wsiseg.errors import DamagedSlideError
+from wsiseg.models.class_sets import LabelClass
 from wsiseg.options import SegmentOptions
+from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.viewer.annotating import region_at, save_painting
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets.segmenting import (
+    FIELD_OF_VIEW,
     LEVEL_0,
     REGION,
     TYPED,
@@ -127,6 +133,8 @@ def test_what_was_labelled_can_be_painted_and_labelled_again(qtbot, viewer, widg
         layer = viewer.layers.selection.active
         layer.paint((20, 20), 3)
         assert layer.data[20, 20] == 3
+        layer.paint((20, 20), layer.colormap.background_value)
+        assert layer.data[20, 20] == UNSEEN
 
 
 def test_a_drawn_region_is_labelled(qtbot, viewer, widget, whole):
@@ -326,8 +334,18 @@ def no_folder(viewer, widget):
     return "the output is a file, not a folder"
 
 
+def a_painting(viewer, widget):
+    view, folder = current_slide(viewer), widget.checkpoint.path.parent / "drawn"
+    region = region_at(view, Box(0, 0, 20, 30), None, {0: LabelClass("tumour", (200, 0, 0))})
+    save_painting(region, np.zeros(region.box.shape, np.uint8), folder, standing="replace")
+    widget.scope.setCurrentIndex(WHOLE_SLIDE)
+    widget.folder.choose(folder)
+    return "something that is no run"
+
+
 @pytest.mark.parametrize(
-    "mistake", [no_slide, out_of_sight, nothing_drawn, no_checkpoint, too_fine, no_folder]
+    "mistake",
+    [no_slide, out_of_sight, nothing_drawn, no_checkpoint, too_fine, no_folder, a_painting],
 )
 def test_a_mistake_is_told_in_one_line(qtbot, viewer, widget, mistake):
     words = mistake(viewer, widget)
@@ -341,3 +359,31 @@ def test_a_mistake_is_told_in_one_line(qtbot, viewer, widget, mistake):
     assert not hasattr(record, "exception")
     assert len(viewer.layers) == count
     assert widget.starting.isEnabled()
+    assert not widget.resuming.isVisibleTo(widget)
+
+
+@pytest.mark.parametrize("scope", [FIELD_OF_VIEW, WHOLE_SLIDE])
+def test_a_whole_slide_that_cannot_be_read_is_an_error(
+    qtbot, viewer, checkpoint, scope, monkeypatch, tmp_path
+):
+    def fail(slide, *_):
+        raise DamagedSlideError("these pixels are gone", slide.path)
+
+    widget = SegmentWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.checkpoint.line.setText(str(checkpoint))
+    widget.scope.setCurrentIndex(scope)
+    widget.folder.choose(tmp_path)
+    look_at(viewer, 500, 400, zoom=2)
+    monkeypatch.setattr(wsiseg.tiling.reading, "read_working_box", fail)
+    notification_manager.records.clear()
+    widget.start()
+    finish(qtbot, widget)
+    (record,) = notification_manager.records
+    assert "cannot be read" in record.message
+    assert "\n" not in record.message
+    if scope == WHOLE_SLIDE:
+        assert widget.status.text() == "Failed"
+        assert len(viewer.layers) == 1
+    else:
+        assert (viewer.layers[-1].data == UNSEEN).all()
