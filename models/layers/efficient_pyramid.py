@@ -1,0 +1,82 @@
+"""The efficient pyramid pool of EdgeNets' decoder: one depth-wise convolution per scale."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, NormAct
+
+SCALES = ((2, 1), (3, 2), (1, 1), (1, 2), (1, 10))
+"""Sizes at which the branches work, as fractions of the map's, the largest first."""
+
+SMALLEST = 5
+"""Pixels along an axis that a branch has at least."""
+
+
+class EfficientPyramid(nn.Module):
+    """Look at a map at five scales, shuffle the channels of all of them, and merge.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    width : int
+        Channels of each branch.
+    last : bool
+        The result is logits: with a bias, without normalisation and activation.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, *, last: bool = False) -> None:
+        super().__init__()
+        self.project = ConvNormAct(inputs, width, kernel=1, epsilon=PLAIN_EPSILON)
+        self.branches = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False) for _ in SCALES
+        )
+        self.gather = NormAct(width * len(SCALES), epsilon=PLAIN_EPSILON)
+        self.merge = ConvNormAct(width * len(SCALES), width, groups=width, epsilon=PLAIN_EPSILON)
+        self.fuse = nn.Identity() if last else NormAct(outputs, epsilon=PLAIN_EPSILON)
+        self.expand = nn.Conv2d(width, outputs, 1, bias=last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
+        narrow = self.project(x)
+        seen = [
+            _at_scale(branch, narrow, *scale)
+            for branch, scale in zip(self.branches, SCALES, strict=True)
+        ]
+        gathered = self.gather(torch.cat(seen, dim=1))
+        # One channel of every scale after the other, so that each group merges all scales.
+        shuffled = gathered.unflatten(1, (len(SCALES), -1)).transpose(1, 2).flatten(1, 2)
+        out: Tensor = self.fuse(self.expand(self.merge(shuffled)))
+        return out
+
+
+def _at_scale(layer: nn.Module, x: Tensor, numerator: int, denominator: int) -> Tensor:
+    """Resize, apply `layer`, and resize back."""
+    if numerator == denominator:
+        out: Tensor = layer(x)
+        return out
+    size = x.shape[2:]
+    scaled = tuple(_scale(length, numerator, denominator) for length in size)
+    if numerator > denominator:
+        return _shrink(layer(_enlarge(x, scaled)), size)
+    return _enlarge(layer(_shrink(x, scaled)), size)
+
+
+def _shrink(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    return F.adaptive_avg_pool2d(x, size)
+
+
+def _enlarge(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+def _scale(length: int | Tensor, numerator: int, denominator: int) -> int:
+    """Return a scaled length, rounded up, but no less than the smallest."""
+    scaled = (length * numerator + denominator - 1) // denominator
+    if isinstance(scaled, Tensor):
+        # The tracer hands out lengths as tensors; a comparison would fix the answer for good.
+        return scaled.clamp(min=SMALLEST)  # type: ignore[return-value]
+    return max(scaled, SMALLEST)
