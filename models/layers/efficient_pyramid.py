@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,18 +61,19 @@ def _at_scale(layer: nn.Module, x: Tensor, numerator: int, denominator: int) -> 
         out: Tensor = layer(x)
         return out
     size = x.shape[2:]
-    scaled = tuple(_scale(length, numerator, denominator) for length in size)
+    scaled = [_scale(length, numerator, denominator) for length in size]
     if numerator > denominator:
         return _shrink(layer(_enlarge(x, scaled)), size)
     return _enlarge(layer(_shrink(x, scaled)), size)
 
 
-def _shrink(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    return F.adaptive_avg_pool2d(x, size)
+def _shrink(x: Tensor, size: Sequence[int]) -> Tensor:
+    height, width = size
+    return F.adaptive_avg_pool2d(x, (height, width))
 
 
-def _enlarge(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+def _enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=True)
 
 
 def _scale(length: int | Tensor, numerator: int, denominator: int) -> int:
