@@ -20,18 +20,27 @@ SMALLEST = 5
 class EfficientPyramid(nn.Module):
     """Look at a map at five scales, shuffle the channels of all of them, and merge.
 
+    Enlarged maps are pooled back adaptively, as in the authors' code.  Where the map's edges are
+    known to be even, the windows repeat themselves and plain operations give the same, which
+    saves OpenVINO a quarter of the whole network's time.
+
     Parameters
     ----------
     inputs, outputs : int
         Channels in and out.
     width : int
         Channels of each branch.
+    even : bool
+        All maps that come in have even edges of 4 pixels or more.
     last : bool
         The result is logits: with a bias, without normalisation and activation.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, *, last: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, *, even: bool = False, last: bool = False
+    ) -> None:
         super().__init__()
+        self.even = even
         self.project = ConvNormAct(inputs, width, kernel=1, epsilon=PLAIN_EPSILON)
         self.branches = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False) for _ in SCALES
@@ -45,7 +54,7 @@ class EfficientPyramid(nn.Module):
         """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
         narrow = self.project(x)
         seen = [
-            _at_scale(branch, narrow, *scale)
+            self._at_scale(branch, narrow, *scale)
             for branch, scale in zip(self.branches, SCALES, strict=True)
         ]
         gathered = self.gather(torch.cat(seen, dim=1))
@@ -54,22 +63,32 @@ class EfficientPyramid(nn.Module):
         out: Tensor = self.fuse(self.expand(self.merge(shuffled)))
         return out
 
-
-def _at_scale(layer: nn.Module, x: Tensor, numerator: int, denominator: int) -> Tensor:
-    """Resize, apply `layer`, and resize back."""
-    if numerator == denominator:
-        out: Tensor = layer(x)
-        return out
-    size = x.shape[2:]
-    scaled = [_scale(length, numerator, denominator) for length in size]
-    if numerator > denominator:
-        return _shrink(layer(_enlarge(x, scaled)), size)
-    return _enlarge(layer(_shrink(x, scaled)), size)
+    def _at_scale(self, branch: nn.Module, x: Tensor, numerator: int, denominator: int) -> Tensor:
+        """Resize, convolve, and resize back."""
+        size = x.shape[2:]
+        scaled = [_scale(length, numerator, denominator) for length in size]
+        if numerator < denominator:
+            return _enlarge(branch(_shrink(x, scaled)), size)
+        if numerator == denominator:
+            out: Tensor = branch(x)
+            return out
+        enlarged = branch(_enlarge(x, scaled))
+        if not self.even:
+            return _shrink(enlarged, size)
+        return F.avg_pool2d(enlarged, 2) if denominator == 1 else _two_of_three(enlarged)
 
 
 def _shrink(x: Tensor, size: Sequence[int]) -> Tensor:
     height, width = size
     return F.adaptive_avg_pool2d(x, (height, width))
+
+
+def _two_of_three(x: Tensor) -> Tensor:
+    """Pool rows and columns by 2/3: of every three, the first two and the last two."""
+    rows = torch.unflatten(x, 2, (-1, 3))
+    x = (rows[:, :, :, :2] + rows[:, :, :, 1:]).flatten(2, 3)
+    columns = torch.unflatten(x, 3, (-1, 3))
+    return (columns[..., :2] + columns[..., 1:]).flatten(3, 4) / 4
 
 
 def _enlarge(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -80,10 +80,11 @@ class _EdgeNetsDecoder(nn.Module):
         self.fuse3 = NormAct(deep, epsilon=PLAIN_EPSILON)
         self.fuse2 = NormAct(middle, epsilon=PLAIN_EPSILON)
         self.fuse1 = NormAct(shallow, epsilon=PLAIN_EPSILON)
+        # Inputs are multiples of 16, so that maps at 1/4 and 1/2 are multiples of 4 and 8.
         self.pyramid4 = EfficientPyramid(channels[3], deep, pyramid)
         self.pyramid3 = EfficientPyramid(deep, middle, pyramid)
-        self.pyramid2 = EfficientPyramid(middle, shallow, pyramid)
-        self.pyramid1 = EfficientPyramid(shallow, classes, pyramid, last=True)
+        self.pyramid2 = EfficientPyramid(middle, shallow, pyramid, even=True)
+        self.pyramid1 = EfficientPyramid(shallow, classes, pyramid, even=True, last=True)
 
     def forward(self, levels: Levels) -> tuple[Tensor, ...]:
         """Return the logits at full size."""

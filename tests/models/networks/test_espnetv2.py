@@ -228,6 +228,28 @@ def test_scales_of_a_pyramid_are_rounded_up_and_at_least_five(shape: tuple[int, 
     assert sizes == expected
 
 
+@pytest.mark.parametrize("size", [(4, 4), (6, 10), (16, 24), (40, 4)])
+def test_plain_pooling_of_even_maps_is_adaptive_pooling(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    pyramid = EfficientPyramid(4, 6, 2, even=True).eval()
+    x = torch.randn(2, 4, *size)
+    with torch.no_grad():
+        plain = pyramid(x)
+        pyramid.even = False
+        torch.testing.assert_close(plain, pyramid(x), atol=1e-6, rtol=1e-5)
+
+
+def test_only_maps_that_are_surely_even_are_pooled_plainly() -> None:
+    network = small("edgenets")
+    sizes: list[tuple[int, ...]] = []
+    for module in network.modules():
+        if isinstance(module, EfficientPyramid) and module.even:
+            module.register_forward_pre_hook(lambda _, call: sizes.append(tuple(call[0].shape[2:])))
+    with torch.no_grad():
+        network(torch.zeros(1, 3, 1, 17))
+    assert sizes == [(4, 8), (8, 16)]
+
+
 def test_gates_see_the_whole_picture_and_the_standalone_form_does_not() -> None:
     assert receptive_field(small("edgenets"), limit=1024) is None
     assert receptive_field(small("standalone")) is not None
