@@ -17,6 +17,8 @@ from wsiseg.errors import (
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
+from wsiseg.models.importing.dabnet import DABNetLayout
 from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
@@ -30,6 +32,9 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     ERFNetLayout(),
     MMSegERFNetLayout(),
     ENetLayout(),
+    CGNetLayout(),
+    MMSegCGNetLayout(),
+    DABNetLayout(),
 )
 """Every known key layout; a new one is a file and an entry here."""
 

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ESPNET_EPSILON = 1e-3
-"""Batch-norm epsilon of the first ESPNet; its published weights work with no other."""
+"""Batch-norm epsilon of the first ESPNet; its published weights work with no other.
+
+CGNet and DABNet have it as well."""
 
 
 class NormAct(nn.Module):
@@ -44,6 +46,22 @@ class ConvNormAct(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=ESPNET_EPSILON)
+        self.act = nn.PReLU(outputs)
+
+
+class PointNormAct(nn.Sequential):
+    """Bias-free 1×1 convolution, batch norm, PReLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=ESPNET_EPSILON)
         self.act = nn.PReLU(outputs)
 

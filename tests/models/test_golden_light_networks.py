@@ -1,5 +1,6 @@
-"""ERFNet and ENet against the numbers that the original code gave."""
+"""ERFNet, ENet, CGNet and DABNet against the numbers that the original code gave."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,20 @@ FAMILIES = {
     "erfnet": ("erfnet", {"form": "authors"}),
     "mmseg_erfnet": ("erfnet", {"form": "mmseg"}),
     "enet": ("enet", {}),
+    "cgnet": ("cgnet", {"form": "authors"}),
+    "mmseg_cgnet": ("cgnet", {"form": "mmseg"}),
+    "dabnet": ("dabnet", {}),
 }
 """Our architecture and the form read off the keys, by the family that the golden files name."""
 
 FILES = (
+    "cgnet_camvid11_ihc_360x480",
     "enet_camvid12_ihc_240x320",
+    "synth_cgnet_c19_astronaut_128x256",
+    "synth_dabnet_c19_ihc_128x256",
     "synth_enet_c19_astronaut_128x256",
     "synth_erfnet_c19_ihc_128x256",
+    "synth_mmseg_cgnet_c19_ihc_128x256",
     "synth_mmseg_erfnet_c19_astronaut_128x256",
 )
 
@@ -86,3 +94,10 @@ def test_network_has_the_original_form_and_number_of_parameters(data: Path, name
     assert network.classes == golden.meta["arch"]["classes"]
     for key, value in arguments.items():
         assert getattr(network, key) == value
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("synth_")])
+def test_published_file_is_the_one_that_the_numbers_belong_to(data: Path, name: str) -> None:
+    meta = read_golden(data, name).meta
+    content = (data / "weights" / meta["weights"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == meta["weights_sha256"]

@@ -1,4 +1,4 @@
-"""Structure of ERFNet and ENet: parameters, operations, sizes, gradients."""
+"""Structure of ERFNet, ENet, CGNet and DABNet: parameters, operations, sizes, gradients."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.profiling import count_macs, count_parameters
+from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
 
 AUTHORS, MMSEG = {"form": "authors"}, {"form": "mmseg"}
 CURRENT, CAMVID = {"form": "current"}, {"form": "camvid"}
@@ -21,6 +21,10 @@ PARAMETERS = [
     ("enet", CURRENT, 19, 351_660),
     ("enet", CURRENT, 12, 350_652),
     ("enet", CAMVID, 12, 359_780),
+    ("cgnet", AUTHORS, 19, 496_306),
+    ("cgnet", AUTHORS, 11, 494_258),
+    ("cgnet", MMSEG, 19, 496_325),
+    ("dabnet", {}, 19, 756_643),
 ]
 
 # (architecture, arguments, classes, thousand millions at 512 × 1024)
@@ -30,10 +34,20 @@ MACS = [
     ("erfnet", MMSEG, 19, "29.180"),
     ("enet", CURRENT, 20, "4.056"),
     ("enet", CURRENT, 19, "4.037"),
+    ("cgnet", AUTHORS, 19, "6.762"),
+    ("dabnet", {}, 19, "10.220"),
 ]
 
 # (architecture, arguments, output stride)
-FORMS = [("erfnet", AUTHORS, 1), ("erfnet", MMSEG, 2), ("enet", CURRENT, 1), ("enet", CAMVID, 1)]
+FORMS = [
+    ("erfnet", AUTHORS, 1),
+    ("erfnet", MMSEG, 2),
+    ("enet", CURRENT, 1),
+    ("enet", CAMVID, 1),
+    ("cgnet", AUTHORS, 8),
+    ("cgnet", MMSEG, 8),
+    ("dabnet", {}, 8),
+]
 
 ODD_SIZES = [(1, 1), (7, 9), (33, 65)]
 
@@ -158,3 +172,21 @@ def test_encoder_of_erfnet_is_supervised_at_an_eighth() -> None:
     assert coarse.shape == (1, 6, 5, 8)
     (only,) = lively("erfnet", form="mmseg").supervised(x)
     assert only.shape == (1, 6, 37, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("erfnet", 1239), ("enet", 1241), ("cgnet", None), ("dabnet", 1095)]
+)
+def test_receptive_field(name: str, field: int | None) -> None:
+    assert receptive_field(lively(name)) == field
+
+
+@pytest.mark.parametrize("depth", [{"blocks2": 1}, {"blocks3": 1}, {"blocks3": -1}])
+def test_stages_of_cgnet_without_a_residual_block_are_refused(depth: dict[str, int]) -> None:
+    with pytest.raises(ArgumentError, match="at least 2"):
+        create_model("cgnet", 5, **depth)
+
+
+def test_depths_of_cgnet_are_those_asked_for() -> None:
+    network = create_model("cgnet", 5, blocks2=4, blocks3=7)
+    assert (len(network.encoder.level2), len(network.encoder.level3)) == (3, 6)
