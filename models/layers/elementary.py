@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ESPNET_EPSILON = 1e-3
-"""Batch-norm epsilon of the first ESPNet; its published weights work with no other."""
+"""Batch-norm epsilon of the first ESPNet; its published weights work with no other.
+
+CGNet and DABNet have it as well."""
 
 PLAIN_EPSILON = 1e-5
 """Batch-norm epsilon of nearly all other networks, PyTorch's own."""
@@ -83,6 +85,22 @@ class ConvNormAct(ConvNorm):
         epsilon: float = ESPNET_EPSILON,
     ) -> None:
         super().__init__(inputs, outputs, stride, kernel=kernel, groups=groups, epsilon=epsilon)
+        self.act = nn.PReLU(outputs)
+
+
+class PointNormAct(nn.Sequential):
+    """Bias-free 1×1 convolution, batch norm, PReLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=ESPNET_EPSILON)
         self.act = nn.PReLU(outputs)
 
 
