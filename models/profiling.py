@@ -71,18 +71,20 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
 
 def _furthest_view(network: nn.Module, multiple: int, length: int, axis: int) -> int | None:
     """Return how wide the field is along an axis, None if `length` pixels do not hold it."""
-    reached = _pixels_reached(network, multiple, length, axis)
-    if any(first == 0 or last == length - 1 for _, first, last in reached):
-        return None
+    # One phase mostly tells that the length is too short, at a fraction of the cost of all.
+    for phases in (range(1), range(multiple)):
+        reached = _pixels_reached(network, multiple, length, axis, phases)
+        if any(first == 0 or last == length - 1 for _, first, last in reached):
+            return None
     return max(_pixels_seen(place, reached, multiple) for place in range(multiple))
 
 
 def _pixels_reached(
-    network: nn.Module, multiple: int, length: int, axis: int
+    network: nn.Module, multiple: int, length: int, axis: int, phases: range
 ) -> list[tuple[int, int, int]]:
     """Return, for each phase, an input place and the first and last logit that it reaches."""
-    places = [length // 2 + phase for phase in range(multiple)]
-    shape = [multiple, 3, multiple, multiple]
+    places = [length // 2 + phase for phase in phases]
+    shape = [len(phases), 3, multiple, multiple]
     shape[axis] = length
     pictures = torch.ones(shape)
     for picture, place in zip(pictures, places, strict=True):

@@ -17,13 +17,29 @@ from wsiseg.errors import (
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
+from wsiseg.models.importing.dabnet import DABNetLayout
+from wsiseg.models.importing.edgenets import EdgeNetsLayout
+from wsiseg.models.importing.enet import ENetLayout
+from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
+from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.layout import KeyLayout, State
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
 
-LAYOUTS: tuple[KeyLayout, ...] = (ESPNetLayout(),)
+LAYOUTS: tuple[KeyLayout, ...] = (
+    ESPNetLayout(),
+    EdgeNetsLayout(),
+    StandaloneLayout(),
+    ERFNetLayout(),
+    MMSegERFNetLayout(),
+    ENetLayout(),
+    CGNetLayout(),
+    MMSegCGNetLayout(),
+    DABNetLayout(),
+)
 """Every known key layout; a new one is a file and an entry here."""
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")

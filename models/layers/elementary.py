@@ -7,7 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ESPNET_EPSILON = 1e-3
-"""Batch-norm epsilon of the first ESPNet; its published weights work with no other."""
+"""Batch-norm epsilon of the first ESPNet; its published weights work with no other.
+
+CGNet and DABNet have it as well."""
+
+PLAIN_EPSILON = 1e-5
+"""Batch-norm epsilon of nearly all other networks, PyTorch's own."""
 
 
 class NormAct(nn.Module):
@@ -17,11 +22,13 @@ class NormAct(nn.Module):
     ----------
     channels : int
         Channels in and out.
+    epsilon : float
+        Of the batch norm.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, epsilon: float = ESPNET_EPSILON) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=ESPNET_EPSILON)
+        self.norm = nn.BatchNorm2d(channels, eps=epsilon)
         self.act = nn.PReLU(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,8 +37,8 @@ class NormAct(nn.Module):
         return out
 
 
-class ConvNormAct(nn.Sequential):
-    """Bias-free 3×3 convolution, batch norm, PReLU.
+class ConvNorm(nn.Sequential):
+    """Bias-free convolution and batch norm.
 
     Parameters
     ----------
@@ -39,11 +46,60 @@ class ConvNormAct(nn.Sequential):
         Channels in and out.
     stride : int
         Stride of the convolution.
+    kernel : int
+        Its edge, odd; zeros around keep the size.
+    groups : int
+        Its groups.
+    epsilon : float
+        Of the batch norm.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        *,
+        kernel: int = 3,
+        groups: int = 1,
+        epsilon: float = ESPNET_EPSILON,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+        )
+        self.norm = nn.BatchNorm2d(outputs, eps=epsilon)
+
+
+class ConvNormAct(ConvNorm):
+    """Bias-free convolution, batch norm, PReLU; takes what :class:`ConvNorm` takes."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        *,
+        kernel: int = 3,
+        groups: int = 1,
+        epsilon: float = ESPNET_EPSILON,
+    ) -> None:
+        super().__init__(inputs, outputs, stride, kernel=kernel, groups=groups, epsilon=epsilon)
+        self.act = nn.PReLU(outputs)
+
+
+class PointNormAct(nn.Sequential):
+    """Bias-free 1×1 convolution, batch norm, PReLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=ESPNET_EPSILON)
         self.act = nn.PReLU(outputs)
 

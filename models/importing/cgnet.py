@@ -1,0 +1,149 @@
+"""The layouts of CGNet: its authors' and that of MMSegmentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.registry import Arguments
+
+_Renames = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
+
+_AUTHORS: _Renames = (
+    (r"^level1_(\d)\.", r"encoder.level1.\1."),
+    (r"^b1\.", "encoder.fuse1."),
+    (r"^bn_prelu_([23])\.", r"encoder.fuse\1."),
+    (r"^level([23])_0\.(bn|act)\.", r"encoder.down\1.fuse.\2."),
+    (r"^level([23])_0\.reduce\.conv\.", r"encoder.down\1.project."),
+    (r"^level([23])_0\.", r"encoder.down\1."),
+    (r"^level([23])\.", r"encoder.level\1."),
+    (r"^classifier\.0\.conv\.", "classifier."),
+    # Inside a block.
+    (r"\.conv1x1\.", ".reduce."),
+    (r"\.F_loc\.conv\.", ".context.local."),
+    (r"\.F_sur\.conv\.", ".context.surrounding."),
+    (r"\.bn_prelu\.", ".fuse."),
+    (r"\.F_glo\.fc\.0\.", ".gate.squeeze."),
+    (r"\.F_glo\.fc\.2\.", ".gate.excite."),
+    (r"\.bn\.", ".norm."),
+)
+
+_MMSEG: _Renames = (
+    (r"^backbone\.stem\.", "encoder.level1."),
+    # MMSegmentation counts the stages of blocks from 1, and the one that shrinks among them.
+    (r"^backbone\.level2\.0\.", "encoder.down3."),
+    (r"^backbone\.level1\.0\.", "encoder.down2."),
+    (r"^backbone\.level2\.(\d+)\.", lambda m: f"encoder.level3.{int(m[1]) - 1}."),
+    (r"^backbone\.level1\.(\d+)\.", lambda m: f"encoder.level2.{int(m[1]) - 1}."),
+    (r"^backbone\.norm_prelu_(\d)\.0\.", lambda m: f"encoder.fuse{int(m[1]) + 1}.norm."),
+    (r"^backbone\.norm_prelu_(\d)\.1\.", lambda m: f"encoder.fuse{int(m[1]) + 1}.act."),
+    (r"^decode_head\.conv_seg\.", "classifier."),
+    # Inside a block.
+    (r"^(encoder\.(?:down|level)[23](?:\.\d+)?)\.(bn|activate)\.", r"\1.fuse.\2."),
+    (r"\.conv1x1\.", ".reduce."),
+    (r"\.f_loc\.", ".context.local."),
+    (r"\.f_sur\.", ".context.surrounding."),
+    (r"\.bottleneck\.", ".project."),
+    (r"\.f_glo\.fc\.0\.", ".gate.squeeze."),
+    (r"\.f_glo\.fc\.2\.", ".gate.excite."),
+    (r"\.activate\.", ".act."),
+    (r"\.bn\.", ".norm."),
+)
+
+
+def _count(state: State, prefix: str) -> int:
+    """Return how many numbered modules have this prefix."""
+    pattern = re.escape(prefix) + r"(\d+)\."
+    return len({m[1] for key in state if (m := re.match(pattern, key))})
+
+
+def _translated(state: State, renames: _Renames) -> dict[str, Tensor]:
+    translated = {}
+    for key, value in state.items():
+        name = key
+        for pattern, replacement in renames:
+            name = re.sub(pattern, replacement, name)
+        translated[name] = value
+    return translated
+
+
+class CGNetLayout(KeyLayout):
+    """CGNet as its authors published it (MIT)."""
+
+    authors = "CGNet's authors"
+    architectures = ("cgnet",)
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {
+        "camvid": Normalisation(
+            order="BGR",
+            mean=(105.65775299072266, 103.329833984375, 99.62540435791016),
+            std=(1.0, 1.0, 1.0),
+            divide_first=1.0,
+        ),
+        "cityscapes": Normalisation(
+            order="BGR",
+            mean=(72.39239876, 82.90891754, 73.15835921),
+            std=(1.0, 1.0, 1.0),
+            divide_first=1.0,
+        ),
+    }
+
+    def recognises(self, architecture: str, state: State) -> bool:
+        """Tell by a key that only this layout has."""
+        return "level2_0.F_loc.conv.weight" in state
+
+    def read_classes(self, architecture: str, state: State) -> int:
+        """Read the width of the classifier."""
+        return int(state["classifier.0.conv.weight"].shape[0])
+
+    def read_arguments(self, architecture: str, state: State) -> Arguments:
+        """Name the form and count the blocks."""
+        return {
+            "form": "authors",
+            "blocks2": _count(state, "level2.") + 1,
+            "blocks3": _count(state, "level3.") + 1,
+        }
+
+    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
+        """Rename every tensor to our names."""
+        return _translated(state, _AUTHORS)
+
+
+class MMSegCGNetLayout(KeyLayout):
+    """CGNet as MMSegmentation names it (Apache-2.0)."""
+
+    authors = "MMSegmentation"
+    architectures = ("cgnet",)
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {
+        # The authors' numbers, which are those of BGR, and yet they stand against RGB there.
+        "cityscapes": Normalisation(
+            order="RGB",
+            mean=(72.39239876, 82.90891754, 73.15835921),
+            std=(1.0, 1.0, 1.0),
+            divide_first=1.0,
+        ),
+    }
+
+    def recognises(self, architecture: str, state: State) -> bool:
+        """Tell by a key that only this layout has."""
+        return "backbone.level1.0.f_loc.weight" in state
+
+    def read_classes(self, architecture: str, state: State) -> int:
+        """Read the width of the classifier."""
+        return int(state["decode_head.conv_seg.weight"].shape[0])
+
+    def read_arguments(self, architecture: str, state: State) -> Arguments:
+        """Name the form and count the blocks."""
+        return {
+            "form": "mmseg",
+            "blocks2": _count(state, "backbone.level1."),
+            "blocks3": _count(state, "backbone.level2."),
+        }
+
+    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
+        """Rename every tensor to our names."""
+        return _translated(state, _MMSEG)

@@ -1,0 +1,86 @@
+"""The layout of DABNet's authors: ``DAB_Block_2.DAB_Module_2_0.ddconv3x1.conv.weight`` etc."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.registry import Arguments
+
+# The first level has no block; the authors count blocks from 1, ours have the level's number.
+_RENAMES: tuple[tuple[str, str], ...] = (
+    (r"^init_conv\.(\d)\.(conv)\.", r"encoder.level1.\1.\2."),
+    (r"^init_conv\.(\d)\.bn_prelu\.", r"encoder.level1.\1."),
+    (r"^bn_prelu_([123])\.", r"encoder.fuse\1."),
+    (r"^downsample_1\.(conv3x3\.|bn_prelu\.)", r"encoder.down2.\1"),
+    (r"^downsample_2\.(conv3x3\.|bn_prelu\.)", r"encoder.down3.\1"),
+    (r"^(encoder\.down[23])\.conv3x3\.conv\.", r"\1.conv."),
+    (r"^(encoder\.down[23])\.bn_prelu\.", r"\1."),
+    (r"^DAB_Block_1\.DAB_Module_1_(\d+)\.", r"encoder.level2.\1."),
+    (r"^DAB_Block_2\.DAB_Module_2_(\d+)\.", r"encoder.level3.\1."),
+    (r"^classifier\.0\.conv\.", "classifier."),
+    # Inside a block.
+    (r"\.bn_relu_1\.", ".prepare."),
+    (r"\.bn_relu_2\.", ".fuse."),
+    (r"\.conv3x3\.conv\.", ".reduce.conv."),
+    (r"\.conv3x3\.bn_prelu\.", ".reduce."),
+    (r"\.conv1x1\.conv\.", ".expand."),
+    (r"\.dconv3x1\.conv\.", ".local.vertical."),
+    (r"\.dconv3x1\.bn_prelu\.", ".local.fuse_vertical."),
+    (r"\.dconv1x3\.conv\.", ".local.horizontal."),
+    (r"\.dconv1x3\.bn_prelu\.", ".local.fuse_horizontal."),
+    (r"\.ddconv3x1\.conv\.", ".surrounding.vertical."),
+    (r"\.ddconv3x1\.bn_prelu\.", ".surrounding.fuse_vertical."),
+    (r"\.ddconv1x3\.conv\.", ".surrounding.horizontal."),
+    (r"\.ddconv1x3\.bn_prelu\.", ".surrounding.fuse_horizontal."),
+    (r"\.bn\.", ".norm."),
+    (r"\.acti\.", ".act."),
+)
+
+
+class DABNetLayout(KeyLayout):
+    """DABNet as its authors published it (MIT)."""
+
+    authors = "DABNet's authors"
+    architectures = ("dabnet",)
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {
+        "cityscapes": Normalisation(
+            order="BGR",
+            mean=(72.39239876, 82.90891754, 73.15835921),
+            std=(1.0, 1.0, 1.0),
+            divide_first=1.0,
+        ),
+        "camvid": Normalisation(
+            order="BGR",
+            mean=(105.65775299072266, 103.329833984375, 99.62540435791016),
+            std=(1.0, 1.0, 1.0),
+            divide_first=1.0,
+        ),
+    }
+
+    def recognises(self, architecture: str, state: State) -> bool:
+        """Tell by a key that only this layout has."""
+        return "DAB_Block_1.DAB_Module_1_0.conv3x3.conv.weight" in state
+
+    def read_classes(self, architecture: str, state: State) -> int:
+        """Read the width of the classifier."""
+        return int(state["classifier.0.conv.weight"].shape[0])
+
+    def read_arguments(self, architecture: str, state: State) -> Arguments:
+        """Return none, as there is one form only."""
+        return {}
+
+    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
+        """Rename every tensor to our names."""
+        return {self._rename(key): value for key, value in state.items()}
+
+    @staticmethod
+    def _rename(key: str) -> str:
+        for pattern, replacement in _RENAMES:
+            key = re.sub(pattern, replacement, key)
+        return key

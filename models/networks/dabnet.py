@@ -1,0 +1,74 @@
+"""DABNet (Li et al., BMVC 2019)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wsiseg.models.layers.depthwise_asymmetric import DepthwiseAsymmetricBottleneck, PooledDown
+from wsiseg.models.layers.elementary import ConvNormAct, Halve, NormAct
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.registry import register
+
+PAPER = (
+    "Li et al., DABNet: Depth-wise Asymmetric Bottleneck for Real-time Semantic Segmentation, "
+    "BMVC 2019"
+)
+
+_DILATIONS2 = (2, 2, 2)
+_DILATIONS3 = (4, 4, 8, 8, 16, 16)
+
+
+class _Encoder(nn.Module):
+    """Three levels, each reinforced by the shrunken picture: 259 channels at 1/8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shrink = Halve(3)
+        self.level1 = nn.Sequential(
+            ConvNormAct(3, 32, stride=2), ConvNormAct(32, 32), ConvNormAct(32, 32)
+        )
+        self.fuse1 = NormAct(32 + 3)
+        self.down2 = PooledDown(32 + 3, 64)
+        self.level2 = nn.Sequential(*[DepthwiseAsymmetricBottleneck(64, d) for d in _DILATIONS2])
+        self.fuse2 = NormAct(64 + 64 + 3)
+        self.down3 = PooledDown(64 + 64 + 3, 128)
+        self.level3 = nn.Sequential(*[DepthwiseAsymmetricBottleneck(128, d) for d in _DILATIONS3])
+        self.fuse3 = NormAct(128 + 128 + 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, 3, H, W)`` to ``(B, 259, H / 8, W / 8)``."""
+        half = self.shrink(x)
+        quarter = self.shrink(half)
+        eighth = self.shrink(quarter)
+        down2 = self.down2(self.fuse1(torch.cat([self.level1(x), half], dim=1)))
+        down3 = self.down3(self.fuse2(torch.cat([self.level2(down2), down2, quarter], dim=1)))
+        fused3: Tensor = self.fuse3(torch.cat([self.level3(down3), down3, eighth], dim=1))
+        return fused3
+
+
+@register("dabnet", family="DABNet", paper=PAPER)
+class DABNet(SegmentationNetwork):
+    """DABNet: depth-wise asymmetric bottlenecks, logits at 1/8 (paper, table 1).
+
+    Sizes that are no multiple of 8 are padded; the authors' network rounds some of them up after
+    each level and fails on others.
+
+    Parameters
+    ----------
+    classes : int
+        1 to 255.
+    """
+
+    input_multiple = 8
+    output_stride = 8
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.encoder = _Encoder()
+        self.classifier = nn.Conv2d(259, classes, 1, bias=False)
+
+    def dense(self, x: Tensor) -> Tensor:
+        """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""
+        logits: Tensor = self.classifier(self.encoder(x))
+        return logits
