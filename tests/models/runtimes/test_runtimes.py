@@ -80,7 +80,11 @@ def processor_computes_in(precision: str) -> bool:
 
 def assert_agreeing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
     assert one.keys() == other.keys()
-    assert (one["labels"] == other["labels"]).mean() >= 0.9999
+    # Rounding decides where two classes are as likely as each other, and nowhere else.
+    best, second = np.sort(one["probabilities"].astype(int), axis=1)[:, :-3:-1].swapaxes(0, 1)
+    settled = best - second > 1
+    assert (one["labels"] == other["labels"])[settled].all()
+    assert (one["labels"] == other["labels"]).mean() >= 0.999
     difference = one["probabilities"].astype(int) - other["probabilities"].astype(int)
     assert np.abs(difference).max() <= 1
 
