@@ -392,15 +392,3 @@ def test_closing_twice_does_no_harm(tmp_path: Path, reader: type[Slide]) -> None
     with reader(path) as slide:
         slide.read_region(0, Box(0, 0, 5, 5))
         slide.close()
-
-
-def test_associated_pictures_are_those_of_openslide(slides: Path) -> None:
-    with TiffSlide(slides / CMU) as slide, OpenSlideSlide(slides / CMU) as other:
-        names = {"thumbnail", "label", "macro"}
-        assert set(slide.facts.associated) == set(other.facts.associated) == names
-        for name in names:
-            pixels = slide.read_associated(name)
-            assert pixels.dtype == np.uint8
-            np.testing.assert_array_equal(pixels, other.read_associated(name))
-        with pytest.raises(WsisegError, match=r"no picture 'door'.*label"):
-            slide.read_associated("door")
