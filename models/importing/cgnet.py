@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor
-
-from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.renaming import Renames, State, count_numbered
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
-_Renames = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
-
-_AUTHORS: _Renames = (
+_AUTHORS: Renames = (
     (r"^level1_(\d)\.", r"encoder.level1.\1."),
     (r"^b1\.", "encoder.fuse1."),
     (r"^bn_prelu_([23])\.", r"encoder.fuse\1."),
@@ -33,7 +29,7 @@ _AUTHORS: _Renames = (
     (r"\.bn\.", ".norm."),
 )
 
-_MMSEG: _Renames = (
+_MMSEG: Renames = (
     (r"^backbone\.stem\.", "encoder.level1."),
     # MMSegmentation counts the stages of blocks from 1, and the one that shrinks among them.
     (r"^backbone\.level2\.0\.", "encoder.down3."),
@@ -56,27 +52,13 @@ _MMSEG: _Renames = (
 )
 
 
-def _count(state: State, prefix: str) -> int:
-    """Return how many numbered modules have this prefix."""
-    pattern = re.escape(prefix) + r"(\d+)\."
-    return len({m[1] for key in state if (m := re.match(pattern, key))})
-
-
-def _translated(state: State, renames: _Renames) -> dict[str, Tensor]:
-    translated = {}
-    for key, value in state.items():
-        name = key
-        for pattern, replacement in renames:
-            name = re.sub(pattern, replacement, name)
-        translated[name] = value
-    return translated
-
-
 class CGNetLayout(KeyLayout):
     """CGNet as its authors published it (MIT)."""
 
     authors = "CGNet's authors"
     architectures = ("cgnet",)
+    mark = "level2_0.F_loc.conv.weight"
+    renames = _AUTHORS
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
         "camvid": Normalisation(
             order="BGR",
@@ -92,10 +74,6 @@ class CGNetLayout(KeyLayout):
         ),
     }
 
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by a key that only this layout has."""
-        return "level2_0.F_loc.conv.weight" in state
-
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the classifier."""
         return int(state["classifier.0.conv.weight"].shape[0])
@@ -104,13 +82,9 @@ class CGNetLayout(KeyLayout):
         """Name the form and count the blocks."""
         return {
             "form": "authors",
-            "blocks2": _count(state, "level2.") + 1,
-            "blocks3": _count(state, "level3.") + 1,
+            "blocks2": count_numbered(state, "level2.") + 1,
+            "blocks3": count_numbered(state, "level3.") + 1,
         }
-
-    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
-        return _translated(state, _AUTHORS)
 
 
 class MMSegCGNetLayout(KeyLayout):
@@ -118,6 +92,8 @@ class MMSegCGNetLayout(KeyLayout):
 
     authors = "MMSegmentation"
     architectures = ("cgnet",)
+    mark = "backbone.level1.0.f_loc.weight"
+    renames = _MMSEG
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
         # The authors' numbers, which are those of BGR, and yet they stand against RGB there.
         "cityscapes": Normalisation(
@@ -128,10 +104,6 @@ class MMSegCGNetLayout(KeyLayout):
         ),
     }
 
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by a key that only this layout has."""
-        return "backbone.level1.0.f_loc.weight" in state
-
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the classifier."""
         return int(state["decode_head.conv_seg.weight"].shape[0])
@@ -140,10 +112,6 @@ class MMSegCGNetLayout(KeyLayout):
         """Name the form and count the blocks."""
         return {
             "form": "mmseg",
-            "blocks2": _count(state, "backbone.level1."),
-            "blocks3": _count(state, "backbone.level2."),
+            "blocks2": count_numbered(state, "backbone.level1."),
+            "blocks3": count_numbered(state, "backbone.level2."),
         }
-
-    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
-        return _translated(state, _MMSEG)

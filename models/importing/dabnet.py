@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor
-
-from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.normalisation import Normalisation
-from wsiseg.models.registry import Arguments
 
 # The first level has no block; the authors count blocks from 1, ours have the level's number.
-_RENAMES: tuple[tuple[str, str], ...] = (
+_RENAMES: Renames = (
     (r"^init_conv\.(\d)\.(conv)\.", r"encoder.level1.\1.\2."),
     (r"^init_conv\.(\d)\.bn_prelu\.", r"encoder.level1.\1."),
     (r"^bn_prelu_([123])\.", r"encoder.fuse\1."),
@@ -48,6 +45,8 @@ class DABNetLayout(KeyLayout):
 
     authors = "DABNet's authors"
     architectures = ("dabnet",)
+    mark = "DAB_Block_1.DAB_Module_1_0.conv3x3.conv.weight"
+    renames = _RENAMES
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
         "cityscapes": Normalisation(
             order="BGR",
@@ -63,24 +62,6 @@ class DABNetLayout(KeyLayout):
         ),
     }
 
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by a key that only this layout has."""
-        return "DAB_Block_1.DAB_Module_1_0.conv3x3.conv.weight" in state
-
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the classifier."""
         return int(state["classifier.0.conv.weight"].shape[0])
-
-    def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Return none, as there is one form only."""
-        return {}
-
-    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
-        return {self._rename(key): value for key, value in state.items()}
-
-    @staticmethod
-    def _rename(key: str) -> str:
-        for pattern, replacement in _RENAMES:
-            key = re.sub(pattern, replacement, key)
-        return key

@@ -8,13 +8,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.renaming import Renames, State, renamed
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
 _UNIT = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
-_RENAMES: tuple[tuple[str, str], ...] = (
+_RENAMES: Renames = (
     (r"\.(out_activation|out_prelu)\.", ".act."),
     (r"^initial_block\.main_branch\.", "encoder.initial.conv."),
     (r"^initial_block\.batch_norm\.", "encoder.initial.norm."),
@@ -39,11 +40,8 @@ class ENetLayout(KeyLayout):
 
     authors = "davidtvs"
     architectures = ("enet",)
+    mark = "initial_block.main_branch.weight"
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": _UNIT, "camvid": _UNIT}
-
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by a key that only this layout has."""
-        return "initial_block.main_branch.weight" in state
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the last deconvolution."""
@@ -68,9 +66,7 @@ class ENetLayout(KeyLayout):
             lambda m: _bottleneck(int(m[1]), int(m[2])) or m[0],
             key,
         )
-        for pattern, replacement in _RENAMES:
-            key = re.sub(pattern, replacement, key)
-        return key
+        return renamed(key, _RENAMES)
 
 
 def _bottleneck(stage: int, number: int) -> str | None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor
-
-from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Arguments
 
-_INSIDE: tuple[tuple[str, str], ...] = (
+_AUTHORS: Renames = (
+    (r"^encoder\.output_conv\.", "encoder_classifier."),
+    (r"^decoder\.output_conv\.", "classifier."),
+    # The authors' first block stands apart from the others.
+    (r"^encoder\.layers\.(\d+)\.", lambda m: f"encoder.{int(m[1]) + 1}."),
+    (r"^encoder\.initial_block\.", "encoder.0."),
+    (r"^decoder\.layers\.", "decoder."),
+    # Inside a block.
     (r"\.conv3x1_1\.", ".first.vertical."),
     (r"\.conv1x3_1\.", ".first.horizontal."),
     (r"\.bn1\.", ".first.norm."),
@@ -22,7 +27,12 @@ _INSIDE: tuple[tuple[str, str], ...] = (
     (r"\.bn\.", ".norm."),
 )
 
-_INSIDE_MMSEG: tuple[tuple[str, str], ...] = (
+_MMSEG: Renames = (
+    (r"^decode_head\.conv_seg\.", "classifier."),
+    (r"^decode_head\.convs\.0\.conv\.", "head.0."),
+    (r"^decode_head\.convs\.0\.bn\.", "head.1."),
+    (r"^backbone\.", ""),
+    # Inside a block.
     (r"\.convs_layers\.0\.", ".first.vertical."),
     (r"\.convs_layers\.2\.", ".first.horizontal."),
     (r"\.convs_layers\.3\.", ".first.norm."),
@@ -33,12 +43,6 @@ _INSIDE_MMSEG: tuple[tuple[str, str], ...] = (
 )
 
 
-def _rename(key: str, renames: tuple[tuple[str, str], ...]) -> str:
-    for pattern, replacement in renames:
-        key = re.sub(pattern, replacement, key)
-    return key
-
-
 class ERFNetLayout(KeyLayout):
     """ERFNet in the names of its authors' PyTorch program.
 
@@ -47,13 +51,11 @@ class ERFNetLayout(KeyLayout):
 
     authors = "ERFNet's authors"
     architectures = ("erfnet",)
+    renames = _AUTHORS
+    mark = "encoder.initial_block.conv.weight"
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
         "cityscapes": Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
     }
-
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by a key that only this layout has."""
-        return "encoder.initial_block.conv.weight" in state
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the last deconvolution."""
@@ -63,31 +65,15 @@ class ERFNetLayout(KeyLayout):
         """Name the form."""
         return {"form": "authors"}
 
-    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
-        return {self._rename(key): value for key, value in state.items()}
-
-    @staticmethod
-    def _rename(key: str) -> str:
-        key = key.replace("encoder.output_conv.", "encoder_classifier.")
-        key = key.replace("decoder.output_conv.", "classifier.")
-        # The authors' first block stands apart from the others.
-        key = re.sub(r"^encoder\.layers\.(\d+)\.", lambda m: f"encoder.{int(m[1]) + 1}.", key)
-        key = key.replace("encoder.initial_block.", "encoder.0.")
-        key = key.replace("decoder.layers.", "decoder.")
-        return _rename(key, _INSIDE)
-
 
 class MMSegERFNetLayout(KeyLayout):
     """ERFNet as MMSegmentation names it (Apache-2.0)."""
 
     authors = "MMSegmentation"
     architectures = ("erfnet",)
+    renames = _MMSEG
+    mark = "backbone.encoder.2.convs_layers.0.weight"
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
-
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by a key that only this layout has."""
-        return "backbone.encoder.2.convs_layers.0.weight" in state
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the classifier."""
@@ -96,14 +82,3 @@ class MMSegERFNetLayout(KeyLayout):
     def read_arguments(self, architecture: str, state: State) -> Arguments:
         """Name the form."""
         return {"form": "mmseg"}
-
-    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
-        return {self._rename(key): value for key, value in state.items()}
-
-    @staticmethod
-    def _rename(key: str) -> str:
-        key = key.replace("decode_head.conv_seg.", "classifier.")
-        key = key.replace("decode_head.convs.0.conv.", "head.0.")
-        key = key.replace("decode_head.convs.0.bn.", "head.1.")
-        return _rename(key.removeprefix("backbone."), _INSIDE_MMSEG)

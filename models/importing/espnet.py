@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
 
-from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.renaming import Renames, State, count_numbered, renamed
 from wsiseg.models.layers.esp import DILATIONS
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
-_MEMBERS = "|".join(map(str, DILATIONS))
-
-_RENAMES: tuple[tuple[str, str], ...] = (
+_RENAMES: Renames = (
     # Blocks.
     (r"^encoder\.b([123])\.", r"encoder.fuse\1."),
     (r"^encoder\.level([23])_0\.(bn|act)\.", r"encoder.down\1.fuse.\2."),
@@ -31,7 +29,7 @@ _RENAMES: tuple[tuple[str, str], ...] = (
     (r"^classifier\.weight$", "up1.weight"),
     # Inside an ESP module, and batch norm everywhere.
     (r"\.c1\.conv\.", ".reduce."),
-    (rf"\.d({_MEMBERS})\.conv\.", ".branches.d\\1."),
+    (r"\.d(\d+)\.conv\.", lambda m: f".branches.{DILATIONS.index(int(m[1]))}."),
     (r"\.bn\.(bn|act)\.", r".fuse.\1."),
     (r"\.bn\.", ".norm."),
 )
@@ -72,12 +70,9 @@ class ESPNetLayout(KeyLayout):
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
         """Count the ESP modules; tell the skip's form by the channels of its convolution."""
-        prefix = r"encoder\." if architecture == "espnet" else ""
+        prefix = "encoder." if architecture == "espnet" else ""
         arguments: Arguments = {
-            f"alpha{level}": len(
-                {m[1] for key in state if (m := re.match(rf"{prefix}level{level}\.(\d+)\.", key))}
-            )
-            for level in (2, 3)
+            f"alpha{level}": count_numbered(state, f"{prefix}level{level}.") for level in (2, 3)
         }
         if architecture == "espnet":
             outputs, inputs = state["conv.conv.weight"].shape[:2]
@@ -94,8 +89,4 @@ class ESPNetLayout(KeyLayout):
             if key.startswith("classifier.conv."):
                 return key.replace(".conv.", ".")
             key = f"encoder.{key}"
-        for pattern, replacement in _RENAMES:
-            key = re.sub(pattern, replacement, key)
-        return re.sub(
-            r"branches\.d(\d+)\.", lambda m: f"branches.{DILATIONS.index(int(m[1]))}.", key
-        )
+        return renamed(key, _RENAMES)

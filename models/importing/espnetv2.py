@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 from torch import Tensor
 
-from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.renaming import Renames, State, renamed_state
 from wsiseg.models.networks.espnetv2 import CHANNELS
 from wsiseg.models.registry import Arguments
-
-Renames = tuple[tuple[str, str], ...]
 
 _ENCODER: Renames = (
     (r"^encoder\.level([234])_0\.eesp\.", r"encoder.down\1.pyramid."),
@@ -76,10 +74,4 @@ class ESPNetv2Layout(KeyLayout):
             *self.decoder_renames,
             *_PYRAMID,
         )
-        return {_rename(key, renames): value for key, value in state.items()}
-
-
-def _rename(key: str, renames: Renames) -> str:
-    for pattern, replacement in renames:
-        key = re.sub(pattern, replacement, key)
-    return key
+        return renamed_state(state, renames)

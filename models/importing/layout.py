@@ -8,10 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.renaming import Renames, State, renamed_state
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
-
-State = Mapping[str, Tensor]
 
 
 class KeyLayout(ABC):
@@ -25,24 +24,30 @@ class KeyLayout(ABC):
         The registered names that it can fill.
     normalisations : dict
         What the published weights of each data set were trained on.
+    mark : str
+        A key that only this layout has.
+    renames : tuple
+        Patterns of their names, and ours.
     """
 
     authors: ClassVar[str]
     architectures: ClassVar[tuple[str, ...]]
     normalisations: ClassVar[Mapping[str, Normalisation]]
+    mark: ClassVar[str]
+    renames: ClassVar[Renames]
 
-    @abstractmethod
     def recognises(self, architecture: str, state: State) -> bool:
         """Tell whether the keys are those of this layout for `architecture`."""
+        return self.mark in state
 
     @abstractmethod
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the number of classes off the shapes."""
 
-    @abstractmethod
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Read the architecture's arguments off the keys and shapes."""
+        """Read the architecture's arguments off the keys and shapes; none unless overridden."""
+        return {}
 
-    @abstractmethod
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
         """Rename every tensor to our names; unknown ones keep theirs and are refused later."""
+        return renamed_state(state, self.renames)

@@ -24,7 +24,8 @@ from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
-from wsiseg.models.importing.layout import KeyLayout, State
+from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.renaming import State
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly

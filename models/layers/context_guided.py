@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import ConvNormAct, NormAct, PointNormAct
+from wsiseg.models.layers.elementary import ConvNormAct, NormAct
 
 
 class GlobalGate(nn.Module):
@@ -69,7 +69,7 @@ class ContextGuided(nn.Module):
 
     def __init__(self, channels: int, dilation: int, reduction: int) -> None:
         super().__init__()
-        self.reduce = PointNormAct(channels, channels // 2)
+        self.reduce = ConvNormAct(channels, channels // 2, kernel=1)
         self.context = LocalAndSurrounding(channels // 2, dilation)
         self.fuse = NormAct(channels)
         self.gate = GlobalGate(channels, reduction)

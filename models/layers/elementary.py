@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypedDict, Unpack
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,8 +40,18 @@ class NormAct(nn.Module):
         return out
 
 
+class ConvSettings(TypedDict, total=False):
+    """What :class:`ConvNorm` takes by name."""
+
+    kernel: int
+    dilation: int
+    groups: int
+    bias: bool
+    epsilon: float
+
+
 class ConvNorm(nn.Sequential):
-    """Bias-free convolution and batch norm.
+    """Convolution that keeps the size, and batch norm.
 
     Parameters
     ----------
@@ -48,8 +61,10 @@ class ConvNorm(nn.Sequential):
         Stride of the convolution.
     kernel : int
         Its edge, odd; zeros around keep the size.
-    groups : int
-        Its groups.
+    dilation, groups : int
+        Its dilation and groups.
+    bias : bool
+        Whether it has a bias, which the batch norm makes superfluous.
     epsilon : float
         Of the batch norm.
     """
@@ -61,18 +76,40 @@ class ConvNorm(nn.Sequential):
         stride: int = 1,
         *,
         kernel: int = 3,
+        dilation: int = 1,
         groups: int = 1,
+        bias: bool = False,
         epsilon: float = ESPNET_EPSILON,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding=kernel // 2 * dilation,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
         )
         self.norm = nn.BatchNorm2d(outputs, eps=epsilon)
 
 
+def relu(_channels: int) -> nn.Module:
+    """Return a ReLU, which is the same for any number of channels."""
+    return nn.ReLU(inplace=True)
+
+
 class ConvNormAct(ConvNorm):
-    """Bias-free convolution, batch norm, PReLU; takes what :class:`ConvNorm` takes."""
+    """A :class:`ConvNorm` with an activation after it.
+
+    Parameters
+    ----------
+    inputs, outputs, stride, **settings
+        As :class:`ConvNorm` takes them.
+    activation : callable
+        Makes the activation for a number of channels.
+    """
 
     def __init__(
         self,
@@ -80,28 +117,11 @@ class ConvNormAct(ConvNorm):
         outputs: int,
         stride: int = 1,
         *,
-        kernel: int = 3,
-        groups: int = 1,
-        epsilon: float = ESPNET_EPSILON,
+        activation: Callable[[int], nn.Module] = nn.PReLU,
+        **settings: Unpack[ConvSettings],
     ) -> None:
-        super().__init__(inputs, outputs, stride, kernel=kernel, groups=groups, epsilon=epsilon)
-        self.act = nn.PReLU(outputs)
-
-
-class PointNormAct(nn.Sequential):
-    """Bias-free 1×1 convolution, batch norm, PReLU.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels in and out.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, eps=ESPNET_EPSILON)
-        self.act = nn.PReLU(outputs)
+        super().__init__(inputs, outputs, stride, **settings)
+        self.act = activation(outputs)
 
 
 class Halve(nn.Module):

@@ -31,6 +31,8 @@ class SegmentationNetwork(nn.Module, ABC):
     """What fine-tuning may freeze: everything before the layers that depend on the classes."""
     shared_arguments: Mapping[str, int] = MappingProxyType({})
     """Arguments with which a network of other classes shares all layers but the last."""
+    auxiliary: tuple[str, ...] = ()
+    """Names of the modules that only :meth:`supervised` needs; inference goes without."""
     encoder_architecture: str | None = None
     """The architecture that recipes in two stages train first, sharing `encoder`."""
 
