@@ -18,6 +18,22 @@ PLAIN_EPSILON = 1e-5
 """Batch-norm epsilon of nearly all other networks, PyTorch's own."""
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that also trains where a batch holds a single value per channel.
+
+    PyTorch refuses those, and a picture's global average or a tiny tile through many strides is
+    nothing else.  One value has no variance, so the running statistics stand in.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, channels, H, W)`` to the same shape."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
 class NormAct(nn.Module):
     """Batch norm followed by a PReLU with one slope per channel.
 
@@ -31,7 +47,7 @@ class NormAct(nn.Module):
 
     def __init__(self, channels: int, *, epsilon: float = ESPNET_EPSILON) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=epsilon)
+        self.norm = BatchNorm(channels, eps=epsilon)
         self.act = nn.PReLU(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,7 +108,7 @@ class ConvNorm(nn.Sequential):
             groups=groups,
             bias=bias,
         )
-        self.norm = nn.BatchNorm2d(outputs, eps=epsilon)
+        self.norm = BatchNorm(outputs, eps=epsilon)
 
 
 def relu(_channels: int) -> nn.Module:
