@@ -156,9 +156,10 @@ class Halve(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         weight = torch.full((channels, 1, 3, 3), 1 / 9)
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, channels, H, W)`` to ``(B, channels, H / 2, W / 2)``, rounded up."""
-        return F.conv2d(x, self.weight, stride=2, padding=1, groups=len(self.weight))
+        return F.conv2d(x, self.weight, stride=2, padding=1, groups=self.channels)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -107,4 +108,8 @@ class SegmentationNetwork(nn.Module, ABC):
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         below, right = -height % self.input_multiple, -width % self.input_multiple
-        return F.pad(x, (0, right, 0, below)) if below or right else x
+        # A traced graph always pads, so that it does not depend on the size that it was traced at.
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if traced or below or right:
+            return F.pad(x, (0, right, 0, below))
+        return x

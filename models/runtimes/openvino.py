@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 
 import numpy as np
 import openvino as ov
@@ -46,7 +45,6 @@ class OpenVinoRuntime(Runtime):
         super().__init__(network, settings)
         multiple = network.network.input_multiple
         if any(edge % multiple for edge in settings.tile):
-            # The branch that pads other sizes is not part of the traced graph.
             raise ArgumentError(
                 f"tiles of {settings.tile} are no multiple of {multiple}, as {self.name} needs"
             )
@@ -87,11 +85,7 @@ class OpenVinoRuntime(Runtime):
 def _convert(network: TileNetwork, shape: tuple[int, int, int, int]) -> ov.Model:
     """Trace the network on a small picture, which is quick, and give it the tiles' shape after."""
     example = torch.zeros((1, _TRACED_EDGE, _TRACED_EDGE, 3), dtype=torch.uint8)
-    with torch.no_grad(), warnings.catch_warnings():
-        # Tiles fit the input multiple, so that the branch which pads is not taken and the
-        # tracer's warning about it does not matter.
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with torch.no_grad():
         traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = ov.convert_model(traced, example_input=example)
     model.reshape(list(shape))

@@ -189,7 +189,6 @@ def test_every_architecture_is_saved_and_loaded_bit_for_bit(
     assert loaded.network.classes == classes
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("classes", [2, 5, 19])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_is_traced_for_any_fitting_size(name: str, classes: int) -> None:

@@ -279,7 +279,6 @@ def test_encoders_of_both_forms_are_alike(decoder: str) -> None:
     assert shapes == {key: value.shape for key, value in other.items()}
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("width", [0.5, 2.0])
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_a_traced_network_takes_other_sizes(decoder: str, width: float) -> None:

@@ -151,7 +151,6 @@ def test_pictures_of_a_batch_do_not_know_each_other(
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(("name", "arguments", "stride"), FORMS)
 def test_every_form_is_traced_for_any_fitting_size(
     name: str, arguments: dict[str, str], stride: int
