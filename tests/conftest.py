@@ -17,5 +17,8 @@ def data() -> Path:
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("WSISEG_TEST_DATA", beside))
     if not folder.is_dir():
-        pytest.skip(f"test data are not at {folder}; set WSISEG_TEST_DATA")
+        pytest.skip(
+            f"this test reads slides and weights that are not ours to hand out and not at "
+            f"{folder}; WSISEG_TEST_DATA says where they are"
+        )
     return folder

@@ -1,9 +1,12 @@
 """What all tests of the networks share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+
+from checkpoints import make_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +16,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Return a small checkpoint's file."""
+    return make_checkpoint().save(tmp_path / "tissue.safetensors")

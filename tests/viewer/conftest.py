@@ -27,7 +27,10 @@ def screen() -> Iterator[None]:
         yield
         return
     if shutil.which("Xvfb") is None:
-        pytest.skip("windows need a screen; scripts/install_system_packages.sh installs a virtual")
+        pytest.skip(
+            "the viewer opens windows and there is no screen: set DISPLAY, or run "
+            "scripts/install_system_packages.sh for a virtual one"
+        )
     read, write = os.pipe()
     # It ends by itself with its last client, as Qt does not survive its end.
     command = f"Xvfb -displayfd {write} -screen 0 1600x1000x24 -terminate 2>/dev/null &"

@@ -169,7 +169,9 @@ class Slide(ABC):
 
     def _read_associated(self, name: str) -> Pixels:
         """Read a picture that is there; readers that never name one need none of this."""
-        raise NotImplementedError
+        raise SlideError(
+            f"reader {self.facts.reader} reads no pictures beside the slide", self.path
+        )
 
     @abstractmethod
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Samples opened at one resolution, and how many stay open."""
 
-import os
+import multiprocessing
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -190,18 +191,22 @@ def test_a_pickled_shelf_arrives_empty_and_opens_its_own(slides: DataSet) -> Non
         one.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize("fork", set(multiprocessing.get_all_start_methods()) & {"fork"})
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_process_opens_its_own(slides: DataSet) -> None:
+def test_a_forked_process_opens_its_own(slides: DataSet, fork: str) -> None:
     """Both would move the place in the one file that they share."""
     shelf = SampleShelf(slides.samples, View())
     taken = shelf.take(1)
-    child = os.fork()
-    if not child:
+
+    def look() -> None:
         own = shelf.take(1)
         same = np.array_equal(own.pixels(Box(0, 0, 64, 64)), noise(64, 64, 1))
-        os._exit(0 if own is not taken and own is shelf.take(1) and same else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        sys.exit(0 if own is not taken and own is shelf.take(1) and same else 1)
+
+    child = multiprocessing.get_context(fork).Process(target=look)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
     assert shelf.take(1) is taken
     np.testing.assert_array_equal(taken.pixels(Box(0, 0, 64, 64)), noise(64, 64, 1))
     shelf.close()

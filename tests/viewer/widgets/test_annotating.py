@@ -1,7 +1,6 @@
 """Painting in the window: through napari's own tools, to the disk and back."""
 
 import gc
-import json
 import shutil
 import threading
 
@@ -12,70 +11,18 @@ from napari.layers import Labels, Shapes
 from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QColor
 
-from drawn import SQUARE, collection, imagescope, in_qupath, region, write
-from drawn import layer as drawn_layer
+from drawn import SQUARE, collection, in_qupath, write
+from painting import AREA, TWO, begin, furnish, moved, read_on_slide, wait_for_work
 from tiny import tiny_checkpoint
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.label_images import open_label_image
-from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
+from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.polygons import PolygonLabels
-from wsiseg.training.annotations.stores import StoreLabels
 from wsiseg.viewer.annotating import annotation_path, painting_layer, region_at
 from wsiseg.viewer.layers import KEY
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets import annotating
-from wsiseg.viewer.widgets.annotating import DRAWN, AnnotateWidget
-
-TWO = {0: LabelClass("tumour", (200, 0, 0)), 1: LabelClass("stroma", (0, 0, 200))}
-AREA = Box(301, 403, 500, 702)
-
-
-@pytest.fixture
-def window(make_napari_viewer, slide_file):
-    """Return a window with a slide, something drawn on it, and the widget."""
-    viewer = make_napari_viewer()
-    viewer.open(str(slide_file), plugin="wsiseg")
-    return viewer, furnish(viewer, 0.5)
-
-
-def furnish(viewer, mpp):
-    """Draw a rectangle and add the widget; napari lets it paint two classes there."""
-    frame = current_slide(viewer).frame
-    edges = np.array([[AREA.y, AREA.x], [AREA.bottom, AREA.right]], float)
-    viewer.add_shapes([frame.to_world(edges)], shape_type="rectangle", name="drawn", scale=(1, 1))
-    viewer.layers["drawn"].units = (frame.unit, frame.unit)
-    widget = AnnotateWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Annotate")
-    widget.region.setCurrentText(DRAWN)
-    widget.classes.show_classes(TWO)
-    return widget
-
-
-@pytest.fixture
-def errors():
-    notification_manager.records.clear()
-    yield lambda: [record.message for record in notification_manager.records]
-    notification_manager.records.clear()
-
-
-def begin(viewer, widget):
-    widget.begin()
-    return viewer.layers.selection.active
-
-
-def wait_for_work(qtbot, widget):
-    qtbot.waitUntil(widget.buttons["Save"].isEnabled, timeout=20_000)
-
-
-def read_on_slide(path, slide_file, mpp):
-    names = ClassMap.build({entry.name: entry.name for entry in TWO.values()})
-    source = (StoreLabels if path.is_dir() else PolygonLabels)(path, names)
-    with open_slide(slide_file) as slide:
-        plane = plane_at_level(slide, 0) if mpp is None else plane_at_mpp(slide, mpp)
-        return source.open(slide, plane).read(plane.box)
+from wsiseg.viewer.widgets.annotating import AnnotateWidget
 
 
 @pytest.mark.parametrize("kind", ["OME-Zarr", "GeoJSON"])
@@ -263,65 +210,6 @@ def test_adding_and_refusing(window, slide_file, qtbot, tmp_path, errors):
     np.testing.assert_array_equal(labels[AREA.within(Box(0, 0, *labels.shape))], expected)
 
 
-@pytest.mark.parametrize("program", ["QuPath", "ImageScope"])
-def test_a_file_of_shapes_is_shown_and_painted(window, qtbot, tmp_path, program):
-    viewer, widget = window
-    content = (
-        collection(in_qupath(moved(SQUARE), "stroma"))
-        if program == "QuPath"
-        else imagescope(drawn_layer([region(moved(SQUARE))], "stroma"))
-    )
-    widget.open_shapes(write(tmp_path, content, "biopsy.xml"))
-    wait_for_work(qtbot, widget)
-    shapes = viewer.layers.selection.active
-    assert isinstance(shapes, Shapes)
-    assert list(shapes.features["class"]) == ["stroma"]
-    corners = np.asarray(shapes.data[0]) / 0.5 + 0.5
-    assert corners.min(axis=0).tolist() == [AREA.y + 20, AREA.x + 10]
-    # The rectangle is what is painted on, and not the file's shapes.
-    viewer.layers.selection.active = viewer.layers["drawn"]
-    layer = begin(viewer, widget)
-    layer.brush_size = 5
-    layer.paint((5, 5), 0)
-    widget.paint_shapes()
-    wait_for_work(qtbot, widget)
-    expected = np.full(AREA.shape, UNSEEN, np.uint8)
-    expected[20:60, 10:30] = 1
-    painted = np.array(layer.data)
-    assert (painted[2:8, 2:8] == 0).any()
-    painted[:10, :10] = UNSEEN
-    np.testing.assert_array_equal(painted, expected)
-    layer.undo()
-    assert set(np.unique(layer.data)) == {0, UNSEEN}
-
-
-def moved(polygon):
-    """Return a polygon that lies as far from the corner of `AREA` as it did from the slide's."""
-    return type(polygon)([(x + AREA.x, y + AREA.y) for x, y in polygon.exterior.coords])
-
-
-def test_many_pixels_are_one_step(window, qtbot, tmp_path, monkeypatch):
-    monkeypatch.setattr("wsiseg.viewer.widgets.pouring._AT_A_TIME", 100)
-    viewer, widget = window
-    widget.open_shapes(write(tmp_path, collection(in_qupath(moved(SQUARE), "bone"))))
-    wait_for_work(qtbot, widget)
-    viewer.layers.selection.active = viewer.layers["drawn"]
-    layer = begin(viewer, widget)
-    offered = []
-    layer.events.labels_update.connect(lambda: offered.append(widget.buttons["Save"].isEnabled()))
-    widget.paint_shapes()
-    wait_for_work(qtbot, widget)
-    # What is half painted cannot be saved.
-    assert offered
-    assert not any(offered)
-    assert widget.status.text() == ""
-    assert (layer.data == 2).sum() == SQUARE.area
-    assert layer.metadata[KEY].classes[2].name == "bone"
-    assert "bone" in [entry.name for entry in widget.classes.classes.values()]
-    layer.undo()
-    assert (layer.data == UNSEEN).all()
-
-
 def test_a_slide_without_mpp(make_napari_viewer, qtbot, tmp_path):
     path = tmp_path / "plain.tiff"
     tifffile.imwrite(path, np.zeros((1000, 1300, 3), np.uint8), tile=(128, 128), photometric="rgb")
@@ -410,13 +298,6 @@ def test_of_two_slides_that_of_the_labels_is_painted_on(window, slide_file, qtbo
         widget.correct()
         wait_for_work(qtbot, widget)
         assert viewer.layers.selection.active.metadata[KEY].slide is below
-
-
-def test_a_broken_file_of_shapes_is_told(window, qtbot, tmp_path, errors):
-    _, widget = window
-    widget.open_shapes(write(tmp_path, json.dumps({"features": 3})))
-    qtbot.waitUntil(lambda: bool(errors()))
-    assert "cannot be used" in errors()[0]
 
 
 def test_a_painting_outlives_the_widget(window, settle):
