@@ -31,8 +31,9 @@ types: build/view
 layers: build/view
 	cd build/view && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
 
+# One process per core; a process that is done takes tests from the others.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/against_monai.py

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Idle threads that spin would take the cores from the tests beside.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Other work may share the machine, so a slow example is no failure.
 settings.register_profile("wsiseg", deadline=None, print_blob=True)
 settings.load_profile("wsiseg")
