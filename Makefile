@@ -33,7 +33,7 @@ layers: build/view
 
 # One process per core; a process that is done takes tests from the others.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n logical --dist worksteal
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/against_monai.py
