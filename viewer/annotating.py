@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from shapely.geometry.base import BaseGeometry
 
 from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
 from wsiseg.models.class_sets import LabelClass
@@ -46,7 +45,7 @@ from wsiseg.viewer.region import RegionView
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-LONGEST = 4096
+LONGEST_PAINTING = 4096
 """Edge of what is painted on at a time, at most: napari keeps it in memory."""
 
 NOT_ANNOTATED = "not annotated"
@@ -112,9 +111,10 @@ def region_at(view: SlideView, slide_box: Box, mpp: float | None, classes: Class
     box = working_box(slide_box, plane)
     if not box.area:
         raise ArgumentError(f"the region lies outside {view.slide.name}")
-    if max(box.shape) > LONGEST:
+    if max(box.shape) > LONGEST_PAINTING:
         raise ArgumentError(
-            f"the region has {box.width}×{box.height} pixels, more than {LONGEST}×{LONGEST}",
+            f"the region has {box.width}×{box.height} pixels, more than "
+            f"{LONGEST_PAINTING}×{LONGEST_PAINTING}",
             None,
             _how_to_fit(plane, box),
         )
@@ -125,16 +125,8 @@ def _how_to_fit(plane: WorkingPlane, box: Box) -> str:
     if plane.mpp is None:
         return "Zoom in or draw a smaller one."
     # One pixel of the box may be no more than an edge that was rounded outwards.
-    coarser = math.ceil(plane.mpp * max(box.shape) / (LONGEST - 1) * 100) / 100
+    coarser = math.ceil(plane.mpp * max(box.shape) / (LONGEST_PAINTING - 1) * 100) / 100
     return f"Zoom in, draw a smaller one, or paint at {coarser:g} µm per pixel."
-
-
-def box_around(drawn: BaseGeometry, view: SlideView) -> Box:
-    """Return the box of level 0 around what is drawn, ``x, y`` in pixels of level 0."""
-    left, top, right, bottom = drawn.bounds
-    y, x = math.floor(top), math.floor(left)
-    box = Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
-    return box.intersection(view.slide.levels[0].box)
 
 
 def painting_layer(region: RegionView, labels: Labels | None = None) -> LayerData:

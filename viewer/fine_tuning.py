@@ -187,7 +187,7 @@ def _find_mpp(init: Path | None, drawn: Iterable[Path]) -> float:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far a training is, from what it says on stderr.
 
     Attributes
@@ -214,7 +214,7 @@ class Progress:
     best: float | None = None
     error: str = ""
 
-    def after(self, line: str) -> Progress:
+    def after(self, line: str) -> TrainingProgress:
         """Return how far it is after a line."""
         for pattern, read in _READERS:
             if found := pattern.fullmatch(line):
@@ -226,12 +226,12 @@ class Progress:
         """Steps that are finished."""
         return self.epoch * self.steps + self.step
 
-    def seconds_left(self, before: Progress, seconds: float) -> float | None:
+    def seconds_left(self, before: TrainingProgress, seconds: float) -> float | None:
         """Return how long it will still take, None while nobody can tell.
 
         Parameters
         ----------
-        before : Progress
+        before : TrainingProgress
             How far it was when learning began.
         seconds : float
             Time since then.
@@ -253,24 +253,26 @@ class Progress:
         return ", ".join(parts)
 
 
-def _read_plan(before: Progress, found: re.Match[str]) -> Progress:
+def _read_plan(before: TrainingProgress, found: re.Match[str]) -> TrainingProgress:
     return replace(before, epochs=int(found["epochs"]), steps=int(found["steps"]), step=0)
 
 
-def _read_step(before: Progress, found: re.Match[str]) -> Progress:
+def _read_step(before: TrainingProgress, found: re.Match[str]) -> TrainingProgress:
     return replace(
         before, epoch=int(found["epoch"]) - 1, step=int(found["step"]), loss=float(found["loss"])
     )
 
 
-def _read_epoch(before: Progress, found: re.Match[str]) -> Progress:
+def _read_epoch(before: TrainingProgress, found: re.Match[str]) -> TrainingProgress:
     after = replace(before, epoch=int(found["epoch"]), step=0, loss=float(found["loss"]))
     if found["miou"] is None:
         return after
     return replace(after, miou=float(found["miou"]), best=float(found["best"]))
 
 
-_READERS: tuple[tuple[re.Pattern[str], Callable[[Progress, re.Match[str]], Progress]], ...] = (
+_Reader = Callable[[TrainingProgress, re.Match[str]], TrainingProgress]
+
+_READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
     (re.compile(r"error: (?P<text>.+)"), lambda p, found: replace(p, error=found["text"])),
     (re.compile(r"  (?P<epochs>\d+) epochs? of (?P<steps>\d+) steps?"), _read_plan),
     (re.compile(r"  epoch (?P<epoch>\d+)  step (?P<step>\d+)/\d+  loss (?P<loss>\S+)"), _read_step),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,19 @@ from typing import Any
 import dask.array as da
 import numpy as np
 from napari.utils.colormaps import Colormap, DirectLabelColormap
+from shapely.geometry.base import BaseGeometry
 from skimage.measure import approximate_polygon, find_contours
 
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.label_images import LabelImage
 from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.levels import Told, label_levels, probability_levels, slide_levels
+from wsiseg.viewer.levels import DamageListener, label_levels, probability_levels, slide_levels
 from wsiseg.viewer.runs import RunTiles
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -51,6 +54,13 @@ class SlideView:
 
     slide: Slide
     frame: Frame
+
+    def box_around(self, region: BaseGeometry) -> Box:
+        """Return the box of level 0 around a region, ``x, y`` in pixels of level 0."""
+        left, top, right, bottom = region.bounds
+        y, x = math.floor(top), math.floor(left)
+        box = Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
+        return box.intersection(self.slide.levels[0].box)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class MaskView:
         return self.frame.placing(self.pixel, *self.corner)
 
 
-def slide_layer(view: SlideView, damaged: Told) -> LayerData:
+def slide_layer(view: SlideView, damaged: DamageListener) -> LayerData:
     """Return the slide as one RGB layer of many levels."""
     settings = {
         "name": view.slide.name,
@@ -110,7 +120,7 @@ def mask_frame(image: LabelImage) -> Frame:
     return Frame(image.slide_pixel(None) * image.micrometres, "um")
 
 
-def mask_layer(view: MaskView, damaged: Told) -> LayerData:
+def mask_layer(view: MaskView, damaged: DamageListener) -> LayerData:
     """Return a mask as one labels layer of many levels, with the names of its classes.
 
     Parameters
@@ -142,7 +152,9 @@ def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
     }
 
 
-def probability_layers(arrays: list[Any], view: MaskView, damaged: Told) -> list[LayerData]:
+def probability_layers(
+    arrays: list[Any], view: MaskView, damaged: DamageListener
+) -> list[LayerData]:
     """Return the probabilities of every class of a mask, from clear to its colour.
 
     Parameters
@@ -156,7 +168,7 @@ def probability_layers(arrays: list[Any], view: MaskView, damaged: Told) -> list
     """
     return [
         (
-            as_data(probability_levels(arrays, index, damaged)),
+            as_data(probability_levels(arrays, view.image.path, index, damaged)),
             {
                 "name": f"probability of {entry.name}",
                 "contrast_limits": (0, 255),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +12,8 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.errors import DamagedSlideError, WsisegError
-from wsiseg.store.label_images import LabelImage
+from wsiseg.errors import WsisegError
+from wsiseg.store.label_images import LabelImage, StoredValues
 from wsiseg.store.pyramid import level_shapes
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
@@ -24,7 +25,7 @@ from wsiseg.tiling.stitching import UNSEEN
 CHUNK = 512
 """Edge of what is read at a time."""
 
-Told = Callable[[WsisegError], None]
+DamageListener = Callable[[WsisegError], None]
 """Hears, from any thread, of what cannot be read and is left blank."""
 
 
@@ -44,7 +45,7 @@ class SlideLevel:
     ndim = 3
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, slide: Slide, plane: WorkingPlane, damaged: Told) -> None:
+    def __init__(self, slide: Slide, plane: WorkingPlane, damaged: DamageListener) -> None:
         self._slide = slide
         self._plane = plane
         self._damaged = damaged
@@ -69,10 +70,8 @@ class StoredLevel:
 
     Parameters
     ----------
-    array : zarr.Array
-        Its last two axes are shown.
-    leading : tuple of int
-        Where on the axes before.
+    values : StoredValues
+        What it holds.
     blank : int
         What stands for a pixel that cannot be read.
     damaged : callable
@@ -81,21 +80,19 @@ class StoredLevel:
 
     ndim = 2
 
-    def __init__(self, array: Any, leading: tuple[int, ...], blank: int, damaged: Told) -> None:
-        self._array = array
-        self._leading = leading
+    def __init__(self, values: StoredValues, blank: int, damaged: DamageListener) -> None:
+        self._values = values
         self._blank = blank
         self._damaged = damaged
-        self.shape = tuple(array.shape[-2:])
-        self.dtype = np.dtype(array.dtype)
+        self.shape = values.shape
+        self.dtype = values.dtype
 
     def __getitem__(self, key: tuple[slice, slice]) -> npt.NDArray[Any]:
         """Return rows and columns."""
         try:
-            return np.asarray(self._array[(*self._leading, *key)])
-        except Exception as error:
-            # Damaged data makes the codecs stumble in any way there is.
-            self._damaged(DamagedSlideError(f"a part cannot be read: {error}", self._array.store))
+            return self._values[key]
+        except WsisegError as error:
+            self._damaged(error)
             shape = [len(range(n)[cut]) for n, cut in zip(self.shape, key, strict=True)]
             return np.full(shape, self._blank, self.dtype)
 
@@ -114,7 +111,7 @@ def slide_planes(slide: Slide) -> list[WorkingPlane]:
     ]
 
 
-def slide_levels(slide: Slide, damaged: Told) -> list[da.Array]:
+def slide_levels(slide: Slide, damaged: DamageListener) -> list[da.Array]:
     """Return the levels of a slide as dask arrays, uint8 ``(H, W, 3)``.
 
     The slide has to stay open as long as they are in use.
@@ -124,18 +121,23 @@ def slide_levels(slide: Slide, damaged: Told) -> list[da.Array]:
     ]
 
 
-def label_levels(image: LabelImage, damaged: Told) -> list[da.Array]:
+def label_levels(image: LabelImage, damaged: DamageListener) -> list[da.Array]:
     """Return the levels of a mask as dask arrays, ``(H, W)``; blank is *not analysed*."""
     blank = UNSEEN if image.levels[0].dtype == np.uint8 else 0
     return [
-        _lazy(StoredLevel(array, (0,) * (array.ndim - 2), blank, damaged), array.chunks[-2:])
+        _lazy(StoredLevel(StoredValues(array, image.path), blank, damaged), array.chunks[-2:])
         for array in image.levels
     ]
 
 
-def probability_levels(arrays: list[Any], index: int, damaged: Told) -> list[da.Array]:
+def probability_levels(
+    arrays: list[Any], path: Path, index: int, damaged: DamageListener
+) -> list[da.Array]:
     """Return the levels of one class's probabilities as dask arrays, uint8 ``(H, W)``."""
-    return [_lazy(StoredLevel(array, (index,), 0, damaged), array.chunks[-2:]) for array in arrays]
+    return [
+        _lazy(StoredLevel(StoredValues(array, path, (index,)), 0, damaged), array.chunks[-2:])
+        for array in arrays
+    ]
 
 
 def _lazy(level: SlideLevel | StoredLevel, chunks: tuple[int, ...]) -> da.Array:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from shapely.geometry.base import BaseGeometry
 
 from wsiseg.errors import ArgumentError
-from wsiseg.exports.areas import ClassArea, Told, Values, measure_areas
+from wsiseg.exports.areas import ClassArea, ShareListener, measure_areas
 from wsiseg.store.disk import translated
+from wsiseg.training.annotations.gridded import Values
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.scene import by_preference
@@ -39,7 +40,7 @@ class Measurable:
     labels: Values
     view: MaskView | RegionView
 
-    def measure(self, region: BaseGeometry | None, advanced: Told) -> list[ClassArea]:
+    def measure(self, region: BaseGeometry | None, advanced: ShareListener) -> list[ClassArea]:
         """Return the areas of the classes; see :func:`wsiseg.exports.areas.measure_areas`."""
         mpp = self.view.frame.mpp
         return measure_areas(

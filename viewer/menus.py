@@ -63,7 +63,6 @@ def _add_to_slide(make: Callable[[SlideView], Sequence[LayerData]]) -> None:
     viewer = napari.current_viewer()
     with told():
         view, active = scene.current_slide(viewer), viewer.layers.selection.active
-        for data, settings, kind in without_blocking(make, view):
-            getattr(viewer, f"add_{kind}")(data, **settings)
+        scene.add_layers(viewer, without_blocking(make, view))
         # What was selected is what the widgets work on.
         viewer.layers.selection.active = active

@@ -17,6 +17,7 @@ from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, MaskView, SlideView, mask_frame, slide_layer, tissue_layer
+from wsiseg.viewer.scene import add_layers
 from wsiseg.viewer.stores import open_store, store_layers
 from wsiseg.viewer.telling import tell_once
 
@@ -66,8 +67,7 @@ def open_window(
     """
     layers = scene_layers(slide, masks, slide_mpp)
     viewer = napari.Viewer(title=f"{slide.name} - wsiseg")
-    for data, settings, kind in layers:
-        getattr(viewer, f"add_{kind}")(data, **settings)
+    add_layers(viewer, layers)
     furnish(viewer)
     tabs = [
         viewer.window.add_plugin_dock_widget("wsiseg", name, tabify=position > 0)[0]

@@ -21,14 +21,14 @@ LARGEST_PREVIEW = 2048
 """Edge of a preview of a whole slide, at most."""
 
 Report = Callable[[object], None]
-"""Hears how a run goes: text, a :class:`Preview`, :class:`Progress`.
+"""Hears how a run goes: text, a :class:`Preview`, :class:`TileProgress`.
 
 Raises where nobody wants the result any more.
 """
 
 
 @dataclass(frozen=True)
-class Progress:
+class TileProgress:
     """How far a run is.
 
     Attributes
@@ -124,7 +124,8 @@ class RunTeller(Listener):
         self._report = report
         self._view = view
         self._preview: Preview | None = None
-        self._progress = Progress(0, 0)
+        self._stage = ""
+        self._progress = TileProgress(0, 0)
         self._start = 0.0
 
     def show(self, preview: Preview) -> None:
@@ -141,11 +142,16 @@ class RunTeller(Listener):
 
     def began(self, stage: str) -> None:
         """Pass it on."""
+        self._stage = stage
         self._report(stage)
+
+    def continued(self) -> None:
+        """Pass it on again, as whoever hears it may want to cancel."""
+        self._report(self._stage)
 
     def expects(self, tiles: int) -> None:
         """Begin to count."""
-        self._progress, self._start = Progress(0, tiles), time.monotonic()
+        self._progress, self._start = TileProgress(0, tiles), time.monotonic()
         self._report(self._progress)
 
     def labelled(self, tile: Tile, prediction: Prediction) -> None:
@@ -156,7 +162,7 @@ class RunTeller(Listener):
     def advanced(self, pixels: int) -> None:
         """Count."""
         before = self._progress
-        self._progress = Progress(
+        self._progress = TileProgress(
             before.tiles + 1,
             before.wanted,
             before.pixels + pixels,

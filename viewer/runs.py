@@ -15,7 +15,7 @@ from wsiseg.store.label_images import LabelImage
 from wsiseg.throughput.recorder import TileRow, rows_from_csv
 from wsiseg.tiling.boxes import Box
 
-LONGEST = 1024
+LONGEST_HEAT_MAP = 1024
 """Edge of a heat map, at most."""
 
 
@@ -48,7 +48,7 @@ class RunTiles:
 
     def heat_map(self) -> tuple[npt.NDArray[np.float32], int]:
         """Return ms per tile over the plane, NaN where no tile was, and how far it is reduced."""
-        factor = max(1, math.ceil(max(self.plane) / LONGEST))
+        factor = max(1, math.ceil(max(self.plane) / LONGEST_HEAT_MAP))
         heat = np.full([math.ceil(side / factor) for side in self.plane], np.nan, np.float32)
         for row in self.rows:
             box = self._own(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer.frame import Frame, Points
-from wsiseg.viewer.layers import KEY, MaskView, SlideView
+from wsiseg.viewer.layers import KEY, LayerData, MaskView, SlideView
 from wsiseg.viewer.region import RegionView
 
 if TYPE_CHECKING:
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
+def add_layers(viewer: ViewerModel, layers: Iterable[LayerData]) -> None:
+    """Put layers on top, in their order."""
+    for data, settings, kind in layers:
+        getattr(viewer, f"add_{kind}")(data, **settings)
+
+
 def slides(viewer: ViewerModel) -> dict[str, SlideView]:
     """Return the slides in the window by the names of their layers."""
     return _views(viewer, SlideView)
-
-
-def masks(viewer: ViewerModel) -> dict[str, MaskView]:
-    """Return the masks in the window by the names of their layers."""
-    return _views(viewer, MaskView)
 
 
 def current_slide(viewer: ViewerModel) -> SlideView:

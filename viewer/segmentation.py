@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,7 +64,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Standing:
+class StandingOutput:
     """An output that is there already, and may be gone on with or replaced.
 
     Attributes
@@ -155,10 +154,7 @@ class PartTask:
         ArgumentError
             If it lies outside the slide.
         """
-        left, top, right, bottom = region.bounds
-        y, x = math.floor(top), math.floor(left)
-        box = Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
-        box = box.intersection(view.slide.levels[0].box)
+        box = view.box_around(region)
         if not box.area:
             raise ArgumentError(f"the region lies outside of {view.slide.name}")
         return cls(view, checkpoint, options, box, region)
@@ -257,7 +253,7 @@ class SlideTask:
         """Return the task of replacing what stands."""
         return replace(self, options=replace(self.options, resume=False, overwrite=True))
 
-    def run(self, predictors: Predictors, report: Report) -> Outcome | Standing:
+    def run(self, predictors: Predictors, report: Report) -> Outcome | StandingOutput:
         """Label it, unless a run's output stands of which the options say nothing.
 
         Raises
@@ -275,7 +271,7 @@ class SlideTask:
                     files.standing,
                     "Choose another folder.",
                 )
-            return Standing(self, files.standing, files.finished)
+            return StandingOutput(self, files.standing, files.finished)
         predictor = predictors.load(self.checkpoint, self.options, report)
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
         teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])

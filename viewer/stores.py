@@ -19,12 +19,14 @@ from wsiseg.viewer.layers import (
     mask_layer,
     probability_layers,
 )
-from wsiseg.viewer.levels import Told, probability_levels
+from wsiseg.viewer.levels import DamageListener, probability_levels
 
 PROBABILITIES = ".probabilities.ome.zarr"
 
 
-def store_layers(path: Path, damaged: Told, frame: Frame | None = None) -> list[LayerData]:
+def store_layers(
+    path: Path, damaged: DamageListener, frame: Frame | None = None
+) -> list[LayerData]:
     """Return what a store shows: its image, if it holds one, and its labels; or probabilities.
 
     Parameters
@@ -70,12 +72,12 @@ def _arrays(path: Path) -> list[Any]:
         raise AnnotationError(f"the image cannot be read: {error}", path) from error
 
 
-def _picture(path: Path, view: MaskView, damaged: Told) -> list[LayerData]:
+def _picture(path: Path, view: MaskView, damaged: DamageListener) -> list[LayerData]:
     """Return the slide's pixels of a store that was written with them."""
     if view.image.path == path:
         return []
     arrays = _arrays(path)
-    channels = [probability_levels(arrays, channel, damaged) for channel in range(3)]
+    channels = [probability_levels(arrays, path, channel, damaged) for channel in range(3)]
     levels = [da.stack(planes, axis=-1) for planes in zip(*channels, strict=True)]  # type: ignore[no-untyped-call]
     settings = {
         "name": path.name.removesuffix(".ome.zarr"),

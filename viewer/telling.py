@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from napari.utils.notifications import show_error, show_warning
 
 from wsiseg.errors import WsisegError
-from wsiseg.viewer.levels import Told
+from wsiseg.viewer.levels import DamageListener
 
 
 def show_line(text: str) -> None:
@@ -31,7 +31,7 @@ def told() -> Iterator[None]:
         tell_error(error)
 
 
-def tell_once() -> Told:
+def tell_once() -> DamageListener:
     """Return a function that tells of the first damage only: a slide may have a thousand."""
     first = threading.Lock()
 

@@ -99,6 +99,10 @@ class Ledger:
         """Say that something began that may take a while."""
         self._listener.began(stage)
 
+    def continued(self) -> None:
+        """Say that it goes on."""
+        self._listener.continued()
+
     def expect(self, tiles: int) -> None:
         """Say how many tiles will be done."""
         self._listener.expects(tiles)

@@ -20,6 +20,9 @@ class Listener:
     def began(self, stage: str) -> None:
         """Hear that something began that may take a while, other than tiles."""
 
+    def continued(self) -> None:
+        """Hear now and then that what began goes on; raising ends it."""
+
     def expects(self, tiles: int) -> None:
         """Hear how many tiles will be done; some of them twice, where stripes meet."""
 

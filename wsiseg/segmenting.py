@@ -236,10 +236,18 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
         "slide_scale": plan.plane.slide_scale,
     }
     ledger.began("building the pyramid")
-    store.finish(slide.name, job.placement, notes)
+    store.finish(slide.name, job.placement, notes, ledger.continued)
     if job.options.with_image:
         ledger.began("writing the image")
-        for box in write_image(files.store, slide, plan.plane, job.placement, notes):
+        unread = write_image(
+            files.store,
+            slide,
+            plan.plane,
+            job.placement,
+            notes,
+            continued=ledger.continued,
+        )
+        for box in unread:
             ledger.warn(f"the image at y={box.y}, x={box.x} could not be read and is left white")
     write_whole(files.tiles, rows_to_csv(ledger.all_rows))
     write_json(files.run, describe_run(job, ledger))

@@ -2,6 +2,7 @@ import itertools
 from collections import Counter
 
 import numpy as np
+import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,3 +59,22 @@ def test_what_is_never_written_reads_as_not_analysed(tmp_path):
     coarsest = zarr.open_array(tmp_path / "2", mode="r")
     assert (np.asarray(coarsest[:]) == 255).all()
     assert not list((tmp_path / "2").glob("c/**/0"))
+
+
+class Stop(BaseException):
+    """Nobody wants the pyramid any more."""
+
+
+def test_a_pyramid_can_be_stopped_after_any_shard(tmp_path):
+    create_array(tmp_path / "0", (10_000, 40), fill_value=0)[:] = 1
+    heard = []
+
+    def stop_at_the_third():
+        heard.append(None)
+        if len(heard) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        build_pyramid(tmp_path, halve_by_mode, stop_at_the_third)
+    assert len(heard) == 3
+    assert not (tmp_path / "2").exists()

@@ -22,7 +22,6 @@ from wsiseg.training.annotations.polygons import PolygonLabels
 from wsiseg.training.annotations.stores import StoreLabels
 from wsiseg.training.datasets.folders import open_slides
 from wsiseg.viewer.annotating import (
-    box_around,
     labels_under,
     mask_mpp,
     numbered,
@@ -260,7 +259,7 @@ def test_without_mpp_one_works_at_level_0():
 
 def test_a_box_holds_what_is_drawn():
     drawn = shapely.Polygon([(10.5, 20.2), (900, 20.2), (10.5, 90.9)])
-    assert box_around(drawn, view_of()) == Box(20, 10, 71, WIDTH - 10)
+    assert view_of().box_around(drawn) == Box(20, 10, 71, WIDTH - 10)
 
 
 @pytest.mark.parametrize("mpp", [0.8, 0.5, 1.3])

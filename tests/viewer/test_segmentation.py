@@ -21,8 +21,8 @@ from wsiseg.viewer import segmentation
 from wsiseg.viewer.annotating import region_at, save_painting
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, SlideView
-from wsiseg.viewer.preview import Preview, Progress
-from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, Standing
+from wsiseg.viewer.preview import Preview, TileProgress
+from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, StandingOutput
 
 OPTIONS = SegmentOptions(
     runtime="torch", tissue="none", tile=256, halo=8, threads=1, max_bad_tiles="100%"
@@ -53,7 +53,7 @@ class Stop(BaseException):
 
 def stop_after(tiles):
     def report(news):
-        if isinstance(news, Progress) and news.tiles == tiles:
+        if isinstance(news, TileProgress) and news.tiles == tiles:
             raise Stop
 
     return report
@@ -163,7 +163,7 @@ def test_a_part_costs_little_more_than_its_own_area(checkpoint):
     options = replace(OPTIONS, level=0, tile=None)
     heard = []
     run(PartTask(view, checkpoint, options, Box(3000, 3000, 300, 300)), heard)
-    last = [news for news in heard if isinstance(news, Progress)][-1]
+    last = [news for news in heard if isinstance(news, TileProgress)][-1]
     assert last.tiles == last.wanted <= 4
     assert last.pixels == 300 * 300
 
@@ -194,7 +194,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(view, checkpoint, tmp_p
         assert isinstance(run(task), Outcome)
     else:
         standing = run(task)
-        assert standing == Standing(task, task.files.store, finished=False)
+        assert standing == StandingOutput(task, task.files.store, finished=False)
         assert isinstance(run(standing.task.resuming()), Outcome)
     np.testing.assert_array_equal(
         zarr.open_array(task.files.mask / "0", mode="r")[:],
@@ -206,7 +206,7 @@ def test_what_stands_is_told_of_and_can_be_replaced(view, checkpoint, tmp_path):
     task = SlideTask(view, checkpoint, replace(OPTIONS, mpp=2.0), tmp_path)
     run(task)
     other = replace(task, options=replace(OPTIONS, mpp=3.0))
-    assert run(other) == Standing(other, task.files.store, finished=True)
+    assert run(other) == StandingOutput(other, task.files.store, finished=True)
     run(other.overwriting())
     shape = zarr.open_array(task.files.mask / "0", mode="r").shape
     assert shape == (300, 350)
@@ -248,5 +248,26 @@ def test_a_checkpoint_is_kept_until_its_file_changes(tmp_path):
 
 
 def test_progress_is_told_in_words():
-    assert str(Progress(0, 12)) == "0 of 12 tiles"
-    assert str(Progress(3, 12, 6_000_000, 30.0)) == "3 of 12 tiles, 0.2 Mpx/s, 1:30 left"
+    assert str(TileProgress(0, 12)) == "0 of 12 tiles"
+    assert str(TileProgress(3, 12, 6_000_000, 30.0)) == "3 of 12 tiles, 0.2 Mpx/s, 1:30 left"
+
+
+@pytest.mark.parametrize("with_image", [False, True])
+def test_building_the_pyramid_can_be_stopped_and_gone_on_with(
+    view, checkpoint, tmp_path, with_image
+):
+    heard = []
+
+    def stop_in_the_last_stage(news):
+        stages = [text for text in [*heard, news] if isinstance(text, str)]
+        heard.append(news)
+        if stages[-2:] == [stages[-1]] * 2 and ("image" in stages[-1] or not with_image):
+            raise Stop
+
+    options = replace(OPTIONS, level=0, with_image=with_image)
+    task = SlideTask(view, checkpoint, options, tmp_path)
+    with pytest.raises(Stop):
+        task.run(Predictors(), stop_in_the_last_stage)
+    assert isinstance(run(task), StandingOutput)
+    resumed = replace(task, options=replace(options, resume=True))
+    assert isinstance(run(resumed), Outcome)

@@ -169,9 +169,7 @@ class Slide(ABC):
 
     def _read_associated(self, name: str) -> Pixels:
         """Read a picture that is there; readers that never name one need none of this."""
-        raise SlideError(
-            f"reader {self.facts.reader} reads no pictures beside the slide", self.path
-        )
+        raise SlideError(f"reader {self.reader} reads no pictures beside the slide", self.path)
 
     @abstractmethod
     def close(self) -> None:

@@ -29,7 +29,6 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer import scene
 from wsiseg.viewer.annotating import (
-    box_around,
     give_classes,
     is_painting,
     labels_under,
@@ -44,6 +43,7 @@ from wsiseg.viewer.layers import KEY, LayerData, MaskView, SlideView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.telling import show_line, told
 from wsiseg.viewer.widgets.class_list import ClassList
+from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.handing_over import hand_folders
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.pouring import Change, Pouring, find_changes
@@ -75,7 +75,7 @@ class AnnotateWidget(QWidget):
         self.classes = ClassList(self._is_painted)
         self.region = _combo(VIEW, DRAWN)
         self.mpp = QDoubleSpinBox(decimals=4, maximum=20, singleStep=0.1, suffix=" µm/px")
-        self.folder = PathField("of annotations", _ask_for_folder)
+        self.folder = PathField("of annotations", ask_folder)
         self.kind = _combo("OME-Zarr", "GeoJSON")
         self.standing = _combo("refuse", "add", "replace")
         self.status = QLabel(wordWrap=True)
@@ -264,7 +264,7 @@ class AnnotateWidget(QWidget):
 
     def _slide_box(self, view: SlideView) -> Box:
         if self.region.currentText() == DRAWN:
-            return box_around(scene.drawn_region(self._viewer, view.frame), view)
+            return view.box_around(scene.drawn_region(self._viewer, view.frame))
         return scene.field_of_view(self._viewer, view)
 
     def _add(self, made: LayerData) -> None:
@@ -359,8 +359,7 @@ class AnnotateWidget(QWidget):
             self.status.clear()
 
     def _ask_for_checkpoint(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Checkpoint", "", "*.safetensors")
-        if name:
+        if name := ask_checkpoint(self):
             self.take_from_checkpoint(Path(name))
 
     def _ask_for_shapes(self) -> None:
@@ -369,10 +368,6 @@ class AnnotateWidget(QWidget):
         )
         for name in names:
             self.open_shapes(Path(name))
-
-
-def _ask_for_folder(over: QWidget) -> str:
-    return QFileDialog.getExistingDirectory(over, "Folder of annotations")
 
 
 def _combo(*texts: str) -> QComboBox:

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -33,7 +32,7 @@ from wsiseg.errors import ArgumentError
 from wsiseg.viewer import scene
 from wsiseg.viewer.fine_tuning import (
     FineTuning,
-    Progress,
+    TrainingProgress,
     can_go_on,
     missing_packages,
     prepare,
@@ -43,6 +42,7 @@ from wsiseg.viewer.fine_tuning import (
 )
 from wsiseg.viewer.telling import show_line, told
 from wsiseg.viewer.widgets.curves import Curve, Curves
+from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.handing_over import hand_checkpoint
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.training import Training
@@ -84,8 +84,8 @@ class FineTuneWidget(QWidget):
         self._viewer = napari_viewer
         self._preparing: Work | None = None
         self._training: Training | None = None
-        self._progress = Progress()
-        self._learning_since: tuple[Progress, float] | None = None
+        self._progress = TrainingProgress()
+        self._learning_since: tuple[TrainingProgress, float] | None = None
         self._run: Path | None = None
         self._suggested: Path | None = None
         self._wanted = False
@@ -143,8 +143,8 @@ class FineTuneWidget(QWidget):
             self.slides.choose(shown[-1].slide.path.parent)
 
     def _build_fields(self) -> None:
-        self.slides = PathField("folder of slides", _ask_folder)
-        self.annotations = PathField("folder, names as of the slides", _ask_folder)
+        self.slides = PathField("folder of slides", ask_folder)
+        self.annotations = PathField("folder, names as of the slides", ask_folder)
         self.annotations.chosen.connect(self._suggest_run)
         self.annotations.line.editingFinished.connect(self._suggest_run)
         self.init = QComboBox()
@@ -160,7 +160,7 @@ class FineTuneWidget(QWidget):
         self.tiles.setSpecialValueText("by annotated area")
         self.class_map = QLineEdit(placeholderText="Tumor=tumour,unannotated=background")
         self.further = QLineEdit(placeholderText="--lr 0.001 --batch 4")
-        self.run = PathField("folder of the training", _ask_folder)
+        self.run = PathField("folder of the training", ask_folder)
         self.run.chosen.connect(self._show_run)
         self.run.line.editingFinished.connect(self._show_run)
         self.overwrite = QCheckBox("replace a training that stands there")
@@ -211,9 +211,7 @@ class FineTuneWidget(QWidget):
     def _choose_checkpoint(self, place: int) -> None:
         if self.init.itemData(place) is not None:
             return
-        chosen, _ = QFileDialog.getOpenFileName(
-            self, "Choose a checkpoint", "", "Checkpoints (*.safetensors)"
-        )
+        chosen = ask_checkpoint(self)
         self.begin_with(Path(chosen) if chosen else CHECKPOINT)
 
     def _suggest_run(self) -> None:
@@ -246,7 +244,7 @@ class FineTuneWidget(QWidget):
     def _begin(self, run: Path, prepare_command: Callable[[Work], list[str]]) -> None:
         if self.is_running:
             return
-        self._run, self._progress, self._learning_since = run, Progress(), None
+        self._run, self._progress, self._learning_since = run, TrainingProgress(), None
         self._wanted = True
         self.log.clear()
         self._preparing = Work(self, prepare_command)
@@ -350,7 +348,3 @@ def _given(field: PathField, what: str) -> Path:
     if field.path is None:
         raise ArgumentError(f"no {what} is given", None, "Choose one.")
     return field.path.absolute()
-
-
-def _ask_folder(parent: QWidget) -> str:
-    return str(QFileDialog.getExistingDirectory(parent, "Choose a folder"))

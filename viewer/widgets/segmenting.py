@@ -13,7 +13,6 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -28,9 +27,10 @@ from wsiseg.options import SegmentOptions
 from wsiseg.tiling.resolution import SANE_MPP
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers import KEY, MaskView
-from wsiseg.viewer.preview import Preview, Progress
-from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, Standing
+from wsiseg.viewer.preview import Preview, TileProgress
+from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, StandingOutput
 from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.working import Work
 
@@ -70,7 +70,7 @@ class SegmentWidget(QWidget):
         self._options = options
         self._predictors = Predictors()
         self._work: Work | None = None
-        self._standing: Standing | None = None
+        self._standing: StandingOutput | None = None
         self._live = live = _LivePreview(napari_viewer)
         # Holds the preview, and not the widget, which is gone by then.
         self.destroyed.connect(lambda *_: live.remove())
@@ -80,7 +80,7 @@ class SegmentWidget(QWidget):
         self._update()
 
     def _make_fields(self) -> None:
-        self.checkpoint = PathField("bundled demonstration", _ask_checkpoint)
+        self.checkpoint = PathField("bundled demonstration", ask_checkpoint)
         self.resolution = QComboBox()
         self.resolution.addItems(["as trained", "µm per pixel", "level 0"])
         self.resolution.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -91,7 +91,7 @@ class SegmentWidget(QWidget):
         self.mpp.setValue(0.5)
         self.scope = QComboBox()
         self.scope.addItems(["Field of view", "Drawn region", "Whole slide"])
-        self.folder = PathField("folder of the slide", _ask_folder)
+        self.folder = PathField("folder of the slide", ask_folder)
         self.starting, self.cancelling = QPushButton("Start"), QPushButton("Cancel")
         self.resuming, self.overwriting = QPushButton("Resume"), QPushButton("Overwrite")
         self.bar = QProgressBar()
@@ -204,7 +204,7 @@ class SegmentWidget(QWidget):
         match news:
             case Preview():
                 self._live.show(news)
-            case Progress():
+            case TileProgress():
                 self.bar.setRange(0, news.wanted)
                 self.bar.setValue(news.tiles)
                 self._say(str(news))
@@ -224,7 +224,7 @@ class SegmentWidget(QWidget):
                 self.status.setText(_describe(found))
                 if found.unread:
                     show_warning(f"{found.unread} tiles cannot be read and are left blank.")
-            case Standing():
+            case StandingOutput():
                 self._standing = found
                 what = "A finished mask" if found.finished else "An unfinished run"
                 self.status.setText(f"{what} stands already: {found.path.name}")
@@ -298,11 +298,11 @@ def _load(path: Path, options: SegmentOptions, predictors: Predictors, work: Wor
 
 
 def _show_layers(viewer: ViewerModel, found: Outcome) -> None:
-    for data, settings, kind in found.layers:
+    for _, settings, _ in found.layers:
         shown = settings["metadata"][KEY]
         if isinstance(shown, MaskView):
             _remove_masks(viewer, shown.image.path)
-        getattr(viewer, f"add_{kind}")(data, **settings)
+    scene.add_layers(viewer, found.layers)
 
 
 def _remove_masks(viewer: ViewerModel, store: Path) -> None:
@@ -331,14 +331,3 @@ def _row(*widgets: QWidget) -> QWidget:
     for widget in widgets:
         layout.addWidget(widget)
     return row
-
-
-def _ask_checkpoint(parent: QWidget) -> str:
-    name, _ = QFileDialog.getOpenFileName(
-        parent, "Choose a checkpoint", "", "Checkpoints (*.safetensors)"
-    )
-    return str(name)
-
-
-def _ask_folder(parent: QWidget) -> str:
-    return str(QFileDialog.getExistingDirectory(parent, "Save masks in"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +19,12 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.training.annotations.gridded import Values
 
 _BLOCK = 2048
 
-Told = Callable[[float], None]
-
-
-class Values(Protocol):
-    """Labels that are read when they are cut."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(H, W)``."""
-
-    def __getitem__(self, key: tuple[slice, slice], /) -> npt.NDArray[Any]:
-        """Return rows and columns."""
+ShareListener = Callable[[float], None]
+"""Hears the share that is done."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ def measure_areas(
     corner: tuple[float, float] = (0.0, 0.0),
     mpp: float | None = None,
     region: BaseGeometry | None = None,
-    advanced: Told | None = None,
+    advanced: ShareListener | None = None,
 ) -> list[ClassArea]:
     """Count the pixels of every class, in a whole mask or in a region.
 
@@ -120,7 +111,7 @@ def measure_areas(
 
 
 def _count(
-    labels: Values, pixel: float, region: BaseGeometry | None, advanced: Told | None
+    labels: Values, pixel: float, region: BaseGeometry | None, advanced: ShareListener | None
 ) -> npt.NDArray[np.int64]:
     """Return how many pixels have each of the values 0 to 255."""
     height, width = labels.shape

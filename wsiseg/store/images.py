@@ -10,7 +10,7 @@ from wsiseg.errors import DamagedSlideError
 from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.metadata import LABELS, MASK, VERSION, Placement, multiscales
-from wsiseg.store.pyramid import build_pyramid, halve_by_mean
+from wsiseg.store.pyramid import Continued, build_pyramid, halve_by_mean, unheard
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane
@@ -20,7 +20,13 @@ _CHANNELS = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
 def write_image(
-    root: Path, slide: Slide, plane: WorkingPlane, placement: Placement, notes: Json
+    root: Path,
+    slide: Slide,
+    plane: WorkingPlane,
+    placement: Placement,
+    notes: Json,
+    *,
+    continued: Continued = unheard,
 ) -> list[Box]:
     """Write the working plane as an image pyramid around a mask that is finished.
 
@@ -36,6 +42,8 @@ def write_image(
         Where the working plane lies on the slide.
     notes : dict
         What is ours.
+    continued : callable
+        Called after every shard.
 
     Returns
     -------
@@ -55,7 +63,8 @@ def write_image(
                     continue
                 place = box.within(plane.box)
                 finest[:, place[0], place[1]] = np.moveaxis(pixels, -1, 0)
-        levels = build_pyramid(root, halve_by_mean)
+                continued()
+        levels = build_pyramid(root, halve_by_mean, continued)
         _describe(root, slide.name, placement, levels, notes)
     return unread
 

@@ -98,16 +98,21 @@ class StoredValues:
     Parameters
     ----------
     array : zarr.Array
-        ``(H, W)`` of any integers; further axes in front must be of length 1.
+        Its last two axes are the plane.
     path : Path
         For errors.
-
+    leading : tuple of int, optional
+        Where on the axes before; the first of each if left out.
     """
 
-    def __init__(self, array: zarr.Array[Any], path: Path) -> None:
+    def __init__(
+        self, array: zarr.Array[Any], path: Path, leading: tuple[int, ...] | None = None
+    ) -> None:
         self._array = array
         self._path = path
+        self._leading = (0,) * (array.ndim - 2) if leading is None else leading
         self.shape: tuple[int, ...] = array.shape[-2:]
+        self.dtype: np.dtype[Any] = array.dtype
 
     def __getitem__(self, key: tuple[slice, slice]) -> npt.NDArray[Any]:
         """Return rows and columns.
@@ -117,7 +122,7 @@ class StoredValues:
         AnnotationError
             If a chunk cannot be decoded.
         """
-        place: tuple[int | slice, ...] = (*(0,) * (self._array.ndim - 2), *key)
+        place: tuple[int | slice, ...] = (*self._leading, *key)
         try:
             return np.asarray(self._array[place])
         except Exception as error:

@@ -13,7 +13,13 @@ from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.arrays import create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
-from wsiseg.store.pyramid import build_pyramid, halve_by_mean, halve_by_mode
+from wsiseg.store.pyramid import (
+    Continued,
+    build_pyramid,
+    halve_by_mean,
+    halve_by_mode,
+    unheard,
+)
 from wsiseg.tiling.stitching import UNSEEN, Band
 
 
@@ -75,7 +81,9 @@ class MaskStore:
             for folder in filter(None, (self.path, self.probabilities_path)):
                 _flush(folder / "0", self._labels, band)
 
-    def finish(self, name: str, placement: Placement, notes: Json) -> None:
+    def finish(
+        self, name: str, placement: Placement, notes: Json, continued: Continued = unheard
+    ) -> None:
         """Build the pyramid and write the metadata, which makes the folder a mask.
 
         Parameters
@@ -86,15 +94,17 @@ class MaskStore:
             Where the working plane lies on the slide.
         notes : dict
             What is ours; stands under the key ``wsiseg`` beside ``ome``.
+        continued : callable
+            Called after every shard.
         """
         with translated(self.path):
             if self.probabilities_path is not None:
-                levels = build_pyramid(self.probabilities_path, halve_by_mean)
+                levels = build_pyramid(self.probabilities_path, halve_by_mean, continued)
                 scales = multiscales(name, placement, levels, method="mean", channels=True)
                 omero = {"channels": [_channel(entry) for entry in self._classes]}
                 ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
                 write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
-            levels = build_pyramid(self.path, halve_by_mode)
+            levels = build_pyramid(self.path, halve_by_mode, continued)
             scales = multiscales(name, placement, levels, method="mode")
             ome = {
                 "version": VERSION,

@@ -21,6 +21,8 @@ _THREADS = 2
 Bytes = npt.NDArray[np.uint8]
 Halve = Callable[[Bytes], Bytes]
 Place = tuple[int | slice, ...]
+Continued = Callable[[], None]
+"""Hears now and then that work goes on, and may raise to end it."""
 
 
 def halve_by_mode(labels: Bytes) -> Bytes:
@@ -65,7 +67,11 @@ def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     return shapes
 
 
-def build_pyramid(root: Path, halve: Halve) -> int:
+def unheard() -> None:
+    """Hear nothing."""
+
+
+def build_pyramid(root: Path, halve: Halve, continued: Continued = unheard) -> int:
     """Add the levels ``1``, ``2``, … beside level ``0``.
 
     Parameters
@@ -74,6 +80,8 @@ def build_pyramid(root: Path, halve: Halve) -> int:
         The folder with the finished array ``0``, ``(H, W)`` or ``(C, H, W)``.
     halve : callable
         :func:`halve_by_mode` or :func:`halve_by_mean`.
+    continued : callable
+        Called after every shard.
 
     Returns
     -------
@@ -83,11 +91,13 @@ def build_pyramid(root: Path, halve: Halve) -> int:
     finest = zarr.open_array(root / "0", mode="r")
     shapes = level_shapes(*finest.shape[-2:])
     for k, shape in enumerate(shapes[1:], 1):
-        _halve_level(root, k, (*finest.shape[:-2], *shape), halve)
+        _halve_level(root, k, (*finest.shape[:-2], *shape), halve, continued)
     return len(shapes)
 
 
-def _halve_level(root: Path, level: int, shape: tuple[int, ...], halve: Halve) -> None:
+def _halve_level(
+    root: Path, level: int, shape: tuple[int, ...], halve: Halve, continued: Continued
+) -> None:
     finer = zarr.open_array(root / str(level - 1), mode="r")
     coarser = create_array(root / str(level), shape, fill_value=int(finer.fill_value))
     planes, (height, width) = shape[:-2], shape[-2:]
@@ -105,5 +115,10 @@ def _halve_level(root: Path, level: int, shape: tuple[int, ...], halve: Halve) -
         np.ndindex(*planes), range(0, height, BAND_HEIGHT), range(0, width, SHARD_WIDTH)
     )
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="wsiseg-pyramid") as pool:
-        for running in [pool.submit(halve_shard, *place) for place in places]:
-            running.result()
+        try:
+            for running in [pool.submit(halve_shard, *place) for place in places]:
+                running.result()
+                continued()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -132,7 +132,8 @@ def test_what_cannot_be_used_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x1f\x8bnot gzip", gzip.compress(b"[]" * 999, mtime=0)[:-20], b"\xff", b"\x00" * 40]
+    "content",
+    [b"\x1f\x8bnot gzip", gzip.compress(b"[]" * 999, mtime=0)[:-20], b"\xff", b"\x00" * 40],
 )
 def test_damaged_bytes_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "drawn").write_bytes(content)
