@@ -6,21 +6,23 @@ import numpy as np
 import pytest
 from napari.layers import Shapes
 
-from drawn import SQUARE, collection, imagescope, in_qupath, region, write
+from drawn import SQUARE, asap, collection, imagescope, in_asap, in_qupath, region, write
 from drawn import layer as drawn_layer
 from painting import AREA, begin, moved, wait_for_work
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer.layers import KEY
 
+PROGRAMS = {
+    "QuPath": lambda shape: collection(in_qupath(shape, "stroma")),
+    "ASAP": lambda shape: asap(in_asap(shape, group="stroma")),
+    "ImageScope": lambda shape: imagescope(drawn_layer([region(shape)], "stroma")),
+}
 
-@pytest.mark.parametrize("program", ["QuPath", "ImageScope"])
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_file_of_shapes_is_shown_and_painted(window, qtbot, tmp_path, program):
     viewer, widget = window
-    content = (
-        collection(in_qupath(moved(SQUARE), "stroma"))
-        if program == "QuPath"
-        else imagescope(drawn_layer([region(moved(SQUARE))], "stroma"))
-    )
+    content = PROGRAMS[program](moved(SQUARE))
     widget.open_shapes(write(tmp_path, content, "biopsy.xml"))
     wait_for_work(qtbot, widget)
     shapes = viewer.layers.selection.active
