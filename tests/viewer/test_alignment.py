@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from napari.settings import get_settings
 from scipy import ndimage
 from torch import nn
 
@@ -49,24 +50,32 @@ def write_mask(path, labels, placement):
     store.finish("patches", placement, {"slide_scale": placement.slide_scale})
 
 
-def see(viewer, layer, settle):
+def see(viewer, layer, qtbot, settle):
     """Return which of the two classes the screen shows where; -1 where neither."""
     for each in viewer.layers:
         each.visible = each is layer
     settle()
+    qtbot.waitUntil(lambda: layer.loaded)
     shot = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
     distance = np.abs(shot[:, :, None] - COLOURS).sum(-1)
     return np.where(distance.min(-1) < 150, distance.argmin(-1), -1)
 
 
-@pytest.mark.parametrize("mpp", [0.25, 0.5, 0.4, 1.1, 0.1])
-def test_mask_and_slide_show_the_same(make_napari_viewer, settle, tmp_path, mpp):
+@pytest.mark.parametrize(
+    ("mpp", "in_thread"),
+    [(0.25, False), (0.5, False), (0.4, False), (0.4, True), (1.1, False), (0.1, False)],
+)
+def test_mask_and_slide_show_the_same(
+    make_napari_viewer, qtbot, settle, tmp_path, monkeypatch, mpp, in_thread
+):
     truth = draw_patches()
     slide = ArraySlide(COLOURS[truth], np.ascontiguousarray(COLOURS[truth][::4, ::4]), mpp=MPP)
     plane = plane_at_mpp(slide, mpp)
     path = tmp_path / "patches.ome.zarr"
     write_mask(path, sample(truth, plane), Placement(plane.mpp, plane.slide_scale))
     viewer = make_napari_viewer(show=True)
+    # `wsiseg view` has pixels read in a thread, napari by itself reads them in the event loop.
+    monkeypatch.setattr(get_settings().experimental, "async_", in_thread)
     frame = Frame.of(slide)
     data, settings, _ = slide_layer(SlideView(slide, frame), pytest.fail)
     pixels = viewer.add_image(data, **settings)
@@ -79,7 +88,7 @@ def test_mask_and_slide_show_the_same(make_napari_viewer, settle, tmp_path, mpp)
         viewer.scene.camera.zoom = zoom
         for y, x in ((HEIGHT / 2, WIDTH / 2), (2240, 2800)):
             viewer.scene.camera.center = (0, y * MPP, x * MPP)
-            on_slide, on_mask = see(viewer, pixels, settle), see(viewer, mask, settle)
+            on_slide, on_mask = (see(viewer, each, qtbot, settle) for each in (pixels, mask))
             # A border is as exact as the coarser of a pixel of the screen and one of the mask.
             reach = 1 + int(np.ceil(max(mpp, MPP) * zoom / 2))
             borders = ndimage.maximum_filter(on_slide, 3) != ndimage.minimum_filter(on_slide, 3)
@@ -116,7 +125,7 @@ def write_slide(path):
 
 @pytest.mark.parametrize("mpp", [0.25, 0.4, 0.7, 1.1])
 def test_every_pixel_of_a_mask_of_segment_stands_in_its_place(
-    make_napari_viewer, settle, tmp_path, mpp
+    make_napari_viewer, qtbot, settle, tmp_path, mpp
 ):
     """Twenty pixels of the screen to one of the mask: half a pixel off would be ten."""
     path = write_slide(tmp_path / "patches.tiff")
@@ -134,7 +143,7 @@ def test_every_pixel_of_a_mask_of_segment_stands_in_its_place(
     mask.opacity = 1.0
     viewer.scene.camera.zoom = zoom = 20 / mpp
     viewer.scene.camera.center = (0, 101.3, 97.7)
-    seen = see(viewer, mask, settle)
+    seen = see(viewer, mask, qtbot, settle)
     # Where each pixel of the screen lies, in pixels of the slide's level 0 and then of the mask.
     spots = []
     for centre, length in zip((101.3, 97.7), seen.shape, strict=True):
