@@ -34,16 +34,12 @@ from wsiseg.viewer.fine_tuning import (
 
 @pytest.fixture
 def folders(tmp_path):
-    """Four slides, of which two are annotated, and annotations of a slide that is not there."""
-    slides, drawn = tmp_path / "slides", tmp_path / "drawn"
-    slides.mkdir()
-    drawn.mkdir()
-    for name in ("a.svs", "b.tiff", "c.ndpi", "d.mrxs", "notes.txt", ".hidden.svs"):
-        (slides / name).touch()
-    (slides / "d").mkdir()
-    for name in ("a.geojson.gz", "c.geojson", "other.geojson", "notes.md", "b.run.json"):
-        (drawn / name).touch()
-    return slides, drawn
+    """Three slides, of which two are annotated, and annotations of a slide that is not there."""
+    empty = ("slides/a.svs", "slides/b.tiff", "slides/c.ndpi")
+    for name in (*empty, "drawn/a.geojson", "drawn/c.geojson", "drawn/other.geojson"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path / "slides", tmp_path / "drawn"
 
 
 def wish(folders, **others):
