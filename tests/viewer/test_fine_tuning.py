@@ -20,7 +20,7 @@ from wsiseg.training.keeping import COLUMNS
 from wsiseg.viewer import fine_tuning
 from wsiseg.viewer.fine_tuning import (
     FineTuning,
-    Progress,
+    TrainingProgress,
     command,
     describe_duration,
     environment,
@@ -158,7 +158,7 @@ def lines(tell, *, monkeypatch):
 
 
 def follow(said):
-    progress = [Progress()]
+    progress = [TrainingProgress()]
     for line in said:
         progress.append(progress[-1].after(line))
     return progress
@@ -199,14 +199,14 @@ def test_what_a_training_says_is_understood(monkeypatch):
 
 def test_a_training_of_one_epoch_of_one_step_is_understood(monkeypatch):
     said = lines(lambda console: console.expects(1, 1, 0.0), monkeypatch=monkeypatch)
-    assert follow(said)[-1] == Progress(epochs=1, steps=1)
+    assert follow(said)[-1] == TrainingProgress(epochs=1, steps=1)
 
 
 def test_time_left_counts_from_where_it_was_resumed():
-    before = Progress(epochs=10, steps=10, epoch=4)
+    before = TrainingProgress(epochs=10, steps=10, epoch=4)
     assert before.seconds_left(before, 3.0) is None
-    assert Progress(epochs=10, steps=10, epoch=5).seconds_left(before, 30.0) == 150.0
-    assert Progress(epochs=10, steps=10, epoch=9).describe(89.0).endswith("1 min left")
+    assert TrainingProgress(epochs=10, steps=10, epoch=5).seconds_left(before, 30.0) == 150.0
+    assert TrainingProgress(epochs=10, steps=10, epoch=9).describe(89.0).endswith("1 min left")
 
 
 @pytest.mark.parametrize(
