@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wsiseg.models.layers.elementary import ESPNET_EPSILON, ConvNormAct, Halve, NormAct
-from wsiseg.models.layers.esp import DILATIONS, ESP
+from wsiseg.models.layers.esp import BRANCHES, ESP
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -113,10 +113,10 @@ class ESPNet(SegmentationNetwork):
         width: int = 0,
     ) -> None:
         super().__init__(classes)
-        if width and width < len(DILATIONS):
-            msg = f"width must be 0 or at least {len(DILATIONS)}, got {width}"
+        if width and width < BRANCHES:
+            msg = f"width must be 0 or at least {BRANCHES}, got {width}"
             raise ValueError(msg)
-        width = width or max(classes, len(DILATIONS))
+        width = width or max(classes, BRANCHES)
         self.skip = skip
         self.shared_arguments = {"width": width}
         self.encoder = _Encoder(alpha2, alpha3)
