@@ -13,8 +13,8 @@ from wsiseg.models.layers.elementary import ESPNET_EPSILON, NormAct
 BRANCHES = 5
 """K, the parallel branches that the paper settles on; branch k has dilation 2 to the k."""
 
-Sums = Literal["authors", "paper", "off"]
-"""What hierarchical feature fusion adds up."""
+Fusion = Literal["authors", "paper", "off"]
+"""Where the sums of hierarchical feature fusion start."""
 
 
 class PyramidSettings(TypedDict, total=False):
@@ -22,7 +22,7 @@ class PyramidSettings(TypedDict, total=False):
 
     branches: int
     kernel: int
-    sums: Sums
+    hff: Fusion
     residual: bool
     activation: Callable[[int], nn.Module]
     epsilon: float
@@ -46,7 +46,7 @@ class ESP(nn.Module):
         K, how many there are.
     kernel : int
         Edge of the reduction where the stride is 1.
-    sums : {"authors", "paper", "off"}
+    hff : {"authors", "paper", "off"}
         Where the sums start: at dilation 2 as in the authors' code, at dilation 1 as the paper's
         figure draws it (if that branch is wider, with as many of its channels as the others have),
         or nowhere, so that the branches are concatenated as they are.
@@ -66,7 +66,7 @@ class ESP(nn.Module):
         width = outputs // branches
         first = outputs - width * (branches - 1)
         kernel = settings.get("kernel", 1) if stride == 1 else 3
-        self.sums = settings.get("sums", "authors")
+        self.hff = settings.get("hff", "authors")
         self.residual = settings.get("residual", True)
         self.reduce = nn.Conv2d(
             inputs, width, kernel, stride=stride, padding=kernel // 2, bias=False
@@ -92,8 +92,8 @@ class ESP(nn.Module):
         """Add up as far as asked for, and concatenate."""
         first, *others = branches
         sums: list[Tensor] = []
-        total = first[:, : others[0].shape[1]] if self.sums == "paper" and others else None
+        total = first[:, : others[0].shape[1]] if self.hff == "paper" and others else None
         for branch in others:
-            total = branch if total is None or self.sums == "off" else total + branch
+            total = branch if total is None or self.hff == "off" else total + branch
             sums.append(total)
         return torch.cat([first, *sums], dim=1)

@@ -170,7 +170,9 @@ class YNet(SegmentationNetwork):
     joint = False
     """Whether a diagnosis is learnt as well; the authors' two networks differ in details."""
 
-    def __init__(self, classes: int, *, unit: Unit = "C1", align_corners: bool = True) -> None:
+    def __init__(
+        self, classes: int, *, unit: Literal["C1", "D1"] = "C1", align_corners: bool = True
+    ) -> None:
         super().__init__(classes)
         self.unit = unit
         self.encoder = _Encoder(unit, spare=self.joint)
@@ -215,14 +217,18 @@ class JointYNet(YNet):
         classes: int,
         *,
         diagnoses: int = 5,
-        unit: Unit = "C1",
+        unit: Literal["C1", "D1"] = "C1",
         align_corners: bool = True,
     ) -> None:
         super().__init__(classes, unit=unit, align_corners=align_corners)
         if diagnoses < 1:
             msg = f"diagnoses must be at least 1, got {diagnoses}"
             raise ValueError(msg)
+        # What labels the pixels comes last: fine-tuning looks there for the layer to replace.
+        decoder = self.decoder
+        del self.decoder
         self.diagnosis = _Diagnosis(diagnoses, unit)
+        self.decoder = decoder
 
     def diagnose(self, x: Tensor) -> Tensor:
         """Return the logits of the diagnoses.
