@@ -5,4 +5,6 @@ from wsiseg.models.networks import dabnet as dabnet
 from wsiseg.models.networks import enet as enet
 from wsiseg.models.networks import erfnet as erfnet
 from wsiseg.models.networks import espnet as espnet
+from wsiseg.models.networks import espnet_c as espnet_c
 from wsiseg.models.networks import espnetv2 as espnetv2
+from wsiseg.models.networks import ynet as ynet
