@@ -34,7 +34,7 @@ def begin(viewer, widget):
 
 
 def wait_for_work(qtbot, widget):
-    qtbot.waitUntil(widget.buttons["Save"].isEnabled, timeout=20_000)
+    qtbot.waitUntil(widget.buttons["Save"].isEnabled)
 
 
 def read_on_slide(path, slide_file, mpp):

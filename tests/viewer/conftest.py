@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from pytestqt.qtbot import QtBot
 
 from pictures import draw
 from tiny import segment_tiny
@@ -17,6 +19,7 @@ from tiny import segment_tiny
 pytest.importorskip("napari", reason="the viewer is an extra: pip install 'wsiseg[viewer]'")
 
 HEIGHT, WIDTH, MPP = 1800, 2100, 0.5
+PATIENCE = 600_000
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,6 +42,14 @@ def screen() -> Iterator[None]:
     with os.fdopen(read) as number:
         os.environ["DISPLAY"] = f":{number.readline().strip()}"
     yield
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    """Wait as long as it takes: other work may share the machine."""
+    for name in ("waitUntil", "waitSignal"):
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=PATIENCE))
+    return qtbot
 
 
 @pytest.fixture(scope="session")

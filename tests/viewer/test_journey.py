@@ -56,7 +56,7 @@ def test_from_a_painting_to_a_network_that_segments(
     annotate.folder.choose(tmp_path / "drawn")
     annotate.kind.setCurrentText(kind)
     annotate.save()
-    qtbot.waitUntil(lambda: "Saved" in annotate.status.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "Saved" in annotate.status.text())
 
     # Saving has told where slides and annotations lie.
     tuning.begin_with(None)
@@ -64,15 +64,15 @@ def test_from_a_painting_to_a_network_that_segments(
     tuning.epochs.setValue(1)
     tuning.tiles.setValue(4)
     tuning.further.setText(SMALL)
-    with qtbot.waitSignal(tuning.trained, timeout=120_000) as heard:
+    with qtbot.waitSignal(tuning.trained) as heard:
         tuning.start()
     checkpoint = wsiseg.load_checkpoint(heard.args[0])
     assert [entry.name for entry in checkpoint.classes] == ["ground", "round"]
     assert segment.checkpoint.path == heard.args[0]
 
-    qtbot.waitUntil(lambda: not segment.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not segment.is_running)
     segment.start()
-    qtbot.waitUntil(lambda: "biopsy field of view" in viewer.layers, timeout=60_000)
+    qtbot.waitUntil(lambda: "biopsy field of view" in viewer.layers)
     found = viewer.layers["biopsy field of view"]
     assert found.data.shape == truth.shape
     assert set(np.unique(found.data)) <= {0, 1}

@@ -20,7 +20,6 @@ pytest.importorskip("lightning", reason="training is an extra: pip install 'wsis
 
 NAMES = ("ground", "round", "long")
 SMALL = "--set alpha2=1 --set alpha3=1 --workers 0 --batch 2 --tile 64"
-LONG_MS = 120_000
 ENDLESS = 10_000
 
 
@@ -78,14 +77,14 @@ def one_error():
 def finish(qtbot, widget):
     """Wait for the end of a training, which is a good one."""
     assert widget.is_running
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG_MS)
+    qtbot.waitUntil(lambda: not widget.is_running)
     assert [record.message for record in notification_manager.records] == []
 
 
 def start_and_fail(qtbot, widget):
     widget.start()
-    qtbot.waitUntil(lambda: bool(notification_manager.records), timeout=LONG_MS)
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG_MS)
+    qtbot.waitUntil(lambda: bool(notification_manager.records))
+    qtbot.waitUntil(lambda: not widget.is_running)
     assert widget.start_button.isEnabled()
     message = one_error()
     assert widget.status.text() == message
@@ -105,9 +104,7 @@ def is_gone(pid):
 
 
 def wait_for_epochs(qtbot, widget, count):
-    qtbot.waitUntil(
-        lambda: len(widget.curves.points.get("train_loss", ())) >= count, timeout=LONG_MS
-    )
+    qtbot.waitUntil(lambda: len(widget.curves.points.get("train_loss", ())) >= count)
 
 
 def test_a_training_ends_in_a_checkpoint_that_is_handed_over(window, qtbot, folders):
@@ -169,7 +166,7 @@ def test_a_training_begins_with_the_demonstration_checkpoint(window, qtbot, fold
     finish(qtbot, widget)
     checkpoint = folders[1].with_name("drawn-training") / "best.safetensors"
     assert segment.checkpoint.path == checkpoint
-    qtbot.waitUntil(lambda: not segment.is_running, timeout=LONG_MS)
+    qtbot.waitUntil(lambda: not segment.is_running)
     card = wsiseg.load_checkpoint(checkpoint).card
     assert CHECKPOINT.name in card.training["began_with"]
     assert card.mpp == 0.5
@@ -242,9 +239,9 @@ def test_a_training_that_is_killed_is_one_line(window, qtbot):
     _, widget = window
     widget.epochs.setValue(ENDLESS)
     widget.start()
-    qtbot.waitUntil(lambda: pid_of(widget) > 0, timeout=LONG_MS)
+    qtbot.waitUntil(lambda: pid_of(widget) > 0)
     os.kill(pid_of(widget), 9)
-    qtbot.waitUntil(lambda: bool(notification_manager.records), timeout=LONG_MS)
+    qtbot.waitUntil(lambda: bool(notification_manager.records))
     assert "crashed" in one_error()
     assert not widget.is_running
 
@@ -278,7 +275,7 @@ def test_closing_the_panel_ends_the_training(make_napari_viewer, folders, qtbot)
     del widget
     dock.destroyOnClose()
     del dock
-    qtbot.waitUntil(lambda: is_gone(pid), timeout=LONG_MS)
+    qtbot.waitUntil(lambda: is_gone(pid))
     assert not notification_manager.records
 
 

@@ -81,7 +81,7 @@ def look_at(viewer, y, x, zoom=1.0):
 
 
 def finish(qtbot, widget):
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.is_running)
 
 
 def works():
@@ -156,8 +156,8 @@ def test_tiles_appear_as_they_are_done(qtbot, viewer, widget, gate):
     look_at(viewer, 450, 525, zoom=0.5)
     widget.start()
     gate.admit(3)
-    qtbot.waitUntil(lambda: filled(viewer), timeout=60_000)
-    qtbot.waitUntil(lambda: widget.status.text().startswith("3 of "), timeout=60_000)
+    qtbot.waitUntil(lambda: filled(viewer))
+    qtbot.waitUntil(lambda: widget.status.text().startswith("3 of "))
     preview = viewer.layers[-1]
     assert (preview.data == UNSEEN).any()
     assert not preview.editable
@@ -171,7 +171,7 @@ def test_tiles_appear_as_they_are_done(qtbot, viewer, widget, gate):
 def test_a_cancelled_run_leaves_no_layer(qtbot, viewer, widget, gate):
     widget.start()
     gate.admit(2)
-    qtbot.waitUntil(lambda: filled(viewer), timeout=60_000)
+    qtbot.waitUntil(lambda: filled(viewer))
     widget.cancelling.click()
     gate.admit(10_000)
     finish(qtbot, widget)
@@ -190,7 +190,7 @@ def test_a_whole_slide_can_be_cancelled_and_gone_on_with(
     widget.folder.choose(tmp_path)
     widget.start()
     gate.admit(50)
-    qtbot.waitUntil(lambda: widget.status.text().startswith("50 of "), timeout=60_000)
+    qtbot.waitUntil(lambda: widget.status.text().startswith("50 of "))
     widget.cancel()
     gate.admit(10_000)
     finish(qtbot, widget)
@@ -240,7 +240,7 @@ def test_layers_may_be_removed_meanwhile(qtbot, viewer, widget, gate):
     look_at(viewer, 450, 525, zoom=0.5)
     widget.start()
     gate.admit(3)
-    qtbot.waitUntil(lambda: filled(viewer), timeout=60_000)
+    qtbot.waitUntil(lambda: filled(viewer))
     viewer.layers.clear()
     gate.admit(10_000)
     finish(qtbot, widget)
@@ -251,21 +251,21 @@ def test_layers_may_be_removed_meanwhile(qtbot, viewer, widget, gate):
 def test_the_end_of_the_window_is_the_end_of_the_run(qtbot, viewer, widget, gate):
     widget.start()
     gate.admit(2)
-    qtbot.waitUntil(lambda: filled(viewer), timeout=60_000)
+    qtbot.waitUntil(lambda: filled(viewer))
     assert works()
     viewer.close()
     gate.admit(10_000)
-    qtbot.waitUntil(lambda: not works(), timeout=60_000)
+    qtbot.waitUntil(lambda: not works())
 
 
 def test_the_end_of_the_widget_takes_its_preview_along(qtbot, viewer, widget, gate):
     widget.start()
     gate.admit(2)
-    qtbot.waitUntil(lambda: filled(viewer), timeout=60_000)
+    qtbot.waitUntil(lambda: filled(viewer))
     widget.deleteLater()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
     gate.admit(10_000)
-    qtbot.waitUntil(lambda: not works(), timeout=60_000)
+    qtbot.waitUntil(lambda: not works())
 
 
 def test_a_checkpoint_that_is_handed_over_is_shown_and_used(qtbot, viewer, widget, tmp_path):
