@@ -16,9 +16,8 @@ class DualResolutionNetwork(SegmentationNetwork):
     """Two branches under one head, and in training a second head on the early detail features.
 
     Logits are at 1/8.  Context modules take a mean over the whole picture, so a tile's logits
-    depend on all of the tile, and sizes that are no multiple of 64 count the zeros that they are
-    padded with.  MMSegmentation rounds such sizes up after each stage, and so does :meth:`dense`,
-    which takes any multiple of 8.
+    depend on all of the tile, and sizes that are no multiple of 8 count the zeros that they are
+    padded with.  Beyond 1/8 sizes are rounded up after each stage, as in MMSegmentation.
 
     Parameters
     ----------
@@ -28,7 +27,7 @@ class DualResolutionNetwork(SegmentationNetwork):
         Everything before the heads.
     """
 
-    input_multiple = 64
+    input_multiple = 8
     output_stride = 8
     auxiliary = ("auxiliary_head",)
 

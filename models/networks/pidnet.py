@@ -80,9 +80,8 @@ class PIDNet(SegmentationNetwork):
     :meth:`supervised` returns.
 
     The pyramid takes a mean over the whole picture, so a tile's logits depend on all of the tile,
-    and sizes that are no multiple of 64 count the zeros that they are padded with.
-    MMSegmentation rounds such sizes up after each stage, and so does :meth:`dense`, which takes
-    any multiple of 8.
+    and sizes that are no multiple of 8 count the zeros that they are padded with.  Beyond 1/8
+    sizes are rounded up after each stage, as in MMSegmentation.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ class PIDNet(SegmentationNetwork):
         1 to 255.
     """
 
-    input_multiple = 64
+    input_multiple = 8
     output_stride = 8
     auxiliary = ("auxiliary_head", "boundary_head")
 

@@ -137,7 +137,7 @@ def test_models_show_counts_as_published():
 def test_models_show_counts_what_inference_needs():
     content = json.loads(run("models", "show", "rdrnet-s-simple", "--classes", 19, "--json").out)
     assert (content["parameters"], content["parameters_deployed"]) == (8_833_126, 7_125_363)
-    assert (content["receptive_field"], content["input_multiple"]) == (None, 64)
+    assert (content["receptive_field"], content["input_multiple"]) == (None, 8)
     shown = run("models", "show", "rdrnet-s-simple", "--set", "context=pappm").out
     # The merged pyramid has a bias more.
     assert f"for inference    {7_125_363 - 512:,}" in shown
