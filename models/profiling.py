@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from wsiseg.models.cloning import clone
 from wsiseg.models.layers.elementary import Halve
 from wsiseg.models.networks.network import SegmentationNetwork
 
@@ -27,7 +27,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
 
     Pooling does not count, also where it is written as a convolution.
     """
-    shadow = copy.deepcopy(network).eval().to("meta")
+    shadow = clone(network).eval().to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty((1, 3, height, width), device="meta"))
     pooling = {
@@ -54,11 +54,14 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
 
     None stands for more than about `limit`, which global pooling always is.
 
-    A line of NaN goes in, and the logits that turn NaN are those that can depend on it; nothing
-    cancels a NaN.  One run per phase of the network's stride says how far each input line reaches,
-    which turned around is how far each logit sees.
+    Where some result has a size that the picture's does not change, every logit sees everything.
+    Else a line of NaN goes in, and the logits that turn NaN are those that can depend on it;
+    nothing cancels a NaN.  One run per phase of the network's stride says how far each input line
+    reaches, which turned around is how far each logit sees.
     """
     multiple = network.input_multiple
+    if _sees_everything(network, 2 * limit):
+        return None
     length = 256
     while length <= 2 * limit:
         seen = [_furthest_view(network, multiple, length, axis) for axis in (2, 3)]
@@ -67,6 +70,21 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
             return max(fields)
         length *= 2
     return None
+
+
+def _sees_everything(network: SegmentationNetwork, length: int) -> bool:
+    """Tell whether something is pooled to a size of its own, for pictures as wide or wider."""
+    shadow = clone(network).eval().to("meta")
+    runs = []
+    for stretch in (1, 2):
+        edge = -(-length * stretch // network.input_multiple) * network.input_multiple
+        with torch.no_grad(), _Shapes() as shapes:
+            shadow(torch.empty((1, 3, edge, edge), device="meta"))
+        runs.append(shapes.steps)
+    return any(
+        given != wider and made == as_made
+        for (given, made), (wider, as_made) in zip(*runs, strict=False)
+    )
 
 
 def _furthest_view(network: nn.Module, multiple: int, length: int, axis: int) -> int | None:
@@ -117,6 +135,25 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         network.train(training)
+
+
+class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the shapes that go into each operation, and come out."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.steps: list[tuple[list[torch.Size], list[torch.Size]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.steps.append((_shapes(args), _shapes(result)))
+        return result
+
+
+def _shapes(held: Any) -> list[torch.Size]:
+    if isinstance(held, (tuple, list)):
+        return [shape for part in held for shape in _shapes(part)]
+    return [held.shape] if isinstance(held, Tensor) else []
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -19,12 +19,14 @@ from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
 from wsiseg.models.importing.dabnet import DABNetLayout
+from wsiseg.models.importing.dual_resolution import DDRNetLayout, RDRNetLayout
 from wsiseg.models.importing.edgenets import EdgeNetsLayout
 from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.pidnet import PIDNetLayout
 from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.ynet import YNetLayout
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -42,6 +44,9 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     MMSegCGNetLayout(),
     DABNetLayout(),
     YNetLayout(),
+    RDRNetLayout(),
+    DDRNetLayout(),
+    PIDNetLayout(),
 )
 """Every known key layout; a new one is a file and an entry here."""
 

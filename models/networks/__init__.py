@@ -2,9 +2,12 @@
 
 from wsiseg.models.networks import cgnet as cgnet
 from wsiseg.models.networks import dabnet as dabnet
+from wsiseg.models.networks import ddrnet as ddrnet
 from wsiseg.models.networks import enet as enet
 from wsiseg.models.networks import erfnet as erfnet
 from wsiseg.models.networks import espnet as espnet
 from wsiseg.models.networks import espnet_c as espnet_c
 from wsiseg.models.networks import espnetv2 as espnetv2
+from wsiseg.models.networks import pidnet as pidnet
+from wsiseg.models.networks import rdrnet as rdrnet
 from wsiseg.models.networks import ynet as ynet

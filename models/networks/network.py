@@ -80,14 +80,8 @@ class SegmentationNetwork(nn.Module, ABC):
         Tensor
             ``(B, classes, H, W)``.
         """
-        height, width = x.shape[-2:]
         padded = self._pad(x)
-        logits = self.dense(padded)
-        if self.output_stride > 1:
-            logits = F.interpolate(
-                logits, size=padded.shape[-2:], mode="bilinear", align_corners=False
-            )
-        return logits[..., :height, :width]
+        return self._enlarge(self.dense(padded), padded)[..., : x.shape[-2], : x.shape[-1]]
 
     def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits that training compares with the labels, the main ones first.
@@ -104,6 +98,11 @@ class SegmentationNetwork(nn.Module, ABC):
             reduced labels.  A network with auxiliary heads adds theirs.
         """
         return (self(x),)
+
+    def _enlarge(self, logits: Tensor, padded: Tensor) -> Tensor:
+        if self.output_stride == 1:
+            return logits
+        return F.interpolate(logits, size=padded.shape[-2:], mode="bilinear", align_corners=False)
 
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

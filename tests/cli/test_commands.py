@@ -134,6 +134,16 @@ def test_models_show_counts_as_published():
     assert json.loads(small.out)["parameters"] == 187_529
 
 
+def test_models_show_counts_what_inference_needs():
+    content = json.loads(run("models", "show", "rdrnet-s-simple", "--classes", 19, "--json").out)
+    assert (content["parameters"], content["parameters_deployed"]) == (8_833_126, 7_125_363)
+    assert (content["receptive_field"], content["input_multiple"]) == (None, 8)
+    shown = run("models", "show", "rdrnet-s-simple", "--set", "context=pappm").out
+    # The merged pyramid has a bias more.
+    assert f"for inference    {7_125_363 - 512:,}" in shown
+    assert "for inference" not in run("models", "show", "espnet-c").out
+
+
 def test_models_list_names_every_architecture():
     entries = json.loads(run("models", "list", "--json").out)
     assert {"espnet", "espnet-c"} <= {entry["name"] for entry in entries}
