@@ -24,6 +24,7 @@ from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
+from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.renaming import State
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -40,6 +41,8 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     CGNetLayout(),
     MMSegCGNetLayout(),
     DABNetLayout(),
+    ICNetLayout(),
+    MMSegICNetLayout(),
 )
 """Every known key layout; a new one is a file and an entry here."""
 

@@ -6,3 +6,4 @@ from wsiseg.models.networks import enet as enet
 from wsiseg.models.networks import erfnet as erfnet
 from wsiseg.models.networks import espnet as espnet
 from wsiseg.models.networks import espnetv2 as espnetv2
+from wsiseg.models.networks import icnet as icnet
