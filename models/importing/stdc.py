@@ -7,8 +7,8 @@ from torch import Tensor
 from wsiseg.models.importing.mmseg import MMSegLayout, class_head
 from wsiseg.models.importing.renaming import State
 
-_CONSTANTS = ("auxiliary_head.2.fusion_kernel", "auxiliary_head.2.laplacian_kernel")
-"""What draws outlines out of labels; no part of the network here."""
+_LAPLACIAN = "auxiliary_head.2.laplacian_kernel"
+"""A constant that draws outlines out of labels; no tensor of the network here."""
 
 
 class MMSegSTDCLayout(MMSegLayout):
@@ -39,10 +39,11 @@ class MMSegSTDCLayout(MMSegLayout):
         *class_head(r"auxiliary_head\.0", "head8"),
         *class_head(r"auxiliary_head\.1", "head16"),
         *class_head(r"auxiliary_head\.2", "head_outlines"),
+        (r"^auxiliary_head\.2\.fusion_kernel$", "head_outlines.weights"),
         (r"\.bn\.", ".norm."),
     )
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names and leave out what draws outlines."""
-        learnt = {key: value for key, value in state.items() if key not in _CONSTANTS}
+        """Rename every tensor to our names and leave out the constant."""
+        learnt = {key: value for key, value in state.items() if key != _LAPLACIAN}
         return super().translate(architecture, learnt)

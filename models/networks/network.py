@@ -99,6 +99,25 @@ class SegmentationNetwork(nn.Module, ABC):
         """
         return (self(x),)
 
+    def draw_outlines(self, labels: Tensor, ignored: int) -> Tensor:
+        """Turn labels into what the last output of :meth:`supervised` is compared with.
+
+        Only networks with `outlines` do so.
+
+        Parameters
+        ----------
+        labels : Tensor
+            int64 ``(B, H, W)``.
+        ignored : int
+            Label of pixels that nobody annotated.
+
+        Returns
+        -------
+        Tensor
+            int64 ``(B, H, W)``: 1 for an outline, 0 for none, or `ignored`.
+        """
+        raise NotImplementedError
+
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         below, right = -height % self.input_multiple, -width % self.input_multiple

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from wsiseg.models.layers.bilateral import AttentionRefinement, FeatureFusion
 from wsiseg.models.layers.class_head import ClassHead
+from wsiseg.models.layers.outlines import OutlineHead
 from wsiseg.models.layers.plain import conv_norm_relu
 from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -73,7 +74,7 @@ class _STDC(SegmentationNetwork):
         self.head = ClassHead(256, 256, classes)
         self.head8 = ClassHead(CONTEXT, 64, classes)
         self.head16 = ClassHead(CONTEXT, 64, classes)
-        self.head_outlines = ClassHead(256, 64, 2)
+        self.head_outlines = OutlineHead(256, 64)
 
     def dense(self, x: Tensor) -> Tensor:
         """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""
@@ -90,6 +91,10 @@ class _STDC(SegmentationNetwork):
             self._crop(self.head16(at16), x, 16),
             self._crop(self.head_outlines(detail), x, 8),
         )
+
+    def draw_outlines(self, labels: Tensor, ignored: int) -> Tensor:
+        """Turn labels into outlines, 1 or 0, by Laplacians of three strides."""
+        return self.head_outlines.draw(labels, ignored)
 
 
 @register("stdc1", family="STDC", paper=PAPER)
