@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.mmseg import MMSegLayout, class_head
 from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.importing.resnet import RESNET, read_backbone
 from wsiseg.models.normalisation import IMAGENET, Normalisation
@@ -42,10 +43,9 @@ _MMSEG: Renames = (
     (r"^backbone\.conv_sub4\.", "encoder.deep.project_low."),
     (r"^neck\.cff_12\.conv_(low|high)\.", r"fuse8.\1."),
     (r"^neck\.cff_24\.conv_(low|high)\.", r"fuse16.\1."),
-    (r"^decode_head\.", "classifier."),
-    (r"^auxiliary_head\.0\.", "classifier16."),
-    (r"^auxiliary_head\.1\.", "classifier8."),
-    (r"\.conv_seg\.", ".classifier."),
+    *class_head("decode_head", "classifier"),
+    *class_head(r"auxiliary_head\.0", "classifier16"),
+    *class_head(r"auxiliary_head\.1", "classifier8"),
     (r"\.bn\.", ".norm."),
 )
 
@@ -70,18 +70,12 @@ class ICNetLayout(KeyLayout):
         return {"form": "authors", "backbone": read_backbone(state, "pretrained.")}
 
 
-class MMSegICNetLayout(KeyLayout):
+class MMSegICNetLayout(MMSegLayout):
     """ICNet as MMSegmentation names it (Apache-2.0)."""
 
-    authors = "MMSegmentation"
     architectures = ("icnet",)
     mark = "neck.cff_24.conv_low.conv.weight"
     renames = _MMSEG
-    normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
-
-    def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
-        return int(state["decode_head.conv_seg.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
         """Name the form, and tell the residual network by its blocks."""

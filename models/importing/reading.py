@@ -17,6 +17,7 @@ from wsiseg.errors import (
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
 from wsiseg.models.importing.dabnet import DABNetLayout
 from wsiseg.models.importing.edgenets import EdgeNetsLayout
@@ -24,9 +25,11 @@ from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
+from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
 from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.renaming import State
+from wsiseg.models.importing.stdc import MMSegSTDCLayout
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
@@ -41,6 +44,9 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     CGNetLayout(),
     MMSegCGNetLayout(),
     DABNetLayout(),
+    MMSegFastSCNNLayout(),
+    MMSegBiSeNetV2Layout(),
+    MMSegSTDCLayout(),
     ICNetLayout(),
     MMSegICNetLayout(),
 )

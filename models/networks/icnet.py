@@ -191,14 +191,12 @@ class ICNet(SegmentationNetwork):
 
     def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits at 1/4 (mmseg: 1/8), and those of both fusions, at 1/8 and 1/16."""
-        height, width = x.shape[-2:]
         fused, seen8, seen16 = self._fuse(self._pad(x))
-        logits = (
-            (self._classify(fused), self.output_stride),
-            (self.classifier8(seen8), 8),
-            (self.classifier16(seen16), 16),
+        return (
+            self._crop(self._classify(fused), x, self.output_stride),
+            self._crop(self.classifier8(seen8), x, 8),
+            self._crop(self.classifier16(seen16), x, 16),
         )
-        return tuple(y[..., : -(-height // s), : -(-width // s)] for y, s in logits)
 
     def _fuse(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the fused map at 1/8, and what training classifies at 1/8 and 1/16."""

@@ -36,6 +36,8 @@ class SegmentationNetwork(nn.Module, ABC):
     """Arguments with which a network of other classes shares all layers but the last."""
     auxiliary: tuple[str, ...] = ()
     """Names of the modules that only :meth:`supervised` needs; inference goes without."""
+    outlines: bool = False
+    """Whether the last output of :meth:`supervised` tells outlines of objects from all else."""
     encoder_architecture: str | None = None
     """The architecture that recipes in two stages train first, sharing `encoder`."""
 
@@ -63,10 +65,7 @@ class SegmentationNetwork(nn.Module, ABC):
         Tensor
             ``(B, classes, ceil(H / s), ceil(W / s))`` with ``s`` the output stride.
         """
-        height, width = x.shape[-2:]
-        logits = self.dense(self._pad(x))
-        rows, columns = -(-height // self.output_stride), -(-width // self.output_stride)
-        return logits[..., :rows, :columns]
+        return self._crop(self.dense(self._pad(x)), x, self.output_stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits at the input's size.
@@ -82,14 +81,8 @@ class SegmentationNetwork(nn.Module, ABC):
         Tensor
             ``(B, classes, H, W)``.
         """
-        height, width = x.shape[-2:]
         padded = self._pad(x)
-        logits = self.dense(padded)
-        if self.output_stride > 1:
-            logits = F.interpolate(
-                logits, size=padded.shape[-2:], mode="bilinear", align_corners=self.aligned
-            )
-        return logits[..., :height, :width]
+        return self._enlarge(self.dense(padded), padded, x)
 
     def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits that training compares with the labels, the main ones first.
@@ -103,9 +96,29 @@ class SegmentationNetwork(nn.Module, ABC):
         -------
         tuple of Tensor
             ``(B, classes, h, w)`` each; one that is smaller than the labels is compared with
-            reduced labels.  A network with auxiliary heads adds theirs.
+            reduced labels.  A network with auxiliary heads adds theirs.  Where `outlines` is
+            set, ``(B, 2, h, w)`` logits of *no outline* and *outline* stand last.
         """
         return (self(x),)
+
+    def draw_outlines(self, labels: Tensor, ignored: int) -> Tensor:
+        """Turn labels into what the last output of :meth:`supervised` is compared with.
+
+        Only networks with `outlines` do so.
+
+        Parameters
+        ----------
+        labels : Tensor
+            int64 ``(B, H, W)``.
+        ignored : int
+            Label of pixels that nobody annotated.
+
+        Returns
+        -------
+        Tensor
+            int64 ``(B, H, W)``: 1 for an outline, 0 for none, or `ignored`.
+        """
+        raise NotImplementedError
 
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
@@ -115,3 +128,17 @@ class SegmentationNetwork(nn.Module, ABC):
         if traced or below or right:
             return F.pad(x, (0, right, 0, below))
         return x
+
+    def _enlarge(self, logits: Tensor, padded: Tensor, x: Tensor) -> Tensor:
+        """Resize the logits of a padded picture to it, and crop them to the picture's size."""
+        if self.output_stride > 1:
+            logits = F.interpolate(
+                logits, size=padded.shape[-2:], mode="bilinear", align_corners=self.aligned
+            )
+        return self._crop(logits, x, 1)
+
+    @staticmethod
+    def _crop(logits: Tensor, x: Tensor, stride: int) -> Tensor:
+        """Return the part of a padded picture's logits, one per `stride`, that `x` reaches."""
+        height, width = x.shape[-2:]
+        return logits[..., : -(-height // stride), : -(-width // stride)]

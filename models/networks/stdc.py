@@ -1,0 +1,129 @@
+"""STDC-Seg (Fan et al., CVPR 2021)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsiseg.models.layers.bilateral import AttentionRefinement, FeatureFusion
+from wsiseg.models.layers.class_head import ClassHead
+from wsiseg.models.layers.outlines import OutlineHead
+from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.registry import register
+
+PAPER = "Fan et al., Rethinking BiSeNet For Real-time Semantic Segmentation, CVPR 2021"
+
+CONTEXT = 128
+"""Channels of the context path."""
+
+
+class _ContextPath(nn.Module):
+    """Bring what the deep stages say about the whole picture back to 1/8 (figure 4a)."""
+
+    def __init__(self, sixteenth: int, deepest: int) -> None:
+        super().__init__()
+        self.average = conv_norm_relu(deepest, CONTEXT, kernel=1)
+        self.refine32 = AttentionRefinement(deepest, CONTEXT)
+        self.refine16 = AttentionRefinement(sixteenth, CONTEXT)
+        self.up32 = conv_norm_relu(CONTEXT, CONTEXT)
+        self.up16 = conv_norm_relu(CONTEXT, CONTEXT)
+
+    def forward(self, sixteenth: Tensor, deepest: Tensor) -> tuple[Tensor, Tensor]:
+        """Return 128 channels at 1/16 and at 1/8, from features at 1/16 and 1/32."""
+        average = self.average(deepest.mean((2, 3), keepdim=True))
+        at16 = self.up32(_double(self.refine32(deepest) + average))
+        at8 = self.up16(_double(self.refine16(sixteenth) + at16))
+        return at16, at8
+
+
+class _Encoder(nn.Module):
+    """STDC network, context path and fusion: 256 channels at 1/8."""
+
+    def __init__(self, depths: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.backbone = STDCEncoder(depths)
+        eighth, sixteenth, deepest = STDCEncoder.channels
+        self.context = _ContextPath(sixteenth, deepest)
+        self.fuse = FeatureFusion(eighth + CONTEXT, 256)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the fused features, the context at 1/8 and 1/16, and the detail at 1/8."""
+        detail, sixteenth, deepest = self.backbone(x)
+        at16, at8 = self.context(sixteenth, deepest)
+        return self.fuse(detail, at8), at8, at16, detail
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class _STDC(SegmentationNetwork):
+    """What STDC1 and STDC2 have in common."""
+
+    input_multiple = 32
+    output_stride = 8
+    auxiliary = ("head8", "head16", "head_outlines")
+    outlines = True
+    depths: tuple[int, int, int]
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.encoder = _Encoder(self.depths)
+        self.head = ClassHead(256, 256, classes)
+        self.head8 = ClassHead(CONTEXT, 64, classes)
+        self.head16 = ClassHead(CONTEXT, 64, classes)
+        self.head_outlines = OutlineHead(256, 64)
+
+    def dense(self, x: Tensor) -> Tensor:
+        """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""
+        logits: Tensor = self.head(self.encoder(x)[0])
+        return logits
+
+    def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits, those of the context at 1/8 and 1/16, and the outlines' at 1/8."""
+        padded = self._pad(x)
+        fused, at8, at16, detail = self.encoder(padded)
+        return (
+            self._enlarge(self.head(fused), padded, x),
+            self._crop(self.head8(at8), x, 8),
+            self._crop(self.head16(at16), x, 16),
+            self._crop(self.head_outlines(detail), x, 8),
+        )
+
+    def draw_outlines(self, labels: Tensor, ignored: int) -> Tensor:
+        """Turn labels into outlines, 1 or 0, by Laplacians of three strides."""
+        return self.head_outlines.draw(labels, ignored)
+
+
+@register("stdc1", family="STDC", paper=PAPER)
+class STDC1Seg(_STDC):
+    """STDC1-Seg: BiSeNet without its spatial path, logits at 1/8.
+
+    As MMSegmentation has it: the whole detail branch is the encoder's stage at 1/8, which learns
+    outlines by a head of its own (section 3.2).  That head has two channels, no outline and
+    outline; the authors' has one.  The context path averages over the whole picture, so a tile's
+    logits depend on all of the tile, and sizes that are no multiple of 32 count the zeros that
+    they are padded with.
+
+    Parameters
+    ----------
+    classes : int
+        1 to 255.
+    """
+
+    depths = STDC1
+
+
+@register("stdc2", family="STDC", paper=PAPER)
+class STDC2Seg(_STDC):
+    """STDC2-Seg: as :class:`STDC1Seg`, with the deeper of the two encoders.
+
+    Parameters
+    ----------
+    classes : int
+        1 to 255.
+    """
+
+    depths = STDC2
