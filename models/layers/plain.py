@@ -27,6 +27,4 @@ def conv_norm_relu(
     inputs: int, outputs: int, stride: int = 1, **settings: Unpack[PlainSettings]
 ) -> ConvNormAct:
     """Return a convolution that keeps the size, batch norm and ReLU."""
-    return ConvNormAct(
-        inputs, outputs, stride, activation=relu, epsilon=PLAIN_EPSILON, **settings
-    )
+    return ConvNormAct(inputs, outputs, stride, activation=relu, epsilon=PLAIN_EPSILON, **settings)

@@ -29,9 +29,7 @@ class _Fusion(nn.Module):
 
     def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Return ``(B, outputs, H, W)`` for features ``(B, shallow, H, W)`` and deep ones."""
-        enlarged = F.interpolate(
-            deep, size=shallow.shape[2:], mode="bilinear", align_corners=False
-        )
+        enlarged = F.interpolate(deep, size=shallow.shape[2:], mode="bilinear", align_corners=False)
         return F.relu(self.deep(self.spread(enlarged)) + self.shallow(shallow))
 
 
