@@ -25,7 +25,8 @@ class Stem(nn.Module):
         super().__init__()
         self.first = conv_norm_relu(inputs, outputs, 2)
         self.convolve = nn.Sequential(
-            conv_norm_relu(outputs, outputs // 2, kernel=1), conv_norm_relu(outputs // 2, outputs, 2)
+            conv_norm_relu(outputs, outputs // 2, kernel=1),
+            conv_norm_relu(outputs // 2, outputs, 2),
         )
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.fuse = conv_norm_relu(2 * outputs, outputs)

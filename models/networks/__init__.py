@@ -9,4 +9,5 @@ from wsiseg.models.networks import espnet as espnet
 from wsiseg.models.networks import espnetv2 as espnetv2
 from wsiseg.models.networks import fast_scnn as fast_scnn
 from wsiseg.models.networks import icnet as icnet
+from wsiseg.models.networks import pp_liteseg as pp_liteseg
 from wsiseg.models.networks import stdc as stdc

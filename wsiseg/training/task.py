@@ -100,13 +100,13 @@ class SegmentationTask(lightning.LightningModule):
 
     def _compare(self, outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         """Return the loss of what the network supervises."""
-        if not self.network.outlines:
-            loss: Tensor = self.loss(outputs, labels)
-            return loss
-        *segmented, outlined = outputs
-        drawn = self.network.draw_outlines(labels, IGNORED)
-        enlarged = F.interpolate(outlined, size=labels.shape[-2:], mode="bilinear")
-        return self.loss(segmented, labels) + self._outline_loss(enlarged, drawn)
+        outlined = outputs[-1:] if self.network.outlines else ()
+        loss: Tensor = self.loss(outputs[: len(outputs) - len(outlined)], labels)
+        for logits in outlined:
+            drawn = self.network.draw_outlines(labels, IGNORED)
+            enlarged = F.interpolate(logits, size=labels.shape[-2:], mode="bilinear")
+            loss = loss + self._outline_loss(enlarged, drawn)
+        return loss
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""
