@@ -17,6 +17,7 @@ from wsiseg.errors import (
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
 from wsiseg.models.importing.dabnet import DABNetLayout
@@ -47,6 +48,7 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     MMSegFastSCNNLayout(),
     MMSegBiSeNetV2Layout(),
     MMSegSTDCLayout(),
+    MMSegBiSeNetV1Layout(),
     ICNetLayout(),
     MMSegICNetLayout(),
 )

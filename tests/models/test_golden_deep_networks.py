@@ -1,4 +1,4 @@
-"""ICNet against the numbers that the original code gave."""
+"""ICNet and BiSeNetV1 against the numbers that the original code gave."""
 
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from wsiseg.models.profiling import count_parameters
 
 FAMILIES = {
     "icnet": ("icnet", {"form": "authors", "backbone": "resnet50"}),
+    "mmseg_bisenetv1": ("bisenetv1", {}),
     "mmseg_icnet": ("icnet", {"form": "mmseg", "backbone": "resnet18"}),
 }
 """Our architecture and what is read off the keys, by the family that a file's name begins with."""
 
 FILES = (
     "synth_icnet_liminn_r50_c19_ihc_128x256",
+    "synth_mmseg_bisenetv1_r18_c19_astronaut_128x256",
     "synth_mmseg_icnet_r18_c19_ihc_128x256",
 )
 

@@ -19,6 +19,7 @@ DRAWN = [
         {"form": "authors", "backbone": "resnet50"},
     ),
     ("synth_mmseg_icnet_r18_c19_ihc_128x256", "icnet", {"form": "mmseg", "backbone": "resnet18"}),
+    ("synth_mmseg_bisenetv1_r18_c19_astronaut_128x256", "bisenetv1", {}),
 ]
 
 every_file = pytest.mark.parametrize(("name", "architecture", "arguments"), DRAWN)

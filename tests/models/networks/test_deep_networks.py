@@ -15,6 +15,10 @@ MMSEG18 = {"form": "mmseg", "backbone": "resnet18"}
 MMSEG50 = {"form": "mmseg", "backbone": "resnet50"}
 MMSEG101 = {"form": "mmseg", "backbone": "resnet101"}
 CAFFE = {"form": "caffe"}
+FIFTY = {"backbone": "resnet50"}
+
+DEEPLAB = 42_500_160
+"""Parameters of a residual network of 101 layers without its classifier (torchvision's count)."""
 
 # (architecture, arguments, classes, learnable parameters, of which only training needs)
 PARAMETERS = [
@@ -25,6 +29,12 @@ PARAMETERS = [
     ("icnet", MMSEG101, 19, 66_819_961, 300_326),
     # Counted without heads in the file that the authors published for inference.
     ("icnet", CAFFE, 19, 6_699_987 + 7_334, 7_334),
+    ("bisenetv1", {}, 19, 13_425_721, 150_182),
+    # As in imgclsmob, on residual networks with the same stem.
+    ("pspnet", {}, 19, 68_072_166, 68_072_166 - 65_707_475),
+    ("pspnet", {}, 21, 65_708_501 + 2_365_205, 2_365_205),
+    ("pspnet", FIFTY, 19, 49_080_038, 68_072_166 - 65_707_475),
+    ("deeplabv2", {}, 21, DEEPLAB + 4 * 21 * (2048 * 9 + 1), 0),
 ]
 
 # (architecture, arguments, classes, thousand millions at 512 × 1024); liminn's program needs more,
@@ -33,6 +43,7 @@ MACS = [
     ("icnet", MMSEG18, 19, "18.6"),
     ("icnet", MMSEG50, 19, "30.6"),
     ("icnet", MMSEG101, 19, "40.3"),
+    ("bisenetv1", {}, 19, "29.6"),
 ]
 
 # (architecture, arguments, output stride, strides of what training compares)
@@ -41,6 +52,9 @@ FORMS = [
     ("icnet", {"backbone": "resnet18"}, 4, (4, 8, 16)),
     ("icnet", MMSEG18, 8, (8, 8, 16)),
     ("icnet", CAFFE, 4, (4, 8, 16)),
+    ("bisenetv1", {}, 8, (1, 8, 16)),
+    ("pspnet", FIFTY, 8, (1, 8)),
+    ("deeplabv2", {}, 8, (8,)),
 ]
 
 DEAD = ("imagenet_classifier.",)
@@ -95,7 +109,7 @@ def test_odd_sizes_are_padded_with_zeros_and_cropped_back(
         assert torch.equal(network(x), network(padded)[..., :height, :width])
         coarse, outputs = network.coarse(x), network.supervised(x)
     assert coarse.shape == (1, 3, -(-height // stride), -(-width // stride))
-    assert torch.equal(outputs[0], coarse)
+    assert torch.equal(outputs[0], coarse if supervised[0] == stride else network(x))
     sizes = [(1, 3, -(-height // s), -(-width // s)) for s in supervised]
     assert [tuple(logits.shape) for logits in outputs] == sizes
     assert all(logits.isfinite().all() for logits in outputs)
