@@ -10,7 +10,10 @@ from wsiseg.models.networks import erfnet as erfnet
 from wsiseg.models.networks import espnet as espnet
 from wsiseg.models.networks import espnetv2 as espnetv2
 from wsiseg.models.networks import fast_scnn as fast_scnn
+from wsiseg.models.networks import fcn8s as fcn8s
 from wsiseg.models.networks import icnet as icnet
 from wsiseg.models.networks import pp_liteseg as pp_liteseg
 from wsiseg.models.networks import pspnet as pspnet
+from wsiseg.models.networks import segnet as segnet
+from wsiseg.models.networks import sqnet as sqnet
 from wsiseg.models.networks import stdc as stdc

@@ -7,7 +7,7 @@ from torch import nn
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.profiling import count_macs, count_parameters
+from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
 
 LIMINN = {"form": "authors", "backbone": "resnet50"}
 LIMINN101 = {"form": "authors", "backbone": "resnet101"}
@@ -16,6 +16,7 @@ MMSEG50 = {"form": "mmseg", "backbone": "resnet50"}
 MMSEG101 = {"form": "mmseg", "backbone": "resnet101"}
 CAFFE = {"form": "caffe"}
 FIFTY = {"backbone": "resnet50"}
+NARROW = {"width": 64}
 
 DEEPLAB = 42_500_160
 """Parameters of a residual network of 101 layers without its classifier (torchvision's count)."""
@@ -30,11 +31,15 @@ PARAMETERS = [
     # Counted without heads in the file that the authors published for inference.
     ("icnet", CAFFE, 19, 6_699_987 + 7_334, 7_334),
     ("bisenetv1", {}, 19, 13_425_721, 150_182),
-    # As in imgclsmob, on residual networks with the same stem.
+    # PSPNet, SegNet and SQNet as in imgclsmob, PSPNet on residual networks with the same stem.
     ("pspnet", {}, 19, 68_072_166, 68_072_166 - 65_707_475),
     ("pspnet", {}, 21, 65_708_501 + 2_365_205, 2_365_205),
     ("pspnet", FIFTY, 19, 49_080_038, 68_072_166 - 65_707_475),
     ("deeplabv2", {}, 21, DEEPLAB + 4 * 21 * (2048 * 9 + 1), 0),
+    # VGG-16 to fc7, a classifier at each of three depths and two enlargements.
+    ("fcn8s", {}, 21, 138_357_544 - 4_097_000 + 21 * (4096 + 512 + 256 + 3) + 2 * 16 * 21**2, 0),
+    ("segnet", {}, 19, 29_453_971, 0),
+    ("sqnet", {}, 19, 16_262_771, 0),
 ]
 
 # (architecture, arguments, classes, thousand millions at 512 × 1024); liminn's program needs more,
@@ -55,7 +60,13 @@ FORMS = [
     ("bisenetv1", {}, 8, (1, 8, 16)),
     ("pspnet", FIFTY, 8, (1, 8)),
     ("deeplabv2", {}, 8, (8,)),
+    ("fcn8s", NARROW, 8, (1,)),
+    ("segnet", {}, 1, (1,)),
+    ("sqnet", {}, 1, (1,)),
 ]
+
+# (architecture, width of the receptive field in pixels, None for the whole picture)
+FIELDS = [("sqnet", 337), ("fcn8s", 468), ("icnet", None), ("bisenetv1", None)]
 
 DEAD = ("imagenet_classifier.",)
 """What no output depends on."""
@@ -195,3 +206,45 @@ def test_default_of_icnet_is_the_authors_form_with_fifty_layers() -> None:
 def test_caffes_form_of_icnet_has_one_backbone(backbone: str) -> None:
     with pytest.raises(ArgumentError, match=f"got {backbone}"):
         create_model("icnet", 3, form="caffe", backbone=backbone)
+
+
+def test_fcn_has_the_parameters_that_are_quoted_with_a_learnt_last_enlargement() -> None:
+    with torch.device("meta"):
+        network = create_model("fcn8s", 21)
+    # SegNet's authors count 134.5 million (Badrinarayanan et al., TPAMI 2017, table 6).
+    assert f"{(count_parameters(network) + 16**2 * 21**2) / 1e6:.1f}" == "134.5"
+
+
+def test_fcn_begins_with_bilinear_enlargement() -> None:
+    network = create_model("fcn8s", 5, width=8)
+    x = torch.randn(2, 5, 6, 7)
+    expected = nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+    for layer in (network.up8, network.up16):
+        with torch.no_grad():
+            enlarged = layer(x)
+        # Beyond the border it sees zeros.
+        inner = (..., slice(1, -1), slice(1, -1))
+        torch.testing.assert_close(enlarged[inner], expected[inner])
+
+
+@pytest.mark.parametrize("width", [0, -1])
+def test_fcn_needs_a_width(width: int) -> None:
+    with pytest.raises(ArgumentError, match="at least 1"):
+        create_model("fcn8s", 3, width=width)
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("fcn8s", {"width": 512}), ("sqnet", {})])
+def test_networks_without_batch_norm_begin_with_logits_of_their_pixels_size(
+    name: str, arguments: dict[str, int]
+) -> None:
+    torch.manual_seed(0)
+    network = create_model(name, 4, **arguments).eval()
+    with torch.no_grad():
+        spread = float(network(torch.randn(1, 3, 96, 96)).std())
+    assert 0.1 < spread < 10
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+def test_receptive_field(name: str, field: int | None) -> None:
+    arguments: dict[str, int] = {"width": 8} if name == "fcn8s" else {}
+    assert receptive_field(lively(name, **arguments)) == field
