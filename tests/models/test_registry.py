@@ -212,9 +212,7 @@ def test_every_architecture_gives_training_its_logits_the_main_ones_first(name: 
     with torch.no_grad():
         outputs = network.supervised(x)
         known = {tuple(logits.shape): logits for logits in (network(x), network.coarse(x))}
-    segmented = outputs[:-1] if network.outlines else outputs
-    assert all(logits.shape[:2] == (1, 3) for logits in segmented)
-    assert all(logits.shape[:2] == (1, 2) for logits in outputs[len(segmented) :])
+    assert all(logits.shape[:2] == (1, 3) for logits in outputs)
     assert all(edge % length == 0 for logits in outputs for length in logits.shape[2:])
     assert torch.equal(outputs[0], known[tuple(outputs[0].shape)])
 

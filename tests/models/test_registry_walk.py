@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.networks.supervision import WithBoundaries
 
 NAMES = [architecture.name for architecture in list_architectures()]
 
@@ -16,8 +17,8 @@ DEAD = {
     # Behind the strided pyramids stands no activation, in the authors' code either.
     "espnetv2": {f"encoder.down{level}.pyramid.act.weight" for level in (2, 3, 4)},
     # A threshold follows on these, in the authors' code as well.
-    "stdc1": {"head_outlines.weights"},
-    "stdc2": {"head_outlines.weights"},
+    "stdc1": {"head_detail.weights"},
+    "stdc2": {"head_detail.weights"},
 }
 """Parameters that count as learnable and never get a gradient."""
 
@@ -44,7 +45,9 @@ def test_every_architecture_answers_and_learns_at_odd_sizes(name: str, classes: 
         x = torch.randn(batch, 3, height, width)
         network.train().zero_grad()
         outputs = network.supervised(x)
-        torch.stack([(y * torch.randn_like(y)).sum() for y in outputs]).sum().backward()
+        boundaries = [outputs.boundaries] if isinstance(outputs, WithBoundaries) else []
+        compared = [*outputs, *boundaries]
+        torch.stack([(y * torch.randn_like(y)).sum() for y in compared]).sum().backward()
         gradients = {key: p.grad for key, p in network.named_parameters()}
         reached = {key: grad for key, grad in gradients.items() if grad is not None}
         assert gradients.keys() - reached.keys() == DEAD.get(name, set())

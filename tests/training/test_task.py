@@ -1,4 +1,4 @@
-"""What a network that learns outlines is trained on."""
+"""What a network that learns boundaries is trained on."""
 
 import torch
 
@@ -28,14 +28,14 @@ def step(learner: SegmentationTask, labels: torch.Tensor) -> torch.Tensor:
     return loss
 
 
-def test_outlines_are_learnt_where_a_network_has_a_head_for_them(monkeypatch) -> None:
+def test_boundaries_are_learnt_where_a_network_has_a_head_for_them(monkeypatch) -> None:
     learner = task("stdc1")
     monkeypatch.setattr(learner, "log", lambda *_, **__: None)
     monkeypatch.setattr(SegmentationTask, "global_step", 0)
     labels = torch.zeros(2, 64, 64, dtype=torch.uint8)
     labels[:, 16:48, 16:48] = 1
     step(learner, labels).backward()
-    gradient = learner.network.head_outlines.classifier.weight.grad
+    gradient = learner.network.head_detail.classifier.weight.grad
     assert gradient is not None
     assert gradient.isfinite().all()
     assert gradient.abs().max() > 0

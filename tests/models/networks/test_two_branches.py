@@ -21,8 +21,8 @@ COSTS = [
 STRIDES = {
     "fast-scnn": (1, 32, 8),
     "bisenetv2": (1, 4, 8, 16, 32),
-    "stdc1": (1, 8, 16, 8),
-    "stdc2": (1, 8, 16, 8),
+    "stdc1": (1, 8, 16),
+    "stdc2": (1, 8, 16),
     "pp-liteseg": (1, 16, 32),
 }
 """Input pixels per logit of what training compares."""
@@ -59,38 +59,56 @@ def test_backbone_of_pp_liteseg_is_one_of_stdcs() -> None:
         create_model("pp-liteseg", 4, backbone="stdc3")
 
 
-# Outlines.
+# Boundaries.
 
 IGNORED = 255
 
 
 def draw(labels: torch.Tensor) -> torch.Tensor:
-    return create_model("stdc1", 3).draw_outlines(labels[None], IGNORED)[0]
+    return create_model("stdc1", 3).draw_boundaries(labels[None], IGNORED)[0]
 
 
-def test_outlines_run_along_the_inner_side_of_the_larger_label() -> None:
+def test_boundaries_run_along_the_inner_side_of_the_larger_label() -> None:
     labels = torch.zeros(32, 32, dtype=torch.long)
     labels[8:24, 8:24] = 1
-    outlines = draw(labels)
-    assert set(outlines.unique().tolist()) == {0, 1}
+    boundaries = draw(labels)
+    assert set(boundaries.unique().tolist()) == {0, 1}
     rim = torch.zeros_like(labels)
     rim[8:24, 8:24] = 1
     rim[9:23, 9:23] = 0
-    assert outlines[rim == 1].all()
+    assert boundaries[rim == 1].all()
     # Those of strides 2 and 4 come in blocks of 2 and 4 pixels.
     grown = F.max_pool2d(rim[None].float(), 7, 1, 3)[0]
-    assert not outlines[grown == 0].any()
+    assert not boundaries[grown == 0].any()
 
 
 @pytest.mark.parametrize("label", [0, 1, 2])
-def test_a_picture_of_one_label_has_no_outline(label: int) -> None:
+def test_a_picture_of_one_label_has_no_boundary(label: int) -> None:
     assert not draw(torch.full((16, 24), label)).any()
 
 
-def test_outlines_near_what_nobody_annotated_are_ignored() -> None:
+def test_boundaries_near_what_nobody_annotated_are_ignored() -> None:
     labels = torch.zeros(32, 32, dtype=torch.long)
     labels[:, 16:] = IGNORED
-    outlines = draw(labels)
-    assert (outlines[:, 12:] == IGNORED).all()
-    assert (outlines[:, :12] == 0).all()
+    boundaries = draw(labels)
+    assert (boundaries[:, 12:] == IGNORED).all()
+    assert (boundaries[:, :12] == 0).all()
     assert (draw(torch.full((8, 8), IGNORED)) == IGNORED).all()
+
+
+@pytest.mark.parametrize("name", ["stdc1", "stdc2"])
+def test_boundaries_come_beside_the_logits_at_full_size(name: str) -> None:
+    with torch.no_grad():
+        outputs = create_model(name, 3).supervised(torch.randn(2, 3, 33, 40))
+    assert outputs.boundaries.shape == (2, 2, 33, 40)
+
+
+def test_other_networks_draw_both_sides_of_a_change() -> None:
+    labels = torch.zeros(1, 8, 12, dtype=torch.long)
+    labels[:, :, 5:] = 3
+    labels[:, :, 10:] = IGNORED
+    boundaries = create_model("espnet-c", 3, alpha2=1, alpha3=1).draw_boundaries(labels, IGNORED)
+    expected = torch.zeros_like(labels)
+    expected[:, :, 4:6] = 1
+    expected[:, :, 9:] = IGNORED
+    assert torch.equal(boundaries, expected)
