@@ -11,14 +11,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Measure = Literal[
-    "mIoU", "category mIoU", "diagnosis accuracy", "FPS", "parameters", "parameters folded", "MACs"
+    "mIoU",
+    "category mIoU",
+    "diagnosis accuracy",
+    "speed",
+    "parameters",
+    "parameters folded",
+    "MACs",
 ]
 
 UNITS: dict[Measure, str] = {
     "mIoU": "%",
     "category mIoU": "%",
     "diagnosis accuracy": "%",
-    "FPS": "/s",
+    "speed": "FPS",
     "parameters": "M",
     "parameters folded": "M",
     "MACs": "G",
@@ -52,6 +58,22 @@ class Figure:
     arguments: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     classes: int = 19
 
+    @property
+    def unit(self) -> str:
+        """What `value` counts: per cent, millions and the like."""
+        return UNITS[self.measure]
+
+    @property
+    def text(self) -> str:
+        """Measure, value and unit, and the arguments where there are any."""
+        form = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
+        return f"{self.measure} {self.value:.10g} {self.unit}" + (f" with {form}" if form else "")
+
+
+def list_figures(name: str) -> tuple[Figure, ...]:
+    """Return what has been published about an architecture, nothing for one unknown here."""
+    return PUBLISHED.get(name, ())
+
 
 def _counted(
     source: str, *counts: tuple[int, Mapping[str, bool | int | float | str], int]
@@ -76,7 +98,7 @@ def _streets(
     found = (
         ("mIoU", val, "Cityscapes val"),
         ("mIoU", test, "Cityscapes test"),
-        ("FPS", fps, device),
+        ("speed", fps, device),
     )
     return tuple(
         Figure(measure, value, on, source, arguments or {})  # type: ignore[arg-type]
@@ -101,7 +123,7 @@ GTX1080 = "1024×512, GTX 1080 Ti"
 def _chart(category: float, fps: float) -> tuple[Figure, ...]:
     return (
         Figure("category mIoU", category, "Cityscapes test", CHART),
-        Figure("FPS", fps, TITAN, CHART),
+        Figure("speed", fps, TITAN, CHART),
     )
 
 
@@ -118,8 +140,8 @@ PUBLISHED: dict[str, tuple[Figure, ...]] = {
         Figure("mIoU", 55.64, "CamVid test, 480×360", ESPNET),
         Figure("mIoU", 63.01, "VOC 2012 test", ESPNET),
         Figure("mIoU", 40.0, "Mapillary, never trained on", ESPNET),
-        Figure("FPS", 112.0, TITAN, ESPNET),
-        Figure("FPS", 9.0, "1024×512, Jetson TX2", ESPNET),
+        Figure("speed", 112.0, TITAN, ESPNET),
+        Figure("speed", 9.0, "1024×512, Jetson TX2", ESPNET),
         Figure("parameters", 0.36, "20 classes", "ESPNet's README", {}, 20),
         *_counted(COUNTED, (364_569, {}, 20), (362_949, {}, 19)),
         Figure("MACs", 4.5, "1024×512", "ESPNet's README", {}, 20),
