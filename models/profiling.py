@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from wsiseg.models.cloning import clone
 from wsiseg.models.layers.elementary import Halve
 from wsiseg.models.networks.network import SegmentationNetwork
 
@@ -27,7 +27,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
 
     Pooling does not count, also where it is written as a convolution.
     """
-    shadow = copy.deepcopy(network).eval().to("meta")
+    shadow = clone(network).eval().to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty((1, 3, height, width), device="meta"))
     pooling = {

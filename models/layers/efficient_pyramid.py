@@ -37,6 +37,8 @@ class EfficientPyramid(nn.Module):
         The result is logits: with a bias, without normalisation and activation.
     """
 
+    normed = (("expand", "fuse"),)
+
     def __init__(
         self, inputs: int, outputs: int, width: int, *, even: bool = False, last: bool = False
     ) -> None:

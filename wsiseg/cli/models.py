@@ -53,6 +53,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show what an architecture costs and how far it sees."""
+    from wsiseg.models.folding import merge_paths
     from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
     from wsiseg.models.published import list_figures
     from wsiseg.models.registry import create_model, find_architecture
@@ -62,11 +63,12 @@ def show(
     arguments = architecture.parse(parse_settings(settings or []))
     network = create_model(name, classes, **arguments)
     parameters, macs = count_parameters(network), count_macs(network)
+    deployed = count_parameters(merge_paths(network))
     content = {
         "name": name,
         "classes": classes,
         "parameters": parameters,
-        "parameters_deployed": parameters,
+        "parameters_deployed": deployed,
         "macs": macs,
         "size_mb": round(parameters * 4 / 1e6, 3),
         "receptive_field": receptive_field(network),
@@ -90,6 +92,8 @@ def show(
         return
     print(f"{name}, {classes} classes: {architecture.paper}")
     print(f"parameters       {parameters:,}")
+    if deployed != parameters:
+        print(f"for inference    {deployed:,} without auxiliary heads and parallel paths")
     print(f"operations       {macs / 1e9:.3f} billion MACs at 512×1024")
     print(f"size             {content['size_mb']} MB in fp32")
     field = content["receptive_field"]
