@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from wsiseg.models.cloning import clone
 from wsiseg.models.layers.elementary import Halve
 from wsiseg.models.networks.network import SegmentationNetwork
 
@@ -27,7 +27,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
 
     Pooling does not count, also where it is written as a convolution.
     """
-    shadow = copy.deepcopy(network).eval().to("meta")
+    shadow = clone(network).eval().to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty((1, 3, height, width), device="meta"))
     pooling = {
@@ -58,33 +58,45 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
     cancels a NaN.  One run per phase of the network's stride says how far each input line reaches,
     which turned around is how far each logit sees.
     """
-    multiple = network.input_multiple
-    length = 256
-    while length <= 2 * limit:
-        seen = [_furthest_view(network, multiple, length, axis) for axis in (2, 3)]
+    lengths = [length for length in (256 << k for k in range(32)) if length <= 2 * limit]
+    for length in lengths:
+        seen = [_furthest_view(network, length, axis) for axis in (2, 3)]
         fields = [field for field in seen if field is not None]
         if len(fields) == len(seen):
             return max(fields)
-        length *= 2
+        # A field that the first length does not hold is mostly unbounded, which one run tells.
+        if length == lengths[0] and not _holds_field(network, lengths[-1], 3, range(1)):
+            return None
     return None
 
 
-def _furthest_view(network: nn.Module, multiple: int, length: int, axis: int) -> int | None:
+def _furthest_view(network: SegmentationNetwork, length: int, axis: int) -> int | None:
     """Return how wide the field is along an axis, None if `length` pixels do not hold it."""
+    multiple = network.input_multiple
     # One phase mostly tells that the length is too short, at a fraction of the cost of all.
-    for phases in (range(1), range(multiple)):
-        reached = _pixels_reached(network, multiple, length, axis, phases)
-        if any(first == 0 or last == length - 1 for _, first, last in reached):
-            return None
+    if not _holds_field(network, length, axis, range(1)):
+        return None
+    reached = _pixels_reached(network, length, axis, range(multiple))
+    if not _all_inside(reached, length):
+        return None
     return max(_pixels_seen(place, reached, multiple) for place in range(multiple))
 
 
+def _holds_field(network: SegmentationNetwork, length: int, axis: int, phases: range) -> bool:
+    """Tell whether what lines in the middle reach ends before the borders."""
+    return _all_inside(_pixels_reached(network, length, axis, phases), length)
+
+
+def _all_inside(reached: list[tuple[int, int, int]], length: int) -> bool:
+    return all(first > 0 and last < length - 1 for _, first, last in reached)
+
+
 def _pixels_reached(
-    network: nn.Module, multiple: int, length: int, axis: int, phases: range
+    network: SegmentationNetwork, length: int, axis: int, phases: range
 ) -> list[tuple[int, int, int]]:
     """Return, for each phase, an input place and the first and last logit that it reaches."""
     places = [length // 2 + phase for phase in phases]
-    shape = [len(phases), 3, multiple, multiple]
+    shape = [len(phases), 3, network.input_multiple, network.input_multiple]
     shape[axis] = length
     pictures = torch.ones(shape)
     for picture, place in zip(pictures, places, strict=True):

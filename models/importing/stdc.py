@@ -8,7 +8,7 @@ from wsiseg.models.importing.mmseg import MMSegLayout, class_head
 from wsiseg.models.importing.renaming import State
 
 _LAPLACIAN = "auxiliary_head.2.laplacian_kernel"
-"""A constant that draws outlines out of labels; no tensor of the network here."""
+"""A constant that draws boundaries out of labels; no tensor of the network here."""
 
 
 class MMSegSTDCLayout(MMSegLayout):
@@ -38,8 +38,8 @@ class MMSegSTDCLayout(MMSegLayout):
         *class_head("decode_head", "head"),
         *class_head(r"auxiliary_head\.0", "head8"),
         *class_head(r"auxiliary_head\.1", "head16"),
-        *class_head(r"auxiliary_head\.2", "head_outlines"),
-        (r"^auxiliary_head\.2\.fusion_kernel$", "head_outlines.weights"),
+        *class_head(r"auxiliary_head\.2", "head_detail"),
+        (r"^auxiliary_head\.2\.fusion_kernel$", "head_detail.weights"),
         (r"\.bn\.", ".norm."),
     )
 

@@ -74,6 +74,7 @@ class PooledDown(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.pools = outputs > inputs
+        self.normed = () if self.pools else (("conv", "norm"),)
         made = outputs - inputs if self.pools else outputs
         self.conv = nn.Conv2d(inputs, made, 3, stride=2, padding=1, bias=False)
         self.pool = nn.MaxPool2d(2)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, NormAct
 
 SCALES = ((2, 1), (3, 2), (1, 1), (1, 2), (1, 10))
@@ -35,6 +36,8 @@ class EfficientPyramid(nn.Module):
     last : bool
         The result is logits: with a bias, without normalisation and activation.
     """
+
+    normed = (("expand", "fuse"),)
 
     def __init__(
         self, inputs: int, outputs: int, width: int, *, even: bool = False, last: bool = False
@@ -80,7 +83,7 @@ class EfficientPyramid(nn.Module):
 
 def _shrink(x: Tensor, size: Sequence[int]) -> Tensor:
     height, width = size
-    return F.adaptive_avg_pool2d(x, (height, width))
+    return average_regions(x, (height, width))
 
 
 def _two_of_three(x: Tensor) -> Tensor:

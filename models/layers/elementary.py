@@ -34,7 +34,7 @@ class BatchNorm(nn.BatchNorm2d):
         return super().forward(x)
 
 
-class NormAct(nn.Module):
+class NormAct(nn.Sequential):
     """Batch norm followed by a PReLU with one slope per channel.
 
     Parameters
@@ -49,11 +49,6 @@ class NormAct(nn.Module):
         super().__init__()
         self.norm = BatchNorm(channels, eps=epsilon)
         self.act = nn.PReLU(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(B, channels, H, W)`` to the same shape."""
-        out: Tensor = self.act(self.norm(x))
-        return out
 
 
 class ConvSettings(TypedDict, total=False):

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
 
 GRIDS = (1, 2, 4)
@@ -33,7 +34,7 @@ class SimplePyramidPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
         seen = [
-            _resize(branch(F.adaptive_avg_pool2d(x, grid)), x.shape[2:])
+            _resize(branch(average_regions(x, (grid, grid))), x.shape[2:])
             for grid, branch in zip(GRIDS, self.branches, strict=True)
         ]
         out: Tensor = self.merge(seen[0] + seen[1] + seen[2])

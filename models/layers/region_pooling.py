@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.plain import conv_norm_relu
 
 
@@ -33,7 +34,7 @@ class RegionPooling(nn.Module):
         """Map ``(B, channels, H, W)`` to as large a map that has those of every grid as well."""
         seen = [x]
         for grid, branch in zip(self.grids, self.branches, strict=True):
-            pooled = branch(F.adaptive_avg_pool2d(x, grid))
+            pooled = branch(average_regions(x, (grid, grid)))
             seen.append(
                 F.interpolate(pooled, size=x.shape[2:], mode="bilinear", align_corners=False)
             )

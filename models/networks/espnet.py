@@ -102,6 +102,7 @@ class ESPNet(SegmentationNetwork):
 
     input_multiple = 8
     encoder_architecture = "espnet-c"
+    normed = (("project3", "norm3"), ("up2", "fuse2"))
 
     def __init__(
         self,

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.boundaries import label_changes
+
 
 class SegmentationNetwork(nn.Module, ABC):
     """A network that labels every pixel.
@@ -36,8 +38,6 @@ class SegmentationNetwork(nn.Module, ABC):
     """Arguments with which a network of other classes shares all layers but the last."""
     auxiliary: tuple[str, ...] = ()
     """Names of the modules that only :meth:`supervised` needs; inference goes without."""
-    outlines: bool = False
-    """Whether the last output of :meth:`supervised` tells outlines of objects from all else."""
     encoder_architecture: str | None = None
     """The architecture that recipes in two stages train first, sharing `encoder`."""
 
@@ -96,15 +96,13 @@ class SegmentationNetwork(nn.Module, ABC):
         -------
         tuple of Tensor
             ``(B, classes, h, w)`` each; one that is smaller than the labels is compared with
-            reduced labels.  A network with auxiliary heads adds theirs.  Where `outlines` is
-            set, ``(B, 2, h, w)`` logits of *no outline* and *outline* stand last.
+            reduced labels.  A network with auxiliary heads adds theirs, and one with
+            a head for boundaries hands out :class:`WithBoundaries`.
         """
         return (self(x),)
 
-    def draw_outlines(self, labels: Tensor, ignored: int) -> Tensor:
-        """Turn labels into what the last output of :meth:`supervised` is compared with.
-
-        Only networks with `outlines` do so.
+    def draw_boundaries(self, labels: Tensor, ignored: int) -> Tensor:
+        """Turn labels into what the boundaries of :meth:`supervised` are compared with.
 
         Parameters
         ----------
@@ -116,9 +114,9 @@ class SegmentationNetwork(nn.Module, ABC):
         Returns
         -------
         Tensor
-            int64 ``(B, H, W)``: 1 for an outline, 0 for none, or `ignored`.
+            int64 ``(B, H, W)``: 1 for a boundary, 0 for none, or `ignored`.
         """
-        raise NotImplementedError
+        return label_changes(labels, ignored)
 
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from wsiseg.models.layers.bilateral import FeatureFusion
+from wsiseg.models.layers.boundaries import DetailHead
 from wsiseg.models.layers.class_head import ClassHead
 from wsiseg.models.layers.context_path import CONTEXT, ContextPath
-from wsiseg.models.layers.outlines import OutlineHead
 from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.models.registry import register
 
 PAPER = "Fan et al., Rethinking BiSeNet For Real-time Semantic Segmentation, CVPR 2021"
@@ -37,8 +38,7 @@ class _STDC(SegmentationNetwork):
 
     input_multiple = 32
     output_stride = 8
-    auxiliary = ("head8", "head16", "head_outlines")
-    outlines = True
+    auxiliary = ("head8", "head16", "head_detail")
     depths: tuple[int, int, int]
 
     def __init__(self, classes: int) -> None:
@@ -47,27 +47,27 @@ class _STDC(SegmentationNetwork):
         self.head = ClassHead(256, 256, classes)
         self.head8 = ClassHead(CONTEXT, 64, classes)
         self.head16 = ClassHead(CONTEXT, 64, classes)
-        self.head_outlines = OutlineHead(256, 64)
+        self.head_detail = DetailHead(256, 64)
 
     def dense(self, x: Tensor) -> Tensor:
         """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""
         logits: Tensor = self.head(self.encoder(x)[0])
         return logits
 
-    def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the logits, those of the context at 1/8 and 1/16, and the outlines' at 1/8."""
+    def supervised(self, x: Tensor) -> WithBoundaries:
+        """Return the logits, those of the context at 1/8 and 1/16, and beside them boundaries."""
         padded = self._pad(x)
         fused, at8, at16, detail = self.encoder(padded)
-        return (
+        logits = (
             self._enlarge(self.head(fused), padded, x),
             self._crop(self.head8(at8), x, 8),
             self._crop(self.head16(at16), x, 16),
-            self._crop(self.head_outlines(detail), x, 8),
         )
+        return WithBoundaries(logits, self._enlarge(self.head_detail(detail), padded, x))
 
-    def draw_outlines(self, labels: Tensor, ignored: int) -> Tensor:
-        """Turn labels into outlines, 1 or 0, by Laplacians of three strides."""
-        return self.head_outlines.draw(labels, ignored)
+    def draw_boundaries(self, labels: Tensor, ignored: int) -> Tensor:
+        """Turn labels into boundaries, 1 or 0, by Laplacians of three strides."""
+        return self.head_detail.draw(labels, ignored)
 
 
 @register("stdc1", family="STDC", paper=PAPER)
@@ -75,10 +75,9 @@ class STDC1Seg(_STDC):
     """STDC1-Seg: BiSeNet without its spatial path, logits at 1/8.
 
     As MMSegmentation has it: the whole detail branch is the encoder's stage at 1/8, which learns
-    outlines by a head of its own (section 3.2).  That head has two channels, no outline and
-    outline; the authors' has one.  The context path averages over the whole picture, so a tile's
-    logits depend on all of the tile, and sizes that are no multiple of 32 count the zeros that
-    they are padded with.
+    boundaries by a head of its own (section 3.2).  That head has two channels, the authors' one.
+    The context path averages over the whole picture, so a tile's logits depend on all of the
+    tile, and sizes that are no multiple of 32 count the zeros that they are padded with.
 
     Parameters
     ----------

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 
 from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.models.cloning import clone
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
 from wsiseg.models.tile_network import TileNetwork
 
@@ -31,7 +30,7 @@ class TorchRuntime(Runtime):
             torch.set_num_threads(settings.threads)
         if self._device.type != "cpu":
             # The caller goes on with his network where it is.
-            network = copy.deepcopy(network)
+            network = clone(network)
         self._network = network.to(self._device).eval()
         self._dtype = _DTYPES.get(settings.precision)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated
 
@@ -56,38 +57,58 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show what an architecture costs and how far it sees."""
+    from wsiseg.models.folding import merge_paths
     from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
+    from wsiseg.models.published import list_figures
     from wsiseg.models.registry import create_model, find_architecture
 
     architecture = find_architecture(name)
+    figures = list_figures(name)
     arguments = architecture.parse(parse_settings(settings or []))
     network = create_model(name, classes, **arguments)
     parameters, macs = count_parameters(network), count_macs(network)
+    deployed = count_parameters(merge_paths(network))
     content = {
         "name": name,
         "classes": classes,
         "parameters": parameters,
-        "parameters_deployed": parameters,
+        "parameters_deployed": deployed,
         "macs": macs,
         "size_mb": round(parameters * 4 / 1e6, 3),
         "receptive_field": receptive_field(network),
         "input_multiple": network.input_multiple,
         "family": architecture.family,
         "paper": architecture.paper,
+        "published": [
+            {
+                "measure": figure.measure,
+                "value": figure.value,
+                "unit": figure.unit,
+                "on": figure.on,
+                "source": figure.source,
+                "arguments": dict(figure.arguments),
+            }
+            for figure in figures
+        ],
     }
     if as_json:
         print_json(content)
         return
     print(f"{name}, {classes} classes: {architecture.paper}")
     print(f"parameters       {parameters:,}")
+    if deployed != parameters:
+        print(f"for inference    {deployed:,} without auxiliary heads and parallel paths")
     print(f"operations       {macs / 1e9:.3f} billion MACs at 512×1024")
     print(f"size             {content['size_mb']} MB in fp32")
-    print(f"receptive field  {content['receptive_field'] or 'unbounded'} pixels")
+    field = content["receptive_field"]
+    print(f"receptive field  {f'{field} pixels' if field else 'the whole picture'}")
     print(f"input multiple   {network.input_multiple} (other sizes are padded)")
     for key, parameter in architecture.arguments.items():
         print(
             f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out"
         )
+    for heading, figure in zip(chain(["published"], repeat("")), figures, strict=False):
+        print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source})")
 
 
 @app.command(

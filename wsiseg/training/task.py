@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 import lightning.pytorch as lightning
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.losses import CrossEntropy, Dice, Sum
+from wsiseg.training.losses import BoundaryLoss
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes import Stage
 from wsiseg.training.sampling import Batch
@@ -58,7 +58,7 @@ class SegmentationTask(lightning.LightningModule):
         # The layout in which CPUs and GPUs alike convolve fastest, and that of the pixels.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = loss
-        self._outline_loss = Sum(CrossEntropy(), Dice())
+        self._boundary_loss = BoundaryLoss()
         self._stage = stage
         self._steps_per_epoch = steps_per_epoch
         self._seed = seed
@@ -100,12 +100,10 @@ class SegmentationTask(lightning.LightningModule):
 
     def _compare(self, outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         """Return the loss of what the network supervises."""
-        outlined = outputs[-1:] if self.network.outlines else ()
-        loss: Tensor = self.loss(outputs[: len(outputs) - len(outlined)], labels)
-        for logits in outlined:
-            drawn = self.network.draw_outlines(labels, IGNORED)
-            enlarged = F.interpolate(logits, size=labels.shape[-2:], mode="bilinear")
-            loss = loss + self._outline_loss(enlarged, drawn)
+        loss: Tensor = self.loss(outputs, labels)
+        if isinstance(outputs, WithBoundaries):
+            drawn = self.network.draw_boundaries(labels, IGNORED)
+            loss = loss + self._boundary_loss(outputs.boundaries, drawn)
         return loss
 
     def on_validation_epoch_start(self) -> None:

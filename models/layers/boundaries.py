@@ -1,0 +1,94 @@
+"""Learning where objects end."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsiseg.models.layers.class_head import ClassHead
+
+STRIDES = (1, 2, 4)
+"""Strides of the Laplacian; what they find is added up with the weights below."""
+
+WEIGHTS = (0.6, 0.3, 0.1)
+
+THRESHOLD = 0.1
+"""What a boundary has to exceed."""
+
+REACH = 4
+"""Pixels from which a label can change the boundary of another."""
+
+
+def label_changes(labels: Tensor, ignored: int) -> Tensor:
+    """Return 1 where a pixel or one of its eight neighbours has another label, 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : Tensor
+        int64 ``(B, H, W)``.
+    ignored : int
+        Label of pixels that nobody annotated; in and beside these it is returned.
+    """
+    values = labels.unsqueeze(1).float()
+    changes = _largest_within(values, 1) > -_largest_within(-values, 1)
+    return _ignore(changes.long(), values, ignored, 1)
+
+
+class DetailHead(ClassHead):
+    """The detail guidance of STDC-Seg (Fan et al., CVPR 2021, section 3.2).
+
+    Two channels, *no boundary* and *boundary*, and how labels are drawn as such.
+
+    The weights of the three strides count as learnable, as they do in the authors' code; as a
+    threshold follows, they never get a gradient, there or here.
+
+    Parameters
+    ----------
+    inputs, width : int
+        Channels in, and between.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__(inputs, width, 2)
+        self.weights = nn.Parameter(torch.tensor(WEIGHTS).reshape(1, 3, 1, 1))
+
+    @torch.no_grad()
+    def draw(self, labels: Tensor, ignored: int) -> Tensor:
+        """Turn labels into boundaries.
+
+        The outermost labels are repeated around the picture, where the authors put zeros, which
+        would draw its frame.  Close to labels that are ignored, boundaries are ignored.
+
+        Parameters
+        ----------
+        labels : Tensor
+            int64 ``(B, H, W)``.
+        ignored : int
+            Label of pixels that nobody annotated.
+
+        Returns
+        -------
+        Tensor
+            int64 ``(B, H, W)``: 1 for a boundary, 0 for none, or `ignored`.
+        """
+        size = labels.shape[-2:]
+        values = labels.unsqueeze(1).to(self.weights.dtype)
+        laplacian = values.new_full((1, 1, 3, 3), -1.0)
+        laplacian[..., 1, 1] = 8.0
+        framed = F.pad(values, (1, 1, 1, 1), mode="replicate")
+        edges = [
+            F.interpolate((F.conv2d(framed, laplacian, stride=stride) > THRESHOLD).float(), size)
+            for stride in STRIDES
+        ]
+        boundaries = (F.conv2d(torch.cat(edges, dim=1), self.weights) > THRESHOLD).long()
+        return _ignore(boundaries, values, ignored, REACH)
+
+
+def _largest_within(x: Tensor, reach: int) -> Tensor:
+    return F.max_pool2d(x, 2 * reach + 1, 1, reach)
+
+
+def _ignore(boundaries: Tensor, values: Tensor, ignored: int, reach: int) -> Tensor:
+    unknown = _largest_within((values == ignored).float(), reach) > 0
+    return boundaries.masked_fill(unknown, ignored).squeeze(1)
