@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from narrowed import narrowed
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.networks.supervision import WithBoundaries
@@ -16,6 +17,8 @@ NAMES = [architecture.name for architecture in list_architectures()]
 DEAD = {
     # Behind the strided pyramids stands no activation, in the authors' code either.
     "espnetv2": {f"encoder.down{level}.pyramid.act.weight" for level in (2, 3, 4)},
+    # It keeps what its program never uses.
+    "icnet": {"imagenet_classifier.weight", "imagenet_classifier.bias"},
     # A threshold follows on these, in the authors' code as well.
     "stdc1": {"head_detail.weights"},
     "stdc2": {"head_detail.weights"},
@@ -26,7 +29,7 @@ DEAD = {
 def lively(name: str, classes: int) -> SegmentationNetwork:
     """Return a network with batch norms that do something, in evaluation mode."""
     torch.manual_seed(classes)
-    network = create_model(name, classes)
+    network = create_model(name, classes, **narrowed(name))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.6, 1.4)
@@ -40,7 +43,7 @@ def lively(name: str, classes: int) -> SegmentationNetwork:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_answers_and_learns_at_odd_sizes(name: str, classes: int) -> None:
     torch.manual_seed(classes)
-    network = create_model(name, classes)
+    network = create_model(name, classes, **narrowed(name))
     for batch, height, width in ((1, 33, 47), (2, 50, 29)):
         x = torch.randn(batch, 3, height, width)
         network.train().zero_grad()
@@ -61,7 +64,7 @@ def test_every_architecture_answers_and_learns_at_odd_sizes(name: str, classes: 
 @pytest.mark.parametrize("classes", [1, 255])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_tells_any_number_of_classes_apart(name: str, classes: int) -> None:
-    network = create_model(name, classes).eval()
+    network = create_model(name, classes, **narrowed(name)).eval()
     with torch.no_grad():
         logits = network(torch.randn(1, 3, 9, 17))
     assert logits.shape == (1, classes, 9, 17)
