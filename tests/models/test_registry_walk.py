@@ -11,7 +11,7 @@ from wsiseg.models import create_model, list_architectures
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.networks.supervision import WithBoundaries
 
-NAMES = [architecture.name for architecture in list_architectures()]
+NAMES = [a.name for a in list_architectures() if a.network.__module__.startswith("wsiseg.")]
 
 DEAD = {
     # Behind the strided pyramids stands no activation, in the authors' code either.

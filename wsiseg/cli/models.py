@@ -24,18 +24,22 @@ Settings = Annotated[
 @app.command("list")
 def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
     """List every architecture with its family and parameters (at 19 classes)."""
+    import torch
+
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import list_architectures
 
-    entries = [
-        {
-            "name": architecture.name,
-            "family": architecture.family,
-            "parameters": count_parameters(architecture.network(LISTED_CLASSES)),
-            "paper": architecture.paper,
-        }
-        for architecture in list_architectures()
-    ]
+    # Without weights, which would be drawn only to be counted.
+    with torch.device("meta"):
+        entries = [
+            {
+                "name": architecture.name,
+                "family": architecture.family,
+                "parameters": count_parameters(architecture.network(LISTED_CLASSES)),
+                "paper": architecture.paper,
+            }
+            for architecture in list_architectures()
+        ]
     if as_json:
         print_json(entries)
         return
