@@ -18,6 +18,7 @@ Measure = Literal[
     "parameters",
     "parameters folded",
     "MACs",
+    "MACs folded",
 ]
 
 UNITS: dict[Measure, str] = {
