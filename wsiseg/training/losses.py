@@ -137,31 +137,6 @@ class Sum(nn.Module):
         return torch.stack([loss(logits, labels) for loss in self.losses]).sum()
 
 
-class BoundaryLoss(nn.Module):
-    """Cross-entropy of boundaries as the networks that learn them were published with.
-
-    Two channels, as STDC-Seg has them, count by cross-entropy and Dice; a single one, as PIDNet
-    has it, by binary cross-entropy in which boundaries weigh as much as all else.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.two_channels = Sum(CrossEntropy(), Dice())
-
-    def forward(self, logits: Tensor, drawn: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, 1 or 2, H, W)`` and int64 boundaries ``(B, H, W)``."""
-        if logits.shape[1] == 2:
-            loss: Tensor = self.two_channels(logits, drawn)
-            return loss
-        valid = drawn != IGNORED
-        if not valid.any():
-            return logits.sum() * 0
-        found, truth = logits[:, 0][valid], drawn[valid].float()
-        share = truth.mean()
-        weights = torch.where(truth > 0, 1 - share, share)
-        return F.binary_cross_entropy_with_logits(found, truth, weights)
-
-
 class DeepSupervision(nn.Module):
     """A loss on each of several outputs, against labels reduced to that output's size.
 
