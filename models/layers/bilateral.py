@@ -49,3 +49,26 @@ class FeatureFusion(nn.Module):
         out: Tensor = self.join(torch.cat([first, second], dim=1))
         weights: Tensor = self.excite(self.squeeze(out.mean((2, 3), keepdim=True)).relu())
         return out + out * weights.sigmoid()
+
+
+class NormalisedFusion(nn.Module):
+    """The same with one convolution, batch norm and ReLU for the weights, none under a half.
+
+    So it is in MMSegmentation's BiSeNetV1.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels of both maps together, and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.join = conv_norm_relu(inputs, outputs, kernel=1)
+        self.weigh = conv_norm_relu(outputs, outputs, kernel=1)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return ``(B, outputs, H, W)`` for two maps of equal size."""
+        out: Tensor = self.join(torch.cat([first, second], dim=1))
+        weights: Tensor = self.weigh(out.mean((2, 3), keepdim=True))
+        return out + out * weights.sigmoid()

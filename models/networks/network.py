@@ -28,6 +28,8 @@ class SegmentationNetwork(nn.Module, ABC):
     """Heights and widths that :meth:`dense` takes are multiples of this."""
     output_stride: int = 1
     """Input pixels per logit along an axis, in what :meth:`dense` returns."""
+    aligned: bool = False
+    """Whether the last resize aligns the corner pixels."""
     encoder: nn.Module
     """What fine-tuning may freeze: everything before the layers that depend on the classes."""
     shared_arguments: Mapping[str, int] = MappingProxyType({})
@@ -109,7 +111,7 @@ class SegmentationNetwork(nn.Module, ABC):
         """Resize the logits of a padded picture to it, and crop them to the picture's size."""
         if self.output_stride > 1:
             logits = F.interpolate(
-                logits, size=padded.shape[-2:], mode="bilinear", align_corners=False
+                logits, size=padded.shape[-2:], mode="bilinear", align_corners=self.aligned
             )
         return self._crop(logits, x, 1)
 

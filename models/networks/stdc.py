@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.bilateral import AttentionRefinement, FeatureFusion
+from wsiseg.models.layers.bilateral import FeatureFusion
 from wsiseg.models.layers.class_head import ClassHead
+from wsiseg.models.layers.context_path import CONTEXT, ContextPath
 from wsiseg.models.layers.detail_guidance import DetailHead, WithDetail
-from wsiseg.models.layers.plain import conv_norm_relu
 from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
 PAPER = "Fan et al., Rethinking BiSeNet For Real-time Semantic Segmentation, CVPR 2021"
-
-CONTEXT = 128
-"""Channels of the context path."""
-
-
-class _ContextPath(nn.Module):
-    """Bring what the deep stages say about the whole picture back to 1/8 (figure 4a)."""
-
-    def __init__(self, sixteenth: int, deepest: int) -> None:
-        super().__init__()
-        self.average = conv_norm_relu(deepest, CONTEXT, kernel=1)
-        self.refine32 = AttentionRefinement(deepest, CONTEXT)
-        self.refine16 = AttentionRefinement(sixteenth, CONTEXT)
-        self.up32 = conv_norm_relu(CONTEXT, CONTEXT)
-        self.up16 = conv_norm_relu(CONTEXT, CONTEXT)
-
-    def forward(self, sixteenth: Tensor, deepest: Tensor) -> tuple[Tensor, Tensor]:
-        """Return 128 channels at 1/16 and at 1/8, from features at 1/16 and 1/32."""
-        average = self.average(deepest.mean((2, 3), keepdim=True))
-        at16 = self.up32(_double(self.refine32(deepest) + average))
-        at8 = self.up16(_double(self.refine16(sixteenth) + at16))
-        return at16, at8
 
 
 class _Encoder(nn.Module):
@@ -45,7 +22,7 @@ class _Encoder(nn.Module):
         super().__init__()
         self.backbone = STDCEncoder(depths)
         eighth, sixteenth, deepest = STDCEncoder.channels
-        self.context = _ContextPath(sixteenth, deepest)
+        self.context = ContextPath(sixteenth, deepest)
         self.fuse = FeatureFusion(eighth + CONTEXT, 256)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -53,10 +30,6 @@ class _Encoder(nn.Module):
         detail, sixteenth, deepest = self.backbone(x)
         at16, at8 = self.context(sixteenth, deepest)
         return self.fuse(detail, at8), at8, at16, detail
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class _STDC(SegmentationNetwork):

@@ -29,7 +29,7 @@ def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = Fa
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import list_architectures
 
-    # Without weights, which would be drawn only to be counted.
+    # Shapes are enough to count, and some networks have a hundred million weights to draw.
     with torch.device("meta"):
         entries = [
             {
