@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.adaptive_pooling import average_regions
+
 GRIDS = (1, 2, 3, 6)
 """Regions along each axis."""
 
@@ -19,7 +21,7 @@ class RegionSum(nn.Module):
         """Map ``(B, C, H, W)`` to the same shape."""
         total = x
         for grid in GRIDS:
-            pooled = F.adaptive_avg_pool2d(x, grid)
+            pooled = average_regions(x, (grid, grid))
             total = total + F.interpolate(
                 pooled, size=x.shape[2:], mode="bilinear", align_corners=True
             )

@@ -15,6 +15,8 @@ NAMES = [a.name for a in list_architectures() if a.network.__module__.startswith
 DEAD = {
     # Behind the strided pyramids stands no activation, in the authors' code either.
     "espnetv2": {f"encoder.down{level}.pyramid.act.weight" for level in (2, 3, 4)},
+    # The ImageNet classifier that ICNet-pytorch keeps in its checkpoints.
+    "icnet": {"imagenet_classifier.weight", "imagenet_classifier.bias"},
     # A threshold follows on these, in the authors' code as well.
     "stdc1": {"head_detail.weights"},
     "stdc2": {"head_detail.weights"},
