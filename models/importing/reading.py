@@ -21,6 +21,7 @@ from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
 from wsiseg.models.importing.dabnet import DABNetLayout
+from wsiseg.models.importing.dual_resolution import DDRNetLayout, RDRNetLayout
 from wsiseg.models.importing.edgenets import EdgeNetsLayout
 from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
@@ -29,6 +30,7 @@ from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
 from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
 from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.pidnet import PIDNetLayout
 from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.stdc import MMSegSTDCLayout
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -51,6 +53,9 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     MMSegBiSeNetV1Layout(),
     ICNetLayout(),
     MMSegICNetLayout(),
+    RDRNetLayout(),
+    DDRNetLayout(),
+    PIDNetLayout(),
 )
 """Every known key layout; a new one is a file and an entry here."""
 

@@ -10,7 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.training.annotations.labels import IGNORED
+from wsiseg.training.boundaries import BoundaryLoss, keep_boundaries
+
+BOUNDARY_FACTOR = 20.0
+"""Weight of the boundaries beside the classes, as in PIDNet's paper."""
 
 
 def inverse_log_weights(pixels: npt.NDArray[np.float64], constant: float = 1.10) -> Tensor:
@@ -140,7 +145,9 @@ class Sum(nn.Module):
 class DeepSupervision(nn.Module):
     """A loss on each of several outputs, against labels reduced to that output's size.
 
-    Labels are reduced by the nearest, as means of indices would invent classes.
+    Labels are reduced by the nearest, as means of indices would invent classes.  Where a network
+    gives boundaries as well, those are learnt too, and near them the main output once more, with
+    the factors of PIDNet's paper (section 4.4).
 
     Parameters
     ----------
@@ -154,6 +161,7 @@ class DeepSupervision(nn.Module):
         super().__init__()
         self.loss = loss
         self.weights = None if weights is None else tuple(weights)
+        self.boundary_loss = BoundaryLoss()
 
     def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
@@ -165,6 +173,12 @@ class DeepSupervision(nn.Module):
             weight * self.loss(logits, shrink_labels(labels, logits.shape[-2:]))
             for weight, logits in zip(weights, outputs, strict=True)
         ]
+        if isinstance(outputs, WithBoundaries):
+            near = keep_boundaries(labels, outputs.boundaries)
+            losses += [
+                BOUNDARY_FACTOR * self.boundary_loss(outputs.boundaries, labels),
+                self.loss(outputs[0], near),
+            ]
         return torch.stack(losses).sum()
 
 

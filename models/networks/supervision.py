@@ -1,0 +1,28 @@
+"""What networks give to training besides logits of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from torch import Tensor
+
+
+class WithBoundaries(tuple[Tensor, ...]):  # noqa: SLOT001 -- tuples of any length have none
+    """Logits as :meth:`supervised` returns them, and those of where labels change.
+
+    Parameters
+    ----------
+    logits : iterable of Tensor
+        ``(B, classes, h, w)`` each, the main ones first.
+    boundaries : Tensor
+        ``(B, 1, H, W)``.
+    """
+
+    boundaries: Tensor
+
+    def __new__(cls, logits: Iterable[Tensor], boundaries: Tensor) -> Self:
+        """Make the tuple of logits, and put the others beside it."""
+        made = super().__new__(cls, logits)
+        made.boundaries = boundaries
+        return made
