@@ -33,6 +33,7 @@ from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.pidnet import PIDNetLayout
 from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.stdc import MMSegSTDCLayout
+from wsiseg.models.importing.ynet import YNetLayout
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
@@ -56,6 +57,7 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     RDRNetLayout(),
     DDRNetLayout(),
     PIDNetLayout(),
+    YNetLayout(),
 )
 """Every known key layout; a new one is a file and an entry here."""
 
@@ -112,7 +114,7 @@ def import_checkpoint(
         A ``.pth`` file; read without running any code in it.
     architecture : str
         Our name of the network.
-    dataset : {"cityscapes", "camvid", "voc"}, optional
+    dataset : {"cityscapes", "camvid", "voc", "breast-biopsy"}, optional
         What it was trained on; told by the number of classes where left out.
     arguments : dict, optional
         The architecture's arguments; those left out are read off the file.

@@ -9,6 +9,7 @@ from wsiseg.models.networks import deeplabv2 as deeplabv2
 from wsiseg.models.networks import enet as enet
 from wsiseg.models.networks import erfnet as erfnet
 from wsiseg.models.networks import espnet as espnet
+from wsiseg.models.networks import espnet_c as espnet_c
 from wsiseg.models.networks import espnetv2 as espnetv2
 from wsiseg.models.networks import fast_scnn as fast_scnn
 from wsiseg.models.networks import fcn8s as fcn8s
@@ -20,3 +21,4 @@ from wsiseg.models.networks import rdrnet as rdrnet
 from wsiseg.models.networks import segnet as segnet
 from wsiseg.models.networks import sqnet as sqnet
 from wsiseg.models.networks import stdc as stdc
+from wsiseg.models.networks import ynet as ynet
