@@ -127,8 +127,13 @@ BREAST_TISSUE = (
     LabelClass("necrosis", (255, 0, 0)),
 )
 
-CLASS_SETS = {"cityscapes": CITYSCAPES, "camvid": CAMVID, "voc": VOC}
-"""The public sets by the name that ``--dataset`` takes."""
+CLASS_SETS = {
+    "cityscapes": CITYSCAPES,
+    "camvid": CAMVID,
+    "voc": VOC,
+    "breast-biopsy": BREAST_TISSUE,
+}
+"""The sets that networks were published for, by the name that ``--dataset`` takes."""
 
 VOID = LabelClass("void", (0, 0, 0))
 """The extra class that some authors train for pixels without a label."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from wsiseg.models import create_model, list_architectures
+from wsiseg.models.folding import merge_paths
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
 from wsiseg.models.published import Figure, list_figures
@@ -68,7 +70,7 @@ def main(arguments: list[str]) -> int:
 
 def measure_fields() -> Fields:
     """Measure every network's receptive field, which takes about a second each."""
-    fields = {a.name: receptive_field(a.network(CLASSES)) for a in list_architectures()}
+    fields = {a.name: receptive_field(a.network(CLASSES)) for a in _own_architectures()}
     return {name: f"{field:,}" if field else "all" for name, field in fields.items()}
 
 
@@ -80,12 +82,17 @@ def read_fields(page: str) -> Fields:
 
 def make_page(fields: Fields) -> str:
     """Return the whole page."""
-    architectures = list_architectures()
+    architectures = _own_architectures()
     computed = "".join(_computed_row(a, fields.get(a.name, "?")) for a in architectures)
     compared = "".join(
         _published_row(a, figure) for a in architectures for figure in list_figures(a.name)
     )
     return INTRODUCTION + computed + COMPARISON + compared
+
+
+def _own_architectures() -> list[Architecture]:
+    """Return the package's own architectures; other programs may register theirs."""
+    return [a for a in list_architectures() if a.network.__module__.startswith("wsiseg.")]
 
 
 def _computed_row(architecture: Architecture, field: str) -> str:
@@ -94,7 +101,7 @@ def _computed_row(architecture: Architecture, field: str) -> str:
         f"`{architecture.name}`",
         architecture.paper,
         f"{count_parameters(network):,}",
-        f"{_count_deployed(network):,}",
+        f"{count_parameters(merge_paths(network)):,}",
         f"{count_macs(network) / 1e9:.3f}",
         field,
         f"× {network.input_multiple}",
@@ -117,26 +124,24 @@ def _published_row(architecture: Architecture, figure: Figure) -> str:
 
 def _compute(name: str, figure: Figure) -> str:
     """Return our own number of the same thing, nothing where only training would tell."""
-    if figure.measure not in {"parameters", "parameters folded", "MACs"}:
+    if not figure.measure.startswith(("parameters", "MACs")):
         return ""
-    network = _build(name, figure.classes, **figure.arguments)
-    if figure.measure == "parameters":
+    network = _build(name, figure.classes, tuple(figure.arguments.items()))
+    if "folded" in figure.measure:
+        network = merge_paths(network)
+    if figure.measure.startswith("parameters"):
         return f"{count_parameters(network) / 1e6:.6f} M"
-    if figure.measure == "parameters folded":
-        return f"{_count_deployed(network) / 1e6:.6f} M"
     width, height = map(int, re.findall(r"\d+", figure.on)[:2])
     return f"{count_macs(network, height, width) / 1e9:.3f} G"
 
 
-def _count_deployed(network: SegmentationNetwork) -> int:
-    heads = [getattr(network, name) for name in network.auxiliary]
-    return count_parameters(network) - sum(count_parameters(head) for head in heads)
-
-
-def _build(name: str, classes: int, **arguments: object) -> SegmentationNetwork:
+@cache
+def _build(
+    name: str, classes: int, arguments: tuple[tuple[str, object], ...] = ()
+) -> SegmentationNetwork:
     """Build a network without weights, which is quick."""
     with torch.device("meta"):
-        return create_model(name, classes, **arguments)
+        return create_model(name, classes, **dict(arguments))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.renaming import Renames, State, count_numbered, renamed
-from wsiseg.models.layers.esp import DILATIONS
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -29,7 +28,7 @@ _RENAMES: Renames = (
     (r"^classifier\.weight$", "up1.weight"),
     # Inside an ESP module, and batch norm everywhere.
     (r"\.c1\.conv\.", ".reduce."),
-    (r"\.d(\d+)\.conv\.", lambda m: f".branches.{DILATIONS.index(int(m[1]))}."),
+    (r"\.d(\d+)\.conv\.", lambda m: f".branches.{int(m[1]).bit_length() - 1}."),
     (r"\.bn\.(bn|act)\.", r".fuse.\1."),
     (r"\.bn\.", ".norm."),
 )

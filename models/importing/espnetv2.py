@@ -11,14 +11,14 @@ from wsiseg.models.importing.renaming import Renames, State, renamed_state
 from wsiseg.models.networks.espnetv2 import CHANNELS
 from wsiseg.models.registry import Arguments
 
-_ENCODER: Renames = (
+ENCODER: Renames = (
     (r"^encoder\.level([234])_0\.eesp\.", r"encoder.down\1.pyramid."),
     (r"^encoder\.level([234])_0\.inp_reinf\.", r"encoder.down\1.reinforce."),
     (r"^encoder\.level([234])_0\.act\.", r"encoder.down\1.act."),
 )
+"""The modules that shrink, once the encoder is called so."""
 
-# Inside a pyramid, and batch norm everywhere.
-_PYRAMID: Renames = (
+PYRAMID: Renames = (
     (r"\.proj_1x1\.", ".reduce."),
     (r"\.spp_dw\.(\d)\.conv\.", r".branches.\1."),
     (r"\.br_after_cat\.", ".fuse."),
@@ -26,6 +26,7 @@ _PYRAMID: Renames = (
     (r"\.module_act\.", ".act."),
     (r"\.bn\.", ".norm."),
 )
+"""What is inside a pyramid, and batch norm everywhere."""
 
 
 class ESPNetv2Layout(KeyLayout):
@@ -70,8 +71,8 @@ class ESPNetv2Layout(KeyLayout):
         """Rename every tensor to our names."""
         renames = (
             (rf"^{self.encoder}\.", "encoder."),
-            *_ENCODER,
+            *ENCODER,
             *self.decoder_renames,
-            *_PYRAMID,
+            *PYRAMID,
         )
         return renamed_state(state, renames)

@@ -21,6 +21,7 @@ from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
 from wsiseg.models.importing.dabnet import DABNetLayout
+from wsiseg.models.importing.dual_resolution import DDRNetLayout, RDRNetLayout
 from wsiseg.models.importing.edgenets import EdgeNetsLayout
 from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
@@ -29,8 +30,10 @@ from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
 from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
 from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.pidnet import PIDNetLayout
 from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.stdc import MMSegSTDCLayout
+from wsiseg.models.importing.ynet import YNetLayout
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
@@ -51,6 +54,10 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     MMSegBiSeNetV1Layout(),
     ICNetLayout(),
     MMSegICNetLayout(),
+    RDRNetLayout(),
+    DDRNetLayout(),
+    PIDNetLayout(),
+    YNetLayout(),
 )
 """Every known key layout; a new one is a file and an entry here."""
 
@@ -107,7 +114,7 @@ def import_checkpoint(
         A ``.pth`` file; read without running any code in it.
     architecture : str
         Our name of the network.
-    dataset : {"cityscapes", "camvid", "voc"}, optional
+    dataset : {"cityscapes", "camvid", "voc", "breast-biopsy"}, optional
         What it was trained on; told by the number of classes where left out.
     arguments : dict, optional
         The architecture's arguments; those left out are read off the file.

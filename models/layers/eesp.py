@@ -16,6 +16,9 @@ WIDE = (1, 2, 3, 4)
 NARROW = (1, 1, 2, 3)
 """Dilation rates where it is limited to 7 pixels: the branch that would be wider has rate 1."""
 
+NARROWEST = (1, 1, 1, 2)
+"""Dilation rates where it is limited to 5 pixels."""
+
 
 class EESP(nn.Module):
     """Reduce, split, transform, merge: one pyramid of four depth-wise dilated convolutions.
@@ -92,8 +95,11 @@ class StridedEESP(nn.Module):
         )
         self.act = nn.PReLU(outputs)
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Map ``(B, inputs, H, W)`` and an image of half that size to ``outputs`` channels."""
+    def forward(self, x: Tensor, image: Tensor | None = None) -> Tensor:
+        """Map ``(B, inputs, H, W)`` and an image of half that size to ``outputs`` channels.
+
+        Without an image nothing is added.
+        """
         halved = torch.cat([self.pool(x), self.pyramid(x)], dim=1)
-        out: Tensor = self.act(halved + self.reinforce(image))
+        out: Tensor = self.act(halved if image is None else halved + self.reinforce(image))
         return out

@@ -35,7 +35,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class NormAct(nn.Sequential):
-    """Batch norm followed by a PReLU with one slope per channel.
+    """Batch norm followed by an activation, a PReLU with one slope per channel unless told.
 
     Parameters
     ----------
@@ -43,12 +43,20 @@ class NormAct(nn.Sequential):
         Channels in and out.
     epsilon : float
         Of the batch norm.
+    activation : callable
+        Makes the activation for a number of channels.
     """
 
-    def __init__(self, channels: int, *, epsilon: float = ESPNET_EPSILON) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        epsilon: float = ESPNET_EPSILON,
+        activation: Callable[[int], nn.Module] = nn.PReLU,
+    ) -> None:
         super().__init__()
         self.norm = BatchNorm(channels, eps=epsilon)
-        self.act = nn.PReLU(channels)
+        self.act = activation(channels)
 
 
 class ConvSettings(TypedDict, total=False):

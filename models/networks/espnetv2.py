@@ -43,8 +43,14 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
-class _Encoder(nn.Module):
-    """The levels of the classifier that segmentation uses: 1/2 to 1/16."""
+class ESPNetv2Encoder(nn.Module):
+    """The levels of the classifier that segmentation uses: 1/2 to 1/16.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of the four levels.
+    """
 
     def __init__(self, channels: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -176,7 +182,7 @@ class ESPNetv2(SegmentationNetwork):
             msg = f"pyramid is a width of the decoder edgenets, got {pyramid} for {decoder}"
             raise ValueError(msg)
         channels = CHANNELS[width]
-        self.encoder = _Encoder(channels)
+        self.encoder = ESPNetv2Encoder(channels)
         self.decoder: nn.Module
         if decoder == "edgenets":
             pyramid = pyramid or max(1, min(classes // 2, WIDEST_PYRAMID))

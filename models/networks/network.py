@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.boundaries import label_changes
-
 
 class SegmentationNetwork(nn.Module, ABC):
     """A network that labels every pixel.
@@ -96,27 +94,9 @@ class SegmentationNetwork(nn.Module, ABC):
         -------
         tuple of Tensor
             ``(B, classes, h, w)`` each; one that is smaller than the labels is compared with
-            reduced labels.  A network with auxiliary heads adds theirs, and one with
-            a head for boundaries hands out :class:`WithBoundaries`.
+            reduced labels.  A network with auxiliary heads adds theirs.
         """
         return (self(x),)
-
-    def draw_boundaries(self, labels: Tensor, ignored: int) -> Tensor:
-        """Turn labels into what the boundaries of :meth:`supervised` are compared with.
-
-        Parameters
-        ----------
-        labels : Tensor
-            int64 ``(B, H, W)``.
-        ignored : int
-            Label of pixels that nobody annotated.
-
-        Returns
-        -------
-        Tensor
-            int64 ``(B, H, W)``: 1 for a boundary, 0 for none, or `ignored`.
-        """
-        return label_changes(labels, ignored)
 
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from wsiseg.models import create_model
 from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.losses import (
-    BoundaryLoss,
     CrossEntropy,
     DeepSupervision,
     Dice,
@@ -296,27 +295,3 @@ def test_each_output_needs_a_weight() -> None:
 def test_weights_move_with_the_loss_but_are_no_part_of_a_checkpoint(loss: nn.Module) -> None:
     assert not loss.state_dict()
     assert loss.double().get_buffer("weights").dtype == torch.float64
-
-
-def test_boundaries_in_one_channel_weigh_as_much_as_all_else() -> None:
-    drawn = torch.zeros(1, 4, 4, dtype=torch.long)
-    drawn[:, 0, :2] = 1
-    drawn[:, 3] = IGNORED
-    logits = torch.randn(1, 1, 4, 4, requires_grad=True)
-    loss = BoundaryLoss()(logits, drawn)
-    entropies = F.binary_cross_entropy_with_logits(
-        logits[:, 0], (drawn == 1).float(), reduction="none"
-    )
-    expected = (entropies[drawn == 1].sum() * 10 / 12 + entropies[drawn == 0].sum() * 2 / 12) / 12
-    torch.testing.assert_close(loss, expected)
-    loss.backward()
-    assert logits.grad is not None
-    assert not logits.grad[:, :, 3].any()
-    assert BoundaryLoss()(logits, torch.full_like(drawn, IGNORED)) == 0
-
-
-def test_boundaries_in_two_channels_count_by_cross_entropy_and_dice() -> None:
-    drawn = torch.randint(0, 2, (2, 5, 7))
-    logits = torch.randn(2, 2, 5, 7)
-    expected = CrossEntropy()(logits, drawn) + Dice()(logits, drawn)
-    torch.testing.assert_close(BoundaryLoss()(logits, drawn), expected)

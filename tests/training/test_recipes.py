@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.optim import Adam, AdamW
+from torch.optim import SGD, Adam, AdamW
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models import list_architectures
-from wsiseg.training.losses import inverse_log_weights
+from wsiseg.training.losses import HardPixels, inverse_log_weights
 from wsiseg.training.recipes import RECIPES, Recipe, Stage, find_recipe
 
 PIXELS = np.array([900.0, 90.0, 10.0, 0.0])
@@ -189,3 +189,55 @@ def test_plains_loss_is_cross_entropy_plus_dice() -> None:
     tilted = torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 2, 2)
     with_dice = stage.loss(np.array([9.0, 1.0]))((tilted,), labels)
     assert 0 < float(with_dice - weighted(tilted, labels)) < 1
+
+
+# RDRNet, as published
+
+
+def test_rdrnet_is_one_stage_of_as_many_passes_as_its_steps_are() -> None:
+    (stage,) = find_recipe("rdrnet").stages
+    assert stage.epochs == round(120_000 * stage.batch / 2975) == 484
+    assert (stage.batch, stage.lr) == (12, 0.01)
+    assert (stage.ema, stage.clip, stage.zooms) == (0, 0, (1.0,))
+
+
+def test_rdrnets_optimiser() -> None:
+    (stage,) = find_recipe("rdrnet").stages
+    optimiser = stage.optimiser([parameter()], stage.lr)
+    assert type(optimiser) is SGD
+    (group,) = optimiser.param_groups
+    assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 5e-4, False)
+
+
+def test_rdrnets_rate_falls_by_the_power_of_0_9() -> None:
+    (stage,) = find_recipe("rdrnet").stages
+    factors = [stage.factor(epoch, 100) for epoch in (0, 50, 90, 100)]
+    np.testing.assert_allclose(factors, [1, 0.5**0.9, 0.1**0.9, 0])
+
+
+def test_rdrnets_loss_is_of_the_hardest_pixels_of_both_heads() -> None:
+    random = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 4, (2, 8, 8), generator=random)
+    main, auxiliary = (torch.randn(2, 4, 8, 8, generator=random) for _ in range(2))
+    (stage,) = find_recipe("rdrnet").stages
+    found = stage.loss(PIXELS)
+    hard = found.loss
+    assert isinstance(hard, HardPixels)
+    assert (hard.threshold, hard.kept) == (0.9, 131_072)
+    expected = hard(main, labels) + 0.4 * hard(auxiliary, labels)
+    torch.testing.assert_close(found((main, auxiliary), labels), expected)
+
+
+def test_rdrnets_weights_come_near_those_listed_for_cityscapes() -> None:
+    # Road, building, vegetation, car, pole, rider, bus, motorcycle: shares of Cityscapes' pixels,
+    # and MMSegmentation's weights, over road's.
+    shares = np.array([0.369, 0.228, 0.159, 0.070, 0.0123, 0.00135, 0.00235, 0.00099])
+    listed = np.array([0.8373, 0.866, 0.8786, 0.9037, 0.9969, 1.1116, 1.0955, 1.1529])
+    pixels = np.append(shares, 1 - shares.sum()) * 1e6
+    (stage,) = find_recipe("rdrnet").stages
+    weights = stage.loss(pixels).loss.weights.numpy()
+    assert weights.mean() == pytest.approx(1)
+    np.testing.assert_allclose(weights[:8] / weights[0], listed / listed[0], atol=0.04)
+    # Nor does a class that is nowhere weigh much more than the rarest.
+    rare, absent = stage.loss(np.array([1e9, 1e3, 0.0])).loss.weights[1:]
+    assert rare <= absent < 3 * rare

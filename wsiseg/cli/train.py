@@ -53,7 +53,7 @@ def train(
         bool, chosen_option(_NETWORK, "Leave the encoder as it is.", "--freeze-encoder")
     ] = False,
     recipe: Annotated[
-        str, typer.Option(help="plain or espnet.", rich_help_panel=_LEARNING)
+        str, typer.Option(help="plain, espnet or rdrnet.", rich_help_panel=_LEARNING)
     ] = "plain",
     epochs: Annotated[int | None, chosen_option(_LEARNING, "The recipe's if left out.")] = None,
     batch: Annotated[int | None, chosen_option(_LEARNING, "Tiles at a time.")] = None,

@@ -10,7 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.training.annotations.labels import IGNORED
+from wsiseg.training.boundaries import BoundaryLoss, keep_boundaries
+
+BOUNDARY_FACTOR = 20.0
+"""Weight of the boundaries beside the classes, as in PIDNet's paper."""
 
 
 def inverse_log_weights(pixels: npt.NDArray[np.float64], constant: float = 1.10) -> Tensor:
@@ -137,35 +142,12 @@ class Sum(nn.Module):
         return torch.stack([loss(logits, labels) for loss in self.losses]).sum()
 
 
-class BoundaryLoss(nn.Module):
-    """Cross-entropy of boundaries as the networks that learn them were published with.
-
-    Two channels, as STDC-Seg has them, count by cross-entropy and Dice; a single one, as PIDNet
-    has it, by binary cross-entropy in which boundaries weigh as much as all else.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.two_channels = Sum(CrossEntropy(), Dice())
-
-    def forward(self, logits: Tensor, drawn: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, 1 or 2, H, W)`` and int64 boundaries ``(B, H, W)``."""
-        if logits.shape[1] == 2:
-            loss: Tensor = self.two_channels(logits, drawn)
-            return loss
-        valid = drawn != IGNORED
-        if not valid.any():
-            return logits.sum() * 0
-        found, truth = logits[:, 0][valid], drawn[valid].float()
-        share = truth.mean()
-        weights = torch.where(truth > 0, 1 - share, share)
-        return F.binary_cross_entropy_with_logits(found, truth, weights)
-
-
 class DeepSupervision(nn.Module):
     """A loss on each of several outputs, against labels reduced to that output's size.
 
-    Labels are reduced by the nearest, as means of indices would invent classes.
+    Labels are reduced by the nearest, as means of indices would invent classes.  Where a network
+    gives boundaries as well, those are learnt too, and near them the main output once more, with
+    the factors of PIDNet's paper (section 4.4).
 
     Parameters
     ----------
@@ -179,6 +161,7 @@ class DeepSupervision(nn.Module):
         super().__init__()
         self.loss = loss
         self.weights = None if weights is None else tuple(weights)
+        self.boundary_loss = BoundaryLoss()
 
     def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
@@ -190,6 +173,12 @@ class DeepSupervision(nn.Module):
             weight * self.loss(logits, shrink_labels(labels, logits.shape[-2:]))
             for weight, logits in zip(weights, outputs, strict=True)
         ]
+        if isinstance(outputs, WithBoundaries):
+            near = keep_boundaries(labels, outputs.boundaries)
+            losses += [
+                BOUNDARY_FACTOR * self.boundary_loss(outputs.boundaries, labels),
+                self.loss(outputs[0], near),
+            ]
         return torch.stack(losses).sum()
 
 

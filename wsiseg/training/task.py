@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from wsiseg.models.layers.detail_guidance import WithDetail
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.losses import BoundaryLoss
+from wsiseg.training.detail import DetailLoss
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes import Stage
 from wsiseg.training.sampling import Batch
@@ -58,7 +58,7 @@ class SegmentationTask(lightning.LightningModule):
         # The layout in which CPUs and GPUs alike convolve fastest, and that of the pixels.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = loss
-        self._boundary_loss = BoundaryLoss()
+        self._detail_loss = DetailLoss()
         self._stage = stage
         self._steps_per_epoch = steps_per_epoch
         self._seed = seed
@@ -101,9 +101,8 @@ class SegmentationTask(lightning.LightningModule):
     def _compare(self, outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         """Return the loss of what the network supervises."""
         loss: Tensor = self.loss(outputs, labels)
-        if isinstance(outputs, WithBoundaries):
-            drawn = self.network.draw_boundaries(labels, IGNORED)
-            loss = loss + self._boundary_loss(outputs.boundaries, drawn)
+        if isinstance(outputs, WithDetail):
+            loss = loss + self._detail_loss(outputs, labels)
         return loss
 
     def on_validation_epoch_start(self) -> None:

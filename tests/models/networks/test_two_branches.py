@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
+from wsiseg.models.layers.detail_guidance import DetailHead
 from wsiseg.models.profiling import count_macs, count_parameters
 
 # (architecture, arguments, learnable parameters at 19 classes, those of inference, giga-MACs)
@@ -65,7 +66,7 @@ IGNORED = 255
 
 
 def draw(labels: torch.Tensor) -> torch.Tensor:
-    return create_model("stdc1", 3).draw_boundaries(labels[None], IGNORED)[0]
+    return DetailHead(8, 8).draw(labels[None], IGNORED)[0]
 
 
 def test_boundaries_run_along_the_inner_side_of_the_larger_label() -> None:
@@ -100,15 +101,6 @@ def test_boundaries_near_what_nobody_annotated_are_ignored() -> None:
 def test_boundaries_come_beside_the_logits_at_full_size(name: str) -> None:
     with torch.no_grad():
         outputs = create_model(name, 3).supervised(torch.randn(2, 3, 33, 40))
-    assert outputs.boundaries.shape == (2, 2, 33, 40)
-
-
-def test_other_networks_draw_both_sides_of_a_change() -> None:
-    labels = torch.zeros(1, 8, 12, dtype=torch.long)
-    labels[:, :, 5:] = 3
-    labels[:, :, 10:] = IGNORED
-    boundaries = create_model("espnet-c", 3, alpha2=1, alpha3=1).draw_boundaries(labels, IGNORED)
-    expected = torch.zeros_like(labels)
-    expected[:, :, 4:6] = 1
-    expected[:, :, 9:] = IGNORED
-    assert torch.equal(boundaries, expected)
+    assert outputs.detail.shape == (2, 2, 33, 40)
+    labels = torch.randint(0, 3, (2, 33, 40))
+    assert outputs.draw(labels, IGNORED).shape == labels.shape

@@ -5,9 +5,10 @@ from __future__ import annotations
 from wsiseg.errors import ArgumentError
 from wsiseg.training.recipes.espnet import ESPNET
 from wsiseg.training.recipes.plain import PLAIN
+from wsiseg.training.recipes.rdrnet import RDRNET
 from wsiseg.training.recipes.recipe import Recipe, Stage
 
-RECIPES = (PLAIN, ESPNET)
+RECIPES = (PLAIN, ESPNET, RDRNET)
 
 __all__ = ["RECIPES", "Recipe", "Stage", "find_recipe"]
 

@@ -1,6 +1,9 @@
-"""Learning where objects end."""
+"""Learning where objects end, as STDC-Seg does (Fan et al., CVPR 2021, section 3.2)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -20,25 +23,35 @@ REACH = 4
 """Pixels from which a label can change the boundary of another."""
 
 
-def label_changes(labels: Tensor, ignored: int) -> Tensor:
-    """Return 1 where a pixel or one of its eight neighbours has another label, 0 elsewhere.
+class WithDetail(tuple[Tensor, ...]):  # noqa: SLOT001 -- tuples of any length have none
+    """Logits as `supervised` returns them, and beside them those of a :class:`DetailHead`.
 
     Parameters
     ----------
-    labels : Tensor
-        int64 ``(B, H, W)``.
-    ignored : int
-        Label of pixels that nobody annotated; in and beside these it is returned.
+    logits : iterable of Tensor
+        ``(B, classes, h, w)`` each, the main ones first.
+    detail : Tensor
+        ``(B, 2, H, W)``.
+    draw : callable
+        From labels ``(B, H, W)``, and the one that stands for pixels that nobody annotated, to
+        what `detail` is compared with.
     """
-    values = labels.unsqueeze(1).float()
-    changes = _largest_within(values, 1) > -_largest_within(-values, 1)
-    return _ignore(changes.long(), values, ignored, 1)
+
+    detail: Tensor
+    draw: Callable[[Tensor, int], Tensor]
+
+    def __new__(
+        cls, logits: Iterable[Tensor], detail: Tensor, draw: Callable[[Tensor, int], Tensor]
+    ) -> Self:
+        """Make the tuple of logits, and put the others beside it."""
+        made = super().__new__(cls, logits)
+        made.detail = detail
+        made.draw = draw
+        return made
 
 
 class DetailHead(ClassHead):
-    """The detail guidance of STDC-Seg (Fan et al., CVPR 2021, section 3.2).
-
-    Two channels, *no boundary* and *boundary*, and how labels are drawn as such.
+    """A head with two channels, *no boundary* and *boundary*, and how labels are drawn as such.
 
     The weights of the three strides count as learnable, as they do in the authors' code; as a
     threshold follows, they never get a gradient, there or here.
@@ -82,13 +95,5 @@ class DetailHead(ClassHead):
             for stride in STRIDES
         ]
         boundaries = (F.conv2d(torch.cat(edges, dim=1), self.weights) > THRESHOLD).long()
-        return _ignore(boundaries, values, ignored, REACH)
-
-
-def _largest_within(x: Tensor, reach: int) -> Tensor:
-    return F.max_pool2d(x, 2 * reach + 1, 1, reach)
-
-
-def _ignore(boundaries: Tensor, values: Tensor, ignored: int, reach: int) -> Tensor:
-    unknown = _largest_within((values == ignored).float(), reach) > 0
-    return boundaries.masked_fill(unknown, ignored).squeeze(1)
+        unknown = F.max_pool2d((values == ignored).float(), 2 * REACH + 1, 1, REACH) > 0
+        return boundaries.masked_fill(unknown, ignored).squeeze(1)

@@ -1,0 +1,165 @@
+"""PIDNet in its three sizes (Xu et al., CVPR 2023)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from wsiseg.models.layers.aggregation_pyramid import DAPPM, PAPPM
+from wsiseg.models.layers.dual_resolution import BasicBlock, bottlenecks
+from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
+from wsiseg.models.layers.preactivated import PixelHead
+from wsiseg.models.layers.three_branches import (
+    BoundaryFusion,
+    LightBoundaryFusion,
+    ThreeBranches,
+)
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.models.registry import register
+
+PAPER = (
+    "Xu et al., PIDNet: A Real-time Semantic Segmentation Network Inspired by PID Controllers, "
+    "CVPR 2023"
+)
+
+
+def _blocks(
+    inputs: int, outputs: int, stride: int, count: int, *, activated: bool = False
+) -> nn.Sequential:
+    shapes = [(inputs, outputs, stride)] + [(outputs, outputs, 1)] * (count - 1)
+    *others, last = shapes
+    return nn.Sequential(
+        *[BasicBlock(*shape) for shape in others],
+        BasicBlock(*last, activated=activated),
+    )
+
+
+def _encoder(w: int, pyramid: int, stem_blocks: int, branch_blocks: int) -> ThreeBranches:
+    large = stem_blocks > 2
+    context = DAPPM if large else PAPPM
+    fusion = BoundaryFusion if large else LightBoundaryFusion
+    boundary_width = 2 * w if large else w
+    return ThreeBranches(
+        w,
+        nn.Sequential(
+            ConvNormAct(3, w, 2, activation=relu, epsilon=PLAIN_EPSILON),
+            ConvNormAct(w, w, 2, activation=relu, epsilon=PLAIN_EPSILON),
+            _blocks(w, w, 1, stem_blocks, activated=True),
+            _blocks(w, 2 * w, 2, stem_blocks, activated=True),
+        ),
+        detail=(
+            _blocks(2 * w, 2 * w, 1, stem_blocks),
+            _blocks(2 * w, 2 * w, 1, stem_blocks),
+            bottlenecks(2 * w, 2 * w),
+        ),
+        context=(
+            _blocks(2 * w, 4 * w, 2, branch_blocks),
+            _blocks(4 * w, 8 * w, 2, branch_blocks),
+            bottlenecks(8 * w, 8 * w, 2, count=2),
+        ),
+        boundary=(
+            _blocks(2 * w, boundary_width, 1, 1),
+            _blocks(2 * w, 2 * w, 1, 1) if large else bottlenecks(w, w),
+            bottlenecks(2 * w, 2 * w),
+        ),
+        boundary_width=boundary_width,
+        pyramid=context(16 * w, pyramid, 4 * w, PLAIN_EPSILON),
+        fusion=fusion(4 * w, PLAIN_EPSILON),
+        epsilon=PLAIN_EPSILON,
+    )
+
+
+class PIDNet(SegmentationNetwork):
+    """PIDNet: details at 1/8, context to 1/64, and boundaries that decide between both.
+
+    As MMSegmentation builds it; logits are at 1/8.  In training a second head learns the classes
+    from the early details, and a third one where labels change (section 4.4); inference goes
+    without.  That third head's logits have one channel, and so stand beside the others in what
+    :meth:`supervised` returns.
+
+    The pyramid takes a mean over the whole picture, so a tile's logits depend on all of the tile,
+    and sizes that are no multiple of 64 count the zeros that they are padded with.
+    MMSegmentation rounds such sizes up after each stage, and so does :meth:`dense`, which takes
+    any multiple of 8.
+
+    Parameters
+    ----------
+    classes : int
+        1 to 255.
+    """
+
+    input_multiple = 64
+    output_stride = 8
+    auxiliary = ("auxiliary_head", "boundary_head")
+
+    width: ClassVar[int]
+    """Channels of the first convolution."""
+    head_width: ClassVar[int]
+    """Channels between the convolutions of the heads for classes."""
+    pyramid: ClassVar[int]
+    """Channels of each scale of the pyramid."""
+    blocks: ClassVar[tuple[int, int]]
+    """Residual blocks in each stage of the stem and of the details, and in one of the context."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        w = self.width
+        self.encoder = _encoder(w, self.pyramid, *self.blocks)
+        self.boundary_head = PixelHead(2 * w, w, 1, PLAIN_EPSILON)
+        self.auxiliary_head = PixelHead(2 * w, self.head_width, classes, PLAIN_EPSILON)
+        self.head = PixelHead(4 * w, self.head_width, classes, PLAIN_EPSILON)
+
+    def dense(self, x: Tensor) -> Tensor:
+        """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""
+        merged, _, _ = self.encoder(x)
+        logits: Tensor = self.head(merged)
+        return logits
+
+    def supervised(self, x: Tensor) -> WithBoundaries:
+        """Return the logits and those of the auxiliary head, and beside them of boundaries.
+
+        All are at the input's size.
+        """
+        padded = self._pad(x)
+        merged, detail, boundary = self.encoder(padded)
+        main, auxiliary, boundaries = (
+            self._enlarge(logits, padded, x)
+            for logits in (
+                self.head(merged),
+                self.auxiliary_head(detail),
+                self.boundary_head(boundary),
+            )
+        )
+        return WithBoundaries((main, auxiliary), boundaries)
+
+
+@register("pidnet-s", family="PIDNet", paper=PAPER)
+class PIDNetS(PIDNet):
+    """The small PIDNet."""
+
+    width = 32
+    head_width = 128
+    pyramid = 96
+    blocks = (2, 3)
+
+
+@register("pidnet-m", family="PIDNet", paper=PAPER)
+class PIDNetM(PIDNet):
+    """The medium PIDNet: twice as wide."""
+
+    width = 64
+    head_width = 128
+    pyramid = 96
+    blocks = (2, 3)
+
+
+@register("pidnet-l", family="PIDNet", paper=PAPER)
+class PIDNetL(PIDNet):
+    """The large PIDNet: deeper, with DAPPM and Bag in place of PAPPM and Light-Bag."""
+
+    width = 64
+    head_width = 256
+    pyramid = 112
+    blocks = (3, 4)

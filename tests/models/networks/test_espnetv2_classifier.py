@@ -1,0 +1,152 @@
+"""ESPNetv2's classifier: parameters, published names, and an encoder that is handed over."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from wsiseg.errors import CheckpointError, WeightsMismatchError
+from wsiseg.models import create_model, import_checkpoint
+from wsiseg.models.importing.espnetv2_classifier import import_classifier
+from wsiseg.models.importing.renaming import renamed_state
+from wsiseg.models.layers.elementary import Halve
+from wsiseg.models.networks.espnetv2 import ESPNetv2
+from wsiseg.models.networks.espnetv2_classifier import ESPNetv2Classifier
+from wsiseg.models.profiling import count_parameters
+
+PARAMETERS = {0.5: 1_241_332, 1.0: 1_670_072, 1.25: 1_965_440, 1.5: 2_314_856, 2.0: 3_498_136}
+MACS = {0.5: "0.029", 1.0: "0.087", 1.25: "0.124", 1.5: "0.170", 2.0: "0.286"}
+VOC = "EdgeNets/espnetv2/espnetv2_s_{}_pascal_384x384.pth"
+UNUSED = {f"encoder.down{level}.pyramid.act.weight" for level in (2, 3, 4)} | {
+    "down5.pyramid.act.weight"
+}
+
+
+THEIRS = (
+    (r"^down5\.pyramid\.act\.", "level5_0.eesp.module_act."),
+    (r"^down5\.pyramid\.", "level5_0.eesp."),
+    (r"^down5\.reinforce\.", "level5_0.inp_reinf."),
+    (r"^down5\.act\.", "level5_0.act."),
+    (r"^(level5\.[012])\.act\.", r"\1.module_act."),
+    (r"^depthwise\.", "level5.3."),
+    (r"^widen\.", "level5.4."),
+    (r"\.reduce\.", ".proj_1x1."),
+    (r"\.branches\.(\d)\.", r".spp_dw.\1.conv."),
+    (r"\.fuse\.", ".br_after_cat."),
+    (r"\.expand\.", ".conv_1x1_exp."),
+    (r"\.norm\.", ".bn."),
+)
+"""From our names of what is behind the encoder to the authors'."""
+
+
+@pytest.fixture(scope="module")
+def published(data: Path) -> dict[str, Tensor]:
+    """A classifier's state dict with the encoder that was published, the rest made up."""
+    torch.manual_seed(0)
+    path = data / "weights" / VOC.format(0.5)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    state = {
+        key.removeprefix("base_net."): value
+        for key, value in content.items()
+        if key.startswith("base_net.")
+    }
+    deeper = ESPNetv2Classifier(width=0.5).state_dict()
+    behind = {key: value for key, value in deeper.items() if not key.startswith("encoder.")}
+    return state | renamed_state(behind, THEIRS)
+
+
+@pytest.mark.parametrize(("width", "expected"), PARAMETERS.items())
+def test_parameters_are_exactly_those_of_the_authors_code(width: float, expected: int) -> None:
+    assert count_parameters(ESPNetv2Classifier(width=width)) == expected
+
+
+@pytest.mark.parametrize(("width", "expected"), MACS.items())
+def test_operations_match_the_authors_code_to_the_printed_digit(
+    width: float, expected: str
+) -> None:
+    network = ESPNetv2Classifier(width=width).eval().to("meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty((1, 3, 224, 224), device="meta"))
+    # Pooling does not count, also where it is written as a convolution.
+    names = {f"ESPNetv2Classifier.{n}" for n, m in network.named_modules() if isinstance(m, Halve)}
+    counts = counter.get_flop_counts()
+    pooling = sum(sum(counts[name].values()) for name in names)
+    assert f"{(counter.get_total_flops() - pooling) / 2e9:.3f}" == expected
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 65), (224, 224)])
+def test_pictures_of_any_size_get_logits(size: tuple[int, int]) -> None:
+    network = ESPNetv2Classifier(7, width=0.5).eval()
+    with torch.no_grad():
+        logits = network(torch.randn(2, 3, *size))
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_training_reaches_every_parameter_that_is_used(batch: int) -> None:
+    network = ESPNetv2Classifier(7, width=0.5).train()
+    network(torch.randn(batch, 3, 64, 40)).square().sum().backward()
+    unused = {key for key, p in network.named_parameters() if p.grad is None}
+    assert unused == UNUSED | {
+        key for key, _ in network.named_parameters() if key.startswith("down5.reinforce.")
+    }
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("arguments", [{"classes": 0}, {"width": 0.75}])
+def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        ESPNetv2Classifier(**arguments)
+
+
+@pytest.mark.parametrize("decoder", ["edgenets", "standalone"])
+def test_encoder_is_handed_over_and_nothing_else(decoder: str) -> None:
+    classifier = ESPNetv2Classifier(10, width=0.5)
+    network = create_model("espnetv2", 4, width=0.5, decoder=decoder)
+    assert isinstance(network, ESPNetv2)
+    before = {key: value.clone() for key, value in network.decoder.state_dict().items()}
+    classifier.give_encoder(network)
+    for key, value in classifier.encoder.state_dict().items():
+        assert torch.equal(network.encoder.state_dict()[key], value), key
+    assert all(torch.equal(network.decoder.state_dict()[k], v) for k, v in before.items())
+    with torch.no_grad():
+        next(network.encoder.parameters()).fill_(7)
+    assert not (next(classifier.encoder.parameters()) == 7).any()
+
+
+def test_encoder_of_another_width_is_refused() -> None:
+    network = create_model("espnetv2", 4, width=1.0)
+    assert isinstance(network, ESPNetv2)
+    with pytest.raises(WeightsMismatchError, match="of another shape"):
+        ESPNetv2Classifier(10, width=0.5).give_encoder(network)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_published_names_lead_to_the_published_encoder(
+    data: Path, published: dict[str, Tensor], prefix: str
+) -> None:
+    classifier = import_classifier({prefix + key: value for key, value in published.items()})
+    assert (classifier.classes, classifier.width, classifier.training) == (1000, 0.5, False)
+    expected = import_checkpoint(data / "weights" / VOC.format(0.5), "espnetv2").network
+    network = create_model("espnetv2", 21, width=0.5)
+    assert isinstance(network, ESPNetv2)
+    classifier.give_encoder(network)
+    for key, value in expected.encoder.state_dict().items():
+        assert torch.equal(network.encoder.state_dict()[key], value), key
+
+
+def test_every_tensor_is_needed_and_no_other_taken(published: dict[str, Tensor]) -> None:
+    with pytest.raises(WeightsMismatchError, match=r"1 left over: aux\.weight"):
+        import_classifier({**published, "aux.weight": torch.zeros(3)})
+    for key in [key for key in published if "num_batches_tracked" not in key][::23]:
+        with pytest.raises(CheckpointError):
+            import_classifier({k: v for k, v in published.items() if k != key})
+
+
+def test_weights_of_the_segmentation_network_are_refused(data: Path) -> None:
+    path = data / "weights" / VOC.format(0.5)
+    with pytest.raises(CheckpointError, match="no weights of an ESPNetv2 classifier"):
+        import_classifier(torch.load(path, map_location="cpu", weights_only=True))

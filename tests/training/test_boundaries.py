@@ -1,0 +1,105 @@
+"""Where labels change, and what learning it costs."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wsiseg.models import create_model
+from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.training.annotations.labels import IGNORED
+from wsiseg.training.boundaries import BoundaryLoss, find_boundaries, keep_boundaries
+from wsiseg.training.losses import CrossEntropy, DeepSupervision
+
+
+def drawn(*rows: str) -> Tensor:
+    """Return labels of one picture; a dot is ignored."""
+    return torch.tensor([[[IGNORED if c == "." else int(c) for c in row] for row in rows]])
+
+
+def marks(found: Tensor) -> list[str]:
+    return ["".join("#" if on else "-" for on in row) for row in found[0].tolist()]
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (["0000", "0000"], ["----", "----"]),
+        (["00001111"] * 2, ["--####--"] * 2),
+        (["0"] * 4 + ["1"] * 3, ["-", "-", "#", "#", "#", "#", "-"]),
+        # What is ignored neither has a boundary nor makes one.
+        (["00..11"], ["------"]),
+        (["000112.."], ["-#####--"]),
+        (["...01..."], ["---##---"]),
+        (["1000", "0000", "0000", "0000"], ["###-", "###-", "##--", "----"]),
+    ],
+)
+def test_boundaries_are_four_pixels_wide(labels: list[str], found: list[str]) -> None:
+    assert marks(find_boundaries(drawn(*labels))) == found
+
+
+def test_pictures_of_a_batch_have_their_own() -> None:
+    labels = torch.cat([drawn("0000"), drawn("1111"), drawn("0001")])
+    assert find_boundaries(labels).any(dim=2).squeeze(1).tolist() == [False, False, True]
+
+
+def test_labels_are_kept_where_a_boundary_is_sure() -> None:
+    boundaries = torch.tensor([0.79, 0.81, 0.99, 0.99]).logit().reshape(1, 1, 1, 4)
+    assert torch.equal(keep_boundaries(drawn("012."), boundaries), drawn(".12."))
+
+
+def test_boundaries_weigh_as_much_as_what_is_none() -> None:
+    # Four of sixteen pixels, so that those weigh 3/4 and the others 1/4.
+    labels = drawn("0000000011111111")
+    assert find_boundaries(labels).sum() == 4
+    found = BoundaryLoss()(torch.zeros(1, 1, 1, 16), labels)
+    expected = math.log(2) * (4 * 3 / 4 + 12 * 1 / 4) / 16
+    assert float(found) == pytest.approx(expected)
+
+
+def test_boundaries_that_are_found_cost_less() -> None:
+    labels = drawn("00001111", "0000111.")
+    right = (find_boundaries(labels).float() * 2 - 1).unsqueeze(1) * 10
+    assert float(BoundaryLoss()(right, labels)) < 1e-3 < float(BoundaryLoss()(-right, labels))
+
+
+@pytest.mark.parametrize("labels", [drawn("...."), drawn("0000")])
+def test_pictures_without_a_boundary_are_no_trouble(labels: Tensor) -> None:
+    logits = torch.randn(1, 1, 1, 4, requires_grad=True)
+    loss = BoundaryLoss()(logits, labels)
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_boundaries_are_learnt_beside_the_classes_with_the_papers_factors() -> None:
+    random = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (2, 6, 8), generator=random)
+    main, auxiliary = (torch.randn(2, 3, 6, 8, generator=random) for _ in range(2))
+    boundaries = 4 * torch.randn(2, 1, 6, 8, generator=random)
+    loss = CrossEntropy()
+    expected = (
+        loss(main, labels)
+        + 0.4 * loss(auxiliary, labels)
+        + 20 * BoundaryLoss()(boundaries, labels)
+        + loss(main, keep_boundaries(labels, boundaries))
+    )
+    found = DeepSupervision(loss)(WithBoundaries((main, auxiliary), boundaries), labels)
+    torch.testing.assert_close(found, expected)
+
+
+def test_every_head_of_pidnet_learns() -> None:
+    torch.manual_seed(0)
+    network = create_model("pidnet-s", 3).train()
+    labels = torch.zeros(1, 64, 64, dtype=torch.long)
+    labels[:, 20:, 30:] = 2
+    DeepSupervision(CrossEntropy())(
+        network.supervised(torch.randn(1, 3, 64, 64)), labels
+    ).backward()
+    for name in ("boundary_head", "auxiliary_head", "head"):
+        classifier = network.get_submodule(f"{name}.classifier")
+        assert isinstance(classifier, nn.Conv2d)
+        assert classifier.weight.grad is not None
+        assert classifier.weight.grad.abs().sum() > 0
