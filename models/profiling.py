@@ -34,7 +34,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
         f"{type(shadow).__name__}.{n}" for n, m in shadow.named_modules() if type(m) is Halve
     }
     counts = counter.get_flop_counts()
-    total = counter.get_total_flops() - sum(sum(counts[name].values()) for name in pooling)
+    total = counter.get_total_flops() - sum(sum(counts.get(name, {}).values()) for name in pooling)
     return int(total) // 2
 
 
@@ -65,7 +65,7 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
         if len(fields) == len(seen):
             return max(fields)
         # A field that the first length does not hold is mostly unbounded, which one run tells.
-        if length == lengths[0] and not _holds_field(network, lengths[-1], 3, range(1)):
+        if length == lengths[0] and not _holds_field(network, lengths[-1], 3):
             return None
     return None
 
@@ -73,34 +73,30 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
 def _furthest_view(network: SegmentationNetwork, length: int, axis: int) -> int | None:
     """Return how wide the field is along an axis, None if `length` pixels do not hold it."""
     multiple = network.input_multiple
-    # One phase mostly tells that the length is too short, at a fraction of the cost of all.
-    if not _holds_field(network, length, axis, range(1)):
+    # Whether the length is too short is told at a fraction of the cost.
+    if not _holds_field(network, length, axis):
         return None
-    reached = _pixels_reached(network, length, axis, range(multiple))
-    if not _all_inside(reached, length):
-        return None
+    reached = _pixels_reached(network, length, axis, 1)
     return max(_pixels_seen(place, reached, multiple) for place in range(multiple))
 
 
-def _holds_field(network: SegmentationNetwork, length: int, axis: int, phases: range) -> bool:
-    """Tell whether what lines in the middle reach ends before the borders."""
-    return _all_inside(_pixels_reached(network, length, axis, phases), length)
-
-
-def _all_inside(reached: list[tuple[int, int, int]], length: int) -> bool:
+def _holds_field(network: SegmentationNetwork, length: int, axis: int) -> bool:
+    """Tell whether what lines of all phases in the middle reach ends before the borders."""
+    reached = _pixels_reached(network, length, axis, network.input_multiple)
     return all(first > 0 and last < length - 1 for _, first, last in reached)
 
 
 def _pixels_reached(
-    network: SegmentationNetwork, length: int, axis: int, phases: range
+    network: SegmentationNetwork, length: int, axis: int, width: int
 ) -> list[tuple[int, int, int]]:
-    """Return, for each phase, an input place and the first and last logit that it reaches."""
-    places = [length // 2 + phase for phase in phases]
-    shape = [len(phases), 3, network.input_multiple, network.input_multiple]
+    """Return, for `width` phases at a time, an input place and the first and last logit reached."""
+    multiple = network.input_multiple
+    places = [length // 2 + phase for phase in range(0, multiple, width)]
+    shape = [len(places), 3, multiple, multiple]
     shape[axis] = length
     pictures = torch.ones(shape)
     for picture, place in zip(pictures, places, strict=True):
-        picture.select(axis - 1, place).fill_(torch.nan)
+        picture.narrow(axis - 1, place, width).fill_(torch.nan)
     with _evaluating(network):
         touched = network(pictures).isnan().amax(dim=(1, 5 - axis))
     spans = [hit.nonzero() for hit in touched]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from narrowed import narrowed
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.networks.network import SegmentationNetwork
 
@@ -35,7 +36,7 @@ ELSEWHERE = {
 def lively(name: str, classes: int) -> SegmentationNetwork:
     """Return a network with batch norms that do something, in evaluation mode."""
     torch.manual_seed(classes)
-    network = create_model(name, classes)
+    network = create_model(name, classes, **narrowed(name))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.6, 1.4)
@@ -54,7 +55,7 @@ def learnt_besides(outputs: tuple[Tensor, ...]) -> list[Tensor]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_answers_and_learns_at_odd_sizes(name: str, classes: int) -> None:
     torch.manual_seed(classes)
-    network = create_model(name, classes)
+    network = create_model(name, classes, **narrowed(name))
     for batch, height, width in ((1, 33, 47), (2, 50, 29)):
         x = torch.randn(batch, 3, height, width)
         network.train().zero_grad()
@@ -76,7 +77,7 @@ def test_every_architecture_answers_and_learns_at_odd_sizes(name: str, classes: 
 @pytest.mark.parametrize("classes", [1, 255])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_tells_any_number_of_classes_apart(name: str, classes: int) -> None:
-    network = create_model(name, classes).eval()
+    network = create_model(name, classes, **narrowed(name)).eval()
     with torch.no_grad():
         logits = network(torch.randn(1, 3, 9, 17))
     assert logits.shape == (1, classes, 9, 17)
