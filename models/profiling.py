@@ -34,7 +34,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
         f"{type(shadow).__name__}.{n}" for n, m in shadow.named_modules() if type(m) is Halve
     }
     counts = counter.get_flop_counts()
-    total = counter.get_total_flops() - sum(sum(counts[name].values()) for name in pooling)
+    total = counter.get_total_flops() - sum(sum(counts.get(name, {}).values()) for name in pooling)
     return int(total) // 2
 
 
