@@ -34,7 +34,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
         f"{type(shadow).__name__}.{n}" for n, m in shadow.named_modules() if type(m) is Halve
     }
     counts = counter.get_flop_counts()
-    total = counter.get_total_flops() - sum(sum(counts[name].values()) for name in pooling)
+    total = counter.get_total_flops() - sum(sum(counts.get(name, {}).values()) for name in pooling)
     return int(total) // 2
 
 
@@ -54,59 +54,49 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
 
     None stands for more than about `limit`, which global pooling always is.
 
-    Where some result has a size that the picture's does not change, every logit sees everything.
-    Else a line of NaN goes in, and the logits that turn NaN are those that can depend on it;
-    nothing cancels a NaN.  One run per phase of the network's stride says how far each input line
-    reaches, which turned around is how far each logit sees.
+    A line of NaN goes in, and the logits that turn NaN are those that can depend on it; nothing
+    cancels a NaN.  One run per phase of the network's stride says how far each input line reaches,
+    which turned around is how far each logit sees.
     """
-    multiple = network.input_multiple
-    if _sees_everything(network, 2 * limit):
-        return None
-    length = 256
-    while length <= 2 * limit:
-        seen = [_furthest_view(network, multiple, length, axis) for axis in (2, 3)]
+    lengths = [length for length in (256 << k for k in range(32)) if length <= 2 * limit]
+    for length in lengths:
+        seen = [_furthest_view(network, length, axis) for axis in (2, 3)]
         fields = [field for field in seen if field is not None]
         if len(fields) == len(seen):
             return max(fields)
-        length *= 2
+        # A field that the first length does not hold is mostly unbounded, which one run tells.
+        if length == lengths[0] and not _holds_field(network, lengths[-1], 3):
+            return None
     return None
 
 
-def _sees_everything(network: SegmentationNetwork, length: int) -> bool:
-    """Tell whether something is pooled to a size of its own, for pictures as wide or wider."""
-    shadow = clone(network).eval().to("meta")
-    runs = []
-    for stretch in (1, 2):
-        edge = -(-length * stretch // network.input_multiple) * network.input_multiple
-        with torch.no_grad(), _Shapes() as shapes:
-            shadow(torch.empty((1, 3, edge, edge), device="meta"))
-        runs.append(shapes.steps)
-    return any(
-        given != wider and made == as_made
-        for (given, made), (wider, as_made) in zip(*runs, strict=False)
-    )
-
-
-def _furthest_view(network: nn.Module, multiple: int, length: int, axis: int) -> int | None:
+def _furthest_view(network: SegmentationNetwork, length: int, axis: int) -> int | None:
     """Return how wide the field is along an axis, None if `length` pixels do not hold it."""
-    # One phase mostly tells that the length is too short, at a fraction of the cost of all.
-    for phases in (range(1), range(multiple)):
-        reached = _pixels_reached(network, multiple, length, axis, phases)
-        if any(first == 0 or last == length - 1 for _, first, last in reached):
-            return None
+    multiple = network.input_multiple
+    # Whether the length is too short is told at a fraction of the cost.
+    if not _holds_field(network, length, axis):
+        return None
+    reached = _pixels_reached(network, length, axis, 1)
     return max(_pixels_seen(place, reached, multiple) for place in range(multiple))
 
 
+def _holds_field(network: SegmentationNetwork, length: int, axis: int) -> bool:
+    """Tell whether what lines of all phases in the middle reach ends before the borders."""
+    reached = _pixels_reached(network, length, axis, network.input_multiple)
+    return all(first > 0 and last < length - 1 for _, first, last in reached)
+
+
 def _pixels_reached(
-    network: nn.Module, multiple: int, length: int, axis: int, phases: range
+    network: SegmentationNetwork, length: int, axis: int, width: int
 ) -> list[tuple[int, int, int]]:
-    """Return, for each phase, an input place and the first and last logit that it reaches."""
-    places = [length // 2 + phase for phase in phases]
-    shape = [len(phases), 3, multiple, multiple]
+    """Return, for `width` phases at a time, an input place and the first and last logit reached."""
+    multiple = network.input_multiple
+    places = [length // 2 + phase for phase in range(0, multiple, width)]
+    shape = [len(places), 3, multiple, multiple]
     shape[axis] = length
     pictures = torch.ones(shape)
     for picture, place in zip(pictures, places, strict=True):
-        picture.select(axis - 1, place).fill_(torch.nan)
+        picture.narrow(axis - 1, place, width).fill_(torch.nan)
     with _evaluating(network):
         touched = network(pictures).isnan().amax(dim=(1, 5 - axis))
     spans = [hit.nonzero() for hit in touched]
@@ -135,25 +125,6 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         network.train(training)
-
-
-class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the shapes that go into each operation, and come out."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.steps: list[tuple[list[torch.Size], list[torch.Size]]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.steps.append((_shapes(args), _shapes(result)))
-        return result
-
-
-def _shapes(held: Any) -> list[torch.Size]:
-    if isinstance(held, (tuple, list)):
-        return [shape for part in held for shape in _shapes(part)]
-    return [held.shape] if isinstance(held, Tensor) else []
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -17,6 +17,8 @@ from wsiseg.errors import (
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
+from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
 from wsiseg.models.importing.dabnet import DABNetLayout
 from wsiseg.models.importing.dual_resolution import DDRNetLayout, RDRNetLayout
@@ -25,9 +27,12 @@ from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
+from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
+from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.pidnet import PIDNetLayout
 from wsiseg.models.importing.renaming import State
+from wsiseg.models.importing.stdc import MMSegSTDCLayout
 from wsiseg.models.importing.ynet import YNetLayout
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Arguments, create_model, find_architecture
@@ -43,10 +48,16 @@ LAYOUTS: tuple[KeyLayout, ...] = (
     CGNetLayout(),
     MMSegCGNetLayout(),
     DABNetLayout(),
-    YNetLayout(),
+    MMSegFastSCNNLayout(),
+    MMSegBiSeNetV2Layout(),
+    MMSegSTDCLayout(),
+    MMSegBiSeNetV1Layout(),
+    ICNetLayout(),
+    MMSegICNetLayout(),
     RDRNetLayout(),
     DDRNetLayout(),
     PIDNetLayout(),
+    YNetLayout(),
 )
 """Every known key layout; a new one is a file and an entry here."""
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, NormAct
 
 SCALES = ((2, 1), (3, 2), (1, 1), (1, 2), (1, 10))
@@ -82,7 +83,7 @@ class EfficientPyramid(nn.Module):
 
 def _shrink(x: Tensor, size: Sequence[int]) -> Tensor:
     height, width = size
-    return F.adaptive_avg_pool2d(x, (height, width))
+    return average_regions(x, (height, width))
 
 
 def _two_of_three(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.elementary import ConvNormAct, relu
 
 SCALES = ((5, 6), (2, 3), (1, 2), (3, 8))
@@ -36,7 +37,7 @@ class ResampledPyramid(nn.Module):
         seen = [x]
         for branch, (numerator, denominator) in zip(self.branches, SCALES, strict=True):
             height, width = (_scale(length, numerator, denominator) for length in size)
-            pooled = branch(F.adaptive_avg_pool2d(x, (height, width)))
+            pooled = branch(average_regions(x, (height, width)))
             seen.append(
                 F.interpolate(pooled, size=size, mode="bilinear", align_corners=self.align_corners)
             )

@@ -50,8 +50,7 @@ class DualResolutionNetwork(SegmentationNetwork):
 
     def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits, and those of the auxiliary head, at the input's size."""
-        height, width = x.shape[-2:]
         padded = self._pad(x)
         features, early = self.encoder(padded)
         outputs = self.head(features), self.auxiliary_head(early)
-        return tuple(self._enlarge(y, padded)[..., :height, :width] for y in outputs)
+        return tuple(self._enlarge(y, padded, x) for y in outputs)

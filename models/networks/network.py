@@ -28,6 +28,8 @@ class SegmentationNetwork(nn.Module, ABC):
     """Heights and widths that :meth:`dense` takes are multiples of this."""
     output_stride: int = 1
     """Input pixels per logit along an axis, in what :meth:`dense` returns."""
+    aligned: bool = False
+    """Whether the last resize aligns the corner pixels."""
     encoder: nn.Module
     """What fine-tuning may freeze: everything before the layers that depend on the classes."""
     shared_arguments: Mapping[str, int] = MappingProxyType({})
@@ -61,10 +63,7 @@ class SegmentationNetwork(nn.Module, ABC):
         Tensor
             ``(B, classes, ceil(H / s), ceil(W / s))`` with ``s`` the output stride.
         """
-        height, width = x.shape[-2:]
-        logits = self.dense(self._pad(x))
-        rows, columns = -(-height // self.output_stride), -(-width // self.output_stride)
-        return logits[..., :rows, :columns]
+        return self._crop(self.dense(self._pad(x)), x, self.output_stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits at the input's size.
@@ -81,7 +80,7 @@ class SegmentationNetwork(nn.Module, ABC):
             ``(B, classes, H, W)``.
         """
         padded = self._pad(x)
-        return self._enlarge(self.dense(padded), padded)[..., : x.shape[-2], : x.shape[-1]]
+        return self._enlarge(self.dense(padded), padded, x)
 
     def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits that training compares with the labels, the main ones first.
@@ -99,11 +98,6 @@ class SegmentationNetwork(nn.Module, ABC):
         """
         return (self(x),)
 
-    def _enlarge(self, logits: Tensor, padded: Tensor) -> Tensor:
-        if self.output_stride == 1:
-            return logits
-        return F.interpolate(logits, size=padded.shape[-2:], mode="bilinear", align_corners=False)
-
     def _pad(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         below, right = -height % self.input_multiple, -width % self.input_multiple
@@ -112,3 +106,17 @@ class SegmentationNetwork(nn.Module, ABC):
         if traced or below or right:
             return F.pad(x, (0, right, 0, below))
         return x
+
+    def _enlarge(self, logits: Tensor, padded: Tensor, x: Tensor) -> Tensor:
+        """Resize the logits of a padded picture to it, and crop them to the picture's size."""
+        if self.output_stride > 1:
+            logits = F.interpolate(
+                logits, size=padded.shape[-2:], mode="bilinear", align_corners=self.aligned
+            )
+        return self._crop(logits, x, 1)
+
+    @staticmethod
+    def _crop(logits: Tensor, x: Tensor, stride: int) -> Tensor:
+        """Return the part of a padded picture's logits, one per `stride`, that `x` reaches."""
+        height, width = x.shape[-2:]
+        return logits[..., : -(-height // stride), : -(-width // stride)]

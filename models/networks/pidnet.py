@@ -121,11 +121,10 @@ class PIDNet(SegmentationNetwork):
 
         All are at the input's size.
         """
-        height, width = x.shape[-2:]
         padded = self._pad(x)
         merged, detail, boundary = self.encoder(padded)
         main, auxiliary, boundaries = (
-            self._enlarge(logits, padded)[..., :height, :width]
+            self._enlarge(logits, padded, x)
             for logits in (
                 self.head(merged),
                 self.auxiliary_head(detail),

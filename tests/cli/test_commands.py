@@ -144,6 +144,25 @@ def test_models_show_counts_what_inference_needs():
     assert "for inference" not in run("models", "show", "espnet-c").out
 
 
+def test_models_show_tells_what_was_published_and_by_whom():
+    content = json.loads(run("models", "show", "stdc1", "--json").out)
+    assert content["parameters"] == 8_573_022
+    assert content["receptive_field"] is None
+    assert {
+        "measure": "mIoU",
+        "value": 71.9,
+        "unit": "%",
+        "on": "Cityscapes test",
+        "source": "PaddleSeg's PP-LiteSeg README",
+        "arguments": {},
+    } in content["published"]
+    lines = run("models", "show", "stdc1").out.splitlines()
+    assert "receptive field  the whole picture" in lines
+    (first,) = [line for line in lines if line.startswith("published")]
+    assert "71.82 %" in first
+    assert any("71.9 %: Cityscapes test" in line for line in lines)
+
+
 def test_models_list_names_every_architecture():
     entries = json.loads(run("models", "list", "--json").out)
     assert {"espnet", "espnet-c"} <= {entry["name"] for entry in entries}

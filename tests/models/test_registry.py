@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from narrowed import narrowed
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 from wsiseg.models import create_model, list_architectures, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
@@ -176,12 +177,16 @@ def test_every_architecture_is_saved_and_loaded_bit_for_bit(
     name: str, classes: int, tmp_path: Path
 ) -> None:
     torch.manual_seed(classes)
-    network = create_model(name, classes)
+    network = create_model(name, classes, **narrowed(name))
     card = CheckpointCard(
         architecture=name,
+        arguments=narrowed(name),
         classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in numbered_classes(classes)),
     )
-    loaded = load_checkpoint(Checkpoint(card, network).save(tmp_path / "network.safetensors"))
+    path = Checkpoint(card, network).save(tmp_path / "network.safetensors")
+    loaded = load_checkpoint(path)
+    # All of them together are gigabytes.
+    path.unlink()
     before, after = network.state_dict(), loaded.network.state_dict()
     assert before.keys() == after.keys()
     for key, value in before.items():
@@ -193,7 +198,7 @@ def test_every_architecture_is_saved_and_loaded_bit_for_bit(
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_is_traced_for_any_fitting_size(name: str, classes: int) -> None:
     torch.manual_seed(classes)
-    network = create_model(name, classes).eval()
+    network = create_model(name, classes, **narrowed(name)).eval()
     edge = 2 * network.input_multiple
     with torch.no_grad():
         traced = torch.jit.trace(network, torch.randn(1, 3, edge, edge), check_trace=False)
@@ -206,7 +211,7 @@ def test_every_architecture_is_traced_for_any_fitting_size(name: str, classes: i
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_gives_training_its_logits_the_main_ones_first(name: str) -> None:
     torch.manual_seed(0)
-    network = create_model(name, 3).eval()
+    network = create_model(name, 3, **narrowed(name)).eval()
     edge = 2 * network.input_multiple
     x = torch.randn(1, 3, edge, edge)
     with torch.no_grad():

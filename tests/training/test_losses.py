@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models import create_model
 from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.losses import (
     CrossEntropy,
@@ -267,6 +268,21 @@ def test_deep_supervision_weighs_every_output_against_its_own_labels() -> None:
     )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert (gradient(loss, auxiliary) != 0).any()
+
+
+def test_cascade_of_icnet_is_weighed_as_its_authors_weighed_it() -> None:
+    """Zhao et al., ECCV 2018, §3.4: 1/4, 1/8 and 1/16 with 1, 0.4 and 0.4, on reduced labels."""
+    labels = torch.randint(0, CLASSES, (2, 64, 32), generator=torch.Generator().manual_seed(3))
+    network = create_model("icnet", CLASSES, backbone="resnet18").eval()
+    with torch.no_grad():
+        outputs = network.supervised(torch.randn(2, 3, 64, 32))
+    assert [tuple(logits.shape[2:]) for logits in outputs] == [(16, 8), (8, 4), (4, 2)]
+    expected = sum(
+        weight * F.cross_entropy(logits, labels[:, half::step, half::step])
+        for weight, logits, step in zip((1.0, 0.4, 0.4), outputs, (4, 8, 16), strict=True)
+        for half in (step // 2,)
+    )
+    assert float(DeepSupervision(CrossEntropy())(outputs, labels)) == pytest.approx(float(expected))
 
 
 def test_each_output_needs_a_weight() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated
 
@@ -23,18 +24,22 @@ Settings = Annotated[
 @app.command("list")
 def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
     """List every architecture with its family and parameters (at 19 classes)."""
+    import torch
+
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import list_architectures
 
-    entries = [
-        {
-            "name": architecture.name,
-            "family": architecture.family,
-            "parameters": count_parameters(architecture.network(LISTED_CLASSES)),
-            "paper": architecture.paper,
-        }
-        for architecture in list_architectures()
-    ]
+    # Shapes are enough to count, and some networks have a hundred million weights to draw.
+    with torch.device("meta"):
+        entries = [
+            {
+                "name": architecture.name,
+                "family": architecture.family,
+                "parameters": count_parameters(architecture.network(LISTED_CLASSES)),
+                "paper": architecture.paper,
+            }
+            for architecture in list_architectures()
+        ]
     if as_json:
         print_json(entries)
         return
@@ -54,9 +59,11 @@ def show(
     """Show what an architecture costs and how far it sees."""
     from wsiseg.models.folding import merge_paths
     from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
+    from wsiseg.models.published import list_figures
     from wsiseg.models.registry import create_model, find_architecture
 
     architecture = find_architecture(name)
+    figures = list_figures(name)
     arguments = architecture.parse(parse_settings(settings or []))
     network = create_model(name, classes, **arguments)
     parameters, macs = count_parameters(network), count_macs(network)
@@ -72,6 +79,17 @@ def show(
         "input_multiple": network.input_multiple,
         "family": architecture.family,
         "paper": architecture.paper,
+        "published": [
+            {
+                "measure": figure.measure,
+                "value": figure.value,
+                "unit": figure.unit,
+                "on": figure.on,
+                "source": figure.source,
+                "arguments": dict(figure.arguments),
+            }
+            for figure in figures
+        ],
     }
     if as_json:
         print_json(content)
@@ -82,12 +100,15 @@ def show(
         print(f"for inference    {deployed:,} without auxiliary heads and parallel paths")
     print(f"operations       {macs / 1e9:.3f} billion MACs at 512×1024")
     print(f"size             {content['size_mb']} MB in fp32")
-    print(f"receptive field  {content['receptive_field'] or 'unbounded'} pixels")
+    field = content["receptive_field"]
+    print(f"receptive field  {f'{field} pixels' if field else 'the whole picture'}")
     print(f"input multiple   {network.input_multiple} (other sizes are padded)")
     for key, parameter in architecture.arguments.items():
         print(
             f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out"
         )
+    for heading, figure in zip(chain(["published"], repeat("")), figures, strict=False):
+        print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source})")
 
 
 @app.command(

@@ -1,0 +1,41 @@
+"""The pooling pyramid of PSPNet (Zhao et al., CVPR 2017, §3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsiseg.models.layers.adaptive_pooling import average_regions
+from wsiseg.models.layers.plain import conv_norm_relu
+
+
+class RegionPooling(nn.Module):
+    """Average over the regions of coarser and coarser grids, beside the map itself.
+
+    Parameters
+    ----------
+    channels : int
+        Channels in.
+    width : int
+        Channels of each grid.
+    grids : sequence of int
+        Regions along each axis.
+    """
+
+    def __init__(self, channels: int, width: int, grids: Sequence[int] = (1, 2, 3, 6)) -> None:
+        super().__init__()
+        self.grids = tuple(grids)
+        self.branches = nn.ModuleList(conv_norm_relu(channels, width, kernel=1) for _ in grids)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, channels, H, W)`` to as large a map that has those of every grid as well."""
+        seen = [x]
+        for grid, branch in zip(self.grids, self.branches, strict=True):
+            pooled = branch(average_regions(x, (grid, grid)))
+            seen.append(
+                F.interpolate(pooled, size=x.shape[2:], mode="bilinear", align_corners=False)
+            )
+        return torch.cat(seen, dim=1)

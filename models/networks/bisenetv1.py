@@ -1,0 +1,86 @@
+"""BiSeNet, the first of its name (Yu et al., ECCV 2018)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from wsiseg.models.layers.bilateral import NormalisedFusion
+from wsiseg.models.layers.class_head import ClassHead
+from wsiseg.models.layers.context_path import CONTEXT, ContextPath
+from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.resnet import ResNet
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.registry import register
+
+PAPER = (
+    "Yu et al., BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation, "
+    "ECCV 2018"
+)
+
+_DETAIL = 128
+
+
+class _Encoder(nn.Module):
+    """Spatial path, context path on a residual network, and fusion: 256 channels at 1/8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spatial = nn.Sequential(
+            conv_norm_relu(3, 64, 2, kernel=7),
+            conv_norm_relu(64, 64, 2),
+            conv_norm_relu(64, 64, 2),
+            conv_norm_relu(64, _DETAIL, kernel=1),
+        )
+        self.resnet = ResNet("resnet18")
+        *_, sixteenth, deepest = self.resnet.channels
+        self.context = ContextPath(sixteenth, deepest)
+        self.fuse = NormalisedFusion(_DETAIL + CONTEXT, 256)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the fused features, and the context at 1/8 and 1/16."""
+        *_, sixteenth, deepest = self.resnet(x)
+        at16, at8 = self.context(sixteenth, deepest)
+        return self.fuse(self.spatial(x), at8), at8, at16
+
+
+@register("bisenetv1", family="BiSeNet", paper=PAPER)
+class BiSeNetV1(SegmentationNetwork):
+    """BiSeNet: a shallow path for detail beside a residual network of 18 layers, logits at 1/8.
+
+    As MMSegmentation has it: the detail path ends in a 1×1 convolution, the fusion's weights pass
+    one convolution, batch norm and ReLU where the paper has two convolutions, and two auxiliary
+    heads train the context path.  Training gives those the weight 0.4 of any auxiliary head, the
+    paper 1 (§3.3).  Gates average over the whole picture, so a tile's logits depend on all of the
+    tile, and sizes that are no multiple of 32 count the zeros that they are padded with.
+
+    Parameters
+    ----------
+    classes : int
+        1 to 255.
+    """
+
+    input_multiple = 32
+    output_stride = 8
+    auxiliary = ("head8", "head16")
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.encoder = _Encoder()
+        self.head = ClassHead(256, 256, classes)
+        self.head8 = ClassHead(CONTEXT, 64, classes)
+        self.head16 = ClassHead(CONTEXT, 64, classes)
+
+    def dense(self, x: Tensor) -> Tensor:
+        """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""
+        logits: Tensor = self.head(self.encoder(x)[0])
+        return logits
+
+    def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits, resized, then those of the context path at 1/8 and 1/16."""
+        padded = self._pad(x)
+        features, at8, at16 = self.encoder(padded)
+        return (
+            self._enlarge(self.head(features), padded, x),
+            self._crop(self.head8(at8), x, 8),
+            self._crop(self.head16(at16), x, 16),
+        )

@@ -1,0 +1,97 @@
+"""STDC-Seg (Fan et al., CVPR 2021)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from wsiseg.models.layers.bilateral import FeatureFusion
+from wsiseg.models.layers.class_head import ClassHead
+from wsiseg.models.layers.context_path import CONTEXT, ContextPath
+from wsiseg.models.layers.detail_guidance import DetailHead, WithDetail
+from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
+from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.registry import register
+
+PAPER = "Fan et al., Rethinking BiSeNet For Real-time Semantic Segmentation, CVPR 2021"
+
+
+class _Encoder(nn.Module):
+    """STDC network, context path and fusion: 256 channels at 1/8."""
+
+    def __init__(self, depths: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.backbone = STDCEncoder(depths)
+        eighth, sixteenth, deepest = STDCEncoder.channels
+        self.context = ContextPath(sixteenth, deepest)
+        self.fuse = FeatureFusion(eighth + CONTEXT, 256)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the fused features, the context at 1/8 and 1/16, and the detail at 1/8."""
+        detail, sixteenth, deepest = self.backbone(x)
+        at16, at8 = self.context(sixteenth, deepest)
+        return self.fuse(detail, at8), at8, at16, detail
+
+
+class _STDC(SegmentationNetwork):
+    """What STDC1 and STDC2 have in common."""
+
+    input_multiple = 32
+    output_stride = 8
+    auxiliary = ("head8", "head16", "head_detail")
+    depths: tuple[int, int, int]
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.encoder = _Encoder(self.depths)
+        self.head = ClassHead(256, 256, classes)
+        self.head8 = ClassHead(CONTEXT, 64, classes)
+        self.head16 = ClassHead(CONTEXT, 64, classes)
+        self.head_detail = DetailHead(256, 64)
+
+    def dense(self, x: Tensor) -> Tensor:
+        """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""
+        logits: Tensor = self.head(self.encoder(x)[0])
+        return logits
+
+    def supervised(self, x: Tensor) -> WithDetail:
+        """Return the logits, those of the context at 1/8 and 1/16, and beside them boundaries."""
+        padded = self._pad(x)
+        fused, at8, at16, detail = self.encoder(padded)
+        logits = (
+            self._enlarge(self.head(fused), padded, x),
+            self._crop(self.head8(at8), x, 8),
+            self._crop(self.head16(at16), x, 16),
+        )
+        boundaries = self._enlarge(self.head_detail(detail), padded, x)
+        return WithDetail(logits, boundaries, self.head_detail.draw)
+
+
+@register("stdc1", family="STDC", paper=PAPER)
+class STDC1Seg(_STDC):
+    """STDC1-Seg: BiSeNet without its spatial path, logits at 1/8.
+
+    As MMSegmentation has it: the whole detail branch is the encoder's stage at 1/8, which learns
+    boundaries by a head of its own (section 3.2).  That head has two channels, the authors' one.
+    The context path averages over the whole picture, so a tile's logits depend on all of the
+    tile, and sizes that are no multiple of 32 count the zeros that they are padded with.
+
+    Parameters
+    ----------
+    classes : int
+        1 to 255.
+    """
+
+    depths = STDC1
+
+
+@register("stdc2", family="STDC", paper=PAPER)
+class STDC2Seg(_STDC):
+    """STDC2-Seg: as :class:`STDC1Seg`, with the deeper of the two encoders.
+
+    Parameters
+    ----------
+    classes : int
+        1 to 255.
+    """
+
+    depths = STDC2

@@ -1,0 +1,67 @@
+"""Checkpoints of networks on ResNets under their authors' names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from golden import read_golden
+from wsiseg.errors import CheckpointError, WeightsMismatchError
+from wsiseg.models import import_checkpoint, import_state
+from wsiseg.models.class_sets import CITYSCAPES
+from wsiseg.models.normalisation import IMAGENET
+
+# (golden file, architecture, what is read off it)
+DRAWN = [
+    (
+        "synth_icnet_liminn_r50_c19_ihc_128x256",
+        "icnet",
+        {"form": "authors", "backbone": "resnet50"},
+    ),
+    ("synth_mmseg_icnet_r18_c19_ihc_128x256", "icnet", {"form": "mmseg", "backbone": "resnet18"}),
+    ("synth_mmseg_bisenetv1_r18_c19_astronaut_128x256", "bisenetv1", {}),
+]
+
+every_file = pytest.mark.parametrize(("name", "architecture", "arguments"), DRAWN)
+
+
+@every_file
+def test_cityscapes_is_told_by_nineteen_classes(
+    data: Path, tmp_path: Path, name: str, architecture: str, arguments: dict[str, object]
+) -> None:
+    state = read_golden(data, name).state
+    assert state is not None
+    path = tmp_path / "weights.pth"
+    torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+    card = import_checkpoint(path, architecture).card
+    path.unlink()
+    assert card.arguments == arguments
+    assert [entry.name for entry in card.classes] == [c.name for c in CITYSCAPES]
+    assert card.normalisation == IMAGENET
+
+
+@every_file
+def test_every_tensor_is_needed_and_no_other_taken(
+    data: Path, name: str, architecture: str, arguments: dict[str, object]
+) -> None:
+    state = read_golden(data, name).state
+    assert state is not None
+    with pytest.raises(WeightsMismatchError, match=r"1 left over: aux\.weight"):
+        import_state({**state, "aux.weight": torch.zeros(3)}, architecture)
+    keys = [key for key in state if "num_batches_tracked" not in key]
+    for key in (keys[0], *keys[2::97], keys[-1]):
+        with pytest.raises(CheckpointError):
+            import_state({k: v for k, v in state.items() if k != key}, architecture)
+    with pytest.raises(WeightsMismatchError, match="number of classes"):
+        import_state(state, architecture, 7)
+
+
+@pytest.mark.parametrize(("name", "architecture", "arguments"), DRAWN[:2])
+def test_depths_that_no_backbone_has_are_refused(
+    data: Path, name: str, architecture: str, arguments: dict[str, object]
+) -> None:
+    state = read_golden(data, name).state
+    assert state is not None
+    fewer = {k: v for k, v in state.items() if "layer3.1." not in k}
+    with pytest.raises(CheckpointError):
+        import_state(fewer, architecture)

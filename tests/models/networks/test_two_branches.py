@@ -1,0 +1,106 @@
+"""Structure of Fast-SCNN, BiSeNetV2, STDC-Seg and PP-LiteSeg."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from wsiseg.errors import ArgumentError
+from wsiseg.models import create_model
+from wsiseg.models.layers.detail_guidance import DetailHead
+from wsiseg.models.profiling import count_macs, count_parameters
+
+# (architecture, arguments, learnable parameters at 19 classes, those of inference, giga-MACs)
+COSTS = [
+    ("fast-scnn", {}, 1_456_617, 1_399_939, "1.812"),
+    ("bisenetv2", {}, 14_804_255, 3_358_883, "24.603"),
+    ("stdc1", {}, 8_573_022, 8_275_123, "16.863"),
+    ("stdc2", {}, 12_603_486, 12_305_587, "23.457"),
+    ("pp-liteseg", {"backbone": "stdc1"}, 8_141_145, 8_027_827, "11.421"),
+    ("pp-liteseg", {"backbone": "stdc2"}, 12_366_009, 12_234_259, "19.228"),
+]
+
+STRIDES = {
+    "fast-scnn": (1, 32, 8),
+    "bisenetv2": (1, 4, 8, 16, 32),
+    "stdc1": (1, 8, 16),
+    "stdc2": (1, 8, 16),
+    "pp-liteseg": (1, 16, 32),
+}
+"""Input pixels per logit of what training compares."""
+
+
+@pytest.mark.parametrize(("name", "arguments", "training", "inference", "macs"), COSTS)
+def test_costs_are_exactly_those_counted(
+    name: str, arguments: dict[str, str], training: int, inference: int, macs: str
+) -> None:
+    network = create_model(name, 19, **arguments)
+    assert count_parameters(network) == training
+    assert f"{count_macs(network) / 1e9:.3f}" == macs
+    left_out = sum(count_parameters(getattr(network, part)) for part in network.auxiliary)
+    assert training - left_out == inference
+
+
+@pytest.mark.parametrize("size", [(64, 96), (37, 70)])
+@pytest.mark.parametrize("name", STRIDES)
+def test_heads_answer_at_their_strides(name: str, size: tuple[int, int]) -> None:
+    network = create_model(name, 3).eval()
+    with torch.no_grad():
+        outputs = network.supervised(torch.randn(1, 3, *size))
+    expected = [tuple(-(-edge // stride) for edge in size) for stride in STRIDES[name]]
+    assert [tuple(logits.shape[2:]) for logits in outputs] == expected
+
+
+def test_backbone_of_pp_liteseg_is_one_of_stdcs() -> None:
+    for backbone in ("stdc1", "stdc2"):
+        network = create_model("pp-liteseg", 4, backbone=backbone)
+        theirs = create_model(backbone, 4).encoder.backbone.state_dict()
+        ours = network.encoder[0].state_dict()
+        assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+    with pytest.raises(ArgumentError, match="stdc3"):
+        create_model("pp-liteseg", 4, backbone="stdc3")
+
+
+# Boundaries.
+
+IGNORED = 255
+
+
+def draw(labels: torch.Tensor) -> torch.Tensor:
+    return DetailHead(8, 8).draw(labels[None], IGNORED)[0]
+
+
+def test_boundaries_run_along_the_inner_side_of_the_larger_label() -> None:
+    labels = torch.zeros(32, 32, dtype=torch.long)
+    labels[8:24, 8:24] = 1
+    boundaries = draw(labels)
+    assert set(boundaries.unique().tolist()) == {0, 1}
+    rim = torch.zeros_like(labels)
+    rim[8:24, 8:24] = 1
+    rim[9:23, 9:23] = 0
+    assert boundaries[rim == 1].all()
+    # Those of strides 2 and 4 come in blocks of 2 and 4 pixels.
+    grown = F.max_pool2d(rim[None].float(), 7, 1, 3)[0]
+    assert not boundaries[grown == 0].any()
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_a_picture_of_one_label_has_no_boundary(label: int) -> None:
+    assert not draw(torch.full((16, 24), label)).any()
+
+
+def test_boundaries_near_what_nobody_annotated_are_ignored() -> None:
+    labels = torch.zeros(32, 32, dtype=torch.long)
+    labels[:, 16:] = IGNORED
+    boundaries = draw(labels)
+    assert (boundaries[:, 12:] == IGNORED).all()
+    assert (boundaries[:, :12] == 0).all()
+    assert (draw(torch.full((8, 8), IGNORED)) == IGNORED).all()
+
+
+@pytest.mark.parametrize("name", ["stdc1", "stdc2"])
+def test_boundaries_come_beside_the_logits_at_full_size(name: str) -> None:
+    with torch.no_grad():
+        outputs = create_model(name, 3).supervised(torch.randn(2, 3, 33, 40))
+    assert outputs.detail.shape == (2, 2, 33, 40)
+    labels = torch.randint(0, 3, (2, 33, 40))
+    assert outputs.draw(labels, IGNORED).shape == labels.shape
