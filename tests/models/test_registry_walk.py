@@ -102,7 +102,9 @@ def test_every_architecture_gives_the_same_logits_as_onnx(name: str) -> None:
     with torch.no_grad():
         expected = network(x)
         logits = run_onnx(export_onnx(network, x), x)
-    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-3)
+    # Weights drawn at random make some logits large, and others the difference of large numbers.
+    largest = float(expected.abs().max())
+    torch.testing.assert_close(logits, expected, atol=1e-4 * max(1.0, largest), rtol=0)
 
 
 def export_onnx(network: SegmentationNetwork, x: Tensor) -> io.BytesIO:
