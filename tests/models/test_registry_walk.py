@@ -95,7 +95,6 @@ def test_no_architecture_takes_other_numbers(name: str, classes: int) -> None:
 @pytest.mark.filterwarnings("ignore:.*[Cc]onstant folding:UserWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_gives_the_same_logits_as_onnx(name: str) -> None:
-    pytest.importorskip("onnx")
     network = lively(name, 2)
     edge = 2 * network.input_multiple
     x = torch.randn(1, 3, edge, edge + network.input_multiple)
