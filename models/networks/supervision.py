@@ -16,7 +16,7 @@ class WithBoundaries(tuple[Tensor, ...]):  # noqa: SLOT001 -- tuples of any leng
     logits : iterable of Tensor
         ``(B, classes, h, w)`` each, the main ones first.
     boundaries : Tensor
-        ``(B, 1, H, W)``.
+        One channel ``(B, 1, H, W)`` for a sigmoid, or two for a softmax, *boundary* last.
     """
 
     boundaries: Tensor

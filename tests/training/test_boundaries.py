@@ -4,13 +4,15 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models import create_model
 from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.boundaries import BoundaryLoss, find_boundaries, keep_boundaries
-from wsiseg.training.losses import CrossEntropy, DeepSupervision
+from wsiseg.training.boundaries import find_boundaries, find_detail, keep_boundaries
+from wsiseg.training.losses import CrossEntropy
+from wsiseg.training.supervising import BoundaryLoss, DeepSupervision
 
 
 def drawn(*rows: str) -> Tensor:
@@ -103,3 +105,47 @@ def test_every_head_of_pidnet_learns() -> None:
         assert isinstance(classifier, nn.Conv2d)
         assert classifier.weight.grad is not None
         assert classifier.weight.grad.abs().sum() > 0
+
+
+# As STDC-Seg learns them.
+
+
+def test_detail_runs_along_the_inner_side_of_the_larger_label() -> None:
+    labels = torch.zeros(32, 32, dtype=torch.long)
+    labels[8:24, 8:24] = 1
+    boundaries = find_detail(labels[None])[0]
+    assert set(boundaries.unique().tolist()) == {0, 1}
+    rim = torch.zeros_like(labels)
+    rim[8:24, 8:24] = 1
+    rim[9:23, 9:23] = 0
+    assert boundaries[rim == 1].all()
+    # Those of strides 2 and 4 come in blocks of 2 and 4 pixels.
+    grown = F.max_pool2d(rim[None].float(), 7, 1, 3)[0]
+    assert not boundaries[grown == 0].any()
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_a_picture_of_one_label_has_no_detail(label: int) -> None:
+    assert not find_detail(torch.full((1, 16, 24), label)).any()
+
+
+def test_detail_near_what_nobody_annotated_is_ignored() -> None:
+    labels = torch.zeros(32, 32, dtype=torch.long)
+    labels[:, 16:] = IGNORED
+    boundaries = find_detail(labels[None])[0]
+    assert (boundaries[:, 12:] == IGNORED).all()
+    assert (boundaries[:, :12] == 0).all()
+    assert (find_detail(torch.full((1, 8, 8), IGNORED)) == IGNORED).all()
+
+
+def test_detail_is_learnt_in_two_channels():
+    torch.manual_seed(0)
+    labels = torch.zeros(1, 16, 16, dtype=torch.long)
+    labels[:, 4:12, 4:12] = 1
+    main = torch.randn(1, 2, 16, 16)
+    wanted = find_detail(labels)
+    right = torch.stack([1.0 - wanted, 1.0 * wanted], dim=1) * 20
+    loss = DeepSupervision(CrossEntropy())
+    classes = float(loss((main,), labels))
+    assert float(loss(WithBoundaries((main,), right), labels)) == pytest.approx(classes, abs=1e-3)
+    assert float(loss(WithBoundaries((main,), -right), labels)) > classes + 10

@@ -13,13 +13,12 @@ from wsiseg.models import create_model
 from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.losses import (
     CrossEntropy,
-    DeepSupervision,
     Dice,
     HardPixels,
     Sum,
     inverse_log_weights,
-    shrink_labels,
 )
+from wsiseg.training.supervising import DeepSupervision, shrink_labels
 
 CLASSES = 4
 WEIGHTS = torch.tensor([0.5, 2.0, 1.25, 10.0])

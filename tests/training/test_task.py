@@ -5,8 +5,9 @@ import torch
 from wsiseg.models import create_model
 from wsiseg.models.normalisation import IMAGENET
 from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.losses import CrossEntropy, DeepSupervision
+from wsiseg.training.losses import CrossEntropy
 from wsiseg.training.recipes import find_recipe
+from wsiseg.training.supervising import DeepSupervision
 from wsiseg.training.task import SegmentationTask
 
 

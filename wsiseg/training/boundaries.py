@@ -1,19 +1,26 @@
-"""Learning where labels change, for networks with a head for it (PIDNet paper, section 4.4)."""
+"""Where labels change, for networks with a head that learns it."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from wsiseg.training.annotations.labels import IGNORED
 
 SURE = 0.8
 """Probability of a boundary from which on it counts as one."""
 
+_LAPLACIANS = {1: 0.6, 2: 0.3, 4: 0.1}
+"""Weights of what Laplacians find, by their strides."""
+_EDGE = 0.1
+"""What an edge has to exceed."""
+_REACH = 4
+"""Pixels from which a label can change the boundary of another."""
+
 
 def find_boundaries(labels: Tensor) -> Tensor:
-    """Return where labels change, four pixels wide.
+    """Return where labels change, four pixels wide (PIDNet paper, section 4.4).
 
     What is ignored has no boundary.
 
@@ -44,15 +51,31 @@ def keep_boundaries(labels: Tensor, boundaries: Tensor) -> Tensor:
     return torch.where(sure, labels, torch.full_like(labels, IGNORED))
 
 
-class BoundaryLoss(nn.Module):
-    """Binary cross-entropy in which boundaries, and what is none, weigh the same together."""
+@torch.no_grad()
+def find_detail(labels: Tensor) -> Tensor:
+    """Turn labels into boundaries as STDC-Seg learns them (Fan et al., CVPR 2021, section 3.2).
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, 1, H, W)`` and int64 labels ``(B, H, W)``."""
-        valid = labels != IGNORED
-        if not valid.any():
-            return logits.sum() * 0
-        wanted = find_boundaries(labels)[valid].float()
-        share = wanted.mean()
-        weights = torch.where(wanted > 0, 1 - share, share)
-        return F.binary_cross_entropy_with_logits(logits.squeeze(1)[valid], wanted, weights)
+    Laplacians of three strides are added up.  The outermost labels are repeated around the
+    picture, where the authors put zeros, which would draw its frame.  Close to labels that are
+    ignored, boundaries are ignored.
+
+    Parameters
+    ----------
+    labels : Tensor
+        int64 ``(B, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        int64 ``(B, H, W)``: 1 for a boundary, 0 for none, or ignored.
+    """
+    values = labels.unsqueeze(1).float()
+    laplacian = values.new_full((1, 1, 3, 3), -1.0)
+    laplacian[..., 1, 1] = 8.0
+    framed = F.pad(values, (1, 1, 1, 1), mode="replicate")
+    found = torch.zeros_like(values)
+    for stride, weight in _LAPLACIANS.items():
+        edges = (F.conv2d(framed, laplacian, stride=stride) > _EDGE).float()
+        found += weight * F.interpolate(edges, labels.shape[-2:])
+    unknown = F.max_pool2d((values == IGNORED).float(), 2 * _REACH + 1, 1, _REACH) > 0
+    return (found > _EDGE).long().masked_fill(unknown, IGNORED).squeeze(1)

@@ -22,7 +22,7 @@ from wsiseg.training.datasets.opening import split_data
 from wsiseg.training.feeding import Feed, FeedModule, make_feed
 from wsiseg.training.keeping import Keeper, Patience, average_weights, keep_last
 from wsiseg.training.listener import TrainingListener
-from wsiseg.training.losses import LOSSES, DeepSupervision, inverse_log_weights
+from wsiseg.training.losses import LOSSES, inverse_log_weights
 from wsiseg.training.material import Material, gather
 from wsiseg.training.options import MACHINE_OPTIONS, TrainOptions
 from wsiseg.training.plural import plural
@@ -30,6 +30,7 @@ from wsiseg.training.recipes import Recipe, Stage, find_recipe
 from wsiseg.training.recipes.recipe import Pixels
 from wsiseg.training.run_folder import RunFolder
 from wsiseg.training.starting import Start, start
+from wsiseg.training.supervising import DeepSupervision
 from wsiseg.training.task import SegmentationTask
 from wsiseg.training.trainer import (
     check_machine,

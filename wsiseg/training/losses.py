@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.boundaries import BoundaryLoss, keep_boundaries
-
-BOUNDARY_FACTOR = 20.0
-"""Weight of the boundaries beside the classes, as in PIDNet's paper."""
 
 
 def inverse_log_weights(pixels: npt.NDArray[np.float64], constant: float = 1.10) -> Tensor:
@@ -140,54 +135,6 @@ class Sum(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
         return torch.stack([loss(logits, labels) for loss in self.losses]).sum()
-
-
-class DeepSupervision(nn.Module):
-    """A loss on each of several outputs, against labels reduced to that output's size.
-
-    Labels are reduced by the nearest, as means of indices would invent classes.  Where a network
-    gives boundaries as well, those are learnt too, and near them the main output once more, with
-    the factors of PIDNet's paper (section 4.4).
-
-    Parameters
-    ----------
-    loss : Module
-        Of logits and labels.
-    weights : sequence of float, optional
-        Of the outputs, the main one first; 1 for that and 0.4 for each other one if left out.
-    """
-
-    def __init__(self, loss: nn.Module, weights: Sequence[float] | None = None) -> None:
-        super().__init__()
-        self.loss = loss
-        self.weights = None if weights is None else tuple(weights)
-        self.boundary_loss = BoundaryLoss()
-
-    def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
-        weights = self.weights or (1.0, *[0.4] * (len(outputs) - 1))
-        if len(outputs) != len(weights):
-            msg = f"{len(outputs)} outputs, {len(weights)} weights"
-            raise ValueError(msg)
-        losses = [
-            weight * self.loss(logits, shrink_labels(labels, logits.shape[-2:]))
-            for weight, logits in zip(weights, outputs, strict=True)
-        ]
-        if isinstance(outputs, WithBoundaries):
-            near = keep_boundaries(labels, outputs.boundaries)
-            losses += [
-                BOUNDARY_FACTOR * self.boundary_loss(outputs.boundaries, labels),
-                self.loss(outputs[0], near),
-            ]
-        return torch.stack(losses).sum()
-
-
-def shrink_labels(labels: Tensor, shape: Sequence[int]) -> Tensor:
-    """Take every n-th label, so that a smaller output is compared with its own pixels' centres."""
-    if tuple(labels.shape[-2:]) == tuple(shape):
-        return labels
-    resized = F.interpolate(labels.unsqueeze(1).float(), size=tuple(shape), mode="nearest-exact")
-    return resized.squeeze(1).long()
 
 
 def _total_weight(labels: Tensor, weights: Tensor | None) -> Tensor:

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from wsiseg.models.layers.detail_guidance import WithDetail
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.detail import DetailLoss
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes import Stage
 from wsiseg.training.sampling import Batch
@@ -58,7 +56,6 @@ class SegmentationTask(lightning.LightningModule):
         # The layout in which CPUs and GPUs alike convolve fastest, and that of the pixels.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = loss
-        self._detail_loss = DetailLoss()
         self._stage = stage
         self._steps_per_epoch = steps_per_epoch
         self._seed = seed
@@ -94,15 +91,8 @@ class SegmentationTask(lightning.LightningModule):
         torch.manual_seed(self._seed + 1_000_003 * (self.global_step + 1))
         pixels, labels = batch
         outputs = self.network.supervised(self._normalise(pixels))
-        loss = self._compare(outputs, labels.long())
+        loss: Tensor = self.loss(outputs, labels.long())
         self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=len(pixels))
-        return loss
-
-    def _compare(self, outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        """Return the loss of what the network supervises."""
-        loss: Tensor = self.loss(outputs, labels)
-        if isinstance(outputs, WithDetail):
-            loss = loss + self._detail_loss(outputs, labels)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -115,7 +105,7 @@ class SegmentationTask(lightning.LightningModule):
         pixels, labels = batch
         outputs = self.network.supervised(self._normalise(pixels))
         counted = (labels != IGNORED).sum()
-        self._loss_sum += torch.stack([self._compare(outputs, labels.long()) * counted, counted])
+        self._loss_sum += torch.stack([self.loss(outputs, labels.long()) * counted, counted])
         logits = outputs[0] if outputs[0].shape[-2:] == labels.shape[-2:] else self(pixels)
         found = logits.argmax(1).to(torch.uint8).cpu().numpy()
         for truth, predicted in zip(labels.cpu().numpy(), found, strict=True):

@@ -2,11 +2,9 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
-from wsiseg.models.layers.detail_guidance import DetailHead
 from wsiseg.models.profiling import count_macs, count_parameters
 
 # (architecture, arguments, learnable parameters at 19 classes, those of inference, giga-MACs)
@@ -60,47 +58,8 @@ def test_backbone_of_pp_liteseg_is_one_of_stdcs() -> None:
         create_model("pp-liteseg", 4, backbone="stdc3")
 
 
-# Boundaries.
-
-IGNORED = 255
-
-
-def draw(labels: torch.Tensor) -> torch.Tensor:
-    return DetailHead(8, 8).draw(labels[None], IGNORED)[0]
-
-
-def test_boundaries_run_along_the_inner_side_of_the_larger_label() -> None:
-    labels = torch.zeros(32, 32, dtype=torch.long)
-    labels[8:24, 8:24] = 1
-    boundaries = draw(labels)
-    assert set(boundaries.unique().tolist()) == {0, 1}
-    rim = torch.zeros_like(labels)
-    rim[8:24, 8:24] = 1
-    rim[9:23, 9:23] = 0
-    assert boundaries[rim == 1].all()
-    # Those of strides 2 and 4 come in blocks of 2 and 4 pixels.
-    grown = F.max_pool2d(rim[None].float(), 7, 1, 3)[0]
-    assert not boundaries[grown == 0].any()
-
-
-@pytest.mark.parametrize("label", [0, 1, 2])
-def test_a_picture_of_one_label_has_no_boundary(label: int) -> None:
-    assert not draw(torch.full((16, 24), label)).any()
-
-
-def test_boundaries_near_what_nobody_annotated_are_ignored() -> None:
-    labels = torch.zeros(32, 32, dtype=torch.long)
-    labels[:, 16:] = IGNORED
-    boundaries = draw(labels)
-    assert (boundaries[:, 12:] == IGNORED).all()
-    assert (boundaries[:, :12] == 0).all()
-    assert (draw(torch.full((8, 8), IGNORED)) == IGNORED).all()
-
-
 @pytest.mark.parametrize("name", ["stdc1", "stdc2"])
 def test_boundaries_come_beside_the_logits_at_full_size(name: str) -> None:
     with torch.no_grad():
         outputs = create_model(name, 3).supervised(torch.randn(2, 3, 33, 40))
-    assert outputs.detail.shape == (2, 2, 33, 40)
-    labels = torch.randint(0, 3, (2, 33, 40))
-    assert outputs.draw(labels, IGNORED).shape == labels.shape
+    assert outputs.boundaries.shape == (2, 2, 33, 40)

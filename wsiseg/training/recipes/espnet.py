@@ -12,8 +12,9 @@ from dataclasses import replace
 from torch import nn
 from torch.optim import Adam, Optimizer
 
-from wsiseg.training.losses import CrossEntropy, DeepSupervision, inverse_log_weights
+from wsiseg.training.losses import CrossEntropy, inverse_log_weights
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
+from wsiseg.training.supervising import DeepSupervision
 
 
 def _loss(pixels: Pixels) -> nn.Module:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from wsiseg.training.losses import CrossEntropy, DeepSupervision, Dice, Sum, inverse_log_weights
+from wsiseg.training.losses import CrossEntropy, Dice, Sum, inverse_log_weights
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
+from wsiseg.training.supervising import DeepSupervision
 
 _WARM_UP = 0.05
 

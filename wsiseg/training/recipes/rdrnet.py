@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from wsiseg.training.losses import DeepSupervision, HardPixels
+from wsiseg.training.losses import HardPixels
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
+from wsiseg.training.supervising import DeepSupervision
 
 _CITYSCAPES_PIXELS = 2975 * 1024 * 2048
 _RAREST = 1e-6

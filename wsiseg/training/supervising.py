@@ -1,0 +1,86 @@
+"""Comparing all that a network gives to training with the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.training.annotations.labels import IGNORED
+from wsiseg.training.boundaries import find_boundaries, find_detail, keep_boundaries
+from wsiseg.training.losses import CrossEntropy, Dice, Sum
+
+BOUNDARY_FACTOR = 20.0
+"""Weight of the boundaries beside the classes, as in PIDNet's paper."""
+
+
+class DeepSupervision(nn.Module):
+    """A loss on each of several outputs, against labels reduced to that output's size.
+
+    Labels are reduced by the nearest, as means of indices would invent classes.  Where a network
+    gives boundaries as well, those are learnt too: in one channel as in PIDNet's paper (section
+    4.4), near them the main output once more, and in two channels as in STDC-Seg's (section 3.2),
+    by cross-entropy and Dice.
+
+    Parameters
+    ----------
+    loss : Module
+        Of logits and labels.
+    weights : sequence of float, optional
+        Of the outputs, the main one first; 1 for that and 0.4 for each other one if left out.
+    """
+
+    def __init__(self, loss: nn.Module, weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        self.loss = loss
+        self.weights = None if weights is None else tuple(weights)
+        self.boundary_loss = BoundaryLoss()
+        self.detail_loss = Sum(CrossEntropy(), Dice())
+
+    def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
+        weights = self.weights or (1.0, *[0.4] * (len(outputs) - 1))
+        if len(outputs) != len(weights):
+            msg = f"{len(outputs)} outputs, {len(weights)} weights"
+            raise ValueError(msg)
+        losses = [
+            weight * self.loss(logits, shrink_labels(labels, logits.shape[-2:]))
+            for weight, logits in zip(weights, outputs, strict=True)
+        ]
+        if isinstance(outputs, WithBoundaries):
+            losses += self._compare_boundaries(outputs, labels)
+        return torch.stack(losses).sum()
+
+    def _compare_boundaries(self, outputs: WithBoundaries, labels: Tensor) -> list[Tensor]:
+        if outputs.boundaries.shape[1] == 2:
+            return [self.detail_loss(outputs.boundaries, find_detail(labels))]
+        near = keep_boundaries(labels, outputs.boundaries)
+        return [
+            BOUNDARY_FACTOR * self.boundary_loss(outputs.boundaries, labels),
+            self.loss(outputs[0], near),
+        ]
+
+
+def shrink_labels(labels: Tensor, shape: Sequence[int]) -> Tensor:
+    """Take every n-th label, so that a smaller output is compared with its own pixels' centres."""
+    if tuple(labels.shape[-2:]) == tuple(shape):
+        return labels
+    resized = F.interpolate(labels.unsqueeze(1).float(), size=tuple(shape), mode="nearest-exact")
+    return resized.squeeze(1).long()
+
+
+class BoundaryLoss(nn.Module):
+    """Binary cross-entropy in which boundaries, and what is none, weigh the same together."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, 1, H, W)`` and int64 labels ``(B, H, W)``."""
+        valid = labels != IGNORED
+        if not valid.any():
+            return logits.sum() * 0
+        wanted = find_boundaries(labels)[valid].float()
+        share = wanted.mean()
+        weights = torch.where(wanted > 0, 1 - share, share)
+        return F.binary_cross_entropy_with_logits(logits.squeeze(1)[valid], wanted, weights)
