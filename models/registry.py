@@ -67,7 +67,9 @@ class Architecture:
         hints = typing.get_type_hints(self.network.__init__)
         for key, value in arguments.items():
             allowed = typing.get_args(hints[key])
-            if (value not in allowed) if allowed else type(value) is not hints[key]:
+            # A whole number is as good a factor as any.
+            kinds = (int, float) if hints[key] is float else (hints[key],)
+            if (value not in allowed) if allowed else type(value) not in kinds:
                 raise ArgumentError(
                     f"{value!r} is no value of {key}", self.name, _wanted(hints[key])
                 )

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State
+from wsiseg.models.importing.mmseg import MMSegLayout
+from wsiseg.models.importing.renaming import Renames
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 
 PYRAMID: Renames = (
@@ -53,8 +53,8 @@ def _stage(branch: str, match: re.Match[str], first: int = 4) -> str:
     return f"encoder.{branch}{int(match[1]) + first}."
 
 
-class MMSegLayout(KeyLayout):
-    """What MMSegmentation's networks have in common: the classifier, and pixels as for ImageNet."""
+class DualResolutionLayout(MMSegLayout):
+    """Networks whose authors went on from Cityscapes to other data sets."""
 
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
         "cityscapes": IMAGENET,
@@ -62,12 +62,8 @@ class MMSegLayout(KeyLayout):
         "voc": IMAGENET,
     }
 
-    def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
-        return int(state["decode_head.conv_seg.weight"].shape[0])
 
-
-class RDRNetLayout(MMSegLayout):
+class RDRNetLayout(DualResolutionLayout):
     """RDRNet in its training form, as its authors' fork of MMSegmentation names it (Apache-2.0)."""
 
     authors = "RDRNet's authors"
@@ -90,10 +86,9 @@ class RDRNetLayout(MMSegLayout):
     )
 
 
-class DDRNetLayout(MMSegLayout):
+class DDRNetLayout(DualResolutionLayout):
     """DDRNet as MMSegmentation names it (Apache-2.0)."""
 
-    authors = "MMSegmentation"
     architectures = ("ddrnet23-slim", "ddrnet23")
     mark = "backbone.context_branch_layers.0.0.conv1.conv.weight"
     renames = (*_HEADS, STEM, *_BRANCHES, *PYRAMID, *BLOCKS, (r"\.bn\.", ".norm."))

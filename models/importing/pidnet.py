@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsiseg.models.importing.dual_resolution import BLOCKS, PYRAMID, STEM, MMSegLayout
+from wsiseg.models.importing.dual_resolution import BLOCKS, PYRAMID, STEM, DualResolutionLayout
 from wsiseg.models.importing.renaming import Renames
 
 _HEADS: Renames = (
@@ -34,10 +34,9 @@ _BRANCHES: Renames = (
 )
 
 
-class PIDNetLayout(MMSegLayout):
+class PIDNetLayout(DualResolutionLayout):
     """PIDNet as MMSegmentation names it (Apache-2.0)."""
 
-    authors = "MMSegmentation"
     architectures = ("pidnet-s", "pidnet-m", "pidnet-l")
     mark = "backbone.pag_1.f_i.conv.weight"
     renames = (*_HEADS, STEM, *_BRANCHES, *PYRAMID, *BLOCKS, (r"\.bn\.", ".norm."))

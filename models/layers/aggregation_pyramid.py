@@ -20,15 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import BatchNorm, ConvNorm, ConvNormAct, relu
+from wsiseg.models.layers.elementary import BatchNorm, ConvNorm, relu
 from wsiseg.models.layers.preactivated import NormActConv
+from wsiseg.models.layers.region_pooling import RegionPooling
 from wsiseg.models.layers.reparameterised import ParallelConvolutions
 
 WINDOWS = ((5, 2), (9, 4), (17, 8))
 """Edges and strides of the average pooling; the fourth scale is the mean of the whole map."""
-
-GRIDS = (1, 2, 3, 6)
-"""Edges of PSPNet's pooled maps."""
 
 
 class GlobalMean(nn.Module):
@@ -123,7 +121,7 @@ class RPPM(PAPPM):
         )
 
 
-class PPM(nn.Module):
+class PPM(nn.Sequential):
     """PSPNet's pyramid: means over grids, enlarged and concatenated with the map.
 
     Parameters
@@ -135,21 +133,6 @@ class PPM(nn.Module):
     """
 
     def __init__(self, inputs: int, width: int, outputs: int, epsilon: float) -> None:
-        super().__init__()
-        self.grids = nn.ModuleList(
-            nn.Sequential(
-                nn.AdaptiveAvgPool2d(edge),
-                ConvNormAct(inputs, width, kernel=1, activation=relu, epsilon=epsilon),
-            )
-            for edge in GRIDS
-        )
-        self.compress = ConvNorm(inputs + len(GRIDS) * width, outputs, kernel=1, epsilon=epsilon)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
-        seen = [
-            F.interpolate(grid(x), size=x.shape[2:], mode="bilinear", align_corners=False)
-            for grid in self.grids
-        ]
-        out: Tensor = self.compress(torch.cat([x, *seen], dim=1))
-        return out
+        pyramid = RegionPooling(inputs, width, epsilon=epsilon)
+        joined = inputs + len(pyramid.grids) * width
+        super().__init__(pyramid, ConvNorm(joined, outputs, kernel=1, epsilon=epsilon))

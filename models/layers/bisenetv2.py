@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from wsiseg.models.layers.elementary import BatchNorm
 from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.resizing import resize
 
 EXPANSION = 6
 
@@ -123,11 +124,7 @@ class GuidedAggregation(nn.Module):
     def forward(self, detail: Tensor, semantic: Tensor) -> Tensor:
         """Return ``(B, channels, H, W)`` for as large a detail and a semantic map of a quarter."""
         size = detail.shape[2:]
-        fine = self.detail(detail) * _resize(self.semantic_up(semantic), size).sigmoid()
+        fine = self.detail(detail) * resize(self.semantic_up(semantic), size).sigmoid()
         coarse = self.detail_down(detail) * self.semantic(semantic).sigmoid()
-        out: Tensor = self.merge(fine + _resize(coarse, size))
+        out: Tensor = self.merge(fine + resize(coarse, size))
         return out
-
-
-def _resize(x: Tensor, size: torch.Size) -> Tensor:
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

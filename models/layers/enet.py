@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.elementary import BatchNorm
 from wsiseg.models.layers.placed_pooling import Window, pool_with_places, unpool_to_places
 
 Activation = Literal["prelu", "relu", "none"]
@@ -41,7 +42,7 @@ def convolve(
     padding = tuple(side // 2 * dilation if side % 2 else 0 for side in sides)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, sides, stride, (padding[0], padding[1]), dilation, bias=False),
-        nn.BatchNorm2d(outputs),
+        BatchNorm(outputs),
         activation(act),
     )
 
@@ -61,7 +62,7 @@ class InitialBlock(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, outputs - 3, 3, stride=2, padding=1, bias=False)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = BatchNorm(outputs)
         self.act = nn.PReLU(slopes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,7 +178,7 @@ class UpsamplingBottleneck(nn.Module):
             if older
             else nn.ConvTranspose2d(inner, inner, 2, 2, bias=False)
         )
-        self.up = nn.Sequential(up, nn.BatchNorm2d(inner), activation(act))
+        self.up = nn.Sequential(up, BatchNorm(inner), activation(act))
         self.expand = convolve(inner, outputs, 1, "prelu" if older else "none")
         self.dropout = nn.Dropout2d(dropout)
         self.act = activation(act, outputs if older else 1)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.resizing import resize
 
 GRIDS = (1, 2, 4)
 """Regions along each axis."""
-
-
-def _resize(x: Tensor, size: torch.Size) -> Tensor:
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 class SimplePyramidPooling(nn.Module):
@@ -34,7 +30,7 @@ class SimplePyramidPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
         seen = [
-            _resize(branch(average_regions(x, (grid, grid))), x.shape[2:])
+            resize(branch(average_regions(x, (grid, grid))), x.shape[2:])
             for grid, branch in zip(GRIDS, self.branches, strict=True)
         ]
         out: Tensor = self.merge(seen[0] + seen[1] + seen[2])
@@ -61,7 +57,7 @@ class AttentionFusion(nn.Module):
     def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Return ``(B, outputs, H, W)`` for the encoder's ``(B, shallow, H, W)`` and a deep map."""
         first = self.project(shallow)
-        second = _resize(deep, first.shape[2:])
+        second = resize(deep, first.shape[2:])
         seen = [
             reduced
             for x in (first, second)

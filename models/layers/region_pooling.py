@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.adaptive_pooling import average_regions
-from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
+from wsiseg.models.layers.resizing import resize
 
 
 class RegionPooling(nn.Module):
@@ -23,19 +23,28 @@ class RegionPooling(nn.Module):
         Channels of each grid.
     grids : sequence of int
         Regions along each axis.
+    epsilon : float
+        Of the batch norms.
     """
 
-    def __init__(self, channels: int, width: int, grids: Sequence[int] = (1, 2, 3, 6)) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        grids: Sequence[int] = (1, 2, 3, 6),
+        *,
+        epsilon: float = PLAIN_EPSILON,
+    ) -> None:
         super().__init__()
         self.grids = tuple(grids)
-        self.branches = nn.ModuleList(conv_norm_relu(channels, width, kernel=1) for _ in grids)
+        self.branches = nn.ModuleList(
+            ConvNormAct(channels, width, kernel=1, activation=relu, epsilon=epsilon) for _ in grids
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, channels, H, W)`` to as large a map that has those of every grid as well."""
         seen = [x]
         for grid, branch in zip(self.grids, self.branches, strict=True):
             pooled = branch(average_regions(x, (grid, grid)))
-            seen.append(
-                F.interpolate(pooled, size=x.shape[2:], mode="bilinear", align_corners=False)
-            )
+            seen.append(resize(pooled, x.shape[2:]))
         return torch.cat(seen, dim=1)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from wsiseg.models.layers.elementary import BatchNorm
 from wsiseg.models.layers.erfnet import DownsamplerBlock, NonBottleneck1D, UpsamplerBlock
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -58,13 +59,14 @@ class ERFNet(SegmentationNetwork):
             *[NonBottleneck1D(16, 1, 0.0) for _ in range(2)],
         )
         if form == "authors":
+            self.auxiliary = ("encoder_classifier",)
             self.encoder_classifier = nn.Conv2d(128, classes, 1)
             self.classifier: nn.Module = nn.ConvTranspose2d(16, classes, 2, stride=2)
         else:
             self.output_stride = 2
             self.head = nn.Sequential(
                 nn.Conv2d(16, 128, 3, padding=1, bias=False),
-                nn.BatchNorm2d(128),
+                BatchNorm(128),
                 nn.ReLU(),
                 nn.Dropout2d(0.1),
             )

@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MOST_CLASSES = 255
+"""As masks have one byte, and 255 means *not analysed* there."""
+
 
 class SegmentationNetwork(nn.Module, ABC):
     """A network that labels every pixel.
@@ -41,8 +44,8 @@ class SegmentationNetwork(nn.Module, ABC):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        if not 1 <= classes <= 255:
-            msg = f"classes must be 1 to 255, got {classes}"
+        if not 1 <= classes <= MOST_CLASSES:
+            msg = f"classes must be 1 to {MOST_CLASSES}, got {classes}"
             raise ValueError(msg)
         self.classes = classes
 

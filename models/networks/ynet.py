@@ -93,24 +93,26 @@ class _Encoder(nn.Module):
 class _Decoder(nn.Module):
     """A pooling pyramid and convolutions per level, what is coarser put beside what is finer."""
 
-    def __init__(self, classes: int, *, align_corners: bool, coarse_first: bool) -> None:
+    def __init__(
+        self, classes: int, width: int, *, align_corners: bool, coarse_first: bool
+    ) -> None:
         super().__init__()
         self.align_corners = align_corners
         self.coarse_first = coarse_first
         self.pyramid3 = ResampledPyramid(512, 128, align_corners=align_corners)
         self.merge3 = nn.Sequential(
             ConvNormAct(512 + 4 * 128, 128, kernel=1, activation=relu),
-            ConvNormAct(128, classes, activation=relu),
-            ConvNormAct(classes, classes, kernel=1, activation=relu),
+            ConvNormAct(128, width, activation=relu),
+            ConvNormAct(width, width, kernel=1, activation=relu),
         )
-        self.pyramid2 = ResampledPyramid(classes + 256, 64, align_corners=align_corners)
+        self.pyramid2 = ResampledPyramid(width + 256, 64, align_corners=align_corners)
         self.merge2 = nn.Sequential(
-            ConvNormAct(classes + 256 + 4 * 64, classes, activation=relu),
-            ConvNormAct(classes, classes, kernel=1, activation=relu),
+            ConvNormAct(width + 256 + 4 * 64, width, activation=relu),
+            ConvNormAct(width, width, kernel=1, activation=relu),
         )
-        self.pyramid1 = ResampledPyramid(16 + classes, classes, align_corners=align_corners)
-        self.merge1 = ConvNormAct(16 + 5 * classes, classes, activation=relu)
-        self.classifier = nn.Conv2d(classes, classes, 7, padding=3, bias=False)
+        self.pyramid1 = ResampledPyramid(16 + width, width, align_corners=align_corners)
+        self.merge1 = ConvNormAct(16 + 5 * width, width, activation=relu)
+        self.classifier = nn.Conv2d(width, classes, 7, padding=3, bias=False)
 
     def forward(self, level1: Tensor, level2: Tensor, level3: Tensor) -> Tensor:
         """Return the logits at full size."""
@@ -164,6 +166,10 @@ class YNet(SegmentationNetwork):
     align_corners : bool
         How maps are enlarged: true as PyTorch 0.2 did when the authors trained theirs, false as
         their code does today.
+    width : int
+        Channels of the decoder's finer levels; 0 for as many as there are classes, as the authors
+        have it.  With that of a trained network, one of other classes shares all its layers but
+        the last.
     """
 
     input_multiple = 8
@@ -171,14 +177,24 @@ class YNet(SegmentationNetwork):
     """Whether a diagnosis is learnt as well; the authors' two networks differ in details."""
 
     def __init__(
-        self, classes: int, *, unit: Literal["C1", "D1"] = "C1", align_corners: bool = True
+        self,
+        classes: int,
+        *,
+        unit: Literal["C1", "D1"] = "C1",
+        align_corners: bool = True,
+        width: int = 0,
     ) -> None:
         super().__init__(classes)
+        if width < 0:
+            msg = f"width must be 0 or more, got {width}"
+            raise ValueError(msg)
+        width = width or classes
+        self.shared_arguments = {"width": width}
         self.unit = unit
         self.encoder = _Encoder(unit, spare=self.joint)
         # The authors' D1 puts the coarse maps first, but not within their joint network.
         first = unit == "D1" and not self.joint
-        self.decoder = _Decoder(classes, align_corners=align_corners, coarse_first=first)
+        self.decoder = _Decoder(classes, width, align_corners=align_corners, coarse_first=first)
 
     def dense(self, x: Tensor) -> Tensor:
         """Map ``(B, 3, H, W)`` to ``(B, classes, H, W)``."""
@@ -208,6 +224,8 @@ class JointYNet(YNet):
         What the encoder and the diagnosis are built from; see :class:`YNet`.
     align_corners : bool
         How maps are enlarged; see :class:`YNet`.
+    width : int
+        Channels of the decoder's finer levels; see :class:`YNet`.
     """
 
     joint = True
@@ -219,16 +237,13 @@ class JointYNet(YNet):
         diagnoses: int = 5,
         unit: Literal["C1", "D1"] = "C1",
         align_corners: bool = True,
+        width: int = 0,
     ) -> None:
-        super().__init__(classes, unit=unit, align_corners=align_corners)
+        super().__init__(classes, unit=unit, align_corners=align_corners, width=width)
         if diagnoses < 1:
             msg = f"diagnoses must be at least 1, got {diagnoses}"
             raise ValueError(msg)
-        # What labels the pixels comes last: fine-tuning looks there for the layer to replace.
-        decoder = self.decoder
-        del self.decoder
         self.diagnosis = _Diagnosis(diagnoses, unit)
-        self.decoder = decoder
 
     def diagnose(self, x: Tensor) -> Tensor:
         """Return the logits of the diagnoses.

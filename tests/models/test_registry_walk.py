@@ -56,7 +56,7 @@ def learnt_besides(outputs: tuple[Tensor, ...]) -> list[Tensor]:
 def test_every_architecture_answers_and_learns_at_odd_sizes(name: str, classes: int) -> None:
     torch.manual_seed(classes)
     network = create_model(name, classes, **narrowed(name))
-    for batch, height, width in ((1, 33, 47), (2, 50, 29)):
+    for batch, height, width in ((1, 33, 47), (2, 50, 29), (1, 5, 3)):
         x = torch.randn(batch, 3, height, width)
         network.train().zero_grad()
         outputs = network.supervised(x)

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from narrowed import narrowed
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 from wsiseg.models import create_model, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import LabelClass, numbered_classes
 from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.registry import Architecture, list_architectures
 from wsiseg.training import starting
 from wsiseg.training.options import DataOptions, TrainOptions
 from wsiseg.training.recipes import Stage, find_recipe
@@ -262,3 +264,32 @@ def test_classes_that_both_have_keep_what_they_were(tmp_path: Path) -> None:
     assert torch.equal(own[:, 2], given[:, 0])
     assert not torch.equal(own[:, 1], given[:, 2])
     assert begun.notes[1] == "known by name: road, sky"
+
+
+KNOWN = named("sky", "road", "tree", "car", "pole")
+MIXED = named("snow", "road", "bush", "car", "rail", "lamp", "dog")
+
+
+@pytest.mark.parametrize("architecture", list_architectures(), ids=lambda found: found.name)
+def test_what_classes_are_known_by_name_is_kept_whatever_the_network(
+    architecture: Architecture,
+) -> None:
+    name, arguments = architecture.name, narrowed(architecture.name)
+    torch.manual_seed(5)
+    donor = create_model(name, len(KNOWN), **arguments).eval()
+    card = CheckpointCard(
+        architecture=name,
+        arguments=arguments,
+        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in KNOWN),
+        normalisation=BGR,
+    )
+    options = options_of(model=name, arguments=arguments)
+    begun = starting.start(options, PLAIN, MIXED, Checkpoint(card, donor))
+    x = torch.randn(1, 3, 32, 64)
+    with torch.no_grad():
+        ours, theirs = begun.network.eval()(x), donor(x)
+    assert ours.shape[1] == len(MIXED)
+    assert "known by name: road, car" in begun.notes
+    for index in (1, 3):
+        torch.testing.assert_close(ours[:, index], theirs[:, index], atol=1e-4, rtol=1e-4)
+    assert not torch.equal(ours[:, 2], theirs[:, 2])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wsiseg.errors import ArgumentError, CheckpointError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.class_sets import LabelClass
-from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.networks.network import MOST_CLASSES, SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.training.options import TrainOptions
@@ -87,8 +87,9 @@ def start(
         network = create_model(name, len(classes), **arguments)
     notes: tuple[str, ...] = ()
     normalisation = IMAGENET
+    axes = _class_axes(network, name, arguments)
     for donor in filter(None, (init, before)):
-        notes = _take_over(network, donor, [entry.name for entry in classes])
+        notes = _take_over(network, donor, [entry.name for entry in classes], axes)
         normalisation = donor.card.normalisation
     return Start(
         architecture=name,
@@ -152,21 +153,47 @@ def _encoder_of(name: str, arguments: Arguments, recipe: str) -> tuple[str, Argu
     return encoder, {key: value for key, value in arguments.items() if key in taken}
 
 
+def _class_axes(
+    network: SegmentationNetwork, name: str, arguments: Arguments
+) -> dict[str, int | None]:
+    """Return the tensors whose shape depends on the classes, and which axis is that of classes.
+
+    Those of the last layer and of auxiliary heads; None for one that depends in several axes.
+    """
+    others = network.classes + (1 if network.classes < MOST_CLASSES else -1)
+    with torch.device("meta"):
+        other = create_model(name, others, **{**arguments, **network.shared_arguments})
+    shapes = {key: value.shape for key, value in other.state_dict().items()}
+    axes: dict[str, int | None] = {}
+    for key, value in network.state_dict().items():
+        differing = [
+            axis
+            for axis, edges in enumerate(zip(value.shape, shapes[key], strict=True))
+            if edges[0] != edges[1]
+        ]
+        if differing:
+            own = len(differing) == 1 and value.shape[differing[0]] == network.classes
+            axes[key] = differing[0] if own else None
+    return axes
+
+
 def _take_over(
-    network: SegmentationNetwork, donor: Checkpoint, classes: list[str]
+    network: SegmentationNetwork,
+    donor: Checkpoint,
+    classes: list[str],
+    axes: Mapping[str, int | None],
 ) -> tuple[str, ...]:
     """Copy every tensor that fits, and say what begins anew.
 
-    Where the classes differ, the last layer begins anew even if it has as many of them, but for
-    the classes whose names both have.
+    Where the classes differ, the layers that tell them apart begin anew even if there are as many
+    of them, but for the classes whose names both have.
     """
     own, given = network.state_dict(), donor.network.state_dict()
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
     known = [entry.name for entry in donor.classes]
-    last, axis = _classifier(network)
     pairs: list[tuple[int, int]] = []
     if known != classes:
-        fitting = {key: value for key, value in fitting.items() if not key.startswith(f"{last}.")}
+        fitting = {key: value for key, value in fitting.items() if key not in axes}
         pairs = [(new, known.index(c)) for new, c in enumerate(classes) if c in known]
     learnt = [key for key in own if not key.endswith("num_batches_tracked")]
     anew = [key for key in learnt if key not in fitting]
@@ -181,36 +208,25 @@ def _take_over(
         return ()
     layers = sorted({key.split(".")[0] for key in anew})
     notes = [f"{len(anew)} of {len(learnt)} tensors begin anew, in {', '.join(layers)}"]
-    if pairs and _share_classes(own, given, last, axis, pairs):
+    if pairs and _share_classes(own, given, axes, pairs):
         notes.append(f"known by name: {', '.join(known[old] for _, old in pairs)}")
     return tuple(notes)
-
-
-def _classifier(network: SegmentationNetwork) -> tuple[str, int]:
-    """Return the last layer with weights, whose channels are the classes, and their axis."""
-    weighted = [(n, m) for n, m in network.named_modules() if isinstance(m, _WEIGHTED)]
-    name, layer = weighted[-1]
-    return name, 1 if isinstance(layer, nn.ConvTranspose2d) else 0
 
 
 def _share_classes(
     own: Mapping[str, Tensor],
     given: Mapping[str, Tensor],
-    layer: str,
-    axis: int,
+    axes: Mapping[str, int | None],
     pairs: list[tuple[int, int]],
 ) -> bool:
-    """Copy channels of the last layer, if it has the same inputs; tell whether it has."""
-    weight, bias = f"{layer}.weight", f"{layer}.bias"
-    if weight not in given or (
-        own[weight].select(axis, 0).shape != given[weight].select(axis, 0).shape
-    ):
-        return False
-    for new, old in pairs:
-        own[weight].select(axis, new).copy_(given[weight].select(axis, old))
-        if bias in own and bias in given:
-            own[bias][new] = given[bias][old]
-    return True
-
-
-_WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d)
+    """Copy the channels of classes that both have, where the rest fits; tell whether any does."""
+    shared = False
+    for key, axis in axes.items():
+        if axis is None or key not in given or own[key].ndim != given[key].ndim:
+            continue
+        if own[key].select(axis, 0).shape != given[key].select(axis, 0).shape:
+            continue
+        shared = True
+        for new, old in pairs:
+            own[key].select(axis, new).copy_(given[key].select(axis, old))
+    return shared

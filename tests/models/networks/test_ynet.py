@@ -196,10 +196,3 @@ def test_segmentation_form_d1_puts_coarse_maps_first_and_the_others_last() -> No
         for unit in ("C1", "D1")
     }
     assert [form for form, coarse_first in first.items() if coarse_first] == [("ynet", "D1")]
-
-
-def test_last_convolution_is_the_one_that_labels_pixels() -> None:
-    for name in ("ynet", "ynet-joint"):
-        network = create_model(name, 3)
-        convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-        assert convolutions[-1] is network.decoder.classifier

@@ -1,0 +1,12 @@
+"""Enlarging and shrinking maps between their pixels' centres."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resize(x: Tensor, size: torch.Size) -> Tensor:
+    """Map ``(B, C, H, W)`` to height and width `size`, bilinear, corners not aligned."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
