@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -127,9 +129,11 @@ class Checkpoint:
             digest.update(value.contiguous().cpu().numpy().tobytes())
         return digest.hexdigest()
 
-    def preprocess(self, pixels: Tensor) -> Tensor:
+    def preprocess(self, pixels: Tensor | npt.NDArray[np.uint8]) -> Tensor:
         """Turn uint8 ``(B, H, W, 3)`` RGB into the float32 ``(B, 3, H, W)`` the network wants."""
-        return self.card.normalisation.apply(torch.as_tensor(pixels))
+        # Arrays are copied: Pillow's, for one, are read-only, which PyTorch warns of.
+        given = pixels if isinstance(pixels, Tensor) else torch.tensor(pixels)
+        return self.card.normalisation.apply(given)
 
     def save(self, path: Path | str) -> Path:
         """Write the checkpoint; the file appears whole or not at all.

@@ -53,7 +53,12 @@ _MMSEG: Renames = (
 
 
 class CGNetLayout(KeyLayout):
-    """CGNet as its authors published it (MIT)."""
+    """CGNet as its authors published it (MIT).
+
+    Their means are those of blue, green and red, and their program takes them off red, green and
+    blue.  Its own words say otherwise; of the pixels of CamVid the published weights get 97 %
+    right in this order and 68 % in the other.
+    """
 
     authors = "CGNet's authors"
     architectures = ("cgnet",)
@@ -61,13 +66,13 @@ class CGNetLayout(KeyLayout):
     renames = _AUTHORS
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
         "camvid": Normalisation(
-            order="BGR",
+            order="RGB",
             mean=(105.65775299072266, 103.329833984375, 99.62540435791016),
             std=(1.0, 1.0, 1.0),
             divide_first=1.0,
         ),
         "cityscapes": Normalisation(
-            order="BGR",
+            order="RGB",
             mean=(72.39239876, 82.90891754, 73.15835921),
             std=(1.0, 1.0, 1.0),
             divide_first=1.0,
@@ -95,7 +100,7 @@ class MMSegCGNetLayout(KeyLayout):
     mark = "backbone.level1.0.f_loc.weight"
     renames = _MMSEG
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
-        # The authors' numbers, which are those of BGR, and yet they stand against RGB there.
+        # The authors' numbers in the authors' order.
         "cityscapes": Normalisation(
             order="RGB",
             mean=(72.39239876, 82.90891754, 73.15835921),

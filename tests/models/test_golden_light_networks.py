@@ -14,6 +14,14 @@ from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.profiling import count_parameters
 
 UNIT = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+# What the numbers were made from; the published weights want the channels the other way round.
+CGNET_CAMVID = Normalisation(
+    order="BGR",
+    mean=(105.65775299072266, 103.329833984375, 99.62540435791016),
+    std=(1.0, 1.0, 1.0),
+    divide_first=1.0,
+)
+INPUTS = {"pre_unit": UNIT, "pre_imagenet": IMAGENET, "pre_cgnet_camvid": CGNET_CAMVID}
 
 FAMILIES = {
     "erfnet": ("erfnet", {"form": "authors"}),
@@ -46,10 +54,9 @@ def family(stem: str) -> str:
 def build(golden: Golden, data: Path) -> tuple[SegmentationNetwork, Normalisation]:
     architecture, _ = FAMILIES[golden.meta["arch"]["family"]]
     if golden.state is not None:
-        normalisation = {"pre_unit": UNIT, "pre_imagenet": IMAGENET}[golden.meta["pre"]]
-        return import_state(golden.state, architecture), normalisation
+        return import_state(golden.state, architecture), INPUTS[golden.meta["pre"]]
     checkpoint = import_checkpoint(data / "weights" / golden.meta["weights"], architecture)
-    return checkpoint.network, checkpoint.card.normalisation
+    return checkpoint.network, INPUTS[golden.meta["pre"]]
 
 
 def assert_equal(logits: np.ndarray, golden: Golden) -> None:

@@ -47,7 +47,7 @@ DRAWN = [
             {"form": "authors", "blocks2": 3, "blocks3": 21},
             CAMVID,
             Normalisation(
-                order="BGR",
+                order="RGB",
                 mean=(105.65775299072266, 103.329833984375, 99.62540435791016),
                 std=(1.0, 1.0, 1.0),
                 divide_first=1.0,
