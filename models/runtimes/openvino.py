@@ -7,8 +7,11 @@ import functools
 import numpy as np
 import openvino as ov
 import torch
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
+from wsiseg.models.cloning import clone
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
 from wsiseg.models.tile_network import TileNetwork
 
@@ -83,10 +86,21 @@ class OpenVinoRuntime(Runtime):
 
 
 def _convert(network: TileNetwork, shape: tuple[int, int, int, int]) -> ov.Model:
-    """Trace the network on a small picture, which is quick, and give it the tiles' shape after."""
+    """Trace the network on a small picture, which is quick, and give it the tiles' shape after.
+
+    Weights are traced as constants, and the front end is called without the converter around it:
+    that takes a third of the time, for which Python is held, and reports to nobody.
+    """
+    fixed = clone(network).requires_grad_(False)
     example = torch.zeros((1, _TRACED_EDGE, _TRACED_EDGE, 3), dtype=torch.uint8)
+
+    def segment(tiles: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return fixed(tiles)  # type: ignore[no-any-return]
+
     with torch.no_grad():
-        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
-        model = ov.convert_model(traced, example_input=example)
+        traced = torch.jit.trace(segment, example, check_trace=False)  # type: ignore[no-untyped-call]
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchScriptPythonDecoder(traced, example_input=example)
+        model = frontend.convert(frontend.load(decoder))
     model.reshape(list(shape))
     return model

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from golden import read_golden
+from narrowed import narrowed
 from wsiseg.errors import RuntimeUnavailableError, WsisegError
 from wsiseg.models import create_model, import_checkpoint, list_architectures
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
@@ -103,7 +104,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 def test_every_architecture_gives_the_same_on_openvino_as_on_torch(name: str) -> None:
     torch.manual_seed(0)
     tiles = random_tiles(2, 64, 160)
-    network = awake(create_model(name, 5), tiles)
+    network = awake(create_model(name, 5, **narrowed(name)), tiles)
     results = [start(kind, network, (64, 160), 2).run(tiles) for kind in ("torch", "openvino")]
     assert len(np.unique(results[0]["labels"])) > 1
     assert_agreeing(*results)
