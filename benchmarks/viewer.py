@@ -10,7 +10,9 @@ in memory, which costs the drawing alone.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
+import pkgutil
 import tempfile
 import time
 from pathlib import Path
@@ -28,7 +30,12 @@ import tifffile
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+import wsiseg.viewer.widgets
 from wsiseg.viewer.opening import open_window
+
+# Opening is measured after imports, and napari imports a widget when it is shown.
+for module in pkgutil.iter_modules(wsiseg.viewer.widgets.__path__):
+    importlib.import_module(f"wsiseg.viewer.widgets.{module.name}")
 
 EDGE, TILE, LEVELS = 100_000, 512, 5
 STEPS = 120

@@ -194,17 +194,16 @@ def test_every_architecture_is_saved_and_loaded_bit_for_bit(
     assert loaded.network.classes == classes
 
 
-@pytest.mark.parametrize("classes", [2, 5, 19])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_architecture_is_traced_for_any_fitting_size(name: str, classes: int) -> None:
-    torch.manual_seed(classes)
-    network = create_model(name, classes, **narrowed(name)).eval()
+def test_every_architecture_is_traced_for_any_fitting_size(name: str) -> None:
+    torch.manual_seed(5)
+    network = create_model(name, 5, **narrowed(name)).eval()
     edge = 2 * network.input_multiple
     with torch.no_grad():
         traced = torch.jit.trace(network, torch.randn(1, 3, edge, edge), check_trace=False)
         x = torch.randn(2, 3, 2 * edge, 3 * edge)
         expected, logits = network(x), traced(x)
-    assert logits.shape == (2, classes, 2 * edge, 3 * edge)
+    assert logits.shape == (2, 5, 2 * edge, 3 * edge)
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
 
 
