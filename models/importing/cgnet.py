@@ -52,6 +52,14 @@ _MMSEG: Renames = (
 )
 
 
+_CITYSCAPES = Normalisation(
+    order="RGB",
+    mean=(72.39239876, 82.90891754, 73.15835921),
+    std=(1.0, 1.0, 1.0),
+    divide_first=1.0,
+)
+
+
 class CGNetLayout(KeyLayout):
     """CGNet as its authors published it (MIT).
 
@@ -71,12 +79,7 @@ class CGNetLayout(KeyLayout):
             std=(1.0, 1.0, 1.0),
             divide_first=1.0,
         ),
-        "cityscapes": Normalisation(
-            order="RGB",
-            mean=(72.39239876, 82.90891754, 73.15835921),
-            std=(1.0, 1.0, 1.0),
-            divide_first=1.0,
-        ),
+        "cityscapes": _CITYSCAPES,
     }
 
     def read_classes(self, architecture: str, state: State) -> int:
@@ -99,15 +102,8 @@ class MMSegCGNetLayout(KeyLayout):
     architectures = ("cgnet",)
     mark = "backbone.level1.0.f_loc.weight"
     renames = _MMSEG
-    normalisations: ClassVar[Mapping[str, Normalisation]] = {
-        # The authors' numbers in the authors' order.
-        "cityscapes": Normalisation(
-            order="RGB",
-            mean=(72.39239876, 82.90891754, 73.15835921),
-            std=(1.0, 1.0, 1.0),
-            divide_first=1.0,
-        ),
-    }
+    # The authors' numbers in the authors' order.
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": _CITYSCAPES}
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the classifier."""

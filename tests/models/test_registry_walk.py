@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lively import lively
 from narrowed import narrowed
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -31,19 +32,6 @@ ELSEWHERE = {
     "ynet-joint": r"diagnosis\.|.*\.spare\.weight",
 }
 """Names of parameters, as patterns, that labels of pixels do not reach."""
-
-
-def lively(name: str, classes: int) -> SegmentationNetwork:
-    """Return a network with batch norms that do something, in evaluation mode."""
-    torch.manual_seed(classes)
-    network = create_model(name, classes, **narrowed(name))
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.6, 1.4)
-            nn.init.uniform_(module.bias, 0.2, 1.0)
-            nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            nn.init.uniform_(module.running_var, 0.2, 1.0)
-    return network.eval()
 
 
 def learnt_besides(outputs: tuple[Tensor, ...]) -> list[Tensor]:
@@ -95,7 +83,7 @@ def test_no_architecture_takes_other_numbers(name: str, classes: int) -> None:
 @pytest.mark.filterwarnings("ignore:.*[Cc]onstant folding:UserWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_gives_the_same_logits_as_onnx(name: str) -> None:
-    network = lively(name, 2)
+    network = lively(name, 2, **narrowed(name))
     edge = 2 * network.input_multiple
     x = torch.randn(1, 3, edge, edge + network.input_multiple)
     with torch.no_grad():

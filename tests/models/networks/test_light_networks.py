@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from torch import nn
 
+from lively import lively
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
-from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
 
 AUTHORS, MMSEG = {"form": "authors"}, {"form": "mmseg"}
@@ -50,19 +49,6 @@ FORMS = [
 ]
 
 ODD_SIZES = [(1, 1), (7, 9), (33, 65)]
-
-
-def lively(name: str, classes: int = 6, **arguments: object) -> SegmentationNetwork:
-    """Return a network with batch norms that do something, in evaluation mode."""
-    torch.manual_seed(classes)
-    network = create_model(name, classes, **arguments)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.6, 1.4)
-            nn.init.uniform_(module.bias, 0.2, 1.0)
-            nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            nn.init.uniform_(module.running_var, 0.2, 1.0)
-    return network.eval()
 
 
 @pytest.mark.parametrize(("name", "arguments", "classes", "expected"), PARAMETERS)
