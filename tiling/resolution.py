@@ -12,6 +12,9 @@ from wsiseg.tiling.slides.slide import Slide
 SANE_MPP = (0.05, 20.0)
 """µm per pixel that a microscope can have meant; anything else is a broken field."""
 
+_NOISE = 1e-6
+"""Pixels; two ways to reckon one scale must not give planes of two sizes."""
+
 
 @dataclass(frozen=True)
 class WorkingPlane:
@@ -121,6 +124,11 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
     return _plane(slide, 1 / scale, None if full is None else full / scale, slide_mpp)
 
 
+def _whole(length: float) -> int:
+    """Round half up, and what floating-point noise leaves a little below half as well."""
+    return max(1, math.floor(length + 0.5 + _NOISE))
+
+
 def _plane(
     slide: Slide, slide_scale: float, mpp: float | None, slide_mpp: float | None
 ) -> WorkingPlane:
@@ -133,8 +141,8 @@ def _plane(
     if abs(level_scale - 1) * max(chosen.height, chosen.width) < 0.5:
         return plane_at_level(slide, level, slide_mpp)
     return WorkingPlane(
-        height=max(1, round(chosen.height / level_scale)),
-        width=max(1, round(chosen.width / level_scale)),
+        height=_whole(chosen.height / level_scale),
+        width=_whole(chosen.width / level_scale),
         level=level,
         level_scale=level_scale,
         slide_scale=slide_scale,

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from array_slide import ArraySlide
@@ -185,6 +185,7 @@ def test_a_scale_is_taken_from_the_coarsest_level_that_is_fine_enough(
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.floats(0.05, 20), st.floats(0.25, 4))
+@example(1, 2, 5.0, 1.5)
 def test_a_scale_is_the_resolution_that_it_makes(
     height: int, width: int, mpp: float, scale: float
 ) -> None:
