@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from golden import Golden, digest, read_golden
+from golden import Golden, assert_equal, digest, read_golden
 from wsiseg.models import import_state
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET
@@ -36,14 +35,6 @@ def build(golden: Golden, name: str) -> SegmentationNetwork:
     assert golden.state is not None
     assert golden.meta["pre"] == "pre_imagenet"
     return import_state(golden.state, FAMILIES[family(name)][0])
-
-
-def assert_equal(logits: np.ndarray, golden: Golden) -> None:
-    assert logits.shape == golden.shape
-    sampled = logits[:, :: golden.stride, :: golden.stride]
-    assert np.abs(sampled - golden.sampled).max() <= golden.meta["atol"] <= 1e-3
-    agreement = (logits.argmax(axis=0) == golden.argmax).mean()
-    assert agreement >= golden.meta["argmax_min_agreement"] >= 0.9999
 
 
 def test_every_golden_file_of_these_families_is_tested(data: Path) -> None:

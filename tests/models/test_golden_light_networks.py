@@ -3,11 +3,10 @@
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from golden import Golden, digest, read_golden
+from golden import Golden, assert_equal, digest, read_golden
 from wsiseg.models import import_checkpoint, import_state
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
@@ -57,14 +56,6 @@ def build(golden: Golden, data: Path) -> tuple[SegmentationNetwork, Normalisatio
         return import_state(golden.state, architecture), INPUTS[golden.meta["pre"]]
     checkpoint = import_checkpoint(data / "weights" / golden.meta["weights"], architecture)
     return checkpoint.network, INPUTS[golden.meta["pre"]]
-
-
-def assert_equal(logits: np.ndarray, golden: Golden) -> None:
-    assert logits.shape == golden.shape
-    sampled = logits[:, :: golden.stride, :: golden.stride]
-    assert np.abs(sampled - golden.sampled).max() <= golden.meta["atol"] <= 1e-3
-    agreement = (logits.argmax(axis=0) == golden.argmax).mean()
-    assert agreement >= golden.meta["argmax_min_agreement"] >= 0.9999
 
 
 def test_every_golden_file_of_these_families_is_tested(data: Path) -> None:
