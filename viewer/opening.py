@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -36,7 +37,18 @@ def view(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> 
     """Open a window and stay until it is closed; see :func:`open_window`."""
     _refuse_without_screen()
     open_window(slide, masks, slide_mpp)
+    spare_collector()
     napari.run()
+
+
+def spare_collector() -> None:
+    """Leave what stands now out of every later collection of garbage.
+
+    napari collects whenever a layer goes, which takes a third of a second with the modules of
+    PyTorch in memory.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _refuse_without_screen() -> None:
