@@ -145,7 +145,7 @@ class ESPNetv2(SegmentationNetwork):
     ``standalone``
         Of the repository that came with the paper: pyramid pooling at 1/8 and one 1×1
         convolution per level.  Training compares the logits at 1/8 as well, enlarged three
-        times by two.
+        times by two, with the same weight.
 
     All resizing aligns corners, and both decoders end with a resize to full size, which belongs
     to :meth:`dense`.  The slopes behind the three strided pyramids are dead weight, in the
@@ -165,6 +165,7 @@ class ESPNetv2(SegmentationNetwork):
     """
 
     input_multiple = 16
+    auxiliary_weight = 1.0
 
     def __init__(
         self,

@@ -132,8 +132,8 @@ class _Encoder(nn.Module):
 class ICNet(SegmentationNetwork):
     """ICNet: a cascade of pictures, the smaller the deeper they are looked into.
 
-    Training compares the logits at 1/4, 1/8 and 1/16 with labels reduced to each (§3.4); the
-    weights 1, 0.4 and 0.4 of the authors are those that training gives to any network.
+    Training compares the logits at 1/4, 1/8 and 1/16 with labels reduced to each, weighted 1, 0.4
+    and 0.4 (§3.4).
 
     Parameters
     ----------
