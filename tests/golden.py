@@ -70,7 +70,7 @@ def read_golden(data: Path, name: str, output: str = "out") -> Golden:
     prefix = f"{output}__" if drawn else ""
     state = None
     if drawn:
-        state = _draw(path, meta["state_sha256"])
+        state = dict(_draw(path, meta["state_sha256"]))
     return Golden(
         meta=meta,
         rgb=recipe.read_input(path, data),

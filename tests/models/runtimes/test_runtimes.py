@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from golden import read_golden
+from lively import lively
 from wsiseg.errors import RuntimeUnavailableError, WsisegError
 from wsiseg.models import create_model, import_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET
-from wsiseg.models.profiling import activation_bytes_per_pixel
+from wsiseg.models.profiling import activation_bytes_per_pixel, count_parameters
 from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output, TileNetwork
 
@@ -293,6 +294,18 @@ def test_predictor_runs_the_checkpoint_with_its_normalisation(
         "probabilities": (255 * logits.softmax(dim=1)).round().numpy(),
     }
     assert_agreeing(result, expected)
+
+
+def test_predictor_runs_as_few_layers_as_there_can_be(
+    predictor: Callable[[SegmentationNetwork], Predictor],
+) -> None:
+    network = lively("rdrnet-s-simple", 5)
+    held = predictor(network)
+    assert held.folded is held.folded
+    assert count_parameters(held.folded) < count_parameters(network)
+    tiles = random_tiles(1, 64, 128)
+    plain = start("torch", network, (64, 128), 1).run(tiles)
+    assert_agreeing(held.ready((64, 128), 1, BOTH).run(tiles), plain)
 
 
 def test_predictor_knows_what_the_network_costs_and_sees(
