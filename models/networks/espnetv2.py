@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.eesp import EESP, NARROW, WIDE, StridedEESP
@@ -13,6 +13,7 @@ from wsiseg.models.layers.efficient_pyramid import EfficientPyramid
 from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, Halve, NormAct
 from wsiseg.models.layers.gate import GatedExpansion
 from wsiseg.models.layers.pyramid_pooling import DepthwisePyramidPooling
+from wsiseg.models.layers.resizing import scale
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -39,8 +40,7 @@ WIDEST_PYRAMID = 16
 Levels = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+_double = partial(scale, factor=2.0, aligned=True)
 
 
 class ESPNetv2Encoder(nn.Module):
