@@ -8,7 +8,7 @@ import hashlib
 import importlib.util
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +50,15 @@ def _recipe(path: Path) -> ModuleType:
     return module
 
 
+@lru_cache(maxsize=1)
+def _draw(path: Path, sha256: str) -> dict[str, Tensor]:
+    """Draw the weights of a file, which takes seconds for a large network."""
+    recipe = _recipe(path.parent / "synth_state.py")
+    arrays = recipe.load(path)
+    assert recipe.digest(arrays) == sha256, "weights are drawn differently here"
+    return {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+
+
 def read_golden(data: Path, name: str, output: str = "out") -> Golden:
     """Read one file of golden vectors; of several outputs the one that is asked for."""
     path = data / "golden" / f"{name}.npz"
@@ -61,9 +70,7 @@ def read_golden(data: Path, name: str, output: str = "out") -> Golden:
     prefix = f"{output}__" if drawn else ""
     state = None
     if drawn:
-        arrays = recipe.load(path)
-        assert recipe.digest(arrays) == meta["state_sha256"], "weights are drawn differently here"
-        state = {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+        state = dict(_draw(path, meta["state_sha256"]))
     return Golden(
         meta=meta,
         rgb=recipe.read_input(path, data),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsiseg.models.importing.dual_resolution import BLOCKS, PYRAMID, STEM, DualResolutionLayout
+from wsiseg.models.importing.ddrnet import BLOCKS, PYRAMID, STEM, DualResolutionLayout
 from wsiseg.models.importing.renaming import Renames
 
 _HEADS: Renames = (

@@ -21,7 +21,7 @@ from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
 from wsiseg.models.importing.dabnet import DABNetLayout
-from wsiseg.models.importing.dual_resolution import DDRNetLayout, RDRNetLayout
+from wsiseg.models.importing.ddrnet import DDRNetLayout, RDRNetLayout
 from wsiseg.models.importing.edgenets import EdgeNetsLayout
 from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout

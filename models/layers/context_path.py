@@ -12,7 +12,7 @@ CONTEXT = 128
 """Channels of the path."""
 
 
-def _double(x: Tensor) -> Tensor:
+def _repeat(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
@@ -36,6 +36,6 @@ class ContextPath(nn.Module):
     def forward(self, sixteenth: Tensor, deepest: Tensor) -> tuple[Tensor, Tensor]:
         """Return 128 channels at 1/16 and at 1/8, from features at 1/16 and 1/32."""
         average = self.average(deepest.mean((2, 3), keepdim=True))
-        at16 = self.up32(_double(self.refine32(deepest) + average))
-        at8 = self.up16(_double(self.refine16(sixteenth) + at16))
+        at16 = self.up32(_repeat(self.refine32(deepest) + average))
+        at8 = self.up16(_repeat(self.refine16(sixteenth) + at16))
         return at16, at8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import ESPNET_EPSILON, BatchNorm, ConvNormAct, NormAct
+from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm, ConvNormAct, NormAct
 
 
 class DepthwisePair(nn.Sequential):
@@ -78,7 +78,7 @@ class PooledDown(nn.Module):
         made = outputs - inputs if self.pools else outputs
         self.conv = nn.Conv2d(inputs, made, 3, stride=2, padding=1, bias=False)
         self.pool = nn.MaxPool2d(2)
-        self.norm = BatchNorm(outputs, eps=ESPNET_EPSILON)
+        self.norm = BatchNorm(outputs, eps=LARGE_EPSILON)
         self.act = nn.PReLU(outputs)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ESPNET_EPSILON = 1e-3
-"""Batch-norm epsilon of the first ESPNet; its published weights work with no other.
+LARGE_EPSILON = 1e-3
+"""Batch-norm epsilon of the first ESPNet, whose published weights work with no other.
 
-CGNet and DABNet have it as well."""
+CGNet, DABNet, ERFNet and RDRNet have it as well."""
 
 PLAIN_EPSILON = 1e-5
 """Batch-norm epsilon of nearly all other networks, PyTorch's own."""
@@ -51,7 +51,7 @@ class NormAct(nn.Sequential):
         self,
         channels: int,
         *,
-        epsilon: float = ESPNET_EPSILON,
+        epsilon: float = LARGE_EPSILON,
         activation: Callable[[int], nn.Module] = nn.PReLU,
     ) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class ConvNorm(nn.Sequential):
         dilation: int = 1,
         groups: int = 1,
         bias: bool = False,
-        epsilon: float = ESPNET_EPSILON,
+        epsilon: float = LARGE_EPSILON,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(

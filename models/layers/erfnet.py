@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import BatchNorm
-
-ERFNET_EPSILON = 1e-3
-"""Batch-norm epsilon of the authors' program, of MMSegmentation's as well."""
+from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm
 
 
 class DownsamplerBlock(nn.Module):
@@ -24,7 +21,7 @@ class DownsamplerBlock(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs - inputs, 3, stride=2, padding=1)
         self.pool = nn.MaxPool2d(2)
-        self.norm = BatchNorm(outputs, eps=ERFNET_EPSILON)
+        self.norm = BatchNorm(outputs, eps=LARGE_EPSILON)
         self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +47,7 @@ class FactorisedConvolution(nn.Sequential):
         self.vertical = nn.Conv2d(channels, channels, (3, 1), padding=(d, 0), dilation=(d, 1))
         self.act = nn.ReLU()
         self.horizontal = nn.Conv2d(channels, channels, (1, 3), padding=(0, d), dilation=(1, d))
-        self.norm = BatchNorm(channels, eps=ERFNET_EPSILON)
+        self.norm = BatchNorm(channels, eps=LARGE_EPSILON)
 
 
 class NonBottleneck1D(nn.Module):
@@ -92,5 +89,5 @@ class UpsamplerBlock(nn.Sequential):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
-        self.norm = BatchNorm(outputs, eps=ERFNET_EPSILON)
+        self.norm = BatchNorm(outputs, eps=LARGE_EPSILON)
         self.act = nn.ReLU()

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import ESPNET_EPSILON, NormAct
+from wsiseg.models.layers.elementary import LARGE_EPSILON, NormAct
 
 BRANCHES = 5
 """K, the parallel branches that the paper settles on; branch k has dilation 2 to the k."""
@@ -77,7 +77,7 @@ class ESP(nn.Module):
         )
         self.fuse = NormAct(
             outputs,
-            epsilon=settings.get("epsilon", ESPNET_EPSILON),
+            epsilon=settings.get("epsilon", LARGE_EPSILON),
             activation=settings.get("activation", nn.PReLU),
         )
 

@@ -49,9 +49,9 @@ class BiSeNetV1(SegmentationNetwork):
 
     As MMSegmentation has it: the detail path ends in a 1×1 convolution, the fusion's weights pass
     one convolution, batch norm and ReLU where the paper has two convolutions, and two auxiliary
-    heads train the context path.  Training gives those the weight 0.4 of any auxiliary head, the
-    paper 1 (§3.3).  Gates average over the whole picture, so a tile's logits depend on all of the
-    tile, and sizes that are no multiple of 32 count the zeros that they are padded with.
+    heads train the context path, with the weight 1 each (§3.3).  Gates average over the whole
+    picture, so a tile's logits depend on all of the tile, and sizes that are no multiple of 32
+    count the zeros that they are padded with.
 
     Parameters
     ----------
@@ -62,6 +62,7 @@ class BiSeNetV1(SegmentationNetwork):
     input_multiple = 32
     output_stride = 8
     auxiliary = ("head8", "head16")
+    auxiliary_weight = 1.0
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes)

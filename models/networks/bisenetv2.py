@@ -62,9 +62,9 @@ class BiSeNetV2(SegmentationNetwork):
 
     As MMSegmentation has it: the last convolution of the context embedding is followed by batch
     norm and ReLU (figure 4b has a bare one), and the head is 1024 channels wide.  Four auxiliary
-    heads train the semantic branch (the booster of section 4.4).  The context embedding averages
-    over the whole picture, so a tile's logits depend on all of the tile, and sizes that are no
-    multiple of 32 count the zeros that they are padded with.
+    heads train the semantic branch (the booster of section 4.4), with the weight 1 each.  The
+    context embedding averages over the whole picture, so a tile's logits depend on all of the
+    tile, and sizes that are no multiple of 32 count the zeros that they are padded with.
 
     Parameters
     ----------
@@ -75,6 +75,7 @@ class BiSeNetV2(SegmentationNetwork):
     input_multiple = 32
     output_stride = 8
     auxiliary = ("boosters",)
+    auxiliary_weight = 1.0
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes)

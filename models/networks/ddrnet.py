@@ -7,7 +7,7 @@ from torch import nn
 from wsiseg.models.layers.aggregation_pyramid import DAPPM
 from wsiseg.models.layers.dual_resolution import BasicBlock, DualResolution, bottlenecks
 from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
-from wsiseg.models.networks.dual_resolution import DualResolutionNetwork
+from wsiseg.models.networks.dual_resolution_network import DualResolutionNetwork
 from wsiseg.models.registry import register
 
 PAPER = (

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import ESPNET_EPSILON, BatchNorm, ConvNormAct, NormAct
+from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm, ConvNormAct, NormAct
 from wsiseg.models.layers.esp import ESP
 from wsiseg.models.layers.espnet_encoder import Design, ESPNetEncoder
 from wsiseg.models.networks.espnet_c import PAPER
@@ -96,7 +96,7 @@ class ESPNet(SegmentationNetwork):
         plain1, fused1, fused2, fused3 = widths
         act = design.act
         self.project3 = nn.Conv2d(fused3, width, 1, bias=False)
-        self.norm3 = BatchNorm(width, eps=ESPNET_EPSILON)
+        self.norm3 = BatchNorm(width, eps=LARGE_EPSILON)
         self.up3 = nn.ConvTranspose2d(width, width, 2, stride=2, bias=False)
         self.project2 = nn.Conv2d(fused2, width, 1, bias=False)
         self.merge2 = nn.Sequential(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.eesp import EESP, NARROW, WIDE, StridedEESP
@@ -13,6 +13,7 @@ from wsiseg.models.layers.efficient_pyramid import EfficientPyramid
 from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, Halve, NormAct
 from wsiseg.models.layers.gate import GatedExpansion
 from wsiseg.models.layers.pyramid_pooling import DepthwisePyramidPooling
+from wsiseg.models.layers.resizing import scale
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -39,8 +40,7 @@ WIDEST_PYRAMID = 16
 Levels = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+_double = partial(scale, factor=2.0, aligned=True)
 
 
 class ESPNetv2Encoder(nn.Module):
@@ -145,7 +145,7 @@ class ESPNetv2(SegmentationNetwork):
     ``standalone``
         Of the repository that came with the paper: pyramid pooling at 1/8 and one 1×1
         convolution per level.  Training compares the logits at 1/8 as well, enlarged three
-        times by two.
+        times by two, with the same weight.
 
     All resizing aligns corners, and both decoders end with a resize to full size, which belongs
     to :meth:`dense`.  The slopes behind the three strided pyramids are dead weight, in the
@@ -165,6 +165,7 @@ class ESPNetv2(SegmentationNetwork):
     """
 
     input_multiple = 16
+    auxiliary_weight = 1.0
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.cascade_fusion import CascadeFusion, Form
@@ -10,6 +9,7 @@ from wsiseg.models.layers.class_head import ClassHead
 from wsiseg.models.layers.plain import conv_norm_relu
 from wsiseg.models.layers.region_pooling import RegionPooling
 from wsiseg.models.layers.region_sum import RegionSum
+from wsiseg.models.layers.resizing import scale
 from wsiseg.models.layers.resnet import Backbone, ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -22,10 +22,6 @@ _STRIDES, _DILATIONS = (1, 2, 1, 1), (1, 1, 2, 4)
 _FUSED = 128
 _SHARED_BLOCKS = 4
 _IMAGENET_CLASSES = 1000
-
-
-def _scale(x: Tensor, factor: float, *, aligned: bool) -> Tensor:
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=aligned)
 
 
 class _SeparateBranches(nn.Module):
@@ -41,8 +37,8 @@ class _SeparateBranches(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps at 1/32 and 1/16."""
-        middle = self.resnet(_scale(x, 0.5, aligned=True), stages=2)[-1]
-        low = self.resnet(_scale(x, 0.25, aligned=True))[-1]
+        middle = self.resnet(scale(x, 0.5, aligned=True), stages=2)[-1]
+        low = self.resnet(scale(x, 0.25, aligned=True))[-1]
         return self.pool(low), middle
 
 
@@ -69,8 +65,8 @@ class _SharedBranches(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps at 1/32 and 1/16, a row and a column larger than that."""
-        middle = self.resnet(_scale(x, 0.5, aligned=False), stages=2)[-1]
-        low = _scale(middle, 0.5, aligned=False)
+        middle = self.resnet(scale(x, 0.5, aligned=False), stages=2)[-1]
+        low = scale(middle, 0.5, aligned=False)
         for stage in self.resnet.stages[2:]:
             low = stage(low)
         low = self.merge(self.pool(low))
@@ -97,10 +93,10 @@ class _NarrowBranches(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps at 1/32 and 1/16."""
         blocks = [block for stage in self.resnet.stages for block in stage.children()]
-        middle = self.resnet.stem(_scale(x, 0.5, aligned=True))
+        middle = self.resnet.stem(scale(x, 0.5, aligned=True))
         for block in blocks[:_SHARED_BLOCKS]:
             middle = block(middle)
-        low = _scale(middle, 0.5, aligned=True)
+        low = scale(middle, 0.5, aligned=True)
         for block in blocks[_SHARED_BLOCKS:]:
             low = block(low)
         return self.project_low(self.pool(low)), middle
@@ -132,8 +128,8 @@ class _Encoder(nn.Module):
 class ICNet(SegmentationNetwork):
     """ICNet: a cascade of pictures, the smaller the deeper they are looked into.
 
-    Training compares the logits at 1/4, 1/8 and 1/16 with labels reduced to each (§3.4); the
-    weights 1, 0.4 and 0.4 of the authors are those that training gives to any network.
+    Training compares the logits at 1/4, 1/8 and 1/16 with labels reduced to each, weighted 1, 0.4
+    and 0.4 (§3.4).
 
     Parameters
     ----------
@@ -207,6 +203,6 @@ class ICNet(SegmentationNetwork):
 
     def _classify(self, fused: Tensor) -> Tensor:
         if self.form != "mmseg":
-            fused = _scale(fused, 2.0, aligned=True)
+            fused = scale(fused, 2.0, aligned=True)
         logits: Tensor = self.classifier(fused)
         return logits

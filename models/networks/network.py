@@ -39,6 +39,8 @@ class SegmentationNetwork(nn.Module, ABC):
     """Arguments with which a network of other classes shares all layers but the last."""
     auxiliary: tuple[str, ...] = ()
     """Names of the modules that only :meth:`supervised` needs; inference goes without."""
+    auxiliary_weight: float = 0.4
+    """What each of the other logits of :meth:`supervised` weighs in training, the main ones 1."""
     encoder_architecture: str | None = None
     """The architecture that recipes in two stages train first, sharing `encoder`."""
 

@@ -68,6 +68,7 @@ class PPLiteSeg(SegmentationNetwork):
     input_multiple = 32
     output_stride = 8
     auxiliary = ("head16", "head32")
+    auxiliary_weight = 1.0
 
     def __init__(self, classes: int, *, backbone: Literal["stdc1", "stdc2"] = "stdc1") -> None:
         super().__init__(classes)

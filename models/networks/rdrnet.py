@@ -8,18 +8,15 @@ from torch import nn
 
 from wsiseg.models.layers.aggregation_pyramid import DAPPM, PAPPM, PPM, RPPM
 from wsiseg.models.layers.dual_resolution import DualResolution, Fusion, bottlenecks
-from wsiseg.models.layers.elementary import ESPNET_EPSILON, ConvNorm
+from wsiseg.models.layers.elementary import LARGE_EPSILON, ConvNorm
 from wsiseg.models.layers.reparameterised import Reparameterisable
-from wsiseg.models.networks.dual_resolution import DualResolutionNetwork
+from wsiseg.models.networks.dual_resolution_network import DualResolutionNetwork
 from wsiseg.models.registry import register
 
 PAPER = (
     "Yang et al., Reparameterizable Dual-Resolution Network for Real-time Semantic Segmentation, "
     "2024"
 )
-
-EPSILON = ESPNET_EPSILON
-"""Batch-norm epsilon of everything but the heads, as in the authors' settings."""
 
 MOMENTUM = 0.03
 """Share of a batch in the running statistics, of everything but the heads."""
@@ -39,8 +36,8 @@ def _blocks(inputs: int, outputs: int, stride: int, more: int, *, activated: boo
         shapes.insert(0, (inputs, outputs, stride))
     *others, last = shapes
     return nn.Sequential(
-        *[Reparameterisable(*shape, epsilon=EPSILON) for shape in others],
-        Reparameterisable(*last, activated=activated, epsilon=EPSILON),
+        *[Reparameterisable(*shape, epsilon=LARGE_EPSILON) for shape in others],
+        Reparameterisable(*last, activated=activated, epsilon=LARGE_EPSILON),
     )
 
 
@@ -48,8 +45,8 @@ def _encoder(width: int, depths: Depths, context: str, fusion: Fusion) -> DualRe
     quarter, eighth, semantic, detail, last = depths
     w = width
     stem = nn.Sequential(
-        Reparameterisable(3, w, 2, epsilon=EPSILON),
-        Reparameterisable(w, w, 2, epsilon=EPSILON),
+        Reparameterisable(3, w, 2, epsilon=LARGE_EPSILON),
+        Reparameterisable(w, w, 2, epsilon=LARGE_EPSILON),
         *_blocks(w, w, 1, quarter, activated=True),
         *_blocks(w, 2 * w, 2, eighth, activated=True),
     )
@@ -59,20 +56,20 @@ def _encoder(width: int, depths: Depths, context: str, fusion: Fusion) -> DualRe
         detail=(
             _blocks(2 * w, 2 * w, 1, detail, activated=False),
             _blocks(2 * w, 2 * w, 1, detail, activated=False),
-            bottlenecks(2 * w, 2 * w, 1, last, epsilon=EPSILON),
+            bottlenecks(2 * w, 2 * w, 1, last, epsilon=LARGE_EPSILON),
         ),
         semantic=(
             _blocks(2 * w, 4 * w, 2, semantic, activated=False),
             _blocks(4 * w, 8 * w, 2, semantic, activated=False),
-            bottlenecks(8 * w, 8 * w, 2, last, epsilon=EPSILON),
+            bottlenecks(8 * w, 8 * w, 2, last, epsilon=LARGE_EPSILON),
         ),
         context=(
-            ConvNorm(16 * w, 4 * w, kernel=1, epsilon=EPSILON)
+            ConvNorm(16 * w, 4 * w, kernel=1, epsilon=LARGE_EPSILON)
             if context == "none"
-            else CONTEXTS[context](16 * w, PYRAMID, 4 * w, EPSILON)
+            else CONTEXTS[context](16 * w, PYRAMID, 4 * w, LARGE_EPSILON)
         ),
         fusion=fusion,
-        epsilon=EPSILON,
+        epsilon=LARGE_EPSILON,
     )
     for module in encoder.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -39,6 +39,7 @@ class _STDC(SegmentationNetwork):
     input_multiple = 32
     output_stride = 8
     auxiliary = ("head8", "head16", "head_detail")
+    auxiliary_weight = 1.0
     depths: tuple[int, int, int]
 
     def __init__(self, classes: int) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wsiseg.models.layers.elementary import ConvNorm, ConvNormAct, NormAct, relu
 from wsiseg.models.layers.esp import ESP
 from wsiseg.models.layers.resampled_pyramid import ResampledPyramid
+from wsiseg.models.layers.resizing import scale
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -124,7 +125,7 @@ class _Decoder(nn.Module):
         return self._double(self.classifier(merged1))
 
     def _double(self, x: Tensor) -> Tensor:
-        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=self.align_corners)
+        return scale(x, 2.0, aligned=self.align_corners)
 
 
 class _Diagnosis(nn.Module):

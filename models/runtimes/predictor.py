@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.models.folding import fold
+from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import activation_bytes_per_pixel, receptive_field
 from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.runtime import Runtime
@@ -26,6 +28,11 @@ class Predictor:
         self.checkpoint = checkpoint
         self.choice = choice
         self._runtime: Runtime | None = None
+
+    @cached_property
+    def folded(self) -> SegmentationNetwork:
+        """What runs: the same network with as few layers as there can be."""
+        return fold(self.checkpoint.network)
 
     @cached_property
     def bytes_per_pixel(self) -> float:
@@ -59,6 +66,6 @@ class Predictor:
             # Let go of the old one first: each holds the network's intermediate results.
             self._runtime = None
             card = self.checkpoint.card
-            network = TileNetwork(self.checkpoint.network, card.normalisation, outputs).eval()
+            network = TileNetwork(self.folded, card.normalisation, outputs).eval()
             held = self._runtime = self.choice.start(network, tile, batch)
         return held

@@ -124,20 +124,15 @@ def test_info_says_what_the_slide_says(tmp_path):
     assert "0.5 µm/px" in run("info", tmp_path / "a.tiff").out
 
 
-def test_models_show_counts_as_published():
+def test_models_show_tells_what_a_network_costs_and_sees():
     content = json.loads(run("models", "show", "espnet", "--classes", 20, "--json").out)
-    assert content["parameters"] == content["parameters_deployed"] == 364_569
-    assert content["macs"] == pytest.approx(4.709e9, rel=1e-3)
+    # The counts of all networks are compared in tests/models/test_counts.py.
+    assert (content["parameters"], content["macs"]) == (364_569, 4_709_441_536)
     assert (content["input_multiple"], content["size_mb"]) == (8, 1.458)
     assert content["receptive_field"] == 2839
-    small = run("models", "show", "espnet-c", "--classes", 20, "--set", "alpha3=3", "--json")
-    assert json.loads(small.out)["parameters"] == 187_529
 
 
-def test_models_show_counts_what_inference_needs():
-    content = json.loads(run("models", "show", "rdrnet-s-simple", "--classes", 19, "--json").out)
-    assert (content["parameters"], content["parameters_deployed"]) == (8_833_126, 7_125_363)
-    assert (content["receptive_field"], content["input_multiple"]) == (None, 8)
+def test_models_show_prints_what_inference_needs_where_that_is_less():
     shown = run("models", "show", "rdrnet-s-simple", "--set", "context=pappm").out
     # The merged pyramid has a bias more.
     assert f"for inference    {7_125_363 - 512:,}" in shown
@@ -146,7 +141,6 @@ def test_models_show_counts_what_inference_needs():
 
 def test_models_show_tells_what_was_published_and_by_whom():
     content = json.loads(run("models", "show", "stdc1", "--json").out)
-    assert content["parameters"] == 8_573_022
     assert content["receptive_field"] is None
     assert {
         "measure": "mIoU",

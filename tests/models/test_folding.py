@@ -7,13 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models import create_model, list_architectures
+from lively import enliven, norms
 from wsiseg.models.cloning import clone
 from wsiseg.models.folding import LeftOut, fold, merge_paths
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import count_parameters
-
-NAMES = [architecture.name for architecture in list_architectures()]
 
 
 class Doubled(nn.Module):
@@ -71,32 +69,13 @@ class Toy(SegmentationNetwork):
         return self.classifier(features), self.head(features)
 
 
-def enliven(network: nn.Module, seed: int = 0) -> None:
-    """Give batch norms statistics and weights that do something."""
-    random = torch.Generator().manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            ranges = {
-                "weight": (0.6, 1.4),
-                "bias": (0.1, 0.5),
-                "running_mean": (-0.2, 0.2),
-                "running_var": (0.4, 1.6),
-            }
-            for name, (low, high) in ranges.items():
-                if (tensor := getattr(module, name)) is not None:
-                    with torch.no_grad():
-                        tensor.uniform_(low, high, generator=random)
-
-
-def lively(*layers: nn.Module) -> Toy:
+def build(*layers: nn.Module) -> Toy:
     torch.manual_seed(0)
-    network = Toy(nn.Conv2d(3, 6, 1), *layers)
-    enliven(network)
-    return network
+    return enliven(Toy(nn.Conv2d(3, 6, 1), *layers))
 
 
-def norms(network: nn.Module) -> int:
-    return sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+def count(network: nn.Module) -> int:
+    return len(list(norms(network)))
 
 
 def assert_equal(network: SegmentationNetwork, other: SegmentationNetwork) -> None:
@@ -112,7 +91,7 @@ def assert_equal(network: SegmentationNetwork, other: SegmentationNetwork) -> No
 
 def test_copy_shares_no_tensor_and_repeats_what_is_shared() -> None:
     shared = nn.Conv2d(6, 6, 1)
-    network = lively(shared, nn.BatchNorm2d(6), shared)
+    network = build(shared, nn.BatchNorm2d(6), shared)
     network.layers[0].weight.requires_grad_(requires_grad=False)
     copied = clone(network)
     assert type(copied) is Toy
@@ -134,7 +113,7 @@ def test_copy_shares_no_tensor_and_repeats_what_is_shared() -> None:
 
 def test_parallel_paths_are_merged_also_where_a_layer_stands_twice() -> None:
     twice = Doubled(6)
-    network = lively(twice, nn.ReLU(), twice, nn.Sequential(Doubled(6)))
+    network = build(twice, nn.ReLU(), twice, nn.Sequential(Doubled(6)))
     merged = merge_paths(network)
     assert_equal(network, merged)
     assert not any(isinstance(module, Doubled) for module in merged.modules())
@@ -142,7 +121,7 @@ def test_parallel_paths_are_merged_also_where_a_layer_stands_twice() -> None:
 
 
 def test_auxiliary_heads_are_gone_and_said_to_be() -> None:
-    network = lively(nn.BatchNorm2d(6))
+    network = build(nn.BatchNorm2d(6))
     merged = merge_paths(network)
     assert not any(key.startswith("head.") for key in merged.state_dict())
     assert count_parameters(merged) == count_parameters(network) - (6 * 2 + 2)
@@ -156,7 +135,7 @@ def test_auxiliary_heads_are_gone_and_said_to_be() -> None:
 
 
 def test_parts_of_parts_can_be_auxiliary() -> None:
-    network = lively()
+    network = build()
     network.layers.append(nn.Sequential(OrderedDict(main=nn.Identity(), extra=nn.Identity())))
     network.auxiliary = ("head", "layers.1.extra")
     assert isinstance(merge_paths(network).layers[1].extra, LeftOut)
@@ -185,93 +164,29 @@ def test_parts_of_parts_can_be_auxiliary() -> None:
     ids=str,
 )
 def test_norms_behind_convolutions_become_part_of_them(layers: list[nn.Module], left: int) -> None:
-    network = lively(*layers)
+    network = build(*layers)
     folded = fold(network)
-    assert norms(folded) == left
+    assert count(folded) == left
     assert_equal(network, folded)
 
 
 def test_norm_behind_a_layer_that_others_use_as_well_stays() -> None:
     shared, norm = nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6)
     for layers in ([shared, nn.BatchNorm2d(6), shared], [nn.Conv2d(6, 6, 1), norm, norm]):
-        network = lively(*layers)
+        network = build(*layers)
         folded = fold(network)
-        assert norms(folded) == 1
+        assert count(folded) == 1
         assert_equal(network, folded)
 
 
 def test_activation_that_stands_twice_still_stands_between() -> None:
     act = nn.ReLU()
-    network = lively(act, nn.Conv2d(6, 6, 1), act, nn.BatchNorm2d(6))
-    assert norms(fold(network)) == 1
+    network = build(act, nn.Conv2d(6, 6, 1), act, nn.BatchNorm2d(6))
+    assert count(fold(network)) == 1
     assert_equal(network, fold(network))
 
 
 def test_norm_without_statistics_stays() -> None:
-    network = lively(nn.BatchNorm2d(6, track_running_stats=False))
-    assert norms(fold(network)) == 1
+    network = build(nn.BatchNorm2d(6, track_running_stats=False))
+    assert count(fold(network)) == 1
     assert_equal(network, fold(network))
-
-
-# Every architecture
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_architecture_gives_the_same_when_folded(name: str) -> None:
-    torch.manual_seed(0)
-    network = create_model(name, 4)
-    enliven(network)
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    merged, folded = merge_paths(network), fold(network)
-    assert network.training
-    for key, value in network.state_dict().items():
-        assert torch.equal(value, before[key]), key
-    edge = 2 * network.input_multiple
-    x = torch.randn(2, 3, edge - 3, 2 * edge, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        coarse, logits = network.eval().coarse(x), network(x)
-        for other in (merged, folded):
-            assert type(other) is type(network)
-            assert not other.training
-            assert (other.input_multiple, other.output_stride, other.classes) == (
-                network.input_multiple,
-                network.output_stride,
-                4,
-            )
-            torch.testing.assert_close(other.coarse(x), coarse, atol=1e-3, rtol=1e-4)
-            torch.testing.assert_close(other(x), logits, atol=1e-3, rtol=1e-4)
-            assert (other(x).argmax(1) == logits.argmax(1)).float().mean() > 0.999
-    assert count_parameters(folded) <= count_parameters(merged) <= count_parameters(network)
-    assert norms(folded) <= norms(merged)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_convolution_of_an_architecture_keeps_a_norm_beside_it(name: str) -> None:
-    network = create_model(name, 4).eval()
-    # FCN-8s and SQNet have no batch norm at all.
-    assert _norms_behind_convolutions(network) or not norms(network)
-    assert not _norms_behind_convolutions(fold(network))
-
-
-def _norms_behind_convolutions(network: SegmentationNetwork) -> list[str]:
-    """Name the norms whose input is the very result of a convolution in the same module."""
-    owners = {module: name.rpartition(".")[0] for name, module in network.named_modules()}
-    made: dict[int, tuple[Tensor, str]] = {}
-    found: list[str] = []
-
-    def look(module: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            made[id(result)] = result, owners[module]
-        elif isinstance(module, nn.BatchNorm2d):
-            if made.get(id(given[0]), (None, None))[1] == owners[module]:
-                found.append(owners[module])
-        elif isinstance(module, nn.ReLU):
-            # In place it gives the very tensor that it was given.
-            made.pop(id(result), None)
-
-    handles = [module.register_forward_hook(look) for module in network.modules()]
-    with torch.no_grad():
-        network(torch.randn(1, 3, network.input_multiple, network.input_multiple))
-    for handle in handles:
-        handle.remove()
-    return found

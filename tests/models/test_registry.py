@@ -1,17 +1,13 @@
 """Architectures by name, their arguments, and a walk over all of them."""
 
-from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from narrowed import narrowed
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
-from wsiseg.models import create_model, list_architectures, load_checkpoint
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import numbered_classes
+from wsiseg.models import create_model, list_architectures
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Architecture, find_architecture, register
 
@@ -169,65 +165,3 @@ def test_errors_are_one_line_that_says_what_to_do() -> None:
         find_architecture("espnett")
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith("?")
-
-
-@pytest.mark.parametrize("classes", [2, 5, 19])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_architecture_is_saved_and_loaded_bit_for_bit(
-    name: str, classes: int, tmp_path: Path
-) -> None:
-    torch.manual_seed(classes)
-    network = create_model(name, classes, **narrowed(name))
-    card = CheckpointCard(
-        architecture=name,
-        arguments=narrowed(name),
-        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in numbered_classes(classes)),
-    )
-    path = Checkpoint(card, network).save(tmp_path / "network.safetensors")
-    loaded = load_checkpoint(path)
-    # All of them together are gigabytes.
-    path.unlink()
-    before, after = network.state_dict(), loaded.network.state_dict()
-    assert before.keys() == after.keys()
-    for key, value in before.items():
-        assert torch.equal(value, after[key]), key
-    assert loaded.network.classes == classes
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_architecture_is_traced_for_any_fitting_size(name: str) -> None:
-    torch.manual_seed(5)
-    network = create_model(name, 5, **narrowed(name)).eval()
-    edge = 2 * network.input_multiple
-    with torch.no_grad():
-        traced = torch.jit.trace(network, torch.randn(1, 3, edge, edge), check_trace=False)
-        x = torch.randn(2, 3, 2 * edge, 3 * edge)
-        expected, logits = network(x), traced(x)
-    assert logits.shape == (2, 5, 2 * edge, 3 * edge)
-    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_architecture_gives_training_its_logits_the_main_ones_first(name: str) -> None:
-    torch.manual_seed(0)
-    network = create_model(name, 3, **narrowed(name)).eval()
-    edge = 2 * network.input_multiple
-    x = torch.randn(1, 3, edge, edge)
-    with torch.no_grad():
-        outputs = network.supervised(x)
-        known = {tuple(logits.shape): logits for logits in (network(x), network.coarse(x))}
-    assert all(logits.shape[:2] == (1, 3) for logits in outputs)
-    assert all(edge % length == 0 for logits in outputs for length in logits.shape[2:])
-    assert torch.equal(outputs[0], known[tuple(outputs[0].shape)])
-
-
-@pytest.mark.parametrize(
-    "name", [a.name for a in list_architectures() if a.network.encoder_architecture]
-)
-def test_architectures_that_are_trained_in_two_stages_share_the_encoder(name: str) -> None:
-    architecture = find_architecture(name)
-    first = find_architecture(str(architecture.network.encoder_architecture))
-    assert first.arguments.keys() <= architecture.arguments.keys()
-    encoders = [create_model(a.name, 4).encoder.state_dict() for a in (architecture, first)]
-    shapes = [{key: value.shape for key, value in encoder.items()} for encoder in encoders]
-    assert shapes[0] == shapes[1]

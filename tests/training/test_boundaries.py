@@ -88,7 +88,7 @@ def test_boundaries_are_learnt_beside_the_classes_with_the_papers_factors() -> N
         + 20 * BoundaryLoss()(boundaries, labels)
         + loss(main, keep_boundaries(labels, boundaries))
     )
-    found = DeepSupervision(loss)(WithBoundaries((main, auxiliary), boundaries), labels)
+    found = DeepSupervision(loss, 0.4)(WithBoundaries((main, auxiliary), boundaries), labels)
     torch.testing.assert_close(found, expected)
 
 
@@ -97,7 +97,7 @@ def test_every_head_of_pidnet_learns() -> None:
     network = create_model("pidnet-s", 3).train()
     labels = torch.zeros(1, 64, 64, dtype=torch.long)
     labels[:, 20:, 30:] = 2
-    DeepSupervision(CrossEntropy())(
+    DeepSupervision(CrossEntropy(), 1.0)(
         network.supervised(torch.randn(1, 3, 64, 64)), labels
     ).backward()
     for name in ("boundary_head", "auxiliary_head", "head"):
@@ -145,7 +145,7 @@ def test_detail_is_learnt_in_two_channels():
     main = torch.randn(1, 2, 16, 16)
     wanted = find_detail(labels)
     right = torch.stack([1.0 - wanted, 1.0 * wanted], dim=1) * 20
-    loss = DeepSupervision(CrossEntropy())
+    loss = DeepSupervision(CrossEntropy(), 1.0)
     classes = float(loss((main,), labels))
     assert float(loss(WithBoundaries((main,), right), labels)) == pytest.approx(classes, abs=1e-3)
     assert float(loss(WithBoundaries((main,), -right), labels)) > classes + 10

@@ -260,7 +260,7 @@ def test_reducing_invents_no_class(shape: tuple[int, int]) -> None:
 def test_deep_supervision_weighs_every_output_against_its_own_labels() -> None:
     main, labels = drawn()
     auxiliary = torch.randn(2, CLASSES, 3, 3, requires_grad=True)
-    loss = DeepSupervision(CrossEntropy(), (1.0, 0.4))((main, auxiliary), labels)
+    loss = DeepSupervision(CrossEntropy(), 0.4)((main, auxiliary), labels)
     small = labels[:, 1::2, [1, 3, 5]]
     expected = F.cross_entropy(main, labels, ignore_index=IGNORED) + 0.4 * F.cross_entropy(
         auxiliary, small, ignore_index=IGNORED
@@ -281,13 +281,8 @@ def test_cascade_of_icnet_is_weighed_as_its_authors_weighed_it() -> None:
         for weight, logits, step in zip((1.0, 0.4, 0.4), outputs, (4, 8, 16), strict=True)
         for half in (step // 2,)
     )
-    assert float(DeepSupervision(CrossEntropy())(outputs, labels)) == pytest.approx(float(expected))
-
-
-def test_each_output_needs_a_weight() -> None:
-    logits, labels = drawn()
-    with pytest.raises(ValueError, match="2 outputs, 1 weights"):
-        DeepSupervision(CrossEntropy(), [1.0])((logits, logits), labels)
+    loss = DeepSupervision(CrossEntropy(), network.auxiliary_weight)
+    assert float(loss(outputs, labels)) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy(WEIGHTS), HardPixels(WEIGHTS)])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from narrowed import narrowed
+from forms import narrowed
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 from wsiseg.models import create_model, load_checkpoint

@@ -1,13 +1,15 @@
 """What a network that learns boundaries is trained on."""
 
+import pytest
 import torch
 
-from wsiseg.models import create_model
+from lively import lively
+from wsiseg.models import create_model, list_architectures
 from wsiseg.models.normalisation import IMAGENET
 from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.losses import CrossEntropy
 from wsiseg.training.recipes import find_recipe
-from wsiseg.training.supervising import DeepSupervision
+from wsiseg.training.supervising import shrink_labels
 from wsiseg.training.task import SegmentationTask
 
 
@@ -17,7 +19,7 @@ def task(name: str) -> SegmentationTask:
         create_model(name, 2),
         IMAGENET,
         find_recipe("plain").stages[-1],
-        DeepSupervision(CrossEntropy()),
+        CrossEntropy(),
         steps_per_epoch=lambda _: 1,
         seed=0,
     )
@@ -48,3 +50,54 @@ def test_nothing_is_learnt_from_what_nobody_annotated(monkeypatch) -> None:
     monkeypatch.setattr(SegmentationTask, "global_step", 0)
     loss = step(learner, torch.full((1, 64, 64), IGNORED, dtype=torch.uint8))
     assert loss == 0
+
+
+# Of the paper or of the configuration that the network follows; all others 0.4.
+AUXILIARY_WEIGHTS = {
+    "espnetv2": 1.0,
+    "bisenetv1": 1.0,
+    "bisenetv2": 1.0,
+    "stdc1": 1.0,
+    "stdc2": 1.0,
+    "pp-liteseg": 1.0,
+}
+
+
+def test_auxiliary_heads_weigh_what_their_papers_say() -> None:
+    weights = {a.name: a.network.auxiliary_weight for a in list_architectures()}
+    assert weights == dict.fromkeys(weights, 0.4) | AUXILIARY_WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "weight"),
+    [
+        ("erfnet", {}, 0.4),
+        ("fast-scnn", {}, 0.4),
+        ("pp-liteseg", {}, 1.0),
+        ("espnetv2", {"width": 0.5, "decoder": "standalone"}, 1.0),
+    ],
+)
+def test_training_weighs_each_output_as_the_network_says(
+    name: str, arguments: dict[str, object], weight: float, monkeypatch
+) -> None:
+    monkeypatch.setattr(SegmentationTask, "global_step", 0)
+    network, compare = lively(name, 2, **arguments), CrossEntropy()
+    learner = SegmentationTask(
+        network,
+        IMAGENET,
+        find_recipe("plain").stages[-1],
+        compare,
+        steps_per_epoch=lambda _: 1,
+        seed=0,
+    ).eval()
+    monkeypatch.setattr(learner, "log", lambda *_, **__: None)
+    pixels = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+    labels = torch.randint(0, 2, (1, 64, 64))
+    with torch.no_grad():
+        found = learner.training_step((pixels, labels), 0)
+        main, *others = network.supervised(IMAGENET.apply(pixels))
+        assert others
+        expected = compare(main, labels) + sum(
+            weight * compare(logits, shrink_labels(labels, logits.shape[-2:])) for logits in others
+        )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

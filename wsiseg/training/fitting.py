@@ -30,7 +30,6 @@ from wsiseg.training.recipes import Recipe, Stage, find_recipe
 from wsiseg.training.recipes.recipe import Pixels
 from wsiseg.training.run_folder import RunFolder
 from wsiseg.training.starting import Start, start
-from wsiseg.training.supervising import DeepSupervision
 from wsiseg.training.task import SegmentationTask
 from wsiseg.training.trainer import (
     check_machine,
@@ -297,6 +296,6 @@ def _adjust(stage: Stage, options: TrainOptions) -> Stage:
 
 def _make_loss(name: str) -> Callable[[Pixels], nn.Module]:
     def make(pixels: Pixels) -> nn.Module:
-        return DeepSupervision(LOSSES[name](inverse_log_weights(pixels)))
+        return LOSSES[name](inverse_log_weights(pixels))
 
     return make

@@ -29,27 +29,21 @@ class DeepSupervision(nn.Module):
     ----------
     loss : Module
         Of logits and labels.
-    weights : sequence of float, optional
-        Of the outputs, the main one first; 1 for that and 0.4 for each other one if left out.
+    auxiliary_weight : float
+        Of each output but the main one, which comes first and weighs 1.
     """
 
-    def __init__(self, loss: nn.Module, weights: Sequence[float] | None = None) -> None:
+    def __init__(self, loss: nn.Module, auxiliary_weight: float) -> None:
         super().__init__()
         self.loss = loss
-        self.weights = None if weights is None else tuple(weights)
+        self.auxiliary_weight = auxiliary_weight
         self.boundary_loss = BoundaryLoss()
         self.detail_loss = Sum(CrossEntropy(), Dice())
 
     def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
-        weights = self.weights or (1.0, *[0.4] * (len(outputs) - 1))
-        if len(outputs) != len(weights):
-            msg = f"{len(outputs)} outputs, {len(weights)} weights"
-            raise ValueError(msg)
-        losses = [
-            weight * self.loss(logits, shrink_labels(labels, logits.shape[-2:]))
-            for weight, logits in zip(weights, outputs, strict=True)
-        ]
+        losses = [self.loss(logits, shrink_labels(labels, logits.shape[-2:])) for logits in outputs]
+        losses[1:] = [self.auxiliary_weight * loss for loss in losses[1:]]
         if isinstance(outputs, WithBoundaries):
             losses += self._compare_boundaries(outputs, labels)
         return torch.stack(losses).sum()

@@ -18,6 +18,7 @@ from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes import Stage
 from wsiseg.training.sampling import Batch
+from wsiseg.training.supervising import DeepSupervision
 
 
 class SegmentationTask(lightning.LightningModule):
@@ -32,7 +33,7 @@ class SegmentationTask(lightning.LightningModule):
     stage : Stage
         Optimiser, schedule and length.
     loss : Module
-        Of a list of outputs and labels.
+        Of logits and labels; the network says what its auxiliary logits weigh.
     steps_per_epoch : callable
         From the number of processes that share the work.
     seed : int
@@ -55,7 +56,7 @@ class SegmentationTask(lightning.LightningModule):
         super().__init__()
         # The layout in which CPUs and GPUs alike convolve fastest, and that of the pixels.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.loss = loss
+        self.loss = DeepSupervision(loss, network.auxiliary_weight)
         self._stage = stage
         self._steps_per_epoch = steps_per_epoch
         self._seed = seed

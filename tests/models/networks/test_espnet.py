@@ -1,4 +1,4 @@
-"""ESPNet and ESPNet-C: sizes, costs, borders, and how far they see."""
+"""ESPNet and ESPNet-C: sizes, borders, and how far they see."""
 
 import itertools
 
@@ -7,50 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lively import lively
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
-
-# (architecture, alpha3, skip, classes, learnable parameters), all with alpha2 = 2
-PARAMETERS = [
-    ("espnet-c", 3, None, 20, 187_529),
-    ("espnet-c", 3, None, 19, 187_273),
-    ("espnet-c", 5, None, 20, 252_297),
-    ("espnet-c", 5, None, 19, 252_041),
-    ("espnet-c", 8, None, 20, 349_449),
-    ("espnet-c", 8, None, 19, 349_193),
-    ("espnet", 3, "test", 20, 202_649),
-    ("espnet", 3, "test", 19, 201_029),
-    ("espnet", 5, "test", 20, 267_417),
-    ("espnet", 5, "test", 19, 265_797),
-    ("espnet", 8, "test", 20, 364_569),
-    ("espnet", 8, "test", 19, 362_949),
-    ("espnet", 3, "train", 20, 203_189),
-    ("espnet", 5, "train", 20, 267_957),
-    ("espnet", 8, "train", 20, 365_109),
-    ("espnet", 3, "train", 19, 201_542),
-    ("espnet", 5, "train", 19, 266_310),
-    ("espnet", 8, "train", 19, 363_462),
-    ("espnet", 8, "train", 12, 354_517),
-    ("espnet", 3, "test", 5, 185_729),
-    ("espnet", 3, "test", 6, 186_519),
-    ("espnet", 3, "test", 8, 188_225),
-]
-
-# (architecture, alpha3, skip, thousand millions at 512 × 1024 with 20 classes)
-MACS = [
-    ("espnet-c", 3, None, "2.159"),
-    ("espnet-c", 5, None, "2.684"),
-    ("espnet-c", 8, None, "3.470"),
-    ("espnet", 3, "test", "3.399"),
-    ("espnet", 5, "test", "3.923"),
-    ("espnet", 8, "test", "4.709"),
-    ("espnet", 8, "train", "4.780"),
-]
+from wsiseg.models.profiling import receptive_field
 
 ARCHITECTURES = ("espnet-c", "espnet")
-ODD_SIZES = [(1, 1), (7, 9), (33, 65)]
 
 
 def build(name: str, classes: int, alpha3: int, skip: str | None) -> SegmentationNetwork:
@@ -58,17 +21,9 @@ def build(name: str, classes: int, alpha3: int, skip: str | None) -> Segmentatio
     return create_model(name, classes, alpha2=2, alpha3=alpha3, **form)
 
 
-def small(name: str, classes: int = 6, seed: int = 0, **arguments: object) -> SegmentationNetwork:
-    """Return the shallowest form with batch norms that do something, in evaluation mode."""
-    torch.manual_seed(seed)
-    network = create_model(name, classes, alpha2=1, alpha3=1, **arguments)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.6, 1.4)
-            nn.init.uniform_(module.bias, 0.2, 1.0)
-            nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            nn.init.uniform_(module.running_var, 0.2, 1.0)
-    return network.eval()
+def small(name: str) -> SegmentationNetwork:
+    """Return the shallowest form."""
+    return lively(name, alpha2=1, alpha3=1)
 
 
 def seeing(network: SegmentationNetwork) -> SegmentationNetwork:
@@ -110,60 +65,9 @@ def rows_seen(name: str, logit: int, alpha2: int, alpha3: int) -> tuple[int, int
     return rows_seen_by_encoder(first // 2, last // 2, alpha2, alpha3)
 
 
-@pytest.mark.parametrize(("name", "alpha3", "skip", "classes", "expected"), PARAMETERS)
-def test_parameters_are_exactly_those_of_the_authors_code(
-    name: str, alpha3: int, skip: str | None, classes: int, expected: int
-) -> None:
-    assert count_parameters(build(name, classes, alpha3, skip)) == expected
-
-
-@pytest.mark.parametrize(("name", "alpha3", "skip", "expected"), MACS)
-def test_operations_match_the_authors_code_to_the_printed_digit(
-    name: str, alpha3: int, skip: str | None, expected: str
-) -> None:
-    assert f"{count_macs(build(name, 20, alpha3, skip)) / 1e9:.3f}" == expected
-
-
-def test_operations_of_the_camvid_form_at_its_own_size() -> None:
-    assert f"{count_macs(build('espnet', 12, 8, 'train'), 360, 480) / 1e9:.3f}" == "1.335"
-
-
-def test_defaults_are_the_largest_network_of_the_paper_in_the_test_form() -> None:
-    assert count_parameters(create_model("espnet", 20)) == 364_569
-    assert count_parameters(create_model("espnet-c", 20)) == 349_449
-
-
-@pytest.mark.parametrize("classes", [1, 2, 4, 5, 8, 255])
-@pytest.mark.parametrize(
-    ("name", "form"),
-    [("espnet-c", {}), ("espnet", {"skip": "test"}), ("espnet", {"skip": "train"})],
-)
-def test_any_class_count_gives_logits_for_any_size(
-    name: str, form: dict[str, str], classes: int
-) -> None:
-    network = small(name, classes, **form)
-    for height, width in ODD_SIZES:
-        x = torch.randn(2, 3, height, width)
-        with torch.no_grad():
-            logits, coarse = network(x), network.coarse(x)
-        stride = network.output_stride
-        assert logits.shape == (2, classes, height, width)
-        assert coarse.shape == (2, classes, -(-height // stride), -(-width // stride))
-        assert logits.isfinite().all()
-        assert coarse.isfinite().all()
-        assert logits.dtype == torch.float32
-
-
 def test_strides_are_those_of_the_paper() -> None:
     assert small("espnet-c").output_stride == 8
     assert small("espnet").output_stride == 1
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("classes", [-1, 0, 256])
-def test_class_counts_that_a_mask_cannot_hold_are_refused(name: str, classes: int) -> None:
-    with pytest.raises(ArgumentError, match=rf"1 to 255, got {classes}"):
-        create_model(name, classes)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -195,21 +99,6 @@ def test_full_size_and_coarse_logits_belong_together(name: str) -> None:
         assert torch.equal(network(x), resized)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("size", [*ODD_SIZES, (40, 41), (17, 64)])
-def test_odd_sizes_are_padded_with_zeros_and_cropped_back(name: str, size: tuple[int, int]) -> None:
-    network = small(name)
-    height, width = size
-    x = torch.randn(1, 3, height, width)
-    padded = torch.zeros(1, 3, -(-height // 8) * 8, -(-width // 8) * 8)
-    padded[..., :height, :width] = x
-    stride = network.output_stride
-    with torch.no_grad():
-        assert torch.equal(network(x), network(padded)[..., :height, :width])
-        rows, columns = -(-height // stride), -(-width // stride)
-        assert torch.equal(network.coarse(x), network.coarse(padded)[..., :rows, :columns])
-
-
 @pytest.mark.parametrize(
     ("name", "size", "shape"),
     [
@@ -229,29 +118,6 @@ def test_the_encoder_is_supervised_at_an_eighth_and_the_network_at_full_size(
         expected = network.coarse(x) if name == "espnet-c" else network(x)
     assert logits.shape == (2, 6, *shape)
     assert torch.equal(logits, expected)
-
-
-@pytest.mark.parametrize("classes", [1, 4, 5, 20])
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_one_backward_pass_reaches_every_parameter(name: str, classes: int) -> None:
-    torch.manual_seed(1)
-    network = create_model(name, classes, alpha2=1, alpha3=1).train()
-    logits = network(torch.randn(2, 3, 40, 56))
-    (logits * torch.randn_like(logits)).sum().backward()
-    for key, parameter in network.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.isfinite().all(), key
-        assert parameter.grad.abs().max() > 0, key
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_pictures_of_a_batch_do_not_know_each_other(name: str) -> None:
-    network = small(name)
-    x = torch.randn(3, 3, 48, 32)
-    with torch.no_grad():
-        together = network(x)
-        alone = torch.cat([network(picture[None]) for picture in x])
-    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 
 def test_few_classes_keep_five_channels_up_to_the_last_deconvolution() -> None:
@@ -333,7 +199,7 @@ def test_no_pixel_reaches_further_than_the_receptive_field_says(name: str) -> No
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_content_shifted_by_the_input_multiple_shifts_the_logits(name: str) -> None:
-    network = small(name, seed=3)
+    network = small(name)
     field = receptive_field(network)
     assert field is not None
     margin, shift = field // 2 + 8, network.input_multiple

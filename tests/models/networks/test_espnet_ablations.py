@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradients import assert_reached, learn_from
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -173,43 +174,12 @@ def test_decoder_is_as_wide_as_its_pyramid_has_branches() -> None:
 
 
 @pytest.mark.parametrize(("name", "arguments"), FORMS)
-def test_every_form_takes_any_size_and_class_count(name: str, arguments: dict[str, object]) -> None:
-    for classes in (1, 4, 20):
-        network = small(name, classes, **arguments).eval()
-        for height, width in [(1, 1), (7, 9), (33, 65)]:
-            with torch.no_grad():
-                logits = network(torch.randn(2, 3, height, width))
-            assert logits.shape == (2, classes, height, width)
-            assert logits.isfinite().all()
-
-
-@pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize(("name", "arguments"), FORMS)
-def test_training_reaches_every_parameter(
-    name: str, arguments: dict[str, object], batch: int
-) -> None:
+def test_training_reaches_every_parameter(name: str, arguments: dict[str, object]) -> None:
     network = small(name, 5, **arguments).train()
-    logits = network(torch.randn(batch, 3, 40, 57))
-    (logits * torch.randn_like(logits)).sum().backward()
-    for key, parameter in network.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.isfinite().all(), key
-        assert parameter.grad.abs().max() > 0, key
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_training_works_where_a_single_value_per_channel_is_left(name: str) -> None:
-    assert small(name).train()(torch.randn(1, 3, 8, 8)).isfinite().all()
-
-
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-@pytest.mark.parametrize(("name", "arguments"), FORMS)
-def test_every_form_is_traced_for_any_fitting_size(name: str, arguments: dict[str, object]) -> None:
-    network = small(name, **arguments).eval()
-    with torch.no_grad():
-        traced = torch.jit.trace(network, torch.randn(1, 3, 32, 32), check_trace=False)
-        x = torch.randn(2, 3, 64, 48)
-        torch.testing.assert_close(traced(x), network(x), atol=1e-5, rtol=1e-5)
+    logits = network(torch.randn(2, 3, 40, 57))
+    assert logits.shape == (2, 5, 40, 57)
+    learn_from([logits])
+    assert_reached(network)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -14,11 +14,10 @@ from torch.optim import Adam, Optimizer
 
 from wsiseg.training.losses import CrossEntropy, inverse_log_weights
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
-from wsiseg.training.supervising import DeepSupervision
 
 
 def _loss(pixels: Pixels) -> nn.Module:
-    return DeepSupervision(CrossEntropy(inverse_log_weights(pixels, 1.10)))
+    return CrossEntropy(inverse_log_weights(pixels, 1.10))
 
 
 def _optimiser(parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:

@@ -9,13 +9,12 @@ from torch.optim import AdamW, Optimizer
 
 from wsiseg.training.losses import CrossEntropy, Dice, Sum, inverse_log_weights
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
-from wsiseg.training.supervising import DeepSupervision
 
 _WARM_UP = 0.05
 
 
 def _loss(pixels: Pixels) -> nn.Module:
-    return DeepSupervision(Sum(CrossEntropy(inverse_log_weights(pixels)), Dice()))
+    return Sum(CrossEntropy(inverse_log_weights(pixels)), Dice())
 
 
 def _optimiser(parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:

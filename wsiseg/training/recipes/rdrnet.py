@@ -17,7 +17,6 @@ from torch.optim import SGD, Optimizer
 
 from wsiseg.training.losses import HardPixels
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
-from wsiseg.training.supervising import DeepSupervision
 
 _CITYSCAPES_PIXELS = 2975 * 1024 * 2048
 _RAREST = 1e-6
@@ -36,8 +35,7 @@ def _class_weights(pixels: Pixels) -> Tensor:
 
 
 def _loss(pixels: Pixels) -> nn.Module:
-    hard = HardPixels(_class_weights(pixels), threshold=0.9, kept=131_072)
-    return DeepSupervision(hard)
+    return HardPixels(_class_weights(pixels), threshold=0.9, kept=131_072)
 
 
 def _optimiser(parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:

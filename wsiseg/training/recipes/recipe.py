@@ -29,7 +29,7 @@ class Stage:
         From the epochs done so far, with a fraction, and those in all, to what the learning rate
         is multiplied by.
     loss : callable
-        From the pixels of each class to a loss on a list of outputs and labels.
+        From the pixels of each class to a loss on logits and labels.
     zooms : tuple of float
         An epoch shows the data once at each of these magnifications.
     ema : float
