@@ -65,7 +65,7 @@ def train(
     scale: given.Scale = None,
     augment: Annotated[
         str,
-        typer.Option(help="auto, tissue, street or none.", rich_help_panel=_LEARNING),
+        typer.Option(help="auto, tissue, street, photometric or none.", rich_help_panel=_LEARNING),
     ] = "auto",
     balance: Annotated[
         float | None,

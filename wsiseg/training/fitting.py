@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -223,7 +223,7 @@ def _fit(work: _Work, listener: TrainingListener, *, resume: bool) -> None:
         first.network,
         first.normalisation,
         stage,
-        stage.loss(material.survey.pixels),
+        stage.loss(material.survey.pixels, [entry.name for entry in material.training.classes]),
         steps_per_epoch=lambda world: len(feed.order(0, world)),
         seed=options.seed,
         frozen=first.frozen,
@@ -295,8 +295,8 @@ def _adjust(stage: Stage, options: TrainOptions) -> Stage:
     return replace(stage, **given)
 
 
-def _make_loss(name: str) -> Callable[[Pixels], nn.Module]:
-    def make(pixels: Pixels) -> nn.Module:
+def _make_loss(name: str) -> Callable[[Pixels, Sequence[str]], nn.Module]:
+    def make(pixels: Pixels, classes: Sequence[str]) -> nn.Module:
         return DeepSupervision(LOSSES[name](inverse_log_weights(pixels)))
 
     return make

@@ -6,7 +6,7 @@ and their colours changed, and tissue is turned (see :mod:`wsiseg.training.augme
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -17,7 +17,7 @@ from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 from wsiseg.training.supervising import DeepSupervision
 
 
-def _loss(pixels: Pixels) -> nn.Module:
+def _loss(pixels: Pixels, classes: Sequence[str]) -> nn.Module:
     return DeepSupervision(CrossEntropy(inverse_log_weights(pixels, 1.10)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
@@ -14,7 +14,7 @@ from wsiseg.training.supervising import DeepSupervision
 _WARM_UP = 0.05
 
 
-def _loss(pixels: Pixels) -> nn.Module:
+def _loss(pixels: Pixels, classes: Sequence[str]) -> nn.Module:
     return DeepSupervision(Sum(CrossEntropy(inverse_log_weights(pixels)), Dice()))
 
 
