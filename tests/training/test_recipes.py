@@ -237,15 +237,14 @@ def test_rdrnet_weighs_the_classes_of_cityscapes_only_and_by_name() -> None:
     (stage,) = find_recipe("rdrnet").stages
     names = [entry.name for entry in CITYSCAPES]
     # As the authors list them, in the order of the training indices.
-    listed = torch.tensor(
-        [0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023]
-        + [0.9539, 0.9843, 1.1116, 0.9037, 1.0865, 1.0955, 1.0865, 1.1529, 1.0507]
-    )
+    first = (0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023)
+    others = (0.9539, 0.9843, 1.1116, 0.9037, 1.0865, 1.0955, 1.0865, 1.1529, 1.0507)
+    listed = torch.tensor([*first, *others])
     pixels = np.ones(19)
     assert torch.equal(stage.loss(pixels, names).loss.weights, listed)
     assert torch.equal(stage.loss(pixels, names[::-1]).loss.weights, listed.flip(0))
-    for others in (names[:18], [*names, "void"], NAMES):
-        assert stage.loss(pixels, others).loss.weights is None
+    for unlike in (names[:18], [*names, "void"], NAMES):
+        assert stage.loss(pixels, unlike).loss.weights is None
 
 
 def test_rdrnet_learns_from_large_distorted_crops() -> None:

@@ -296,7 +296,7 @@ def _adjust(stage: Stage, options: TrainOptions) -> Stage:
 
 
 def _make_loss(name: str) -> Callable[[Pixels, Sequence[str]], nn.Module]:
-    def make(pixels: Pixels, classes: Sequence[str]) -> nn.Module:
+    def make(pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
         return DeepSupervision(LOSSES[name](inverse_log_weights(pixels)))
 
     return make

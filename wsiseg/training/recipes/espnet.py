@@ -17,7 +17,7 @@ from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 from wsiseg.training.supervising import DeepSupervision
 
 
-def _loss(pixels: Pixels, classes: Sequence[str]) -> nn.Module:
+def _loss(pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
     return DeepSupervision(CrossEntropy(inverse_log_weights(pixels, 1.10)))
 
 

@@ -14,7 +14,7 @@ from wsiseg.training.supervising import DeepSupervision
 _WARM_UP = 0.05
 
 
-def _loss(pixels: Pixels, classes: Sequence[str]) -> nn.Module:
+def _loss(pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
     return DeepSupervision(Sum(CrossEntropy(inverse_log_weights(pixels)), Dice()))
 
 

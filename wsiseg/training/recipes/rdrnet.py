@@ -49,7 +49,7 @@ def _class_weights(classes: Sequence[str]) -> Tensor | None:
     return torch.tensor([CITYSCAPES_WEIGHTS[name] for name in classes])
 
 
-def _loss(pixels: Pixels, classes: Sequence[str]) -> nn.Module:
+def _loss(_pixels: Pixels, classes: Sequence[str]) -> nn.Module:
     return DeepSupervision(HardPixels(_class_weights(classes), threshold=0.9, kept=131_072))
 
 
