@@ -152,9 +152,13 @@ def test_models_show_tells_what_was_published_and_by_whom():
         "measure": "mIoU",
         "value": 71.9,
         "unit": "%",
-        "on": "Cityscapes test",
+        "on": "Cityscapes test, 1024×512",
         "source": "PaddleSeg's PP-LiteSeg README",
         "arguments": {},
+        "variant": None,
+        "here": None,
+        "agrees": None,
+        "note": None,
     } in content["published"]
     lines = run("models", "show", "stdc1").out.splitlines()
     assert "receptive field  the whole picture" in lines

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, parse_settings, print_json
+from wsiseg.cli.options import AsJson, Debug, Json, Quiet, parse_settings, print_json
+
+if TYPE_CHECKING:
+    from wsiseg.models.comparing import Comparison
 
 app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
 
@@ -57,16 +60,16 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show what an architecture costs and how far it sees."""
+    from wsiseg.models.comparing import compare
     from wsiseg.models.folding import merge_paths
     from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
-    from wsiseg.models.published import list_figures
     from wsiseg.models.registry import create_model, find_architecture
 
     architecture = find_architecture(name)
-    figures = list_figures(name)
     arguments = architecture.parse(parse_settings(settings or []))
     network = create_model(name, classes, **arguments)
     parameters, macs = count_parameters(network), count_macs(network)
+    published = compare(name)
     deployed = count_parameters(merge_paths(network))
     content = {
         "name": name,
@@ -79,17 +82,7 @@ def show(
         "input_multiple": network.input_multiple,
         "family": architecture.family,
         "paper": architecture.paper,
-        "published": [
-            {
-                "measure": figure.measure,
-                "value": figure.value,
-                "unit": figure.unit,
-                "on": figure.on,
-                "source": figure.source,
-                "arguments": dict(figure.arguments),
-            }
-            for figure in figures
-        ],
+        "published": [_describe(comparison) for comparison in published],
     }
     if as_json:
         print_json(content)
@@ -107,8 +100,26 @@ def show(
         print(
             f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out"
         )
-    for heading, figure in zip(chain(["published"], repeat("")), figures, strict=False):
-        print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source})")
+    for heading, compared in zip(chain(["published"], repeat("")), published, strict=False):
+        figure, here = compared.figure, f", here {compared.text}" if compared.text else ""
+        print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
+
+
+def _describe(comparison: Comparison) -> Json:
+    """Return a published figure, and what is computed here, for JSON."""
+    figure = comparison.figure
+    return {
+        "measure": figure.measure,
+        "value": figure.value,
+        "unit": figure.unit,
+        "on": figure.on,
+        "source": figure.source,
+        "arguments": dict(figure.arguments),
+        "variant": figure.variant or None,
+        "here": comparison.here,
+        "agrees": comparison.agrees,
+        "note": figure.note or None,
+    }
 
 
 @app.command(
