@@ -26,6 +26,7 @@ from wsiseg.models.importing.edgenets import EdgeNetsLayout
 from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
+from wsiseg.models.importing.espnetv2_classifier import import_classifier, is_classifier
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
 from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
@@ -34,7 +35,9 @@ from wsiseg.models.importing.pidnet import PIDNetLayout
 from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.stdc import MMSegSTDCLayout
 from wsiseg.models.importing.ynet import YNetLayout
+from wsiseg.models.networks.espnetv2 import ESPNetv2
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
 
@@ -108,6 +111,8 @@ def import_checkpoint(
 ) -> Checkpoint:
     """Turn a published file into a checkpoint that works at once.
 
+    Of ESPNetv2's classifier only the encoder is of use; a checkpoint of it is one to train.
+
     Parameters
     ----------
     path : path-like
@@ -128,7 +133,10 @@ def import_checkpoint(
     """
     path = Path(path)
     find_architecture(architecture)
-    published = _Published(architecture, _read(path), path)
+    state = _read(path)
+    if architecture == "espnetv2" and is_classifier(state):
+        return _import_encoder(state, path, dataset, arguments or {})
+    published = _Published(architecture, state, path)
     layout, classes = published.layout, published.classes
     settings = published.arguments | (arguments or {})
     trained_on = dataset or _guess_dataset(layout, classes, path)
@@ -147,6 +155,34 @@ def import_checkpoint(
         training={"imported_from": path.name, "authors": layout.authors, "dataset": trained_on},
     )
     return Checkpoint(card, published.build(classes, settings))
+
+
+def _import_encoder(
+    state: State, path: Path, dataset: str | None, arguments: Arguments
+) -> Checkpoint:
+    """Return an ESPNetv2 with a classifier's encoder and a decoder that knows nothing yet."""
+    if dataset is not None:
+        raise ArgumentError(
+            f"a classifier of pictures knows no classes of {dataset}",
+            "--dataset",
+            "Leave it out: 'wsiseg train' takes the classes from what it learns.",
+        )
+    classifier = import_classifier(state, path)
+    settings: Arguments = {"width": classifier.width, **arguments}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = create_model("espnetv2", 1, **settings)
+    assert isinstance(network, ESPNetv2)
+    classifier.give_encoder(network, path)
+    card = CheckpointCard(
+        architecture="espnetv2",
+        arguments=settings,
+        classes=(ClassEntry(name="untrained", colour=VOID.colour),),
+        normalisation=IMAGENET,
+        encoder_only=True,
+        training={"imported_from": path.name, "dataset": "imagenet"},
+    )
+    return Checkpoint(card, network)
 
 
 class _Published:

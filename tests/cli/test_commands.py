@@ -191,6 +191,18 @@ def test_an_imported_checkpoint_segments_at_once(data, picture, tmp_path):
     assert run(*command, "--level", 0, "--json").status == 0
 
 
+def test_an_import_replaces_nothing_unless_it_is_told_to(data, tmp_path):
+    weights = data / "weights" / "ESPNet" / "encoder" / "espnet_p_2_q_3.pth"
+    target = tmp_path / "streets.safetensors"
+    target.write_text("precious")
+    command = ("models", "import", weights, "--architecture", "espnet-c", "-o", target)
+    refused = run(*command)
+    assert (refused.status, target.read_text()) == (1, "precious")
+    assert "--overwrite" in refused.err
+    assert run(*command, "--overwrite").status == 0
+    assert target.stat().st_size > 500_000
+
+
 def test_doctor_looks_at_everything():
     result = run("doctor", "--json")
     assert result.status == 0

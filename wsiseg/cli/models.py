@@ -136,16 +136,22 @@ def import_model(
         typer.Option(help="What it was trained on, like cityscapes; else told by classes."),
     ] = None,
     settings: Settings = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that stands.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Turn a published checkpoint into one of ours, normalisation and class names included."""
+    from wsiseg.errors import OutputExistsError
     from wsiseg.models.importing import import_checkpoint
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import find_architecture
 
     arguments = find_architecture(architecture).parse(parse_settings(settings or []))
+    if output.exists() and not overwrite:
+        raise OutputExistsError("the output exists", output, "Replace it by --overwrite.")
     checkpoint = import_checkpoint(file, architecture, dataset, arguments)
     checkpoint.save(output)
     content = {
@@ -157,6 +163,9 @@ def import_model(
     }
     if as_json:
         print_json(content)
+    elif checkpoint.card.encoder_only:
+        print(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
+        print(f"To train it:  wsiseg train --init {output} -o run/ …")
     else:
         print(
             f"{output}: {architecture}, {content['classes']} classes of {content['dataset']}, "

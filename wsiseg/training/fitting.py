@@ -117,7 +117,7 @@ def train(
     check_machine(options)
     if main:
         _check_folder(run, options, resume=resume, overwrite=overwrite)
-    init = None if options.init is None else load_checkpoint(options.init)
+    init = None if options.init is None else load_checkpoint(options.init, to_train=True)
     training, kept = split_data(options)
     # Whatever is wrong with the network shows before long looks at the data.
     start(options, recipe.stages[0], training.classes, init)
