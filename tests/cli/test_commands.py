@@ -144,6 +144,17 @@ def test_models_show_counts_what_inference_needs():
     assert "for inference" not in run("models", "show", "espnet-c").out
 
 
+def test_models_show_tells_what_can_be_set():
+    lines = run("models", "show", "icnet").out.splitlines()
+    (first,) = (i for i, line in enumerate(lines) if line.startswith("--set"))
+    backbone, form = (" ".join(line.split()) for line in lines[first : first + 2])
+    assert backbone == (
+        "--set backbone=… one of resnet18, resnet50, resnet101; resnet50 if left out"
+    )
+    assert form == "form=… one of authors, mmseg, caffe; authors if left out"
+    assert not any(line.startswith("--set") for line in run("models", "show", "fcn8s").out.split())
+
+
 def test_models_show_tells_what_was_published_and_by_whom():
     content = json.loads(run("models", "show", "stdc1", "--json").out)
     assert content["parameters"] == 8_573_022

@@ -96,10 +96,9 @@ def show(
     field = content["receptive_field"]
     print(f"receptive field  {f'{field} pixels' if field else 'the whole picture'}")
     print(f"input multiple   {network.input_multiple} (other sizes are padded)")
-    for key, parameter in architecture.arguments.items():
-        print(
-            f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out"
-        )
+    width = max((len(key) for key in architecture.arguments), default=0)
+    for heading, key in zip(chain(["--set"], repeat("")), architecture.arguments, strict=False):
+        print(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
     for heading, compared in zip(chain(["published"], repeat("")), published, strict=False):
         figure, here = compared.figure, f", here {compared.text}" if compared.text else ""
         print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
