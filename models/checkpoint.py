@@ -208,6 +208,15 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     return Checkpoint(card, network, path)
 
 
+def has_card(path: Path) -> bool:
+    """Tell whether a file is a checkpoint of this package, whole or with damaged contents."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return HEADER_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if path.is_dir():
         raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))

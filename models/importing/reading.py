@@ -15,7 +15,7 @@ from wsiseg.errors import (
     UnknownArchitectureError,
     WeightsMismatchError,
 )
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, has_card
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
@@ -99,7 +99,7 @@ def import_state(
         If tensors are missing, left over or of another shape.
     """
     published = _Published(architecture, state)
-    settings = published.arguments | arguments
+    settings = published.settle(arguments)
     return published.build(published.classes if classes is None else classes, settings)
 
 
@@ -138,7 +138,7 @@ def import_checkpoint(
         return _import_encoder(state, path, dataset, arguments or {})
     published = _Published(architecture, state, path)
     layout, classes = published.layout, published.classes
-    settings = published.arguments | (arguments or {})
+    settings = published.settle(arguments or {})
     trained_on = dataset or _guess_dataset(layout, classes, path)
     if trained_on not in layout.normalisations:
         raise ArgumentError(
@@ -215,6 +215,18 @@ class _Published:
                 f"a tensor has another number of axes than {architecture} wants", where
             ) from error
 
+    def settle(self, given: Arguments) -> Arguments:
+        """Return the architecture's arguments: those of the file, and whatever it does not tell."""
+        find_architecture(self._architecture).check(given)
+        for key, value in given.items():
+            if self.arguments.get(key, value) != value:
+                raise WeightsMismatchError(
+                    f"the file has {key}={self.arguments[key]}, not {value}",
+                    self._where,
+                    f"Leave {key} out: it is read off the file.",
+                )
+        return self.arguments | given
+
     def build(self, classes: int, settings: Arguments) -> SegmentationNetwork:
         """Return the network with these weights, in evaluation mode."""
         network = create_model(self._architecture, classes, **settings)
@@ -223,8 +235,14 @@ class _Published:
 
 
 def _read(path: Path) -> State:
+    if path.is_dir():
+        raise CheckpointError("this is a folder, no file of weights", path)
     if not path.is_file():
         raise CheckpointError("there is no such file", path)
+    if has_card(path):
+        raise CheckpointError(
+            "this is a checkpoint already, and needs no import", path, "Use it as it is, with -c."
+        )
     try:
         with warnings.catch_warnings():
             # That a pickle is of another protocol matters to nobody once it is refused.
@@ -260,7 +278,9 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
     find_architecture(architecture)
     able = [layout for layout in LAYOUTS if architecture in layout.architectures]
     if not able:
-        raise UnknownArchitectureError(f"there is no importer for {architecture}", where)
+        known = sorted({name for layout in LAYOUTS for name in layout.architectures})
+        hint = _suggest(state) or f"There are importers for {', '.join(known)}."
+        raise UnknownArchitectureError(f"there is no importer for {architecture}", where, hint)
     for layout in able:
         if layout.recognises(architecture, state):
             return layout
@@ -268,8 +288,15 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
     raise CheckpointError(
         f"these are no weights of {architecture} in a known layout; the file begins with {first}",
         where,
-        "Check --architecture.",
+        _suggest(state) or "Check --architecture.",
     )
+
+
+def _suggest(state: State) -> str:
+    """Return a hint at the architectures that weights may be of, nothing for unknown ones."""
+    names = [n for k in LAYOUTS for n in k.architectures if k.recognises(n, state)]
+    names += ["espnetv2"] if is_classifier(state) else []
+    return f"Did you mean --architecture {' or '.join(dict.fromkeys(names))}?" if names else ""
 
 
 def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:

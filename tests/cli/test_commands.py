@@ -212,6 +212,14 @@ def test_an_import_replaces_nothing_unless_it_is_told_to(data, tmp_path):
     assert "--overwrite" in refused.err
     assert run(*command, "--overwrite").status == 0
     assert target.stat().st_size > 500_000
+    folder = run(*command[:-1], tmp_path, "--overwrite")
+    assert (folder.status, folder.err.count("is a folder")) == (2, 1)
+    copy = tmp_path / "copy.pth"
+    copy.write_bytes(weights.read_bytes())
+    itself = run(
+        "models", "import", copy, *command[3:-1], tmp_path / "." / "copy.pth", "--overwrite"
+    )
+    assert (itself.status, copy.read_bytes()) == (2, weights.read_bytes())
 
 
 def test_doctor_looks_at_everything():

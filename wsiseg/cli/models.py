@@ -143,12 +143,18 @@ def import_model(
     debug: Debug = False,
 ) -> None:
     """Turn a published checkpoint into one of ours, normalisation and class names included."""
-    from wsiseg.errors import OutputExistsError
+    from wsiseg.errors import ArgumentError, OutputExistsError
     from wsiseg.models.importing import import_checkpoint
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import find_architecture
 
     arguments = find_architecture(architecture).parse(parse_settings(settings or []))
+    if output.is_dir():
+        raise ArgumentError("the output is a folder", output, "Name a file in it.")
+    if output.exists() and file.exists() and output.samefile(file):
+        raise ArgumentError(
+            "the weights would be replaced themselves", output, "Name another file."
+        )
     if output.exists() and not overwrite:
         raise OutputExistsError("the output exists", output, "Replace it by --overwrite.")
     checkpoint = import_checkpoint(file, architecture, dataset, arguments)
