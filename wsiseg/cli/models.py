@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,7 @@ from wsiseg.cli.options import AsJson, Debug, Json, Quiet, parse_settings, print
 
 if TYPE_CHECKING:
     from wsiseg.models.comparing import Comparison
+    from wsiseg.models.networks.network import SegmentationNetwork
 
 app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
 
@@ -60,48 +62,65 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show what an architecture costs and how far it sees."""
+    from wsiseg.cli.progress import ConsoleListener
     from wsiseg.models.comparing import compare
-    from wsiseg.models.folding import merge_paths
-    from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
     from wsiseg.models.registry import create_model, find_architecture
 
     architecture = find_architecture(name)
-    arguments = architecture.parse(parse_settings(settings or []))
-    network = create_model(name, classes, **arguments)
-    parameters, macs = count_parameters(network), count_macs(network)
-    published = compare(name)
-    deployed = count_parameters(merge_paths(network))
-    content = {
-        "name": name,
-        "classes": classes,
-        "parameters": parameters,
-        "parameters_deployed": deployed,
-        "macs": macs,
-        "size_mb": round(parameters * 4 / 1e6, 3),
-        "receptive_field": receptive_field(network),
-        "input_multiple": network.input_multiple,
-        "family": architecture.family,
-        "paper": architecture.paper,
-        "published": [_describe(comparison) for comparison in published],
-    }
+    network = create_model(name, classes, **architecture.parse(parse_settings(settings or [])))
+    listener = ConsoleListener(quiet=quiet)
+    listener.began("counting operations, and measuring how far the network sees")
+    try:
+        costs, published = _measure(network), compare(name)
+    finally:
+        listener.stop()
     if as_json:
-        print_json(content)
+        print_json(
+            {
+                "name": name,
+                "classes": classes,
+                **costs,
+                "family": architecture.family,
+                "paper": architecture.paper,
+                "published": [_describe(comparison) for comparison in published],
+            }
+        )
         return
     print(f"{name}, {classes} classes: {architecture.paper}")
-    print(f"parameters       {parameters:,}")
-    if deployed != parameters:
-        print(f"for inference    {deployed:,} without auxiliary heads and parallel paths")
-    print(f"operations       {macs / 1e9:.3f} billion MACs at 512×1024")
-    print(f"size             {content['size_mb']} MB in fp32")
-    field = content["receptive_field"]
-    print(f"receptive field  {f'{field} pixels' if field else 'the whole picture'}")
-    print(f"input multiple   {network.input_multiple} (other sizes are padded)")
+    for line in _list_costs(costs):
+        print(line)
     width = max((len(key) for key in architecture.arguments), default=0)
     for heading, key in zip(chain(["--set"], repeat("")), architecture.arguments, strict=False):
         print(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
     for heading, compared in zip(chain(["published"], repeat("")), published, strict=False):
         figure, here = compared.figure, f", here {compared.text}" if compared.text else ""
         print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
+
+
+def _measure(network: SegmentationNetwork) -> dict[str, Any]:
+    from wsiseg.models.folding import merge_paths
+    from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
+
+    parameters = count_parameters(network)
+    return {
+        "parameters": parameters,
+        "parameters_deployed": count_parameters(merge_paths(network)),
+        "macs": count_macs(network),
+        "size_mb": round(parameters * 4 / 1e6, 3),
+        "receptive_field": receptive_field(network),
+        "input_multiple": network.input_multiple,
+    }
+
+
+def _list_costs(costs: dict[str, Any]) -> Iterator[str]:
+    deployed, field = costs["parameters_deployed"], costs["receptive_field"]
+    yield f"parameters       {costs['parameters']:,}"
+    if deployed != costs["parameters"]:
+        yield f"for inference    {deployed:,} without auxiliary heads and parallel paths"
+    yield f"operations       {costs['macs'] / 1e9:.3f} billion MACs at 512×1024"
+    yield f"size             {costs['size_mb']} MB in fp32"
+    yield f"receptive field  {f'{field} pixels' if field else 'the whole picture'}"
+    yield f"input multiple   {costs['input_multiple']} (other sizes are padded)"
 
 
 def _describe(comparison: Comparison) -> Json:
