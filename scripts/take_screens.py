@@ -44,7 +44,9 @@ def look_at(viewer: Any, y: float, x: float, zoom: float) -> None:
 def take(viewer: Any, path: Path) -> None:
     """Save the window, in few colours, as pictures stay in the repository for ever."""
     pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
-    picture = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
+    picture = Image.fromarray(pixels).quantize(
+        256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
     picture.save(path, optimize=True)
 
 

@@ -212,6 +212,7 @@ def tissue_layer(view: SlideView) -> LayerData:
         "shape_type": "polygon",
         "face_color": "transparent",
         "edge_color": _OUTLINE,
+        "opacity": 1.0,
         "metadata": {KEY: TISSUE},
         "edge_width": float(2 * coarseness.max() * view.frame.pixel),
         "units": (view.frame.unit,) * 2,

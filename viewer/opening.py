@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 # Without one of Qt's bindings this says so, before anything is opened.
 import napari.qt
+import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
@@ -27,12 +29,26 @@ if TYPE_CHECKING:
 WIDGETS, LEGEND = ("Segment", "Annotate", "Fine-tune", "Areas", "Throughput"), "Legend"
 """Tabs at the right, and what stands below them."""
 
+_SCALE_BAR = "#00a040"
+"""Stands out from glass, from tissue and from the empty canvas."""
+
 
 def view(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
     _refuse_without_screen()
     open_window(slide, masks, slide_mpp)
+    spare_collector()
     napari.run()
+
+
+def spare_collector() -> None:
+    """Leave what stands now out of every later collection of garbage.
+
+    napari collects whenever a layer goes, which takes a third of a second with the modules of
+    PyTorch in memory.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _refuse_without_screen() -> None:
@@ -67,6 +83,9 @@ def open_window(
     """
     layers = scene_layers(slide, masks, slide_mpp)
     viewer = napari.Viewer(title=f"{slide.name} - wsiseg")
+    # The first layer of labels costs napari several times what another does, and would hold the
+    # window when the first tiles are labelled.
+    viewer.layers.remove(viewer.add_labels(np.zeros((1, 1), np.uint8)))
     add_layers(viewer, layers)
     furnish(viewer)
     tabs = [
@@ -113,7 +132,10 @@ def _measured_frame(mask: Path) -> Frame | None:
 
 def furnish(viewer: ViewerModel) -> None:
     """Show the scale bar, and select the topmost mask, or else the slide."""
-    viewer.canvas.overlays.scale_bar.visible = True
+    bar = viewer.canvas.overlays.scale_bar
+    # A box behind it would have a shader compiled at every step of a zoom.
+    bar.box, bar.colored, bar.color = False, True, _SCALE_BAR
+    bar.visible = True
     for kind in (MaskView, SlideView):
         shown = [each for each in viewer.layers if isinstance(each.metadata.get(KEY), kind)]
         if shown:

@@ -6,11 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from zarr.types import AnyArray
 
 from wsiseg.job import Job
 from wsiseg.listener import Listener
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.stitching import UNSEEN, Prediction
@@ -80,8 +83,7 @@ class Preview:
 
     def put(self, tile: Tile, prediction: Prediction) -> None:
         """Show a tile, without its halo."""
-        box = self._part.box
-        place = tile.core.intersection(box)
+        place = tile.core.intersection(self._part.box)
         labels = prediction.labels
         if labels is None:
             assert prediction.probabilities is not None
@@ -89,11 +91,23 @@ class Preview:
         labels = labels[place.within(tile.box)]
         if self._regions is not None:
             labels = np.where(self._regions.rasterise(place), labels, np.uint8(UNSEEN))
-        down, right = place.y - box.y, place.x - box.x
-        seen = labels[-down % self._step :: self._step, -right % self._step :: self._step]
-        top, left = math.ceil(down / self._step), math.ceil(right / self._step)
-        self.labels[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
+        self._fill(place, labels, Box(0, 0, *labels.shape))
         self.tiles += 1
+
+    def recall(self, box: Box, labels: AnyArray) -> None:
+        """Show what an interrupted run left, of which no more is read than is shown."""
+        self._fill(box, labels, box)
+
+    def _fill(self, place: Box, labels: Any, inside: Box) -> None:
+        """Show a place of the plane, whose labels lie in a box of an array."""
+        step = self._step
+        down, right = place.y - self._part.box.y, place.x - self._part.box.x
+        seen = labels[
+            inside.y + -down % step : inside.bottom : step,
+            inside.x + -right % step : inside.right : step,
+        ]
+        top, left = math.ceil(down / step), math.ceil(right / step)
+        self.labels[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
 
     def layer(self) -> LayerData:
         """Return it as a labels layer, which goes on filling."""
@@ -148,6 +162,12 @@ class RunTeller(Listener):
     def continued(self) -> None:
         """Pass it on again, as whoever hears it may want to cancel."""
         self._report(self._stage)
+
+    def recalled(self, box: Box, labels: AnyArray) -> None:
+        """Put it into the preview."""
+        self.continued()
+        if self._preview is not None:
+            self._preview.recall(box, labels)
 
     def expects(self, tiles: int) -> None:
         """Begin to count."""

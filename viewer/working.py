@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,9 @@ class Work(QObject):
 
     def _run(self) -> None:
         try:
+            # napari wants it for the first layer of labels; loading it there, in the event loop,
+            # would hold the window.
+            importlib.import_module("pandas")
             result = self._function(self)
         except Cancelled:
             pass

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from zarr.types import AnyArray
 
 from wsiseg.listener import Listener
 from wsiseg.store.journal import BandRecord
@@ -43,8 +44,9 @@ class Ledger:
         self.warnings.append(text)
         self._listener.warned(text)
 
-    def recall(self, record: BandRecord) -> None:
-        """Take over a band that an interrupted run left."""
+    def recall(self, record: BandRecord, labels: AnyArray) -> None:
+        """Take over a band that an interrupted run left, and where its labels are on the disk."""
+        self._listener.recalled(record.box, labels)
         self.counts += record.counts
         self._recalled.update((row.index, row) for row in record.rows)
         for row in record.rows:

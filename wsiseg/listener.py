@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zarr.types import AnyArray
+
 from wsiseg.errors import WsisegError
 from wsiseg.job import Job
 from wsiseg.store.disk import Json
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.stitching import Prediction
 
@@ -22,6 +25,9 @@ class Listener:
 
     def continued(self) -> None:
         """Hear now and then that what began goes on; raising ends it."""
+
+    def recalled(self, box: Box, labels: AnyArray) -> None:
+        """Hear of a band that an interrupted run left, and where its labels are on the disk."""
 
     def expects(self, tiles: int) -> None:
         """Hear how many tiles will be done; some of them twice, where stripes meet."""

@@ -164,8 +164,6 @@ def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
         journal.begin()
     else:
         ledger.began(f"going on after {len(done)} bands of an interrupted run")
-    for record in done:
-        ledger.recall(record)
     store = MaskStore(
         files.mask,
         (plan.plane.height, plan.plane.width),
@@ -173,6 +171,8 @@ def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
         probabilities=files.probabilities if options.probabilities else None,
         fresh=not done,
     )
+    for record in done:
+        ledger.recall(record, store.labels)
     windows = [_unfinished(window, done) for window in plan.windows]
     whole = options.blend != "crop"
     ledger.expect(sum(len(plan.tiles_for(window, whole=whole)) for window in windows))

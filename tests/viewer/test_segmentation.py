@@ -195,7 +195,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(view, checkpoint, tmp_p
     else:
         standing = run(task)
         assert standing == StandingOutput(task, task.files.store, finished=False)
-        assert isinstance(run(standing.task.resuming()), Outcome)
+        heard = []
+        assert isinstance(run(standing.task.resuming(), heard), Outcome)
+        # What the first run left is on the screen again.
+        (preview,) = [news for news in heard if isinstance(news, Preview)]
+        labels = zarr.open_array(task.files.mask / "0", mode="r")[:]
+        np.testing.assert_array_equal(preview.labels, labels[::2, ::2])
     np.testing.assert_array_equal(
         zarr.open_array(task.files.mask / "0", mode="r")[:],
         zarr.open_array(expected.files.mask / "0", mode="r")[:],

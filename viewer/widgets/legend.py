@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari.utils.events import EventEmitter
 
 _SWATCH = 14
-_HEIGHT = 120
-"""So that most legends need no scrolling."""
+_ROWS = 10
+"""Shown without scrolling, at most."""
 
 
 class LegendWidget(QWidget):
@@ -40,7 +40,6 @@ class LegendWidget(QWidget):
         self.list = QListWidget()
         self.list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.list.setMinimumHeight(_HEIGHT)
         column = QVBoxLayout(self)
         column.addWidget(self.heading)
         column.addWidget(self.list)
@@ -85,6 +84,8 @@ class LegendWidget(QWidget):
             swatch = QPixmap(_SWATCH, _SWATCH)
             swatch.fill(QColor.fromRgbF(*map(float, colour)))
             self.list.addItem(QListWidgetItem(swatch, name))
+        rows = min(self.list.count(), _ROWS) * self.list.sizeHintForRow(0)
+        self.list.setMinimumHeight(rows + 2 * self.list.frameWidth())
 
 
 def _edits(layer: Labels) -> tuple[EventEmitter, ...]:

@@ -219,7 +219,6 @@ class SegmentWidget(QWidget):
     def _take(self, found: object) -> None:
         match found:
             case Outcome():
-                self._live.remove()
                 _show_layers(self._viewer, found)
                 self.status.setText(_describe(found))
                 if found.unread:
@@ -237,6 +236,10 @@ class SegmentWidget(QWidget):
     def _end(self) -> None:
         if self.status.text() == _ENDING:
             self.status.setText("Cancelled")
+        # napari takes its time over every layer that comes or goes: one in each turn of the loop.
+        QTimer.singleShot(0, self._wind_up)
+
+    def _wind_up(self) -> None:
         self._work = None
         self._clock.stop()
         self._live.remove()

@@ -41,6 +41,11 @@ class MaskStore:
         ``NAME.probabilities.ome.zarr``, if they are kept.
     fresh : bool
         Begin anew; otherwise go on with arrays that stand.
+
+    Attributes
+    ----------
+    labels : zarr.Array
+        uint8 ``(H, W)``, level 0.
     """
 
     def __init__(
@@ -61,7 +66,7 @@ class MaskStore:
                 create_array(path / "0", shape, fill_value=UNSEEN)
                 if probabilities is not None:
                     create_array(probabilities / "0", (len(classes), *shape), fill_value=0)
-            self._labels = zarr.open_array(path / "0", mode="r+")
+            self.labels = zarr.open_array(path / "0", mode="r+")
             if probabilities is not None:
                 self._probabilities = zarr.open_array(probabilities / "0", mode="r+")
 
@@ -75,11 +80,11 @@ class MaskStore:
         """
         rows, columns = slice(band.box.y, band.box.bottom), slice(band.box.x, band.box.right)
         with translated(self.path):
-            self._labels[rows, columns] = band.labels
+            self.labels[rows, columns] = band.labels
             if self._probabilities is not None and band.probabilities is not None:
                 self._probabilities[:, rows, columns] = band.probabilities
             for folder in filter(None, (self.path, self.probabilities_path)):
-                _flush(folder / "0", self._labels, band)
+                _flush(folder / "0", self.labels, band)
 
     def finish(
         self, name: str, placement: Placement, notes: Json, continued: Continued = unheard
