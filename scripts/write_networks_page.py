@@ -34,8 +34,9 @@ any form of a network and any number of classes, and what can be set.
 
 At {CLASSES} classes.  Parameters are those that training learns, auxiliary heads included, and
 those that inference needs.  Operations are multiply-accumulates of convolutions and matrix
-products for a picture of 512×1024.  The receptive field is the theoretical one in pixels; networks
-that pool globally see the whole picture, or the whole tile.
+products for a picture of 512×1024, those of `ynet-joint` with the diagnosis.  The receptive field
+is the theoretical one in pixels; networks that pool globally see the whole picture, or the whole
+tile.
 
 | network | paper | parameters | for inference | GMACs | receptive field | sizes |
 |---|---|--:|--:|--:|--:|--:|

@@ -203,16 +203,22 @@ class _Published:
         self._state = flush_subnormals(_without_prefix(state))
         self._where = where
         self.layout = _find_layout(architecture, self._state, where)
+        watched = _Watched(self._state)
         try:
-            self.arguments = self.layout.read_arguments(architecture, self._state)
-            self.classes = self.layout.read_classes(architecture, self._state)
+            self.arguments = self.layout.read_arguments(architecture, watched)
+            self.classes = self.layout.read_classes(architecture, watched)
         except KeyError as error:
             raise WeightsMismatchError(
                 f"1 missing: {error.args[0]}", where, "Check the architecture."
             ) from error
         except (IndexError, ValueError) as error:
+            shape = tuple(self._state[watched.last].shape) if watched.last else None
             raise WeightsMismatchError(
-                f"a tensor has another number of axes than {architecture} wants", where
+                f"{watched.last} is {shape}, which it is in no {architecture}"
+                if watched.last
+                else str(error),
+                where,
+                "Check the architecture.",
             ) from error
 
     def settle(self, given: Arguments) -> Arguments:
@@ -232,6 +238,17 @@ class _Published:
         network = create_model(self._architecture, classes, **settings)
         load_strictly(network, self.layout.translate(self._architecture, self._state), self._where)
         return network.eval()
+
+
+class _Watched(dict[str, Tensor]):
+    """A state dict that knows which tensor was looked at last."""
+
+    last = ""
+
+    def __getitem__(self, key: str) -> Tensor:
+        tensor = super().__getitem__(key)
+        self.last = key
+        return tensor
 
 
 def _read(path: Path) -> State:

@@ -295,9 +295,13 @@ def test_surplus_tensors_are_refused_and_named(drawn: State) -> None:
 
 @pytest.mark.parametrize("key", ["classifier.weight", "conv.conv.weight", "br.weight"])
 @pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
-def test_tensor_of_another_shape_is_refused(drawn: State, key: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(CheckpointError):
+def test_tensor_of_another_shape_is_refused_and_named(
+    drawn: State, key: str, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(WeightsMismatchError) as caught:
         import_state({**drawn, key: torch.zeros(shape)}, "espnet")
+    names = (key, "norm3.weight", "merge1.conv.weight", "up1.weight")
+    assert any(f"{name} is {shape}" in str(caught.value) for name in names)
 
 
 def test_own_checkpoint_needs_no_import(weights: Path, tmp_path: Path) -> None:
