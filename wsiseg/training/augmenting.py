@@ -28,7 +28,7 @@ class Augmentation:
     scale : tuple of float
         Range of magnifications.
     logarithmic : bool
-        Whether these are drawn evenly on a logarithmic scale, half as often as twice the size.
+        Whether half the size comes up as often as twice the size; otherwise every number alike.
     dominance : float
         Tiles whose commonest class has this share, or that have one class only, are drawn again
         up to ten times; 1 takes every tile.
