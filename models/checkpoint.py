@@ -62,6 +62,9 @@ class CheckpointCard(BaseModel):
         µm per pixel of the training images; None for pictures of everyday scenes.
     normalisation : Normalisation
         From 8-bit RGB to the network's input.
+    encoder_only : bool
+        Whether nothing but the encoder has been trained: something to begin a training with.  The
+        classes then mean nothing.
     training, metrics : dict
         Where the weights come from and how they score, as far as it is known.
     """
@@ -75,6 +78,7 @@ class CheckpointCard(BaseModel):
     classes: Annotated[tuple[ClassEntry, ...], Field(min_length=1, max_length=255)]
     mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     normalisation: Normalisation = Normalisation()
+    encoder_only: bool = False
     training: dict[str, object] = {}
     metrics: dict[str, float] = {}
 
@@ -157,13 +161,15 @@ class Checkpoint:
         return path
 
 
-def load_checkpoint(path: Path | str) -> Checkpoint:
+def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     """Read a checkpoint.
 
     Parameters
     ----------
     path : path-like
         A ``.safetensors`` file written by this package.
+    to_train : bool
+        Take one as well of which only the encoder has been trained.
 
     Raises
     ------
@@ -193,7 +199,22 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f"the checkpoint's network cannot be built: {error.what}", path, error.hint
         ) from error
     load_strictly(network, flush_subnormals(state), path)
+    if card.encoder_only and not to_train:
+        raise CheckpointError(
+            "only the encoder of this network has been trained, it labels nothing yet",
+            path,
+            "Train it with 'wsiseg train --init'.",
+        )
     return Checkpoint(card, network, path)
+
+
+def has_card(path: Path) -> bool:
+    """Tell whether a file is a checkpoint of this package, whole or with damaged contents."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return HEADER_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

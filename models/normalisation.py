@@ -67,5 +67,8 @@ class Normalisation(BaseModel):
         return torch.tensor(values, dtype=torch.float32).reshape(1, 3, 1, 1)
 
 
+UNIT = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+"""RGB scaled to 0…1, and nothing else."""
+
 IMAGENET = Normalisation()
 """RGB scaled to 0…1, minus the ImageNet mean, over its standard deviation."""

@@ -25,7 +25,8 @@ def count_parameters(network: nn.Module) -> int:
 def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 1024) -> int:
     """Return multiply-accumulates of convolutions and matrix products for one picture.
 
-    Pooling does not count, also where it is written as a convolution.
+    They are those of all that the network tells about it, Y-Net's diagnosis included.  Pooling does
+    not count, also where it is written as a convolution.
     """
     shadow = clone(network).eval().to("meta")
     # They are not counted, and take half of the time.
@@ -33,7 +34,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
         if isinstance(module, nn.BatchNorm2d):
             shadow.set_submodule(name, nn.Identity())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow(torch.empty((1, 3, height, width), device="meta"))
+        shadow.answers(torch.empty((1, 3, height, width), device="meta"))
     pooling = {
         f"{type(shadow).__name__}.{n}" for n, m in shadow.named_modules() if type(m) is Halve
     }

@@ -49,6 +49,13 @@ class Architecture:
         parameters = inspect.signature(self.network.__init__).parameters
         return {n: p for n, p in parameters.items() if n not in ("self", "classes")}
 
+    def describe(self, name: str) -> str:
+        """Return what an argument may be, and what it is if left out."""
+        kind = typing.get_type_hints(self.network.__init__)[name]
+        default = self.arguments[name].default
+        text = str(default).lower() if isinstance(default, bool) else str(default)
+        return f"{_wanted(kind)}; {text} if left out"
+
     def parse(self, settings: Mapping[str, str]) -> Arguments:
         """Turn ``--set KEY=VALUE`` texts into typed arguments.
 
@@ -99,8 +106,9 @@ def _parse(key: str, text: str, kind: object) -> bool | int | float | str:
 
 
 def _wanted(kind: object) -> str:
+    names: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number"}
     allowed = typing.get_args(kind)
-    return f"one of {', '.join(map(str, allowed))}" if allowed else getattr(kind, "__name__", "")
+    return f"one of {', '.join(map(str, allowed))}" if allowed else names.get(kind, "a text")
 
 
 def register(name: str, *, family: str, paper: str) -> Callable[[type[N]], type[N]]:

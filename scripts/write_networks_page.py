@@ -9,16 +9,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 import torch
 
 from wsiseg.models import create_model, list_architectures
+from wsiseg.models.comparing import Comparison, compare
 from wsiseg.models.folding import merge_paths
-from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
-from wsiseg.models.published import Figure, list_figures
 from wsiseg.models.registry import Architecture
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "networks.md"
@@ -36,8 +34,9 @@ any form of a network and any number of classes, and what can be set.
 
 At {CLASSES} classes.  Parameters are those that training learns, auxiliary heads included, and
 those that inference needs.  Operations are multiply-accumulates of convolutions and matrix
-products for a picture of 512×1024.  The receptive field is the theoretical one in pixels; networks
-that pool globally see the whole picture, or the whole tile.
+products for a picture of 512×1024, those of `ynet-joint` with the diagnosis.  The receptive field
+is the theoretical one in pixels; networks that pool globally see the whole picture, or the whole
+tile.
 
 | network | paper | parameters | for inference | GMACs | receptive field | sizes |
 |---|---|--:|--:|--:|--:|--:|
@@ -47,7 +46,9 @@ COMPARISON = """
 ## Published
 
 What papers, repositories and authors say, and what is computed here for the same form and number
-of classes.  "Counted" means parameters counted by running the original code.
+of classes; where both can be compared and are not the same to the last published digit, it says
+so.  "Counted" means counted by running the original code.  A form in words is one that cannot be
+built here.
 
 | network | figure | published | here | on | source |
 |---|---|--:|--:|---|---|
@@ -85,7 +86,7 @@ def make_page(fields: Fields) -> str:
     architectures = _own_architectures()
     computed = "".join(_computed_row(a, fields.get(a.name, "?")) for a in architectures)
     compared = "".join(
-        _published_row(a, figure) for a in architectures for figure in list_figures(a.name)
+        _published_row(a, comparison) for a in architectures for comparison in compare(a.name)
     )
     return INTRODUCTION + computed + COMPARISON + compared
 
@@ -96,7 +97,9 @@ def _own_architectures() -> list[Architecture]:
 
 
 def _computed_row(architecture: Architecture, field: str) -> str:
-    network = _build(architecture.name, CLASSES)
+    # Shapes are enough to count.
+    with torch.device("meta"):
+        network = create_model(architecture.name, CLASSES)
     cells = (
         f"`{architecture.name}`",
         architecture.paper,
@@ -109,39 +112,17 @@ def _computed_row(architecture: Architecture, field: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _published_row(architecture: Architecture, figure: Figure) -> str:
-    form = ", ".join(f"{key}={value}" for key, value in figure.arguments.items())
+def _published_row(architecture: Architecture, comparison: Comparison) -> str:
+    figure = comparison.figure
     cells = (
-        f"`{architecture.name}`" + (f" {form}" if form else ""),
+        f"`{architecture.name}`" + (f" {figure.form}" if figure.form else ""),
         figure.measure,
-        f"{figure.value:.10g} {figure.unit}",
-        _compute(architecture.name, figure),
+        f"{figure.digits} {figure.unit}",
+        comparison.text,
         figure.on,
         figure.source,
     )
     return f"| {' | '.join(cells)} |\n"
-
-
-def _compute(name: str, figure: Figure) -> str:
-    """Return our own number of the same thing, nothing where only training would tell."""
-    if not figure.measure.startswith(("parameters", "MACs")):
-        return ""
-    network = _build(name, figure.classes, tuple(figure.arguments.items()))
-    if "folded" in figure.measure:
-        network = merge_paths(network)
-    if figure.measure.startswith("parameters"):
-        return f"{count_parameters(network) / 1e6:.6f} M"
-    width, height = map(int, re.findall(r"\d+", figure.on)[:2])
-    return f"{count_macs(network, height, width) / 1e9:.3f} G"
-
-
-@cache
-def _build(
-    name: str, classes: int, arguments: tuple[tuple[str, object], ...] = ()
-) -> SegmentationNetwork:
-    """Build a network without weights, which is quick."""
-    with torch.device("meta"):
-        return create_model(name, classes, **dict(arguments))
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def can_go_on(run: Path) -> bool:
 
 def _find_mpp(init: Path | None, drawn: Iterable[Path]) -> float:
     """Return the resolution to work at where the user types none."""
-    if init is not None and (mpp := load_checkpoint(init).mpp) is not None:
+    if init is not None and (mpp := load_checkpoint(init, to_train=True).mpp) is not None:
         return mpp
     for path in drawn:
         if is_store(path):

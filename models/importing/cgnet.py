@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from wsiseg.models.importing.layout import KeyLayout
+from wsiseg.models.importing.less_mean import less_mean
 from wsiseg.models.importing.renaming import Renames, State, count_numbered
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
@@ -52,14 +53,6 @@ _MMSEG: Renames = (
 )
 
 
-_CITYSCAPES = Normalisation(
-    order="RGB",
-    mean=(72.39239876, 82.90891754, 73.15835921),
-    std=(1.0, 1.0, 1.0),
-    divide_first=1.0,
-)
-
-
 class CGNetLayout(KeyLayout):
     """CGNet as its authors published it (MIT).
 
@@ -72,15 +65,7 @@ class CGNetLayout(KeyLayout):
     architectures = ("cgnet",)
     mark = "level2_0.F_loc.conv.weight"
     renames = _AUTHORS
-    normalisations: ClassVar[Mapping[str, Normalisation]] = {
-        "camvid": Normalisation(
-            order="RGB",
-            mean=(105.65775299072266, 103.329833984375, 99.62540435791016),
-            std=(1.0, 1.0, 1.0),
-            divide_first=1.0,
-        ),
-        "cityscapes": _CITYSCAPES,
-    }
+    normalisations: ClassVar[Mapping[str, Normalisation]] = less_mean("RGB")
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the classifier."""
@@ -103,7 +88,9 @@ class MMSegCGNetLayout(KeyLayout):
     mark = "backbone.level1.0.f_loc.weight"
     renames = _MMSEG
     # The authors' numbers in the authors' order.
-    normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": _CITYSCAPES}
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {
+        "cityscapes": CGNetLayout.normalisations["cityscapes"]
+    }
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the classifier."""

@@ -6,9 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
+from torch import Tensor
+
 from wsiseg.models.importing.mmseg import MMSegLayout
-from wsiseg.models.importing.renaming import Renames
+from wsiseg.models.importing.renaming import Renames, State
+from wsiseg.models.layers.reparameterised import ParallelConvolutions, Reparameterisable
 from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.registry import create_model
 
 PYRAMID: Renames = (
     # The first scale pools nothing, and so stands alone.
@@ -64,7 +69,12 @@ class DualResolutionLayout(MMSegLayout):
 
 
 class RDRNetLayout(DualResolutionLayout):
-    """RDRNet in its training form, as its authors' fork of MMSegmentation names it (Apache-2.0)."""
+    """RDRNet as its authors' fork of MMSegmentation names it (Apache-2.0).
+
+    Its training form, and the one that their ``switch_to_deploy`` makes of that.  The latter has
+    merged kernels only; they become the 3×3 paths of the training form and all others are mute, so
+    that the results are the same and the network can be trained on.
+    """
 
     authors = "RDRNet's authors"
     architectures = ("rdrnet-s-simple", "rdrnet-s", "rdrnet-m", "rdrnet-l")
@@ -82,8 +92,31 @@ class RDRNetLayout(DualResolutionLayout):
         (r"\.path_3x3\.", ".square."),
         (r"\.path_1x1\.branch\.", ".point."),
         (r"\.path_residual\.", ".same."),
+        (r"\.processes\.reparam_parallel\.", ".process.2.merged."),
+        (r"\.reparam_3x3\.", ".merged."),
         (r"\.bn\.", ".norm."),
     )
+
+    def recognises(self, architecture: str, state: State) -> bool:
+        """Tell by the first block, in either form."""
+        return self.mark in state or "backbone.stem.0.reparam_3x3.weight" in state
+
+    def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
+        """Rename every tensor to our names, and give merged kernels their paths back."""
+        tensors = super().translate(architecture, state)
+        if not any(key.endswith(".merged.weight") for key in tensors):
+            return tensors
+        with torch.device("meta"):
+            network = create_model(architecture, self.read_classes(architecture, state))
+        for name, block in network.named_modules():
+            parts = [f"{name}.merged.{part}" for part in ("weight", "bias")]
+            # What is missing, or too much, is found when the network is filled.
+            if isinstance(block, (Reparameterisable, ParallelConvolutions)) and all(
+                part in tensors for part in parts
+            ):
+                kernel = block.unmerged(*(tensors.pop(part) for part in parts))
+                tensors |= {f"{name}.{key}": value for key, value in kernel.items()}
+        return tensors
 
 
 class DDRNetLayout(DualResolutionLayout):

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.renaming import Renames, State, renamed
-from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.normalisation import UNIT, Normalisation
 from wsiseg.models.registry import Arguments
-
-_UNIT = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 _RENAMES: Renames = (
     (r"\.(out_activation|out_prelu)\.", ".act."),
@@ -41,7 +39,7 @@ class ENetLayout(KeyLayout):
     authors = "davidtvs"
     architectures = ("enet",)
     mark = "initial_block.main_branch.weight"
-    normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": _UNIT, "camvid": _UNIT}
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": UNIT, "camvid": UNIT}
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the last deconvolution."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.renaming import Renames, State
-from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.normalisation import IMAGENET, UNIT, Normalisation
 from wsiseg.models.registry import Arguments
 
 _AUTHORS: Renames = (
@@ -53,9 +53,7 @@ class ERFNetLayout(KeyLayout):
     architectures = ("erfnet",)
     renames = _AUTHORS
     mark = "encoder.initial_block.conv.weight"
-    normalisations: ClassVar[Mapping[str, Normalisation]] = {
-        "cityscapes": Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
-    }
+    normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": UNIT}
 
     def read_classes(self, architecture: str, state: State) -> int:
         """Read the width of the last deconvolution."""

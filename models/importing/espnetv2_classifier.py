@@ -23,7 +23,12 @@ _RENAMES: Renames = (
 )
 
 
-def import_classifier(state: State) -> ESPNetv2Classifier:
+def is_classifier(state: State) -> bool:
+    """Tell the classifier by its deepest level, which no segmentation network has."""
+    return {"level5_0.act.weight", "module.level5_0.act.weight"} & state.keys() != set()
+
+
+def import_classifier(state: State, where: object = None) -> ESPNetv2Classifier:
     """Build the classifier from tensors under their authors' names.
 
     Both of their repositories, ESPNetv2 and EdgeNets (MIT), name them alike.  What they published
@@ -33,6 +38,8 @@ def import_classifier(state: State) -> ESPNetv2Classifier:
     ----------
     state : mapping of str to Tensor
         The authors' state dict, as ``torch.load(path, weights_only=True)`` gives it.
+    where : object
+        The file, for errors.
 
     Returns
     -------
@@ -54,9 +61,9 @@ def import_classifier(state: State) -> ESPNetv2Classifier:
     if last is None or not widths:
         raise CheckpointError(
             "these are no weights of an ESPNetv2 classifier",
-            None,
+            where,
             "Weights of the segmentation network go through 'wsiseg models import'.",
         )
     network = ESPNetv2Classifier(last.shape[0], width=widths[0])
-    load_strictly(network, tensors)
+    load_strictly(network, tensors, where)
     return network.eval()

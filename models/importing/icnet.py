@@ -84,7 +84,10 @@ class MMSegICNetLayout(MMSegLayout):
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
         """Rename every tensor, and put the map before its pooled regions, as in PSPNet."""
         renamed = super().translate(architecture, state)
-        weight = renamed[_MERGE]
+        weight = renamed.get(_MERGE)
+        # What is missing or misshapen is found when the network is filled.
+        if weight is None or weight.ndim != 4:
+            return renamed
         pooled = sum(
             len(value)
             for key, value in renamed.items()

@@ -15,7 +15,7 @@ from wsiseg.errors import (
     UnknownArchitectureError,
     WeightsMismatchError,
 )
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, has_card
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
@@ -26,6 +26,7 @@ from wsiseg.models.importing.edgenets import EdgeNetsLayout
 from wsiseg.models.importing.enet import ENetLayout
 from wsiseg.models.importing.erfnet import ERFNetLayout, MMSegERFNetLayout
 from wsiseg.models.importing.espnet import ESPNetLayout
+from wsiseg.models.importing.espnetv2_classifier import import_classifier, is_classifier
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
 from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
@@ -34,7 +35,9 @@ from wsiseg.models.importing.pidnet import PIDNetLayout
 from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.stdc import MMSegSTDCLayout
 from wsiseg.models.importing.ynet import YNetLayout
+from wsiseg.models.networks.espnetv2 import ESPNetv2
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weights import flush_subnormals, load_strictly
 
@@ -96,7 +99,7 @@ def import_state(
         If tensors are missing, left over or of another shape.
     """
     published = _Published(architecture, state)
-    settings = published.arguments | arguments
+    settings = published.settle(arguments)
     return published.build(published.classes if classes is None else classes, settings)
 
 
@@ -107,6 +110,8 @@ def import_checkpoint(
     arguments: Arguments | None = None,
 ) -> Checkpoint:
     """Turn a published file into a checkpoint that works at once.
+
+    Of ESPNetv2's classifier only the encoder is of use; a checkpoint of it is one to train.
 
     Parameters
     ----------
@@ -128,9 +133,12 @@ def import_checkpoint(
     """
     path = Path(path)
     find_architecture(architecture)
-    published = _Published(architecture, _read(path), path)
+    state = _read(path)
+    if architecture == "espnetv2" and is_classifier(state):
+        return _import_encoder(state, path, dataset, arguments or {})
+    published = _Published(architecture, state, path)
     layout, classes = published.layout, published.classes
-    settings = published.arguments | (arguments or {})
+    settings = published.settle(arguments or {})
     trained_on = dataset or _guess_dataset(layout, classes, path)
     if trained_on not in layout.normalisations:
         raise ArgumentError(
@@ -147,6 +155,34 @@ def import_checkpoint(
         training={"imported_from": path.name, "authors": layout.authors, "dataset": trained_on},
     )
     return Checkpoint(card, published.build(classes, settings))
+
+
+def _import_encoder(
+    state: State, path: Path, dataset: str | None, arguments: Arguments
+) -> Checkpoint:
+    """Return an ESPNetv2 with a classifier's encoder and a decoder that knows nothing yet."""
+    if dataset is not None:
+        raise ArgumentError(
+            f"a classifier of pictures knows no classes of {dataset}",
+            "--dataset",
+            "Leave it out: 'wsiseg train' takes the classes from what it learns.",
+        )
+    classifier = import_classifier(state, path)
+    settings: Arguments = {"width": classifier.width, **arguments}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = create_model("espnetv2", 1, **settings)
+    assert isinstance(network, ESPNetv2)
+    classifier.give_encoder(network, path)
+    card = CheckpointCard(
+        architecture="espnetv2",
+        arguments=settings,
+        classes=(ClassEntry(name="untrained", colour=VOID.colour),),
+        normalisation=IMAGENET,
+        encoder_only=True,
+        training={"imported_from": path.name, "dataset": "imagenet"},
+    )
+    return Checkpoint(card, network)
 
 
 class _Published:
@@ -167,17 +203,35 @@ class _Published:
         self._state = flush_subnormals(_without_prefix(state))
         self._where = where
         self.layout = _find_layout(architecture, self._state, where)
+        watched = _Watched(self._state)
         try:
-            self.arguments = self.layout.read_arguments(architecture, self._state)
-            self.classes = self.layout.read_classes(architecture, self._state)
+            self.arguments = self.layout.read_arguments(architecture, watched)
+            self.classes = self.layout.read_classes(architecture, watched)
         except KeyError as error:
             raise WeightsMismatchError(
                 f"1 missing: {error.args[0]}", where, "Check the architecture."
             ) from error
         except (IndexError, ValueError) as error:
+            shape = tuple(self._state[watched.last].shape) if watched.last else None
             raise WeightsMismatchError(
-                f"a tensor has another number of axes than {architecture} wants", where
+                f"{watched.last} is {shape}, which it is in no {architecture}"
+                if watched.last
+                else str(error),
+                where,
+                "Check the architecture.",
             ) from error
+
+    def settle(self, given: Arguments) -> Arguments:
+        """Return the architecture's arguments: those of the file, and whatever it does not tell."""
+        find_architecture(self._architecture).check(given)
+        for key, value in given.items():
+            if self.arguments.get(key, value) != value:
+                raise WeightsMismatchError(
+                    f"the file has {key}={self.arguments[key]}, not {value}",
+                    self._where,
+                    f"Leave {key} out: it is read off the file.",
+                )
+        return self.arguments | given
 
     def build(self, classes: int, settings: Arguments) -> SegmentationNetwork:
         """Return the network with these weights, in evaluation mode."""
@@ -186,9 +240,26 @@ class _Published:
         return network.eval()
 
 
+class _Watched(dict[str, Tensor]):
+    """A state dict that knows which tensor was looked at last."""
+
+    last = ""
+
+    def __getitem__(self, key: str) -> Tensor:
+        tensor = super().__getitem__(key)
+        self.last = key
+        return tensor
+
+
 def _read(path: Path) -> State:
+    if path.is_dir():
+        raise CheckpointError("this is a folder, no file of weights", path)
     if not path.is_file():
         raise CheckpointError("there is no such file", path)
+    if has_card(path):
+        raise CheckpointError(
+            "this is a checkpoint already, and needs no import", path, "Use it as it is, with -c."
+        )
     try:
         with warnings.catch_warnings():
             # That a pickle is of another protocol matters to nobody once it is refused.
@@ -224,7 +295,9 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
     find_architecture(architecture)
     able = [layout for layout in LAYOUTS if architecture in layout.architectures]
     if not able:
-        raise UnknownArchitectureError(f"there is no importer for {architecture}", where)
+        known = sorted({name for layout in LAYOUTS for name in layout.architectures})
+        hint = _suggest(state) or f"There are importers for {', '.join(known)}."
+        raise UnknownArchitectureError(f"there is no importer for {architecture}", where, hint)
     for layout in able:
         if layout.recognises(architecture, state):
             return layout
@@ -232,8 +305,15 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
     raise CheckpointError(
         f"these are no weights of {architecture} in a known layout; the file begins with {first}",
         where,
-        "Check --architecture.",
+        _suggest(state) or "Check --architecture.",
     )
+
+
+def _suggest(state: State) -> str:
+    """Return a hint at the architectures that weights may be of, nothing for unknown ones."""
+    names = [n for k in LAYOUTS for n in k.architectures if k.recognises(n, state)]
+    names += ["espnetv2"] if is_classifier(state) else []
+    return f"Did you mean --architecture {' or '.join(dict.fromkeys(names))}?" if names else ""
 
 
 def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:

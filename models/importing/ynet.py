@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.renaming import Renames, State, renamed
-from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.normalisation import UNIT, Normalisation
 from wsiseg.models.registry import Arguments
 
 _JOINT = "segNet."
@@ -86,7 +86,7 @@ class YNetLayout(KeyLayout):
     authors = "Y-Net's authors"
     architectures = ("ynet", "ynet-joint")
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
-        "breast-biopsy": Normalisation(order="BGR", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
+        "breast-biopsy": UNIT.model_copy(update={"order": "BGR"}),
     }
 
     def recognises(self, architecture: str, state: State) -> bool:

@@ -13,6 +13,11 @@ from wsiseg.models.layers.comparison import UNITS
 from wsiseg.models.layers.elementary import ConvNormAct, Halve, NormAct, relu
 from wsiseg.models.layers.esp import BRANCHES, ESP, Fusion, PyramidSettings
 
+Unit = Literal["esp", "mobilenet", "shufflenet", "inception", "resnext", "resnet", "asp"]
+Down = Literal["auto", "esp", "conv"]
+Activation = Literal["prelu", "relu"]
+Reinforcement = Literal["auto", "concatenate", "add", "none"]
+
 WIDEST_PYRAMID = 10
 """Branches that a pyramid has at most: dilation 512."""
 
@@ -31,18 +36,18 @@ class Design:
     """
 
     concatenation: bool = True
-    reinforcement: str = "concatenate"
+    reinforcement: Reinforcement = "concatenate"
     alpha2: int = 2
     alpha3: int = 8
     channels2: int = 64
     channels3: int = 128
-    unit: str = "esp"
-    down: str = "auto"
+    unit: Unit = "esp"
+    down: Down = "auto"
     branches: int = BRANCHES
     reduction: int = 1
     hff: Fusion = "authors"
     residual: bool = True
-    activation: Literal["prelu", "relu"] = "prelu"
+    activation: Activation = "prelu"
 
     def __post_init__(self) -> None:
         if self.alpha2 < 1 or self.alpha3 < 1:

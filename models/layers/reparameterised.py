@@ -37,6 +37,15 @@ class ParallelConvolutions(nn.Module):
         paths = [_linear(path) for path in (self.first, self.second)]
         return with_kernel(self.first.conv, *merge_sum(paths, kernel=3))
 
+    def unmerged(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """Return tensors for this layer that do what a merged kernel does, the second path mute."""
+        return {
+            "first.conv.weight": weight,
+            **_norm_state("first.norm", self.first.norm, bias),
+            "second.conv.weight": weight,
+            **_norm_state("second.norm", self.second.norm),
+        }
+
 
 class Reparameterisable(nn.Module):
     """The reparameterisable block: 3×3, twice 1×1, and the input itself, each normed, added up.
@@ -86,6 +95,36 @@ class Reparameterisable(nn.Module):
             paths.append((torch.diag(scale)[:, :, None, None], shift))
         conv = with_kernel(self.square.conv, *merge_sum(paths, kernel=3))
         return nn.Sequential(conv, self.act)
+
+    def unmerged(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """Return tensors for this block that do what a merged kernel does.
+
+        The kernel becomes that of the 3×3 path.  The others are mute, by a factor of 0 at the end,
+        and learn again if they are trained.
+        """
+        inner, outer = self.point
+        assert isinstance(inner, ConvNorm)
+        assert isinstance(outer, ConvNorm)
+        state = {"square.conv.weight": weight, **_norm_state("square.norm", self.square.norm, bias)}
+        for name, path in (("point.0", inner), ("point.1", outer)):
+            outputs, inputs = path.conv.weight.shape[:2]
+            state[f"{name}.conv.weight"] = torch.eye(outputs, inputs)[:, :, None, None]
+            state[f"{name}.conv.bias"] = torch.zeros(outputs)
+        state |= _norm_state("point.0.norm", inner.norm, torch.zeros(inner.norm.num_features))
+        state |= _norm_state("point.1.norm", outer.norm)
+        return state if self.same is None else state | _norm_state("same", self.same)
+
+
+def _norm_state(name: str, norm: nn.BatchNorm2d, shift: Tensor | None = None) -> dict[str, Tensor]:
+    """Return tensors of a norm that only adds a shift, or where there is none gives nothing."""
+    ones, zeros = torch.ones(norm.num_features), torch.zeros(norm.num_features)
+    return {
+        f"{name}.weight": zeros if shift is None else ones,
+        f"{name}.bias": zeros if shift is None else shift,
+        f"{name}.running_mean": zeros,
+        # So that dividing by the root of it and epsilon changes nothing.
+        f"{name}.running_var": ones - norm.eps,
+    }
 
 
 def _linear(path: nn.Module) -> tuple[Tensor, Tensor]:

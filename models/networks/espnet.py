@@ -8,8 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm, ConvNormAct, NormAct
-from wsiseg.models.layers.esp import ESP
-from wsiseg.models.layers.espnet_encoder import Design, ESPNetEncoder
+from wsiseg.models.layers.esp import BRANCHES, ESP, Fusion
+from wsiseg.models.layers.espnet_encoder import (
+    Activation,
+    Design,
+    Down,
+    ESPNetEncoder,
+    Reinforcement,
+    Unit,
+)
 from wsiseg.models.networks.espnet_c import PAPER
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -56,16 +63,14 @@ class ESPNet(SegmentationNetwork):
         width: int = 0,
         channels2: int = 64,
         channels3: int = 128,
-        unit: Literal[
-            "esp", "mobilenet", "shufflenet", "inception", "resnext", "resnet", "asp"
-        ] = "esp",
-        down: Literal["auto", "esp", "conv"] = "auto",
-        branches: int = 5,
+        unit: Unit = "esp",
+        down: Down = "auto",
+        branches: int = BRANCHES,
         reduction: int = 1,
-        hff: Literal["authors", "paper", "off"] = "authors",
+        hff: Fusion = "authors",
         residual: bool = True,
-        activation: Literal["prelu", "relu"] = "prelu",
-        reinforcement: Literal["auto", "concatenate", "add", "none"] = "auto",
+        activation: Activation = "prelu",
+        reinforcement: Reinforcement = "auto",
     ) -> None:
         super().__init__(classes)
         if width and width < branches:

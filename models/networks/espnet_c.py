@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-from wsiseg.models.layers.espnet_encoder import Design, ESPNetEncoder
+from wsiseg.models.layers.esp import BRANCHES, Fusion
+from wsiseg.models.layers.espnet_encoder import (
+    Activation,
+    Design,
+    Down,
+    ESPNetEncoder,
+    Reinforcement,
+    Unit,
+)
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -20,7 +26,7 @@ class EncoderNetwork(SegmentationNetwork):
     output_stride = 8
     concatenation: bool
     """Whether levels join what comes into them and what they make of it."""
-    reinforcement: str
+    reinforcement: Reinforcement
     """What happens to the shrunken image unless asked otherwise."""
 
     def __init__(
@@ -31,16 +37,14 @@ class EncoderNetwork(SegmentationNetwork):
         alpha3: int = 8,
         channels2: int = 64,
         channels3: int = 128,
-        unit: Literal[
-            "esp", "mobilenet", "shufflenet", "inception", "resnext", "resnet", "asp"
-        ] = "esp",
-        down: Literal["auto", "esp", "conv"] = "auto",
-        branches: int = 5,
+        unit: Unit = "esp",
+        down: Down = "auto",
+        branches: int = BRANCHES,
         reduction: int = 1,
-        hff: Literal["authors", "paper", "off"] = "authors",
+        hff: Fusion = "authors",
         residual: bool = True,
-        activation: Literal["prelu", "relu"] = "prelu",
-        reinforcement: Literal["auto", "concatenate", "add", "none"] = "auto",
+        activation: Activation = "prelu",
+        reinforcement: Reinforcement = "auto",
     ) -> None:
         super().__init__(classes)
         design = Design(

@@ -22,11 +22,10 @@ DEEPEST = {
 class ESPNetv2Classifier(nn.Module):
     """ESPNetv2 as its authors trained it on ImageNet (paper, table 1).
 
-    It labels pictures, not pixels, so it is none of the registered architectures and no checkpoint
-    holds it.  It is here for its encoder, which is that of :class:`ESPNetv2` of the same width,
-    tensor by tensor: train it, or take in published weights with
-    :func:`wsiseg.models.importing.espnetv2_classifier.import_classifier`, and hand the encoder
-    over with :meth:`give_encoder`.
+    It labels pictures, not pixels, so it is none of the registered architectures.  It is here for
+    its encoder, which is that of :class:`ESPNetv2` of the same width, tensor by tensor, and which
+    :meth:`give_encoder` hands over.  ``wsiseg models import`` does so with published weights: the
+    checkpoint has their encoder, and ``wsiseg train --init`` begins with it.
 
     Two parts that nothing uses are there because the authors' network has them, and count as
     parameters: the slopes behind the four strided pyramids, and the convolutions for the image in
@@ -77,17 +76,19 @@ class ESPNetv2Classifier(nn.Module):
         logits: Tensor = self.classifier(self.drop(deepest.mean((2, 3))))
         return logits
 
-    def give_encoder(self, network: ESPNetv2) -> None:
+    def give_encoder(self, network: ESPNetv2, where: object = None) -> None:
         """Copy the encoder's weights into a segmentation network of the same width.
 
         Parameters
         ----------
         network : ESPNetv2
             Changed in place; its decoder stays as it is.
+        where : object
+            The file that the weights are from, for errors.
 
         Raises
         ------
         WeightsMismatchError
             If its width is another one; then nothing is changed.
         """
-        load_strictly(network.encoder, self.encoder.state_dict())
+        load_strictly(network.encoder, self.encoder.state_dict(), where)

@@ -87,6 +87,16 @@ class SegmentationNetwork(nn.Module, ABC):
         padded = self._pad(x)
         return self._enlarge(self.dense(padded), padded, x)
 
+    def answers(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return all that the network tells about a picture, the logits of its labels first.
+
+        Parameters
+        ----------
+        x : Tensor
+            Normalised pixels, float32 ``(B, 3, H, W)`` of any size.
+        """
+        return (self(x),)
+
     def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits that training compares with the labels, the main ones first.
 

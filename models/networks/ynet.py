@@ -262,6 +262,10 @@ class JointYNet(YNet):
         logits: Tensor = self.diagnosis(self.encoder(self._pad(x))[-1])
         return logits
 
+    def answers(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits of every pixel and those of the diagnoses."""
+        return self.label_and_diagnose(x)
+
     def label_and_diagnose(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of every pixel and those of the diagnoses from one pass.
 

@@ -139,6 +139,17 @@ def test_models_show_prints_what_inference_needs_where_that_is_less():
     assert "for inference" not in run("models", "show", "espnet-c").out
 
 
+def test_models_show_tells_what_can_be_set():
+    lines = run("models", "show", "icnet").out.splitlines()
+    (first,) = (i for i, line in enumerate(lines) if line.startswith("--set"))
+    backbone, form = (" ".join(line.split()) for line in lines[first : first + 2])
+    assert backbone == (
+        "--set backbone=… one of resnet18, resnet50, resnet101; resnet50 if left out"
+    )
+    assert form == "form=… one of authors, mmseg, caffe; authors if left out"
+    assert "--set" not in run("models", "show", "sqnet").out
+
+
 def test_models_show_tells_what_was_published_and_by_whom():
     content = json.loads(run("models", "show", "stdc1", "--json").out)
     assert content["receptive_field"] is None
@@ -146,9 +157,13 @@ def test_models_show_tells_what_was_published_and_by_whom():
         "measure": "mIoU",
         "value": 71.9,
         "unit": "%",
-        "on": "Cityscapes test",
+        "on": "Cityscapes test, 1024×512",
         "source": "PaddleSeg's PP-LiteSeg README",
         "arguments": {},
+        "variant": None,
+        "here": None,
+        "agrees": None,
+        "note": None,
     } in content["published"]
     lines = run("models", "show", "stdc1").out.splitlines()
     assert "receptive field  the whole picture" in lines
@@ -179,6 +194,26 @@ def test_an_imported_checkpoint_segments_at_once(data, picture, tmp_path):
     assert refused.status == 2
     assert "--mpp" in refused.err
     assert run(*command, "--level", 0, "--json").status == 0
+
+
+def test_an_import_replaces_nothing_unless_it_is_told_to(data, tmp_path):
+    weights = data / "weights" / "ESPNet" / "encoder" / "espnet_p_2_q_3.pth"
+    target = tmp_path / "streets.safetensors"
+    target.write_text("precious")
+    command = ("models", "import", weights, "--architecture", "espnet-c", "-o", target)
+    refused = run(*command)
+    assert (refused.status, target.read_text()) == (1, "precious")
+    assert "--overwrite" in refused.err
+    assert run(*command, "--overwrite").status == 0
+    assert target.stat().st_size > 500_000
+    folder = run(*command[:-1], tmp_path, "--overwrite")
+    assert (folder.status, folder.err.count("is a folder")) == (2, 1)
+    copy = tmp_path / "copy.pth"
+    copy.write_bytes(weights.read_bytes())
+    itself = run(
+        "models", "import", copy, *command[3:-1], tmp_path / "." / "copy.pth", "--overwrite"
+    )
+    assert (itself.status, copy.read_bytes()) == (2, weights.read_bytes())
 
 
 def test_doctor_looks_at_everything():

@@ -40,6 +40,19 @@ class Toy(SegmentationNetwork):
 TOY = Architecture("toy", "Toys", "no paper", Toy)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("depth", "a whole number; 1 if left out"),
+        ("width", "a number; 1.0 if left out"),
+        ("gate", "true or false; false if left out"),
+        ("decoder", "one of light, heavy; light if left out"),
+    ],
+)
+def test_arguments_are_described_in_words(name: str, expected: str) -> None:
+    assert TOY.describe(name) == expected
+
+
 def test_the_espnets_are_registered() -> None:
     assert {"espnet-a", "espnet-b", "espnet-c", "espnet"} <= set(NAMES)
     assert len(NAMES) == len(set(NAMES))
@@ -133,11 +146,11 @@ def test_each_kind_of_argument_is_read_as_its_kind(
     [
         ({"dept": "3"}, "toy has no argument 'dept'", "depth, width, gate, decoder, note"),
         ({"classes": "3"}, "toy has no argument 'classes'", "depth"),
-        ({"depth": "three"}, "depth wants int, got 'three'", None),
-        ({"depth": "3.5"}, "depth wants int, got '3.5'", None),
-        ({"depth": ""}, "depth wants int, got ''", None),
-        ({"width": "wide"}, "width wants float, got 'wide'", None),
-        ({"gate": "maybe"}, "gate wants bool, got 'maybe'", None),
+        ({"depth": "three"}, "depth wants a whole number, got 'three'", None),
+        ({"depth": "3.5"}, "depth wants a whole number, got '3.5'", None),
+        ({"depth": ""}, "depth wants a whole number, got ''", None),
+        ({"width": "wide"}, "width wants a number, got 'wide'", None),
+        ({"gate": "maybe"}, "gate wants true or false, got 'maybe'", None),
         ({"decoder": "medium"}, "decoder wants one of light, heavy, got 'medium'", None),
     ],
 )

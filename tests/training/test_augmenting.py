@@ -155,6 +155,14 @@ def test_magnifications_are_even_on_a_logarithmic_scale() -> None:
     assert np.abs(counts - 1000).max() < 4 * np.sqrt(1000 * 0.75)
 
 
+def test_magnifications_may_be_even_in_themselves() -> None:
+    random, how = np.random.default_rng(0), Augmentation(scale=(0.5, 2.0), logarithmic=False)
+    drawn = np.array([how.magnification(random) for _ in range(4000)])
+    counts = np.histogram(drawn, bins=4, range=(0.5, 2.0))[0]
+    assert counts.sum() == 4000
+    assert np.abs(counts - 1000).max() < 4 * np.sqrt(1000 * 0.75)
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.3, 1.7])
 def test_a_range_of_one_magnification_is_exact(scale: float) -> None:
     how = Augmentation(scale=(scale, scale))
@@ -243,6 +251,22 @@ def test_a_blur_is_as_wide_as_it_may_be_half_of_the_time() -> None:
     assert 70 <= left <= 145
     reach = max(np.abs(np.argwhere(one[..., 0]) - 15).max() for one in changed)
     assert 3 <= reach <= 8
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted"),
+    [
+        ({0: 74, 1: 26}, True),
+        ({0: 75, 1: 25}, False),
+        ({1: 59, 2: 21, IGNORED: 900}, True),
+        ({3: 10, IGNORED: 5}, False),
+        ({IGNORED: 8}, False),
+    ],
+)
+def test_tiles_of_nearly_one_class_are_not_wanted(counts: dict[int, int], wanted: bool) -> None:
+    labels = np.repeat(np.array([*counts], np.uint8), [*counts.values()])[None]
+    assert Augmentation(dominance=0.75).wants(labels) == wanted
+    assert STILL.wants(labels)
 
 
 def test_restaining_by_ones_is_the_identity() -> None:

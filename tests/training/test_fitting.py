@@ -173,6 +173,22 @@ def test_bfloat16_trains_to_finite_losses(pictures, tmp_path):
     assert all(math.isfinite(loss) for loss in heard.losses)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "augment", "expected"),
+    [
+        ("plain", "auto", "512×32, 2 at a time, augmentation street"),
+        ("rdrnet", "auto", "600×32, 2 at a time, augmentation photometric"),
+        ("rdrnet", "street", "600×32, 2 at a time, augmentation street"),
+    ],
+)
+def test_a_recipe_decides_on_tiles_and_changes_of_scenes(recipe, augment, expected, tmp_path):
+    pictures, heard = write_pictures(tmp_path, 2, (32, 600)), Heard()
+    wanted = options(pictures, recipe=recipe, augment=augment, epochs=1, tiles=2)
+    train(wanted, tmp_path / "run", listener=heard)
+    assert any(line.endswith(f"tiles of {expected}") for line in heard.notes)
+    assert np.isfinite(heard.losses).all()
+
+
 def test_the_recipe_of_espnet_trains_the_encoder_first(pictures, tmp_path):
     heard = Heard()
     result = train(options(pictures, recipe="espnet"), tmp_path / "run", listener=heard)

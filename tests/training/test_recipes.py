@@ -1,5 +1,7 @@
 """Recipes as they were published, and what all of them have to be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,14 @@ from torch.optim import SGD, Adam, AdamW
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models import list_architectures
+from wsiseg.models.class_sets import CITYSCAPES
+from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
 from wsiseg.training.losses import HardPixels, inverse_log_weights
 from wsiseg.training.recipes import RECIPES, Recipe, Stage, find_recipe
 from wsiseg.training.supervising import DeepSupervision
 
 PIXELS = np.array([900.0, 90.0, 10.0, 0.0])
+NAMES = ["a", "b", "c", "d"]
 STAGES = [(recipe, stage) for recipe in RECIPES for stage in recipe.stages]
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -75,7 +80,7 @@ def test_losses_take_what_networks_give(recipe: Recipe, stage: Stage) -> None:
     stride = 8 if stage.encoder else 1
     shape = (2, len(PIXELS), 32 // stride, 24 // stride)
     logits = nn.Parameter(torch.randn(shape, generator=random))
-    loss = DeepSupervision(stage.loss(PIXELS), 0.4)((logits,), labels)
+    loss = DeepSupervision(stage.loss(PIXELS, NAMES), 0.4)((logits,), labels)
     assert loss.shape == ()
     loss.backward()
     assert logits.grad is not None
@@ -89,7 +94,7 @@ def test_losses_take_what_networks_give(recipe: Recipe, stage: Stage) -> None:
 def test_a_step_makes_the_loss_smaller(recipe: Recipe, stage: Stage) -> None:
     logits = nn.Parameter(torch.zeros(1, len(PIXELS), 4, 4))
     labels = torch.arange(16).reshape(1, 4, 4) % len(PIXELS)
-    loss, optimiser = stage.loss(PIXELS), stage.optimiser([logits], 0.1)
+    loss, optimiser = stage.loss(PIXELS, NAMES), stage.optimiser([logits], 0.1)
     before = loss(logits, labels)
     before.backward()
     optimiser.step()
@@ -156,7 +161,7 @@ def test_espnets_loss_is_cross_entropy_weighted_with_a_constant_of_1_10(stage: S
     labels = torch.randint(0, len(PIXELS), (2, 5, 6), generator=random)
     weights = 1 / np.log(1.10 + PIXELS / PIXELS.sum())
     expected = nn.CrossEntropyLoss(torch.from_numpy(weights).float())(logits, labels)
-    torch.testing.assert_close(stage.loss(PIXELS)(logits, labels), expected)
+    torch.testing.assert_close(stage.loss(PIXELS, NAMES)(logits, labels), expected)
 
 
 # Plain
@@ -184,11 +189,11 @@ def test_plains_loss_is_cross_entropy_plus_dice() -> None:
     # Every pixel of either class is as likely as not.
     logits, labels = torch.zeros(1, 2, 2, 2), torch.tensor([[[0, 0], [1, 1]]])
     expected = np.log(2) + (1 - 2 * 1 / (2 + 2))
-    found = stage.loss(np.array([5.0, 5.0]))(logits, labels)
+    found = stage.loss(np.array([5.0, 5.0]), ["a", "b"])(logits, labels)
     assert float(found) == pytest.approx(expected)
     weighted = nn.CrossEntropyLoss(inverse_log_weights(np.array([9.0, 1.0])))
     tilted = torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 2, 2)
-    with_dice = stage.loss(np.array([9.0, 1.0]))(tilted, labels)
+    with_dice = stage.loss(np.array([9.0, 1.0]), ["a", "b"])(tilted, labels)
     assert 0 < float(with_dice - weighted(tilted, labels)) < 1
 
 
@@ -218,21 +223,36 @@ def test_rdrnets_rate_falls_by_the_power_of_0_9() -> None:
 
 def test_rdrnets_loss_is_of_the_hardest_pixels() -> None:
     (stage,) = find_recipe("rdrnet").stages
-    hard = stage.loss(PIXELS)
+    hard = stage.loss(PIXELS, NAMES)
     assert isinstance(hard, HardPixels)
     assert (hard.threshold, hard.kept) == (0.9, 131_072)
 
 
-def test_rdrnets_weights_come_near_those_listed_for_cityscapes() -> None:
-    # Road, building, vegetation, car, pole, rider, bus, motorcycle: shares of Cityscapes' pixels,
-    # and MMSegmentation's weights, over road's.
-    shares = np.array([0.369, 0.228, 0.159, 0.070, 0.0123, 0.00135, 0.00235, 0.00099])
-    listed = np.array([0.8373, 0.866, 0.8786, 0.9037, 0.9969, 1.1116, 1.0955, 1.1529])
-    pixels = np.append(shares, 1 - shares.sum()) * 1e6
+def test_rdrnet_weighs_the_classes_of_cityscapes_only_and_by_name() -> None:
     (stage,) = find_recipe("rdrnet").stages
-    weights = stage.loss(pixels).weights.numpy()
-    assert weights.mean() == pytest.approx(1)
-    np.testing.assert_allclose(weights[:8] / weights[0], listed / listed[0], atol=0.04)
-    # Nor does a class that is nowhere weigh much more than the rarest.
-    rare, absent = stage.loss(np.array([1e9, 1e3, 0.0])).weights[1:]
-    assert rare <= absent < 3 * rare
+    names = [entry.name for entry in CITYSCAPES]
+    # As the authors list them, in the order of the training indices.
+    first = (0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023)
+    others = (0.9539, 0.9843, 1.1116, 0.9037, 1.0865, 1.0955, 1.0865, 1.1529, 1.0507)
+    listed = torch.tensor([*first, *others])
+    pixels = np.ones(19)
+    assert torch.equal(stage.loss(pixels, names).weights, listed)
+    assert torch.equal(stage.loss(pixels, names[::-1]).weights, listed.flip(0))
+    for unlike in (names[:18], [*names, "void"], NAMES):
+        assert stage.loss(pixels, unlike).weights is None
+
+
+def test_rdrnet_learns_from_large_distorted_crops() -> None:
+    recipe = find_recipe("rdrnet")
+    assert (recipe.tile, recipe.whole_pictures) == (1024, False)
+    how = AUGMENTATIONS[recipe.scenes]
+    assert (how.scale, how.logarithmic, how.dominance) == ((0.5, 2.0), False, 0.75)
+    # Nothing beside the distortion changes colours, and nothing is upside down.
+    assert replace(how, scale=(1, 1)) == Augmentation(
+        logarithmic=False, dominance=0.75, mirror=True, photometric=True
+    )
+
+
+@pytest.mark.parametrize("name", ["plain", "espnet"])
+def test_other_recipes_change_scenes_as_scenes(name: str) -> None:
+    assert (find_recipe(name).scenes, find_recipe(name).tile) == ("street", 512)

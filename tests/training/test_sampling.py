@@ -262,6 +262,21 @@ def test_things_look_larger_by_both_magnifications(
         assert rows_shown(pixels) == pytest.approx(shown, abs=1.2)
 
 
+@pytest.mark.parametrize("sample", [0, None])
+def test_tiles_of_nearly_one_class_are_drawn_again(tmp_path: Path, sample: int | None) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, 48:] = 1
+    dataset = write_samples(tmp_path, mask)
+    shares = []
+    for dominance in (1.0, 0.75):
+        tiles = tiles_of(dataset, augmentation=Augmentation(dominance=dominance))
+        cuts = [tiles.cut(Ask(number, sample))[1] for number in range(200)]
+        shares.append(np.mean([0.25 < cut.mean() < 0.75 for cut in cuts]))
+    # A seventh of all places holds both: eleven draws miss them less than one time in five.
+    assert shares[0] < 0.3
+    assert 0.6 < shares[1] < 1
+
+
 @pytest.mark.parametrize(
     ("view", "step"),
     [

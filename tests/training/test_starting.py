@@ -37,7 +37,7 @@ def start(
     classes: tuple[LabelClass, ...],
     before: Checkpoint | None = None,
 ) -> Start:
-    init = None if options.init is None else load_checkpoint(options.init)
+    init = None if options.init is None else load_checkpoint(options.init, to_train=True)
     return starting.start(options, stage, classes, init, before)
 
 
@@ -147,6 +147,34 @@ def test_other_counts_begin_anew_what_depends_on_them(tmp_path: Path, count: int
     assert not any(key.startswith("encoder.") for key in anew)
     assert begun.network.classes == count
     assert f"{len(anew)} of " in begun.notes[0]
+
+
+@pytest.mark.parametrize("decoder", ["edgenets", "standalone"])
+def test_of_a_classifier_nothing_but_the_encoder_is_taken_over(
+    tmp_path: Path, decoder: str
+) -> None:
+    donor = create_model("espnetv2", 1, width=0.5)
+    card = CheckpointCard(
+        architecture="espnetv2",
+        arguments={"width": 0.5},
+        classes=(ClassEntry(name="a", colour=(0, 0, 0)),),
+        encoder_only=True,
+    )
+    init = Checkpoint(card, donor).save(tmp_path / "encoder.safetensors")
+    classes = named("a", "b", "c", "d", "e")
+    begun = start(options_of(init=init, arguments={"decoder": decoder}), PLAIN, classes)
+    assert begun.arguments == {"width": 0.5, "decoder": decoder}
+    fresh = create_model("espnetv2", 5, **begun.arguments)
+    # As wide as it is for five classes, and nothing of what was never trained.
+    shapes = {key: value.shape for key, value in state(begun).items()}
+    assert shapes == {key: value.shape for key, value in fresh.state_dict().items()}
+    encoder = {f"encoder.{key}": value for key, value in donor.encoder.state_dict().items()}
+    assert all(torch.equal(state(begun)[key], value) for key, value in encoder.items())
+    (note,) = begun.notes
+    assert note.endswith("begin anew, in decoder")
+    with pytest.raises(CheckpointError, match="only the encoder") as caught:
+        load_checkpoint(init)
+    assert "train --init" in str(caught.value)
 
 
 def test_a_decoder_begins_on_the_encoder_that_was_trained_first(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, parse_settings, print_json
+from wsiseg.cli.options import AsJson, Debug, Json, Quiet, parse_settings, print_json
+
+if TYPE_CHECKING:
+    from wsiseg.models.comparing import Comparison
+    from wsiseg.models.networks.network import SegmentationNetwork
 
 app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
 
@@ -57,58 +62,82 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show what an architecture costs and how far it sees."""
-    from wsiseg.models.folding import merge_paths
-    from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
-    from wsiseg.models.published import list_figures
+    from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.models.comparing import compare
     from wsiseg.models.registry import create_model, find_architecture
 
     architecture = find_architecture(name)
-    figures = list_figures(name)
-    arguments = architecture.parse(parse_settings(settings or []))
-    network = create_model(name, classes, **arguments)
-    parameters, macs = count_parameters(network), count_macs(network)
-    deployed = count_parameters(merge_paths(network))
-    content = {
-        "name": name,
-        "classes": classes,
+    network = create_model(name, classes, **architecture.parse(parse_settings(settings or [])))
+    listener = ConsoleListener(quiet=quiet)
+    listener.began("counting operations, and measuring how far the network sees")
+    try:
+        costs, published = _measure(network), compare(name)
+    finally:
+        listener.stop()
+    if as_json:
+        print_json(
+            {
+                "name": name,
+                "classes": classes,
+                **costs,
+                "family": architecture.family,
+                "paper": architecture.paper,
+                "published": [_describe(comparison) for comparison in published],
+            }
+        )
+        return
+    print(f"{name}, {classes} classes: {architecture.paper}")
+    for line in _list_costs(costs):
+        print(line)
+    width = max((len(key) for key in architecture.arguments), default=0)
+    for heading, key in zip(chain(["--set"], repeat("")), architecture.arguments, strict=False):
+        print(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
+    for heading, compared in zip(chain(["published"], repeat("")), published, strict=False):
+        figure, here = compared.figure, f", here {compared.text}" if compared.text else ""
+        print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
+
+
+def _measure(network: SegmentationNetwork) -> dict[str, Any]:
+    from wsiseg.models.folding import merge_paths
+    from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
+
+    parameters = count_parameters(network)
+    return {
         "parameters": parameters,
-        "parameters_deployed": deployed,
-        "macs": macs,
+        "parameters_deployed": count_parameters(merge_paths(network)),
+        "macs": count_macs(network),
         "size_mb": round(parameters * 4 / 1e6, 3),
         "receptive_field": receptive_field(network),
         "input_multiple": network.input_multiple,
-        "family": architecture.family,
-        "paper": architecture.paper,
-        "published": [
-            {
-                "measure": figure.measure,
-                "value": figure.value,
-                "unit": figure.unit,
-                "on": figure.on,
-                "source": figure.source,
-                "arguments": dict(figure.arguments),
-            }
-            for figure in figures
-        ],
     }
-    if as_json:
-        print_json(content)
-        return
-    print(f"{name}, {classes} classes: {architecture.paper}")
-    print(f"parameters       {parameters:,}")
-    if deployed != parameters:
-        print(f"for inference    {deployed:,} without auxiliary heads and parallel paths")
-    print(f"operations       {macs / 1e9:.3f} billion MACs at 512×1024")
-    print(f"size             {content['size_mb']} MB in fp32")
-    field = content["receptive_field"]
-    print(f"receptive field  {f'{field} pixels' if field else 'the whole picture'}")
-    print(f"input multiple   {network.input_multiple} (other sizes are padded)")
-    for key, parameter in architecture.arguments.items():
-        print(
-            f"--set {key}=…".ljust(17) + f"{parameter.annotation}, {parameter.default} if left out"
-        )
-    for heading, figure in zip(chain(["published"], repeat("")), figures, strict=False):
-        print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source})")
+
+
+def _list_costs(costs: dict[str, Any]) -> Iterator[str]:
+    deployed, field = costs["parameters_deployed"], costs["receptive_field"]
+    yield f"parameters       {costs['parameters']:,}"
+    if deployed != costs["parameters"]:
+        yield f"for inference    {deployed:,} without auxiliary heads and parallel paths"
+    yield f"operations       {costs['macs'] / 1e9:.3f} billion MACs at 512×1024"
+    yield f"size             {costs['size_mb']} MB in fp32"
+    yield f"receptive field  {f'{field} pixels' if field else 'the whole picture'}"
+    yield f"input multiple   {costs['input_multiple']} (other sizes are padded)"
+
+
+def _describe(comparison: Comparison) -> Json:
+    """Return a published figure, and what is computed here, for JSON."""
+    figure = comparison.figure
+    return {
+        "measure": figure.measure,
+        "value": figure.value,
+        "unit": figure.unit,
+        "on": figure.on,
+        "source": figure.source,
+        "arguments": dict(figure.arguments),
+        "variant": figure.variant or None,
+        "here": comparison.here,
+        "agrees": comparison.agrees,
+        "note": figure.note or None,
+    }
 
 
 @app.command(
@@ -125,16 +154,28 @@ def import_model(
         typer.Option(help="What it was trained on, like cityscapes; else told by classes."),
     ] = None,
     settings: Settings = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that stands.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Turn a published checkpoint into one of ours, normalisation and class names included."""
+    from wsiseg.errors import ArgumentError, OutputExistsError
     from wsiseg.models.importing import import_checkpoint
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import find_architecture
 
     arguments = find_architecture(architecture).parse(parse_settings(settings or []))
+    if output.is_dir():
+        raise ArgumentError("the output is a folder", output, "Name a file in it.")
+    if output.exists() and file.exists() and output.samefile(file):
+        raise ArgumentError(
+            "the weights would be replaced themselves", output, "Name another file."
+        )
+    if output.exists() and not overwrite:
+        raise OutputExistsError("the output exists", output, "Replace it by --overwrite.")
     checkpoint = import_checkpoint(file, architecture, dataset, arguments)
     checkpoint.save(output)
     content = {
@@ -146,6 +187,9 @@ def import_model(
     }
     if as_json:
         print_json(content)
+    elif checkpoint.card.encoder_only:
+        print(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
+        print(f"To train it:  wsiseg train --init {output} -o run/ …")
     else:
         print(
             f"{output}: {architecture}, {content['classes']} classes of {content['dataset']}, "

@@ -65,7 +65,7 @@ def train(
     scale: given.Scale = None,
     augment: Annotated[
         str,
-        typer.Option(help="auto, tissue, street or none.", rich_help_panel=_LEARNING),
+        typer.Option(help="auto, tissue, street, photometric or none.", rich_help_panel=_LEARNING),
     ] = "auto",
     balance: Annotated[
         float | None,
@@ -213,5 +213,5 @@ def _parse_arguments(words: dict[str, Any], settings: dict[str, str]) -> dict[st
 
     name = words["model"]
     if name is None and words["init"] is not None:
-        name = load_checkpoint(words["init"]).card.architecture
+        name = load_checkpoint(words["init"], to_train=True).card.architecture
     return dict(find_architecture(name or DEFAULT_ARCHITECTURE).parse(settings))

@@ -13,7 +13,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 from skimage.color import hed_from_rgb, rgb_from_hed
 
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.annotations.labels import Labels
+from wsiseg.training.annotations.labels import IGNORED, Labels
+from wsiseg.training.distorting import distort, turn_hue
 
 Generator = np.random.Generator
 
@@ -25,7 +26,12 @@ class Augmentation:
     Attributes
     ----------
     scale : tuple of float
-        Range of magnifications, drawn evenly on a logarithmic scale.
+        Range of magnifications.
+    logarithmic : bool
+        Whether half the size comes up as often as twice the size; otherwise every number alike.
+    dominance : float
+        Tiles whose commonest class has this share, or that have one class only, are drawn again
+        up to ten times; 1 takes every tile.
     mirror, flip : bool
         Left to right, and upside down, each half of the time.
     quarter_turns : bool
@@ -39,9 +45,13 @@ class Augmentation:
         eosin and DAB is multiplied (Ruifrok and Johnston, 2001; Tellez et al., 2018).
     blur : float
         Greatest Gaussian radius in pixels, half of the time.
+    photometric : bool
+        Change colours as :func:`wsiseg.training.distorting.distort` does.
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
+    logarithmic: bool = True
+    dominance: float = 1.0
     mirror: bool = False
     flip: bool = False
     quarter_turns: bool = False
@@ -51,11 +61,22 @@ class Augmentation:
     hue: float = 0.0
     stain: float = 0.0
     blur: float = 0.0
+    photometric: bool = False
 
     def magnification(self, random: Generator) -> float:
         """Draw how much larger things are to look."""
         low, high = self.scale
-        return float(low * (high / low) ** random.random())
+        where = random.random()
+        return float(
+            low * (high / low) ** where if self.logarithmic else low + (high - low) * where
+        )
+
+    def wants(self, labels: Labels) -> bool:
+        """Tell whether a tile shows enough besides its commonest class."""
+        if self.dominance == 1:
+            return True
+        pixels = np.bincount(labels[labels != IGNORED], minlength=1)
+        return bool(pixels.max() < self.dominance * pixels.sum())
 
     def __call__(self, pixels: Pixels, labels: Labels, random: Generator) -> tuple[Pixels, Labels]:
         """Change a tile that has been magnified already.
@@ -102,10 +123,11 @@ class Augmentation:
             if strength:
                 picture = enhance(picture).enhance(max(0.0, 1 + strength * factor))
         if self.hue:
-            picture = _turn_hue(picture, self.hue * shift)
+            picture = turn_hue(picture, self.hue * shift)
         if self.blur and blurred:
             picture = picture.filter(ImageFilter.GaussianBlur(self.blur * radius))
-        return np.array(picture)
+        coloured = np.array(picture)
+        return distort(coloured, random) if self.photometric else coloured
 
 
 STREET = Augmentation(
@@ -126,7 +148,17 @@ TISSUE = Augmentation(
 )
 """For stained sections, which have neither up nor down."""
 
-AUGMENTATIONS = {"street": STREET, "tissue": TISSUE, "none": Augmentation()}
+PHOTOMETRIC = Augmentation(
+    scale=(0.5, 2.0), logarithmic=False, dominance=0.75, mirror=True, photometric=True
+)
+"""For scenes as RDRNet and many others were trained, with MMSegmentation's usual settings."""
+
+AUGMENTATIONS = {
+    "street": STREET,
+    "photometric": PHOTOMETRIC,
+    "tissue": TISSUE,
+    "none": Augmentation(),
+}
 """What ``--augment`` takes."""
 
 
@@ -173,9 +205,3 @@ def resize(pixels: Pixels, labels: Labels, shape: tuple[int, int]) -> tuple[Pixe
         np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)),
         np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST)),
     )
-
-
-def _turn_hue(picture: Image.Image, turn: float) -> Image.Image:
-    hue, saturation, value = picture.convert("HSV").split()
-    turned = hue.point([(i + round(turn * 256)) % 256 for i in range(256)])
-    return Image.merge("HSV", (turned, saturation, value)).convert("RGB")

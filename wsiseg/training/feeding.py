@@ -22,7 +22,6 @@ from wsiseg.training.survey import Survey
 _LARGEST, _HALO = 1024, 64
 """Of validation tiles; most pictures fit into one."""
 
-_USUAL_TILE = 512
 _USUAL_BALANCE = 0.5
 
 _PICTURES_OPEN, _SLIDES_OPEN = 8, 64
@@ -181,7 +180,7 @@ def make_feed(
     if tiles is None:
         annotated = material.survey.pixels.sum() / (tile[0] * tile[1])
         tiles = max(stage.batch if balanced else samples, round(annotated))
-    augmentation = _choose_augmentation(options, material)
+    augmentation = _choose_augmentation(options, recipe, material)
     room = _SLIDES_OPEN if material.training.sparse else _PICTURES_OPEN
     sampling = Sampling(tiles, balanced, stage.zooms, options.seed)
     training = TrainingTiles(
@@ -218,16 +217,16 @@ def _choose_tile(
     edges = []
     for axis in (0, 1):
         usual = int(np.median([sample.shape[axis] for sample in found.samples]))
-        edge = usual if recipe.whole_pictures else min(usual, _USUAL_TILE)
+        edge = usual if recipe.whole_pictures else min(usual, recipe.tile)
         edges.append(-(-edge // multiple) * multiple)
     return edges[0], edges[1]
 
 
-def _choose_augmentation(options: TrainOptions, material: Material) -> str:
+def _choose_augmentation(options: TrainOptions, recipe: Recipe, material: Material) -> str:
     """Return what was asked for; whatever has a resolution is taken for tissue."""
     if options.augment != "auto":
         return options.augment
-    return "street" if material.mpp is None else "tissue"
+    return recipe.scenes if material.mpp is None else "tissue"
 
 
 def _without_scale(augmentation: Augmentation, stage: Stage) -> Augmentation:

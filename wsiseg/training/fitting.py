@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,7 +116,7 @@ def train(
     check_machine(options)
     if main:
         _check_folder(run, options, resume=resume, overwrite=overwrite)
-    init = None if options.init is None else load_checkpoint(options.init)
+    init = None if options.init is None else load_checkpoint(options.init, to_train=True)
     training, kept = split_data(options)
     # Whatever is wrong with the network shows before long looks at the data.
     start(options, recipe.stages[0], training.classes, init)
@@ -222,7 +222,7 @@ def _fit(work: _Work, listener: TrainingListener, *, resume: bool) -> None:
         first.network,
         first.normalisation,
         stage,
-        stage.loss(material.survey.pixels),
+        stage.loss(material.survey.pixels, [entry.name for entry in material.training.classes]),
         steps_per_epoch=lambda world: len(feed.order(0, world)),
         seed=options.seed,
         frozen=first.frozen,
@@ -294,8 +294,8 @@ def _adjust(stage: Stage, options: TrainOptions) -> Stage:
     return replace(stage, **given)
 
 
-def _make_loss(name: str) -> Callable[[Pixels], nn.Module]:
-    def make(pixels: Pixels) -> nn.Module:
+def _make_loss(name: str) -> Callable[[Pixels, Sequence[str]], nn.Module]:
+    def make(pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
         return LOSSES[name](inverse_log_weights(pixels))
 
     return make

@@ -158,7 +158,7 @@ class TrainOptions(_Settings):
     val_every : int
         Epochs between validations.
     augment : str
-        How tiles are changed; for tissue if the slides have a resolution, else for streets.
+        How tiles are changed; for tissue if the slides have a resolution, else as the recipe does.
     balance : float
         0: tiles from all annotated area alike; 1: all classes equally often.  If None, 0.5 for
         slides, and pictures come up once each.
@@ -196,7 +196,7 @@ class TrainOptions(_Settings):
     val_fraction: _Share = 0.2
     val_only: _Path | None = None
     val_every: _Count = 1
-    augment: Literal["auto", "tissue", "street", "none"] = "auto"
+    augment: Literal["auto", "tissue", "street", "photometric", "none"] = "auto"
     balance: Annotated[float, Field(ge=0, le=1)] | None = None
     loss: Literal["recipe", "cross-entropy", "cross-entropy+dice", "dice", "ohem"] = "recipe"
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None

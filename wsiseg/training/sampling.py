@@ -19,6 +19,9 @@ from wsiseg.training.survey import Survey
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
+_TRIES = 10
+"""How often a place is chosen anew where the augmentation does not want what is there."""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -166,9 +169,13 @@ class TrainingTiles(Dataset[Batch]):
         height, width = (self._fit(edge * ask.zoom) for edge in self._tile)
         zoom = ask.zoom * self._augmentation.magnification(random)
         size = (max(1, round(height / zoom)), max(1, round(width / zoom)))
-        index, box = self._choose(ask, size, random)
-        sample = self._shelf.take(index)
-        tile = resize(sample.pixels(box), sample.labels(box), (height, width))
+        for _ in range(1 + _TRIES):
+            index, box = self._choose(ask, size, random)
+            sample = self._shelf.take(index)
+            labels = sample.labels(box)
+            if self._augmentation.wants(labels):
+                break
+        tile = resize(sample.pixels(box), labels, (height, width))
         return self._augmentation(*tile, random)
 
     def _fit(self, edge: float) -> int:

@@ -133,7 +133,7 @@ def _choose_architecture(
     else:
         name = options.model or init.card.architecture
         same: Arguments = dict(init.card.arguments)
-        if classes != len(init.classes):
+        if classes != len(init.classes) and not init.card.encoder_only:
             same |= init.network.shared_arguments
         taken = find_architecture(name).arguments
         given = {key: value for key, value in same.items() if key in taken} | given
@@ -189,6 +189,8 @@ def _take_over(
     of them, but for the classes whose names both have.
     """
     own, given = network.state_dict(), donor.network.state_dict()
+    if donor.card.encoder_only:
+        given = {key: value for key, value in given.items() if key.startswith("encoder.")}
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
     known = [entry.name for entry in donor.classes]
     pairs: list[tuple[int, int]] = []

@@ -44,7 +44,7 @@ def test_files_without_a_state_dict_are_refused(tmp_path: Path, content: object)
 
 def test_missing_file_is_told(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "absent.pth")
-    refusal(tmp_path)
+    assert "a folder" in refusal(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")

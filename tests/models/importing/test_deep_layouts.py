@@ -65,3 +65,16 @@ def test_depths_that_no_backbone_has_are_refused(
     fewer = {k: v for k, v in state.items() if "layer3.1." not in k}
     with pytest.raises(CheckpointError):
         import_state(fewer, architecture)
+
+
+@pytest.mark.parametrize("change", ["missing", "flat"])
+def test_tensor_whose_channels_change_places_is_named_where_it_does_not_fit(
+    data: Path, change: str
+) -> None:
+    name, architecture, _ = DRAWN[1]
+    state = dict(read_golden(data, name).state or {})
+    weight = state.pop("backbone.psp_bottleneck.conv.weight")
+    if change == "flat":
+        state["backbone.psp_bottleneck.conv.weight"] = weight[0, 0, 0]
+    with pytest.raises(WeightsMismatchError, match=r"encoder\.deep\.merge\.conv\.weight"):
+        import_state(state, architecture)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from golden import read_golden
@@ -171,7 +172,10 @@ def test_arguments_that_contradict_the_file_are_refused(
     path = weights / "decoder/espnet_p_2_q_8.pth"
     with pytest.raises(WeightsMismatchError) as caught:
         import_checkpoint(path, "espnet", arguments=arguments)
+    (name,) = arguments
     assert path.name in str(caught.value)
+    assert f"the file has {name}=" in str(caught.value)
+    assert f"Leave {name} out" in str(caught.value)
 
 
 def test_arguments_that_agree_with_the_file_are_taken(weights: Path) -> None:
@@ -206,12 +210,25 @@ def test_weights_of_another_architecture_are_refused(
 ) -> None:
     text = refusal(weights / file, architecture)
     assert f"no weights of {architecture}" in text
-    assert "--architecture" in text
+    other = "espnet" if architecture == "espnet-c" else "espnet-c"
+    assert text.endswith(f"Did you mean --architecture {other}?")
 
 
-def test_weights_of_a_strange_network_are_refused(data: Path) -> None:
-    text = refusal(data / "weights" / "CGNet" / "model_blob3986643f.pth")
+def test_weights_of_another_network_are_refused_with_its_name(data: Path) -> None:
+    path = data / "weights" / "CGNet" / "model_blob3986643f.pth"
+    text = refusal(path)
     assert "the file begins with" in text
+    assert "--architecture cgnet?" in text
+    with pytest.raises(UnknownArchitectureError, match="no importer for pspnet") as caught:
+        import_checkpoint(path, "pspnet")
+    assert "--architecture cgnet?" in str(caught.value)
+
+
+def test_weights_of_a_strange_network_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, {"backbone.stem.weight": torch.zeros(3)})
+    assert refusal(path).endswith("Check --architecture.")
+    with pytest.raises(UnknownArchitectureError, match="There are importers for bisenetv1, "):
+        import_checkpoint(path, "pspnet")
 
 
 def test_unknown_architecture_is_refused_before_the_file_is_read(tmp_path: Path) -> None:
@@ -278,14 +295,25 @@ def test_surplus_tensors_are_refused_and_named(drawn: State) -> None:
 
 @pytest.mark.parametrize("key", ["classifier.weight", "conv.conv.weight", "br.weight"])
 @pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
-def test_tensor_of_another_shape_is_refused(drawn: State, key: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(CheckpointError):
+def test_tensor_of_another_shape_is_refused_and_named(
+    drawn: State, key: str, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(WeightsMismatchError) as caught:
         import_state({**drawn, key: torch.zeros(shape)}, "espnet")
+    names = (key, "norm3.weight", "merge1.conv.weight", "up1.weight")
+    assert any(f"{name} is {shape}" in str(caught.value) for name in names)
 
 
-def test_own_checkpoint_is_no_published_one(drawn19: State, weights: Path, tmp_path: Path) -> None:
+def test_own_checkpoint_needs_no_import(weights: Path, tmp_path: Path) -> None:
     imported = import_checkpoint(weights / "encoder/espnet_p_2_q_3.pth", "espnet-c")
-    refusal(imported.save(tmp_path / "x.safetensors"), "espnet-c")
+    text = refusal(imported.save(tmp_path / "x.safetensors"), "espnet-c")
+    assert "a checkpoint already" in text
+
+
+def test_published_weights_may_be_a_safetensors_file(drawn19: State, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file({key: value.contiguous() for key, value in drawn19.items()}, path)
+    assert import_checkpoint(path, "espnet").classes == CITYSCAPES
 
 
 # Weights too small to matter.

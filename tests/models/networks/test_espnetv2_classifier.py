@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from commands import run
 from gradients import assert_reached, learn_from
-from wsiseg.errors import CheckpointError, WeightsMismatchError
-from wsiseg.models import create_model, import_checkpoint
+from published import refusal, written
+from wsiseg.errors import ArgumentError, CheckpointError, WeightsMismatchError
+from wsiseg.models import create_model, import_checkpoint, load_checkpoint
 from wsiseg.models.importing.espnetv2_classifier import import_classifier
 from wsiseg.models.importing.renaming import renamed_state
 from wsiseg.models.networks.espnetv2 import ESPNetv2
 from wsiseg.models.networks.espnetv2_classifier import ESPNetv2Classifier
+from wsiseg.models.normalisation import IMAGENET
 
 VOC = "EdgeNets/espnetv2/espnetv2_s_{}_pascal_384x384.pth"
 UNUSED = r"(encoder\.)?down[2345]\.pyramid\.act\.weight|down5\.reinforce\..*"
@@ -35,7 +38,7 @@ THEIRS = (
 """From our names of what is behind the encoder to the authors'."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def published(data: Path) -> dict[str, Tensor]:
     """A classifier's state dict with the encoder that was published, the rest made up."""
     torch.manual_seed(0)
@@ -121,3 +124,42 @@ def test_weights_of_the_segmentation_network_are_refused(data: Path) -> None:
     path = data / "weights" / VOC.format(0.5)
     with pytest.raises(CheckpointError, match="no weights of an ESPNetv2 classifier"):
         import_classifier(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def test_published_classifier_becomes_a_checkpoint_to_train(
+    tmp_path: Path, published: dict[str, Tensor]
+) -> None:
+    path = written(tmp_path, {f"module.{key}": value for key, value in published.items()})
+    checkpoint = import_checkpoint(path, "espnetv2", arguments={"decoder": "standalone"})
+    assert checkpoint.card.encoder_only
+    assert checkpoint.card.arguments == {"width": 0.5, "decoder": "standalone"}
+    assert checkpoint.card.normalisation == IMAGENET
+    expected = import_classifier(published).encoder.state_dict()
+    found = load_checkpoint(checkpoint.save(tmp_path / "encoder.safetensors"), to_train=True)
+    for key, value in found.network.encoder.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+    again = import_checkpoint(path, "espnetv2", arguments={"decoder": "standalone"})
+    assert again.sha256 == checkpoint.sha256
+
+
+def test_classifier_is_refused_with_what_contradicts_it(
+    tmp_path: Path, published: dict[str, Tensor]
+) -> None:
+    path = written(tmp_path, published)
+    with pytest.raises(ArgumentError, match="no classes of voc"):
+        import_checkpoint(path, "espnetv2", "voc")
+    assert "of another shape" in refusal(path, "espnetv2", arguments={"width": 1.0})
+    del published["level5.4.conv.weight"]
+    assert "1 missing: widen.conv.weight" in refusal(written(tmp_path, published), "espnetv2")
+
+
+def test_classifier_is_imported_by_a_command_and_labels_nothing(
+    tmp_path: Path, published: dict[str, Tensor]
+) -> None:
+    path, target = written(tmp_path, published), tmp_path / "encoder.safetensors"
+    done = run("models", "import", path, "--architecture", "espnetv2", "-o", target)
+    assert (done.status, done.err) == (0, "")
+    assert f"wsiseg train --init {target}" in done.out
+    refused = run("segment", path, "-c", target, "-o", tmp_path / "out")
+    assert refused.status == 1
+    assert "only the encoder" in refused.err

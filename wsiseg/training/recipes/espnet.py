@@ -6,7 +6,7 @@ and their colours changed, and tissue is turned (see :mod:`wsiseg.training.augme
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -16,7 +16,7 @@ from wsiseg.training.losses import CrossEntropy, inverse_log_weights
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 
 
-def _loss(pixels: Pixels) -> nn.Module:
+def _loss(pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
     return CrossEntropy(inverse_log_weights(pixels, 1.10))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
@@ -13,7 +13,7 @@ from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 _WARM_UP = 0.05
 
 
-def _loss(pixels: Pixels) -> nn.Module:
+def _loss(pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
     return Sum(CrossEntropy(inverse_log_weights(pixels)), Dice())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ class Stage:
         From the epochs done so far, with a fraction, and those in all, to what the learning rate
         is multiplied by.
     loss : callable
-        From the pixels of each class to a loss on logits and labels.
+        From the pixels and the name of each class to a loss on logits and labels.
     zooms : tuple of float
         An epoch shows the data once at each of these magnifications.
     ema : float
@@ -45,7 +45,7 @@ class Stage:
     lr: float
     optimiser: Callable[[Iterable[nn.Parameter], float], Optimizer]
     factor: Callable[[float, int], float]
-    loss: Callable[[Pixels], nn.Module]
+    loss: Callable[[Pixels, Sequence[str]], nn.Module]
     zooms: tuple[float, ...] = (1.0,)
     ema: float = 0.0
     clip: float = 0.0
@@ -66,9 +66,16 @@ class Recipe:
         The last one gives the checkpoint.
     whole_pictures : bool
         Whether tiles are as large as the pictures unless the user says otherwise.
+    tile : int
+        Greatest edge of the tiles of what is larger, unless the user says otherwise.
+    scenes : str
+        How scenes are changed unless the user says otherwise, as ``--augment`` names it; tissue is
+        changed as tissue whatever the recipe.
     """
 
     name: str
     source: str
     stages: tuple[Stage, ...]
     whole_pictures: bool = False
+    tile: int = 512
+    scenes: str = "street"
