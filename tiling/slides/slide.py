@@ -6,17 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import SlideError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.pixel_size import PixelSize
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
+
+FOREIGN = "not of its kind"
+"""What a reader says of a file that it has nothing to do with."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,8 @@ class SlideFacts:
     ----------
     levels : tuple of Level
         From the finest on.
-    mpp : float or None
-        µm per pixel of level 0, as the file states it, however absurd.
-    mpp_source : str or None
-        The field of the file that says so.
+    pixel_size : PixelSize or None
+        Of level 0, as the file states it, however absurd.
     vendor : str
         Maker of the scanner or name of the format.
     background : tuple of int
@@ -65,17 +67,36 @@ class SlideFacts:
         The part of level 0 that was scanned, if the file says so.
     associated : tuple of str
         Names of the label, macro and thumbnail pictures.
+    warnings : tuple of str
+        What was left out or assumed when the file was opened.
     """
 
     levels: tuple[Level, ...]
-    mpp: float | None
-    mpp_source: str | None
+    pixel_size: PixelSize | None
     vendor: str
     background: Colour = WHITE
     tile_shape: tuple[int, int] | None = None
     compression: str | None = None
     bounds: Box | None = None
     associated: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def mpp(self) -> float | None:
+        """µm per pixel of level 0, as the file states it."""
+        return None if self.pixel_size is None else self.pixel_size.mpp
+
+    @property
+    def mpp_source(self) -> str | None:
+        """The field of the file that says so."""
+        return None if self.pixel_size is None else self.pixel_size.source
+
+    def within_bounds(self, level: int) -> Box:
+        """Return the part of a level in which there may be pixels."""
+        whole = self.levels[level]
+        if self.bounds is None:
+            return whole.box
+        return self.bounds.reduced(whole.downsample).intersection(whole.box)
 
 
 class Slide(ABC):
@@ -92,6 +113,8 @@ class Slide(ABC):
     reader: str
     """Name of the reader."""
     facts: SlideFacts
+    why: str
+    """Why this reader takes the file, in a few words."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -99,7 +122,7 @@ class Slide(ABC):
     @property
     def name(self) -> str:
         """The file's name without its ending."""
-        return self.path.stem
+        return slide_name(self.path)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -119,7 +142,8 @@ class Slide(ABC):
         level : int
             Index into `levels`.
         box : Box
-            In pixels of that level; what lies outside is filled with the background.
+            In pixels of that level; what lies outside, or where nothing was scanned, is filled
+            with the background.
 
         Returns
         -------
@@ -131,7 +155,7 @@ class Slide(ABC):
         DamagedSlideError
             If the file's data there cannot be decoded.
         """
-        inside = box.intersection(self.levels[level].box)
+        inside = box.intersection(self.facts.within_bounds(level))
         if inside == box:
             return self._read(level, box)
         pixels = np.empty((*box.shape, 3), np.uint8)
@@ -185,6 +209,14 @@ class Slide(ABC):
         return type(self), (self.path,)
 
 
+def slide_name(path: Path) -> str:
+    """Return what a slide is called: its file's name without the ending, ``.ome.zarr`` whole."""
+    for ending in (".ome.zarr", ".zarr"):
+        if path.name.lower().endswith(ending) and len(path.name) > len(ending):
+            return path.name[: -len(ending)]
+    return path.stem
+
+
 def make_levels(shapes: list[tuple[int, int]]) -> tuple[Level, ...]:
     """Return levels with their downsamples from their ``(height, width)`` alone.
 
@@ -201,6 +233,13 @@ def _downsample(full: tuple[int, int], reduced: tuple[int, int]) -> float:
     whole = max(1, round(ratio))
     explained = all(f // whole <= r <= -(-f // whole) for f, r in zip(full, reduced, strict=True))
     return float(whole) if explained else ratio
+
+
+def upper_bits(samples: npt.NDArray[np.unsignedinteger[Any]]) -> Pixels:
+    """Turn samples of 16 bits into the upper 8 of them; leave those of 8 bits."""
+    if samples.dtype.itemsize == 1:
+        return samples.view(np.uint8)
+    return (samples >> 8).astype(np.uint8)
 
 
 def on_background(pixels: Pixels, background: Colour) -> Pixels:
