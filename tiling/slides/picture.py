@@ -86,6 +86,10 @@ class PictureSlide(Slide):
                 raise DamagedSlideError(f"the picture is damaged: {error}", self.path) from error
         return on_background(samples, WHITE)
 
+    def _after_fork(self) -> None:
+        # Another thread may have held it.
+        self._lock = threading.Lock()
+
     def close(self) -> None:
         """Drop the pixels."""
         self._pixels = None

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import struct
-import threading
-import weakref
-from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ import tifffile
 
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.file_bytes import FileBytes
 from wsiseg.tiling.slides.slide import (
     WHITE,
     Pixels,
@@ -24,23 +22,11 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
+from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS, TiffTiles
+from wsiseg.tiling.slides.tile_cache import Place, TileCache
 
 CACHE_BYTES = 64 * 2**20
 """Decoded file tiles that are kept, so that neighbouring reads decode each of them once."""
-
-# Damaged headers make tifffile stumble in any of these ways; imagecodecs has an error class per
-# codec, all of them RuntimeErrors.
-DECODING_ERRORS = (
-    tifffile.TiffFileError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    struct.error,
-)
 
 _COMPRESSIONS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "JPEG", "ZSTD", "WEBP"}
 _PHOTOMETRICS = {
@@ -71,115 +57,106 @@ class TiffSlide(Slide):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._lock = threading.Lock()
-        self._cache = _TileCache(CACHE_BYTES)
-        with understood(path), ExitStack() as stack:
-            self._file = stack.enter_context(tifffile.TiffFile(path))
-            self._pages = find_pyramid(self._file)
-            if not self._pages:
+        self._cache = TileCache(CACHE_BYTES)
+        with understood(path), tifffile.TiffFile(path) as file:
+            pages = find_pyramid(file)
+            if not pages:
                 raise UnknownFormatError("this is no tiled 8-bit TIFF", path)
-            self._refuse_truncated()
-            self.facts = self._find_facts()
-            stack.pop_all()
-        # A viewer cannot tell when the last of its arrays lets go of the slide.
-        weakref.finalize(self, self._file.close)
+            for page in pages:
+                _refuse_truncated(page, file)
+            self.facts = _find_facts(file, pages)
+            self._tiles = [TiffTiles(page) for page in pages]
+            self._bytes = FileBytes(path)
 
-    def _find_facts(self) -> SlideFacts:
-        page = self._pages[0]
-        mpp, source = find_mpp(self._file)
-        return SlideFacts(
-            levels=make_levels([(p.imagelength, p.imagewidth) for p in self._pages]),
-            mpp=mpp,
-            mpp_source=source,
-            vendor=_vendor(self._file),
-            background=WHITE,
-            tile_shape=(page.tilelength, page.tilewidth),
-            compression=_compression(page).lower(),
-            associated=tuple(
-                series.name.lower() for series in self._file.series[1:] if series.name in _PICTURES
-            ),
-        )
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return by how much a level can be read reduced: JPEG has low frequencies apart."""
+        return self._tiles[level].reductions
 
-    def _refuse_truncated(self) -> None:
-        size = self._file.filehandle.size
-        for page in self._pages:
-            wanted = -(-page.imagelength // page.tilelength) * -(-page.imagewidth // page.tilewidth)
-            ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
-            if len(ends) < wanted:
-                raise DamagedSlideError(
-                    f"the file is truncated: it lists {len(ends)} of {wanted} tiles",
-                    self.path,
-                    "Copy it again from its source.",
-                )
-            if ends.max() > size:
-                raise DamagedSlideError(
-                    f"the file is truncated: pixels up to byte {ends.max()} are declared, "
-                    f"it has {size}",
-                    self.path,
-                    "Copy it again from its source.",
-                )
+    def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
+        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        return self._assemble(level, box, reduction)
 
     def _read(self, level: int, box: Box) -> Pixels:
+        return self._assemble(level, box, 1)
+
+    def _assemble(self, level: int, box: Box, reduction: int) -> Pixels:
         pixels = np.empty((*box.shape, 3), np.uint8)
-        for place, tile in self._file_tiles(level, box):
+        for index, place in self._tiles[level].meeting(box, reduction):
+            decode = partial(self._decode, level, index, reduction)
+            tile = self._cache.get(Place(level, index), reduction, decode)
             part = place.intersection(box)
             pixels[part.within(box)] = tile[part.within(place)]
         return pixels
 
-    def _read_associated(self, name: str) -> Pixels:
-        series = next(s for s in self._file.series[1:] if s.name.lower() == name)
+    def _decode(self, level: int, index: int, reduction: int) -> Pixels:
+        tiles = self._tiles[level]
         try:
-            with self._lock:
-                pixels = series.asarray()
-        except DECODING_ERRORS as error:
-            raise DamagedSlideError(f"its {name} cannot be read: {error}", self.path) from error
-        return on_background(pixels, self.facts.background)
-
-    def _file_tiles(self, level: int, box: Box) -> Iterator[tuple[Box, Pixels]]:
-        page = self._pages[level]
-        height, width = page.tilelength, page.tilewidth
-        columns = -(-page.imagewidth // width)
-        for row in range(box.y // height, -(-box.bottom // height)):
-            for column in range(box.x // width, -(-box.right // width)):
-                place = Box(row * height, column * width, height, width)
-                yield place, self._file_tile(level, row * columns + column)
-
-    def _file_tile(self, level: int, index: int) -> Pixels:
-        key = level, index
-        tile = self._cache.get(key)
-        if tile is None:
-            tile = self._decode(level, index)
-            self._cache.put(key, tile)
-        return tile
-
-    def _decode(self, level: int, index: int) -> Pixels:
-        page = self._pages[level]
-        shape = page.tilelength, page.tilewidth
-        count = page.databytecounts[index]
-        if not count:
-            return np.full((*shape, 3), self.facts.background, np.uint8)
-        try:
-            with self._lock:
-                self._file.filehandle.seek(page.dataoffsets[index])
-                data = self._file.filehandle.read(count)
-            tile = page.decode(data, index, jpegtables=page.jpegtables)[0]
+            return tiles.decode(self._bytes.read(*tiles.span(index)), index, reduction)
         except DECODING_ERRORS as error:
             raise DamagedSlideError(
                 f"tile {index} of level {level} cannot be decoded: {error}", self.path
             ) from error
-        if tile is None:
-            return np.full((*shape, 3), self.facts.background, np.uint8)
-        rgb = on_background(tile[0], self.facts.background)
-        if rgb.shape[:2] == shape:
-            return rgb
-        whole = np.full((*shape, 3), self.facts.background, np.uint8)
-        whole[: rgb.shape[0], : rgb.shape[1]] = rgb[: shape[0], : shape[1]]
-        return whole
+
+    def announce(self, level: int, box: Box) -> int:
+        """Keep the box's file tiles until it is finished with, as far as there is room."""
+        tiles = self._tiles[level]
+        inside = box.intersection(self.levels[level].box)
+        met = tiles.meeting(inside) if inside.area else ()
+        return self._cache.announce(Place(level, index) for index, _ in met)
+
+    def finish(self, ticket: int) -> None:
+        """Let go of the file tiles that only this reading wanted."""
+        self._cache.finish(ticket)
+
+    def _read_associated(self, name: str) -> Pixels:
+        # A file of its own, as tifffile moves about in the one that it has.
+        with understood(self.path), tifffile.TiffFile(self.path) as file:
+            series = next(s for s in file.series[1:] if s.name.lower() == name)
+            return on_background(series.asarray(), self.facts.background)
+
+    def _after_fork(self) -> None:
+        # Another thread may have held the lock.
+        self._cache = TileCache(CACHE_BYTES)
 
     def close(self) -> None:
         """Close the file and drop the cache."""
-        self._file.close()
-        self._cache = _TileCache(0)
+        self._bytes.close()
+        self._cache = TileCache(0)
+
+
+def _find_facts(file: tifffile.TiffFile, pages: list[tifffile.TiffPage]) -> SlideFacts:
+    finest = pages[0]
+    mpp, source = find_mpp(file)
+    return SlideFacts(
+        levels=make_levels([(page.imagelength, page.imagewidth) for page in pages]),
+        mpp=mpp,
+        mpp_source=source,
+        vendor=_vendor(file),
+        background=WHITE,
+        tile_shape=(finest.tilelength, finest.tilewidth),
+        compression=_compression(finest).lower(),
+        associated=tuple(
+            series.name.lower() for series in file.series[1:] if series.name in _PICTURES
+        ),
+    )
+
+
+def _refuse_truncated(page: tifffile.TiffPage, file: tifffile.TiffFile) -> None:
+    path, size = file.filehandle.path, file.filehandle.size
+    wanted = -(-page.imagelength // page.tilelength) * -(-page.imagewidth // page.tilewidth)
+    ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
+    if len(ends) < wanted:
+        raise DamagedSlideError(
+            f"the file is truncated: it lists {len(ends)} of {wanted} tiles",
+            path,
+            "Copy it again from its source.",
+        )
+    if ends.max() > size:
+        raise DamagedSlideError(
+            f"the file is truncated: pixels up to byte {ends.max()} are declared, it has {size}",
+            path,
+            "Copy it again from its source.",
+        )
 
 
 @contextmanager
@@ -191,32 +168,6 @@ def understood(path: Path) -> Iterator[None]:
         raise
     except DECODING_ERRORS as error:
         raise DamagedSlideError(f"the TIFF structure is damaged: {error}", path) from error
-
-
-class _TileCache:
-    """The most recently used tiles, up to a number of bytes, for all threads of a slide."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._tiles: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[int, int]) -> Pixels | None:
-        with self._lock:
-            tile = self._tiles.get(key)
-            if tile is not None:
-                self._tiles.move_to_end(key)
-            return tile
-
-    def put(self, key: tuple[int, int], tile: Pixels) -> None:
-        with self._lock:
-            if key in self._tiles:
-                return
-            self._tiles[key] = tile
-            self._size += tile.nbytes
-            while self._size > self._limit:
-                self._size -= self._tiles.popitem(last=False)[1].nbytes
 
 
 def find_pyramid(file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
