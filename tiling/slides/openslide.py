@@ -122,6 +122,12 @@ class OpenSlideSlide(Slide):
             if self._handle is dead:
                 self._handle = self._open()
 
+    def _after_fork(self) -> None:
+        # The file's position belongs to both processes; closing would move it for the other.
+        self._inherited = self._handle
+        self._lock = threading.Lock()
+        self._handle = self._open()
+
     def close(self) -> None:
         """Close the handle; once is enough."""
         with self._lock:

@@ -103,6 +103,10 @@ class PictureSlide(Slide):
             samples = np.asarray(picture.convert("RGBA" if has_alpha else "RGB"))
         return self._orientation.turn(on_background(samples, WHITE))
 
+    def _after_fork(self) -> None:
+        # Another thread may have held it.
+        self._lock = threading.Lock()
+
     def close(self) -> None:
         """Drop the pixels."""
         self._pixels = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.errors import SlideError
+from wsiseg.errors import ArgumentError, SlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.pixel_size import PixelSize
 
@@ -118,6 +120,7 @@ class Slide(ABC):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _OPEN.add(self)
 
     @property
     def name(self) -> str:
@@ -168,6 +171,52 @@ class Slide(ABC):
     def _read(self, level: int, box: Box) -> Pixels:
         """Read a rectangle that lies inside the level."""
 
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return the whole numbers by which a level can be read reduced, for less than it costs."""
+        return ()
+
+    def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
+        """Read a rectangle of one level, several pixels along as one.
+
+        Parameters
+        ----------
+        level : int
+            Index into `levels`.
+        box : Box
+            In pixels of that level divided by `reduction`, wholly inside it.
+        reduction : int
+            One of :meth:`reductions`.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(box.height, box.width, 3)``, RGB.
+
+        Raises
+        ------
+        DamagedSlideError
+            If the file's data there cannot be decoded.
+        """
+        raise ArgumentError(f"reader {self.reader} reads nothing reduced", self.path)
+
+    def announce(self, level: int, box: Box) -> int:
+        """Say that a rectangle will be read after those announced before.
+
+        A reader may keep what several of them share.
+
+        Returns
+        -------
+        int
+            For :meth:`finish`.
+        """
+        return 0
+
+    def finish(self, ticket: int) -> None:
+        """Say that an announced rectangle has been read, or will not be."""
+
+    def _after_fork(self) -> None:
+        """Let go, in the child, of what a process shares with its parent."""
+
     def read_associated(self, name: str) -> Pixels:
         """Read the label, macro or thumbnail picture.
 
@@ -215,6 +264,18 @@ def slide_name(path: Path) -> str:
         if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             return path.name[: -len(ending)]
     return path.stem
+
+
+_OPEN: weakref.WeakSet[Slide] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for slide in tuple(_OPEN):
+        slide._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def make_levels(shapes: list[tuple[int, int]]) -> tuple[Level, ...]:

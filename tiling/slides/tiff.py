@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-import threading
-import weakref
-from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,8 @@ import tifffile
 
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.orientation import UPRIGHT, orientation
+from wsiseg.tiling.slides.file_bytes import FileBytes
+from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, orientation
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
@@ -37,23 +35,11 @@ from wsiseg.tiling.slides.tiff_pyramid import (
     segment_shape,
 )
 from wsiseg.tiling.slides.tiff_structure import check_structure, is_tiff
+from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS, TiffTiles
+from wsiseg.tiling.slides.tile_cache import Place, TileCache
 
 CACHE_BYTES = 64 * 2**20
 """Decoded file tiles that are kept, so that neighbouring reads decode each of them once."""
-
-# Damaged headers make tifffile stumble in any of these ways; imagecodecs has an error class per
-# codec, all of them RuntimeErrors.
-DECODING_ERRORS = (
-    tifffile.TiffFileError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    struct.error,
-)
 
 _PICTURES = ("Thumbnail", "Label", "Macro")
 
@@ -70,6 +56,8 @@ class TiffSlide(Slide):
     ------
     UnknownFormatError
         If it is no TIFF, or one whose pixels this reader would give otherwise than OpenSlide.
+    UnsuitableSlideError
+        If it is a stack of channels, planes or times.
     DamagedSlideError
         If the file is truncated or its structure cannot be read.
     """
@@ -78,130 +66,124 @@ class TiffSlide(Slide):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._lock = threading.Lock()
-        self._cache = _TileCache(CACHE_BYTES)
         if not path.is_file() or not is_tiff(path):
             raise UnknownFormatError(FOREIGN, path)
         check_structure(path)
-        with understood(path), ExitStack() as stack:
-            self._file = stack.enter_context(tifffile.TiffFile(path))
-            pyramid = find_pyramid(self._file)
-            self._pages = pyramid.pages
-            self._arrays = [self._map(page) for page in self._pages]
-            tag = self._pages[0].tags.get("Orientation")
+        self._cache = TileCache(CACHE_BYTES)
+        with understood(path), tifffile.TiffFile(path) as file:
+            pyramid = find_pyramid(file)
+            tag = pyramid.pages[0].tags.get("Orientation")
             self._orientation = orientation(tag and tag.value)
-            self.facts = self._find_facts(pyramid)
-            self.why = self._explain()
-            stack.pop_all()
-        # A viewer cannot tell when the last of its arrays lets go of the slide.
-        weakref.finalize(self, self._file.close)
+            self.facts = _find_facts(file, pyramid, self._orientation)
+            self.why = _explain(pyramid, self._orientation)
+            self._tiles = [TiffTiles(page) for page in pyramid.pages]
+            self._arrays = [_map(page, path, file.byteorder) for page in pyramid.pages]
+            self._bytes = FileBytes(path)
 
-    def _find_facts(self, pyramid: Pyramid) -> SlideFacts:
-        page, upright = pyramid.pages[0], self._orientation.shape
-        return SlideFacts(
-            levels=make_levels([upright((p.imagelength, p.imagewidth)) for p in pyramid.pages]),
-            pixel_size=find_pixel_size(self._file),
-            vendor=pyramid.vendor,
-            background=WHITE,
-            tile_shape=upright(segment_shape(page)),
-            compression=compression_name(page).lower(),
-            associated=tuple(
-                series.name.lower() for series in self._file.series[1:] if series.name in _PICTURES
-            ),
-            warnings=pyramid.warnings,
-        )
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return by how much a level can be read reduced: JPEG has low frequencies apart."""
+        return self._tiles[level].reductions if self._orientation == UPRIGHT else ()
 
-    def _explain(self) -> str:
-        page = self._pages[0]
-        if self._orientation != UPRIGHT:
-            return "its pixels are to be turned, which OpenSlide does not do"
-        if self.facts.vendor == "ome-tiff":
-            return "OME-TIFF, of which OpenSlide sees the finest level at most"
-        if page.dtype != np.uint8:
-            return "a TIFF of more than 8 bits, which OpenSlide does not read"
-        if not page.is_tiled:
-            return "a TIFF in strips, read piece by piece"
-        return f"a tiled TIFF ({self.facts.compression}), the pixels are OpenSlide's"
+    def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
+        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        return self._assemble(level, box, reduction)
 
     def _read(self, level: int, box: Box) -> Pixels:
-        stored_box = self._orientation.stored(box, self.levels[level].box)
-        return np.ascontiguousarray(self._orientation.turn(self._read_stored(level, stored_box)))
+        array, stored = self._arrays[level], self._stored(level, box)
+        if array is None:
+            pixels = self._assemble(level, stored, 1)
+        else:
+            samples = np.array(array[stored.within(Box(0, 0, *array.shape[:2]))])
+            pixels = on_background(upper_bits(samples), self.facts.background)
+        return np.ascontiguousarray(self._orientation.turn(pixels))
 
-    def _map(self, page: tifffile.TiffPage) -> npt.NDArray[np.unsignedinteger[Any]] | None:
-        """Return a page that needs no decoding as an array that is read where it is touched."""
-        if not is_mappable(page):
-            return None
-        shape = page.imagelength, page.imagewidth, page.samplesperpixel
-        assert page.dtype is not None
-        dtype = page.dtype.newbyteorder(self._file.byteorder)
-        return np.memmap(self.path, dtype, "r", page.dataoffsets[0], shape)
+    def _stored(self, level: int, box: Box) -> Box:
+        return self._orientation.stored(box, self.levels[level].box)
 
-    def _read_stored(self, level: int, box: Box) -> Pixels:
-        array = self._arrays[level]
-        if array is not None:
-            samples = array[box.within(Box(0, 0, *array.shape[:2]))]
-            return on_background(upper_bits(np.asarray(samples)), self.facts.background)
+    def _assemble(self, level: int, box: Box, reduction: int) -> Pixels:
         pixels = np.empty((*box.shape, 3), np.uint8)
-        for place, tile in self._file_tiles(level, box):
+        for index, place in self._tiles[level].meeting(box, reduction):
+            decode = partial(self._decode, level, index, reduction)
+            tile = self._cache.get(Place(level, index), reduction, decode)
             part = place.intersection(box)
             pixels[part.within(box)] = tile[part.within(place)]
         return pixels
 
-    def _read_associated(self, name: str) -> Pixels:
-        series = next(s for s in self._file.series[1:] if s.name.lower() == name)
+    def _decode(self, level: int, index: int, reduction: int) -> Pixels:
+        tiles = self._tiles[level]
         try:
-            with self._lock:
-                pixels = series.asarray()
-        except DECODING_ERRORS as error:
-            raise DamagedSlideError(f"its {name} cannot be read: {error}", self.path) from error
-        return on_background(pixels, self.facts.background)
-
-    def _file_tiles(self, level: int, box: Box) -> Iterator[tuple[Box, Pixels]]:
-        page = self._pages[level]
-        height, width = segment_shape(page)
-        columns = -(-page.imagewidth // width)
-        for row in range(box.y // height, -(-box.bottom // height)):
-            for column in range(box.x // width, -(-box.right // width)):
-                place = Box(row * height, column * width, height, width)
-                yield place, self._file_tile(level, row * columns + column)
-
-    def _file_tile(self, level: int, index: int) -> Pixels:
-        key = level, index
-        tile = self._cache.get(key)
-        if tile is None:
-            tile = self._decode(level, index)
-            self._cache.put(key, tile)
-        return tile
-
-    def _decode(self, level: int, index: int) -> Pixels:
-        page = self._pages[level]
-        shape = segment_shape(page)
-        count = page.databytecounts[index]
-        if not count:
-            return np.full((*shape, 3), self.facts.background, np.uint8)
-        try:
-            with self._lock:
-                self._file.filehandle.seek(page.dataoffsets[index])
-                data = self._file.filehandle.read(count)
-            tile = page.decode(data, index, jpegtables=page.jpegtables)[0]
+            return tiles.decode(self._bytes.read(*tiles.span(index)), index, reduction)
         except DECODING_ERRORS as error:
             raise DamagedSlideError(
                 f"tile {index} of level {level} cannot be decoded: {error}", self.path
             ) from error
-        if tile is None:
-            return np.full((*shape, 3), self.facts.background, np.uint8)
-        rgb = on_background(upper_bits(tile[0]), self.facts.background)
-        if rgb.shape[:2] == shape:
-            return rgb
-        whole = np.full((*shape, 3), self.facts.background, np.uint8)
-        whole[: rgb.shape[0], : rgb.shape[1]] = rgb[: shape[0], : shape[1]]
-        return whole
+
+    def announce(self, level: int, box: Box) -> int:
+        """Keep the box's file tiles until it is finished with, as far as there is room."""
+        inside = box.intersection(self.levels[level].box)
+        met = self._tiles[level].meeting(self._stored(level, inside)) if inside.area else ()
+        return self._cache.announce(Place(level, index) for index, _ in met)
+
+    def finish(self, ticket: int) -> None:
+        """Let go of the file tiles that only this reading wanted."""
+        self._cache.finish(ticket)
+
+    def _read_associated(self, name: str) -> Pixels:
+        # A file of its own, as tifffile moves about in the one that it has.
+        with understood(self.path), tifffile.TiffFile(self.path) as file:
+            series = next(s for s in file.series[1:] if s.name.lower() == name)
+            return on_background(series.asarray(), self.facts.background)
+
+    def _after_fork(self) -> None:
+        # Another thread may have held the lock.
+        self._cache = TileCache(CACHE_BYTES)
 
     def close(self) -> None:
         """Close the file and drop the cache."""
-        self._file.close()
-        self._arrays = [None] * len(self._pages)
-        self._cache = _TileCache(0)
+        self._bytes.close()
+        self._arrays = [None] * len(self._arrays)
+        self._cache = TileCache(0)
+
+
+def _find_facts(file: tifffile.TiffFile, pyramid: Pyramid, orientation: Orientation) -> SlideFacts:
+    finest, upright = pyramid.pages[0], orientation.shape
+    return SlideFacts(
+        levels=make_levels([upright((p.imagelength, p.imagewidth)) for p in pyramid.pages]),
+        pixel_size=find_pixel_size(file),
+        vendor=pyramid.vendor,
+        background=WHITE,
+        tile_shape=upright(segment_shape(finest)),
+        compression=compression_name(finest).lower(),
+        associated=tuple(
+            series.name.lower() for series in file.series[1:] if series.name in _PICTURES
+        ),
+        warnings=pyramid.warnings,
+    )
+
+
+def _explain(pyramid: Pyramid, orientation: Orientation) -> str:
+    finest = pyramid.pages[0]
+    if orientation != UPRIGHT:
+        return "its pixels are to be turned, which OpenSlide does not do"
+    if pyramid.vendor == "ome-tiff":
+        return "OME-TIFF, of which OpenSlide sees the finest level at most"
+    if finest.dtype != np.uint8:
+        return "a TIFF of more than 8 bits, which OpenSlide does not read"
+    if not finest.is_tiled:
+        return "a TIFF in strips, read piece by piece"
+    return f"a TIFF in tiles ({compression_name(finest).lower()}) with the pixels of OpenSlide"
+
+
+def _map(
+    page: tifffile.TiffPage, path: Path, byteorder: str
+) -> npt.NDArray[np.unsignedinteger[Any]] | None:
+    """Return a page that needs no decoding as an array that is read where it is touched."""
+    if not is_mappable(page):
+        return None
+    assert page.dtype is not None
+    dtype = np.dtype(f"{byteorder}u{page.dtype.itemsize}")
+    shape = page.imagelength, page.imagewidth, page.samplesperpixel
+    return np.memmap(path, dtype, "r", page.dataoffsets[0], shape)
 
 
 @contextmanager
@@ -213,29 +195,3 @@ def understood(path: Path) -> Iterator[None]:
         raise
     except DECODING_ERRORS as error:
         raise DamagedSlideError(f"the TIFF structure is damaged: {error}", path) from error
-
-
-class _TileCache:
-    """The most recently used tiles, up to a number of bytes, for all threads of a slide."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._tiles: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[int, int]) -> Pixels | None:
-        with self._lock:
-            tile = self._tiles.get(key)
-            if tile is not None:
-                self._tiles.move_to_end(key)
-            return tile
-
-    def put(self, key: tuple[int, int], tile: Pixels) -> None:
-        with self._lock:
-            if key in self._tiles:
-                return
-            self._tiles[key] = tile
-            self._size += tile.nbytes
-            while self._size > self._limit:
-                self._size -= self._tiles.popitem(last=False)[1].nbytes
