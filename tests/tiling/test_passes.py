@@ -65,12 +65,12 @@ def test_each_file_tile_is_decoded_once(
 def test_a_reduced_jpeg_shows_what_the_whole_one_does(
     tmp_path: Path, decoded: Counter[tuple[int, int]], scale: float, stored: str
 ) -> None:
-    path = write_jpeg_slide(tmp_path / "slide.tif", 1003, 901, stored=stored)
+    path = write_jpeg_slide(tmp_path / "slide.tif", 2503, 2301, tile=128, stored=stored)
     with TiffSlide(path) as slide:
         plane = plane_at_mpp(slide, scale * 0.5)
         reduced = read_working_box(slide, plane, plane.box)
         used = {reduction for _, reduction in decoded}
-    whole = ArraySlide(tissue(1003, 901))
+    whole = ArraySlide(tissue(2503, 2301))
     exact = read_working_box(whole, plane_at_mpp(whole, scale * 0.5), plane.box)
     assert used >= {max(by for by in (2, 4, 8) if by <= scale)}
     assert reduced.shape == exact.shape
