@@ -28,10 +28,15 @@ WIDGETS, LEGEND = ("Segment", "Annotate", "Fine-tune", "Areas", "Throughput"), "
 """Tabs at the right, and what stands below them."""
 
 
-def view(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> None:
+def view(
+    slide: Path,
+    masks: Sequence[Path],
+    slide_mpp: float | None = None,
+    reader: str | None = None,
+) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
     _refuse_without_screen()
-    open_window(slide, masks, slide_mpp)
+    open_window(slide, masks, slide_mpp, reader)
     napari.run()
 
 
@@ -47,7 +52,10 @@ def _refuse_without_screen() -> None:
 
 
 def open_window(
-    slide: Path, masks: Sequence[Path], slide_mpp: float | None = None
+    slide: Path,
+    masks: Sequence[Path],
+    slide_mpp: float | None = None,
+    reader: str | None = None,
 ) -> napari.Viewer:
     """Return a window with a slide, masks over it, tissue, legend and scale bar.
 
@@ -59,13 +67,15 @@ def open_window(
         OME-Zarr label images, or probabilities.
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none or a wrong one.
+    reader : str, optional
+        See :func:`wsiseg.open_slide`.
 
     Raises
     ------
     SlideError, AnnotationError
         If one of them cannot be read; no window is opened then.
     """
-    layers = scene_layers(slide, masks, slide_mpp)
+    layers = scene_layers(slide, masks, slide_mpp, reader)
     viewer = napari.Viewer(title=f"{slide.name} - wsiseg")
     add_layers(viewer, layers)
     furnish(viewer)
@@ -87,7 +97,10 @@ def _raise_soon(dock: QWidget) -> None:
 
 
 def scene_layers(
-    slide: Path, masks: Sequence[Path], slide_mpp: float | None = None
+    slide: Path,
+    masks: Sequence[Path],
+    slide_mpp: float | None = None,
+    reader: str | None = None,
 ) -> list[tuple[object, dict[str, object], str]]:
     """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
     tell = tell_once()
@@ -95,7 +108,7 @@ def scene_layers(
         if slide_mpp is not None:
             raise ArgumentError("a store knows its resolution", "--slide-mpp", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
-    opened = open_slide(slide)
+    opened = open_slide(slide, reader)
     frame = Frame.of(opened, slide_mpp)
     if frame.mpp is None:
         frame = next(filter(None, map(_measured_frame, masks)), frame)

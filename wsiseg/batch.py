@@ -13,7 +13,7 @@ from wsiseg.options import SegmentOptions
 from wsiseg.segmenting import segment_slide
 from wsiseg.store.disk import Json, write_json
 from wsiseg.store.outputs import OutputFiles
-from wsiseg.tiling.slides import open_slide
+from wsiseg.tiling.slides import address, open_slide, slide_name
 
 MANIFEST = "batch.json"
 
@@ -53,7 +53,9 @@ def segment_batch(
         If the folder cannot be written to.
     """
     OutputFiles(folder, "").prepare()
-    twice = [name for name, times in Counter(slide.stem for slide in slides).items() if times > 1]
+    twice = [
+        name for name, times in Counter(slide_name(slide) for slide in slides).items() if times > 1
+    ]
     if twice:
         raise ArgumentError(
             f"two slides are called {twice[0]!r} and would write the same files",
@@ -63,7 +65,7 @@ def segment_batch(
     entries: list[Json] = []
     for path in slides:
         try:
-            with open_slide(path) as slide:
+            with open_slide(path, options.reader) as slide:
                 entry = segment_slide(slide, predictor, folder, options, listener).summary
         except ArgumentError:
             # Wrong usage is wrong for all of them.
@@ -84,7 +86,7 @@ def failed_entry(path: Path, predictor: Predictor, error: str) -> Json:
     """Return the entry of a slide that failed: the same keys, without figures."""
     choice = predictor.choice
     return {
-        "slide": str(path),
+        "slide": address(path),
         "status": "failed",
         "mask": None,
         "seconds": None,

@@ -7,7 +7,7 @@ pixels pass through them.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import zarr
@@ -86,7 +86,11 @@ def segment(
     """
     settings = SegmentOptions.from_names(options)
     with ExitStack() as stack:
-        opened = slide if isinstance(slide, Slide) else stack.enter_context(open_slide(slide))
+        opened = (
+            slide
+            if isinstance(slide, Slide)
+            else stack.enter_context(open_slide(slide, settings.reader))
+        )
         predictor = make_predictor(checkpoint, settings)
         return segment_slide(opened, predictor, Path(output), settings, listener or Listener())
 
@@ -114,6 +118,7 @@ def segment_slide(
     """
     files = OutputFiles(folder, slide.name, options.with_image)
     files.prepare()
+    _refuse_slide_as_output(slide, files)
     _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
@@ -136,6 +141,13 @@ def segment_slide(
     result = SegmentResult(files.mask, read_run(files.run)["summary"])
     listener.finished(result.summary)
     return result
+
+
+def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
+    if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
+        raise OutputExistsError(
+            "the mask would take the slide's own place", files.store, "Choose another -o."
+        )
 
 
 def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
@@ -234,6 +246,7 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
         "slide": slide.path.name,
         "run": files.run.name,
         "slide_scale": plan.plane.slide_scale,
+        "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
     }
     ledger.began("building the pyramid")
     store.finish(slide.name, job.placement, notes, ledger.continued)

@@ -1,5 +1,6 @@
 """Slide readers behind one :class:`Slide`; a new one is a file here and an entry in `opening`."""
 
+from wsiseg.tiling.slides.locations import address
 from wsiseg.tiling.slides.opening import READERS, Verdict, judge_readers, open_slide
 from wsiseg.tiling.slides.slide import Level, Slide, SlideFacts, slide_name
 
@@ -9,6 +10,7 @@ __all__ = [
     "Slide",
     "SlideFacts",
     "Verdict",
+    "address",
     "judge_readers",
     "open_slide",
     "slide_name",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +73,7 @@ class OmeZarrSlide(Slide):
             group, ome = _find_image(group, path)
             image = ome["multiscales"][0]
             self._arrays, warnings = _find_arrays(group, image, path)
+            self._image = image
             self._axes = _axis_names(image)
             self._refuse_stack(ome)
             self.facts = self._find_facts(image, group.metadata.zarr_format, warnings)
@@ -128,6 +131,12 @@ class OmeZarrSlide(Slide):
         left = [axis for axis in self._axes if axis in places]
         samples = samples.transpose([left.index(axis) for axis in "yxc" if axis in left])
         return on_background(upper_bits(samples), self.facts.background)
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return a digest of the metadata, as pixels are many files, and may be far away."""
+        arrays = [array.metadata.to_dict() for array in self._arrays]
+        text = json.dumps([self._image, arrays], sort_keys=True, default=str)
+        return {"sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest()}
 
     def close(self) -> None:
         """Let go of the arrays."""

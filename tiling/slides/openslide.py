@@ -11,6 +11,7 @@ import openslide
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.locations import is_remote
 from wsiseg.tiling.slides.pixel_size import (
@@ -108,6 +109,10 @@ class OpenSlideSlide(Slide):
                 self.path,
             ) from error
         return on_background(np.asarray(picture), self.facts.background)
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what tells this slide from another; of a series, what one of its files is."""
+        return fingerprint(_one_of_series(self.path) if self.path.is_dir() else self.path)
 
     def _read_associated(self, name: str) -> Pixels:
         handle = self._handle

@@ -63,6 +63,11 @@ class PixelSize:
         return (self.height + self.width) / 2
 
     @property
+    def is_square(self) -> bool:
+        """Whether one number says enough; a scanner may be off by a little."""
+        return abs(self.height / self.width - 1) <= SQUARE
+
+    @property
     def is_sane(self) -> bool:
         """Whether a microscope can have meant it."""
         return is_sane(self.height) and is_sane(self.width)
@@ -97,7 +102,7 @@ def from_resolution(y: object, x: object, unit: str) -> PixelSize | None:
     """
     length = _RESOLUTION_UNITS.get(unit.upper())
     down, across = number(y), number(x)
-    if length is None or not down or not across:
+    if length is None or down is None or across is None or down <= 0 or across <= 0:
         return None
     return PixelSize(length / down, length / across, "tiff.Resolution")
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from wsiseg.errors import ArgumentError, SlideError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.slides.pixel_size import PixelSize
 
 Pixels = npt.NDArray[np.uint8]
@@ -207,6 +208,10 @@ class Slide(ABC):
             To be called when it has been read, or will not be.
         """
         return lambda: None
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what tells this slide's content from another's, as plain values."""
+        return fingerprint(self.path)
 
     def read_associated(self, name: str) -> Pixels:
         """Read the label, macro or thumbnail picture.
