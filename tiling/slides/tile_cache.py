@@ -15,10 +15,10 @@ from wsiseg.tiling.slides.slide import Pixels
 
 
 class Place(NamedTuple):
-    """A file tile: its level and its index in the file's own row-major order."""
+    """A file tile: its level and its number in the file's own row-major order."""
 
     level: int
-    index: int
+    number: int
 
 
 class TileCache:
