@@ -161,7 +161,7 @@ def make_plan(
     return Plan(
         plane=plane,
         grid=grid,
-        area=area or _find_tissue(slide, plane, options),
+        area=area or find_area(slide, plane, options),
         scanned=_find_scanned(slide, plane),
         regions=regions,
         windows=windows,
@@ -250,7 +250,8 @@ def _assumptions(
     return tuple(found)
 
 
-def _find_tissue(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
+def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
+    """Return where to look: the slide's tissue, a picture of it, or None for everywhere."""
     if options.tissue == "none":
         return None
     if options.tissue == "auto":

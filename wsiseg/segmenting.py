@@ -6,6 +6,7 @@ pixels pass through them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output
 from wsiseg.options import SegmentOptions
-from wsiseg.plan import make_plan
+from wsiseg.plan import Area, make_plan
 from wsiseg.provenance import describe_run, identify, read_run
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.disk import Json, write_json, write_whole
@@ -110,11 +111,35 @@ def make_predictor(
 
 
 def segment_slide(
-    slide: Slide, predictor: Predictor, folder: Path, options: SegmentOptions, listener: Listener
+    slide: Slide,
+    predictor: Predictor,
+    folder: Path,
+    options: SegmentOptions,
+    listener: Listener,
+    *,
+    area: Area | None = None,
+    filled: Callable[[], None] = lambda: None,
 ) -> SegmentResult:
     """Segment one open slide with a predictor that can be used again.
 
     See :func:`segment` for what it raises.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    predictor : Predictor
+        The checkpoint and who runs it.
+    folder : Path
+        Where the mask goes.
+    options : SegmentOptions
+        What was asked for.
+    listener : Listener
+        Hears how it goes.
+    area : Area, optional
+        Where to look, if that has been found out already.
+    filled : callable, optional
+        Called when the slide has been read and only writing is left to do.
     """
     files = OutputFiles(folder, slide.name, options.with_image)
     files.prepare()
@@ -122,7 +147,7 @@ def segment_slide(
     _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
-    job = Job(slide, predictor, options, make_plan(slide, predictor, options), files)
+    job = Job(slide, predictor, options, make_plan(slide, predictor, options, area=area), files)
     if files.finished and options.resume:
         refuse_other_run(read_run(files.run)["identity"], identify(job), files.run)
         listener.began("finished before, nothing is left to do")
@@ -132,7 +157,9 @@ def segment_slide(
     listener.planned(job)
     journal = Journal(files.journal, identify(job))
     try:
-        _finish(job, _fill(job, journal, ledger), ledger)
+        store = _fill(job, journal, ledger)
+        filled()
+        _finish(job, store, ledger)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if journal.is_empty and files.journal.exists():

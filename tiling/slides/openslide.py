@@ -12,6 +12,7 @@ import openslide
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.fingerprint import fingerprint
+from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.locations import is_remote
 from wsiseg.tiling.slides.pixel_size import (
     PixelSize,
@@ -73,6 +74,7 @@ class OpenSlideSlide(Slide):
             associated=tuple(self._handle.associated_images),
         )
         self.why = f"OpenSlide knows {self.facts.vendor} files"
+        when_forked(self, OpenSlideSlide._after_fork)
 
     def _open(self) -> openslide.OpenSlide:
         if is_remote(self.path):
@@ -131,7 +133,8 @@ class OpenSlideSlide(Slide):
         # The file's position belongs to both processes; closing would move it for the other.
         self._inherited = self._handle
         self._lock = threading.Lock()
-        self._handle = self._open()
+        if not self._closed:
+            self._handle = self._open()
 
     def close(self) -> None:
         """Close the handle; once is enough."""

@@ -13,6 +13,7 @@ from PIL import Image
 
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
@@ -61,6 +62,7 @@ class PictureSlide(Slide):
             self._orientation = _orientation(picture)
             self.facts = _find_facts(picture, self._orientation, path)
         self.why = f"a {self.facts.vendor} picture, decoded whole"
+        when_forked(self, PictureSlide._after_fork)
 
     def _open(self) -> Image.Image:
         """Open the file without decoding it, and without Pillow's guard.

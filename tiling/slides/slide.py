@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -121,7 +119,6 @@ class Slide(ABC):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _OPEN.add(self)
 
     @property
     def name(self) -> str:
@@ -200,23 +197,17 @@ class Slide(ABC):
         """
         raise ArgumentError(f"reader {self.reader} reads nothing reduced", self.path)
 
-    def announce(self, level: int, box: Box) -> int:
+    def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Say that a rectangle will be read after those announced before.
 
-        A reader may keep what several of them share.
+        A reader may then keep what several of them share.
 
         Returns
         -------
-        int
-            For :meth:`finish`.
+        callable
+            To be called when it has been read, or will not be.
         """
-        return 0
-
-    def finish(self, ticket: int) -> None:
-        """Say that an announced rectangle has been read, or will not be."""
-
-    def _after_fork(self) -> None:
-        """Let go, in the child, of what a process shares with its parent."""
+        return lambda: None
 
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this slide's content from another's, as plain values."""
@@ -269,18 +260,6 @@ def slide_name(path: Path) -> str:
         if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             return path.name[: -len(ending)]
     return path.stem
-
-
-_OPEN: weakref.WeakSet[Slide] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for slide in tuple(_OPEN):
-        slide._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def make_levels(shapes: list[tuple[int, int]]) -> tuple[Level, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import tifffile
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.file_bytes import FileBytes
+from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, orientation
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
@@ -80,6 +81,7 @@ class TiffSlide(Slide):
             self._tiles = [TiffTiles(page) for page in pyramid.pages]
             self._arrays = [_map(page, path, file.byteorder) for page in pyramid.pages]
             self._bytes = FileBytes(path)
+        when_forked(self, TiffSlide._after_fork)
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return by how much a level can be read reduced: JPEG has low frequencies apart."""
@@ -119,15 +121,11 @@ class TiffSlide(Slide):
                 f"tile {index} of level {level} cannot be decoded: {error}", self.path
             ) from error
 
-    def announce(self, level: int, box: Box) -> int:
-        """Keep the box's file tiles until it is finished with, as far as there is room."""
+    def announce(self, level: int, box: Box) -> Callable[[], None]:
+        """Keep the box's file tiles until it has been read, as far as there is room."""
         inside = box.intersection(self.levels[level].box)
         met = self._tiles[level].meeting(self._stored(level, inside)) if inside.area else ()
         return self._cache.announce(Place(level, index) for index, _ in met)
-
-    def finish(self, ticket: int) -> None:
-        """Let go of the file tiles that only this reading wanted."""
-        self._cache.finish(ticket)
 
     def _read_associated(self, name: str) -> Pixels:
         # A file of its own, as tifffile moves about in the one that it has.

@@ -11,6 +11,7 @@ import tifffile
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_ome, from_resolution, number
+from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 
 LARGEST_STRIP = 2**22
 """Pixels of a strip; with larger ones the picture is better decoded whole, once."""
@@ -176,6 +177,8 @@ def why_not(page: tifffile.TiffPage) -> str | None:
     height, width = segment_shape(page)
     if min(page.imagelength, page.imagewidth, height, width) < 1 or page.imagedepth != 1:
         return "a TIFF without pixels, or with a depth"
+    if height * width > LARGEST_TILE and not is_mappable(page):
+        return f"a TIFF in pieces of {height * width / 1e6:.0f} megapixels"
     compression = compression_name(page)
     if compression not in _COMPRESSIONS:
         return f"a TIFF compressed by {compression.lower()}"

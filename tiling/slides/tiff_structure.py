@@ -21,8 +21,8 @@ from wsiseg.errors import DamagedSlideError, UnknownFormatError
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first four bytes, of TIFF and of BigTIFF in both byte orders."""
 
-LARGEST_TILE = 2**28
-"""Pixels of one file tile; the largest that are in use have a sixteenth of it."""
+LARGEST_TILE = 2**26
+"""Pixels of one file tile; the largest that are in use have a quarter of it."""
 
 MOST_DIRECTORIES = 4096
 
@@ -147,7 +147,7 @@ def _check_directory(
     index: int, tags: Mapping[int, _Tag], file: BinaryIO, form: _Form, path: Path
 ) -> None:
     # Private tags may point anywhere, nobody follows them.
-    for code in (_DESCRIPTION, _JPEG_TABLES, *_OFFSETS, *_COUNTS):
+    for code in (_DESCRIPTION, _JPEG_TABLES, *_SIDES, *_OFFSETS, *_COUNTS):
         if code in tags and tags[code].end > form.size:
             raise DamagedSlideError(
                 f"the file is truncated: tag {code} of page {index} lies behind its end",

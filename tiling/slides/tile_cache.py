@@ -8,16 +8,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import NamedTuple
 
 from wsiseg.tiling.slides.slide import Pixels
 
 
 class Place(NamedTuple):
-    """A file tile: its level and its index in the file's own row-major order."""
+    """A file tile: its level and its number in the file's own row-major order."""
 
     level: int
-    index: int
+    number: int
 
 
 class TileCache:
@@ -39,7 +40,6 @@ class TileCache:
         self._tiles: OrderedDict[tuple[Place, int], Pixels] = OrderedDict()
         self._coming: dict[tuple[Place, int], Future[Pixels]] = {}
         self._readers: dict[Place, list[int]] = {}
-        self._announced: dict[int, tuple[Place, ...]] = {}
         self._tickets = itertools.count()
         self._lock = threading.Lock()
 
@@ -79,25 +79,24 @@ class TileCache:
         made.set_result(tile)
         return tile
 
-    def announce(self, places: Iterable[Place]) -> int:
+    def announce(self, places: Iterable[Place]) -> Callable[[], None]:
         """Say that a reading will want these tiles, after those announced before.
 
         Returns
         -------
-        int
-            To be given to :meth:`finish` when it has had them.
+        callable
+            To be called when it has had them, or does not want them any more.
         """
+        wanted = tuple(places)
         with self._lock:
             ticket = next(self._tickets)
-            self._announced[ticket] = tuple(places)
-            for place in self._announced[ticket]:
+            for place in wanted:
                 self._readers.setdefault(place, []).append(ticket)
-            return ticket
+        return partial(self._finish, ticket, wanted)
 
-    def finish(self, ticket: int) -> None:
-        """Say that an announced reading has had its tiles, or does not want them any more."""
+    def _finish(self, ticket: int, wanted: tuple[Place, ...]) -> None:
         with self._lock:
-            for place in self._announced.pop(ticket):
+            for place in wanted:
                 self._readers[place].remove(ticket)
                 if not self._readers[place]:
                     del self._readers[place]
