@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,6 @@ from wsiseg.tiling.slides.pixel_size import PixelSize, micrometres
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
-    Level,
     Pixels,
     Slide,
     SlideFacts,
@@ -36,6 +36,7 @@ from wsiseg.tiling.slides.slide import (
     on_background,
     to_8_bits,
 )
+from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
 _TROUBLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
@@ -108,7 +109,7 @@ class OmeZarrSlide(Slide):
         if finest.dtype == np.uint16:
             warnings.append("16 bits a channel are scaled to 8")
         return SlideFacts(
-            levels=_levels([(a.shape[y], a.shape[x]) for a in self._arrays]),
+            levels=make_levels([(a.shape[y], a.shape[x]) for a in self._arrays]),
             pixel_size=_pixel_size(image, y, x),
             vendor="ome-zarr 0.5" if zarr_format == 3 else "ome-zarr 0.4",
             background=WHITE,
@@ -204,6 +205,10 @@ def _find_arrays(
     for index, dataset in enumerate(image["datasets"]):
         array = group.get(dataset["path"])
         if isinstance(array, zarr.Array):
+            if not 0 < math.prod(array.chunks) <= LARGEST_TILE or 0 in array.shape:
+                raise DamagedSlideError(
+                    f"an array claims {array.shape} pixels in pieces of {array.chunks}", path
+                )
             arrays.append(array)
         elif index == 0:
             raise DamagedSlideError("the store's finest array is missing", path)
@@ -236,10 +241,3 @@ def _pixel_size(image: Mapping[str, Any], y: int, x: int) -> PixelSize | None:
     units = (image["axes"][place].get("unit", "") for place in (y, x))
     height, width = (micrometres(f, unit) for f, unit in zip(factors, units, strict=True))
     return None if height is None or width is None else PixelSize(height, width, "ome.scale")
-
-
-def _levels(shapes: list[tuple[int, int]]) -> tuple[Level, ...]:
-    if any(min(shape) < 1 for shape in shapes):
-        message = "an array without pixels"
-        raise ValueError(message)
-    return make_levels(shapes)
