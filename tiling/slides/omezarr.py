@@ -34,7 +34,7 @@ from wsiseg.tiling.slides.slide import (
     SlideFacts,
     make_levels,
     on_background,
-    upper_bits,
+    to_8_bits,
 )
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
@@ -106,7 +106,7 @@ class OmeZarrSlide(Slide):
         finest = self._arrays[0]
         y, x = (self._axes.index(axis) for axis in "yx")
         if finest.dtype == np.uint16:
-            warnings.append("16 bits a channel are shown by their upper 8")
+            warnings.append("16 bits a channel are scaled to 8")
         return SlideFacts(
             levels=_levels([(a.shape[y], a.shape[x]) for a in self._arrays]),
             pixel_size=_pixel_size(image, y, x),
@@ -130,7 +130,7 @@ class OmeZarrSlide(Slide):
             ) from error
         left = [axis for axis in self._axes if axis in places]
         samples = samples.transpose([left.index(axis) for axis in "yxc" if axis in left])
-        return on_background(upper_bits(samples), self.facts.background)
+        return on_background(to_8_bits(samples), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
         """Return a digest of the metadata, as pixels are many files, and may be far away."""

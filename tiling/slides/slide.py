@@ -280,11 +280,11 @@ def _downsample(full: tuple[int, int], reduced: tuple[int, int]) -> float:
     return float(whole) if explained else ratio
 
 
-def upper_bits(samples: npt.NDArray[np.unsignedinteger[Any]]) -> Pixels:
-    """Turn samples of 16 bits into the upper 8 of them; leave those of 8 bits."""
+def to_8_bits(samples: npt.NDArray[np.unsignedinteger[Any]]) -> Pixels:
+    """Scale samples of 16 bits so that 65,535 becomes 255, rounded; leave those of 8 bits."""
     if samples.dtype.itemsize == 1:
         return samples.view(np.uint8)
-    return (samples >> 8).astype(np.uint8)
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def on_background(pixels: Pixels, background: Colour) -> Pixels:

@@ -25,7 +25,7 @@ from wsiseg.tiling.slides.slide import (
     SlideFacts,
     make_levels,
     on_background,
-    upper_bits,
+    to_8_bits,
 )
 from wsiseg.tiling.slides.tiff_pyramid import (
     Pyramid,
@@ -42,6 +42,7 @@ from wsiseg.tiling.slides.tile_cache import Place, TileCache
 CACHE_BYTES = 64 * 2**20
 """Decoded file tiles that are kept, so that neighbouring reads decode each of them once."""
 
+_UNKNOWN_TO_OPENSLIDE = ("JPEG2000", "WEBP")
 _PICTURES = ("Thumbnail", "Label", "Macro")
 
 
@@ -96,7 +97,7 @@ class TiffSlide(Slide):
             pixels = self._assemble(level, stored, 1)
         else:
             samples = np.array(array[stored.within(Box(0, 0, *array.shape[:2]))])
-            pixels = on_background(upper_bits(samples), self.facts.background)
+            pixels = on_background(to_8_bits(samples), self.facts.background)
         return np.ascontiguousarray(self._orientation.turn(pixels))
 
     def _stored(self, level: int, box: Box) -> Box:
@@ -162,11 +163,13 @@ def _find_facts(file: tifffile.TiffFile, pyramid: Pyramid, orientation: Orientat
 def _explain(pyramid: Pyramid, orientation: Orientation) -> str:
     finest = pyramid.pages[0]
     if orientation != UPRIGHT:
-        return "its pixels are to be turned, which OpenSlide does not do"
-    if pyramid.vendor == "ome-tiff":
-        return "OME-TIFF, of which OpenSlide sees the finest level at most"
-    if finest.dtype != np.uint8:
-        return "a TIFF of more than 8 bits, which OpenSlide does not read"
+        return "its pixels are to be turned, and OpenSlide turns each tile in itself"
+    if pyramid.vendor in ("ome-tiff", "perkinelmer"):
+        return f"a file of {pyramid.vendor}, of which OpenSlide sees the finest level at most"
+    if finest.samplesperpixel == 2:
+        return "a TIFF of grey with alpha, which OpenSlide drops"
+    if compression_name(finest) in _UNKNOWN_TO_OPENSLIDE:
+        return f"a TIFF compressed by {compression_name(finest)}, which OpenSlide does not read"
     if not finest.is_tiled:
         return "a TIFF in strips, read piece by piece"
     return f"a TIFF in tiles ({compression_name(finest).lower()}) with the pixels of OpenSlide"

@@ -67,6 +67,7 @@ def find_pyramid(file: tifffile.TiffFile) -> Pyramid:
     if not file.series:
         raise UnknownFormatError("a TIFF without a picture", path)
     _refuse_stack(file)
+    _refuse_measurements(file.series[0].levels[0].keyframe, path)
     pages = [level.keyframe for level in file.series[0].levels]
     if not pages[0].is_tiled and not file.is_ome:
         # Smaller pages beside strips are thumbnails, made in any way.
@@ -83,7 +84,7 @@ def find_pyramid(file: tifffile.TiffFile) -> Pyramid:
         _refuse_unlisted(page, file)
     warnings = [f"level {index} of the file has no pixels and is not used" for index in missing]
     if pages[0].dtype == np.uint16:
-        warnings.append("16 bits a channel are shown by their upper 8")
+        warnings.append("16 bits a channel are scaled to 8")
     return Pyramid(tuple(kept), vendor, tuple(warnings))
 
 
@@ -143,6 +144,18 @@ def _refuse_stack(file: tifffile.TiffFile) -> None:
     )
 
 
+def _refuse_measurements(page: tifffile.TiffPage, path: str) -> None:
+    """Refuse what OpenSlide would show somehow: numbers that are no colours."""
+    samples, dtype = page.samplesperpixel, page.dtype
+    if samples > 4 or dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and samples < 3):
+        raise UnsuitableSlideError(
+            f"{samples} channel{'s' * (samples > 1)} of {dtype}, in which nothing says what is "
+            "black and what white",
+            path,
+            "Save what is to be segmented as RGB of 8 bits.",
+        )
+
+
 def _reduced_pages(file: tifffile.TiffFile, first: tifffile.TiffPage) -> list[tifffile.TiffPage]:
     """Return the further levels of a pyramid whose writer did not flag them as such."""
     aspect = first.imagewidth / first.imagelength
@@ -167,7 +180,6 @@ def why_not(page: tifffile.TiffPage) -> str | None:
     if height * width > LARGEST_TILE and not is_mappable(page):
         return f"a TIFF in pieces of {height * width / 1e6:.0f} megapixels"
     compression = compression_name(page)
-    samples, dtype = page.samplesperpixel, page.dtype
     if compression not in _COMPRESSIONS:
         return f"a TIFF compressed by {compression.lower()}"
     # Only the JPEG codec turns YCbCr into RGB.
@@ -175,11 +187,6 @@ def why_not(page: tifffile.TiffPage) -> str | None:
         page.photometric == tifffile.PHOTOMETRIC.YCBCR and compression != "JPEG"
     ):
         return f"a TIFF of {getattr(page.photometric, 'name', 'unknown').lower()} colours"
-    if samples > 4 or dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and samples < 3):
-        return (
-            f"{samples} channel{'s' * (samples > 1)} of {dtype}, in which nothing says what is "
-            "black and what white"
-        )
     if page.planarconfig != tifffile.PLANARCONFIG.CONTIG:
         return "a TIFF whose colours lie apart"
     if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:

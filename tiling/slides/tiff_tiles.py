@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import WHITE, Pixels, on_background, upper_bits
+from wsiseg.tiling.slides.slide import WHITE, Pixels, on_background, to_8_bits
 from wsiseg.tiling.slides.tiff_pyramid import segment_shape
 
 # Damaged data make tifffile stumble in any of these ways; imagecodecs has an error class per
@@ -125,7 +125,7 @@ class TiffTiles:
             tile = None if decoded is None else decoded[0]
         if tile is None:
             return np.full((*shape, 3), WHITE, np.uint8)
-        return _padded(on_background(upper_bits(tile), WHITE), shape)
+        return _padded(on_background(to_8_bits(tile), WHITE), shape)
 
     def _decode_jpeg(self, data: bytes, reduction: int) -> Pixels:
         if not data.rstrip(b"\0").endswith(_JPEG_END):
