@@ -26,13 +26,26 @@ from wsiseg.tiling.slides.slide import (
 )
 from wsiseg.tiling.slides.tiff_structure import check_structure
 
-LARGEST_PICTURE = 2**29 // 3
-"""Pixels of what is decoded whole: half a GiB of them."""
+LARGEST_PICTURE = 120_000_000
+"""Pixels of what is decoded whole; for a while each of them takes 7 bytes."""
+
+_ROWS = 512
+"""Rows that are converted at a time."""
 
 # Common ones first.  None of them runs other programs, as Pillow does for some.
 _KINDS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, RuntimeError, struct.error)
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+)
 
 
 class PictureSlide(Slide):
@@ -104,8 +117,14 @@ class PictureSlide(Slide):
     def _decode(self) -> Pixels:
         with self._open() as picture, _translated(self.path):
             has_alpha = picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
-            samples = np.asarray(picture.convert("RGBA" if has_alpha else "RGB"))
-        return self._orientation.turn(on_background(samples, WHITE))
+            mode = "RGBA" if has_alpha else "RGB"
+            picture.load()
+            pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+            for top in range(0, picture.height, _ROWS):
+                rows = pixels[top : top + _ROWS]
+                part = picture.crop((0, top, picture.width, top + len(rows))).convert(mode)
+                rows[...] = on_background(np.asarray(part), WHITE)
+        return self._orientation.turn(pixels)
 
     def _after_fork(self) -> None:
         # Another thread may have held it.
