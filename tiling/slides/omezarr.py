@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
 _TROUBLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+_FAR_TROUBLE = (("aiohttp", "ClientError"), ("botocore.exceptions", "BotoCoreError"))
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
@@ -123,7 +125,7 @@ class OmeZarrSlide(Slide):
         where = tuple(places.get(axis, 0) for axis in self._axes)
         try:
             samples = np.asarray(self._arrays[level][where])
-        except _TROUBLE as error:
+        except _trouble() as error:
             raise DamagedSlideError(
                 f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
                 f"cannot be read: {error}",
@@ -162,7 +164,7 @@ def _open_group(path: Path) -> zarr.Group:
                 "Check it; of what lies elsewhere only OME-Zarr is read.",
             ) from error
         raise UnknownFormatError("a Zarr store without an image", path) from error
-    except _TROUBLE as error:
+    except _trouble() as error:
         raise DamagedSlideError(f"the store cannot be opened: {error}", where) from error
 
 
@@ -172,8 +174,16 @@ def _understood(path: Path) -> Iterator[None]:
         yield
     except SlideError:
         raise
-    except _TROUBLE as error:
+    except _trouble() as error:
         raise DamagedSlideError(f"the store's metadata are damaged: {error}", path) from error
+
+
+def _trouble() -> tuple[type[Exception], ...]:
+    """Return what may be raised, by those libraries for far stores too that are loaded."""
+    loaded = [
+        getattr(sys.modules[module], name) for module, name in _FAR_TROUBLE if module in sys.modules
+    ]
+    return (*_TROUBLE, *loaded)
 
 
 def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:

@@ -182,6 +182,12 @@ def test_the_image_beside_a_mask_is_a_slide_and_not_an_output(
 
 
 class _Silent(SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if "failing" in self.path:
+            self.send_error(500)
+        else:
+            super().do_GET()
+
     def log_message(self, *words: object) -> None:
         """Tests print nothing."""
 
@@ -217,6 +223,14 @@ def test_a_store_behind_an_address_is_read(served: str, tmp_path: Path) -> None:
     mask = segment_tiny(Path(where), tmp_path / "out", mpp=0.5)
     assert mask.name == "slide.ome.zarr"
     assert zarr.open_array(mask / "0", mode="r").shape == (75, 100)
+
+
+def test_a_server_that_fails_is_told(served: str) -> None:
+    with pytest.raises(DamagedSlideError, match="500") as caught:
+        open_slide(f"{served}/failing.ome.zarr")
+    assert caught.value.where == f"{served}/failing.ome.zarr"
+    with pytest.raises(DamagedSlideError, match="cannot be opened"):
+        open_slide("http://127.0.0.1:9/slide.ome.zarr")
 
 
 def test_fsspec_gives_all_its_other_stores() -> None:
