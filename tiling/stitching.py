@@ -211,17 +211,17 @@ class BlendStitcher(Stitcher):
     def _pop(self, box: Box) -> Band:
         labels = np.empty(box.shape, np.uint8)
         probabilities = np.empty((len(self._sums), *box.shape), np.uint8) if self._keep else None
-        rings = (self._sums, self._shares, self._lost)
-        views = zip(*(ring.views(box) for ring in rings), strict=True)
-        for (part, sums), (_, shares), (_, lost) in views:
-            sums[:, lost[0]] = 0
+        lost = self._lost.take(box)[0]
+        views = zip(self._sums.views(box), self._shares.views(box), strict=True)
+        for (part, sums), (_, shares) in views:
+            sums[:, lost[part]] = 0
             labels[part] = _first_largest(sums)
             # No tile, one whose network gave no numbers, or one that could not be read.
             labels[part][~sums.any(axis=0)] = UNSEEN
             if probabilities is not None:
                 probabilities[:, part] = _weighted_mean(sums, shares[0])
-        for ring in rings:
-            ring.drop(box)
+        self._sums.drop(box)
+        self._shares.drop(box)
         return Band(box, labels, probabilities)
 
 
