@@ -220,7 +220,9 @@ def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
             _fill_window(job, window, runtime, writer, ledger)
         ledger.filled_at = ledger.watch.total
         writer.wait()
-    ledger.note_written(writer.counts, complete=plan.regions is None)
+    # Blended, an unreadable tile takes pixels from its neighbours.
+    kept = plan.regions is None and not (whole and ledger.unread_tiles)
+    ledger.note_written(writer.counts, complete=kept)
     return store
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import openslide
+from PIL import Image
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
@@ -63,6 +65,7 @@ class OpenSlideSlide(Slide):
         self._lock = threading.Lock()
         self._closed = False
         self._handle = self._open()
+        self._downsamples = self._handle.level_downsamples
         properties = self._handle.properties
         self.facts = SlideFacts(
             levels=make_levels([(h, w) for w, h in self._handle.level_dimensions]),
@@ -96,18 +99,26 @@ class OpenSlideSlide(Slide):
 
     def _read(self, level: int, box: Box) -> Pixels:
         # Its own figure, as OpenSlide divides by it again.
-        downsample = self._handle.level_downsamples[level]
+        downsample = self._downsamples[level]
         corner = round(box.x * downsample), round(box.y * downsample)
+        return self._attempt(
+            lambda handle: handle.read_region(corner, level, (box.width, box.height)),
+            f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level}",
+        )
+
+    def _attempt(self, read: Callable[[openslide.OpenSlide], Image.Image], what: str) -> Pixels:
+        """Read a picture; an error kills the handle, for the other threads as well."""
         handle = self._handle
         try:
-            picture = handle.read_region(corner, level, (box.width, box.height))
-        except openslide.OpenSlideError as error:
+            picture = read(handle)
+        except openslide.OpenSlideError:
             self._reopen(handle)
-            raise DamagedSlideError(
-                f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
-                f"cannot be read: {error}",
-                self.path,
-            ) from error
+            # It may have been another thread's error, so try with a handle that nobody else has.
+            try:
+                with self._open() as alone:
+                    picture = read(alone)
+            except openslide.OpenSlideError as error:
+                raise DamagedSlideError(f"{what} cannot be read: {error}", self.path) from error
         return on_background(np.asarray(picture), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
@@ -115,13 +126,7 @@ class OpenSlideSlide(Slide):
         return fingerprint(_one_of_series(self.path) if self.path.is_dir() else self.path)
 
     def _read_associated(self, name: str) -> Pixels:
-        handle = self._handle
-        try:
-            picture = handle.associated_images[name]
-        except openslide.OpenSlideError as error:
-            self._reopen(handle)
-            raise DamagedSlideError(f"its {name} cannot be read: {error}", self.path) from error
-        return on_background(np.asarray(picture), self.facts.background)
+        return self._attempt(lambda handle: handle.associated_images[name], f"its {name}")
 
     def _reopen(self, dead: openslide.OpenSlide) -> None:
         """Replace a handle that an error has killed; the first thread to notice does it."""

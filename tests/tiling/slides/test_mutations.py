@@ -77,13 +77,31 @@ def seeds() -> list[Seed]:
 SEEDS = seeds()
 
 
+@dataclass(frozen=True)
+class Mutation:
+    """A seed with other bytes at some places, of which only so many are left."""
+
+    seed: Seed
+    changes: tuple[tuple[int, bytes], ...]
+    length: int
+
+    def __repr__(self) -> str:
+        return f"Mutation({self.seed.name}, {self.changes}, {self.length})"
+
+    @property
+    def content(self) -> bytes:
+        content = bytearray(self.seed.content)
+        for place, new in self.changes:
+            content[place : place + len(new)] = new
+        return bytes(content[: self.length])
+
+
 @st.composite
-def mutations(draw: st.DrawFn) -> tuple[str, bytes]:
+def mutations(draw: st.DrawFn) -> Mutation:
     """Draw a file with some numbers in its header changed, or its end cut off."""
     seed = draw(st.sampled_from(SEEDS))
-    content = bytearray(seed.content)
+    changes = []
     for _ in range(draw(st.integers(1, 5))):
-        place = draw(st.sampled_from(seed.header))
         width = draw(st.sampled_from([1, 1, 1, 2, 4, 8]))
         order = draw(st.sampled_from(["little", "big"]))
         whole = 2 ** (8 * width)
@@ -91,11 +109,11 @@ def mutations(draw: st.DrawFn) -> tuple[str, bytes]:
             st.sampled_from([0, 1, whole - 1, whole // 2, whole // 2 - 1])
             | st.integers(0, whole - 1)
         )
-        end = min(len(content), place + width)
-        content[place:end] = number.to_bytes(width, order)[: end - place]
+        changes.append((draw(st.sampled_from(seed.header)), number.to_bytes(width, order)))
+    length = len(seed.content)
     if draw(st.integers(0, 9)) == 0:
-        del content[draw(st.integers(0, len(content))) :]
-    return seed.name, bytes(content)
+        length = draw(st.integers(0, length))
+    return Mutation(seed, tuple(changes), length)
 
 
 class Worker:
@@ -104,7 +122,7 @@ class Worker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("reading_worker.py"))],
+            [sys.executable, str(Path(__file__).parents[2] / "reading_worker.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -163,7 +181,7 @@ def test_changed_files_give_nothing_but_our_errors(
         suppress_health_check=list(HealthCheck),
     )
     @given(mutations(), st.sampled_from([None, None, "openslide", "pillow"]))
-    def check(mutation: tuple[str, bytes], reader: str | None) -> None:
-        well_behaved(worker.read(*mutation, reader))
+    def check(mutation: Mutation, reader: str | None) -> None:
+        well_behaved(worker.read(mutation.seed.name, mutation.content, reader))
 
     check()
