@@ -158,7 +158,7 @@ def _check_directory(
             )
     sides = {}
     for code, name in _SIDES.items():
-        for side in _values(file, form, tags.get(code))[:1].tolist():
+        for side in _values(file, form, tags.get(code), most=1).tolist():
             if not 0 < side < 2**31:
                 raise DamagedSlideError(f"the {name} of page {index} is {side}", path, _COPY_AGAIN)
             sides[code] = side
@@ -189,11 +189,11 @@ def _check_extent(starts: Numbers, lengths: Numbers, size: int, path: Path) -> N
         )
 
 
-def _values(file: BinaryIO, form: _Form, tag: _Tag | None) -> Numbers:
+def _values(file: BinaryIO, form: _Form, tag: _Tag | None, most: int | None = None) -> Numbers:
     if tag is None or tag.kind not in _CODES or not tag.count:
         return np.empty(0, np.int64)
     file.seek(tag.start)
-    content = file.read(tag.count * _SIZES[tag.kind])
+    content = file.read((tag.count if most is None else most) * _SIZES[tag.kind])
     dtype = np.dtype(form.order + _CODES[tag.kind])
     whole = len(content) // dtype.itemsize * dtype.itemsize
     return np.frombuffer(content[:whole], dtype).astype(np.int64)
