@@ -66,6 +66,9 @@ class OpenSlideSlide(Slide):
         self._closed = False
         self._handle = self._open()
         self._downsamples = self._handle.level_downsamples
+        if any(min(size) < 1 for size in self._handle.level_dimensions):
+            self._handle.close()
+            raise DamagedSlideError("OpenSlide finds a level without pixels", path)
         properties = self._handle.properties
         self._quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1)
         self.facts = SlideFacts(

@@ -11,7 +11,7 @@ import zarr
 import vendor_slides as made
 from tiny import segment_tiny
 from vendor_slides import Builder, patches
-from wsiseg.errors import UnknownFormatError, UnsuitableSlideError
+from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.slide import Pixels
@@ -209,3 +209,11 @@ def test_a_slide_of_many_files_is_told_from_another(tmp_path: Path) -> None:
         with open_slide(path) as slide:
             prints.append(slide.fingerprint())
     assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_slide_without_any_pixels_is_damaged(tmp_path: Path) -> None:
+    """OpenSlide opens it, and says that its levels are 0 pixels wide."""
+    path = made.ventana(tmp_path, stitched=True)
+    path.write_bytes(path.read_bytes().replace(b"TileJointInfo", b"TileJoin_Info", 1))
+    with pytest.raises(DamagedSlideError, match="without pixels"):
+        open_slide(path)
