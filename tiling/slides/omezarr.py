@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
 _TROUBLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
 _FAR_TROUBLE = (("aiohttp", "ClientError"), ("botocore.exceptions", "BotoCoreError"))
+_SMALL = 2**24
+"""Pixels of a level that is cheap to read."""
+
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
@@ -136,10 +139,19 @@ class OmeZarrSlide(Slide):
         return on_background(to_8_bits(samples), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
-        """Return a digest of the metadata, as pixels are many files, and may be far away."""
+        """Return digests of metadata and coarsest level: pixels are many files, maybe far away."""
         arrays = [array.metadata.to_dict() for array in self._arrays]
         text = json.dumps([self._image, arrays], sort_keys=True, default=str)
-        return {"sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest()}
+        pixels = None
+        if self.levels[-1].box.area <= _SMALL:
+            with suppress(DamagedSlideError):
+                # Whether the damage matters is for those to say who need the level.
+                content = self._read(len(self.levels) - 1, self.levels[-1].box)
+                pixels = hashlib.sha256(content).hexdigest()
+        return {
+            "sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest(),
+            "sha256_of_coarsest": pixels,
+        }
 
     def close(self) -> None:
         """Let go of the arrays."""

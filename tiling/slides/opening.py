@@ -83,7 +83,14 @@ def open_slide(path: Path | str, reader: str | None = None) -> Slide:
             raise ArgumentError(
                 f"there is no reader {reader!r}", "--reader", f"Use {', '.join(READERS)}."
             )
-        return READERS[reader](path)
+        try:
+            return READERS[reader](path)
+        except UnsuitableSlideError:
+            raise
+        except UnknownFormatError as error:
+            raise UnknownFormatError(
+                f"{reader} does not take it: {error.what}", path, "wsiseg info tells which do."
+            ) from error
     told = []
     for kind in READERS.values():
         try:

@@ -1,3 +1,4 @@
+import itertools
 import pickle
 import sys
 from collections.abc import Iterator
@@ -179,6 +180,16 @@ def test_the_image_beside_a_mask_is_a_slide_and_not_an_output(
     again = segment_tiny(store, tmp_path / "other", level=0)
     shape = zarr.open_array(mask / "0", mode="r").shape
     assert zarr.open_array(again / "0", mode="r").shape == shape
+
+
+def test_other_pixels_or_metadata_are_another_slide(tmp_path: Path) -> None:
+    prints = []
+    for name, pixels, mpp in (("a", PIXELS, 0.25), ("b", PIXELS, 0.5), ("c", PIXELS[::-1], 0.25)):
+        write_image(tmp_path / name, halves(pixels), "yxc", mpp=(mpp, mpp))
+        with open_slide(tmp_path / name) as slide:
+            prints.append(slide.fingerprint())
+            assert prints[-1] == slide.fingerprint()
+    assert all(a != b for a, b in itertools.combinations(prints, 2))
 
 
 class _Silent(SimpleHTTPRequestHandler):
