@@ -16,12 +16,13 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import openslide
 
 from wsiseg.demo.slide import build_demo_slide
@@ -32,6 +33,9 @@ from wsiseg.tiling.resolution import WorkingPlane, plane_at_level
 
 HALO, MULTIPLE = 64, 16
 EDGES = (512, 1024, 2304)
+Clock = Callable[[], float]
+Side = Callable[[], float]
+
 PIXELS = 40_000_000
 """Of a pass, at most: some rows from the middle of the slide, where the tissue is."""
 
@@ -44,41 +48,48 @@ def tiles_of(plane: WorkingPlane, edge: int) -> list[Tile]:
     return [tile for tile in grid if first <= tile.row < first + count]
 
 
-def ours(path: Path, plane: WorkingPlane, tiles: Sequence[Tile], threads: int = 1) -> None:
-    """Read tiles as a run does."""
+def ours(
+    path: Path, plane: WorkingPlane, tiles: Sequence[Tile], threads: int, clock: Clock
+) -> float:
+    """Return the seconds of reading tiles as a run does."""
     with (
         open_slide(path) as slide,
         TileReader(slide, plane, threads=threads, ahead=threads + 1) as reader,
     ):
+        start = clock()
         for batch in reader.batches(tiles, 1):
             assert batch[0].error is None
+        return clock() - start
 
 
-def theirs(path: Path, level: int, tiles: Sequence[Tile], threads: int = 1) -> None:
-    """Read the same boxes with OpenSlide, as RGBA, its cache as it is."""
+def theirs(
+    path: Path, tiles: Sequence[Tile], threads: int, clock: Clock, *, rgb: bool = False
+) -> float:
+    """Return the seconds of reading the same boxes with OpenSlide, its cache as it is."""
+
+    def read(tile: Tile) -> None:
+        box = tile.box
+        picture = slide.read_region((box.x, box.y), 0, (box.width, box.height))
+        if rgb:
+            np.asarray(picture.convert("RGB"))
+
     with openslide.OpenSlide(path) as slide, ThreadPoolExecutor(threads) as pool:
-        scale = slide.level_downsamples[level]
-        boxes = [tile.box for tile in tiles]
-        corners = [(round(box.x * scale), round(box.y * scale)) for box in boxes]
-
-        def read(index: int) -> None:
-            slide.read_region(corners[index], level, boxes[index].shape[::-1])
-
-        for _ in pool.map(read, range(len(boxes))):
+        start = clock()
+        for _ in pool.map(read, tiles):
             pass
+        return clock() - start
 
 
-def rounds(
-    one: Callable[[], None], other: Callable[[], None], count: int, clock: Callable[[], float]
-) -> Iterator[tuple[float, float]]:
-    """Yield the seconds of both sides, who begin by turns."""
+def rounds(one: Side, other: Side, count: int) -> list[tuple[float, float]]:
+    """Return the seconds of both sides, who begin by turns."""
+    pairs = []
     for number in range(count):
-        seconds = {}
-        for side in (one, other) if number % 2 else (other, one):
-            start = clock()
-            side()
-            seconds[side] = clock() - start
-        yield seconds[one], seconds[other]
+        if number % 2:
+            pairs.append((one(), other()))
+        else:
+            last = other()
+            pairs.append((one(), last))
+    return pairs
 
 
 def line(name: str, megapixels: float, pairs: Sequence[tuple[float, float]]) -> str:
@@ -95,59 +106,56 @@ def measure(path: Path, count: int) -> None:
     """Print the figures of one slide."""
     with open_slide(path) as slide:
         plane = plane_at_level(slide, 0)
-        print(f"\n{path.name}: {slide.facts.compression}, file tiles {slide.facts.tile_shape}")
+        print(f"\n{path.name}: reader {slide.reader}, file tiles {slide.facts.tile_shape}")
         for edge in EDGES:
-            tiles = tiles_of(plane, edge)
-            size = sum(tile.box.area for tile in tiles) / 1e6
-            pairs = list(
-                rounds(
-                    lambda tiles=tiles: ours(path, plane, tiles),
-                    lambda tiles=tiles: theirs(path, 0, tiles),
-                    count,
-                    time.process_time,
-                )
-            )
-            print(line(f"tiles of {tiles[0].box.height}, one thread", size, pairs))
-        tiles = tiles_of(plane, 1024)
-        size = sum(tile.box.area for tile in tiles) / 1e6
-        both = list(
-            rounds(
-                lambda: ours(path, plane, tiles, threads=2),
-                lambda: theirs(path, 0, tiles, threads=2),
-                count,
-                time.perf_counter,
-            )
+            compare(path, plane, tiles_of(plane, edge), count)
+        middle = tiles_of(plane, 1024)
+        compare(path, plane, middle, count, rgb=True)
+        compare(path, plane, middle, count, threads=2)
+        size = sum(tile.box.area for tile in middle) / 1e6
+        both, single = (
+            partial(ours, path, plane, middle, threads, time.perf_counter) for threads in (2, 1)
         )
-        print(line("two threads, wall clock", size, both))
-        alone = list(
-            rounds(
-                lambda: ours(path, plane, tiles, threads=2),
-                lambda: ours(path, plane, tiles, threads=1),
-                count,
-                time.perf_counter,
-            )
-        )
-        print(line("two threads over one, wall clock", size, alone))
+        print(line("two threads over one, by the wall", size, rounds(both, single, count)))
         if slide.reductions(0):
-            reduced(path, slide, count)
+            compare_reduced(path, slide, count)
 
 
-def reduced(path: Path, slide: Slide, count: int) -> None:
+def compare(
+    path: Path,
+    plane: WorkingPlane,
+    tiles: Sequence[Tile],
+    count: int,
+    *,
+    threads: int = 1,
+    rgb: bool = False,
+) -> None:
+    """Print how fast both sides are with tiles of one size."""
+    size = sum(tile.box.area for tile in tiles) / 1e6
+    clock = time.process_time if threads == 1 else time.perf_counter
+    one = partial(ours, path, plane, tiles, threads, clock)
+    other = partial(theirs, path, tiles, threads, clock, rgb=rgb)
+    name = f"tiles of {tiles[0].box.height}"
+    name += ", theirs made RGB" * rgb + f", {threads} threads by the wall" * (threads > 1)
+    print(line(name, size, rounds(one, other, count)))
+
+
+def compare_reduced(path: Path, slide: Slide, count: int) -> None:
     """Print what reading at half the finest resolution gains by decoding JPEG at half its scale.
 
     As if the slide had no level of that resolution, which scanners often leave out.
     """
-    plane = replace(plane_at_level(slide, 0), height=slide.levels[0].height // 2)
-    plane = replace(plane, width=slide.levels[0].width // 2, level_scale=2.0, slide_scale=2.0)
+    height, width = (edge // 2 for edge in slide.levels[0].box.shape)
+    plane = WorkingPlane(height, width, level=0, level_scale=2.0, slide_scale=2.0, mpp=None)
     tiles = tiles_of(plane, 1024)
-    size = sum(tile.box.area for tile in tiles) / 1e6
+    half = partial(ours, path, plane, tiles, 1, time.process_time)
 
-    def whole() -> None:
+    def whole() -> float:
         with mock.patch.object(type(slide), "reductions", return_value=()):
-            ours(path, plane, tiles)
+            return half()
 
-    pairs = list(rounds(lambda: ours(path, plane, tiles), whole, count, time.process_time))
-    print(line("at half resolution, over decoding whole", size, pairs))
+    size = sum(tile.box.area for tile in tiles) / 1e6
+    print(line("at half resolution, over decoding whole", size, rounds(half, whole, count)))
 
 
 def main() -> None:

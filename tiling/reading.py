@@ -18,7 +18,7 @@ from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.slide import Pixels, Slide, blank
 
 _BLOCK, _SMALLEST_BLOCK = 256, 8
 """Edges of the blocks in which the plane is resampled."""
@@ -77,8 +77,7 @@ def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
     inside = box.intersection(plane.box)
     if inside == box:
         return _resampled(slide, plane, box)
-    pixels = np.empty((*box.shape, 3), np.uint8)
-    pixels[:] = slide.facts.background
+    pixels = blank(box.shape, slide.facts.background)
     if inside.area:
         pixels[inside.within(box)] = _resampled(slide, plane, inside)
     return pixels

@@ -123,6 +123,9 @@ class OpenSlideSlide(Slide):
                     picture = read(alone)
             except openslide.OpenSlideError as error:
                 raise DamagedSlideError(f"{what} cannot be read: {error}", self.path) from error
+        if picture.getchannel("A").getextrema() == (255, 255):
+            # Pillow is faster at that.
+            return np.array(picture.convert("RGB"))
         return on_background(np.asarray(picture), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import WHITE, Pixels, on_background, to_8_bits
+from wsiseg.tiling.slides.slide import WHITE, Pixels, blank, on_background, to_8_bits
 from wsiseg.tiling.slides.tiff_pyramid import segment_shape
 
 # Damaged data make tifffile stumble in any of these ways; imagecodecs has an error class per
@@ -114,7 +114,7 @@ class TiffTiles:
         """
         shape = self.shape[0] // reduction, self.shape[1] // reduction
         if not data:
-            return np.full((*shape, 3), WHITE, np.uint8)
+            return blank(shape, WHITE)
         if self._compression == tifffile.COMPRESSION.JPEG:
             return self._decode_jpeg(data, reduction)
         if self._compression == tifffile.COMPRESSION.WEBP:
@@ -124,7 +124,7 @@ class TiffTiles:
             decoded = self._page.decode(data, index)[0]
             tile = None if decoded is None else decoded[0]
         if tile is None:
-            return np.full((*shape, 3), WHITE, np.uint8)
+            return blank(shape, WHITE)
         return _padded(on_background(to_8_bits(tile), WHITE), shape)
 
     def _decode_jpeg(self, data: bytes, reduction: int) -> Pixels:
@@ -180,6 +180,6 @@ def _padded(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
     """Put white to the right of and below what is smaller than a tile."""
     if pixels.shape[:2] == shape:
         return pixels
-    whole = np.full((*shape, 3), WHITE, np.uint8)
+    whole = blank(shape, WHITE)
     whole[: pixels.shape[0], : pixels.shape[1]] = pixels[: shape[0], : shape[1]]
     return whole
