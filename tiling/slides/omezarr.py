@@ -147,7 +147,7 @@ class OmeZarrSlide(Slide):
             with suppress(DamagedSlideError):
                 # Whether the damage matters is for those to say who need the level.
                 content = self._read(len(self.levels) - 1, self.levels[-1].box)
-                pixels = hashlib.sha256(content).hexdigest()
+                pixels = hashlib.sha256(content.tobytes()).hexdigest()
         return {
             "sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest(),
             "sha256_of_coarsest": pixels,
