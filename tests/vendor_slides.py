@@ -1,6 +1,8 @@
 """Small files as the makers of scanners write them, with pixels that are known."""
 
+import struct
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import imagecodecs
@@ -128,6 +130,68 @@ def leica(folder: Path) -> Path:
         writer.write(patches()[::2, ::2].copy(), **LOSSLESS, **resolution)
         writer.write(patches()[::8, ::8].copy(), **LOSSLESS)
     return path
+
+
+MIRAX_PLACE = (512, 1024)
+"""``(y, x)`` at which the scanned part of a MIRAX slide begins."""
+
+
+def mirax(folder: Path) -> Path:
+    """Write a slide of 1536×2048 pixels, 6×8 images of which four were scanned."""
+    identity, columns, section = "0123456789ABCDEF" * 2, 8, "LAYER_0_LEVEL_{}_SECTION"
+    inside = folder / "slide"
+    inside.mkdir()
+    beginning = b"01.02" + identity.encode()
+    pixels = bytearray(beginning)
+    general = {"SLIDE_ID": identity, "IMAGENUMBER_X": columns, "IMAGENUMBER_Y": 6}
+    general |= {"OBJECTIVE_MAGNIFICATION": 20, "CameraImageDivisionsPerSide": 1}
+    levels = {"HIER_COUNT": 1, "NONHIER_COUNT": 0, "INDEXFILE": "Index.dat", "HIER_0_COUNT": 2}
+    levels |= {"HIER_0_NAME": "Slide zoom level"}
+    files = {"FILE_COUNT": 1, "FILE_0": "Data0000.dat"}
+    sections: dict[str, dict[str, object]] = {
+        "GENERAL": general,
+        "HIERARCHICAL": levels,
+        "DATAFILE": files,
+    }
+    pages = []
+    for level in range(2):
+        step, images = 2**level, []
+        for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)) if level == 0 else ((0, 0),):
+            part = patches()[::step, ::step][256 * y : 256 * y + 256, 256 * x : 256 * x + 256]
+            picture = BytesIO()
+            Image.fromarray(part).save(picture, "JPEG", quality=100, subsampling=0)
+            number = (MIRAX_PLACE[0] // 256 + y) * columns + MIRAX_PLACE[1] // 256 + x
+            images.append(struct.pack("<4i", number, len(pixels), picture.tell(), 0))
+            pixels += picture.getvalue()
+        pages.append(struct.pack("<2i", len(images), 0) + b"".join(images))
+        levels |= {f"HIER_0_VAL_{level}_SECTION": section.format(level)}
+        levels |= {f"HIER_0_VAL_{level}": f"ZoomLevel_{level}"}
+        sections[section.format(level)] = {
+            **{f"MICROMETER_PER_PIXEL_{axis}": 0.25 * step for axis in "XY"},
+            "OVERLAP_X": 0,
+            "OVERLAP_Y": 0,
+            "IMAGE_FORMAT": "JPEG",
+            "DIGITIZER_WIDTH": 256,
+            "DIGITIZER_HEIGHT": 256,
+            "IMAGE_FILL_COLOR_BGR": 0xFFFFFF,
+            "IMAGE_CONCAT_FACTOR": level,
+        }
+    (inside / "Data0000.dat").write_bytes(pixels)
+    (inside / "Slidedat.ini").write_text(
+        "".join(
+            f"[{name}]\r\n" + "".join(f"{k}={v}\r\n" for k, v in entries.items())
+            for name, entries in sections.items()
+        )
+    )
+    # Two roots, a pointer per level, then for each level a head and its page of images.
+    root = len(beginning) + 8
+    places = [root + 8, root + 16 + len(pages[0])]
+    index = beginning + struct.pack("<4i", root, root, *places)
+    for place, page in zip(places, pages, strict=True):
+        index += struct.pack("<2i", 0, place + 8) + page
+    (inside / "Index.dat").write_bytes(index)
+    (folder / "slide.mrxs").write_bytes(b"")
+    return folder / "slide.mrxs"
 
 
 def trestle(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, MaskView, SlideView, mask_frame, slide_layer, tissue_layer
 from wsiseg.viewer.scene import add_layers
-from wsiseg.viewer.stores import open_store, store_layers
+from wsiseg.viewer.stores import is_slide, open_store, store_layers
 from wsiseg.viewer.telling import tell_once
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def scene_layers(
 ) -> list[tuple[object, dict[str, object], str]]:
     """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
     tell = tell_once()
-    if slide.is_dir():
+    if not is_slide(slide):
         if slide_mpp is not None:
             raise ArgumentError("a store knows its resolution", "--slide-mpp", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,6 @@ from wsiseg.tiling.slides.pixel_size import PixelSize, micrometres
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
-    Level,
     Pixels,
     Slide,
     SlideFacts,
@@ -36,9 +37,14 @@ from wsiseg.tiling.slides.slide import (
     on_background,
     to_8_bits,
 )
+from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
 _TROUBLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+_FAR_TROUBLE = (("aiohttp", "ClientError"), ("botocore.exceptions", "BotoCoreError"))
+_SMALL = 2**24
+"""Pixels of a level that is cheap to read."""
+
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
@@ -108,7 +114,7 @@ class OmeZarrSlide(Slide):
         if finest.dtype == np.uint16:
             warnings.append("16 bits a channel are scaled to 8")
         return SlideFacts(
-            levels=_levels([(a.shape[y], a.shape[x]) for a in self._arrays]),
+            levels=make_levels([(a.shape[y], a.shape[x]) for a in self._arrays]),
             pixel_size=_pixel_size(image, y, x),
             vendor="ome-zarr 0.5" if zarr_format == 3 else "ome-zarr 0.4",
             background=WHITE,
@@ -122,7 +128,7 @@ class OmeZarrSlide(Slide):
         where = tuple(places.get(axis, 0) for axis in self._axes)
         try:
             samples = np.asarray(self._arrays[level][where])
-        except _TROUBLE as error:
+        except _trouble() as error:
             raise DamagedSlideError(
                 f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
                 f"cannot be read: {error}",
@@ -133,10 +139,19 @@ class OmeZarrSlide(Slide):
         return on_background(to_8_bits(samples), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
-        """Return a digest of the metadata, as pixels are many files, and may be far away."""
+        """Return digests of metadata and coarsest level: pixels are many files, maybe far away."""
         arrays = [array.metadata.to_dict() for array in self._arrays]
         text = json.dumps([self._image, arrays], sort_keys=True, default=str)
-        return {"sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest()}
+        pixels = None
+        if self.levels[-1].box.area <= _SMALL:
+            with suppress(DamagedSlideError):
+                # Whether the damage matters is for those to say who need the level.
+                content = self._read(len(self.levels) - 1, self.levels[-1].box)
+                pixels = hashlib.sha256(content.tobytes()).hexdigest()
+        return {
+            "sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest(),
+            "sha256_of_coarsest": pixels,
+        }
 
     def close(self) -> None:
         """Let go of the arrays."""
@@ -161,7 +176,7 @@ def _open_group(path: Path) -> zarr.Group:
                 "Check it; of what lies elsewhere only OME-Zarr is read.",
             ) from error
         raise UnknownFormatError("a Zarr store without an image", path) from error
-    except _TROUBLE as error:
+    except _trouble() as error:
         raise DamagedSlideError(f"the store cannot be opened: {error}", where) from error
 
 
@@ -171,8 +186,16 @@ def _understood(path: Path) -> Iterator[None]:
         yield
     except SlideError:
         raise
-    except _TROUBLE as error:
+    except _trouble() as error:
         raise DamagedSlideError(f"the store's metadata are damaged: {error}", path) from error
+
+
+def _trouble() -> tuple[type[Exception], ...]:
+    """Return what may be raised, by those libraries for far stores too that are loaded."""
+    loaded = [
+        getattr(sys.modules[module], name) for module, name in _FAR_TROUBLE if module in sys.modules
+    ]
+    return (*_TROUBLE, *loaded)
 
 
 def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:
@@ -204,6 +227,10 @@ def _find_arrays(
     for index, dataset in enumerate(image["datasets"]):
         array = group.get(dataset["path"])
         if isinstance(array, zarr.Array):
+            if not 0 < math.prod(array.chunks) <= LARGEST_TILE or 0 in array.shape:
+                raise DamagedSlideError(
+                    f"an array claims {array.shape} pixels in pieces of {array.chunks}", path
+                )
             arrays.append(array)
         elif index == 0:
             raise DamagedSlideError("the store's finest array is missing", path)
@@ -236,10 +263,3 @@ def _pixel_size(image: Mapping[str, Any], y: int, x: int) -> PixelSize | None:
     units = (image["axes"][place].get("unit", "") for place in (y, x))
     height, width = (micrometres(f, unit) for f, unit in zip(factors, units, strict=True))
     return None if height is None or width is None else PixelSize(height, width, "ome.scale")
-
-
-def _levels(shapes: list[tuple[int, int]]) -> tuple[Level, ...]:
-    if any(min(shape) < 1 for shape in shapes):
-        message = "an array without pixels"
-        raise ValueError(message)
-    return make_levels(shapes)

@@ -83,7 +83,14 @@ def open_slide(path: Path | str, reader: str | None = None) -> Slide:
             raise ArgumentError(
                 f"there is no reader {reader!r}", "--reader", f"Use {', '.join(READERS)}."
             )
-        return READERS[reader](path)
+        try:
+            return READERS[reader](path)
+        except UnsuitableSlideError:
+            raise
+        except UnknownFormatError as error:
+            raise UnknownFormatError(
+                f"{reader} does not take it: {error.what}", path, "wsiseg info tells which do."
+            ) from error
     told = []
     for kind in READERS.values():
         try:
@@ -94,6 +101,9 @@ def open_slide(path: Path | str, reader: str | None = None) -> Slide:
         except UnknownFormatError as error:
             if error.what != FOREIGN:
                 told.append(error.what)
+    # That of a MIRAX slide may be.
+    if path.is_file() and not path.stat().st_size:
+        raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
     raise UnknownFormatError(
         "; ".join(told) or "no reader takes this file", path, "Slides and pictures are read."
     )
@@ -133,12 +143,9 @@ def _checked(path: Path | str) -> Path:
     if path.is_dir():
         return path
     try:
-        with path.open("rb") as file:
-            beginning = file.read(1)
+        path.open("rb").close()
     except OSError as error:
         raise DamagedSlideError(f"the file cannot be read: {error.strerror}", path) from error
-    if not beginning:
-        raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
     _refuse_thumbnail(path)
     return path
 

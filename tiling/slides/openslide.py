@@ -66,7 +66,11 @@ class OpenSlideSlide(Slide):
         self._closed = False
         self._handle = self._open()
         self._downsamples = self._handle.level_downsamples
+        if any(min(size) < 1 for size in self._handle.level_dimensions):
+            self._handle.close()
+            raise DamagedSlideError("OpenSlide finds a level without pixels", path)
         properties = self._handle.properties
+        self._quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1)
         self.facts = SlideFacts(
             levels=make_levels([(h, w) for w, h in self._handle.level_dimensions]),
             pixel_size=_find_pixel_size(properties),
@@ -125,8 +129,9 @@ class OpenSlideSlide(Slide):
         return on_background(np.asarray(picture), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
-        """Return what tells this slide from another; of a series, what one of its files is."""
-        return fingerprint(_one_of_series(self.path) if self.path.is_dir() else self.path)
+        """Return what tells this slide from another, though it may be many files."""
+        file = _one_of_series(self.path) if self.path.is_dir() else self.path
+        return {**fingerprint(file), "quickhash": self._quickhash}
 
     def _read_associated(self, name: str) -> Pixels:
         return self._attempt(lambda handle: handle.associated_images[name], f"its {name}")

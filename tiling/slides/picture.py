@@ -24,6 +24,7 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
+from wsiseg.tiling.slides.tiff_structure import check_structure
 
 LARGEST_PICTURE = 120_000_000
 """Pixels of what is decoded whole; for a while each of them takes 7 bytes."""
@@ -92,6 +93,7 @@ class PictureSlide(Slide):
             factory, accepts = Image.OPEN.get(kind, (None, None))
             if factory is None or accepts is None or not accepts(beginning):
                 continue
+            check_structure(self.path)
             with _translated(self.path), ExitStack() as stack:
                 stream = stack.enter_context(self.path.open("rb"))
                 picture = factory(stream, str(self.path))

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.errors import DamagedSlideError, UnknownFormatError
+from wsiseg.errors import DamagedSlideError, UnsuitableSlideError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first four bytes, of TIFF and of BigTIFF in both byte orders."""
@@ -24,7 +24,7 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LARGEST_TILE = 2**26
 """Pixels of one file tile; the largest that are in use have a quarter of it."""
 
-MOST_DIRECTORIES = 4096
+MOST_DIRECTORIES = 1024
 
 _MOST_TAGS = 4096
 _NDPI = 65420
@@ -74,7 +74,7 @@ def check_structure(path: Path) -> None:
     DamagedSlideError
         If a directory or pixels lie behind the file's end, or sizes are such that nobody can have
         meant them.
-    UnknownFormatError
+    UnsuitableSlideError
         If there are more directories than a slide has.
     """
     with path.open("rb") as file:
@@ -110,7 +110,9 @@ def _directories(file: BinaryIO, form: _Form, path: Path) -> Iterator[Mapping[in
         if place in seen:
             raise DamagedSlideError("the TIFF's directories form a loop", path, _COPY_AGAIN)
         if len(seen) == MOST_DIRECTORIES:
-            raise UnknownFormatError(f"the TIFF has more than {MOST_DIRECTORIES} pages", path)
+            raise UnsuitableSlideError(
+                f"a TIFF of more than {MOST_DIRECTORIES} pages, not one slide", path
+            )
         seen.add(place)
         count = None
         if place < form.size:
@@ -156,7 +158,7 @@ def _check_directory(
             )
     sides = {}
     for code, name in _SIDES.items():
-        for side in _values(file, form, tags.get(code))[:1].tolist():
+        for side in _values(file, form, tags.get(code), most=1).tolist():
             if not 0 < side < 2**31:
                 raise DamagedSlideError(f"the {name} of page {index} is {side}", path, _COPY_AGAIN)
             sides[code] = side
@@ -187,11 +189,11 @@ def _check_extent(starts: Numbers, lengths: Numbers, size: int, path: Path) -> N
         )
 
 
-def _values(file: BinaryIO, form: _Form, tag: _Tag | None) -> Numbers:
+def _values(file: BinaryIO, form: _Form, tag: _Tag | None, most: int | None = None) -> Numbers:
     if tag is None or tag.kind not in _CODES or not tag.count:
         return np.empty(0, np.int64)
     file.seek(tag.start)
-    content = file.read(tag.count * _SIZES[tag.kind])
+    content = file.read((tag.count if most is None else most) * _SIZES[tag.kind])
     dtype = np.dtype(form.order + _CODES[tag.kind])
     whole = len(content) // dtype.itemsize * dtype.itemsize
     return np.frombuffer(content[:whole], dtype).astype(np.int64)

@@ -11,7 +11,7 @@ import zarr
 import vendor_slides as made
 from tiny import segment_tiny
 from vendor_slides import Builder, patches
-from wsiseg.errors import UnknownFormatError, UnsuitableSlideError
+from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.slide import Pixels
@@ -24,6 +24,7 @@ VENDORS = [
     ("ventana", partial(made.ventana, stitched=False), "openslide", 0.465, "openslide.mpp"),
     ("ventana", partial(made.ventana, stitched=True), "openslide", 0.465, "openslide.mpp"),
     ("hamamatsu", made.hamamatsu_vms, "openslide", 0.25, "openslide.mpp"),
+    ("mirax", made.mirax, "openslide", 0.25, "openslide.mpp"),
     ("perkinelmer", made.perkinelmer, "tifffile", 0.5, "tiff.Resolution"),
 ]
 
@@ -40,7 +41,7 @@ def test_a_vendors_slide_has_its_pixels_levels_and_resolution(
         assert [level.downsample for level in slide.levels][:2] == [1, 2]
         scanned = slide.facts.bounds or slide.levels[0].box
         off = np.abs(slide.read_region(0, scanned).astype(int) - patches()).max()
-        assert off <= (2 if vendor == "hamamatsu" else 0)
+        assert off <= (2 if vendor in ("hamamatsu", "mirax") else 0)
 
 
 @pytest.mark.parametrize(
@@ -147,34 +148,72 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Box]]:
     return boxes
 
 
-def test_only_what_was_scanned_is_read(tmp_path: Path, asked: list[tuple[int, Box]]) -> None:
-    y, x = made.LEICA_PLACE
-    with open_slide(made.leica(tmp_path)) as slide:
-        assert slide.levels[0].box.shape == (1600, 2000)
-        assert slide.facts.bounds == Box(y, x, 512, 512)
-        whole = slide.read_region(0, slide.levels[0].box)
-        expected = np.full_like(whole, 255)
-        expected[y : y + 512, x : x + 512] = patches()
-        np.testing.assert_array_equal(whole, expected)
+BOUNDED = [
+    (made.leica, (1600, 2000), made.LEICA_PLACE, 0),
+    (made.mirax, (1536, 2048), made.MIRAX_PLACE, 2),
+]
+
+
+@pytest.mark.parametrize(("build", "shape", "place", "off"), BOUNDED)
+def test_only_what_was_scanned_is_read(
+    build: Builder,
+    shape: tuple[int, int],
+    place: tuple[int, int],
+    off: int,
+    tmp_path: Path,
+    asked: list[tuple[int, Box]],
+) -> None:
+    scanned = Box(*place, 512, 512)
+    with open_slide(build(tmp_path)) as slide:
+        assert slide.levels[0].box.shape == shape
+        assert slide.facts.bounds == scanned
+        whole = slide.read_region(0, slide.levels[0].box).astype(int)
+        expected = np.full((*shape, 3), 255)
+        expected[scanned.within(slide.levels[0].box)] = patches()
+        assert np.abs(whole - expected).max() <= off
         assert (slide.read_region(0, Box(0, 0, 300, 300)) == 255).all()
-        half = slide.read_region(1, slide.levels[1].box)
-        np.testing.assert_array_equal(half, expected[::2, ::2])
-    scanned = Box(y, x, 512, 512)
+        half = slide.read_region(1, slide.levels[1].box).astype(int)
+        assert np.abs(half - expected[::2, ::2]).max() <= off
     assert asked == [(0, scanned), (1, scanned.reduced(2))]
 
 
+@pytest.mark.parametrize(("build", "shape", "place", "off"), BOUNDED)
 def test_a_mask_lies_where_the_slide_was_scanned(
-    tmp_path: Path, asked: list[tuple[int, Box]]
+    build: Builder,
+    shape: tuple[int, int],
+    place: tuple[int, int],
+    off: int,
+    tmp_path: Path,
+    asked: list[tuple[int, Box]],
 ) -> None:
-    y, x = made.LEICA_PLACE
-    mask = segment_tiny(made.leica(tmp_path), tmp_path / "out", level=0)
+    scanned = Box(*place, 512, 512)
+    mask = segment_tiny(build(tmp_path), tmp_path / "out", level=0)
     labels = zarr.open_array(mask / "0", mode="r")[:]
-    assert labels.shape == (1600, 2000)
-    inside = np.zeros(labels.shape, bool)
-    inside[y : y + 512, x : x + 512] = True
-    assert (labels[inside] != 255).all()
-    # Tiles are analysed whole, none that nothing of was scanned.
+    assert labels.shape == shape
+    inside = labels[scanned.within(Box(0, 0, *shape))]
+    assert (inside != 255).all()
+    # Tiles are analysed whole, but none of which nothing was scanned.
     assert (labels != 255).mean() < 0.5
-    assert all(box.intersection(Box(y, x, 512, 512)) == box for level, box in asked if level == 0)
+    assert all(box.intersection(scanned) == box for level, box in asked if level == 0)
     notes = zarr.open_group(mask, mode="r").attrs["wsiseg"]
-    assert notes["bounds"] == {"y": y, "x": x, "height": 512, "width": 512}
+    assert notes["bounds"] == {"y": place[0], "x": place[1], "height": 512, "width": 512}
+
+
+def test_a_slide_of_many_files_is_told_from_another(tmp_path: Path) -> None:
+    prints = []
+    for name, mpp in (("a", "0.25"), ("b", "0.25"), ("c", "0.26")):
+        (tmp_path / name).mkdir()
+        path = made.mirax(tmp_path / name)
+        facts = path.with_suffix("") / "Slidedat.ini"
+        facts.write_text(facts.read_text().replace("X=0.25", f"X={mpp}"))
+        with open_slide(path) as slide:
+            prints.append(slide.fingerprint())
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_slide_without_any_pixels_is_damaged(tmp_path: Path) -> None:
+    """OpenSlide opens it, and says that its levels are 0 pixels wide."""
+    path = made.ventana(tmp_path, stitched=True)
+    path.write_bytes(path.read_bytes().replace(b"TileJointInfo", b"TileJoin_Info", 1))
+    with pytest.raises(DamagedSlideError, match="without pixels"):
+        open_slide(path)

@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,9 @@ def test_a_forked_process_opens_its_own(slides: DataSet, fork: str) -> None:
     assert shelf.take(1) is taken
     np.testing.assert_array_equal(taken.pixels(Box(0, 0, 64, 64)), noise(64, 64, 1))
     shelf.close()
+
+
+def test_the_reader_that_is_named_opens_a_sample(slides: DataSet) -> None:
+    for reader in ("tifffile", "openslide"):
+        with OpenSample(replace(slides.samples[0], reader=reader), View()) as opened:
+            assert opened.slide.reader == reader
