@@ -56,8 +56,28 @@ def webp_of_many_megapixels(folder: Path) -> bytes:
     return with_first_tile(path, imagecodecs.webp_encode(np.zeros((9000, 9000, 3), np.uint8)))
 
 
+def jpeg2000_of_many_megapixels(folder: Path) -> bytes:
+    path = folder / "jpeg2000.tif"
+    tifffile.imwrite(
+        path,
+        tissue(300, 300),
+        tile=(64, 64),
+        photometric="rgb",
+        compression="jpeg2000",
+        metadata=None,
+    )
+    flat = np.zeros((6000, 6000, 3), np.uint8)
+    return with_first_tile(path, imagecodecs.jpeg2k_encode(flat, codecformat="j2k"))
+
+
 @pytest.mark.parametrize(
-    "make", [jpeg_of_gigapixels, deflate_of_a_gigabyte, webp_of_many_megapixels]
+    "make",
+    [
+        jpeg_of_gigapixels,
+        deflate_of_a_gigabyte,
+        webp_of_many_megapixels,
+        jpeg2000_of_many_megapixels,
+    ],
 )
 def test_a_tile_that_unfolds_to_gigabytes_is_refused_before_it_does(make, tmp_path: Path) -> None:
     content = make(tmp_path)
