@@ -1,12 +1,13 @@
 """Reads the files that it is told of, in a process of its own that may die of them.
 
-One line of JSON in: ``{"path", "reader"}``; one out: ``{"failure", "seconds", "peak_mb"}``.
+One line of JSON in: ``{"path", "reader"}``; one out, see `outcome`.
 """
 
 import json
-import resource
+import re
 import sys
 import time
+from pathlib import Path
 
 from wsiseg.errors import WsisegError
 from wsiseg.tiling import Box, open_slide
@@ -23,23 +24,28 @@ def read_all(path: str, reader: str | None) -> None:
             slide.read_associated(name)
 
 
-def failure_of(path: str, reader: str | None) -> str | None:
-    """Return what went wrong other than by one of our errors."""
+def outcome(path: str, reader: str | None) -> dict[str, str | None]:
+    """Return which of our errors refused the file, and what else went wrong."""
     try:
         read_all(path, reader)
-    except WsisegError:
-        pass
+    except WsisegError as error:
+        return {"refused": str(error), "failure": None}
     except BaseException as error:  # noqa: BLE001
-        return f"{type(error).__name__}: {error}"
-    return None
+        return {"refused": None, "failure": f"{type(error).__name__}: {error}"}
+    return {"refused": None, "failure": None}
+
+
+def peak_megabytes() -> float:
+    """Return the most that this process has held; resource counts its parent, too."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) / 1024
 
 
 for line in sys.stdin:
     start = time.process_time()
-    failure = failure_of(**json.loads(line))
     answer = {
-        "failure": failure,
+        **outcome(**json.loads(line)),
         "seconds": time.process_time() - start,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_megabytes(),
     }
     print(json.dumps(answer), flush=True)

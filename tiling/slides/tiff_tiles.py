@@ -30,6 +30,7 @@ DECODING_ERRORS = (
 )
 
 _JPEG_END = b"\xff\xd9"
+_JPEG2000_START = b"\xff\x4f\xff\x51"
 _JPEG_REDUCTIONS = (2, 4, 8)
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}
 
@@ -121,6 +122,7 @@ class TiffTiles:
             tile: Pixels | None = np.empty((*self.shape, self._samples), np.uint8)
             imagecodecs.webp_decode(data, hasalpha=self._samples == 4, out=tile)
         else:
+            _refuse_large_jpeg2000(data, self.shape)
             decoded = self._page.decode(data, index)[0]
             tile = None if decoded is None else decoded[0]
         if tile is None:
@@ -174,6 +176,16 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             place += 2 + length
     msg = "its JPEG stream has no frame"
     raise ValueError(msg)
+
+
+def _refuse_large_jpeg2000(data: bytes, shape: tuple[int, int]) -> None:
+    """Refuse a codestream that states a larger size than a tile's; it is decoded as it states."""
+    if not data.startswith(_JPEG2000_START):
+        return
+    right, bottom, left, top = struct.unpack_from(">4I", data, 8)
+    if bottom - top > shape[0] or right - left > shape[1]:
+        msg = f"its JPEG 2000 stream has {right - left}×{bottom - top} pixels"
+        raise ValueError(msg)
 
 
 def _padded(pixels: Pixels, shape: tuple[int, int]) -> Pixels:

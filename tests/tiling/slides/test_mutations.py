@@ -1,13 +1,8 @@
 """Files with bytes changed: whatever they say, nothing but our own errors comes of it."""
 
 import io
-import json
-import select
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jpeg_slide import tissue
+from reading_process import Worker
 
 MOST_SECONDS, MOST_MEGABYTES = 10, 1024
-PATIENCE = 300
-"""Seconds for one file, on a machine that does other work as well."""
 
 
 @dataclass(frozen=True)
@@ -114,39 +108,6 @@ def mutations(draw: st.DrawFn) -> Mutation:
     if draw(st.integers(0, 9)) == 0:
         length = draw(st.integers(0, length))
     return Mutation(seed, tuple(changes), length)
-
-
-class Worker:
-    """A process that reads files and tells how it went."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).parents[2] / "reading_worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def read(self, name: str, content: bytes, reader: str | None) -> dict[str, object]:
-        """Let it read a file; fails if it dies of that or never comes back."""
-        assert self._process.stdin
-        assert self._process.stdout
-        path = self._folder / name
-        path.write_bytes(content)
-        print(json.dumps({"path": str(path), "reader": reader}), file=self._process.stdin)
-        self._process.stdin.flush()
-        answered, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
-        assert answered, f"{name} is still being read after {PATIENCE} s"
-        line = self._process.stdout.readline()
-        assert line, f"the process died of {name}: {self._process.wait()}"
-        return json.loads(line)
-
-    def end(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
 
 
 @pytest.fixture(scope="module")
