@@ -38,6 +38,7 @@ unit: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/against_monai.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/reading.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

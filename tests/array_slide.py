@@ -7,6 +7,7 @@ import numpy as np
 
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import WHITE, Colour, Pixels, Slide, SlideFacts, make_levels
 
 
@@ -27,8 +28,7 @@ class ArraySlide(Slide):
         self.damaged = damaged
         self.facts = SlideFacts(
             levels=make_levels([array.shape[:2] for array in arrays]),
-            mpp=mpp,
-            mpp_source="array.mpp",
+            pixel_size=None if mpp is None else PixelSize(mpp, mpp, "array.mpp"),
             vendor="array",
             background=background,
         )

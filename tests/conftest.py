@@ -25,3 +25,11 @@ def data() -> Path:
             f"{folder}; WSISEG_TEST_DATA says where they are"
         )
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--mutations",
+        type=int,
+        help="read this many newly damaged files instead of the 2,000 that are always the same",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -48,6 +49,12 @@ class Box:
         height = max(0, min(self.bottom, other.bottom) - y)
         width = max(0, min(self.right, other.right) - x)
         return Box(y, x, height, width)
+
+    def reduced(self, factor: float) -> Box:
+        """Return the box that covers it in pixels `factor` times as long."""
+        y, x = math.floor(self.y / factor), math.floor(self.x / factor)
+        bottom, right = math.ceil(self.bottom / factor), math.ceil(self.right / factor)
+        return Box(y, x, bottom - y, right - x)
 
     def within(self, outer: Box) -> tuple[slice, slice]:
         """Return the slices that cut this box out of an array that covers `outer`."""

@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
@@ -18,10 +18,13 @@ from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.slide import Pixels, Slide, blank
 
 _BLOCK, _SMALLEST_BLOCK = 256, 8
 """Edges of the blocks in which the plane is resampled."""
+
+_JPEG_BLOCK = 8
+"""Pixels that JPEG mixes with each other; reduced by this, a block of them becomes one."""
 
 _SOURCE = 2048
 """Edge of what a block is made of, in pixels of the level; more where blocks are smallest."""
@@ -74,8 +77,7 @@ def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
     inside = box.intersection(plane.box)
     if inside == box:
         return _resampled(slide, plane, box)
-    pixels = np.empty((*box.shape, 3), np.uint8)
-    pixels[:] = slide.facts.background
+    pixels = blank(box.shape, slide.facts.background)
     if inside.area:
         pixels[inside.within(box)] = _resampled(slide, plane, inside)
     return pixels
@@ -89,30 +91,63 @@ def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
     if not plane.resampled:
         return slide.read_region(plane.level, box)
     pixels = np.empty((*box.shape, 3), np.uint8)
-    edge = min(_BLOCK, max(_SMALLEST_BLOCK, int(_SOURCE / plane.level_scale)))
-    for top in range(box.y // edge * edge, box.bottom, edge):
-        for left in range(box.x // edge * edge, box.right, edge):
-            block = Box(top, left, edge, edge).intersection(plane.box)
-            part = block.intersection(box)
-            pixels[part.within(box)] = _resample_block(slide, plane, block)[part.within(block)]
+    for block in _blocks(plane, box):
+        part = block.intersection(box)
+        pixels[part.within(box)] = _resample_block(slide, plane, block)[part.within(block)]
     return pixels
 
 
+def _blocks(plane: WorkingPlane, box: Box) -> Iterator[Box]:
+    """Yield the blocks of the fixed grid that a box meets."""
+    edge = min(_BLOCK, max(_SMALLEST_BLOCK, int(_SOURCE / plane.level_scale)))
+    for top in range(box.y // edge * edge, box.bottom, edge):
+        for left in range(box.x // edge * edge, box.right, edge):
+            yield Box(top, left, edge, edge).intersection(plane.box)
+
+
 def _resample_block(slide: Slide, plane: WorkingPlane, block: Box) -> Pixels:
-    scale = plane.level_scale
-    level = slide.levels[plane.level]
-    top, bottom = _reach(block.y * scale, block.bottom * scale, scale, level.height)
-    left, right = _reach(block.x * scale, block.right * scale, scale, level.width)
-    source = Box(top, left, bottom - top, right - left)
-    picture = Image.fromarray(slide.read_region(plane.level, source))
+    reduction = _reduction(slide, plane, block)
+    scale = plane.level_scale / reduction
+    source = _source(slide, plane, block, reduction)
+    if reduction == 1:
+        pixels = slide.read_region(plane.level, source)
+    else:
+        pixels = slide.read_reduced(plane.level, source, reduction)
     corners = (
-        block.x * scale - left,
-        block.y * scale - top,
-        block.right * scale - left,
-        block.bottom * scale - top,
+        block.x * scale - source.x,
+        block.y * scale - source.y,
+        block.right * scale - source.x,
+        block.bottom * scale - source.y,
     )
+    if scale == 1:
+        return pixels
     size = (block.width, block.height)
-    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=corners))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=corners))
+
+
+def _reduction(slide: Slide, plane: WorkingPlane, block: Box) -> int:
+    """Return by how much the level is to be read reduced for a block: not beyond its pixels.
+
+    Near the right and lower edges it is read as it is, for there a reduced pixel would be made of
+    what lies outside the slide, too.
+    """
+    level = slide.levels[plane.level]
+    for reduction in sorted(slide.reductions(plane.level), reverse=True):
+        if reduction <= plane.level_scale:
+            source = _source(slide, plane, block, reduction)
+            height, width = (v // _JPEG_BLOCK * _JPEG_BLOCK for v in level.box.shape)
+            if source.bottom * reduction <= height and source.right * reduction <= width:
+                return reduction
+    return 1
+
+
+def _source(slide: Slide, plane: WorkingPlane, block: Box, reduction: int) -> Box:
+    """Return what a block is made of, in pixels of the level divided by the reduction."""
+    scale = plane.level_scale / reduction
+    height, width = (v // reduction for v in slide.levels[plane.level].box.shape)
+    top, bottom = _reach(block.y * scale, block.bottom * scale, scale, height)
+    left, right = _reach(block.x * scale, block.right * scale, scale, width)
+    return Box(top, left, bottom - top, right - left)
 
 
 def _reach(start: float, end: float, scale: float, length: int) -> tuple[int, int]:
@@ -121,9 +156,22 @@ def _reach(start: float, end: float, scale: float, length: int) -> tuple[int, in
     The triangle filter reaches one working pixel further, or one of the level's when enlarging;
     not over the slide's edge, or glass that nobody scanned would shine in.
     """
-    margin = math.ceil(max(1.0, scale)) + 1
+    margin = 0 if scale == 1 else math.ceil(max(1.0, scale)) + 1
     first, last = math.floor(start), math.ceil(end)
     return max(0, first - margin), max(last, min(last + margin, length))
+
+
+def _announce(slide: Slide, plane: WorkingPlane, box: Box) -> Callable[[], None]:
+    """Tell the slide of a rectangle of the plane that will be read."""
+    inside = box.intersection(plane.box)
+    if not inside.area:
+        return lambda: None
+    if not plane.resampled:
+        return slide.announce(plane.level, inside)
+    sources = [_source(slide, plane, block, 1) for block in _blocks(plane, inside)]
+    top, left = min(s.y for s in sources), min(s.x for s in sources)
+    bottom, right = max(s.bottom for s in sources), max(s.right for s in sources)
+    return slide.announce(plane.level, Box(top, left, bottom - top, right - left))
 
 
 class TileReader:
@@ -145,11 +193,12 @@ class TileReader:
         self._slide = slide
         self._plane = plane
         self._ahead = ahead
+        self._finish: dict[int, Callable[[], None]] = {}
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-read")
 
     def batches(self, tiles: Iterable[Tile], size: int) -> Iterator[list[ReadTile]]:
         """Yield tiles, `size` at a time; the last batch may be smaller."""
-        remaining = iter(tiles)
+        remaining = self._announced(tiles)
         waiting: deque[Future[ReadTile]] = deque()
         while True:
             for tile in itertools.islice(remaining, self._ahead - len(waiting)):
@@ -159,12 +208,27 @@ class TileReader:
             count = min(size, len(waiting))
             yield [waiting.popleft().result() for _ in range(count)]
 
+    def _announced(self, tiles: Iterable[Tile]) -> Iterator[Tile]:
+        """Yield tiles once the slide knows of those of the row below as well.
+
+        So it keeps what both rows are made of, if it can, and decodes nothing twice.
+        """
+        coming: deque[Tile] = deque()
+        for tile in tiles:
+            self._finish[tile.index] = _announce(self._slide, self._plane, tile.box)
+            coming.append(tile)
+            while coming[0].row < tile.row - 1:
+                yield coming.popleft()
+        yield from coming
+
     def _read(self, tile: Tile) -> ReadTile:
         start = time.perf_counter()
         try:
             pixels, error = read_working_box(self._slide, self._plane, tile.box), None
         except DamagedSlideError as damage:
             pixels, error = None, damage
+        finally:
+            self._finish.pop(tile.index)()
         return ReadTile(tile, pixels, time.perf_counter() - start, error)
 
     def __enter__(self) -> Self:
@@ -172,3 +236,5 @@ class TileReader:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        for finish in self._finish.values():
+            finish()

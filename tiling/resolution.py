@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from wsiseg.errors import ResolutionError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.pixel_size import SANE_MPP, is_sane
 from wsiseg.tiling.slides.slide import Slide
-
-SANE_MPP = (0.05, 20.0)
-"""µm per pixel that a microscope can have meant; anything else is a broken field."""
 
 _NOISE = 1e-6
 """Pixels; two ways to reckon one scale must not give planes of two sizes."""
@@ -67,7 +65,7 @@ def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> 
     chosen = slide.levels[level]
     if slide_mpp is not None:
         _check(slide_mpp, "--slide-mpp")
-    full = slide_mpp if slide_mpp is not None else _sane(slide.mpp)
+    full = slide_mpp if slide_mpp is not None else _stated(slide)
     return WorkingPlane(
         height=chosen.height,
         width=chosen.width,
@@ -120,7 +118,7 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
         raise ResolutionError(f"nothing can be scaled by {scale:g}", "--scale")
     if slide_mpp is not None:
         _check(slide_mpp, "--slide-mpp")
-    full = slide_mpp if slide_mpp is not None else _sane(slide.mpp)
+    full = slide_mpp if slide_mpp is not None else _stated(slide)
     return _plane(slide, 1 / scale, None if full is None else full / scale, slide_mpp)
 
 
@@ -161,26 +159,34 @@ def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
     if slide_mpp is not None:
         return _check(slide_mpp, "--slide-mpp")
     hint = "Give it with --slide-mpp, or work at a level as it is with --level 0."
-    if slide.mpp is None:
+    size = slide.facts.pixel_size
+    if slide.mpp is None or size is None:
         raise ResolutionError("the slide does not state its µm per pixel", slide.path, hint)
-    if _sane(slide.mpp) is None:
+    if not is_sane(slide.mpp):
         raise ResolutionError(
             f"the slide states {slide.mpp:g} µm per pixel ({slide.facts.mpp_source}), "
             f"outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}",
             slide.path,
             hint,
         )
+    if not size.is_square:
+        raise ResolutionError(
+            f"the slide's pixels are {size.height:g} µm high and {size.width:g} µm wide "
+            f"({size.source}); only square ones are resampled",
+            slide.path,
+            "Resample it, take them for square with --slide-mpp, or work at --level 0.",
+        )
     return slide.mpp
 
 
-def _sane(mpp: float | None) -> float | None:
-    if mpp is None or not math.isfinite(mpp) or not SANE_MPP[0] <= mpp <= SANE_MPP[1]:
-        return None
-    return mpp
+def _stated(slide: Slide) -> float | None:
+    """Return what the file states, if it can be meant and one number says it."""
+    size = slide.facts.pixel_size
+    return size.mpp if size is not None and size.is_sane and size.is_square else None
 
 
 def _check(mpp: float, option: str) -> float:
-    if _sane(mpp) is None:
+    if not is_sane(mpp):
         raise ResolutionError(
             f"{mpp:g} µm per pixel is outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}", option
         )

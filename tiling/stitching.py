@@ -92,9 +92,12 @@ class Stitcher(ABC):
         tile : Tile
             One of those announced; each is added once.
         prediction : Prediction or None
-            None leaves its pixels to its neighbours, or unseen: an unreadable tile.
+            None for an unreadable tile: what it can change stays unseen, also where a neighbour
+            has looked, as the neighbour alone would say something else than both of them.
         """
-        if prediction is not None:
+        if prediction is None:
+            self._lose(self._reach(tile).intersection(self._window))
+        else:
             self._merge(tile, prediction)
         first = self._reach(tile).y
         self._pending[first] -= 1
@@ -129,6 +132,10 @@ class Stitcher(ABC):
         """Put a tile into the open rows."""
 
     @abstractmethod
+    def _lose(self, place: Box) -> None:
+        """Leave a part of the window unseen."""
+
+    @abstractmethod
     def _pop(self, box: Box) -> Band:
         """Take the topmost open rows out."""
 
@@ -155,6 +162,9 @@ class CropStitcher(Stitcher):
             assert prediction.probabilities is not None
             self._probabilities.put(place, prediction.probabilities[:, rows, columns])
 
+    def _lose(self, place: Box) -> None:
+        """Cores do not overlap, so nobody else fills it."""
+
     def _pop(self, box: Box) -> Band:
         probabilities = None if self._probabilities is None else self._probabilities.take(box)
         return Band(box, self._labels.take(box)[0], probabilities)
@@ -178,6 +188,7 @@ class BlendStitcher(Stitcher):
         self._keep = keep_probabilities
         self._sums = self._open_rows(classes, np.uint32, 0)
         self._shares = self._open_rows(1, np.uint32, 0)
+        self._lost = self._open_rows(1, np.bool_, 0)
 
     def _reach(self, tile: Tile) -> Box:
         return tile.box
@@ -193,13 +204,19 @@ class BlendStitcher(Stitcher):
         for part, shares in self._shares.views(place):
             shares[0] += weights[part]
 
+    def _lose(self, place: Box) -> None:
+        for _, lost in self._lost.views(place):
+            lost[...] = True
+
     def _pop(self, box: Box) -> Band:
         labels = np.empty(box.shape, np.uint8)
         probabilities = np.empty((len(self._sums), *box.shape), np.uint8) if self._keep else None
+        lost = self._lost.take(box)[0]
         views = zip(self._sums.views(box), self._shares.views(box), strict=True)
         for (part, sums), (_, shares) in views:
+            sums[:, lost[part]] = 0
             labels[part] = _first_largest(sums)
-            # No tile, or one whose network gave no numbers.
+            # No tile, one whose network gave no numbers, or one that could not be read.
             labels[part][~sums.any(axis=0)] = UNSEEN
             if probabilities is not None:
                 probabilities[:, part] = _weighted_mean(sums, shares[0])

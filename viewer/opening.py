@@ -20,7 +20,7 @@ from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, MaskView, SlideView, mask_frame, slide_layer, tissue_layer
 from wsiseg.viewer.scene import add_layers
-from wsiseg.viewer.stores import open_store, store_layers
+from wsiseg.viewer.stores import is_slide, open_store, store_layers
 from wsiseg.viewer.telling import tell_once
 
 if TYPE_CHECKING:
@@ -33,10 +33,15 @@ _SCALE_BAR = "#00a040"
 """Stands out from glass, from tissue and from the empty canvas."""
 
 
-def view(slide: Path, masks: Sequence[Path], slide_mpp: float | None = None) -> None:
+def view(
+    slide: Path,
+    masks: Sequence[Path],
+    slide_mpp: float | None = None,
+    reader: str | None = None,
+) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
     _refuse_without_screen()
-    open_window(slide, masks, slide_mpp)
+    open_window(slide, masks, slide_mpp, reader)
     spare_collector()
     napari.run()
 
@@ -63,7 +68,10 @@ def _refuse_without_screen() -> None:
 
 
 def open_window(
-    slide: Path, masks: Sequence[Path], slide_mpp: float | None = None
+    slide: Path,
+    masks: Sequence[Path],
+    slide_mpp: float | None = None,
+    reader: str | None = None,
 ) -> napari.Viewer:
     """Return a window with a slide, masks over it, tissue, legend and scale bar.
 
@@ -75,13 +83,15 @@ def open_window(
         OME-Zarr label images, or probabilities.
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none or a wrong one.
+    reader : str, optional
+        See :func:`wsiseg.open_slide`.
 
     Raises
     ------
     SlideError, AnnotationError
         If one of them cannot be read; no window is opened then.
     """
-    layers = scene_layers(slide, masks, slide_mpp)
+    layers = scene_layers(slide, masks, slide_mpp, reader)
     viewer = napari.Viewer(title=f"{slide.name} - wsiseg")
     # The first layer of labels costs napari several times what another does, and would hold the
     # window when the first tiles are labelled.
@@ -106,15 +116,18 @@ def _raise_soon(dock: QWidget) -> None:
 
 
 def scene_layers(
-    slide: Path, masks: Sequence[Path], slide_mpp: float | None = None
+    slide: Path,
+    masks: Sequence[Path],
+    slide_mpp: float | None = None,
+    reader: str | None = None,
 ) -> list[tuple[object, dict[str, object], str]]:
     """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
     tell = tell_once()
-    if slide.is_dir():
+    if not is_slide(slide):
         if slide_mpp is not None:
             raise ArgumentError("a store knows its resolution", "--slide-mpp", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
-    opened = open_slide(slide)
+    opened = open_slide(slide, reader)
     frame = Frame.of(opened, slide_mpp)
     if frame.mpp is None:
         frame = next(filter(None, map(_measured_frame, masks)), frame)

@@ -13,7 +13,7 @@ from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer import scene
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import SlideView, slide_layer
-from wsiseg.viewer.stores import open_store, store_layers
+from wsiseg.viewer.stores import is_slide, open_store, store_layers
 from wsiseg.viewer.telling import tell_error, tell_once
 from wsiseg.viewer.waiting import without_blocking
 
@@ -40,7 +40,7 @@ def read(path: str | Sequence[str]) -> list[Any]:
 
 def _layers(path: Path, frames: Mapping[str, Frame]) -> list[Any]:
     tell = tell_once()
-    if path.is_dir():
+    if not is_slide(path):
         slide_name = str(open_store(path).notes.get("slide"))
         return store_layers(path, tell, frames.get(slide_name))
     slide = open_slide(path)

@@ -8,8 +8,10 @@ from typing import Any
 import dask.array as da
 import zarr
 
-from wsiseg.errors import AnnotationError
+from wsiseg.errors import AnnotationError, SlideError
 from wsiseg.store.label_images import LabelImage, open_label_image
+from wsiseg.store.metadata import LABELS
+from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import (
     LayerData,
@@ -48,6 +50,19 @@ def store_layers(
     if path.name.endswith(PROBABILITIES):
         return probability_layers(_arrays(path), view, damaged)
     return [*_picture(path, view, damaged), mask_layer(view, damaged)]
+
+
+def is_slide(path: Path) -> bool:
+    """Tell what is read as a slide from masks, images with masks inside, and probabilities."""
+    if not path.is_dir():
+        return True
+    if (path / LABELS).is_dir() or path.name.endswith(PROBABILITIES):
+        return False
+    try:
+        open_slide(path).close()
+    except SlideError:
+        return False
+    return True
 
 
 def open_store(path: Path) -> LabelImage:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError, WsisegError
 from wsiseg.listener import Listener
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.options import SegmentOptions
+from wsiseg.plan import Area, choose_plane, find_area
 from wsiseg.segmenting import segment_slide
+from wsiseg.slides_ahead import SlidesAhead
 from wsiseg.store.disk import Json, write_json
 from wsiseg.store.outputs import OutputFiles
-from wsiseg.tiling.slides import open_slide
+from wsiseg.tiling.slides import Slide, address, open_slide, slide_name
 
 MANIFEST = "batch.json"
 
@@ -53,7 +57,9 @@ def segment_batch(
         If the folder cannot be written to.
     """
     OutputFiles(folder, "").prepare()
-    twice = [name for name, times in Counter(slide.stem for slide in slides).items() if times > 1]
+    twice = [
+        name for name, times in Counter(slide_name(slide) for slide in slides).items() if times > 1
+    ]
     if twice:
         raise ArgumentError(
             f"two slides are called {twice[0]!r} and would write the same files",
@@ -61,30 +67,45 @@ def segment_batch(
             "Segment them into different folders.",
         )
     entries: list[Json] = []
-    for path in slides:
-        try:
-            with open_slide(path) as slide:
-                entry = segment_slide(slide, predictor, folder, options, listener).summary
-        except ArgumentError:
-            # Wrong usage is wrong for all of them.
-            raise
-        except WsisegError as error:
-            listener.failed(path, error)
-            entry = failed_entry(path, predictor, str(error))
-        except KeyboardInterrupt:
-            entries.append(failed_entry(path, predictor, "interrupted. Go on with --resume."))
+    opening = partial(open_slide, reader=options.reader)
+    looking = partial(_find_area, checkpoint=predictor.checkpoint, options=options)
+    with SlidesAhead(slides, opening, looking) as ahead:
+        for path in slides:
+            try:
+                with ahead.next() as ready:
+                    entry = segment_slide(
+                        ready.slide,
+                        predictor,
+                        folder,
+                        options,
+                        listener,
+                        area=ready.area,
+                        filled=ahead.begin_next,
+                    ).summary
+            except ArgumentError:
+                # Wrong usage is wrong for all of them.
+                raise
+            except WsisegError as error:
+                listener.failed(path, error)
+                entry = failed_entry(path, predictor, str(error))
+            except KeyboardInterrupt:
+                entries.append(failed_entry(path, predictor, "interrupted. Go on with --resume."))
+                write_json(folder / MANIFEST, {"slides": entries})
+                raise
+            entries.append(entry)
             write_json(folder / MANIFEST, {"slides": entries})
-            raise
-        entries.append(entry)
-        write_json(folder / MANIFEST, {"slides": entries})
-        yield entry
+            yield entry
+
+
+def _find_area(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> Area | None:
+    return find_area(slide, choose_plane(slide, checkpoint, options), options)
 
 
 def failed_entry(path: Path, predictor: Predictor, error: str) -> Json:
     """Return the entry of a slide that failed: the same keys, without figures."""
     choice = predictor.choice
     return {
-        "slide": str(path),
+        "slide": address(path),
         "status": "failed",
         "mask": None,
         "seconds": None,

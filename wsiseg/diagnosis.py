@@ -49,6 +49,7 @@ def diagnose() -> list[Check]:
         _try("openslide", _openslide),
         _try("pillow", lambda: version("pillow")),
         _try("zarr", lambda: version("zarr")),
+        _remote(),
         _try("checkpoint", _checkpoint),
     ]
 
@@ -115,6 +116,15 @@ def _tifffile() -> str:
 def _openslide() -> str:
     openslide = importlib.import_module("openslide")
     return f"{version('openslide-python')} with OpenSlide {openslide.__library_version__}"
+
+
+def _remote() -> Check:
+    needed = ("fsspec", "aiohttp", "s3fs")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        hint = f"without {', '.join(missing)}; pip install 'wsiseg[remote]' brings what https:// "
+        return Check("addresses", False, f"{hint}and s3:// need", optional=True)
+    return _try("addresses", lambda: ", ".join(f"{name} {version(name)}" for name in needed))
 
 
 def _checkpoint() -> str:

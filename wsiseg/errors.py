@@ -6,6 +6,7 @@
     ├── SlideError                 a slide cannot be used
     │   ├── SlideNotFoundError     no such file                        (FileNotFoundError)
     │   ├── UnknownFormatError     no reader takes it                  (ValueError)
+    │   │   └── UnsuitableSlideError   known, and no slide: a stack, a mask, a thumbnail
     │   ├── DamagedSlideError      a reader takes it, its data are bad (OSError)
     │   └── ResolutionError        its mpp is missing or absurd        (ValueError)
     ├── TooManyBadTilesError       more unreadable tiles than allowed  (OSError)
@@ -44,6 +45,7 @@ __all__ = [
     "TrainingError",
     "UnknownArchitectureError",
     "UnknownFormatError",
+    "UnsuitableSlideError",
     "WeightsMismatchError",
     "WsisegError",
 ]
@@ -84,6 +86,10 @@ class SlideNotFoundError(SlideError, FileNotFoundError):
 
 class UnknownFormatError(SlideError, ValueError):
     """No reader takes the file."""
+
+
+class UnsuitableSlideError(UnknownFormatError):
+    """The file is of a known kind, and holds no slide to be segmented."""
 
 
 class DamagedSlideError(SlideError, OSError):

@@ -94,8 +94,8 @@ class MemoryCosts:
 
     @property
     def _open_bytes(self) -> int:
-        """Bytes per open pixel: as written, or 32-bit sums for every class and the weights."""
-        return self._written_bytes if self.blend == "crop" else 4 * (self.classes + 1)
+        """Bytes per open pixel: as written, or 32-bit sums of classes and weights, and a mark."""
+        return self._written_bytes if self.blend == "crop" else 4 * (self.classes + 1) + 1
 
     @property
     def _written_bytes(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import Blend
-from wsiseg.tiling.resolution import SANE_MPP
+from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 OnBadTile = Literal["fill", "fail"]
 
@@ -52,6 +52,8 @@ class SegmentOptions:
         What an unreadable tile does.
     max_bad_tiles : str
         A number or a percentage of tiles; with more unreadable ones the slide fails.
+    reader : str or None
+        Who reads the slide, see :func:`wsiseg.open_slide`; chosen if None.
     """
 
     mpp: float | None = None
@@ -75,6 +77,7 @@ class SegmentOptions:
     overwrite: bool = False
     on_bad_tile: OnBadTile = "fill"
     max_bad_tiles: str = "1%"
+    reader: str | None = None
 
     def __post_init__(self) -> None:
         if self.level is not None and self.mpp is not None:

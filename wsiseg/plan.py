@@ -50,6 +50,8 @@ class Plan:
         Over the whole plane.
     area : Area or None
         Where to look, tissue for instance; None if everything is to be analysed.
+    scanned : Box
+        Where the slide may have pixels.
     regions : Regions or None
         What the user drew, if anything.
     windows : tuple of Box
@@ -67,6 +69,7 @@ class Plan:
     plane: WorkingPlane
     grid: TileGrid
     area: Area | None
+    scanned: Box
     regions: Regions | None
     windows: tuple[Box, ...]
     batch: int
@@ -82,8 +85,10 @@ class Plan:
         return tuple(tile for tile in self.grid if self._wanted(tile))
 
     def _wanted(self, tile: Tile) -> bool:
-        return (self.area is None or self.area.touches(tile.core)) and (
-            self.regions is None or self.regions.touches(tile.core)
+        return (
+            tile.core.intersection(self.scanned).area > 0
+            and (self.area is None or self.area.touches(tile.core))
+            and (self.regions is None or self.regions.touches(tile.core))
         )
 
     def tiles_for(self, window: Box, *, whole: bool) -> list[Tile]:
@@ -156,7 +161,8 @@ def make_plan(
     return Plan(
         plane=plane,
         grid=grid,
-        area=area or _find_tissue(slide, plane, options),
+        area=area or find_area(slide, plane, options),
+        scanned=_find_scanned(slide, plane),
         regions=regions,
         windows=windows,
         batch=batch,
@@ -164,8 +170,18 @@ def make_plan(
         ahead=costs.ahead,
         memory=costs.need(grid, windows),
         classes=costs.classes,
-        warnings=(*_assumptions(plane, len(windows), grid, checkpoint, options), *notes),
+        warnings=(
+            *slide.facts.warnings,
+            *_assumptions(plane, len(windows), grid, checkpoint, options),
+            *notes,
+        ),
     )
+
+
+def _find_scanned(slide: Slide, plane: WorkingPlane) -> Box:
+    bounds = slide.facts.bounds
+    whole = plane.box
+    return whole if bounds is None else bounds.reduced(plane.slide_scale).intersection(whole)
 
 
 def _cut_work(
@@ -234,7 +250,8 @@ def _assumptions(
     return tuple(found)
 
 
-def _find_tissue(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
+def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
+    """Return where to look: the slide's tissue, a picture of it, or None for everywhere."""
     if options.tissue == "none":
         return None
     if options.tissue == "auto":

@@ -18,21 +18,11 @@ from wsiseg.ledger import Ledger
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
 from wsiseg.throughput.summary import share_out
+from wsiseg.tiling.slides import address
+from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.tissue import TissueMask
 
-_SAMPLE = 2**20
 _PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
-
-
-def fingerprint(path: Path) -> dict[str, object]:
-    """Return size and digest of a file: of its first and last MiB, as slides are large."""
-    size = path.stat().st_size
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        digest.update(file.read(_SAMPLE))
-        file.seek(max(0, size - _SAMPLE))
-        digest.update(file.read(_SAMPLE))
-    return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
 
 
 def identify(job: Job) -> Json:
@@ -42,7 +32,8 @@ def identify(job: Job) -> Json:
     if isinstance(plan.area, TissueMask):
         mask = hashlib.sha256(plan.area.mask.tobytes()).hexdigest()
     return {
-        "slide": fingerprint(job.slide.path),
+        "slide": job.slide.fingerprint(),
+        "reader": job.slide.reader,
         "checkpoint": job.predictor.checkpoint.sha256,
         "blend": options.blend,
         "probabilities": options.probabilities,
@@ -85,7 +76,7 @@ def describe_run(job: Job, ledger: Ledger) -> Json:
         "settings": job.options.as_json(),
         "identity": identify(job),
         "slide": {
-            "path": str(slide.path),
+            "path": address(slide.path),
             "reader": slide.reader,
             "vendor": slide.facts.vendor,
             "mpp": slide.mpp,
@@ -120,7 +111,7 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
     choice, mpp = job.predictor.choice, job.plan.plane.mpp
     counts = zip(job.predictor.checkpoint.classes, ledger.counts.tolist(), strict=True)
     return {
-        "slide": str(job.slide.path),
+        "slide": address(job.slide.path),
         "status": "ok",
         "mask": str(job.files.mask),
         "seconds": round(seconds, 3),

@@ -6,8 +6,9 @@ pixels pass through them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import zarr
@@ -21,7 +22,7 @@ from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output
 from wsiseg.options import SegmentOptions
-from wsiseg.plan import make_plan
+from wsiseg.plan import Area, make_plan
 from wsiseg.provenance import describe_run, identify, read_run
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.disk import Json, write_json, write_whole
@@ -86,7 +87,11 @@ def segment(
     """
     settings = SegmentOptions.from_names(options)
     with ExitStack() as stack:
-        opened = slide if isinstance(slide, Slide) else stack.enter_context(open_slide(slide))
+        opened = (
+            slide
+            if isinstance(slide, Slide)
+            else stack.enter_context(open_slide(slide, settings.reader))
+        )
         predictor = make_predictor(checkpoint, settings)
         return segment_slide(opened, predictor, Path(output), settings, listener or Listener())
 
@@ -106,18 +111,43 @@ def make_predictor(
 
 
 def segment_slide(
-    slide: Slide, predictor: Predictor, folder: Path, options: SegmentOptions, listener: Listener
+    slide: Slide,
+    predictor: Predictor,
+    folder: Path,
+    options: SegmentOptions,
+    listener: Listener,
+    *,
+    area: Area | None = None,
+    filled: Callable[[], None] = lambda: None,
 ) -> SegmentResult:
     """Segment one open slide with a predictor that can be used again.
 
     See :func:`segment` for what it raises.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    predictor : Predictor
+        The checkpoint and who runs it.
+    folder : Path
+        Where the mask goes.
+    options : SegmentOptions
+        What was asked for.
+    listener : Listener
+        Hears how it goes.
+    area : Area, optional
+        Where to look, if that has been found out already.
+    filled : callable, optional
+        Called when the slide has been read and only writing is left to do.
     """
     files = OutputFiles(folder, slide.name, options.with_image)
     files.prepare()
+    _refuse_slide_as_output(slide, files)
     _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
-    job = Job(slide, predictor, options, make_plan(slide, predictor, options), files)
+    job = Job(slide, predictor, options, make_plan(slide, predictor, options, area=area), files)
     if files.finished and options.resume:
         refuse_other_run(read_run(files.run)["identity"], identify(job), files.run)
         listener.began("finished before, nothing is left to do")
@@ -127,7 +157,9 @@ def segment_slide(
     listener.planned(job)
     journal = Journal(files.journal, identify(job))
     try:
-        _finish(job, _fill(job, journal, ledger), ledger)
+        store = _fill(job, journal, ledger)
+        filled()
+        _finish(job, store, ledger)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if journal.is_empty and files.journal.exists():
@@ -136,6 +168,13 @@ def segment_slide(
     result = SegmentResult(files.mask, read_run(files.run)["summary"])
     listener.finished(result.summary)
     return result
+
+
+def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
+    if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
+        raise OutputExistsError(
+            "the mask would take the slide's own place", files.store, "Choose another -o."
+        )
 
 
 def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
@@ -181,7 +220,9 @@ def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
             _fill_window(job, window, runtime, writer, ledger)
         ledger.filled_at = ledger.watch.total
         writer.wait()
-    ledger.note_written(writer.counts, complete=plan.regions is None)
+    # Blended, an unreadable tile takes pixels from its neighbours.
+    kept = plan.regions is None and not (whole and ledger.unread_tiles)
+    ledger.note_written(writer.counts, complete=kept)
     return store
 
 
@@ -234,6 +275,7 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
         "slide": slide.path.name,
         "run": files.run.name,
         "slide_scale": plan.plane.slide_scale,
+        "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
     }
     ledger.began("building the pyramid")
     store.finish(slide.name, job.placement, notes, ledger.continued)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import zarr
 from PIL import Image
 
 from commands import run
 from tiny import tiny_checkpoint
+from vendor_slides import aperio
 from wsiseg.diagnosis import diagnose
 
 
@@ -265,3 +267,51 @@ def test_the_module_runs_as_a_program():
         [sys.executable, "-m", "wsiseg", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip().count(".") == 2
+
+
+def test_info_tells_which_readers_take_a_slide_and_why(tmp_path):
+    slide = aperio(tmp_path, "352.8")
+    content = json.loads(run("info", slide, "--json").out)
+    takes = {each["reader"]: each["takes"] for each in content["readers"]}
+    assert takes == {"omezarr": False, "tifffile": True, "openslide": True, "pillow": True}
+    assert [each["reader"] for each in content["readers"] if each["chosen"]] == ["tifffile"]
+    text = run("info", slide, "--reader", "openslide").out
+    assert "openslide takes it, chosen: OpenSlide knows aperio files" in text
+    assert "tifffile takes it: " in text
+    assert "omezarr does not: " in text
+    assert "352.8 µm/px (openslide.mpp), not believed" in text
+
+
+def test_every_command_that_takes_a_slide_takes_a_reader(tmp_path):
+    slide = aperio(tmp_path)
+    data = ("--slides", tmp_path, "--annotations", tmp_path, "--mpp", 0.5)
+    commands = {
+        "info": (slide,),
+        "segment": (slide, "-o", tmp_path / "out"),
+        "view": (slide,),
+        "train": (*data, "-o", tmp_path / "run"),
+        "evaluate": (*data, "-c", tmp_path / "none.safetensors"),
+    }
+    for command, words in commands.items():
+        assert "--reader" in run(command, "--help").out
+        if command in ("info", "segment"):
+            refused = run(command, *words, "--reader", "other")
+            assert refused.status == 2
+            assert "there is no reader 'other'" in refused.err
+            assert "omezarr, tifffile, openslide, pillow" in refused.err
+
+
+def test_the_reader_that_is_named_reads_the_slide(tmp_path, checkpoint):
+    slide = aperio(tmp_path)
+    words = ("segment", slide, "-c", checkpoint, "--tissue", "none")
+    masks = []
+    for reader in ("tifffile", "openslide"):
+        result = run(*words, "-o", tmp_path / reader, "--level", 0, "--reader", reader, "--json")
+        assert result.status == 0, result.err
+        told = json.loads((tmp_path / reader / "slide.run.json").read_text())
+        assert told["slide"]["reader"] == told["identity"]["reader"] == reader
+        masks.append(zarr.open_array(tmp_path / reader / "slide.ome.zarr" / "0", mode="r")[:])
+    np.testing.assert_array_equal(*masks)
+    refused = run(*words, "-o", tmp_path / "x", "--reader", "omezarr")
+    assert refused.status == 1
+    assert "not of its kind" in refused.err

@@ -194,8 +194,12 @@ def partly_damaged(tmp_path):
     return path, pixels
 
 
+@pytest.mark.parametrize(
+    ("blend", "reader"),
+    [("crop", "tifffile"), ("gaussian", "tifffile"), ("cosine", "tifffile"), ("crop", "openslide")],
+)
 def test_an_unreadable_tile_is_marked_listed_and_leaves_the_rest_as_it_was(
-    partly_damaged, checkpoint, tmp_path
+    partly_damaged, checkpoint, tmp_path, blend, reader
 ):
     import zarr
 
@@ -203,6 +207,7 @@ def test_an_unreadable_tile_is_marked_listed_and_leaves_the_rest_as_it_was(
     clean = tmp_path / "clean.tiff"
     tifffile.imwrite(clean, pixels, tile=(128, 128), photometric="rgb", compression="zlib")
     options = ("-c", checkpoint, "--level", 0, "--tile", 144, "--halo", 8, "--tissue", "none")
+    options += ("--blend", blend, "--reader", reader)
     labels = {}
     for slide in (clean, path):
         result = run(
@@ -215,9 +220,11 @@ def test_an_unreadable_tile_is_marked_listed_and_leaves_the_rest_as_it_was(
     unseen = labels[path] == UNSEEN
     assert entry["unread_tiles"] > 0
     assert unseen[384:512, 384:512].all()
+    assert unseen.mean() < 0.2
     np.testing.assert_array_equal(labels[path][~unseen], labels[clean][~unseen])
     run_file = json.loads((tmp_path / "out" / "damaged.run.json").read_text())
     assert sum("is not analysed" in text for text in run_file["warnings"]) == entry["unread_tiles"]
+    assert not any("no numbers" in text for text in run_file["warnings"])
     csv = (tmp_path / "out" / "damaged.tiles.csv").read_text()
     assert csv.count(",unread") == entry["unread_tiles"]
 

@@ -57,6 +57,7 @@ BAD_DATA = {
     "coordinates": ["level1", None],
     "only": [3],
     "without": [3],
+    "reader": [3],
 }
 
 

@@ -369,7 +369,7 @@ def test_a_rare_class_in_a_huge_plane_is_found(
     for module in ("survey", "datasets.viewing"):
         monkeypatch.setattr(
             f"wsiseg.training.{module}.open_slide",
-            lambda _: ArraySlide(np.broadcast_to(np.uint8(9), (60_000, 50_000, 3))),
+            lambda *_: ArraySlide(np.broadcast_to(np.uint8(9), (60_000, 50_000, 3))),
         )
     sample = Sample("slide", Path("slide.svs"), labels)
     dataset = DataSet("huge", ClassMap.read("a=tissue,b=mitosis").classes, (sample,), sparse=True)

@@ -256,14 +256,14 @@ def test_a_label_that_is_no_class_is_found(tmp_path: Path) -> None:
 
 
 def test_shapes_that_are_smaller_than_what_is_counted_are_found(tmp_path: Path) -> None:
-    image = hollow_slide(tmp_path / "slide.png", 12_000, 14_000)
+    image = hollow_slide(tmp_path / "slide.png", 9_000, 13_000)
     random = np.random.default_rng(0)
-    corners = random.integers(100, 11_900, (40, 2)).tolist()
+    corners = random.integers(100, 8_900, (40, 2)).tolist()
     cells = [((y, x, y + 4, x + 4), "tumour") for y, x in corners]
     hidden = ((50.0, 50.0, 54.0, 54.0), "tumour")
     labels = draw(
         tmp_path,
-        ((0, 0, 12_000, 14_000), "tissue"),
+        ((0, 0, 9_000, 13_000), "tissue"),
         hidden,
         ((40.0, 40.0, 70.0, 70.0), "tissue"),
         *cells,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from array_slide import ArraySlide, noise
 from wsiseg.store.pyramid import level_shapes
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import Slide, SlideFacts, make_levels
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import SlideView, slide_layer
@@ -25,8 +26,7 @@ class PaintedSlide(Slide):
         super().__init__(path)
         self.facts = SlideFacts(
             levels=make_levels([(-(-edge // 4**k),) * 2 for k in range(4)]),
-            mpp=0.25,
-            mpp_source="painted",
+            pixel_size=PixelSize(0.25, 0.25, "painted"),
             vendor="painted",
         )
         self.read = []

@@ -13,6 +13,7 @@ from pictures import draw
 from tiny import segment_tiny
 from wsiseg.viewer import opening
 from wsiseg.viewer.opening import furnish, scene_layers
+from zarr_images import halves, write_image
 
 
 def add_all(viewer, layers):
@@ -102,3 +103,13 @@ def test_without_a_screen_there_is_one_line(slide_file, monkeypatch):
     found = run("view", slide_file)
     assert found.status == 1
     assert "no screen" in found.err
+
+
+def test_an_ome_zarr_image_without_masks_is_a_slide(tmp_path):
+    pixels, _ = draw(400, 500, 1)
+    write_image(tmp_path / "image.ome.zarr", halves(pixels, 3), "yxc", mpp=(0.25, 0.25))
+    mask = segment_tiny(tmp_path / "image.ome.zarr", tmp_path / "out", level=0)
+    (_, slide, kind), _, (_, labels, _) = scene_layers(tmp_path / "image.ome.zarr", [mask])
+    assert kind == "image"
+    np.testing.assert_allclose(slide["scale"], 0.25)
+    np.testing.assert_allclose(labels["scale"], 0.25)

@@ -1,6 +1,17 @@
-"""Slide readers behind one :class:`Slide`; a new format is a file here and a line in `opening`."""
+"""Slide readers behind one :class:`Slide`; a new one is a file here and an entry in `opening`."""
 
-from wsiseg.tiling.slides.opening import open_slide
-from wsiseg.tiling.slides.slide import Level, Slide, SlideFacts
+from wsiseg.tiling.slides.locations import address
+from wsiseg.tiling.slides.opening import READERS, Verdict, judge_readers, open_slide
+from wsiseg.tiling.slides.slide import Level, Slide, SlideFacts, slide_name
 
-__all__ = ["Level", "Slide", "SlideFacts", "open_slide"]
+__all__ = [
+    "READERS",
+    "Level",
+    "Slide",
+    "SlideFacts",
+    "Verdict",
+    "address",
+    "judge_readers",
+    "open_slide",
+    "slide_name",
+]

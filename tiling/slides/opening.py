@@ -2,74 +2,161 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import openslide
-import tifffile
-
-from wsiseg.errors import DamagedSlideError, SlideNotFoundError, UnknownFormatError
+from wsiseg.errors import (
+    ArgumentError,
+    DamagedSlideError,
+    SlideError,
+    SlideNotFoundError,
+    UnknownFormatError,
+    UnsuitableSlideError,
+)
+from wsiseg.tiling.slides.locations import is_remote
+from wsiseg.tiling.slides.omezarr import OmeZarrSlide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.picture import PictureSlide
-from wsiseg.tiling.slides.slide import Slide
-from wsiseg.tiling.slides.tiff import TiffSlide, find_pyramid, understood
+from wsiseg.tiling.slides.slide import FOREIGN, Slide
+from wsiseg.tiling.slides.tiff import TiffSlide
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+READERS: dict[str, type[Slide]] = {
+    reader.reader: reader for reader in (OmeZarrSlide, TiffSlide, OpenSlideSlide, PictureSlide)
+}
+"""By name, in the order in which they are asked; the first that takes a file is chosen.
+
+tifffile comes before OpenSlide, as it is faster, and takes only what OpenSlide gives the same
+pixels of, or does not understand.
+"""
 
 
-def open_slide(path: Path | str) -> Slide:
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader says to a file.
+
+    Attributes
+    ----------
+    reader : str
+        Its name.
+    takes : bool
+        Whether it opens the file.
+    chosen : bool
+        Whether the file is opened by it, where the user names none.
+    why : str
+        Why it takes the file, or does not.
+    """
+
+    reader: str
+    takes: bool
+    chosen: bool
+    why: str
+
+
+def open_slide(path: Path | str, reader: str | None = None) -> Slide:
     """Open a slide or a picture with the reader that suits its content.
-
-    tifffile takes a tiled TIFF where its pixels are those of OpenSlide, OpenSlide what else it
-    knows, and Pillow what is a plain picture.
 
     Parameters
     ----------
     path : path-like
-        A file of any supported format.
+        A file of any supported format, the folder of an OME-Zarr image or of a DICOM series, or
+        the address of an OME-Zarr image: ``s3://``, ``https://`` or any that fsspec knows.
+    reader : str, optional
+        The name of the reader that is to take it: `omezarr`, `tifffile`, `openslide` or `pillow`.
+        The first of them that does, if left out.
 
     Raises
     ------
     SlideNotFoundError
         If there is no such file.
     UnknownFormatError
-        If no reader takes it.
+        If no reader takes it, or not the one that was named.
+    UnsuitableSlideError
+        If it is known, and no slide: a stack of channels, a mask, a thumbnail.
     DamagedSlideError
         If a reader takes it and cannot make sense of it.
+    ArgumentError
+        If there is no reader of that name.
     """
+    path = _checked(path)
+    if reader is not None:
+        if reader not in READERS:
+            raise ArgumentError(
+                f"there is no reader {reader!r}", "--reader", f"Use {', '.join(READERS)}."
+            )
+        try:
+            return READERS[reader](path)
+        except UnsuitableSlideError:
+            raise
+        except UnknownFormatError as error:
+            raise UnknownFormatError(
+                f"{reader} does not take it: {error.what}", path, "wsiseg info tells which do."
+            ) from error
+    told = []
+    for kind in READERS.values():
+        try:
+            return kind(path)
+        except UnsuitableSlideError:
+            # What is known to be no slide needs no second opinion.
+            raise
+        except UnknownFormatError as error:
+            if error.what != FOREIGN:
+                told.append(error.what)
+    # That of a MIRAX slide may be.
+    if path.is_file() and not path.stat().st_size:
+        raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
+    raise UnknownFormatError(
+        "; ".join(told) or "no reader takes this file", path, "Slides and pictures are read."
+    )
+
+
+def judge_readers(path: Path | str) -> tuple[Verdict, ...]:
+    """Return what every reader says to a file, in the order in which they are asked.
+
+    Raises
+    ------
+    SlideError
+        If there is no such file, or it is one that nobody could read.
+    """
+    path = _checked(path)
+    verdicts: list[Verdict] = []
+    open_to_choice = True
+    for name, kind in READERS.items():
+        try:
+            with kind(path) as slide:
+                verdicts.append(Verdict(name, takes=True, chosen=open_to_choice, why=slide.why))
+        except SlideError as error:
+            verdicts.append(Verdict(name, takes=False, chosen=False, why=error.what))
+            if type(error) is UnknownFormatError:
+                continue
+        # What one reader finds damaged or unsuitable is not handed to the next.
+        open_to_choice = False
+    return tuple(verdicts)
+
+
+def _checked(path: Path | str) -> Path:
+    """Refuse what no reader needs to be asked about."""
     path = Path(path)
+    if is_remote(path):
+        return path
     if not path.exists():
         raise SlideNotFoundError("there is no such slide", path, "Check the path.")
     if path.is_dir():
-        raise UnknownFormatError("this is a folder, not a slide", path, "Name the files in it.")
+        return path
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
+        path.open("rb").close()
     except OSError as error:
         raise DamagedSlideError(f"the file cannot be read: {error.strerror}", path) from error
-    if not magic:
-        raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
-    if magic in _TIFF_MAGIC and _is_plain_pyramid(path):
-        return TiffSlide(path)
-    if openslide.OpenSlide.detect_format(path):
-        return OpenSlideSlide(path)
-    try:
-        return PictureSlide(path)
-    except UnknownFormatError as error:
-        if magic in _TIFF_MAGIC:
-            raise UnknownFormatError(
-                "this TIFF is neither a slide that OpenSlide knows nor an 8-bit picture", path
-            ) from error
-        raise UnknownFormatError(
-            "no reader takes this file", path, "Slides and 8-bit pictures are read."
-        ) from error
+    _refuse_thumbnail(path)
+    return path
 
 
-def _is_plain_pyramid(path: Path) -> bool:
-    with understood(path), tifffile.TiffFile(path) as file:
-        if not len(file.pages):
-            raise DamagedSlideError(
-                "the file is truncated: its directory lies behind its end",
-                path,
-                "Copy it again from its source.",
-            )
-        return bool(find_pyramid(file))
+def _refuse_thumbnail(path: Path) -> None:
+    """Refuse Olympus VSI: the file is a TIFF of a thumbnail, the pixels lie in a folder beside."""
+    folder = path.with_name(f"_{path.stem}_")
+    if path.suffix.lower() == ".vsi" or any(folder.glob("*/frame_t*.ets")):
+        raise UnsuitableSlideError(
+            "an Olympus VSI holds a thumbnail only; the slide lies in a folder beside it, in a "
+            "form that is not published",
+            path,
+            "Convert it to OME-TIFF, with Bio-Formats' bfconvert for instance.",
+        )

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import openslide
+from PIL import Image
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.fingerprint import fingerprint
+from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.locations import is_remote
+from wsiseg.tiling.slides.pixel_size import (
+    PixelSize,
+    choose,
+    from_ome,
+    from_resolution,
+    number,
+)
 from wsiseg.tiling.slides.slide import (
+    FOREIGN,
     WHITE,
     Colour,
     Pixels,
@@ -20,8 +34,12 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
+from wsiseg.tiling.slides.tiff_structure import check_structure
 
 CACHE_BYTES = 64 * 2**20
+
+_MPP_SOURCES = {"generic-tiff": "tiff.Resolution", "dicom": "dicom.PixelSpacing"}
+_UNREAD = re.compile(r"unsupported|unrecognized|BitsAllocated|image flavor", re.IGNORECASE)
 
 
 class OpenSlideSlide(Slide):
@@ -47,59 +65,89 @@ class OpenSlideSlide(Slide):
         self._lock = threading.Lock()
         self._closed = False
         self._handle = self._open()
+        self._downsamples = self._handle.level_downsamples
+        if any(min(size) < 1 for size in self._handle.level_dimensions):
+            self._handle.close()
+            raise DamagedSlideError("OpenSlide finds a level without pixels", path)
         properties = self._handle.properties
-        mpp, source = _find_mpp(properties)
+        self._quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1)
         self.facts = SlideFacts(
             levels=make_levels([(h, w) for w, h in self._handle.level_dimensions]),
-            mpp=mpp,
-            mpp_source=source,
+            pixel_size=_find_pixel_size(properties),
             vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             background=_background(properties),
             tile_shape=_tile_shape(properties),
             bounds=_bounds(properties),
             associated=tuple(self._handle.associated_images),
         )
+        self.why = f"OpenSlide knows {self.facts.vendor} files"
+        when_forked(self, OpenSlideSlide._after_fork)
 
     def _open(self) -> openslide.OpenSlide:
+        if is_remote(self.path):
+            raise UnknownFormatError(FOREIGN, self.path)
+        file = _one_of_series(self.path) if self.path.is_dir() else self.path
+        # On directories that are damaged, OpenSlide may end the whole process.
+        check_structure(file)
         try:
-            handle = openslide.OpenSlide(self.path)
+            handle = openslide.OpenSlide(file)
         except openslide.OpenSlideUnsupportedFormatError as error:
-            raise UnknownFormatError("OpenSlide does not know the format", self.path) from error
+            raise UnknownFormatError(_name_unknown(file), self.path) from error
         except openslide.OpenSlideError as error:
-            raise DamagedSlideError(f"OpenSlide cannot open it: {error}", self.path) from error
+            # It says what it does not read, and what it finds damaged, by one class.
+            kind = UnknownFormatError if _UNREAD.search(str(error)) else DamagedSlideError
+            reason = str(error).removeprefix(f"Reading {file}: ")
+            raise kind(f"OpenSlide cannot open it: {reason}", self.path) from error
         handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
         return handle
 
     def _read(self, level: int, box: Box) -> Pixels:
         # Its own figure, as OpenSlide divides by it again.
-        downsample = self._handle.level_downsamples[level]
+        downsample = self._downsamples[level]
         corner = round(box.x * downsample), round(box.y * downsample)
+        return self._attempt(
+            lambda handle: handle.read_region(corner, level, (box.width, box.height)),
+            f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level}",
+        )
+
+    def _attempt(self, read: Callable[[openslide.OpenSlide], Image.Image], what: str) -> Pixels:
+        """Read a picture; an error kills the handle, for the other threads as well."""
         handle = self._handle
         try:
-            picture = handle.read_region(corner, level, (box.width, box.height))
-        except openslide.OpenSlideError as error:
+            picture = read(handle)
+        except openslide.OpenSlideError:
             self._reopen(handle)
-            raise DamagedSlideError(
-                f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
-                f"cannot be read: {error}",
-                self.path,
-            ) from error
+            # It may have been another thread's error, so try with a handle that nobody else has.
+            try:
+                with self._open() as alone:
+                    picture = read(alone)
+            except openslide.OpenSlideError as error:
+                raise DamagedSlideError(f"{what} cannot be read: {error}", self.path) from error
+        if picture.getchannel("A").getextrema() == (255, 255):
+            # Pillow is faster at that.
+            return np.array(picture.convert("RGB"))
         return on_background(np.asarray(picture), self.facts.background)
 
+    def fingerprint(self) -> dict[str, object]:
+        """Return what tells this slide from another, though it may be many files."""
+        file = _one_of_series(self.path) if self.path.is_dir() else self.path
+        return {**fingerprint(file), "quickhash": self._quickhash}
+
     def _read_associated(self, name: str) -> Pixels:
-        handle = self._handle
-        try:
-            picture = handle.associated_images[name]
-        except openslide.OpenSlideError as error:
-            self._reopen(handle)
-            raise DamagedSlideError(f"its {name} cannot be read: {error}", self.path) from error
-        return on_background(np.asarray(picture), self.facts.background)
+        return self._attempt(lambda handle: handle.associated_images[name], f"its {name}")
 
     def _reopen(self, dead: openslide.OpenSlide) -> None:
         """Replace a handle that an error has killed; the first thread to notice does it."""
         with self._lock:
             if self._handle is dead:
                 self._handle = self._open()
+
+    def _after_fork(self) -> None:
+        # The file's position belongs to both processes; closing would move it for the other.
+        self._inherited = self._handle
+        self._lock = threading.Lock()
+        if not self._closed:
+            self._handle = self._open()
 
     def close(self) -> None:
         """Close the handle; once is enough."""
@@ -109,13 +157,42 @@ class OpenSlideSlide(Slide):
             self._closed = True
 
 
-def _find_mpp(properties: Properties) -> tuple[float | None, str | None]:
-    names = openslide.PROPERTY_NAME_MPP_Y, openslide.PROPERTY_NAME_MPP_X
-    try:
-        y, x = (float(properties[name]) for name in names)
-    except (KeyError, ValueError):
-        return None, None
-    return (y + x) / 2, "openslide.mpp"
+def _one_of_series(folder: Path) -> Path:
+    """Return a DICOM file of a folder; OpenSlide finds the others of its series."""
+    files = sorted(each for each in folder.iterdir() if each.is_file())
+    found = next(filter(_is_dicom, files), None)
+    if found is None:
+        raise UnknownFormatError(FOREIGN, folder)
+    return found
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _name_unknown(path: Path) -> str:
+    if _is_dicom(path):
+        return "a DICOM object that is no whole-slide image"
+    return FOREIGN
+
+
+def _find_pixel_size(properties: Properties) -> PixelSize | None:
+    vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "")
+    height, width = (
+        number(properties.get(name))
+        for name in (openslide.PROPERTY_NAME_MPP_Y, openslide.PROPERTY_NAME_MPP_X)
+    )
+    source = _MPP_SOURCES.get(vendor, "openslide.mpp")
+    known = None if height is None or width is None else PixelSize(height, width, source)
+    resolution = from_resolution(
+        properties.get("tiff.YResolution"),
+        properties.get("tiff.XResolution"),
+        properties.get("tiff.ResolutionUnit", ""),
+    )
+    ome = from_ome(properties.get("tiff.ImageDescription", ""))
+    # What it says of a generic TIFF is what the tags say.
+    return choose((ome, known) if vendor == "generic-tiff" else (known, ome, resolution))
 
 
 def _background(properties: Properties) -> Colour:

@@ -1,21 +1,51 @@
-"""Plain pictures (PNG, JPEG, untiled TIFF) as slides of one level."""
+"""Plain pictures (PNG, JPEG, WebP, odd TIFFs, …) as slides of one level."""
 
 from __future__ import annotations
 
+import struct
 import threading
-import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from wsiseg.errors import DamagedSlideError, UnknownFormatError
+from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import WHITE, Pixels, Slide, SlideFacts, make_levels, on_background
+from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
+from wsiseg.tiling.slides.slide import (
+    FOREIGN,
+    WHITE,
+    Pixels,
+    Slide,
+    SlideFacts,
+    make_levels,
+    on_background,
+)
+from wsiseg.tiling.slides.tiff_structure import check_structure
 
-_EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
-_ORIENTATION_TAG = 0x0112
-_TRANSPOSED = {5, 6, 7, 8}
+LARGEST_PICTURE = 120_000_000
+"""Pixels of what is decoded whole; for a while each of them takes 7 bytes."""
+
+_ROWS = 512
+"""Rows that are converted at a time."""
+
+# Common ones first.  None of them runs other programs, as Pillow does for some.
+_KINDS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
+_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+)
 
 
 class PictureSlide(Slide):
@@ -29,9 +59,11 @@ class PictureSlide(Slide):
     Raises
     ------
     UnknownFormatError
-        If it is no picture, or one of more than 8 bits a channel.
+        If it is no picture.
+    UnsuitableSlideError
+        If it is a grey one of more than 8 bits, or one of several.
     DamagedSlideError
-        If it is too large to be decoded whole.
+        If it is damaged, or too large to be decoded whole.
     """
 
     reader = "pillow"
@@ -40,32 +72,38 @@ class PictureSlide(Slide):
         super().__init__(path)
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
-        with self._open() as picture:
-            try:
-                self.facts = _find_facts(picture, path)
-            except (OSError, SyntaxError, ValueError, TypeError) as error:
-                if isinstance(error, UnknownFormatError):
-                    raise
-                raise DamagedSlideError(f"the picture is damaged: {error}", path) from error
+        with self._open() as picture, _translated(path):
+            self._orientation = _orientation(picture)
+            self.facts = _find_facts(picture, self._orientation, path)
+        self.why = f"a {self.facts.vendor} picture, decoded whole"
+        when_forked(self, PictureSlide._after_fork)
 
     def _open(self) -> Image.Image:
-        try:
-            with warnings.catch_warnings():
-                # From 89 megapixels on Pillow warns; from twice that on it refuses.
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                # A damaged tag beside the pixels is no reason to refuse them.
-                warnings.filterwarnings("ignore", "Corrupt EXIF", UserWarning)
-                return Image.open(self.path)
-        except UnidentifiedImageError as error:
-            raise UnknownFormatError("this is no picture in a known format", self.path) from error
-        except Image.DecompressionBombError as error:
-            raise DamagedSlideError(
-                "the picture is too large to be decoded whole",
-                self.path,
-                "Convert it to a tiled TIFF.",
-            ) from error
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DamagedSlideError(f"the picture is damaged: {error}", self.path) from error
+        """Open the file without decoding it, and without Pillow's guard.
+
+        The guard is one for the whole process, and warns of what is read here.
+        """
+        if not self.path.is_file():
+            raise UnknownFormatError(FOREIGN, self.path)
+        with self.path.open("rb") as file:
+            beginning = file.read(16)
+        for kind in _KINDS:
+            if kind not in Image.OPEN:
+                Image.init()
+            factory, accepts = Image.OPEN.get(kind, (None, None))
+            if factory is None or accepts is None or not accepts(beginning):
+                continue
+            check_structure(self.path)
+            with _translated(self.path), ExitStack() as stack:
+                stream = stack.enter_context(self.path.open("rb"))
+                picture = factory(stream, str(self.path))
+                if picture.width * picture.height > LARGEST_PICTURE:
+                    raise _too_large(self.path)
+                # From here on the picture closes it: some decode right from the file.
+                picture._exclusive_fp = True  # noqa: SLF001
+                stack.pop_all()
+                return picture
+        raise UnknownFormatError(FOREIGN, self.path)
 
     def _read(self, level: int, box: Box) -> Pixels:
         return np.array(self._decoded()[box.within(self.levels[level].box)])
@@ -77,47 +115,75 @@ class PictureSlide(Slide):
             return self._pixels
 
     def _decode(self) -> Pixels:
-        with self._open() as picture:
-            try:
-                upright = ImageOps.exif_transpose(picture)
-                has_alpha = upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info
-                samples = np.asarray(upright.convert("RGBA" if has_alpha else "RGB"))
-            except (OSError, SyntaxError, ValueError) as error:
-                raise DamagedSlideError(f"the picture is damaged: {error}", self.path) from error
-        return on_background(samples, WHITE)
+        with self._open() as picture, _translated(self.path):
+            has_alpha = picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
+            mode = "RGBA" if has_alpha else "RGB"
+            picture.load()
+            pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+            for top in range(0, picture.height, _ROWS):
+                rows = pixels[top : top + _ROWS]
+                part = picture.crop((0, top, picture.width, top + len(rows))).convert(mode)
+                rows[...] = on_background(np.asarray(part), WHITE)
+        return self._orientation.turn(pixels)
+
+    def _after_fork(self) -> None:
+        # Another thread may have held it.
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Drop the pixels."""
         self._pixels = None
 
 
-def _find_facts(picture: Image.Image, path: Path) -> SlideFacts:
-    # What Pillow calls RGB may have had 16 bits a channel.
+def _too_large(path: Path) -> DamagedSlideError:
+    return DamagedSlideError(
+        "the picture is too large to be decoded whole", path, "Convert it to a tiled TIFF."
+    )
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow does with a file that it cannot read into an error of ours."""
+    try:
+        yield
+    except SlideError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    except _DAMAGE as error:
+        if isinstance(error.__context__, KeyError):
+            # It looked up what a code of the file means.
+            raise UnknownFormatError(f"Pillow does not know what {error} is", path) from error
+        raise DamagedSlideError(f"the picture is damaged: {error}", path) from error
+
+
+def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> SlideFacts:
+    # What Pillow calls RGB may have had 16 bits a channel, of which it takes the upper 8.
     deep = any("16" in str(arguments) for *_, arguments in getattr(picture, "tile", ()))
-    if picture.mode not in _EIGHT_BIT or deep:
-        depth = "16 bits" if deep else f"mode {picture.mode}"
-        raise UnknownFormatError(f"the picture has {depth}, not 8 bits a channel", path)
+    if picture.mode not in _MODES or (deep and picture.mode not in ("RGB", "RGBA")):
+        raise UnsuitableSlideError(
+            f"a picture of {'16 bits' if deep else f'mode {picture.mode}'}, in which nothing says "
+            "what is black and what white",
+            path,
+        )
     if _is_stack(picture):
-        raise UnknownFormatError(
+        raise UnsuitableSlideError(
             "the file is a stack of images, not one picture",
             path,
             "Save the plane to be segmented as RGB.",
         )
     return SlideFacts(
-        levels=make_levels([_upright_shape(picture)]),
-        mpp=None,
-        mpp_source=None,
+        levels=make_levels([orientation.shape((picture.height, picture.width))]),
+        pixel_size=None,
         vendor=(picture.format or "picture").lower(),
+        warnings=("16 bits a channel are shown by their upper 8",) if deep else (),
     )
 
 
-def _upright_shape(picture: Image.Image) -> tuple[int, int]:
-    """Return ``(height, width)`` as the camera meant it."""
-    # The plain method, as that of PNG files decodes the pixels in search of a chunk.
-    turned = Image.Image.getexif(picture).get(_ORIENTATION_TAG) in _TRANSPOSED
-    if turned and picture.format != "TIFF":
-        return picture.width, picture.height
-    return picture.height, picture.width
+def _orientation(picture: Image.Image) -> Orientation:
+    """Return how the camera was held; Pillow itself turns what is TIFF."""
+    exif = picture.info.get("exif", b"")
+    return UPRIGHT if picture.format == "TIFF" else exif_orientation(exif)
 
 
 def _is_stack(picture: Image.Image) -> bool:

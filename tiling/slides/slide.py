@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.errors import SlideError
+from wsiseg.errors import ArgumentError, SlideError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.fingerprint import fingerprint
+from wsiseg.tiling.slides.pixel_size import PixelSize
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
+
+FOREIGN = "not of its kind"
+"""What a reader says of a file that it has nothing to do with."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,8 @@ class SlideFacts:
     ----------
     levels : tuple of Level
         From the finest on.
-    mpp : float or None
-        µm per pixel of level 0, as the file states it, however absurd.
-    mpp_source : str or None
-        The field of the file that says so.
+    pixel_size : PixelSize or None
+        Of level 0, as the file states it, however absurd.
     vendor : str
         Maker of the scanner or name of the format.
     background : tuple of int
@@ -65,17 +68,36 @@ class SlideFacts:
         The part of level 0 that was scanned, if the file says so.
     associated : tuple of str
         Names of the label, macro and thumbnail pictures.
+    warnings : tuple of str
+        What was left out or assumed when the file was opened.
     """
 
     levels: tuple[Level, ...]
-    mpp: float | None
-    mpp_source: str | None
+    pixel_size: PixelSize | None
     vendor: str
     background: Colour = WHITE
     tile_shape: tuple[int, int] | None = None
     compression: str | None = None
     bounds: Box | None = None
     associated: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def mpp(self) -> float | None:
+        """µm per pixel of level 0, as the file states it."""
+        return None if self.pixel_size is None else self.pixel_size.mpp
+
+    @property
+    def mpp_source(self) -> str | None:
+        """The field of the file that says so."""
+        return None if self.pixel_size is None else self.pixel_size.source
+
+    def within_bounds(self, level: int) -> Box:
+        """Return the part of a level in which there may be pixels."""
+        whole = self.levels[level]
+        if self.bounds is None:
+            return whole.box
+        return self.bounds.reduced(whole.downsample).intersection(whole.box)
 
 
 class Slide(ABC):
@@ -92,6 +114,8 @@ class Slide(ABC):
     reader: str
     """Name of the reader."""
     facts: SlideFacts
+    why: str
+    """Why this reader takes the file, in a few words."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -99,7 +123,7 @@ class Slide(ABC):
     @property
     def name(self) -> str:
         """The file's name without its ending."""
-        return self.path.stem
+        return slide_name(self.path)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -119,7 +143,8 @@ class Slide(ABC):
         level : int
             Index into `levels`.
         box : Box
-            In pixels of that level; what lies outside is filled with the background.
+            In pixels of that level; what lies outside, or where nothing was scanned, is filled
+            with the background.
 
         Returns
         -------
@@ -131,11 +156,10 @@ class Slide(ABC):
         DamagedSlideError
             If the file's data there cannot be decoded.
         """
-        inside = box.intersection(self.levels[level].box)
+        inside = box.intersection(self.facts.within_bounds(level))
         if inside == box:
             return self._read(level, box)
-        pixels = np.empty((*box.shape, 3), np.uint8)
-        pixels[:] = self.facts.background
+        pixels = blank(box.shape, self.facts.background)
         if inside.area:
             pixels[inside.within(box)] = self._read(level, inside)
         return pixels
@@ -143,6 +167,50 @@ class Slide(ABC):
     @abstractmethod
     def _read(self, level: int, box: Box) -> Pixels:
         """Read a rectangle that lies inside the level."""
+
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return the whole numbers by which a level can be read reduced, for less than it costs."""
+        return ()
+
+    def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
+        """Read a rectangle of one level, several pixels along as one.
+
+        Parameters
+        ----------
+        level : int
+            Index into `levels`.
+        box : Box
+            In pixels of that level divided by `reduction`, wholly inside it.
+        reduction : int
+            One of :meth:`reductions`.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(box.height, box.width, 3)``, RGB.
+
+        Raises
+        ------
+        DamagedSlideError
+            If the file's data there cannot be decoded.
+        """
+        raise ArgumentError(f"reader {self.reader} reads nothing reduced", self.path)
+
+    def announce(self, level: int, box: Box) -> Callable[[], None]:
+        """Say that a rectangle will be read after those announced before.
+
+        A reader may then keep what several of them share.
+
+        Returns
+        -------
+        callable
+            To be called when it has been read, or will not be.
+        """
+        return lambda: None
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what tells this slide's content from another's, as plain values."""
+        return fingerprint(self.path)
 
     def read_associated(self, name: str) -> Pixels:
         """Read the label, macro or thumbnail picture.
@@ -185,6 +253,14 @@ class Slide(ABC):
         return type(self), (self.path,)
 
 
+def slide_name(path: Path) -> str:
+    """Return what a slide is called: its file's name without the ending, ``.ome.zarr`` whole."""
+    for ending in (".ome.zarr", ".zarr"):
+        if path.name.lower().endswith(ending) and len(path.name) > len(ending):
+            return path.name[: -len(ending)]
+    return path.stem
+
+
 def make_levels(shapes: list[tuple[int, int]]) -> tuple[Level, ...]:
     """Return levels with their downsamples from their ``(height, width)`` alone.
 
@@ -203,6 +279,21 @@ def _downsample(full: tuple[int, int], reduced: tuple[int, int]) -> float:
     return float(whole) if explained else ratio
 
 
+def to_8_bits(samples: npt.NDArray[np.unsignedinteger[Any]]) -> Pixels:
+    """Scale samples of 16 bits so that 65,535 becomes 255, rounded; leave those of 8 bits."""
+    if samples.dtype.itemsize == 1:
+        return samples.view(np.uint8)
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def blank(shape: tuple[int, int], colour: Colour) -> Pixels:
+    """Return a picture of one colour, uint8 ``(height, width, 3)``."""
+    pixels = np.empty((*shape, 3), np.uint8)
+    # A row at a time, which is ten times as fast as pixel by pixel.
+    pixels[:] = np.tile(np.asarray(colour, np.uint8), (shape[1], 1))
+    return pixels
+
+
 def on_background(pixels: Pixels, background: Colour) -> Pixels:
     """Turn grey, grey with alpha, RGB or RGBA into RGB over the background.
 
@@ -219,10 +310,14 @@ def on_background(pixels: Pixels, background: Colour) -> Pixels:
     colour = pixels[..., :1].repeat(3, axis=-1) if samples < 3 else pixels[..., :3]
     if samples in (1, 3):
         return np.ascontiguousarray(colour)
-    alpha = pixels[..., -1:].astype(np.uint16)
-    if alpha.min() == 255:
-        return np.ascontiguousarray(colour)
-    glass = np.asarray(background, np.uint16)
+    alpha = pixels[..., -1:]
+    if alpha.min(initial=255) == 255:
+        opaque = np.empty(colour.shape, np.uint8)
+        # Channel by channel it takes a quarter of the time.
+        for channel in range(3):
+            opaque[..., channel] = colour[..., channel]
+        return opaque
+    alpha, glass = alpha.astype(np.uint16), np.asarray(background, np.uint16)
     return ((colour * alpha + glass * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 

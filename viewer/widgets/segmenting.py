@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.options import SegmentOptions
-from wsiseg.tiling.resolution import SANE_MPP
+from wsiseg.tiling.slides.pixel_size import SANE_MPP
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.preview import Preview, TileProgress

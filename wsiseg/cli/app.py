@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import traceback
+import warnings
 from importlib.metadata import version
 from typing import Annotated
 
@@ -70,6 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     # Damaged files make it complain on its own account; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
+    if not debug:
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     sys.exit(_run(arguments, debug=debug))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli import data as given
-from wsiseg.cli.options import AsJson, Debug, Quiet, chosen_option, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option, print_json
 
 _SCORES, _WORK = "Scores", "Where and how"
 
@@ -29,6 +29,7 @@ def evaluate(
     coordinates: given.CoordinatesName = "auto",
     only: given.Only = None,
     without: given.Without = None,
+    reader: ReaderName = None,
     mpp: given.Mpp = None,
     slide_mpp: given.SlideMpp = None,
     scale: given.Scale = None,

@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, print_json
 
 
 def info(
-    slide: Annotated[Path, typer.Argument(help="A slide or picture.", show_default=False)],
+    slide: Annotated[
+        Path, typer.Argument(help="A slide or picture, or an address.", show_default=False)
+    ],
+    reader: ReaderName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show levels, resolution, reader and vendor of a slide."""
-    from wsiseg.tiling.slides import open_slide
+    """Show levels, resolution, vendor of a slide, and which readers take it."""
+    from wsiseg.tiling.slides import address, judge_readers, open_slide
 
-    with open_slide(slide) as opened:
+    with open_slide(slide, reader) as opened:
         facts, (full, *_) = opened.facts, opened.levels
-        content: dict[str, object] = {
-            "slide": str(slide),
+        content: dict[str, Any] = {
+            "slide": address(slide),
             "width": full.width,
             "height": full.height,
             "mpp": facts.mpp,
             "mpp_source": facts.mpp_source,
             "vendor": facts.vendor,
             "reader": opened.reader,
+            "readers": [
+                {
+                    "reader": each.reader,
+                    "takes": each.takes,
+                    "chosen": each.reader == opened.reader,
+                    "why": each.why,
+                }
+                for each in judge_readers(slide)
+            ],
             "tile": None if facts.tile_shape is None else list(facts.tile_shape),
             "compression": facts.compression,
             "bounds": None
             if facts.bounds is None
             else [facts.bounds.y, facts.bounds.x, facts.bounds.height, facts.bounds.width],
             "associated_images": list(facts.associated),
+            "warnings": list(facts.warnings),
             "levels": [
                 {"width": level.width, "height": level.height, "downsample": level.downsample}
                 for level in opened.levels
@@ -46,22 +59,35 @@ def info(
         print(_as_text(content))
 
 
-def _as_text(content: dict[str, object]) -> str:
-    mpp = content["mpp"]
-    resolution = "not stated" if mpp is None else f"{mpp:g} µm/px ({content['mpp_source']})"
-    tile = content["tile"]
+def _as_text(content: dict[str, Any]) -> str:
+    tile, bounds = content["tile"], content["bounds"]
     lines = {
         "size": f"{content['width']} × {content['height']} pixels",
-        "resolution": resolution,
+        "resolution": _resolution(content["mpp"], content["mpp_source"]),
         "vendor": content["vendor"],
-        "reader": content["reader"],
-        "tiles": "none" if not isinstance(tile, list) else f"{tile[1]} × {tile[0]}",
+        "tiles": "none" if tile is None else f"{tile[1]} × {tile[0]}",
         "compression": content["compression"] or "not stated",
-        "associated": ", ".join(content["associated_images"]) or "none",  # type: ignore[arg-type]
+        "scanned": "all of it"
+        if bounds is None
+        else f"{bounds[3]} × {bounds[2]} from x={bounds[1]}, y={bounds[0]}",
+        "associated": ", ".join(content["associated_images"]) or "none",
     }
     text = [f"{name:12}{value}" for name, value in lines.items()]
-    levels: list[dict[str, float]] = content["levels"]  # type: ignore[assignment]
-    for index, level in enumerate(levels):
+    for each in content["readers"]:
+        says = "takes it" if each["takes"] else "does not"
+        chosen = ", chosen" * each["chosen"]
+        text.append(f"{'reader':12}{each['reader']} {says}{chosen}: {each['why']}")
+    for index, level in enumerate(content["levels"]):
         size = f"{level['width']} × {level['height']}"
         text.append(f"level {index:<6}{size:18} 1/{level['downsample']:g}")
+    text += [f"{'warning':12}{warning}" for warning in content["warnings"]]
     return "\n".join(text)
+
+
+def _resolution(mpp: float | None, source: str) -> str:
+    from wsiseg.tiling.slides.pixel_size import SANE_MPP, is_sane
+
+    if mpp is None:
+        return "not stated"
+    doubt = "" if is_sane(mpp) else f", not believed: outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}"
+    return f"{mpp:g} µm/px ({source}){doubt}"

@@ -23,6 +23,17 @@ def chosen_option(panel: str, text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
+ReaderName = Annotated[
+    str | None,
+    chosen_option(
+        "Slides",
+        "omezarr, tifffile, openslide or pillow in place of the one that is chosen; info tells "
+        "which take a slide.",
+        "--reader",
+    ),
+]
+
+
 def print_json(content: object) -> None:
     """Print one JSON document on stdout."""
     print(json.dumps(content, indent=2, ensure_ascii=False))

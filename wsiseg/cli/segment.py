@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Json, Quiet, ReaderName, print_json
 
 _WORK, _NETWORK, _KEEP, _TROUBLE = (
     "Where and how",
@@ -125,6 +125,7 @@ def segment(
             rich_help_panel=_TROUBLE,
         ),
     ] = "1%",
+    reader: ReaderName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -157,6 +158,7 @@ def segment(
         overwrite=overwrite,
         on_bad_tile=on_bad_tile,  # type: ignore[arg-type]
         max_bad_tiles=max_bad_tiles,
+        reader=reader,
     )
     listener = ConsoleListener(quiet=quiet)
     if checkpoint is None:
@@ -182,11 +184,12 @@ def print_results(entries: list[Json], folder: Path) -> None:
     from wsiseg.cli.progress import describe_result
     from wsiseg.provenance import read_run
     from wsiseg.store.outputs import OutputFiles
+    from wsiseg.tiling.slides import slide_name
 
     for entry in entries:
         if entry["status"] == "failed":
             continue
-        files = OutputFiles(folder, Path(str(entry["slide"])).stem)
+        files = OutputFiles(folder, slide_name(Path(str(entry["slide"]))))
         for line in describe_result(read_run(files.run)):
             print(line)
         print(f"per tile    {files.tiles}")

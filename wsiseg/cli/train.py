@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from wsiseg.cli import data as given
-from wsiseg.cli.options import AsJson, Debug, Quiet, chosen_option, parse_settings, print_json
+from wsiseg.cli.options import (
+    AsJson,
+    Debug,
+    Quiet,
+    ReaderName,
+    chosen_option,
+    parse_settings,
+    print_json,
+)
 
 _NETWORK, _LEARNING, _KEPT, _MACHINE = (
     "Network",
@@ -32,6 +40,7 @@ def train(
     coordinates: given.CoordinatesName = "auto",
     only: given.Only = None,
     without: given.Without = None,
+    reader: ReaderName = None,
     model: Annotated[
         str | None,
         chosen_option(_NETWORK, "An architecture; that of --init, or espnet.", "--model"),

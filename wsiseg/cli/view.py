@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, chosen_option, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option, print_json
 
 
 def view(
@@ -22,6 +22,7 @@ def view(
             "Resolution", "The slide's own µm per pixel, where it states none or a wrong one."
         ),
     ] = None,
+    reader: ReaderName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -43,6 +44,6 @@ def view(
             if missing
             else "Its libraries are named by scripts/install_system_packages.sh.",
         ) from error
-    opening.view(slide, masks or [], slide_mpp)
+    opening.view(slide, masks or [], slide_mpp, reader)
     if as_json:
         print_json({"slide": str(slide), "masks": [str(mask) for mask in masks or []]})

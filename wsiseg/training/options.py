@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.store.disk import write_whole
-from wsiseg.tiling.resolution import SANE_MPP
+from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
 """So that a training can be gone on with from another folder."""
@@ -78,6 +78,8 @@ class DataOptions(_Settings):
         Where annotations count their pixels from.
     only, without
         Files that list stems, one a line: take only those, or all but those.
+    reader
+        Who reads pictures and slides, see :func:`wsiseg.open_slide`.
     """
 
     dataset: str | None = None
@@ -92,6 +94,7 @@ class DataOptions(_Settings):
     coordinates: Literal["auto", "level0", "bounds"] = "auto"
     only: _Path | None = None
     without: _Path | None = None
+    reader: str | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

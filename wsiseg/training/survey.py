@@ -140,7 +140,7 @@ def survey(
 def _look_at(
     sample: Sample, view: View, classes: int, room: int, seed: int, *, decode: bool
 ) -> SampleSurvey:
-    with open_slide(sample.image) as slide:
+    with open_slide(sample.image, sample.reader) as slide:
         plane = view.plane(slide)
         step = _choose_step(plane)
         reduced = _reduce(plane, step)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +7,11 @@ import openslide
 import pytest
 import tifffile
 
+from array_slide import noise
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
+from wsiseg.tiling.slides.slide import Pixels
 
 
 @pytest.fixture
@@ -108,5 +112,32 @@ def test_a_handle_that_an_error_has_killed_is_replaced(slides: Path, tmp_path: P
 def test_what_openslide_does_not_know_is_said(slides: Path) -> None:
     with pytest.raises(UnknownFormatError):
         OpenSlideSlide(slides / "plain" / "stardist_histo.jpg")
-    with pytest.raises(DamagedSlideError, match="OpenSlide cannot open it"):
+    with pytest.raises(UnknownFormatError, match="OpenSlide cannot open it"):
         OpenSlideSlide(slides / "broken" / "unopenable.tiff")
+
+
+def test_what_one_thread_cannot_read_spoils_nothing_for_the_others(tmp_path: Path) -> None:
+    """An error kills OpenSlide's handle for all of them."""
+    pixels = noise(256, 512)
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, pixels, tile=(64, 64), photometric="rgb", compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        start, length = file.pages.first.dataoffsets[9], file.pages.first.databytecounts[9]
+    content = bytearray(path.read_bytes())
+    content[start : start + length] = bytes(length)
+    path.write_bytes(content)
+    boxes = [Box(64 * (k // 8), 64 * (k % 8), 64, 64) for k in range(32)]
+
+    def read(slide: OpenSlideSlide, box: Box) -> Pixels | None:
+        try:
+            return slide.read_region(0, box)
+        except DamagedSlideError:
+            return None
+
+    with OpenSlideSlide(path) as slide, ThreadPoolExecutor(8) as pool:
+        for index, found in enumerate(pool.map(partial(read, slide), boxes * 5)):
+            box = boxes[index % 32]
+            if index % 32 == 9:
+                assert found is None
+            else:
+                np.testing.assert_array_equal(found, pixels[box.within(Box(0, 0, 256, 512))])

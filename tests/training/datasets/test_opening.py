@@ -271,3 +271,9 @@ def test_sets_and_parts_that_do_not_exist(public: dict[str, object]) -> None:
         split({**public, "dataset": "camvd"})
     with pytest.raises(ArgumentError, match="no part 'tset'"):
         split({**public, "split": "tset"})
+
+
+def test_the_reader_that_is_named_is_that_of_every_sample(own: dict[str, object]) -> None:
+    assert {s.reader for s in open_data(DataOptions.build(**own)).samples} == {None}
+    named = DataOptions.build(**own, reader="openslide")
+    assert {s.reader for s in open_data(named).samples} == {"openslide"}

@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,7 @@ def test_what_falls_off_is_closed(pictures: DataSet, monkeypatch: pytest.MonkeyP
     def remember(slide: Slide) -> None:
         closed.append(slide.name)
 
-    monkeypatch.setattr("wsiseg.training.datasets.viewing.open_slide", opened.__getitem__)
+    monkeypatch.setattr("wsiseg.training.datasets.viewing.open_slide", lambda path, _: opened[path])
     monkeypatch.setattr(type(opened[pictures.samples[0].image]), "close", remember)
     shelf = SampleShelf(pictures.samples, View(), room=3)
     for index in (0, 1, 2, 0, 3, 4):
@@ -210,3 +211,9 @@ def test_a_forked_process_opens_its_own(slides: DataSet, fork: str) -> None:
     assert shelf.take(1) is taken
     np.testing.assert_array_equal(taken.pixels(Box(0, 0, 64, 64)), noise(64, 64, 1))
     shelf.close()
+
+
+def test_the_reader_that_is_named_opens_a_sample(slides: DataSet) -> None:
+    for reader in ("tifffile", "openslide"):
+        with OpenSample(replace(slides.samples[0], reader=reader), View()) as opened:
+            assert opened.slide.reader == reader

@@ -24,12 +24,15 @@ class Sample:
         What is where on it.
     instances : Path or None
         A picture in which every object has a number of its own, if there is one.
+    reader : str or None
+        Who reads the image; chosen if None.
     """
 
     name: str
     image: Path
     labels: LabelSource
     instances: Path | None = None
+    reader: str | None = None
 
 
 @dataclass(frozen=True)

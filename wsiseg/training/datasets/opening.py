@@ -48,7 +48,8 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         dataset = _leave(dataset, read_stems(options.without, dataset))
         if not dataset.samples:
             raise DataSetError("every sample is left out", options.without)
-    return dataset
+    samples = tuple(replace(sample, reader=options.reader) for sample in dataset.samples)
+    return replace(dataset, samples=samples)
 
 
 def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:

@@ -79,7 +79,7 @@ class OpenSample:
 
     def __init__(self, sample: Sample, view: View) -> None:
         self.sample = sample
-        self.slide = open_slide(sample.image)
+        self.slide = open_slide(sample.image, sample.reader)
         try:
             self.plane = view.plane(self.slide)
             labels = sample.labels.open(self.slide, self.plane)

@@ -1,0 +1,148 @@
+"""Files with bytes changed: whatever they say, nothing but our own errors comes of it."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from jpeg_slide import tissue
+from reading_process import Worker
+
+MOST_SECONDS, MOST_MEGABYTES = 10, 1024
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A sound file, and which of its bytes are not pixels."""
+
+    name: str
+    content: bytes
+    header: tuple[int, ...]
+
+
+def tiff(name: str, *, bigtiff: bool = False, byteorder: str = "<", **options: object) -> Seed:
+    """Return a pyramid of two levels."""
+    file = io.BytesIO()
+    pixels = tissue(70, 90)
+    options = {"photometric": "rgb", "tile": (32, 32), "metadata": None, **options}
+    with tifffile.TiffWriter(file, bigtiff=bigtiff, byteorder=byteorder) as writer:
+        for k in range(2):
+            writer.write(pixels[:: 2**k, :: 2**k], subfiletype=int(k > 0), **options)
+    content = file.getvalue()
+    header = np.ones(len(content), bool)
+    with tifffile.TiffFile(io.BytesIO(content)) as opened:
+        for page in opened.pages:
+            for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+                header[start + 8 : start + length] = False
+    return Seed(name, content, tuple(np.flatnonzero(header).tolist()))
+
+
+def picture(kind: str) -> Seed:
+    """Return a plain picture."""
+    file = io.BytesIO()
+    Image.fromarray(tissue(70, 90)).save(file, kind)
+    content = file.getvalue()
+    return Seed(f"picture.{kind}", content, tuple(range(min(700, len(content)))))
+
+
+def seeds() -> list[Seed]:
+    """Return one sound file for each way to be read."""
+    jpeg = {"compression": "jpeg", "compressionargs": {"outcolorspace": "ycbcr"}}
+    aperio = "Aperio Image Library v1\n90x70 |AppMag = 20|MPP = 0.5"
+    return [
+        tiff("jpeg.tif", **jpeg),
+        tiff("aperio.svs", description=aperio, **jpeg),
+        tiff("deflate.tif", compression="zlib", predictor=True),
+        tiff("big.tif", compression="lzw", bigtiff=True, byteorder=">"),
+        tiff("plain.ome.tif", metadata={"axes": "YXS"}),
+        tiff("strips.tif", tile=None, rowsperstrip=16, compression="zlib"),
+        picture("png"),
+        picture("jpeg"),
+        picture("bmp"),
+    ]
+
+
+SEEDS = seeds()
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A seed with other bytes at some places, of which only so many are left."""
+
+    seed: Seed
+    changes: tuple[tuple[int, bytes], ...]
+    length: int
+
+    def __repr__(self) -> str:
+        return f"Mutation({self.seed.name}, {self.changes}, {self.length})"
+
+    @property
+    def content(self) -> bytes:
+        content = bytearray(self.seed.content)
+        for place, new in self.changes:
+            content[place : place + len(new)] = new
+        return bytes(content[: self.length])
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> Mutation:
+    """Draw a file with some numbers in its header changed, or its end cut off."""
+    seed = draw(st.sampled_from(SEEDS))
+    changes = []
+    for _ in range(draw(st.integers(1, 5))):
+        width = draw(st.sampled_from([1, 1, 1, 2, 4, 8]))
+        order = draw(st.sampled_from(["little", "big"]))
+        whole = 2 ** (8 * width)
+        number = draw(
+            st.sampled_from([0, 1, whole - 1, whole // 2, whole // 2 - 1])
+            | st.integers(0, whole - 1)
+        )
+        changes.append((draw(st.sampled_from(seed.header)), number.to_bytes(width, order)))
+    length = len(seed.content)
+    if draw(st.integers(0, 9)) == 0:
+        length = draw(st.integers(0, length))
+    return Mutation(seed, tuple(changes), length)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    worker = Worker(tmp_path_factory.mktemp("mutations"))
+    yield worker
+    worker.end()
+
+
+def well_behaved(answer: dict[str, object]) -> None:
+    assert answer["failure"] is None
+    assert answer["seconds"] < MOST_SECONDS
+    assert answer["peak_mb"] < MOST_MEGABYTES
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
+@pytest.mark.parametrize("reader", [None, "openslide", "pillow"])
+def test_sound_files_are_read(worker: Worker, seed: Seed, reader: str | None) -> None:
+    well_behaved(worker.read(seed.name, seed.content, reader))
+
+
+def test_changed_files_give_nothing_but_our_errors(
+    worker: Worker, pytestconfig: pytest.Config
+) -> None:
+    cases = pytestconfig.getoption("--mutations")
+
+    # The same files every time, unless more of them are asked for.
+    @settings(
+        max_examples=cases or 2000,
+        derandomize=cases is None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(mutations(), st.sampled_from([None, None, "openslide", "pillow"]))
+    def check(mutation: Mutation, reader: str | None) -> None:
+        well_behaved(worker.read(mutation.seed.name, mutation.content, reader))
+
+    check()

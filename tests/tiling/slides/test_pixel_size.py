@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import vendor_slides as made
+from array_slide import ArraySlide
+from wsiseg.errors import ResolutionError
+from wsiseg.tiling import open_slide
+from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
+from wsiseg.tiling.slides.openslide import OpenSlideSlide
+from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_ome, from_resolution
+
+VENDOR, OME, TAGS = (PixelSize(v, v, name) for v, name in ((0.25, "a"), (0.5, "b"), (1.0, "c")))
+ABSURD = PixelSize(352.8, 352.8, "d")
+
+
+def test_the_first_that_makes_sense_is_believed() -> None:
+    assert choose((VENDOR, OME, TAGS)) is VENDOR
+    assert choose((None, OME, TAGS)) is OME
+    assert choose((ABSURD, None, TAGS)) is TAGS
+    assert choose((None, ABSURD)) is ABSURD
+    assert choose((None, None)) is None
+
+
+CENTIMETRES = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+
+
+@pytest.mark.parametrize(
+    ("stated", "mpp", "source"),
+    [
+        ("0.25", 0.25, "aperio.MPP"),
+        ("0", 0.5, "tiff.Resolution"),
+        ("1000", 0.5, "tiff.Resolution"),
+        ("no number", 0.5, "tiff.Resolution"),
+    ],
+)
+def test_aperios_field_comes_before_the_tags(
+    stated: str, mpp: float, source: str, tmp_path: Path
+) -> None:
+    path = made.aperio(tmp_path, stated, **CENTIMETRES)
+    with open_slide(path) as slide, OpenSlideSlide(path) as theirs:
+        assert (slide.reader, slide.mpp) == ("tifffile", pytest.approx(mpp))
+        assert slide.facts.mpp_source == source
+        assert theirs.mpp == pytest.approx(mpp)
+
+
+@pytest.mark.parametrize(("size", "source"), [(0.25, "ome.PhysicalSize"), (0, "tiff.Resolution")])
+def test_ome_comes_before_the_tags(size: float, source: str, tmp_path: Path) -> None:
+    path = tmp_path / "slide.ome.tif"
+    names = ("PhysicalSizeX", "PhysicalSizeY")
+    metadata = {"axes": "YXS", **dict.fromkeys(names, size)}
+    options = {**made.LOSSLESS, **CENTIMETRES, "metadata": metadata}
+    tifffile.imwrite(path, made.patches(), **options)
+    for reader in ("tifffile", "openslide"):
+        with open_slide(path, reader) as slide:
+            assert slide.mpp == pytest.approx(size or 0.5)
+            assert slide.facts.mpp_source == source
+
+
+def test_what_is_written_is_read() -> None:
+    xml = '<Pixels PhysicalSizeX="250" PhysicalSizeXUnit="nm" PhysicalSizeY="0.5"/>'
+    assert from_ome(xml) == PixelSize(0.5, 0.25, "ome.PhysicalSize")
+    assert from_ome('<Pixels PhysicalSizeX="0.25"/>') is None
+    assert (
+        from_ome('<Pixels PhysicalSizeX="1" PhysicalSizeY="1" PhysicalSizeYUnit="inch"/>') is None
+    )
+    assert from_resolution("50800", 25400, "inch") == PixelSize(0.5, 1.0, "tiff.Resolution")
+    assert from_resolution(1, 1, "none") is None
+    assert from_resolution(0, 1, "inch") is None
+    assert from_resolution(-4, 4, "inch") is None
+
+
+@pytest.mark.parametrize(("width", "square"), [(0.2502, True), (0.26, False), (0.5, False)])
+def test_only_square_pixels_are_resampled(width: float, square: bool) -> None:
+    slide = ArraySlide(np.zeros((400, 400, 3), np.uint8), mpp=0.25)
+    slide.facts = slide.facts.__class__(
+        slide.facts.levels, PixelSize(0.25, width, "array.mpp"), "array"
+    )
+    plane = plane_at_level(slide, 0)
+    if square:
+        assert plane.mpp == pytest.approx((0.25 + width) / 2)
+        assert plane_at_mpp(slide, 0.5).height == 200
+        return
+    assert plane.mpp is None
+    with pytest.raises(ResolutionError, match=f"0.25 µm high and {width:g} µm wide") as caught:
+        plane_at_mpp(slide, 0.5)
+    assert "--slide-mpp" in str(caught.value)
+    assert plane_at_mpp(slide, 0.5, slide_mpp=0.25).height == 200

@@ -1,0 +1,43 @@
+"""Bytes of a file for many threads, and for processes that were forked off."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from pathlib import Path
+
+
+class FileBytes:
+    """An open file that is read by place, so that no reader moves another one's position.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._lock = threading.Lock()
+        # A viewer cannot tell when the last of its arrays lets go of the slide.
+        self.close = weakref.finalize(self, self._file.close)
+
+    def read(self, start: int, count: int) -> bytes:
+        """Return `count` bytes from `start` on, fewer at the file's end.
+
+        Raises
+        ------
+        OSError, ValueError
+            If they cannot be read, or the file is closed.
+        """
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), count, start)
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(count)

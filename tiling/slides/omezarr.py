@@ -1,0 +1,265 @@
+"""OME-Zarr images, 0.4 and 0.5: folders, and stores behind an address."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.errors import GroupNotFoundError
+from zarr.types import AnyArray
+
+from wsiseg.errors import (
+    DamagedSlideError,
+    RuntimeUnavailableError,
+    SlideError,
+    SlideNotFoundError,
+    UnknownFormatError,
+    UnsuitableSlideError,
+)
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.locations import address, is_remote
+from wsiseg.tiling.slides.pixel_size import PixelSize, micrometres
+from wsiseg.tiling.slides.slide import (
+    FOREIGN,
+    WHITE,
+    Pixels,
+    Slide,
+    SlideFacts,
+    make_levels,
+    on_background,
+    to_8_bits,
+)
+from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
+
+_PRIMARIES = ["FF0000", "00FF00", "0000FF"]
+_TROUBLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+_FAR_TROUBLE = (("aiohttp", "ClientError"), ("botocore.exceptions", "BotoCoreError"))
+_SMALL = 2**24
+"""Pixels of a level that is cheap to read."""
+
+_METADATA = ("zarr.json", ".zattrs", ".zgroup")
+
+
+class OmeZarrSlide(Slide):
+    """An OME-Zarr image of one plane, grey or RGB.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder, or what stands for its address.
+
+    Raises
+    ------
+    UnknownFormatError
+        If it is no OME-Zarr image.
+    UnsuitableSlideError
+        If it is a mask, or a stack of channels, planes or times.
+    DamagedSlideError
+        If its metadata make no sense, or its finest array is missing.
+    RuntimeUnavailableError
+        If what reads the address is not installed.
+    """
+
+    reader = "omezarr"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        if not is_remote(path) and not any((path / name).is_file() for name in _METADATA):
+            raise UnknownFormatError(FOREIGN, path)
+        group = _open_group(path)
+        with _understood(path):
+            group, ome = _find_image(group, path)
+            image = ome["multiscales"][0]
+            self._arrays, warnings = _find_arrays(group, image, path)
+            self._image = image
+            self._axes = _axis_names(image)
+            self._refuse_stack(ome)
+            self.facts = self._find_facts(image, group.metadata.zarr_format, warnings)
+        self.why = f"an OME-Zarr image ({self.facts.vendor})"
+
+    def _refuse_stack(self, ome: Mapping[str, Any]) -> None:
+        sizes = dict(zip(self._axes, self._arrays[0].shape, strict=True))
+        channels = sizes.get("c", 1)
+        colours = [str(each.get("color", "")).upper() for each in _channels(ome)]
+        planes = int(np.prod([size for axis, size in sizes.items() if axis in "tz"]))
+        if planes > 1 or channels not in (1, 3, 4) or (colours and not _is_rgb(colours, channels)):
+            named = ", ".join(str(each.get("label", "?")) for each in _channels(ome))
+            raise UnsuitableSlideError(
+                f"a stack of {planes * channels} images{f' ({named})' * bool(named)}, not one "
+                "slide",
+                self.path,
+                "Save what is to be segmented as RGB.",
+            )
+        dtype = self._arrays[0].dtype
+        if dtype != np.uint8 and not (dtype == np.uint16 and channels > 1):
+            raise UnsuitableSlideError(
+                f"{channels} channel{'s' * (channels > 1)} of {dtype}, in which nothing says "
+                "what is black and what white",
+                self.path,
+            )
+
+    def _find_facts(
+        self, image: Mapping[str, Any], zarr_format: int, warnings: list[str]
+    ) -> SlideFacts:
+        finest = self._arrays[0]
+        y, x = (self._axes.index(axis) for axis in "yx")
+        if finest.dtype == np.uint16:
+            warnings.append("16 bits a channel are scaled to 8")
+        return SlideFacts(
+            levels=make_levels([(a.shape[y], a.shape[x]) for a in self._arrays]),
+            pixel_size=_pixel_size(image, y, x),
+            vendor="ome-zarr 0.5" if zarr_format == 3 else "ome-zarr 0.4",
+            background=WHITE,
+            tile_shape=(finest.chunks[y], finest.chunks[x]),
+            warnings=tuple(warnings),
+        )
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        rows, columns = slice(box.y, box.bottom), slice(box.x, box.right)
+        places = {"y": rows, "x": columns, "c": slice(None)}
+        where = tuple(places.get(axis, 0) for axis in self._axes)
+        try:
+            samples = np.asarray(self._arrays[level][where])
+        except _trouble() as error:
+            raise DamagedSlideError(
+                f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
+                f"cannot be read: {error}",
+                address(self.path),
+            ) from error
+        left = [axis for axis in self._axes if axis in places]
+        samples = samples.transpose([left.index(axis) for axis in "yxc" if axis in left])
+        return on_background(to_8_bits(samples), self.facts.background)
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return digests of metadata and coarsest level: pixels are many files, maybe far away."""
+        arrays = [array.metadata.to_dict() for array in self._arrays]
+        text = json.dumps([self._image, arrays], sort_keys=True, default=str)
+        pixels = None
+        if self.levels[-1].box.area <= _SMALL:
+            with suppress(DamagedSlideError):
+                # Whether the damage matters is for those to say who need the level.
+                content = self._read(len(self.levels) - 1, self.levels[-1].box)
+                pixels = hashlib.sha256(content.tobytes()).hexdigest()
+        return {
+            "sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest(),
+            "sha256_of_coarsest": pixels,
+        }
+
+    def close(self) -> None:
+        """Let go of the arrays."""
+        self._arrays = []
+
+
+def _open_group(path: Path) -> zarr.Group:
+    where = address(path)
+    try:
+        return zarr.open_group(where, mode="r")
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            f"what reads such an address is not installed: {error}",
+            where,
+            "Install it with: pip install 'wsiseg[remote]'",
+        ) from error
+    except (GroupNotFoundError, FileNotFoundError) as error:
+        if is_remote(path):
+            raise SlideNotFoundError(
+                "there is no OME-Zarr image at this address",
+                where,
+                "Check it; of what lies elsewhere only OME-Zarr is read.",
+            ) from error
+        raise UnknownFormatError("a Zarr store without an image", path) from error
+    except _trouble() as error:
+        raise DamagedSlideError(f"the store cannot be opened: {error}", where) from error
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SlideError:
+        raise
+    except _trouble() as error:
+        raise DamagedSlideError(f"the store's metadata are damaged: {error}", path) from error
+
+
+def _trouble() -> tuple[type[Exception], ...]:
+    """Return what may be raised, by those libraries for far stores too that are loaded."""
+    loaded = [
+        getattr(sys.modules[module], name) for module, name in _FAR_TROUBLE if module in sys.modules
+    ]
+    return (*_TROUBLE, *loaded)
+
+
+def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:
+    """Return the group that is an image, and what its metadata say."""
+    ome = _ome(group)
+    if ome.get("bioformats2raw.layout") and "multiscales" not in ome:
+        # Bio-Formats puts its images into numbered groups.
+        group = zarr.open_group(group.store, path=f"{group.path}/0".strip("/"), mode="r")
+        ome = _ome(group)
+    if "image-label" in ome:
+        raise UnsuitableSlideError("an OME-Zarr mask, not a slide", path)
+    if not ome.get("multiscales"):
+        raise UnknownFormatError("a Zarr store without an image", path)
+    return group, ome
+
+
+def _ome(group: zarr.Group) -> Mapping[str, Any]:
+    attributes = group.attrs.asdict()
+    ome = attributes.get("ome", attributes)
+    return ome if isinstance(ome, Mapping) else {}
+
+
+def _find_arrays(
+    group: zarr.Group, image: Mapping[str, Any], path: Path
+) -> tuple[list[AnyArray], list[str]]:
+    """Return the arrays that are there, the finest first, and which are not."""
+    arrays: list[AnyArray] = []
+    warnings: list[str] = []
+    for index, dataset in enumerate(image["datasets"]):
+        array = group.get(dataset["path"])
+        if isinstance(array, zarr.Array):
+            if not 0 < math.prod(array.chunks) <= LARGEST_TILE or 0 in array.shape:
+                raise DamagedSlideError(
+                    f"an array claims {array.shape} pixels in pieces of {array.chunks}", path
+                )
+            arrays.append(array)
+        elif index == 0:
+            raise DamagedSlideError("the store's finest array is missing", path)
+        else:
+            warnings.append(f"level {index} of the store is missing and is not used")
+    return arrays, warnings
+
+
+def _axis_names(image: Mapping[str, Any]) -> list[str]:
+    return [str(axis["name"]).lower() for axis in image["axes"]]
+
+
+def _channels(ome: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    channels: Sequence[Mapping[str, Any]] = ome.get("omero", {}).get("channels", ())
+    return channels
+
+
+def _is_rgb(colours: list[str], channels: int) -> bool:
+    """Tell colours of a picture from those of stains; what has none is a picture."""
+    return channels == 1 or not any(colours) or colours[:3] == _PRIMARIES
+
+
+def _pixel_size(image: Mapping[str, Any], y: int, x: int) -> PixelSize | None:
+    """Return the scale of the finest array, and of all of them on top."""
+    factors = [1.0, 1.0]
+    for holder in (image["datasets"][0], image):
+        for step in holder.get("coordinateTransformations", ()):
+            if step.get("type") == "scale":
+                factors = [factors[0] * step["scale"][y], factors[1] * step["scale"][x]]
+    units = (image["axes"][place].get("unit", "") for place in (y, x))
+    height, width = (micrometres(f, unit) for f, unit in zip(factors, units, strict=True))
+    return None if height is None or width is None else PixelSize(height, width, "ome.scale")

@@ -1,0 +1,135 @@
+"""How large a pixel of level 0 is, and which of a file's statements about it is believed.
+
+The first of these that lies between 0.05 and 20 µm:
+
+1. the vendor's own field: Aperio's ``MPP`` (``aperio.MPP``), or what OpenSlide knows of the other
+   vendors (``openslide.mpp``);
+2. OME's ``PhysicalSizeX`` and ``PhysicalSizeY`` (``ome.PhysicalSize``), in OME-Zarr the scale of
+   the finest array (``ome.scale``);
+3. DICOM's ``PixelSpacing`` (``dicom.PixelSpacing``);
+4. the TIFF tags ``XResolution`` and ``YResolution`` with a unit (``tiff.Resolution``).
+
+If none does, the first that is stated is reported as it is; whoever needs a resolution refuses it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+SANE_MPP = (0.05, 20.0)
+"""µm per pixel that a microscope can have meant; anything else is a broken field."""
+
+SQUARE = 0.01
+"""How far a pixel's height may be off its width, as a share, and it still counts as square."""
+
+_RESOLUTION_UNITS = {"CENTIMETER": 1e4, "INCH": 25400.0}
+_OME_UNITS = {
+    "µm": 1.0,
+    "um": 1.0,
+    "micrometer": 1.0,
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "m": 1e6,
+    "meter": 1e6,
+}
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """What one field says of a pixel.
+
+    Attributes
+    ----------
+    height, width : float
+        In µm.
+    source : str
+        The field.
+    """
+
+    height: float
+    width: float
+    source: str
+
+    @property
+    def mpp(self) -> float:
+        """µm per pixel, the mean of both sides."""
+        return (self.height + self.width) / 2
+
+    @property
+    def is_square(self) -> bool:
+        """Whether one number says enough; a scanner may be off by a little."""
+        return abs(self.height / self.width - 1) <= SQUARE
+
+    @property
+    def is_sane(self) -> bool:
+        """Whether a microscope can have meant it."""
+        return is_sane(self.height) and is_sane(self.width)
+
+
+def is_sane(mpp: float) -> bool:
+    """Tell whether a microscope can have meant that many µm per pixel."""
+    return math.isfinite(mpp) and SANE_MPP[0] <= mpp <= SANE_MPP[1]
+
+
+def choose(stated: Iterable[PixelSize | None]) -> PixelSize | None:
+    """Return the first sane statement, or else the first one, or None.
+
+    Parameters
+    ----------
+    stated : iterable of PixelSize or None
+        In the order in which they are believed; None for what a file does not state.
+    """
+    made = [size for size in stated if size is not None]
+    return next((size for size in made if size.is_sane), made[0] if made else None)
+
+
+def from_resolution(y: object, x: object, unit: str) -> PixelSize | None:
+    """Return what the TIFF tags say.
+
+    Parameters
+    ----------
+    y, x : object
+        Pixels per unit, as numbers or text.
+    unit : str
+        ``CENTIMETER`` or ``INCH``, in any case; nothing is meant by others.
+    """
+    length = _RESOLUTION_UNITS.get(unit.upper())
+    down, across = number(y), number(x)
+    if length is None or down is None or across is None or down <= 0 or across <= 0:
+        return None
+    return PixelSize(length / down, length / across, "tiff.Resolution")
+
+
+def from_ome(xml: str) -> PixelSize | None:
+    """Return what the first image of an OME-XML text says."""
+    sizes = []
+    for axis in "YX":
+        value = re.search(rf'\bPhysicalSize{axis}="([^"]+)"', xml)
+        unit = re.search(rf'\bPhysicalSize{axis}Unit="([^"]+)"', xml)
+        sizes.append(micrometres(value[1] if value else None, unit[1] if unit else "µm"))
+    height, width = sizes
+    if height is None or width is None:
+        return None
+    return PixelSize(height, width, "ome.PhysicalSize")
+
+
+def micrometres(value: object, unit: str) -> float | None:
+    """Return a length in µm, or None if either means nothing."""
+    length, factor = number(value), _OME_UNITS.get(unit)
+    return None if length is None or factor is None else length * factor
+
+
+def number(value: object) -> float | None:
+    """Return what is, or reads as, a finite number; None otherwise."""
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None

@@ -1,0 +1,115 @@
+"""Decoded file tiles that are kept, so that a pass over a slide decodes each of them once."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from functools import partial
+from typing import NamedTuple
+
+from wsiseg.tiling.slides.slide import Pixels
+
+
+class Place(NamedTuple):
+    """A file tile: its level and its number in the file's own row-major order."""
+
+    level: int
+    number: int
+
+
+class TileCache:
+    """File tiles up to a number of bytes, for all threads of a slide.
+
+    Whoever reads in a known order announces it; then the tile that is needed last is the first to
+    go.  Without that it is the one that was used longest ago.  No tile is decoded by two threads at
+    once: the second waits for the first.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes to keep.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._tiles: OrderedDict[tuple[Place, int], Pixels] = OrderedDict()
+        self._coming: dict[tuple[Place, int], Future[Pixels]] = {}
+        self._readers: dict[Place, list[int]] = {}
+        self._tickets = itertools.count()
+        self._lock = threading.Lock()
+
+    def get(self, place: Place, reduction: int, decode: Callable[[], Pixels]) -> Pixels:
+        """Return a file tile, decoded if need be; not to be written to.
+
+        Parameters
+        ----------
+        place : Place
+            Which one.
+        reduction : int
+            By how much it is smaller than the file's.
+        decode : callable
+            Makes it.
+        """
+        key = place, reduction
+        with self._lock:
+            tile = self._tiles.get(key)
+            if tile is not None:
+                self._tiles.move_to_end(key)
+                return tile
+            coming = self._coming.get(key)
+            if coming is None:
+                made = self._coming[key] = Future()
+        if coming is not None:
+            return coming.result()
+        try:
+            tile = decode()
+        except BaseException as error:
+            with self._lock:
+                del self._coming[key]
+            made.set_exception(error)
+            raise
+        with self._lock:
+            del self._coming[key]
+            self._keep(key, tile)
+        made.set_result(tile)
+        return tile
+
+    def announce(self, places: Iterable[Place]) -> Callable[[], None]:
+        """Say that a reading will want these tiles, after those announced before.
+
+        Returns
+        -------
+        callable
+            To be called when it has had them, or does not want them any more.
+        """
+        wanted = tuple(places)
+        with self._lock:
+            ticket = next(self._tickets)
+            for place in wanted:
+                self._readers.setdefault(place, []).append(ticket)
+        return partial(self._finish, ticket, wanted)
+
+    def _finish(self, ticket: int, wanted: tuple[Place, ...]) -> None:
+        with self._lock:
+            for place in wanted:
+                self._readers[place].remove(ticket)
+                if not self._readers[place]:
+                    del self._readers[place]
+
+    def _keep(self, key: tuple[Place, int], tile: Pixels) -> None:
+        self._tiles[key] = tile
+        self._size += tile.nbytes
+        while self._size > self._limit and self._tiles:
+            # Of those that nobody announced, the first in the order of use.
+            last = max(self._tiles, key=self._next_reader) if self._readers else None
+            least = next(iter(self._tiles)) if last is None else last
+            self._size -= self._tiles.pop(least).nbytes
+
+    def _next_reader(self, key: tuple[Place, int]) -> float:
+        readers = self._readers.get(key[0])
+        return math.inf if readers is None else readers[0]
