@@ -1,5 +1,6 @@
 """A slide that lives in memory."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ class ArraySlide(Slide):
     """Arrays as levels; reading what meets one of the `damaged` boxes of level 0 fails."""
 
     reader = "array"
+    why = "it is an array"
 
     def __init__(
         self,
@@ -32,6 +34,9 @@ class ArraySlide(Slide):
             vendor="array",
             background=background,
         )
+
+    def fingerprint(self) -> dict[str, object]:
+        return {"sha256": hashlib.sha256(b"".join(map(bytes, self.arrays))).hexdigest()}
 
     def _read(self, level: int, box: Box) -> Pixels:
         factor = round(self.levels[level].downsample)

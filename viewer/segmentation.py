@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
+from wsiseg.colouring import recolour
 from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.ledger import Ledger
 from wsiseg.models.checkpoint import Checkpoint
@@ -196,8 +197,9 @@ class PartTask:
         runtime = predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
         ledger.expect(len(plan.tiles_for(window, whole=options.blend != "crop")))
         labels = np.full(box.shape, UNSEEN, np.uint8)
+        seen = recolour(self.view.slide, options.colours, ledger.warn)
         steps = stream_window(
-            self.view.slide, plan, options, window=window, runtime=runtime, watch=ledger.watch
+            seen, plan, options, window=window, runtime=runtime, watch=ledger.watch
         )
         for step in steps:
             ledger.note(step, box)

@@ -100,6 +100,10 @@ class ResolutionError(SlideError, ValueError):
     """The slide's µm per pixel is missing or outside what a microscope gives."""
 
 
+class StainError(WsisegError, ValueError):
+    """A slide's stains cannot be found, or a reference for them cannot be used."""
+
+
 class TooManyBadTilesError(WsisegError, OSError):
     """More tiles were unreadable than the user allowed."""
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import Blend
+from wsiseg.tiling.colour import Colours
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 OnBadTile = Literal["fill", "fail"]
@@ -38,6 +39,12 @@ class SegmentOptions:
         ``"auto"``, ``"none"``, or the path of a picture in which tissue is not black.
     roi : Path or None
         Polygons; nothing outside them is analysed.
+    icc : bool
+        Turn the scanner's colours into sRGB by the ICC profile in the file.
+    stain : {"macenko", "reinhard", "vahadane"} or None
+        How stains are normalised, if at all.
+    stain_reference : Path or None
+        A reference, slide or picture that they are made alike; what is common if None.
     runtime, precision, device : str
         Who runs the network; see :func:`wsiseg.models.runtimes.choose_runtime`.
     batch, readers, threads : int or None
@@ -64,6 +71,9 @@ class SegmentOptions:
     blend: Blend = "crop"
     tissue: str = "auto"
     roi: Path | None = None
+    icc: bool = False
+    stain: str | None = None
+    stain_reference: Path | None = None
     runtime: str = "auto"
     precision: str = "auto"
     device: str = "auto"
@@ -112,6 +122,8 @@ class SegmentOptions:
                     f"--{name.replace('_', '-')}",
                 )
         self.bad_tiles_allowed(0)
+        # What makes no sense is refused now.
+        _ = self.colours
 
     @classmethod
     def from_names(cls, settings: Mapping[str, Any]) -> Self:
@@ -129,14 +141,20 @@ class SegmentOptions:
                 hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}."
                 raise ArgumentError(f"there is no setting {name!r}", None, hint)
         values = dict(settings)
-        if values.get("roi") is not None:
-            values["roi"] = Path(values["roi"])
+        for name in ("roi", "stain_reference"):
+            if values.get(name) is not None:
+                values[name] = Path(values[name])
         if isinstance(values.get("memory"), str):
             values["memory"] = parse_size(values["memory"])
         for name in ("tissue", "max_bad_tiles"):
             if name in values:
                 values[name] = str(values[name])
         return cls(**values)
+
+    @property
+    def colours(self) -> Colours:
+        """What is done to a slide's colours before the network sees them."""
+        return Colours(self.icc, self.stain, self.stain_reference)
 
     def bad_tiles_allowed(self, tiles: int) -> int:
         """Return how many of `tiles` may be unreadable."""

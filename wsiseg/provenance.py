@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wsiseg.colouring import describe_colours
 from wsiseg.errors import OutputError
 from wsiseg.job import Job
 from wsiseg.ledger import Ledger
@@ -34,6 +35,7 @@ def identify(job: Job) -> Json:
     return {
         "slide": job.slide.fingerprint(),
         "reader": job.slide.reader,
+        "colours": describe_colours(job.seen),
         "checkpoint": job.predictor.checkpoint.sha256,
         "blend": options.blend,
         "probabilities": options.probabilities,

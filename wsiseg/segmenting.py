@@ -14,6 +14,7 @@ from pathlib import Path
 import zarr
 from zarr.types import AnyArray
 
+from wsiseg.colouring import recolour
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.job import Job
 from wsiseg.ledger import Ledger
@@ -147,7 +148,9 @@ def segment_slide(
     _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
-    job = Job(slide, predictor, options, make_plan(slide, predictor, options, area=area), files)
+    plan = make_plan(slide, predictor, options, area=area)
+    seen = recolour(slide, options.colours, ledger.warn)
+    job = Job(slide, predictor, options, plan, files, seen)
     if files.finished and options.resume:
         refuse_other_run(read_run(files.run)["identity"], identify(job), files.run)
         listener.began("finished before, nothing is left to do")
@@ -231,7 +234,7 @@ def _fill_window(
 ) -> None:
     allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
     for step in stream_window(
-        job.slide, job.plan, job.options, window=window, runtime=runtime, watch=ledger.watch
+        job.seen, job.plan, job.options, window=window, runtime=runtime, watch=ledger.watch
     ):
         ledger.note(step, window)
         if step.read is not None and step.read.error is not None:

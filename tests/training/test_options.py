@@ -58,6 +58,9 @@ BAD_DATA = {
     "only": [3],
     "without": [3],
     "reader": [3],
+    "icc": ["perhaps"],
+    "stain": ["makenko", 3],
+    "stain_reference": [3],
 }
 
 

@@ -79,9 +79,18 @@ class OpenSlideSlide(Slide):
             tile_shape=_tile_shape(properties),
             bounds=_bounds(properties),
             associated=tuple(self._handle.associated_images),
+            icc_profile=self._icc_profile(),
         )
         self.why = f"OpenSlide knows {self.facts.vendor} files"
         when_forked(self, OpenSlideSlide._after_fork)
+
+    def _icc_profile(self) -> bytes | None:
+        try:
+            profile = self._handle.color_profile
+        except (openslide.OpenSlideError, OSError):
+            # It is needed by those who ask for it, who are told that there is none.
+            return None
+        return None if profile is None else bytes(profile.tobytes())
 
     def _open(self) -> openslide.OpenSlide:
         if is_remote(self.path):

@@ -177,6 +177,7 @@ def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> S
         pixel_size=None,
         vendor=(picture.format or "picture").lower(),
         warnings=("16 bits a channel are shown by their upper 8",) if deep else (),
+        icc_profile=picture.info.get("icc_profile") or None,
     )
 
 

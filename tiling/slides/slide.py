@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,6 +70,8 @@ class SlideFacts:
         Names of the label, macro and thumbnail pictures.
     warnings : tuple of str
         What was left out or assumed when the file was opened.
+    icc_profile : bytes or None
+        What the scanner's colours mean, if the file says so.
     """
 
     levels: tuple[Level, ...]
@@ -81,6 +83,7 @@ class SlideFacts:
     bounds: Box | None = None
     associated: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    icc_profile: bytes | None = field(default=None, repr=False)
 
     @property
     def mpp(self) -> float | None:

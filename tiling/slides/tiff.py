@@ -157,7 +157,13 @@ def _find_facts(file: tifffile.TiffFile, pyramid: Pyramid, orientation: Orientat
             series.name.lower() for series in file.series[1:] if series.name in _PICTURES
         ),
         warnings=pyramid.warnings,
+        icc_profile=_icc_profile(finest),
     )
+
+
+def _icc_profile(page: tifffile.TiffPage) -> bytes | None:
+    tag = page.tags.get("InterColorProfile")
+    return bytes(tag.value) if tag is not None and tag.value else None
 
 
 def _explain(pyramid: Pyramid, orientation: Orientation) -> str:

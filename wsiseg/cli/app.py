@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli import demo, doctor, evaluate, info, models, segment, train, view
+from wsiseg.cli import demo, doctor, evaluate, info, models, segment, stain, train, view
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.command(
 )(evaluate.evaluate)
 app.command("view", epilog="Example: wsiseg view biopsy.svs out/biopsy.ome.zarr")(view.view)
 app.command("info", epilog="Example: wsiseg info biopsy.svs --json")(info.info)
+app.command("stain", epilog="Example: wsiseg stain lab_a.svs -o lab_a.json")(stain.stain)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

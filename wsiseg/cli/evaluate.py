@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli import data as given
-from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option, print_json
+from wsiseg.cli.options import (
+    AsJson,
+    Debug,
+    Icc,
+    Quiet,
+    ReaderName,
+    Stain,
+    StainReference,
+    chosen_option,
+    print_json,
+)
 
 _SCORES, _WORK = "Scores", "Where and how"
 
@@ -30,6 +40,9 @@ def evaluate(
     only: given.Only = None,
     without: given.Without = None,
     reader: ReaderName = None,
+    icc: Icc = False,
+    stain: Stain = None,
+    stain_reference: StainReference = None,
     mpp: given.Mpp = None,
     slide_mpp: given.SlideMpp = None,
     scale: given.Scale = None,

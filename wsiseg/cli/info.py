@@ -20,6 +20,7 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Show levels, resolution, vendor of a slide, and which readers take it."""
+    from wsiseg.tiling.colour import profile_name
     from wsiseg.tiling.slides import address, judge_readers, open_slide
 
     with open_slide(slide, reader) as opened:
@@ -46,6 +47,7 @@ def info(
             "bounds": None
             if facts.bounds is None
             else [facts.bounds.y, facts.bounds.x, facts.bounds.height, facts.bounds.width],
+            "icc_profile": None if facts.icc_profile is None else profile_name(facts.icc_profile),
             "associated_images": list(facts.associated),
             "warnings": list(facts.warnings),
             "levels": [
@@ -67,6 +69,7 @@ def _as_text(content: dict[str, Any]) -> str:
         "vendor": content["vendor"],
         "tiles": "none" if tile is None else f"{tile[1]} × {tile[0]}",
         "compression": content["compression"] or "not stated",
+        "colours": content["icc_profile"] or "no ICC profile",
         "scanned": "all of it"
         if bounds is None
         else f"{bounds[3]} × {bounds[2]} from x={bounds[1]}, y={bounds[0]}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,30 @@ ReaderName = Annotated[
         "omezarr, tifffile, openslide or pillow in place of the one that is chosen; info tells "
         "which take a slide.",
         "--reader",
+    ),
+]
+
+
+_COLOUR = "Colours"
+Icc = Annotated[
+    bool,
+    typer.Option(
+        "--icc",
+        help="Turn the scanner's colours into sRGB by the ICC profile in the file.",
+        rich_help_panel=_COLOUR,
+        show_default=False,
+    ),
+]
+Stain = Annotated[
+    str | None,
+    chosen_option(_COLOUR, "macenko, reinhard or vahadane: normalise stains.", "--stain"),
+]
+StainReference = Annotated[
+    Path | None,
+    chosen_option(
+        _COLOUR,
+        "What stains are made alike: a .json of wsiseg stain, a slide or a picture.",
+        "--stain-reference",
     ),
 ]
 

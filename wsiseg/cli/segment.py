@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Json, Quiet, ReaderName, print_json
+from wsiseg.cli.options import (
+    AsJson,
+    Debug,
+    Icc,
+    Json,
+    Quiet,
+    ReaderName,
+    Stain,
+    StainReference,
+    print_json,
+)
 
 _WORK, _NETWORK, _KEEP, _TROUBLE = (
     "Where and how",
@@ -73,6 +83,9 @@ def segment(
             rich_help_panel=_WORK,
         ),
     ] = None,
+    icc: Icc = False,
+    stain: Stain = None,
+    stain_reference: StainReference = None,
     runtime: Annotated[
         str, typer.Option(help="auto, openvino or torch.", rich_help_panel=_NETWORK)
     ] = "auto",
@@ -145,6 +158,9 @@ def segment(
         blend=blend,  # type: ignore[arg-type]
         tissue=tissue,
         roi=roi,
+        icc=icc,
+        stain=stain,
+        stain_reference=stain_reference,
         runtime=runtime,
         precision=precision,
         device=device,

@@ -12,8 +12,11 @@ from wsiseg.cli import data as given
 from wsiseg.cli.options import (
     AsJson,
     Debug,
+    Icc,
     Quiet,
     ReaderName,
+    Stain,
+    StainReference,
     chosen_option,
     parse_settings,
     print_json,
@@ -41,6 +44,9 @@ def train(
     only: given.Only = None,
     without: given.Without = None,
     reader: ReaderName = None,
+    icc: Icc = False,
+    stain: Stain = None,
+    stain_reference: StainReference = None,
     model: Annotated[
         str | None,
         chosen_option(_NETWORK, "An architecture; that of --init, or espnet.", "--model"),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.store.disk import write_whole
+from wsiseg.tiling.colour import Colours, Stain
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
@@ -80,6 +81,8 @@ class DataOptions(_Settings):
         Files that list stems, one a line: take only those, or all but those.
     reader
         Who reads pictures and slides, see :func:`wsiseg.open_slide`.
+    icc, stain, stain_reference
+        What is done to their colours, see :class:`wsiseg.tiling.colour.Colours`.
     """
 
     dataset: str | None = None
@@ -95,6 +98,14 @@ class DataOptions(_Settings):
     only: _Path | None = None
     without: _Path | None = None
     reader: str | None = None
+    icc: bool = False
+    stain: Stain | None = None
+    stain_reference: _Path | None = None
+
+    @property
+    def colours(self) -> Colours:
+        """What is done to colours."""
+        return Colours(self.icc, self.stain, self.stain_reference)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -124,6 +135,7 @@ class DataOptions(_Settings):
         uses = {
             "--split": (self.split is not None, self.dataset, "--dataset"),
             "--instances": (self.instances is not None, self.images, "--images"),
+            "--stain-reference": (self.stain_reference is not None, self.stain, "--stain"),
             "--coordinates": (self.coordinates != "auto", self.slides, "--slides"),
         }
         for name, (given, owner, wanted) in uses.items():

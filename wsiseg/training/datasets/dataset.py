@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wsiseg.models.class_sets import LabelClass
+from wsiseg.tiling.colour import Colours
 from wsiseg.training.annotations.labels import LabelSource
 
 
@@ -26,6 +27,8 @@ class Sample:
         A picture in which every object has a number of its own, if there is one.
     reader : str or None
         Who reads the image; chosen if None.
+    colours : Colours
+        What is done to its colours.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Sample:
     labels: LabelSource
     instances: Path | None = None
     reader: str | None = None
+    colours: Colours = field(default_factory=Colours)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,8 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         dataset = _leave(dataset, read_stems(options.without, dataset))
         if not dataset.samples:
             raise DataSetError("every sample is left out", options.without)
-    samples = tuple(replace(sample, reader=options.reader) for sample in dataset.samples)
+    how: dict[str, Any] = {"reader": options.reader, "colours": options.colours}
+    samples = tuple(replace(sample, **how) for sample in dataset.samples)
     return replace(dataset, samples=samples)
 
 

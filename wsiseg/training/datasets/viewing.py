@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from wsiseg.colouring import recolour
 from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
@@ -80,14 +81,16 @@ class OpenSample:
     def __init__(self, sample: Sample, view: View) -> None:
         self.sample = sample
         self.slide = open_slide(sample.image, sample.reader)
+        warnings: list[str] = []
         try:
+            self.slide = recolour(self.slide, sample.colours, warnings.append)
             self.plane = view.plane(self.slide)
             labels = sample.labels.open(self.slide, self.plane)
         except BaseException:
             self.slide.close()
             raise
         self._labels: LabelPlane | None = labels
-        self._notes = labels.notes
+        self._notes = (*warnings, *labels.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:

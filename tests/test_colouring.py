@@ -1,0 +1,144 @@
+"""Colours as a user asks for them: segment --icc and --stain, and references on the disk."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from PIL import Image
+
+import wsiseg
+from array_slide import ArraySlide
+from commands import run
+from tiny import tiny_checkpoint
+from wsiseg.colouring import describe_colours, read_reference, recolour
+from wsiseg.errors import OutputError, StainError
+from wsiseg.tiling.colour import METHODS, Colours, find_look
+from wsiseg.training import open_data
+from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.options import DataOptions
+
+OPTIONS = {"runtime": "torch", "tissue": "none", "level": 0, "tile": 128}
+
+
+def draw_tissue(seed=0, strength=1.0):
+    """Return a picture of two stains in stripes on glass."""
+    random = np.random.default_rng(seed)
+    amounts = random.uniform(0.3, 1.0, (300, 400, 2)) * strength
+    amounts[:, :100] = 0
+    amounts[:, 100:200, 0] = amounts[:, 200:300, 1] = 0
+    light = np.exp(-amounts @ np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]]))
+    return np.rint(255 * light).astype(np.uint8)
+
+
+def write(path, pixels):
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    return path
+
+
+def labels(mask):
+    return zarr.open_array(mask / "0", mode="r")[:]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_slide_is_segmented_as_if_it_had_been_written_in_those_colours(tmp_path, method):
+    pixels = draw_tissue()
+    seen = recolour(ArraySlide(pixels), Colours(stain=method), pytest.fail)
+    other = seen.read_region(0, seen.levels[0].box)
+    checkpoint = tiny_checkpoint(mpp=None)
+    plain = wsiseg.segment(write(tmp_path / "a.tiff", pixels), checkpoint, tmp_path, **OPTIONS)
+    asked = wsiseg.segment(
+        write(tmp_path / "b.tiff", pixels), checkpoint, tmp_path, stain=method, **OPTIONS
+    )
+    wanted = wsiseg.segment(write(tmp_path / "c.tiff", other), checkpoint, tmp_path, **OPTIONS)
+    np.testing.assert_array_equal(labels(asked.mask), labels(wanted.mask))
+    assert (labels(asked.mask) != labels(plain.mask)).any()
+    noted = json.loads((tmp_path / "b.run.json").read_text())["identity"]["colours"]
+    assert noted == json.loads(json.dumps(describe_colours(seen)))
+
+
+def test_a_run_is_not_gone_on_with_in_other_colours(tmp_path):
+    path = write(tmp_path / "a.tiff", draw_tissue())
+    checkpoint = tiny_checkpoint(mpp=None)
+    wsiseg.segment(path, checkpoint, tmp_path, **OPTIONS)
+    with pytest.raises(OutputError, match="colours"):
+        wsiseg.segment(path, checkpoint, tmp_path, stain="macenko", resume=True, **OPTIONS)
+
+
+def test_without_a_profile_there_is_a_warning_and_nothing_changes(tmp_path):
+    path = write(tmp_path / "a.tiff", draw_tissue())
+    wsiseg.segment(path, tiny_checkpoint(mpp=None), tmp_path, icc=True, **OPTIONS)
+    noted = json.loads((tmp_path / "a.run.json").read_text())
+    assert any("no ICC profile" in text for text in noted["warnings"])
+    assert noted["identity"]["colours"] is None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_reference_is_kept_on_the_disk(tmp_path, method):
+    reference = write(tmp_path / "lab.tiff", draw_tissue(seed=1, strength=1.6))
+    kept = tmp_path / "lab.json"
+    found = run("stain", reference, "-o", kept, "--method", method, "--json")
+    assert found.status == 0, found.err
+    with wsiseg.open_slide(reference) as slide:
+        look = find_look(slide, method)
+    assert read_reference(kept, method) == read_reference(reference, method) == look
+    slide = ArraySlide(draw_tissue())
+    seen = recolour(slide, Colours(stain=method, reference=kept), pytest.fail)
+    before, after = (each.read_region(0, each.levels[0].box) for each in (slide, seen))
+    wanted = draw_tissue(seed=0, strength=1.6)
+    assert (
+        np.abs(after.astype(int) - wanted).mean() < np.abs(before.astype(int) - wanted).mean() / 2
+    )
+    again = run("stain", reference, "-o", kept)
+    assert again.status == 1
+    assert "exists" in again.err
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("{", "no reference of stains"),
+        ('{"method": "macenko"}', "no reference of stains"),
+        ('{"method": "macenko", "colours": [[1]], "strengths": [1]}', "no reference of stains"),
+        ('{"method": "reinhard", "mean": [1, 1, 1], "deviation": [1, 1, 1]}', "is of reinhard"),
+    ],
+)
+def test_what_is_no_reference_is_refused(tmp_path, content, line):
+    path = tmp_path / "lab.json"
+    path.write_text(content)
+    with pytest.raises(StainError, match=line):
+        read_reference(path, "macenko")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--stain", "makenko"], "no way 'makenko'"),
+        (["--stain-reference", "lab.json"], "Add --stain"),
+        (["--stain", "macenko", "--stain-reference", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_wrong_words_are_one_line(tmp_path, words, line):
+    path = write(tmp_path / "a.tiff", draw_tissue())
+    found = run("segment", path, "-o", tmp_path / "out", "--level", "0", *words)
+    assert found.status in (1, 2)
+    assert line in found.err
+
+
+def test_samples_are_learnt_from_in_those_colours(tmp_path):
+    folders = [tmp_path / name for name in ("images", "labels")]
+    for folder in folders:
+        folder.mkdir()
+    pixels = draw_tissue()
+    Image.fromarray(pixels).save(folders[0] / "a.png")
+    Image.fromarray(np.zeros(pixels.shape[:2], np.uint8)).save(folders[1] / "a.png")
+    options = DataOptions.build(
+        images=folders[0], labels=folders[1], class_map="0=a,1=b", stain="macenko", icc=True
+    )
+    (sample,) = open_data(options).samples
+    with OpenSample(sample, View()) as opened:
+        found = opened.pixels(opened.plane.box)
+        assert any("no ICC profile" in note for note in opened.notes)
+    seen = recolour(ArraySlide(pixels), Colours(stain="macenko"), pytest.fail)
+    np.testing.assert_array_equal(found, seen.read_region(0, seen.levels[0].box))

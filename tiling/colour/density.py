@@ -1,0 +1,33 @@
+"""Optical density: the logarithm of the light that a stain takes away, which adds up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wsiseg.tiling.slides.slide import Pixels
+
+Floats = npt.NDArray[np.float32]
+Triple = tuple[float, float, float]
+
+_TABLE = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
+"""One logarithm per value of a channel, not per pixel; black counts as the darkest grey."""
+
+
+def density(colours: Pixels) -> Floats:
+    """Return the optical density of every channel, natural logarithm, 0 for full light."""
+    return np.asarray(_TABLE[colours])
+
+
+def light(densities: Floats) -> Pixels:
+    """Return the colours of optical densities."""
+    shown: Pixels = np.rint(255 * np.exp(-np.maximum(densities, 0))).astype(np.uint8)
+    return shown
+
+
+def triple(row: npt.NDArray[np.floating[Any]]) -> Triple:
+    """Return three numbers as Python's own, as files hold them."""
+    first, second, third = map(float, row)
+    return first, second, third

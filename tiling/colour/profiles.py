@@ -1,0 +1,78 @@
+"""The scanner's ICC profile: its colours as sRGB."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.colour.recolouring import ColourStep
+from wsiseg.tiling.slides.slide import Pixels
+
+
+def profile_name(profile: bytes) -> str:
+    """Return what a profile calls itself."""
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (OSError, ImageCms.PyCMSError):
+        return "damaged"
+    return name.strip() or "without a name"
+
+
+@dataclass(frozen=True)
+class ProfileStep(ColourStep):
+    """Turns a scanner's RGB into sRGB by its ICC profile, with the profile's rendering intent.
+
+    Parameters
+    ----------
+    profile : bytes
+        As the file holds it.
+    path : Path
+        Of the slide.
+
+    Raises
+    ------
+    DamagedSlideError
+        If the profile is damaged, or one of colours other than RGB.
+    """
+
+    profile: bytes
+    path: Path
+
+    def __post_init__(self) -> None:
+        self._transform  # noqa: B018
+
+    @functools.cached_property
+    def _transform(self) -> ImageCms.ImageCmsTransform:
+        try:
+            scanner = ImageCms.ImageCmsProfile(io.BytesIO(self.profile))
+            return ImageCms.buildTransform(
+                scanner,
+                ImageCms.createProfile("sRGB"),
+                "RGB",
+                "RGB",
+                ImageCms.Intent(ImageCms.getDefaultIntent(scanner)),
+            )
+        except (OSError, ValueError, ImageCms.PyCMSError) as error:
+            raise DamagedSlideError(
+                f"its ICC profile cannot be used: {error}", self.path, "Leave --icc out."
+            ) from error
+
+    def change(self, colours: Pixels) -> Pixels:
+        """Return other colours; see the base class."""
+        changed = self._transform.apply(Image.fromarray(colours[None]))
+        shown: Pixels = np.asarray(changed)[0]
+        return shown
+
+    def describe(self) -> dict[str, object]:
+        """Return what the pixels depend on; see the base class."""
+        return {"step": "icc", "profile": hashlib.sha256(self.profile).hexdigest()}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"profile": self.profile, "path": self.path}

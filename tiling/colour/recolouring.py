@@ -1,0 +1,98 @@
+"""A slide in other colours."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.slide import Pixels, Slide
+
+_AT_A_TIME = 2**16
+"""Pixels whose colours are reckoned with at a time, so that their numbers stay in the cache."""
+
+
+class ColourStep(ABC):
+    """Changes the colour of every pixel by itself, whatever stands around it."""
+
+    @abstractmethod
+    def change(self, colours: Pixels) -> Pixels:
+        """Return other colours for some, uint8 ``(N, 3)``, RGB."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, object]:
+        """Return what the pixels depend on, as plain values."""
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """Return a picture in other colours.
+
+        Parameters
+        ----------
+        pixels : ndarray
+            uint8 ``(H, W, 3)``, RGB.
+        """
+        colours = np.ascontiguousarray(pixels).reshape(-1, 3)
+        changed = np.empty_like(colours)
+        for start in range(0, len(colours), _AT_A_TIME):
+            part = slice(start, start + _AT_A_TIME)
+            changed[part] = self.change(colours[part])
+        return changed.reshape(pixels.shape)
+
+
+class RecolouredSlide(Slide):
+    """A slide as it looks after steps that change colours; closing it closes the slide.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    steps : tuple of ColourStep
+        One after the other.
+    """
+
+    def __init__(self, slide: Slide, steps: tuple[ColourStep, ...]) -> None:
+        super().__init__(slide.path)
+        self.slide = slide
+        self.steps = steps
+        self.reader, self.why, self.facts = slide.reader, slide.why, slide.facts
+
+    def read_region(self, level: int, box: Box) -> Pixels:
+        """Read a rectangle of one level; see the base class."""
+        return self._recoloured(self.slide.read_region(level, box))
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        return self.read_region(level, box)
+
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return the whole numbers by which a level can be read reduced; see the base class."""
+        return self.slide.reductions(level)
+
+    def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
+        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        return self._recoloured(self.slide.read_reduced(level, box, reduction))
+
+    def announce(self, level: int, box: Box) -> Callable[[], None]:
+        """Say that a rectangle will be read; see the base class."""
+        return self.slide.announce(level, box)
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what tells the slide's content from another's; see the base class."""
+        return self.slide.fingerprint()
+
+    def _read_associated(self, name: str) -> Pixels:
+        return self.slide.read_associated(name)
+
+    def _recoloured(self, pixels: Pixels) -> Pixels:
+        for step in self.steps:
+            pixels = step(pixels)
+        return pixels
+
+    def close(self) -> None:
+        """Close the slide."""
+        self.slide.close()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Slide, tuple[ColourStep, ...]]]:  # type: ignore[override]
+        return type(self), (self.slide, self.steps)

@@ -1,0 +1,49 @@
+"""``wsiseg stain``: how a slide is stained, kept as a reference for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsiseg.cli.options import AsJson, Debug, Icc, Quiet, ReaderName, print_json
+
+
+def stain(
+    slide: Annotated[Path, typer.Argument(help="A slide or picture.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="A .json file for --stain-reference.", show_default=False
+        ),
+    ],
+    method: Annotated[str, typer.Option(help="macenko, reinhard or vahadane.")] = "macenko",
+    icc: Icc = False,
+    reader: ReaderName = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Find out how a slide is stained, and keep it as a reference for segment --stain."""
+    from dataclasses import asdict
+
+    from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.colouring import recolour, save_reference
+    from wsiseg.errors import OutputExistsError
+    from wsiseg.tiling.colour import Colours, find_look
+    from wsiseg.tiling.slides import open_slide
+
+    # A method that does not exist is refused before anything is read.
+    Colours(stain=method)
+    if output.exists():
+        raise OutputExistsError("the output exists", output, "Choose another -o.")
+    with open_slide(slide, reader) as opened:
+        listener = ConsoleListener(quiet=quiet)
+        seen = recolour(opened, Colours(icc=icc), listener.warned)
+        look = find_look(seen, method)
+    save_reference(output, method, look)
+    if as_json:
+        print_json({"output": str(output), "method": method, **asdict(look)})
+    elif not quiet:
+        print(f"reference   {output}")
