@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -57,7 +58,10 @@ class RecolouredSlide(Slide):
         super().__init__(slide.path)
         self.slide = slide
         self.steps = steps
-        self.reader, self.why, self.facts = slide.reader, slide.why, slide.facts
+        self.reader, self.why = slide.reader, slide.why
+        glass = np.array([[slide.facts.background]], np.uint8)
+        red, green, blue = self._recoloured(glass)[0, 0].tolist()
+        self.facts = replace(slide.facts, background=(red, green, blue))
 
     def read_region(self, level: int, box: Box) -> Pixels:
         """Read a rectangle of one level; see the base class."""

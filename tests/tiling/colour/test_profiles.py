@@ -9,8 +9,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+from array_slide import ArraySlide
 from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.colour import ProfileStep, RecolouredSlide
+from wsiseg.tiling.reading import read_working_box
+from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.slides import open_slide
 
 GAMMA = 1.8
@@ -104,3 +108,11 @@ def test_openslide_and_tifffile_find_the_same_profile(data):
 def test_a_profile_that_is_of_no_use_is_refused(profile):
     with pytest.raises(DamagedSlideError, match="ICC profile"):
         ProfileStep(profile, Path("slide.tiff"))
+
+
+def test_what_lies_outside_a_slide_has_the_colour_of_its_glass():
+    pixels = np.full((64, 64, 3), 200, np.uint8)
+    slide = ArraySlide(pixels, background=(200, 200, 200))
+    seen = RecolouredSlide(slide, (ProfileStep(make_profile(), Path("slide")),))
+    assert len(np.unique(read_working_box(seen, plane_at_level(seen, 0), Box(-8, -8, 80, 80)))) == 1
+    assert abs(seen.facts.background[0] - expected(200.0)) < 1.6
