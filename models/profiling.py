@@ -123,13 +123,14 @@ def _pixels_seen(logit: int, reached: list[tuple[int, int, int]], multiple: int)
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
     """Run a network without training it.  Copying it would be slower by seconds of imports."""
-    training = network.training
+    training = [module for module in network.modules() if module.training]
     network.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        network.train(training)
+        for module in training:
+            module.training = True
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
 """Colours as a user asks for them: segment --icc and --stain, and references on the disk."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def labels(mask):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_slide_is_segmented_as_if_it_had_been_written_in_those_colours(tmp_path, method):
     pixels = draw_tissue()
-    seen = recolour(ArraySlide(pixels), Colours(stain=method), pytest.fail)
+    seen = recolour(ArraySlide(pixels, mpp=None), Colours(stain=method), pytest.fail)
     other = seen.read_region(0, seen.levels[0].box)
     checkpoint = tiny_checkpoint(mpp=None)
     plain = wsiseg.segment(write(tmp_path / "a.tiff", pixels), checkpoint, tmp_path, **OPTIONS)
@@ -83,16 +84,24 @@ def test_a_reference_is_kept_on_the_disk(tmp_path, method):
     with wsiseg.open_slide(reference) as slide:
         look = find_look(slide, method)
     assert read_reference(kept, method) == read_reference(reference, method) == look
-    slide = ArraySlide(draw_tissue())
+    slide = ArraySlide(draw_tissue(), mpp=None)
     seen = recolour(slide, Colours(stain=method, reference=kept), pytest.fail)
     before, after = (each.read_region(0, each.levels[0].box) for each in (slide, seen))
     wanted = draw_tissue(seed=0, strength=1.6)
     assert (
         np.abs(after.astype(int) - wanted).mean() < np.abs(before.astype(int) - wanted).mean() / 2
     )
+    for words in (["-o", tmp_path / "lab"], ["-o", kept, "--method", "makenko"]):
+        assert run("stain", reference, *words).status == 2
     again = run("stain", reference, "-o", kept)
     assert again.status == 1
     assert "exists" in again.err
+
+
+REINHARD = '{"method": "reinhard", "icc": %s, "mean": [1, 1, 1], "deviation": [1, %s, 1]}'
+MACENKO = (
+    '{"method": "macenko", "icc": %s, "colours": [[0.6, 0.8, 0], [0, 1, 0]], "strengths": [1, %s]}'
+)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +110,10 @@ def test_a_reference_is_kept_on_the_disk(tmp_path, method):
         ("{", "no reference of stains"),
         ('{"method": "macenko"}', "no reference of stains"),
         ('{"method": "macenko", "colours": [[1]], "strengths": [1]}', "no reference of stains"),
-        ('{"method": "reinhard", "mean": [1, 1, 1], "deviation": [1, 1, 1]}', "is of reinhard"),
+        (REINHARD % ("false", 1), "is of reinhard"),
+        (REINHARD % ("false", 0), "no reference of stains"),
+        (MACENKO % ("true", 1), "made with --icc"),
+        (MACENKO % ("false", "NaN"), "no reference of stains"),
     ],
 )
 def test_what_is_no_reference_is_refused(tmp_path, content, line):
@@ -140,5 +152,19 @@ def test_samples_are_learnt_from_in_those_colours(tmp_path):
     with OpenSample(sample, View()) as opened:
         found = opened.pixels(opened.plane.box)
         assert any("no ICC profile" in note for note in opened.notes)
-    seen = recolour(ArraySlide(pixels), Colours(stain="macenko"), pytest.fail)
+    seen = recolour(ArraySlide(pixels, mpp=None), Colours(stain="macenko"), pytest.fail)
     np.testing.assert_array_equal(found, seen.read_region(0, seen.levels[0].box))
+
+
+def test_a_large_slide_and_a_small_one_of_the_same_tissue_look_alike(tmp_path):
+    random = np.random.default_rng(7)
+    # Nuclei of 6 µm on stroma, at 0.5 µm per pixel, which an overview of a large slide blurs.
+    cells = np.kron(random.random((170, 170)) < 0.3, np.ones((12, 12)))[:2000, :2000, None]
+    amounts = np.concatenate([1.2 * cells, 0.7 * (1 - cells)], -1)
+    light = np.exp(-amounts @ np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]]))
+    pixels = np.rint(255 * light).astype(np.uint8)
+    small, large = ArraySlide(pixels[:500, :500]), ArraySlide(np.tile(pixels, (3, 3, 1)))
+    for method in METHODS:
+        one, other = (asdict(find_look(slide, method)) for slide in (small, large))
+        for name, values in one.items():
+            np.testing.assert_allclose(values, other[name], rtol=0.1, atol=0.02)

@@ -79,7 +79,7 @@ class Preview:
         self._step = step
         shape = [math.ceil(side / step) for side in part.box.shape]
         self.labels = np.full(shape, UNSEEN, np.uint8)
-        self.tiles = 0
+        self.changes = 0
 
     def put(self, tile: Tile, prediction: Prediction) -> None:
         """Show a tile, without its halo."""
@@ -92,11 +92,12 @@ class Preview:
         if self._regions is not None:
             labels = np.where(self._regions.rasterise(place), labels, np.uint8(UNSEEN))
         self._fill(place, labels, Box(0, 0, *labels.shape))
-        self.tiles += 1
+        self.changes += 1
 
     def recall(self, box: Box, labels: AnyArray) -> None:
         """Show what an interrupted run left, of which no more is read than is shown."""
         self._fill(box, labels, box)
+        self.changes += 1
 
     def _fill(self, place: Box, labels: Any, inside: Box) -> None:
         """Show a place of the plane, whose labels lie in a box of an array."""

@@ -197,7 +197,7 @@ class PartTask:
         runtime = predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
         ledger.expect(len(plan.tiles_for(window, whole=options.blend != "crop")))
         labels = np.full(box.shape, UNSEEN, np.uint8)
-        seen = recolour(self.view.slide, options.colours, ledger.warn)
+        seen = recolour(self.view.slide, options.colours, ledger.warn, options.slide_mpp)
         steps = stream_window(
             seen, plan, options, window=window, runtime=runtime, watch=ledger.watch
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from wsiseg.errors import StainError
-from wsiseg.store.disk import Json, translated, write_whole
+from wsiseg.errors import DamagedSlideError, StainError
+from wsiseg.store.disk import Json, write_whole
 from wsiseg.tiling.colour import (
     METHODS,
     Colours,
@@ -23,12 +24,16 @@ from wsiseg.tiling.colour import (
     find_look,
 )
 from wsiseg.tiling.slides import Slide, open_slide
+from wsiseg.tiling.slides.fingerprint import fingerprint
 
-_found: dict[tuple[str, Colours], tuple[ColourStep, ...]] = {}
+_ROOM = 256
+_found: OrderedDict[str, tuple[ColourStep, ...]] = OrderedDict()
 """What was found out about slides, which are opened again and again where networks learn."""
 
 
-def recolour(slide: Slide, colours: Colours, warn: Callable[[str], None]) -> Slide:
+def recolour(
+    slide: Slide, colours: Colours, warn: Callable[[str], None], slide_mpp: float | None = None
+) -> Slide:
     """Return a slide as it looks after what was asked for; the slide itself if that is nothing.
 
     Parameters
@@ -39,6 +44,8 @@ def recolour(slide: Slide, colours: Colours, warn: Callable[[str], None]) -> Sli
         What is asked for.
     warn : callable
         Told if there is no profile.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
 
     Raises
     ------
@@ -51,13 +58,17 @@ def recolour(slide: Slide, colours: Colours, warn: Callable[[str], None]) -> Sli
         warn("the slide has no ICC profile; its colours are taken as they are")
     if not (colours.icc or colours.stain):
         return slide
-    key = json.dumps(slide.fingerprint()), colours
+    reference = None if colours.reference is None else _fingerprint(colours.reference)
+    content = [slide.reader, slide.fingerprint(), str(colours), reference, slide_mpp]
+    key = json.dumps(content)
     if key not in _found:
-        _found[key] = tuple(_find_steps(slide, colours))
+        _found[key] = tuple(_find_steps(slide, colours, slide_mpp))
+        while len(_found) > _ROOM:
+            _found.popitem(last=False)
     return RecolouredSlide(slide, _found[key]) if _found[key] else slide
 
 
-def _find_steps(slide: Slide, colours: Colours) -> Iterator[ColourStep]:
+def _find_steps(slide: Slide, colours: Colours, slide_mpp: float | None) -> Iterator[ColourStep]:
     if colours.icc and slide.facts.icc_profile is not None:
         step = ProfileStep(slide.facts.icc_profile, slide.path)
         slide = RecolouredSlide(slide, (step,))
@@ -65,8 +76,8 @@ def _find_steps(slide: Slide, colours: Colours) -> Iterator[ColourStep]:
     if colours.stain is not None:
         target = METHODS[colours.stain].reference
         if colours.reference is not None:
-            target = read_reference(colours.reference, colours.stain)
-        yield StainStep(colours.stain, find_look(slide, colours.stain), target)
+            target = read_reference(colours.reference, colours.stain, icc=colours.icc)
+        yield StainStep(colours.stain, find_look(slide, colours.stain, slide_mpp), target)
 
 
 def describe_colours(slide: Slide) -> list[Json] | None:
@@ -76,18 +87,30 @@ def describe_colours(slide: Slide) -> list[Json] | None:
     return [step.describe() for step in slide.steps]
 
 
-def save_reference(path: Path, method: str, look: Look) -> None:
+def save_reference(path: Path, method: str, look: Look, *, icc: bool = False) -> None:
     """Write how a slide is stained, as a reference for others.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.json`` file.
+    method : str
+        What found it out.
+    look : Stains or Spread
+        What was found.
+    icc : bool
+        Whether the slide's colours were turned into sRGB before.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    write_whole(path, json.dumps({"method": method, **asdict(look)}, indent=2) + "\n")
+    content = {"method": method, "icc": icc, **asdict(look)}
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
-def read_reference(path: Path, method: str) -> Look:
+def read_reference(path: Path, method: str, *, icc: bool = False) -> Look:
     """Return how a reference is stained; of a slide or picture it is found out.
 
     Raises
@@ -99,19 +122,33 @@ def read_reference(path: Path, method: str) -> Look:
     """
     if path.suffix.lower() != ".json":
         with open_slide(path) as slide:
-            return find_look(slide, method)
-    with translated(path):
-        text = path.read_text(encoding="utf-8")
+            return find_look(recolour(slide, Colours(icc=icc), _unheard), method)
     try:
-        content: Any = json.loads(text)
-        made_by = content["method"]
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        made_by, with_icc = content["method"], content["icc"]
         found = TypeAdapter(METHODS[made_by].kind).validate_python(content)
-    except (ValueError, LookupError, TypeError) as error:
+    except OSError as error:
+        raise StainError(f"the reference cannot be read: {error.strerror}", path) from error
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise StainError(
             "this is no reference of stains", path, "Make one by wsiseg stain, or name a slide."
         ) from error
     if made_by != method:
+        raise StainError(f"the reference is of {made_by}, not of {method}", path, f"Use {made_by}.")
+    if with_icc != icc:
+        done = "with" if with_icc else "without"
         raise StainError(
-            f"the reference is of {made_by}, not of {method}", path, f"Use --stain {made_by}."
+            f"the reference was made {done} --icc", path, "Do the same here, or make it anew."
         )
     return found
+
+
+def _fingerprint(path: Path) -> object:
+    try:
+        return fingerprint(path)
+    except DamagedSlideError as error:
+        raise StainError(f"the reference cannot be used: {error.what}", path) from error
+
+
+def _unheard(_: str) -> None:
+    """Do nothing: a reference may have no profile."""

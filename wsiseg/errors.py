@@ -9,6 +9,7 @@
     │   │   └── UnsuitableSlideError   known, and no slide: a stack, a mask, a thumbnail
     │   ├── DamagedSlideError      a reader takes it, its data are bad (OSError)
     │   └── ResolutionError        its mpp is missing or absurd        (ValueError)
+    ├── StainError                 its stains, or a reference for them, are unusable (ValueError)
     ├── TooManyBadTilesError       more unreadable tiles than allowed  (OSError)
     ├── AnnotationError            a file of polygons or a mask is unusable     (ValueError)
     ├── DataSetError               training data are missing or do not fit      (ValueError)
@@ -41,6 +42,7 @@ __all__ = [
     "RuntimeUnavailableError",
     "SlideError",
     "SlideNotFoundError",
+    "StainError",
     "TooManyBadTilesError",
     "TrainingError",
     "UnknownArchitectureError",

@@ -149,7 +149,7 @@ def segment_slide(
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener)
     plan = make_plan(slide, predictor, options, area=area)
-    seen = recolour(slide, options.colours, ledger.warn)
+    seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
     job = Job(slide, predictor, options, plan, files, seen)
     if files.finished and options.resume:
         refuse_other_run(read_run(files.run)["identity"], identify(job), files.run)

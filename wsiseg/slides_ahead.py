@@ -69,8 +69,16 @@ class SlidesAhead:
         WsisegError
             If it cannot be opened, or its tissue not be found.
         """
-        begun, self._ahead = self._ahead, None
-        ready = begun.result() if begun else ReadySlide(self._opening(self._paths.popleft()))
+        if self._ahead is None:
+            ready = ReadySlide(self._opening(self._paths.popleft()))
+        else:
+            begun = self._ahead
+            try:
+                ready = begun.result()
+            finally:
+                # Whoever is interrupted while waiting leaves it to be closed at the end.
+                if begun.done():
+                    self._ahead = None
         with ready.slide:
             yield ready
 

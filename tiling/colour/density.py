@@ -28,6 +28,6 @@ def light(densities: Floats) -> Pixels:
 
 
 def triple(row: npt.NDArray[np.floating[Any]]) -> Triple:
-    """Return three numbers as Python's own, as files hold them."""
-    first, second, third = map(float, row)
+    """Return three numbers as Python's own, to six digits, which every machine finds alike."""
+    first, second, third = (round(float(value), 6) for value in row)
     return first, second, third

@@ -6,25 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import numpy as np
-
 from wsiseg.errors import StainError
 from wsiseg.tiling.colour import reinhard, separating
 from wsiseg.tiling.colour.density import density
 from wsiseg.tiling.colour.recolouring import ColourStep
+from wsiseg.tiling.colour.sampling import stained_colours
 from wsiseg.tiling.slides.slide import Pixels, Slide
-from wsiseg.tiling.tissue import read_overview
 
 Look = separating.Stains | reinhard.Spread
 """How a slide is stained, as one of the methods sees it."""
 
-_FAINTEST = 0.15
-"""Optical density, the mean of the channels, below which a pixel counts as glass.
-
-Macenko's paper asks it of every channel, which leaves out eosin that lets all of the red through.
-"""
-
-_ENOUGH, _PLENTY = 500, 50_000
+_ENOUGH = 500
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class Method:
     reference: Look
 
 
-Stain = Literal["macenko", "reinhard", "vahadane"]
+StainMethod = Literal["macenko", "reinhard", "vahadane"]
 
 METHODS: Mapping[str, Method] = {
     "macenko": Method(
@@ -100,8 +92,8 @@ class StainStep(ColourStep):
         }
 
 
-def find_look(slide: Slide, method: str) -> Look:
-    """Find out on the overview how a slide is stained.
+def find_look(slide: Slide, method: str, slide_mpp: float | None = None) -> Look:
+    """Find out how a slide is stained; see :func:`stained_colours` for where it is looked at.
 
     Parameters
     ----------
@@ -109,26 +101,26 @@ def find_look(slide: Slide, method: str) -> Look:
         Open.
     method : str
         One of :data:`METHODS`.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
 
     Raises
     ------
     StainError
-        If too little of it is stained.
+        If too little of it is stained, or in one colour where two are parted.
     """
-    overview, unread = read_overview(slide)
-    colours = overview[~unread]
-    stained = colours[density(colours).mean(-1) > _FAINTEST]
+    stained = stained_colours(slide, slide_mpp)
     if len(stained) < _ENOUGH:
         raise StainError(
-            f"{len(stained)} pixels of the overview are stained, which tells too little",
+            f"{len(stained)} of the pixels looked at are stained, which tells too little",
             slide.path,
-            "Leave --stain out.",
+            "Leave its stains as they are.",
         )
-    look = METHODS[method].find(np.ascontiguousarray(stained[:: -(-len(stained) // _PLENTY)]))
-    if isinstance(look, separating.Stains) and not look.are_apart:
+    look = METHODS[method].find(stained)
+    if isinstance(look, separating.Stains) and not look.are_two:
         raise StainError(
-            "its pixels are stained in one colour, not in two",
+            "it is stained in one colour, not in two",
             slide.path,
-            "Leave --stain out, or use --stain reinhard.",
+            "Leave its stains as they are, or take reinhard.",
         )
     return look

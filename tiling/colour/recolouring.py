@@ -63,12 +63,8 @@ class RecolouredSlide(Slide):
         red, green, blue = self._recoloured(glass)[0, 0].tolist()
         self.facts = replace(slide.facts, background=(red, green, blue))
 
-    def read_region(self, level: int, box: Box) -> Pixels:
-        """Read a rectangle of one level; see the base class."""
-        return self._recoloured(self.slide.read_region(level, box))
-
     def _read(self, level: int, box: Box) -> Pixels:
-        return self.read_region(level, box)
+        return self._recoloured(self.slide.read_region(level, box))
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return the whole numbers by which a level can be read reduced; see the base class."""

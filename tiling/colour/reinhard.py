@@ -17,6 +17,12 @@ _TO_LAB = (
 ).astype(np.float32)
 _FROM_LMS, _FROM_LAB = (np.linalg.inv(matrix).astype(np.float32) for matrix in (_TO_LMS, _TO_LAB))
 
+_FLAT = 2e-3
+"""The least deviation: what varies less is noise."""
+
+_BRIGHTEST = 8.0
+"""Logarithm of more light than there is, before it becomes infinite."""
+
 _GLASS, _STAINED = 235.0, 205.0
 """The darkest channel of what is left as it is, and of what is changed fully."""
 
@@ -34,6 +40,12 @@ class Spread:
     mean: Triple
     deviation: Triple
 
+    def __post_init__(self) -> None:
+        sensible = [0 < deviation < np.inf for deviation in self.deviation]
+        if not (np.isfinite(self.mean).all() and all(sensible)):
+            msg = "means are finite, and deviations are positive"
+            raise ValueError(msg)
+
     def transfer(self, colours: Pixels, target: Spread) -> Pixels:
         """Return colours with another mean and deviation; glass stays as it is.
 
@@ -42,11 +54,11 @@ class Spread:
         """
         here, there = (np.array([s.mean, s.deviation], np.float32) for s in (self, target))
         scaled = (_to_lab(colours) - here[0]) * (there[1] / here[1]) + there[0]
-        rgb = np.exp(scaled @ _FROM_LAB.T) @ _FROM_LMS.T
+        rgb = np.exp(np.minimum(scaled @ _FROM_LAB.T, _BRIGHTEST)) @ _FROM_LMS.T
         darkest = colours.min(-1, keepdims=True).astype(np.float32)
         share = np.clip((_GLASS - darkest) / (_GLASS - _STAINED), 0, 1)
-        mixed = share * rgb + (1 - share) * colours
-        shown: Pixels = np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
+        mixed = share * np.clip(rgb, 0, 255) + (1 - share) * colours
+        shown: Pixels = np.rint(mixed).astype(np.uint8)
         return shown
 
 
@@ -66,7 +78,7 @@ def reinhard(colours: Pixels) -> Spread:
         uint8 ``(N, 3)``.
     """
     lab = _to_lab(colours).astype(np.float64)
-    deviation = np.maximum(lab.std(0), 1e-3)
+    deviation = np.maximum(lab.std(0), _FLAT)
     return Spread(triple(lab.mean(0)), triple(deviation))
 
 

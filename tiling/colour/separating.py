@@ -19,6 +19,9 @@ _SPREAD = 1.0
 _ALIKE = 0.999
 """Cosine of the angle between two stains that cannot be told apart."""
 
+_WEAKEST = 0.1
+"""Strength below which a stain is noise."""
+
 _ROUNDS, _SPARSITY = 200, 0.02
 
 
@@ -38,19 +41,28 @@ class Stains:
     colours: tuple[Triple, Triple]
     strengths: tuple[float, float]
 
+    def __post_init__(self) -> None:
+        lengths = np.linalg.norm(np.array(self.colours), axis=1)
+        sensible = [0 < strength < np.inf for strength in self.strengths]
+        if not (np.isclose(lengths, 1, atol=0.01).all() and all(sensible)):
+            msg = "colours of stains have length 1, and strengths are positive"
+            raise ValueError(msg)
+
     @classmethod
     def of(cls, colours: Floats, densities: Floats) -> Self:
         """Return stains of these colours, as strong as they are in a sample of pixels."""
         amounts = _amounts(densities, colours)
         strengths = np.maximum(np.percentile(amounts, _STRONGEST, axis=0), 1e-3)
         haematoxylin, eosin = (triple(row) for row in colours)
-        return cls((haematoxylin, eosin), (float(strengths[0]), float(strengths[1])))
+        return cls(
+            (haematoxylin, eosin), (round(float(strengths[0]), 6), round(float(strengths[1]), 6))
+        )
 
     @property
-    def are_apart(self) -> bool:
-        """Whether they are two colours, and not one."""
+    def are_two(self) -> bool:
+        """Whether there are two colours, both of them to be seen, and not one."""
         haematoxylin, eosin = np.array(self.colours)
-        return float(haematoxylin @ eosin) < _ALIKE
+        return float(haematoxylin @ eosin) < _ALIKE and min(self.strengths) > _WEAKEST
 
     def restain(self, colours: Pixels, target: Stains) -> Pixels:
         """Return the colours that the same amounts of other stains would have."""

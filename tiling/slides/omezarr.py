@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import math
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,8 +42,22 @@ from wsiseg.tiling.slides.slide import (
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
-_TROUBLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-_FAR_TROUBLE = (("aiohttp", "ClientError"), ("botocore.exceptions", "BotoCoreError"))
+_TROUBLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
+_FAR_TROUBLE = (
+    ("aiohttp", "ClientError"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+)
 _SMALL = 2**24
 """Pixels of a level that is cheap to read."""
 

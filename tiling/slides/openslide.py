@@ -176,8 +176,11 @@ def _one_of_series(folder: Path) -> Path:
 
 
 def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError as error:
+        raise DamagedSlideError(f"the file cannot be read: {error.strerror}", path) from error
 
 
 def _name_unknown(path: Path) -> str:

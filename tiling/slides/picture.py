@@ -37,6 +37,7 @@ _KINDS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF"
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
 _DAMAGE = (
     OSError,
+    EOFError,
     SyntaxError,
     ValueError,
     TypeError,
@@ -177,8 +178,13 @@ def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> S
         pixel_size=None,
         vendor=(picture.format or "picture").lower(),
         warnings=("16 bits a channel are shown by their upper 8",) if deep else (),
-        icc_profile=picture.info.get("icc_profile") or None,
+        icc_profile=_icc_profile(picture),
     )
+
+
+def _icc_profile(picture: Image.Image) -> bytes | None:
+    profile = picture.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) and profile else None
 
 
 def _orientation(picture: Image.Image) -> Orientation:

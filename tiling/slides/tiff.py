@@ -163,7 +163,7 @@ def _find_facts(file: tifffile.TiffFile, pyramid: Pyramid, orientation: Orientat
 
 def _icc_profile(page: tifffile.TiffPage) -> bytes | None:
     tag = page.tags.get("InterColorProfile")
-    return bytes(tag.value) if tag is not None and tag.value else None
+    return tag.value if tag is not None and isinstance(tag.value, bytes) else None
 
 
 def _explain(pyramid: Pyramid, orientation: Orientation) -> str:

@@ -280,9 +280,9 @@ class _LivePreview:
 
     def refresh(self) -> None:
         """Show the tiles that are new."""
-        if self._preview is None or self._layer is None or self._preview.tiles == self._seen:
+        if self._preview is None or self._layer is None or self._preview.changes == self._seen:
             return
-        self._seen = self._preview.tiles
+        self._seen = self._preview.changes
         self._layer.refresh(extent=False, thumbnail=False)
 
     def remove(self) -> None:

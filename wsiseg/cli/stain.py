@@ -30,20 +30,26 @@ def stain(
 
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.colouring import recolour, save_reference
-    from wsiseg.errors import OutputExistsError
-    from wsiseg.tiling.colour import Colours, find_look
+    from wsiseg.errors import ArgumentError, OutputExistsError
+    from wsiseg.tiling.colour import METHODS, Colours, find_look
     from wsiseg.tiling.slides import open_slide
 
-    # A method that does not exist is refused before anything is read.
-    Colours(stain=method)
+    if method not in METHODS:
+        raise ArgumentError(
+            f"there is no way {method!r} to normalise stains",
+            "--method",
+            f"Use {', '.join(METHODS)}.",
+        )
+    if output.suffix.lower() != ".json":
+        raise ArgumentError("a reference is a .json file", "--output", f"{output.stem}.json, say.")
     if output.exists():
         raise OutputExistsError("the output exists", output, "Choose another -o.")
     with open_slide(slide, reader) as opened:
         listener = ConsoleListener(quiet=quiet)
         seen = recolour(opened, Colours(icc=icc), listener.warned)
         look = find_look(seen, method)
-    save_reference(output, method, look)
+    save_reference(output, method, look, icc=icc)
     if as_json:
-        print_json({"output": str(output), "method": method, **asdict(look)})
+        print_json({"output": str(output), "method": method, "icc": icc, **asdict(look)})
     elif not quiet:
         print(f"reference   {output}")

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.store.disk import write_whole
-from wsiseg.tiling.colour import Colours, Stain
+from wsiseg.tiling.colour import Colours, StainMethod
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
@@ -99,7 +99,7 @@ class DataOptions(_Settings):
     without: _Path | None = None
     reader: str | None = None
     icc: bool = False
-    stain: Stain | None = None
+    stain: StainMethod | None = None
     stain_reference: _Path | None = None
 
     @property

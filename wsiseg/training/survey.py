@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from wsiseg.colouring import recolour
 from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.tiling.boxes import Box
@@ -140,7 +141,10 @@ def survey(
 def _look_at(
     sample: Sample, view: View, classes: int, room: int, seed: int, *, decode: bool
 ) -> SampleSurvey:
+    notes: list[str] = []
     with open_slide(sample.image, sample.reader) as slide:
+        # Colours that cannot be had are to be known of before anything is learnt.
+        recolour(slide, sample.colours, notes.append, view.slide_mpp)
         plane = view.plane(slide)
         step = _choose_step(plane)
         reduced = _reduce(plane, step)
@@ -166,7 +170,7 @@ def _look_at(
     if step > 1:
         _add_landmarks(opened.landmarks(_SURE), step, pixels, places)
     shape = (plane.height, plane.width)
-    return SampleSurvey(shape, pixels, places, plane.mpp, opened.notes)
+    return SampleSurvey(shape, pixels, places, plane.mpp, (*notes, *opened.notes))
 
 
 def _decode(slide: Slide) -> None:

@@ -9,7 +9,7 @@ import pytest
 from array_slide import ArraySlide
 from wsiseg.errors import StainError
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.colour import METHODS, RecolouredSlide, Stain, StainStep, find_look
+from wsiseg.tiling.colour import METHODS, RecolouredSlide, StainMethod, StainStep, find_look
 from wsiseg.tiling.colour.density import density, light
 from wsiseg.tiling.colour.reinhard import reinhard
 from wsiseg.tiling.colour.separating import Stains, macenko, vahadane
@@ -29,7 +29,7 @@ def stain_tissue(stains, seed=0, count=40_000):
 
 
 def as_slide(pixels, edge=200):
-    return ArraySlide(pixels.reshape(-1, edge, 3))
+    return ArraySlide(pixels.reshape(-1, edge, 3), mpp=None)
 
 
 def angles(found, wanted):
@@ -117,10 +117,10 @@ def test_glass_alone_tells_nothing_of_stains(method):
 
 
 def test_a_method_that_is_named_is_there():
-    assert set(METHODS) == set(get_args(Stain))
+    assert set(METHODS) == set(get_args(StainMethod))
 
 
 def test_grey_is_not_two_stains():
     grey = np.random.default_rng(0).integers(40, 180, (200, 200, 1), np.uint8)
     with pytest.raises(StainError, match="one colour"):
-        find_look(ArraySlide(grey.repeat(3, -1)), "macenko")
+        find_look(ArraySlide(grey.repeat(3, -1), mpp=None), "macenko")

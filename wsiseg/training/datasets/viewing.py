@@ -83,7 +83,7 @@ class OpenSample:
         self.slide = open_slide(sample.image, sample.reader)
         warnings: list[str] = []
         try:
-            self.slide = recolour(self.slide, sample.colours, warnings.append)
+            self.slide = recolour(self.slide, sample.colours, warnings.append, view.slide_mpp)
             self.plane = view.plane(self.slide)
             labels = sample.labels.open(self.slide, self.plane)
         except BaseException:

@@ -1,0 +1,84 @@
+"""Stained pixels of a slide, at the same resolution for every slide."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.colour.density import density
+from wsiseg.tiling.reading import read_working_box
+from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
+from wsiseg.tiling.slides.pixel_size import is_sane
+from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.tissue import Mask, read_overview
+
+LOOK_MPP = 1.0
+"""µm per pixel at which slides are compared: the coarser they are seen, the paler they are."""
+
+_FAINTEST, _BLACK = 0.15, 2.5
+"""Optical densities: the mean of the channels below which a pixel is glass, and what all of them
+exceed where no light comes through.
+
+Macenko's paper asks the first of every channel, which leaves out eosin that lets all red through.
+"""
+
+_BLOCK, _BLOCKS, _PLENTY = 256, 24, 50_000
+
+
+def stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixels:
+    """Return colours of stained pixels, from blocks that the overview shows to hold most of them.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
+
+    Returns
+    -------
+    ndarray
+        uint8 ``(N, 3)``, at most 50,000; seen at :data:`LOOK_MPP`, or at level 0 where that is
+        coarser, or where nobody knows its resolution.
+    """
+    mpp = slide.mpp if slide_mpp is None else slide_mpp
+    finer = mpp is not None and is_sane(mpp) and mpp < LOOK_MPP
+    plane = plane_at_mpp(slide, LOOK_MPP, slide_mpp) if finer else plane_at_level(slide, 0)
+    overview, unread = read_overview(slide)
+    found = []
+    for block in _choose_blocks(_stained(overview) & ~unread, plane):
+        try:
+            pixels = read_working_box(slide, plane, block)
+        except DamagedSlideError:
+            # The pass over all tiles will try it, count it and report it.
+            continue
+        found.append(pixels[_stained(pixels)])
+    colours = np.concatenate(found) if found else np.empty((0, 3), np.uint8)
+    return np.ascontiguousarray(colours[:: max(1, -(-len(colours) // _PLENTY))])
+
+
+def _stained(pixels: Pixels) -> Mask:
+    densities = density(pixels)
+    return np.asarray((densities.mean(-1) > _FAINTEST) & (densities.min(-1) < _BLACK))
+
+
+def _choose_blocks(stained: Mask, plane: WorkingPlane) -> list[Box]:
+    """Return blocks all over the plane, those with much stain on the overview."""
+    shape = -(-plane.height // _BLOCK), -(-plane.width // _BLOCK)
+    places = [
+        index * side // (_BLOCK * length)
+        for index, side, length in zip(
+            np.nonzero(stained), (plane.height, plane.width), stained.shape, strict=True
+        )
+    ]
+    counts = np.bincount(places[0] * shape[1] + places[1], minlength=shape[0] * shape[1])
+    if not counts.any():
+        return []
+    rich = np.flatnonzero(counts >= counts.max() / 2)
+    chosen = rich[np.linspace(0, len(rich) - 1, min(len(rich), _BLOCKS)).round().astype(int)]
+    corners = ((int(place) // shape[1], int(place) % shape[1]) for place in chosen)
+    return [
+        Box(row * _BLOCK, column * _BLOCK, _BLOCK, _BLOCK).intersection(plane.box)
+        for row, column in corners
+    ]
