@@ -156,8 +156,10 @@ def test_models_show_counts_what_was_counted_elsewhere(
     macs: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # How far a network sees takes weights, and most of the command's time; operations the rest.
+    # How far a network sees takes weights, and most of the command's time; operations, also of
+    # the forms that something was published about, the rest.
     monkeypatch.setattr("wsiseg.models.profiling.receptive_field", lambda _: None)
+    monkeypatch.setattr("wsiseg.models.comparing.compare", lambda _: ())
     if macs is None:
         monkeypatch.setattr("wsiseg.models.profiling.count_macs", lambda _: 0)
     settings = [word for setting in form.split() for word in ("--set", setting)]

@@ -69,6 +69,7 @@ class OpenSlideSlide(Slide):
         if any(min(size) < 1 for size in self._handle.level_dimensions):
             self._handle.close()
             raise DamagedSlideError("OpenSlide finds a level without pixels", path)
+        profile, warnings = self._icc_profile()
         properties = self._handle.properties
         self._quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1)
         self.facts = SlideFacts(
@@ -79,18 +80,21 @@ class OpenSlideSlide(Slide):
             tile_shape=_tile_shape(properties),
             bounds=_bounds(properties),
             associated=tuple(self._handle.associated_images),
-            icc_profile=self._icc_profile(),
+            warnings=warnings,
+            icc_profile=profile,
         )
         self.why = f"OpenSlide knows {self.facts.vendor} files"
         when_forked(self, OpenSlideSlide._after_fork)
 
-    def _icc_profile(self) -> bytes | None:
+    def _icc_profile(self) -> tuple[bytes | None, tuple[str, ...]]:
+        """Return the profile, and what to say of one that is damaged."""
         try:
             profile = self._handle.color_profile
-        except (openslide.OpenSlideError, OSError):
-            # It is needed by those who ask for it, who are told that there is none.
-            return None
-        return None if profile is None else bytes(profile.tobytes())
+        except (openslide.OpenSlideError, OSError) as error:
+            # An error kills the handle.
+            self._reopen(self._handle)
+            return None, (f"its ICC profile is damaged: {error}",)
+        return (None if profile is None else bytes(profile.tobytes())), ()
 
     def _open(self) -> openslide.OpenSlide:
         if is_remote(self.path):
