@@ -15,6 +15,7 @@ from commands import run
 from tiny import tiny_checkpoint
 from wsiseg.colouring import describe_colours, read_reference, recolour
 from wsiseg.errors import OutputError, StainError
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.tiling.colour import METHODS, Colours, find_look
 from wsiseg.training import open_data
 from wsiseg.training.datasets.viewing import OpenSample, View
@@ -168,3 +169,28 @@ def test_a_large_slide_and_a_small_one_of_the_same_tissue_look_alike(tmp_path):
         one, other = (asdict(find_look(slide, method)) for slide in (small, large))
         for name, values in one.items():
             np.testing.assert_allclose(values, other[name], rtol=0.1, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("learnt", "asked", "warning"),
+    [
+        ({}, {}, None),
+        ({"icc": False, "stain": "macenko"}, {"stain": "macenko"}, None),
+        (
+            {"icc": True, "stain": "macenko"},
+            {},
+            "learnt from colours with --icc and --stain macenko, and sees them as they are",
+        ),
+        ({"icc": False, "stain": None}, {"stain": "reinhard"}, None),
+        ({"stain": "macenko"}, {"stain": "reinhard"}, "sees them with --stain reinhard"),
+    ],
+)
+def test_other_colours_than_the_network_learnt_from_are_told_of(tmp_path, learnt, asked, warning):
+    checkpoint = tiny_checkpoint(mpp=None)
+    card = checkpoint.card.model_copy(update={"training": learnt})
+    path = write(tmp_path / "a.tiff", draw_tissue())
+    wsiseg.segment(path, Checkpoint(card, checkpoint.network), tmp_path, **asked, **OPTIONS)
+    warnings = json.loads((tmp_path / "a.run.json").read_text())["warnings"]
+    told = [text for text in warnings if "learnt from colours" in text]
+    assert bool(told) == bool(warning)
+    assert not warning or warning in told[0]

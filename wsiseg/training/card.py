@@ -47,6 +47,8 @@ class CardMaker:
                 for c, p in zip(material.training.classes, material.survey.pixels, strict=True)
             },
             "scale": material.view.scale,
+            "icc": options.data.icc,
+            "stain": options.data.stain,
             "recipe": options.recipe,
             "loss": options.loss,
             "epochs": stage.epochs,
