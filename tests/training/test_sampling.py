@@ -374,13 +374,10 @@ def test_a_rare_class_in_a_huge_plane_is_found(
     sample = Sample("slide", Path("slide.svs"), labels)
     dataset = DataSet("huge", ClassMap.read("a=tissue,b=mitosis").classes, (sample,), sparse=True)
     tiles = tiles_of(dataset, (64, 64), balance=1.0)
-    rare = 0
-    for number in range(200):
-        pixels, cut = tiles.cut(Ask(number, None))
-        # Inside the plane there is neither glass nor anything unannotated.
-        assert (pixels == 9).all()
-        assert set(np.unique(cut)) <= {0, 1}
-        rare += bool((cut == 1).any())
+    cuts = [tiles.cut(Ask(number, None)) for number in range(200)]
+    # Inside the plane there is neither glass nor anything unannotated.
+    assert all((pixels == 9).all() and set(np.unique(cut)) <= {0, 1} for pixels, cut in cuts)
+    rare = sum(bool((cut == 1).any()) for _, cut in cuts)
     assert abs(rare - 100) < 4 * np.sqrt(200 / 4)
 
 
