@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from wsiseg.errors import CheckpointError
-from wsiseg.models import import_checkpoint
+from wsiseg.errors import CheckpointError, WeightsMismatchError
+from wsiseg.models import import_checkpoint, import_state
 
 
 def written(tmp_path: Path, content: object, name: str = "weights.pth") -> Path:
@@ -22,3 +22,16 @@ def refusal(path: Path, architecture: str = "espnet", **options: object) -> str:
     assert path.name in text
     assert "\n" not in text
     return text
+
+
+def assert_exact(state: dict[str, torch.Tensor] | None, architecture: str, step: int = 97) -> None:
+    """Assert that no tensor is too many, too few, or of other classes; every so many is tried."""
+    assert state is not None
+    with pytest.raises(WeightsMismatchError, match=r"1 left over: aux\.weight"):
+        import_state({**state, "aux.weight": torch.zeros(3)}, architecture)
+    keys = [key for key in state if "num_batches_tracked" not in key]
+    for key in (keys[0], keys[1], *keys[2::step], keys[-1]):
+        with pytest.raises(CheckpointError):
+            import_state({k: v for k, v in state.items() if k != key}, architecture)
+    with pytest.raises(WeightsMismatchError, match="number of classes"):
+        import_state(state, architecture, 7)

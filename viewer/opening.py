@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,14 +127,20 @@ def scene_layers(
     if not is_slide(slide):
         if slide_mpp is not None:
             raise ArgumentError("a store knows its resolution", "--slide-mpp", "Leave it out.")
+        if reader is not None:
+            raise ArgumentError("a store of ours needs no reader", "--reader", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
-    opened = open_slide(slide, reader)
-    frame = Frame.of(opened, slide_mpp)
-    if frame.mpp is None:
-        frame = next(filter(None, map(_measured_frame, masks)), frame)
-    shown = SlideView(opened, frame)
-    layers = [slide_layer(shown, tell), tissue_layer(shown)]
-    return layers + [layer for mask in masks for layer in store_layers(mask, tell, frame)]
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_slide(slide, reader))
+        frame = Frame.of(opened, slide_mpp)
+        if frame.mpp is None:
+            frame = next(filter(None, map(_measured_frame, masks)), frame)
+        shown = SlideView(opened, frame)
+        layers = [slide_layer(shown, tell), tissue_layer(shown)]
+        layers += [layer for mask in masks for layer in store_layers(mask, tell, frame)]
+        # The layers read from it from now on.
+        stack.pop_all()
+    return layers
 
 
 def _measured_frame(mask: Path) -> Frame | None:

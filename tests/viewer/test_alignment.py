@@ -8,6 +8,7 @@ from napari.settings import get_settings
 from scipy import ndimage
 from torch import nn
 
+import vendor_slides
 import wsiseg
 from array_slide import ArraySlide
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
@@ -23,6 +24,8 @@ from wsiseg.tiling.resolution import plane_at_mpp
 from wsiseg.tiling.stitching import Band
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import MaskView, SlideView, mask_layer, slide_layer
+from wsiseg.viewer.opening import scene_layers
+from wsiseg.viewer.scene import add_layers
 
 CLASSES = [LabelClass("red", (255, 0, 0)), LabelClass("blue", (0, 0, 255))]
 COLOURS = np.array([entry.colour for entry in CLASSES], np.uint8)
@@ -154,3 +157,43 @@ def test_every_pixel_of_a_mask_of_segment_stands_in_its_place(
     inside = np.ix_(*clear)
     assert expected[inside].std() > 0.3
     assert (seen[inside] == expected[inside]).all()
+
+
+@pytest.mark.parametrize("build", [vendor_slides.mirax, vendor_slides.leica])
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_mask_lies_on_a_slide_of_which_a_part_was_scanned(
+    make_napari_viewer, qtbot, settle, tmp_path, build, level
+):
+    path = build(tmp_path)
+    card = CheckpointCard(
+        architecture="reddish",
+        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in CLASSES),
+        normalisation=Normalisation(mean=(0, 0, 0), std=(1, 1, 1), divide_first=1),
+    )
+    options = {"runtime": "torch", "tissue": "none", "level": level, "tile": 256}
+    result = wsiseg.segment(path, Checkpoint(card, Reddish(2)), tmp_path / "out", **options)
+    viewer = make_napari_viewer(show=True)
+    add_layers(viewer, scene_layers(path, [result.mask]))
+    slide, mask = viewer.layers[0], viewer.layers[-1]
+    mask.opacity = 1.0
+    with wsiseg.open_slide(path) as opened:
+        bounds = opened.facts.bounds
+        centre = np.array([bounds.y + bounds.height / 2, bounds.x + bounds.width / 2]) * opened.mpp
+        viewer.scene.camera.center = (0, *centre)
+        viewer.scene.camera.zoom = 400 / (bounds.height * opened.mpp)
+    on_mask = see(viewer, mask, qtbot, settle)
+    for each in viewer.layers:
+        each.visible = each is slide
+    settle()
+    qtbot.waitUntil(lambda: slide.loaded)
+    shot = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+    on_slide = (shot[..., 2] > shot[..., 0]).astype(int)
+    # Away from what is nearly as red as blue, and from borders.
+    doubtful = np.abs(shot[..., 2] - shot[..., 0]) < 20
+    borders = ndimage.maximum_filter(on_slide, 3) != ndimage.minimum_filter(on_slide, 3)
+    clear = ~ndimage.maximum_filter(borders | doubtful, 9)
+    middle = tuple(slice(side // 2 - 180, side // 2 + 180) for side in clear.shape)
+    clear, on_mask, on_slide = clear[middle], on_mask[middle], on_slide[middle]
+    assert clear.mean() > 0.1
+    assert {0, 1} == set(np.unique(on_slide[clear]))
+    assert (on_mask[clear] == on_slide[clear]).all()

@@ -70,12 +70,14 @@ def test_a_slide_alone_without_a_resolution_is_measured_in_pixels(tmp_path):
     [
         (["nowhere.svs"], "there is no such slide"),
         (["SLIDE", "nowhere.ome.zarr"], "this is no OME-Zarr store"),
+        (["MASK", "--reader", "openslide"], "a store of ours needs no reader"),
         (["SLIDE", "--slide-mpp", "900"], "900 µm per pixel is outside"),
     ],
 )
-def test_what_cannot_be_shown_is_one_line_and_no_window(slide_file, words, line):
-    found = run("view", *[slide_file if word == "SLIDE" else word for word in words])
-    assert found.status == 1
+def test_what_cannot_be_shown_is_one_line_and_no_window(slide_file, mask_store, words, line):
+    named = {"SLIDE": slide_file, "MASK": mask_store}
+    found = run("view", *[named.get(word, word) for word in words])
+    assert found.status == (2 if "--reader" in words else 1)
     assert line in found.err
     assert found.err.count("\n") == 1
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from golden import read_golden
+from published import assert_exact
 from wsiseg.errors import CheckpointError, WeightsMismatchError
 from wsiseg.models import import_checkpoint, import_state, load_checkpoint
 from wsiseg.models.class_sets import CITYSCAPES
@@ -46,15 +47,8 @@ def test_every_tensor_is_needed_and_no_other_taken(
     data: Path, name: str, architecture: str, other: str
 ) -> None:
     state = read_golden(data, name).state
+    assert_exact(state, architecture, step=151)
     assert state is not None
-    with pytest.raises(WeightsMismatchError, match=r"1 left over: aux\.weight"):
-        import_state({**state, "aux.weight": torch.zeros(3)}, architecture)
-    keys = [key for key in state if "num_batches_tracked" not in key]
-    for key in (keys[0], keys[1], *keys[2::151], keys[-1]):
-        with pytest.raises(CheckpointError):
-            import_state({k: v for k, v in state.items() if k != key}, architecture)
-    with pytest.raises(WeightsMismatchError, match="number of classes"):
-        import_state(state, architecture, 7)
     with pytest.raises(WeightsMismatchError):
         import_state(state, other)
 

@@ -154,15 +154,15 @@ BOUNDED = [
 ]
 
 
-@pytest.mark.parametrize(("build", "shape", "place", "off"), BOUNDED)
+Bounded = tuple[Builder, tuple[int, int], tuple[int, int], int]
+every_bounded = pytest.mark.parametrize("made_slide", BOUNDED, ids=["leica", "mirax"])
+
+
+@every_bounded
 def test_only_what_was_scanned_is_read(
-    build: Builder,
-    shape: tuple[int, int],
-    place: tuple[int, int],
-    off: int,
-    tmp_path: Path,
-    asked: list[tuple[int, Box]],
+    made_slide: Bounded, tmp_path: Path, asked: list[tuple[int, Box]]
 ) -> None:
+    build, shape, place, off = made_slide
     scanned = Box(*place, 512, 512)
     with open_slide(build(tmp_path)) as slide:
         assert slide.levels[0].box.shape == shape
@@ -177,15 +177,11 @@ def test_only_what_was_scanned_is_read(
     assert asked == [(0, scanned), (1, scanned.reduced(2))]
 
 
-@pytest.mark.parametrize(("build", "shape", "place", "off"), BOUNDED)
+@every_bounded
 def test_a_mask_lies_where_the_slide_was_scanned(
-    build: Builder,
-    shape: tuple[int, int],
-    place: tuple[int, int],
-    off: int,
-    tmp_path: Path,
-    asked: list[tuple[int, Box]],
+    made_slide: Bounded, tmp_path: Path, asked: list[tuple[int, Box]]
 ) -> None:
+    build, shape, place, _ = made_slide
     scanned = Box(*place, 512, 512)
     mask = segment_tiny(build(tmp_path), tmp_path / "out", level=0)
     labels = zarr.open_array(mask / "0", mode="r")[:]
