@@ -9,8 +9,8 @@ from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
+from wsiseg.tiling.slides.tile_cache import CACHE_BYTES
 
-_FILE_TILE_CACHE = 64 * 2**20
 _RUNTIME_OVERHEAD = 256 * 2**20
 """What a runtime holds besides intermediate results: its code, the weights, its own buffers."""
 
@@ -76,7 +76,7 @@ class MemoryCosts:
         waiting_rows = (1 + BANDS_AHEAD) * BAND_HEIGHT * self._written_bytes
         return MemoryNeed(
             reading=round(
-                _FILE_TILE_CACHE + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
+                CACHE_BYTES + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
             ),
             network=round(
                 _RUNTIME_OVERHEAD

@@ -35,8 +35,7 @@ from wsiseg.tiling.slides.slide import (
     on_background,
 )
 from wsiseg.tiling.slides.tiff_structure import check_structure
-
-CACHE_BYTES = 64 * 2**20
+from wsiseg.tiling.slides.tile_cache import CACHE_BYTES
 
 _MPP_SOURCES = {"generic-tiff": "tiff.Resolution", "dicom": "dicom.PixelSpacing"}
 _UNREAD = re.compile(r"unsupported|unrecognized|BitsAllocated|image flavor", re.IGNORECASE)

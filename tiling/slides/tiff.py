@@ -37,10 +37,7 @@ from wsiseg.tiling.slides.tiff_pyramid import (
 )
 from wsiseg.tiling.slides.tiff_structure import check_structure, is_tiff
 from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS, TiffTiles
-from wsiseg.tiling.slides.tile_cache import Place, TileCache
-
-CACHE_BYTES = 64 * 2**20
-"""Decoded file tiles that are kept, so that neighbouring reads decode each of them once."""
+from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, Place, TileCache
 
 _UNKNOWN_TO_OPENSLIDE = ("JPEG2000", "WEBP")
 _PICTURES = ("Thumbnail", "Label", "Macro")

@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from wsiseg.tiling.slides.slide import Pixels
 
+CACHE_BYTES = 64 * 2**20
+"""What every open slide keeps of decoded file tiles, at most."""
+
 
 class Place(NamedTuple):
     """A file tile: its level and its number in the file's own row-major order."""
