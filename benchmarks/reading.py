@@ -36,8 +36,8 @@ EDGES = (512, 1024, 2304)
 Clock = Callable[[], float]
 Side = Callable[[], float]
 
-PIXELS = 40_000_000
-"""Of a pass, at most: some rows from the middle of the slide, where the tissue is."""
+PIXELS = 150_000_000
+"""Of a pass, at most: all of the demonstration slide, of larger ones rows from the middle."""
 
 
 def tiles_of(plane: WorkingPlane, edge: int) -> list[Tile]:

@@ -20,7 +20,7 @@ from functools import partial
 import psutil
 
 from wsiseg.tiling import Box, Slide, open_slide
-from wsiseg.tiling.slides import openslide, tiff
+from wsiseg.tiling.slides import openslide, tiled
 
 THREADS, PROCESSES = 8, 4
 
@@ -89,7 +89,8 @@ _HELD: list[Slide] = []
 def main(path: str, reader: str, reads: int) -> None:
     """Compare all ways of reading with the plain one."""
     # Every reading goes to the file, from any process.
-    tiff.CACHE_BYTES = openslide.CACHE_BYTES = 20_000
+    tiled.CACHE_BYTES = openslide._CACHE_BYTES = 20_000
+    openslide._BLOCK = 64
     process = psutil.Process()
     files = len(process.open_files())
     with open_slide(path, reader) as slide:

@@ -5,16 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
-from array_slide import ArraySlide
+from array_slide import ArraySlide, noise
 from jpeg_slide import tissue, write_jpeg_slide
+from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.reading import TileReader, read_working_box
 from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
-from wsiseg.tiling.slides import tiff
+from wsiseg.tiling.slides import omezarr, tiled
+from wsiseg.tiling.slides.omezarr import OmeZarrSlide
+from wsiseg.tiling.slides.openslide import OpenSlideSlide
+from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.tiff import TiffSlide
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
+from wsiseg.tiling.slides.tiled import BlockSlide
+from zarr_images import write_image
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ def test_each_file_tile_is_decoded_once(
     rows: int,
 ) -> None:
     """With room for what two rows of tiles share, which is far from the whole slide."""
-    monkeypatch.setattr(tiff, "CACHE_BYTES", 1024 * rows * 3)
+    monkeypatch.setattr(tiled, "CACHE_BYTES", 1024 * rows * 3)
     with TiffSlide(write_jpeg_slide(tmp_path / "slide.tif", 1500, 1000)) as slide:
         plane = plane_at_mpp(slide, mpp)
         grid = TileGrid.fitting(plane.box.shape, tile, halo, 8, shrink=False)
@@ -58,6 +65,60 @@ def test_each_file_tile_is_decoded_once(
     assert len({index for index, _ in decoded}) == 24 * 16
     # In each of its sizes: at the rim of a reduced plane some are wanted whole as well.
     assert max(decoded.values()) == 1
+
+
+@pytest.mark.parametrize("kind", [OpenSlideSlide, OmeZarrSlide])
+def test_a_library_is_asked_for_every_pixel_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BlockSlide]
+) -> None:
+    """With room for two rows of its blocks."""
+    height, width = 2100, 2900
+    pixels = noise(height, width)
+    path = tmp_path / "slide.tif"
+    if kind is OmeZarrSlide:
+        write_image(path, [pixels], "yxc", version="0.5")
+    else:
+        tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", compression="zlib")
+    asked: list[Box] = []
+    read = kind._read_piece
+
+    def counted(self: BlockSlide, level: int, box: Box) -> Pixels:
+        asked.append(box)
+        return read(self, level, box)
+
+    monkeypatch.setattr(kind, "_read_piece", counted)
+    monkeypatch.setattr(omezarr, "_BLOCK", 512)
+    monkeypatch.setattr(tiled, "CACHE_BYTES", 1100 * width * 3)
+    with kind(path) as slide:
+        plane = plane_at_level(slide, 0)
+        grid = TileGrid.fitting(plane.box.shape, 300, 32, 8, shrink=False)
+        with TileReader(slide, plane, threads=3, ahead=4) as reader:
+            for (tile,) in reader.batches(grid, 1):
+                box = tile.tile.box.intersection(plane.box)
+                assert tile.pixels is not None
+                np.testing.assert_array_equal(
+                    tile.pixels[box.within(tile.tile.box)], pixels[box.within(plane.box)]
+                )
+    assert sum(box.area for box in asked) == height * width
+
+
+def test_damage_beyond_a_box_is_none_of_its_business(tmp_path: Path) -> None:
+    """Though the block that OpenSlide is asked for is damaged."""
+    pixels = noise(512, 512)
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb", compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        start, length = file.pages.first.dataoffsets[5], file.pages.first.databytecounts[5]
+    with path.open("r+b") as stream:
+        stream.seek(start)
+        stream.write(bytes(length))
+    with OpenSlideSlide(path) as slide:
+        beside = Box(0, 0, 128, 512)
+        np.testing.assert_array_equal(
+            slide.read_region(0, beside), pixels[beside.within(slide.levels[0].box)]
+        )
+        with pytest.raises(DamagedSlideError):
+            slide.read_region(0, Box(0, 0, 129, 512))
 
 
 @pytest.mark.parametrize("stored", ["ycbcr", "rgb"])

@@ -27,19 +27,20 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.locations import address, is_remote
 from wsiseg.tiling.slides.pixel_size import PixelSize, micrometres
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
     Pixels,
-    Slide,
     SlideFacts,
     make_levels,
     on_background,
     to_8_bits,
 )
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
+from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
 _TROUBLE = (
@@ -58,13 +59,16 @@ _FAR_TROUBLE = (
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
 )
+_BLOCK = 1024
+"""Edge of a block: its chunks are fetched at once, which counts where they are far."""
+
 _SMALL = 2**24
 """Pixels of a level that is cheap to read."""
 
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
-class OmeZarrSlide(Slide):
+class OmeZarrSlide(BlockSlide):
     """An OME-Zarr image of one plane, grey or RGB.
 
     Parameters
@@ -99,7 +103,13 @@ class OmeZarrSlide(Slide):
             self._axes = _axis_names(image)
             self._refuse_stack(ome)
             self.facts = self._find_facts(image, group.metadata.zarr_format, warnings)
+        y, x = (self._axes.index(axis) for axis in "yx")
+        self._tilings = [
+            FileTiling.of_blocks(level, (array.chunks[y], array.chunks[x]), _BLOCK)
+            for level, array in zip(self.levels, self._arrays, strict=True)
+        ]
         self.why = f"an OME-Zarr image ({self.facts.vendor})"
+        when_forked(self, OmeZarrSlide._after_fork)
 
     def _refuse_stack(self, ome: Mapping[str, Any]) -> None:
         sizes = dict(zip(self._axes, self._arrays[0].shape, strict=True))
@@ -138,7 +148,7 @@ class OmeZarrSlide(Slide):
             warnings=tuple(warnings),
         )
 
-    def _read(self, level: int, box: Box) -> Pixels:
+    def _read_piece(self, level: int, box: Box) -> Pixels:
         rows, columns = slice(box.y, box.bottom), slice(box.x, box.right)
         places = {"y": rows, "x": columns, "c": slice(None)}
         where = tuple(places.get(axis, 0) for axis in self._axes)
@@ -162,7 +172,7 @@ class OmeZarrSlide(Slide):
         if self.levels[-1].box.area <= _SMALL:
             with suppress(DamagedSlideError):
                 # Whether the damage matters is for those to say who need the level.
-                content = self._read(len(self.levels) - 1, self.levels[-1].box)
+                content = self._read_piece(len(self.levels) - 1, self.levels[-1].box)
                 pixels = hashlib.sha256(content.tobytes()).hexdigest()
         return {
             "sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest(),
@@ -171,6 +181,7 @@ class OmeZarrSlide(Slide):
 
     def close(self) -> None:
         """Let go of the arrays."""
+        super().close()
         self._arrays = []
 
 

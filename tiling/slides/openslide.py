@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import openslide
-from PIL import Image
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.locations import is_remote
+from wsiseg.tiling.slides.openslide_pixels import read_pixels
 from wsiseg.tiling.slides.pixel_size import (
     PixelSize,
     choose,
@@ -27,21 +27,27 @@ from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
     Colour,
+    Level,
     Pixels,
     Properties,
-    Slide,
     SlideFacts,
     make_levels,
     on_background,
 )
 from wsiseg.tiling.slides.tiff_structure import check_structure
-from wsiseg.tiling.slides.tile_cache import CACHE_BYTES
+from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
+
+_CACHE_BYTES = 2**24
+"""What OpenSlide keeps of file tiles that several blocks share; blocks are kept by us."""
+
+_BLOCK = 512
+"""Edge of a block: a smaller one costs more for its call than for its pixels."""
 
 _MPP_SOURCES = {"generic-tiff": "tiff.Resolution", "dicom": "dicom.PixelSpacing"}
 _UNREAD = re.compile(r"unsupported|unrecognized|BitsAllocated|image flavor", re.IGNORECASE)
 
 
-class OpenSlideSlide(Slide):
+class OpenSlideSlide(BlockSlide):
     """A slide of any vendor that OpenSlide knows.
 
     Parameters
@@ -76,12 +82,13 @@ class OpenSlideSlide(Slide):
             pixel_size=_find_pixel_size(properties),
             vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             background=_background(properties),
-            tile_shape=_tile_shape(properties),
+            tile_shape=_tile_shape(properties, 0),
             bounds=_bounds(properties),
             associated=tuple(self._handle.associated_images),
             warnings=warnings,
             icc_profile=profile,
         )
+        self._tilings = [_tiling(properties, *each) for each in enumerate(self.levels)]
         self.why = f"OpenSlide knows {self.facts.vendor} files"
         when_forked(self, OpenSlideSlide._after_fork)
 
@@ -110,35 +117,38 @@ class OpenSlideSlide(Slide):
             kind = UnknownFormatError if _UNREAD.search(str(error)) else DamagedSlideError
             reason = str(error).removeprefix(f"Reading {file}: ")
             raise kind(f"OpenSlide cannot open it: {reason}", self.path) from error
-        handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+        handle.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))
         return handle
 
     def _read(self, level: int, box: Box) -> Pixels:
+        if self._downsamples[level].is_integer():
+            return super()._read(level, box)
+        # Blocks would begin between its pixels, each a little elsewhere, and OpenSlide blurs there.
+        return self._read_piece(level, box)
+
+    def _read_piece(self, level: int, box: Box) -> Pixels:
         # Its own figure, as OpenSlide divides by it again.
         downsample = self._downsamples[level]
         corner = round(box.x * downsample), round(box.y * downsample)
+        size, background = (box.width, box.height), self.facts.background
         return self._attempt(
-            lambda handle: handle.read_region(corner, level, (box.width, box.height)),
+            lambda handle: read_pixels(handle, corner, level, size, background),
             f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level}",
         )
 
-    def _attempt(self, read: Callable[[openslide.OpenSlide], Image.Image], what: str) -> Pixels:
-        """Read a picture; an error kills the handle, for the other threads as well."""
+    def _attempt(self, read: Callable[[openslide.OpenSlide], Pixels], what: str) -> Pixels:
+        """Read pixels; an error kills the handle, for the other threads as well."""
         handle = self._handle
         try:
-            picture = read(handle)
+            return read(handle)
         except openslide.OpenSlideError:
             self._reopen(handle)
             # It may have been another thread's error, so try with a handle that nobody else has.
             try:
                 with self._open() as alone:
-                    picture = read(alone)
+                    return read(alone)
             except openslide.OpenSlideError as error:
                 raise DamagedSlideError(f"{what} cannot be read: {error}", self.path) from error
-        if picture.getchannel("A").getextrema() == (255, 255):
-            # Pillow is faster at that.
-            return np.array(picture.convert("RGB"))
-        return on_background(np.asarray(picture), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this slide from another, though it may be many files."""
@@ -146,7 +156,10 @@ class OpenSlideSlide(Slide):
         return {**fingerprint(file), "quickhash": self._quickhash}
 
     def _read_associated(self, name: str) -> Pixels:
-        return self._attempt(lambda handle: handle.associated_images[name], f"its {name}")
+        def read(handle: openslide.OpenSlide) -> Pixels:
+            return on_background(np.asarray(handle.associated_images[name]), self.facts.background)
+
+        return self._attempt(read, f"its {name}")
 
     def _reopen(self, dead: openslide.OpenSlide) -> None:
         """Replace a handle that an error has killed; the first thread to notice does it."""
@@ -155,6 +168,7 @@ class OpenSlideSlide(Slide):
                 self._handle = self._open()
 
     def _after_fork(self) -> None:
+        super()._after_fork()
         # The file's position belongs to both processes; closing would move it for the other.
         self._inherited = self._handle
         self._lock = threading.Lock()
@@ -163,6 +177,7 @@ class OpenSlideSlide(Slide):
 
     def close(self) -> None:
         """Close the handle; once is enough."""
+        super().close()
         with self._lock:
             if not self._closed:
                 self._handle.close()
@@ -217,11 +232,15 @@ def _background(properties: Properties) -> Colour:
     return int(text[0:2], 16), int(text[2:4], 16), int(text[4:6], 16)
 
 
-def _tile_shape(properties: Properties) -> tuple[int, int] | None:
+def _tiling(properties: Properties, index: int, level: Level) -> FileTiling:
+    return FileTiling.of_blocks(level, _tile_shape(properties, index), _BLOCK)
+
+
+def _tile_shape(properties: Properties, level: int) -> tuple[int, int] | None:
     try:
         return (
-            int(properties["openslide.level[0].tile-height"]),
-            int(properties["openslide.level[0].tile-width"]),
+            int(properties[f"openslide.level[{level}].tile-height"]),
+            int(properties[f"openslide.level[{level}].tile-width"]),
         )
     except (KeyError, ValueError):
         return None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
     Pixels,
-    Slide,
     SlideFacts,
     make_levels,
     on_background,
@@ -37,13 +35,13 @@ from wsiseg.tiling.slides.tiff_pyramid import (
 )
 from wsiseg.tiling.slides.tiff_structure import check_structure, is_tiff
 from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS, TiffTiles
-from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, Place, TileCache
+from wsiseg.tiling.slides.tiled import TiledSlide
 
 _UNKNOWN_TO_OPENSLIDE = ("JPEG2000", "WEBP")
 _PICTURES = ("Thumbnail", "Label", "Macro")
 
 
-class TiffSlide(Slide):
+class TiffSlide(TiledSlide):
     """A TIFF in tiles or strips, upright as its tag tells.
 
     Parameters
@@ -68,7 +66,6 @@ class TiffSlide(Slide):
         if not path.is_file() or not is_tiff(path):
             raise UnknownFormatError(FOREIGN, path)
         check_structure(path)
-        self._cache = TileCache(CACHE_BYTES)
         with understood(path), tifffile.TiffFile(path) as file:
             pyramid = find_pyramid(file)
             tag = pyramid.pages[0].tags.get("Orientation")
@@ -76,6 +73,7 @@ class TiffSlide(Slide):
             self.facts = _find_facts(file, pyramid, self._orientation)
             self.why = _explain(pyramid, self._orientation)
             self._tiles = [TiffTiles(page) for page in pyramid.pages]
+            self._tilings = [tiles.tiling for tiles in self._tiles]
             self._arrays = [_map(page, path, file.byteorder) for page in pyramid.pages]
             self._bytes = FileBytes(path)
         when_forked(self, TiffSlide._after_fork)
@@ -91,7 +89,7 @@ class TiffSlide(Slide):
     def _read(self, level: int, box: Box) -> Pixels:
         array, stored = self._arrays[level], self._stored(level, box)
         if array is None:
-            pixels = self._assemble(level, stored, 1)
+            pixels = self._assemble(level, stored)
         else:
             samples = np.array(array[stored.within(Box(0, 0, *array.shape[:2]))])
             pixels = on_background(to_8_bits(samples), self.facts.background)
@@ -99,15 +97,6 @@ class TiffSlide(Slide):
 
     def _stored(self, level: int, box: Box) -> Box:
         return self._orientation.stored(box, self.levels[level].box)
-
-    def _assemble(self, level: int, box: Box, reduction: int) -> Pixels:
-        pixels = np.empty((*box.shape, 3), np.uint8)
-        for index, place in self._tiles[level].meeting(box, reduction):
-            decode = partial(self._decode, level, index, reduction)
-            tile = self._cache.get(Place(level, index), reduction, decode)
-            part = place.intersection(box)
-            pixels[part.within(box)] = tile[part.within(place)]
-        return pixels
 
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         tiles = self._tiles[level]
@@ -118,27 +107,17 @@ class TiffSlide(Slide):
                 f"tile {index} of level {level} cannot be decoded: {error}", self.path
             ) from error
 
-    def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Keep the box's file tiles until it has been read, as far as there is room."""
-        inside = box.intersection(self.levels[level].box)
-        met = self._tiles[level].meeting(self._stored(level, inside)) if inside.area else ()
-        return self._cache.announce(Place(level, index) for index, _ in met)
-
     def _read_associated(self, name: str) -> Pixels:
         # A file of its own, as tifffile moves about in the one that it has.
         with understood(self.path), tifffile.TiffFile(self.path) as file:
             series = next(s for s in file.series[1:] if s.name.lower() == name)
             return on_background(series.asarray(), self.facts.background)
 
-    def _after_fork(self) -> None:
-        # Another thread may have held the lock.
-        self._cache = TileCache(CACHE_BYTES)
-
     def close(self) -> None:
-        """Close the file and drop the cache."""
+        """Close the file and drop what is kept."""
+        super().close()
         self._bytes.close()
         self._arrays = [None] * len(self._arrays)
-        self._cache = TileCache(0)
 
 
 def _find_facts(file: tifffile.TiffFile, pyramid: Pyramid, orientation: Orientation) -> SlideFacts:

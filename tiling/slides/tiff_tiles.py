@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
 
-from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import WHITE, Pixels, blank, on_background, to_8_bits
 from wsiseg.tiling.slides.tiff_pyramid import segment_shape
+from wsiseg.tiling.slides.tiled import FileTiling
 
 # Damaged data make tifffile stumble in any of these ways; imagecodecs has an error class per
 # codec, all of them RuntimeErrors.
@@ -47,6 +46,8 @@ class TiffTiles:
     ----------
     shape : tuple of int
         ``(height, width)`` of a file tile.
+    tiling : FileTiling
+        Where they lie.
     reductions : tuple of int
         By how much less than whole a tile can be decoded, besides 1.
     """
@@ -54,7 +55,7 @@ class TiffTiles:
     def __init__(self, page: tifffile.TiffPage) -> None:
         self.shape = segment_shape(page)
         self._page = page
-        self._columns = -(-int(page.imagewidth) // self.shape[1])
+        self.tiling = FileTiling(self.shape, -(-int(page.imagewidth) // self.shape[1]))
         self._offsets = page.dataoffsets
         self._counts = page.databytecounts
         self._tables = page.jpegtables
@@ -68,24 +69,6 @@ class TiffTiles:
             for by in _JPEG_REDUCTIONS
             if is_colour_jpeg and not any(edge % by for edge in self.shape)
         )
-
-    def meeting(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
-        """Yield the index and the place of every tile that a box meets.
-
-        Parameters
-        ----------
-        box : Box
-            In pixels of the level divided by the reduction.
-        reduction : int
-            1 or one of `reductions`.
-        """
-        height, width = (edge // reduction for edge in self.shape)
-        for row in range(box.y // height, -(-box.bottom // height)):
-            for column in range(box.x // width, -(-box.right // width)):
-                yield (
-                    row * self._columns + column,
-                    Box(row * height, column * width, height, width),
-                )
 
     def span(self, index: int) -> tuple[int, int]:
         """Return where the tile's bytes begin and how many there are; 0 if it has none."""

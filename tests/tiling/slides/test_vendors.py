@@ -138,13 +138,13 @@ def test_a_level_without_pixels_is_not_used(tmp_path: Path) -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Box]]:
     """Return what OpenSlide is asked for."""
     boxes: list[tuple[int, Box]] = []
-    read = OpenSlideSlide._read
+    read = OpenSlideSlide._read_piece
 
     def listen(slide: OpenSlideSlide, level: int, box: Box) -> Pixels:
         boxes.append((level, box))
         return read(slide, level, box)
 
-    monkeypatch.setattr(OpenSlideSlide, "_read", listen)
+    monkeypatch.setattr(OpenSlideSlide, "_read_piece", listen)
     return boxes
 
 
@@ -174,7 +174,11 @@ def test_only_what_was_scanned_is_read(
         assert (slide.read_region(0, Box(0, 0, 300, 300)) == 255).all()
         half = slide.read_region(1, slide.levels[1].box).astype(int)
         assert np.abs(half - expected[::2, ::2]).max() <= off
-    assert asked == [(0, scanned), (1, scanned.reduced(2))]
+    parts = {0: scanned, 1: scanned.reduced(2)}
+    assert all(box.intersection(parts[level]) == box for level, box in asked)
+    # Each pixel once.
+    for level, part in parts.items():
+        assert sum(box.area for at, box in asked if at == level) == part.area
 
 
 @every_bounded

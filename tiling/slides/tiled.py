@@ -1,0 +1,152 @@
+"""Slides that are read by the tiles of a fixed grid, each decoded once while it is needed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.slide import Level, Pixels, Slide, blank
+from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, Place, TileCache
+
+_LARGEST_BLOCK = 2**22
+"""Pixels, unless the file's own tiles are larger."""
+
+
+@dataclass(frozen=True)
+class FileTiling:
+    """How a level lies in its file, in tiles or in blocks of several.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(height, width)`` of a tile.
+    columns : int
+        Tiles from left to right.
+    """
+
+    shape: tuple[int, int]
+    columns: int
+
+    @classmethod
+    def of_blocks(cls, level: Level, tile_shape: tuple[int, int] | None, edge: int) -> Self:
+        """Return blocks of whole file tiles.
+
+        Parameters
+        ----------
+        level : Level
+            What is cut.
+        tile_shape : tuple of int or None
+            ``(height, width)`` of the file's tiles, if they are known.
+        edge : int
+            What a block measures, about.
+        """
+        lengths = tile_shape or (edge, edge)
+        height, width = (max(1, round(edge / length)) * length for length in lengths)
+        if height * width > _LARGEST_BLOCK:
+            height, width = edge, edge
+        return cls((height, width), -(-level.width // width))
+
+    def place(self, index: int) -> Box:
+        """Return where a tile lies; at the right and lower edges it may reach over the level."""
+        height, width = self.shape
+        row, column = divmod(index, self.columns)
+        return Box(row * height, column * width, height, width)
+
+    def meeting(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
+        """Yield the index and the place of every tile that a box meets.
+
+        Parameters
+        ----------
+        box : Box
+            In pixels of the level divided by the reduction.
+        reduction : int
+            A whole number that divides the tiles' edges.
+        """
+        height, width = (edge // reduction for edge in self.shape)
+        for row in range(box.y // height, -(-box.bottom // height)):
+            for column in range(box.x // width, -(-box.right // width)):
+                place = Box(row * height, column * width, height, width)
+                yield row * self.columns + column, place
+
+
+class TiledSlide(Slide):
+    """A slide whose levels are cut into tiles, of which those are kept that are needed again.
+
+    A subclass sets `_tilings`, one per level.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    _tilings: list[FileTiling]
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._cache = TileCache(CACHE_BYTES)
+
+    @abstractmethod
+    def _decode(self, level: int, index: int, reduction: int) -> Pixels:
+        """Make a tile, divided by the reduction; what lies outside the level may be left out."""
+
+    def _assemble(self, level: int, box: Box, reduction: int = 1) -> Pixels:
+        """Put a rectangle together from its tiles, in pixels of the level by the reduction."""
+        pixels = np.empty((*box.shape, 3), np.uint8)
+        for index, place in self._tilings[level].meeting(box, reduction):
+            decode = partial(self._decode, level, index, reduction)
+            tile = self._cache.get(Place(level, index), reduction, decode)
+            part = place.intersection(box)
+            pixels[part.within(box)] = tile[part.within(place)]
+        return pixels
+
+    def _stored(self, level: int, box: Box) -> Box:
+        """Return where a rectangle of the level lies among the tiles."""
+        return box
+
+    def announce(self, level: int, box: Box) -> Callable[[], None]:
+        """Keep the box's tiles until it has been read, as far as there is room."""
+        inside = box.intersection(self.levels[level].box)
+        met = self._tilings[level].meeting(self._stored(level, inside)) if inside.area else ()
+        return self._cache.announce(Place(level, index) for index, _ in met)
+
+    def _after_fork(self) -> None:
+        # Another thread may have held the lock.
+        self._cache = TileCache(CACHE_BYTES)
+
+    def close(self) -> None:
+        """Drop what is kept."""
+        self._cache = TileCache(0)
+
+
+class BlockSlide(TiledSlide):
+    """A slide that a library reads, which gives a rectangle of any size; kept in blocks."""
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        try:
+            return self._assemble(level, box)
+        except DamagedSlideError:
+            # Blocks reach further than the box; what is damaged out there is none of its business.
+            return self._read_piece(level, box)
+
+    def _decode(self, level: int, index: int, reduction: int) -> Pixels:
+        place = self._tilings[level].place(index)
+        inside = place.intersection(self.facts.within_bounds(level))
+        piece = self._read_piece(level, inside)
+        if (inside.y, inside.x) == (place.y, place.x):
+            return piece
+        pixels = blank(place.shape, self.facts.background)
+        pixels[inside.within(place)] = piece
+        return pixels
+
+    @abstractmethod
+    def _read_piece(self, level: int, box: Box) -> Pixels:
+        """Read a rectangle inside the level from the file."""
