@@ -41,6 +41,9 @@ for module in pkgutil.iter_modules(wsiseg.viewer.widgets.__path__):
 EDGE, TILE, LEVELS = 100_000, 512, 5
 STEPS = 120
 
+_LONG = 100
+"""Milliseconds for which nothing should hold the event loop."""
+
 
 class Heartbeat:
     """For how long the event loop did not come round, and what its thread computed meanwhile."""
@@ -70,7 +73,8 @@ class Heartbeat:
         for title, turns in (("held", held), ("own work", own)):
             longest = np.percentile(turns, 99)
             print(
-                f"event loop  {name}: {title} 99 % under {longest:.0f} ms, most {turns.max():.0f}"
+                f"event loop  {name}: {title} 99 % under {longest:.0f} ms, most {turns.max():.0f}, "
+                f"{(turns > _LONG).sum()} times over {_LONG}"
             )
 
 
