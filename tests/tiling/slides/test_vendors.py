@@ -15,6 +15,7 @@ from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlide
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.slide import Pixels
+from zeiss_slide import zeiss
 
 VENDORS = [
     ("aperio", made.aperio, "tifffile", 0.25, "aperio.MPP"),
@@ -25,6 +26,7 @@ VENDORS = [
     ("ventana", partial(made.ventana, stitched=True), "openslide", 0.465, "openslide.mpp"),
     ("hamamatsu", made.hamamatsu_vms, "openslide", 0.25, "openslide.mpp"),
     ("mirax", made.mirax, "openslide", 0.25, "openslide.mpp"),
+    ("zeiss", zeiss, "openslide", 0.25, "openslide.mpp"),
     ("perkinelmer", made.perkinelmer, "tifffile", 0.5, "tiff.Resolution"),
 ]
 
