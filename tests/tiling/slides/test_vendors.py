@@ -1,5 +1,6 @@
 """Formats of which the test data have no file, written here as their makers do."""
 
+import struct
 from functools import partial
 from pathlib import Path
 
@@ -218,4 +219,21 @@ def test_a_slide_without_any_pixels_is_damaged(tmp_path: Path) -> None:
     path = made.ventana(tmp_path, stitched=True)
     path.write_bytes(path.read_bytes().replace(b"TileJointInfo", b"TileJoin_Info", 1))
     with pytest.raises(DamagedSlideError, match="without pixels"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    # Of the first subblock's X: where it begins, its size, in how many pixels it is stored.
+    [(36, 2**30), (40, 0), (48, 0), (48, 2**30)],
+)
+def test_an_absurd_subblock_is_refused_before_openslide_dies_of_it(
+    place: int, number: int, tmp_path: Path
+) -> None:
+    path = zeiss(tmp_path)
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"ZISRAWDIRECTORY") + 32 + 128
+    struct.pack_into("<i", content, entry + place, number)
+    path.write_bytes(content)
+    with pytest.raises(DamagedSlideError, match="CZI's directory is damaged"):
         open_slide(path)
