@@ -38,8 +38,8 @@ from wsiseg.tiling.slides.slide import (
 from wsiseg.tiling.slides.tiff_structure import check_structure
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
 
-_CACHE_BYTES = 2**24
-"""What OpenSlide keeps of file tiles that several blocks share; blocks are kept by us."""
+_CACHE_BYTES = 48 * 2**20
+"""What OpenSlide keeps of file tiles that several blocks share: two of the largest, a CZI's."""
 
 _BLOCK = 512
 """Edge of a block: a smaller one costs more for its call than for its pixels."""
