@@ -32,7 +32,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 import wsiseg.viewer.widgets
-from wsiseg.viewer.opening import open_window, spare_collector
+from wsiseg.viewer.opening import open_window, sparing_collector
 
 # Opening is measured after imports, and napari imports a widget when it is shown.
 for module in pkgutil.iter_modules(wsiseg.viewer.widgets.__path__):
@@ -156,8 +156,8 @@ def main() -> None:
         empty.close()
 
         start = time.perf_counter()
-        viewer = open_window(path, [])
-        spare_collector()
+        with sparing_collector():
+            viewer = open_window(path, [])
         app.processEvents()
         print(
             f"open        {time.perf_counter() - start:.1f} s, window, widgets and tissue included"
