@@ -310,8 +310,11 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
             notes,
             continued=ledger.continued,
         )
-        for box in unread:
-            ledger.warn(f"the image at y={box.y}, x={box.x} could not be read and is left white")
+        if unread:
+            ledger.warn(
+                f"the image is white in {len(unread)} pieces of the file that cannot be read, "
+                f"the first at y={unread[0].y}, x={unread[0].x}"
+            )
     write_whole(files.tiles, rows_to_csv(ledger.all_rows))
     write_json(files.run, describe_run(job, ledger))
     files.journal.unlink(missing_ok=True)

@@ -2,11 +2,13 @@
 
 from wsiseg.tiling.slides.locations import address
 from wsiseg.tiling.slides.opening import READERS, Verdict, judge_readers, open_slide
+from wsiseg.tiling.slides.patched import PatchedSlide
 from wsiseg.tiling.slides.slide import Level, Slide, SlideFacts, slide_name
 
 __all__ = [
     "READERS",
     "Level",
+    "PatchedSlide",
     "Slide",
     "SlideFacts",
     "Verdict",

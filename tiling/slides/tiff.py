@@ -100,6 +100,9 @@ class TiffSlide(TiledSlide):
     def _stored(self, level: int, box: Box) -> Box:
         return self._orientation.stored(box, self.levels[level].box)
 
+    def _upright(self, level: int, stored: Box) -> Box:
+        return self._orientation.upright(stored, self.levels[level].box)
+
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         tiles = self._tiles[level]
         try:
