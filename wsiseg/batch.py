@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from wsiseg.colouring import check_reference
 from wsiseg.errors import ArgumentError, WsisegError
 from wsiseg.listener import Listener
 from wsiseg.models.checkpoint import Checkpoint
@@ -53,9 +54,12 @@ def segment_batch(
     ------
     ArgumentError
         If two slides would have the same output.
+    StainError, SlideError
+        If the reference for stains cannot be used.
     OutputError
         If the folder cannot be written to.
     """
+    check_reference(options.colours)
     OutputFiles(folder, "").prepare()
     twice = [
         name for name, times in Counter(slide_name(slide) for slide in slides).items() if times > 1

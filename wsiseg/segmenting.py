@@ -14,7 +14,7 @@ from pathlib import Path
 import zarr
 from zarr.types import AnyArray
 
-from wsiseg.colouring import recolour
+from wsiseg.colouring import check_reference, recolour
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.job import Job
 from wsiseg.ledger import Ledger
@@ -87,6 +87,7 @@ def segment(
         One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
     """
     settings = SegmentOptions.from_names(options)
+    check_reference(settings.colours)
     with ExitStack() as stack:
         opened = (
             slide
