@@ -84,7 +84,8 @@ def segment_batch(
                         options,
                         listener,
                         area=ready.area,
-                        filled=ahead.begin_next,
+                        spent=ready.seconds,
+                        filled=None if ahead.is_last else ahead.begin_next,
                     ).summary
             except ArgumentError:
                 # Wrong usage is wrong for all of them.
