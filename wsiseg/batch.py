@@ -94,7 +94,7 @@ def segment_batch(
                 listener.failed(path, error)
                 entry = failed_entry(path, predictor, str(error))
             except KeyboardInterrupt:
-                entries.append(failed_entry(path, predictor, "interrupted. Go on with --resume."))
+                entries.append(failed_entry(path, predictor, "interrupted. Go on with `resume`."))
                 write_json(folder / MANIFEST, {"slides": entries})
                 raise
             entries.append(entry)

@@ -214,8 +214,8 @@ def _cut_work(
         raise MemoryBudgetError(
             f"the smallest plan needs {min(needs) / 2**20:.0f} MiB, "
             f"{options.memory / 2**20:.0f} MiB are allowed",
-            "--memory",
-            "Allow more with --memory, or use a smaller --tile or --batch.",
+            "`memory`",
+            "Allow more with `memory`, or use a smaller `tile` or `batch`.",
         )
     _, grid, windows = min(fitting, key=lambda found: found[0])
     return grid, windows
@@ -230,7 +230,7 @@ def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) 
         raise ArgumentError(
             "the checkpoint names no resolution to work at",
             checkpoint.path,
-            "Give one with --mpp, or work at a level as it is with --level 0.",
+            "Give one with `mpp`, or work at a level as it is with `level=0`.",
         )
     return plane_at_mpp(slide, mpp, options.slide_mpp)
 

@@ -205,7 +205,7 @@ def _in_words(icc: bool, stain: object) -> str:
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
     if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
         raise OutputExistsError(
-            "the mask would take the slide's own place", files.store, "Choose another -o."
+            "the mask would take the slide's own place", files.store, "Choose another `output`."
         )
 
 
@@ -215,11 +215,11 @@ def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
         return
     if not options.resume:
         raise OutputExistsError(
-            "the output exists", standing, "Go on with it by --resume or replace it by --overwrite."
+            "the output exists", standing, "Go on with it by `resume` or replace it by `overwrite`."
         )
     if not (files.journal.exists() or files.finished):
         raise OutputExistsError(
-            "the output exists, and is no run to go on with", standing, "Replace it by --overwrite."
+            "the output exists, and is no run to go on with", standing, "Replace it by `overwrite`."
         )
 
 
@@ -296,7 +296,7 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
             f"{unread} of {len(job.plan.tiles)} tiles cannot be read, {allowed} are allowed; "
             f"the last: {error.what}",
             job.slide.path,
-            "Allow more with --max-bad-tiles.",
+            "Allow more with `max_bad_tiles`.",
         )
 
 

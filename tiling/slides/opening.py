@@ -81,7 +81,7 @@ def open_slide(path: Path | str, reader: str | None = None) -> Slide:
     if reader is not None:
         if reader not in READERS:
             raise ArgumentError(
-                f"there is no reader {reader!r}", "--reader", f"Use {', '.join(READERS)}."
+                f"there is no reader {reader!r}", "`reader`", f"Use {', '.join(READERS)}."
             )
         try:
             return READERS[reader](path)

@@ -146,6 +146,7 @@ def segment(
     """Segment slides into multiscale OME-Zarr masks, tile by tile."""
     from wsiseg.batch import segment_batch
     from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.cli.wording import in_options
     from wsiseg.options import SegmentOptions, parse_size
     from wsiseg.segmenting import make_predictor
 
@@ -184,7 +185,9 @@ def segment(
     predictor = make_predictor(checkpoint, options)
     entries: list[Json] = []
     try:
-        entries.extend(segment_batch(slides, predictor, output, options, listener))
+        for entry in segment_batch(slides, predictor, output, options, listener):
+            failure = entry["error"]
+            entries.append(entry | {"error": failure and in_options(str(failure))})
     finally:
         listener.stop()
         if as_json:

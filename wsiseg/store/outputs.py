@@ -75,7 +75,7 @@ class OutputFiles:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(
-                "the output is a file, not a folder", self.folder, "Choose another -o."
+                "the output is a file, not a folder", self.folder, "Choose another `output`."
             )
         with translated(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ class OutputFiles:
                 raise OutputExistsError(
                     "something that wsiseg has not written is in the way",
                     path,
-                    "Choose another -o.",
+                    "Choose another `output`.",
                 )
         with translated(self.folder):
             for path in stores:
