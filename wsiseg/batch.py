@@ -60,7 +60,7 @@ def segment_batch(
         If the folder cannot be written to.
     """
     check_reference(options.colours)
-    OutputFiles(folder, "").prepare()
+    OutputFiles(folder, "").check()
     twice = [
         name for name, times in Counter(slide_name(slide) for slide in slides).items() if times > 1
     ]
@@ -95,11 +95,16 @@ def segment_batch(
                 entry = failed_entry(path, predictor, str(error))
             except KeyboardInterrupt:
                 entries.append(failed_entry(path, predictor, "interrupted. Go on with `resume`."))
-                write_json(folder / MANIFEST, {"slides": entries})
+                _keep(entries, folder)
                 raise
             entries.append(entry)
-            write_json(folder / MANIFEST, {"slides": entries})
+            _keep(entries, folder)
             yield entry
+
+
+def _keep(entries: list[Json], folder: Path) -> None:
+    OutputFiles(folder, "").prepare()
+    write_json(folder / MANIFEST, {"slides": entries})
 
 
 def _find_area(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> Area | None:

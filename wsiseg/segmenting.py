@@ -152,7 +152,7 @@ def segment_slide(
         do, if there is memory for both.
     """
     files = OutputFiles(folder, slide.name, options.with_image)
-    files.prepare()
+    files.check()
     _refuse_slide_as_output(slide, files)
     _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
@@ -232,6 +232,7 @@ def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
     ledger.setup_seconds = ledger.watch.total - start
     if not done:
         files.remove()
+        files.prepare()
         journal.begin()
     else:
         ledger.began(f"going on after {len(done)} bands of an interrupted run")

@@ -144,11 +144,7 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Segment slides into multiscale OME-Zarr masks, tile by tile."""
-    from wsiseg.batch import segment_batch
-    from wsiseg.cli.progress import ConsoleListener
-    from wsiseg.cli.wording import in_options
     from wsiseg.options import SegmentOptions, parse_size
-    from wsiseg.segmenting import make_predictor
 
     options = SegmentOptions(
         mpp=mpp,
@@ -177,6 +173,12 @@ def segment(
         max_bad_tiles=max_bad_tiles,
         reader=reader,
     )
+
+    from wsiseg.batch import segment_batch
+    from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.cli.wording import in_options
+    from wsiseg.segmenting import make_predictor
+
     listener = ConsoleListener(quiet=quiet)
     if checkpoint is None:
         listener.noted(
