@@ -109,6 +109,18 @@ def open_slide(path: Path | str, reader: str | None = None) -> Slide:
     )
 
 
+def is_slide_folder(path: Path) -> bool:
+    """Tell whether a folder is a slide: an OME-Zarr image or a DICOM series, sound or damaged."""
+    try:
+        open_slide(path).close()
+    except UnknownFormatError:
+        return False
+    except DamagedSlideError:
+        # What is wrong with it will be said when it is wanted.
+        return True
+    return True
+
+
 def judge_readers(path: Path | str) -> tuple[Verdict, ...]:
     """Return what every reader says to a file, in the order in which they are asked.
 
