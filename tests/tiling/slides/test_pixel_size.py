@@ -86,5 +86,5 @@ def test_only_square_pixels_are_resampled(width: float, square: bool) -> None:
     assert plane.mpp is None
     with pytest.raises(ResolutionError, match=f"0.25 µm high and {width:g} µm wide") as caught:
         plane_at_mpp(slide, 0.5)
-    assert "--slide-mpp" in str(caught.value)
+    assert "`slide_mpp`" in str(caught.value)
     assert plane_at_mpp(slide, 0.5, slide_mpp=0.25).height == 200
