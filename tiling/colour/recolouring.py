@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 _AT_A_TIME = 2**16
 """Pixels whose colours are reckoned with at a time, so that their numbers stay in the cache."""
@@ -43,8 +43,8 @@ class ColourStep(ABC):
         return changed.reshape(pixels.shape)
 
 
-class RecolouredSlide(Slide):
-    """A slide as it looks after steps that change colours; closing it closes the slide.
+class RecolouredSlide(WrappedSlide):
+    """A slide as it looks after steps that change colours.
 
     Parameters
     ----------
@@ -55,10 +55,8 @@ class RecolouredSlide(Slide):
     """
 
     def __init__(self, slide: Slide, steps: tuple[ColourStep, ...]) -> None:
-        super().__init__(slide.path)
-        self.slide = slide
+        super().__init__(slide)
         self.steps = steps
-        self.reader, self.why = slide.reader, slide.why
         glass = np.array([[slide.facts.background]], np.uint8)
         red, green, blue = self._recoloured(glass)[0, 0].tolist()
         self.facts = replace(slide.facts, background=(red, green, blue))
@@ -74,25 +72,10 @@ class RecolouredSlide(Slide):
         """Read a rectangle of one level, several pixels along as one; see the base class."""
         return self._recoloured(self.slide.read_reduced(level, box, reduction))
 
-    def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Say that a rectangle will be read; see the base class."""
-        return self.slide.announce(level, box)
-
-    def fingerprint(self) -> dict[str, object]:
-        """Return what tells the slide's content from another's; see the base class."""
-        return self.slide.fingerprint()
-
-    def _read_associated(self, name: str) -> Pixels:
-        return self.slide.read_associated(name)
-
     def _recoloured(self, pixels: Pixels) -> Pixels:
         for step in self.steps:
             pixels = step(pixels)
         return pixels
-
-    def close(self) -> None:
-        """Close the slide."""
-        self.slide.close()
 
     def __reduce__(self) -> tuple[type[Self], tuple[Slide, tuple[ColourStep, ...]]]:  # type: ignore[override]
         return type(self), (self.slide, self.steps)
