@@ -34,7 +34,7 @@ from wsiseg.store.outputs import OutputFiles
 from wsiseg.streaming import stream_window
 from wsiseg.throughput.recorder import rows_to_csv
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides import Slide, open_slide
+from wsiseg.tiling.slides import Slide, as_stored, open_slide
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,9 @@ def segment(
             if isinstance(slide, Slide)
             else stack.enter_context(open_slide(slide, settings.reader))
         )
+        if settings.slide_mpp is not None:
+            # One number of the user's says that pixels are square.
+            opened = as_stored(opened)
         predictor = make_predictor(checkpoint, settings)
         return segment_slide(opened, predictor, Path(output), settings, listener or Listener())
 
@@ -296,6 +299,7 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
         "slide": slide.path.name,
         "run": files.run.name,
         "slide_scale": plan.plane.slide_scale,
+        "stretch": list(slide.facts.stretch),
         "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
     }
     ledger.began("building the pyramid")
