@@ -57,6 +57,21 @@ def test_a_slide_without_a_resolution_takes_that_of_its_mask(tmp_path):
     np.testing.assert_allclose(labels["translate"], 0.25)
 
 
+def test_pixels_that_are_not_square_are_shown_so_unless_the_user_says_otherwise(tmp_path):
+    pixels, _ = draw(200, 300, 1)
+    path, tags = tmp_path / "odd.tiff", {"resolution": (2e4, 4e4), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb", metadata=None, **tags)
+    mask = segment_tiny(path, tmp_path, mpp=0.5)
+    (shown, slide, _), _, (_, labels, _) = scene_layers(path, [mask])
+    assert (shown[0] if isinstance(shown, list) else shown).shape == (200, 600, 3)
+    np.testing.assert_allclose(slide["scale"], 0.25)
+    np.testing.assert_allclose(labels["scale"], 0.5)
+    np.testing.assert_allclose(labels["translate"], 0.125)
+    (shown, slide, _), _ = scene_layers(path, [], slide_mpp=0.3)
+    assert (shown[0] if isinstance(shown, list) else shown).shape == (200, 300, 3)
+    np.testing.assert_allclose(slide["scale"], 0.3)
+
+
 def test_a_slide_alone_without_a_resolution_is_measured_in_pixels(tmp_path):
     pixels, _ = draw(400, 500, 1)
     path = tmp_path / "plain.tiff"
