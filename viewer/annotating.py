@@ -299,6 +299,7 @@ def _save_store(path: Path, region: RegionView, labels: Labels, standing: Standi
         placement=Placement(region.plane.mpp, region.plane.slide_scale),
         classes=tuple(region.classes.values()),
         slide=region.slide.slide.path.name,
+        stretch=region.frame.stretch,
     )
     if standing == "add" and path.exists():
         add_to_painting(path, part)

@@ -17,6 +17,7 @@ from array_slide import noise
 from commands import run
 from drawn import asap, feature, imagescope, in_asap, layer, region
 from tiny import segment_tiny, tiny_checkpoint
+from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.colour import Colours
@@ -186,6 +187,34 @@ def test_labels_drawn_on_the_file_are_learnt_where_they_are(odd: Odd, kind: str)
     np.testing.assert_array_equal(found, odd.enlarged(drawn))
     with OpenSample(sample, View(slide_mpp=0.25)) as opened:
         np.testing.assert_array_equal(opened.labels(opened.plane.box), drawn)
+
+
+def test_a_mask_is_learnt_from_at_the_shape_that_it_was_made_at(odd: Odd) -> None:
+    options = {"level": 0, "slide_mpp": 0.25}
+    stored = segment_tiny(odd.path, odd.path.parent / "stored", **options)
+    even = segment_tiny(odd.path, odd.path.parent / "even", level=0)
+    classes = ClassMap.read(",".join(f"class {i}=class {i}" for i in range(5)))
+    views = View(slide_mpp=0.25), View()
+    for mask, view, other in ((stored, *views), (even, *views[::-1])):
+        sample = Sample("odd", odd.path, StoreLabels(mask, classes))
+        with OpenSample(sample, view) as opened:
+            np.testing.assert_array_equal(opened.labels(opened.plane.box), labels_of(mask))
+        with pytest.raises(AnnotationError, match="pixels of another shape"):
+            OpenSample(sample, other)
+
+
+@pytest.mark.parametrize("shape", ["file", "square"])
+def test_a_picture_of_the_tissue_may_have_either_shape(odd: Odd, shape: str) -> None:
+    tissue = np.zeros((HEIGHT, WIDTH), np.uint8)
+    tissue[:, 140:150] = 255
+    picture = odd.path.with_name("tissue.png")
+    Image.fromarray(tissue if shape == "file" else odd.enlarged(tissue)).save(picture)
+    options = {"level": 0, "tissue": str(picture), "tile": 32}
+    seen = labels_of(segment_tiny(odd.path, odd.path.parent / "out", **options)) != UNSEEN
+    np.testing.assert_array_equal(seen.all(0), seen.any(0))
+    expected = np.flatnonzero(odd.enlarged(tissue).any(0))
+    assert set(expected) <= set(np.flatnonzero(seen.any(0)))
+    assert seen.mean() < 0.3
 
 
 def test_stains_are_found_in_the_shape_that_is_looked_at(odd: Odd) -> None:

@@ -255,6 +255,11 @@ def test_polygons_are_in_pixels_of_the_file(stretch, corner, standing, tmp_path)
     assert read_annotations(path).annotations[-1].geometry.bounds == pytest.approx(expected)
     found = read_back(path, "GeoJSON", region)[region.box.within(region.plane.box)]
     np.testing.assert_array_equal(found == 0, labels == 0)
+    store = save_painting(region, labels, tmp_path / "store")
+    np.testing.assert_array_equal(
+        read_back(store, "OME-Zarr", region) == 0, over(region, (region.box, labels)) == 0
+    )
+    assert open_label_image(store).notes["stretch"] == pytest.approx(stretch)
 
 
 def test_too_large_a_region_tells_what_would_fit():

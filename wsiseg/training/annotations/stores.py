@@ -39,6 +39,7 @@ class StoreLabels(LabelSource):
     def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
         """Lay the store over a plane; see :class:`LabelSource`."""
         image = open_label_image(self.path)
+        image.refuse_other_pixels(slide.facts.stretch)
         values = image.values
         unit, (y, x) = _unit(image, slide, plane)
         side = image.scale / unit
