@@ -32,7 +32,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 import wsiseg.viewer.widgets
-from wsiseg.viewer.opening import open_window, spare_collector
+from wsiseg.viewer.opening import open_window, sparing_collector
 
 # Opening is measured after imports, and napari imports a widget when it is shown.
 for module in pkgutil.iter_modules(wsiseg.viewer.widgets.__path__):
@@ -40,6 +40,9 @@ for module in pkgutil.iter_modules(wsiseg.viewer.widgets.__path__):
 
 EDGE, TILE, LEVELS = 100_000, 512, 5
 STEPS = 120
+
+_LONG = 100
+"""Milliseconds for which nothing should hold the event loop."""
 
 
 class Heartbeat:
@@ -70,7 +73,8 @@ class Heartbeat:
         for title, turns in (("held", held), ("own work", own)):
             longest = np.percentile(turns, 99)
             print(
-                f"event loop  {name}: {title} 99 % under {longest:.0f} ms, most {turns.max():.0f}"
+                f"event loop  {name}: {title} 99 % under {longest:.0f} ms, most {turns.max():.0f}, "
+                f"{(turns > _LONG).sum()} times over {_LONG}"
             )
 
 
@@ -152,8 +156,8 @@ def main() -> None:
         empty.close()
 
         start = time.perf_counter()
-        viewer = open_window(path, [])
-        spare_collector()
+        with sparing_collector():
+            viewer = open_window(path, [])
         app.processEvents()
         print(
             f"open        {time.perf_counter() - start:.1f} s, window, widgets and tissue included"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,17 +42,20 @@ def view(
 ) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
     _refuse_without_screen()
-    open_window(slide, masks, slide_mpp, reader)
-    spare_collector()
+    with sparing_collector():
+        open_window(slide, masks, slide_mpp, reader)
     napari.run()
 
 
-def spare_collector() -> None:
-    """Leave what stands now out of every later collection of garbage.
+@contextmanager
+def sparing_collector() -> Iterator[None]:
+    """Leave what stands before, and what is made, out of every later collection of garbage.
 
     napari collects whenever a layer goes, which takes a third of a second with the modules of
     PyTorch in memory.
     """
+    gc.freeze()
+    yield
     gc.collect()
     gc.freeze()
 

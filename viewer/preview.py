@@ -71,12 +71,18 @@ class Preview:
         Outside of which nothing is shown.
     step : int
         Every so many pixels are shown.
+    levels : int
+        How many its layer has: what is shown in the end may be a pyramid, and napari makes none
+        of a layer that was not one from the start.
     """
 
-    def __init__(self, part: RegionView, regions: Regions | None = None, step: int = 1) -> None:
+    def __init__(
+        self, part: RegionView, regions: Regions | None = None, step: int = 1, levels: int = 1
+    ) -> None:
         self._part = part
         self._regions = regions
         self._step = step
+        self._levels = levels
         shape = [math.ceil(side / step) for side in part.box.shape]
         self.labels = np.full(shape, UNSEEN, np.uint8)
         self.changes = 0
@@ -118,7 +124,8 @@ class Preview:
             **self._part.placing(self._step),
             **label_look(self._part.classes),
         }
-        return self.labels, settings, "labels"
+        levels = [self.labels[:: 2**level, :: 2**level] for level in range(self._levels)]
+        return (levels if self._levels > 1 else self.labels), settings, "labels"
 
 
 class RunTeller(Listener):
@@ -153,7 +160,7 @@ class RunTeller(Listener):
         plane, classes = job.plan.plane, job.predictor.checkpoint.classes
         whole = RegionView(self._view, plane, plane.box, dict(enumerate(classes)))
         step = math.ceil(max(plane.box.shape) / LARGEST_PREVIEW)
-        self.show(Preview(whole, step=step))
+        self.show(Preview(whole, step=step, levels=2))
 
     def began(self, stage: str) -> None:
         """Pass it on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,17 @@ def add_layers(viewer: ViewerModel, layers: Iterable[LayerData]) -> None:
     """Put layers on top, in their order."""
     for data, settings, kind in layers:
         getattr(viewer, f"add_{kind}")(data, **settings)
+
+
+def masks_of(viewer: ViewerModel, store: Path) -> list[Layer]:
+    """Return the layers that show a store, or what lies in it."""
+    views = ((layer, layer.metadata.get(KEY)) for layer in viewer.layers)
+    return [
+        layer
+        for layer, view in views
+        if isinstance(view, MaskView)
+        and view.image.path.absolute().is_relative_to(store.absolute())
+    ]
 
 
 def slides(viewer: ViewerModel) -> dict[str, SlideView]:

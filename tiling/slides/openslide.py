@@ -12,6 +12,7 @@ import openslide
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.czi_structure import check_czi
 from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.locations import is_remote
@@ -37,8 +38,8 @@ from wsiseg.tiling.slides.slide import (
 from wsiseg.tiling.slides.tiff_structure import check_structure
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
 
-_CACHE_BYTES = 2**24
-"""What OpenSlide keeps of file tiles that several blocks share; blocks are kept by us."""
+_CACHE_BYTES = 48 * 2**20
+"""What OpenSlide keeps of file tiles that several blocks share: two of the largest, a CZI's."""
 
 _BLOCK = 512
 """Edge of a block: a smaller one costs more for its call than for its pixels."""
@@ -108,6 +109,7 @@ class OpenSlideSlide(BlockSlide):
         file = _one_of_series(self.path) if self.path.is_dir() else self.path
         # On directories that are damaged, OpenSlide may end the whole process.
         check_structure(file)
+        check_czi(file)
         try:
             handle = openslide.OpenSlide(file)
         except openslide.OpenSlideUnsupportedFormatError as error:

@@ -26,18 +26,17 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.options import SegmentOptions
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 from wsiseg.viewer import scene
-from wsiseg.viewer.layers import KEY, MaskView
+from wsiseg.viewer.layers import KEY, LayerData, MaskView
 from wsiseg.viewer.preview import Preview, TileProgress
 from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, StandingOutput
 from wsiseg.viewer.telling import show_line, told
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
+from wsiseg.viewer.widgets.live import LiveLabels, Turns
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.working import Work
 
 if TYPE_CHECKING:
     import napari
-    from napari.components import ViewerModel
-    from napari.layers import Labels
 
 _OPTIONS = SegmentOptions()
 _REFRESH_MS = 250
@@ -71,7 +70,8 @@ class SegmentWidget(QWidget):
         self._predictors = Predictors()
         self._work: Work | None = None
         self._standing: StandingOutput | None = None
-        self._live = live = _LivePreview(napari_viewer)
+        self._turns = Turns(self)
+        self._live = live = LiveLabels(napari_viewer)
         # Holds the preview, and not the widget, which is gone by then.
         self.destroyed.connect(lambda *_: live.remove())
         self._make_fields()
@@ -155,7 +155,8 @@ class SegmentWidget(QWidget):
     def overwrite(self) -> None:
         """Replace the output that stands."""
         if self._standing is not None:
-            _remove_masks(self._viewer, self._standing.task.files.store)
+            for layer in scene.masks_of(self._viewer, self._standing.task.files.store):
+                self._viewer.layers.remove(layer)
             self._run(self._standing.task.overwriting())
 
     def _task(self) -> PartTask | SlideTask:
@@ -219,7 +220,7 @@ class SegmentWidget(QWidget):
     def _take(self, found: object) -> None:
         match found:
             case Outcome():
-                _show_layers(self._viewer, found)
+                self._show(found.layers)
                 self.status.setText(_describe(found))
                 if found.unread:
                     show_warning(f"{found.unread} tiles cannot be read and are left blank.")
@@ -229,6 +230,16 @@ class SegmentWidget(QWidget):
                 self.status.setText(f"{what} stands already: {found.path.name}")
                 self.resuming.setText("Show it" if found.finished else "Resume")
 
+    def _show(self, layers: list[LayerData]) -> None:
+        *below, labels = layers
+        view = labels[1]["metadata"][KEY]
+        if isinstance(view, MaskView):
+            for stale in scene.masks_of(self._viewer, view.image.path):
+                self._turns.add(partial(self._viewer.layers.remove, stale))
+        for layer in below:
+            self._turns.add(partial(scene.add_layers, self._viewer, [layer]))
+        self._turns.add(partial(self._live.settle, labels))
+
     def _fail(self, line: str) -> None:
         self.status.setText("Failed")
         show_line(line)
@@ -236,8 +247,7 @@ class SegmentWidget(QWidget):
     def _end(self) -> None:
         if self.status.text() == _ENDING:
             self.status.setText("Cancelled")
-        # napari takes its time over every layer that comes or goes: one in each turn of the loop.
-        QTimer.singleShot(0, self._wind_up)
+        self._turns.add(self._wind_up)
 
     def _wind_up(self) -> None:
         self._work = None
@@ -262,63 +272,12 @@ class SegmentWidget(QWidget):
         self._choice.setVisible(self._standing is not None)
 
 
-class _LivePreview:
-    """A layer that fills while something runs; the user may remove it at any time."""
-
-    def __init__(self, viewer: ViewerModel) -> None:
-        self._viewer = viewer
-        self._layer: Labels | None = None
-        self._preview: Preview | None = None
-        self._seen = 0
-
-    def show(self, preview: Preview) -> None:
-        """Begin."""
-        labels, settings, _ = preview.layer()
-        self._layer = self._viewer.add_labels(labels, **settings)
-        self._layer.editable = False
-        self._preview, self._seen = preview, 0
-
-    def refresh(self) -> None:
-        """Show the tiles that are new."""
-        if self._preview is None or self._layer is None or self._preview.changes == self._seen:
-            return
-        self._seen = self._preview.changes
-        self._layer.refresh(extent=False, thumbnail=False)
-
-    def remove(self) -> None:
-        """End."""
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
-        self._layer = self._preview = None
-
-
 def _run_task(task: PartTask | SlideTask, predictors: Predictors, work: Work) -> object:
     return task.run(predictors, work.report)
 
 
 def _load(path: Path, options: SegmentOptions, predictors: Predictors, work: Work) -> None:
     predictors.load(path, options, work.report)
-
-
-def _show_layers(viewer: ViewerModel, found: Outcome) -> None:
-    for _, settings, _ in found.layers:
-        shown = settings["metadata"][KEY]
-        if isinstance(shown, MaskView):
-            _remove_masks(viewer, shown.image.path)
-    scene.add_layers(viewer, found.layers)
-
-
-def _remove_masks(viewer: ViewerModel, store: Path) -> None:
-    """Take masks out of the window whose store is to be replaced, or shown anew."""
-    for layer in list(viewer.layers):
-        view = layer.metadata.get(KEY)
-        if isinstance(view, MaskView) and store.absolute() in _and_parents(view.image.path):
-            viewer.layers.remove(layer)
-
-
-def _and_parents(path: Path) -> tuple[Path, ...]:
-    path = path.absolute()
-    return path, *path.parents
 
 
 def _describe(found: Outcome) -> str:

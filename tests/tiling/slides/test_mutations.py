@@ -1,8 +1,12 @@
 """Files with bytes changed: whatever they say, nothing but our own errors comes of it."""
 
 import io
+import re
+import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from PIL import Image
 
 from jpeg_slide import tissue
 from reading_process import Worker
+from zeiss_slide import zeiss
 
 MOST_SECONDS, MOST_MEGABYTES = 10, 1024
 
@@ -51,6 +56,17 @@ def picture(kind: str) -> Seed:
     return Seed(f"picture.{kind}", content, tuple(range(min(700, len(content)))))
 
 
+def czi() -> Seed:
+    """Return a mosaic of Zeiss's, of whose pixels little is changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        content = zeiss(Path(folder)).read_bytes()
+    header = np.ones(len(content), bool)
+    for found in re.finditer(b"ZISRAWSUBBLOCK", content):
+        (length,) = struct.unpack_from("<q", content, found.start() + 40)
+        header[found.start() + 296 : found.start() + 288 + length] = False
+    return Seed("slide.czi", content, tuple(np.flatnonzero(header).tolist()))
+
+
 def seeds() -> list[Seed]:
     """Return one sound file for each way to be read."""
     jpeg = {"compression": "jpeg", "compressionargs": {"outcolorspace": "ycbcr"}}
@@ -62,6 +78,7 @@ def seeds() -> list[Seed]:
         tiff("big.tif", compression="lzw", bigtiff=True, byteorder=">"),
         tiff("plain.ome.tif", metadata={"axes": "YXS"}),
         tiff("strips.tif", tile=None, rowsperstrip=16, compression="zlib"),
+        czi(),
         picture("png"),
         picture("jpeg"),
         picture("bmp"),

@@ -1,5 +1,6 @@
 """Formats of which the test data have no file, written here as their makers do."""
 
+import struct
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlide
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.slide import Pixels
+from zeiss_slide import zeiss
 
 VENDORS = [
     ("aperio", made.aperio, "tifffile", 0.25, "aperio.MPP"),
@@ -25,6 +27,7 @@ VENDORS = [
     ("ventana", partial(made.ventana, stitched=True), "openslide", 0.465, "openslide.mpp"),
     ("hamamatsu", made.hamamatsu_vms, "openslide", 0.25, "openslide.mpp"),
     ("mirax", made.mirax, "openslide", 0.25, "openslide.mpp"),
+    ("zeiss", zeiss, "openslide", 0.25, "openslide.mpp"),
     ("perkinelmer", made.perkinelmer, "tifffile", 0.5, "tiff.Resolution"),
 ]
 
@@ -216,4 +219,21 @@ def test_a_slide_without_any_pixels_is_damaged(tmp_path: Path) -> None:
     path = made.ventana(tmp_path, stitched=True)
     path.write_bytes(path.read_bytes().replace(b"TileJointInfo", b"TileJoin_Info", 1))
     with pytest.raises(DamagedSlideError, match="without pixels"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    # Of the first subblock's X: where it begins, its size, in how many pixels it is stored.
+    [(36, 2**30), (40, 0), (48, 0), (48, 2**30)],
+)
+def test_an_absurd_subblock_is_refused_before_openslide_dies_of_it(
+    place: int, number: int, tmp_path: Path
+) -> None:
+    path = zeiss(tmp_path)
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"ZISRAWDIRECTORY") + 32 + 128
+    struct.pack_into("<i", content, entry + place, number)
+    path.write_bytes(content)
+    with pytest.raises(DamagedSlideError, match="CZI's directory is damaged"):
         open_slide(path)
