@@ -106,6 +106,11 @@ class PictureSlide(Slide):
                 return picture
         raise UnknownFormatError(FOREIGN, self.path)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of all its pixels."""
+        return 3 * self.levels[0].box.area
+
     def _read(self, level: int, box: Box) -> Pixels:
         return np.array(self._decoded()[box.within(self.levels[level].box)])
 

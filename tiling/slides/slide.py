@@ -153,6 +153,11 @@ class Slide(ABC):
         """µm per pixel of level 0, as the file states it."""
         return self.facts.mpp
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of decoded pixels that it keeps for later readings, at most."""
+        return 0
+
     def read_region(self, level: int, box: Box) -> Pixels:
         """Read a rectangle of one level.
 
