@@ -68,7 +68,7 @@ def test_a_smaller_budget_means_smaller_tiles_or_stripes_and_is_kept(predictor):
 
 def test_stripes_partition_the_plane_at_shards_and_are_announced(predictor):
     slide = ArraySlide(noise(64, 9000))
-    plan = plan_of(predictor, slide, blend="gaussian", tile=64, halo=8, memory=550 << 20)
+    plan = plan_of(predictor, slide, blend="gaussian", tile=64, halo=8, memory=486 << 20)
     edges = [(window.x, window.right) for window in plan.windows]
     assert len(edges) > 1
     assert edges[0][0] == 0
