@@ -39,7 +39,7 @@ class Hearing(Listener):
         self.events: list[str] = []
         self.opened = threading.Event()
 
-    def opening(self, path: Path, reader: str | None = None) -> Slide:
+    def opening(self, path: Path, reader: str | None = None, *, square: bool = True) -> Slide:
         where = "ahead" if threading.current_thread() is not threading.main_thread() else "now"
         self.events.append(f"{path.name} {where}")
         self.opened.set()
@@ -67,7 +67,7 @@ def test_the_next_slide_is_opened_while_the_last_pixels_are_written(slides, tmp_
 def test_a_slide_opened_ahead_is_closed_if_it_is_not_wanted(slides, tmp_path, monkeypatch):
     closed = []
 
-    def opening(path: Path, reader: str | None = None) -> Slide:
+    def opening(path: Path, reader: str | None = None, *, square: bool = True) -> Slide:
         slide = open_slide(path, reader)
         close = slide.close
         monkeypatch.setattr(slide, "close", lambda: (closed.append(path.name), close()))

@@ -56,6 +56,15 @@ class Box:
         bottom, right = math.ceil(self.bottom / factor), math.ceil(self.right / factor)
         return Box(y, x, bottom - y, right - x)
 
+    def stretched(self, y: float, x: float) -> Box:
+        """Return the box in pixels of which `y` are as high and `x` as wide as one of its own.
+
+        Edges are rounded, so that stretching back by what is above 1 gives the box again.
+        """
+        top, bottom = (math.floor(edge * y + 0.5) for edge in (self.y, self.bottom))
+        left, right = (math.floor(edge * x + 0.5) for edge in (self.x, self.right))
+        return Box(top, left, bottom - top, right - left)
+
     def within(self, outer: Box) -> tuple[slice, slice]:
         """Return the slices that cut this box out of an array that covers `outer`."""
         return (

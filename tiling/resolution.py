@@ -160,29 +160,22 @@ def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
         return _check(slide_mpp, "slide_mpp")
     hint = "Give it with `slide_mpp`, or work at a level as it is with `level=0`."
     size = slide.facts.pixel_size
-    if slide.mpp is None or size is None:
+    if size is None:
         raise ResolutionError("the slide does not state its µm per pixel", slide.path, hint)
-    if not is_sane(slide.mpp):
+    if not size.is_sane:
         raise ResolutionError(
-            f"the slide states {slide.mpp:g} µm per pixel ({slide.facts.mpp_source}), "
+            f"the slide states pixels of {size.text} ({size.source}), "
             f"outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}",
             slide.path,
             hint,
         )
-    if not size.is_square:
-        raise ResolutionError(
-            f"the slide's pixels are {size.height:g} µm high and {size.width:g} µm wide "
-            f"({size.source}); only square ones are resampled",
-            slide.path,
-            "Resample it, take them for square with `slide_mpp`, or work at `level=0`.",
-        )
-    return slide.mpp
+    return size.mpp
 
 
 def _stated(slide: Slide) -> float | None:
-    """Return what the file states, if it can be meant and one number says it."""
+    """Return what the file states, if it can be meant."""
     size = slide.facts.pixel_size
-    return size.mpp if size is not None and size.is_sane and size.is_square else None
+    return size.mpp if size is not None and size.is_sane else None
 
 
 def _check(mpp: float, parameter: str) -> float:

@@ -91,8 +91,19 @@ def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
     return TissueMask(found | unread, (plane.height, plane.width))
 
 
-def read_tissue_picture(path: Path, plane: WorkingPlane) -> TissueMask:
+def read_tissue_picture(
+    path: Path, plane: WorkingPlane, stretch: tuple[float, float] = (1.0, 1.0)
+) -> TissueMask:
     """Read a mask that somebody else made: a picture of the whole slide, not black is tissue.
+
+    Parameters
+    ----------
+    path : Path
+        The picture.
+    plane : WorkingPlane
+        What it is laid over.
+    stretch : tuple of float
+        What the slide's facts say; the picture may be of the file's pixels.
 
     Raises
     ------
@@ -106,9 +117,9 @@ def read_tissue_picture(path: Path, plane: WorkingPlane) -> TissueMask:
         reason = getattr(error, "strerror", None) or "it is no picture"
         hint = "Give auto, none, or a picture."
         raise AnnotationError(f"the tissue mask cannot be read: {reason}", path, hint) from error
-    stretch = (mask.shape[0] / plane.height) / (mask.shape[1] / plane.width)
-    coarseness = 1 / min(mask.shape)
-    if abs(stretch - 1) > 0.02 + coarseness:
+    slimmer = (mask.shape[0] / plane.height) / (mask.shape[1] / plane.width)
+    slack = 0.02 + 1 / min(mask.shape)
+    if all(abs(slimmer * factor - 1) > slack for factor in (1.0, stretch[0] / stretch[1])):
         raise AnnotationError(
             f"the tissue mask is {mask.shape[1]}×{mask.shape[0]}, which is not the shape of the "
             f"slide ({plane.width}×{plane.height})",

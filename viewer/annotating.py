@@ -29,7 +29,7 @@ from wsiseg.training.annotations import (
 from wsiseg.training.annotations.geojson import outermost_features
 from wsiseg.training.annotations.gridded import GriddedLabels, Table, Values, look_up, make_table
 from wsiseg.training.annotations.labels import Labels
-from wsiseg.training.annotations.placing import move_to_level_0
+from wsiseg.training.annotations.placing import Counting, find_counting
 from wsiseg.training.datasets.pairing import sample_name
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import (
@@ -210,7 +210,8 @@ def labels_under(mask: MaskView | RegionView, values: Values, region: RegionView
     """
     where = mask.image.path if isinstance(mask, MaskView) else mask.slide.slide.path
     table = _positions(mask.classes, UNSEEN)
-    grid = GriddedLabels(values, table, region.plane, where, pixel=mask.pixel, corner=mask.corner)
+    pixel = mask.pixel, mask.pixel
+    grid = GriddedLabels(values, table, region.plane, where, pixel=pixel, corner=mask.corner)
     return grid.read(region.box)
 
 
@@ -301,6 +302,7 @@ def _save_store(path: Path, region: RegionView, labels: Labels, standing: Standi
         placement=Placement(region.plane.mpp, region.plane.slide_scale),
         classes=tuple(region.classes.values()),
         slide=region.slide.slide.path.name,
+        stretch=region.frame.stretch,
     )
     if standing == "add" and path.exists():
         add_to_painting(path, part)
@@ -313,35 +315,24 @@ def _save_drawing(path: Path, region: RegionView, labels: Labels, standing: Stan
         raise OutputExistsError("an annotation of this slide exists", path, "Add to or replace it.")
     slide = region.slide.slide
     if standing != "add" or not path.exists():
-        # QuPath counts from the corner of what was scanned.
-        bounds = slide.facts.bounds
-        corner = (0.0, 0.0) if bounds is None else (float(bounds.y), float(bounds.x))
-        write_qupath(path, _polygons(region, labels, corner))
+        write_qupath(path, _polygons(region, labels, Counting.from_scanned(slide)))
         return
+    counting, _ = find_counting(read_annotations(path), slide)
     beside = path.with_name(f".{path.name}.added")
     try:
-        write_qupath(beside, _polygons(region, labels, _origin(path, slide)))
+        write_qupath(beside, _polygons(region, labels, counting))
         _append(path, beside)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _polygons(region: RegionView, labels: Labels, corner: tuple[float, float]) -> list[Annotation]:
-    """Return what was painted as polygons that count from a corner of level 0."""
-    slide_scale = region.plane.slide_scale
-    origin = (region.box.y * slide_scale - corner[0], region.box.x * slide_scale - corner[1])
+def _polygons(region: RegionView, labels: Labels, counting: Counting) -> list[Annotation]:
+    """Return what was painted as polygons, in the coordinates of a file."""
+    values, shapes = zip(*polygonise(labels, region.pixel, region.corner), strict=True)
     return [
-        Annotation(region.classes[label].name, polygon, region.classes[label].colour)
-        for label, polygon in polygonise(labels, slide_scale, origin)
+        Annotation(region.classes[label].name, shape, region.classes[label].colour)
+        for label, shape in zip(values, counting.from_level_0(np.array(shapes)), strict=True)
     ]
-
-
-def _origin(path: Path, slide: Slide) -> tuple[float, float]:
-    """Return the corner of level 0, ``y, x``, that a file counts from."""
-    file = read_annotations(path)
-    moved = move_to_level_0(file, slide)
-    before, after = (each.annotations[0].geometry.bounds for each in (file, moved))
-    return after[1] - before[1], after[0] - before[0]
 
 
 def _append(path: Path, added: Path) -> None:

@@ -28,10 +28,13 @@ class Frame:
         Edge of a pixel of the slide's level 0 in the world.
     unit : str
         What the world is measured in: ``"um"``, or ``"pixel"`` where the resolution is unknown.
+    stretch : tuple of float
+        Pixels of level 0 along one of the slide's file, ``(y, x)``.
     """
 
     pixel: float
     unit: str
+    stretch: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
     def of(cls, slide: Slide, slide_mpp: float | None = None) -> Frame:
@@ -45,7 +48,8 @@ class Frame:
             µm per pixel of level 0, where the file states none or a wrong one.
         """
         mpp = plane_at_level(slide, 0, slide_mpp).mpp
-        return cls(1.0, "pixel") if mpp is None else cls(mpp, "um")
+        pixel, unit = (1.0, "pixel") if mpp is None else (mpp, "um")
+        return cls(pixel, unit, slide.facts.stretch)
 
     @property
     def mpp(self) -> float | None:

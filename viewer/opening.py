@@ -134,7 +134,7 @@ def scene_layers(
             raise ArgumentError("a store of ours needs no reader", "--reader", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
     with ExitStack() as stack:
-        opened = stack.enter_context(open_slide(slide, reader))
+        opened = stack.enter_context(open_slide(slide, reader, square=slide_mpp is None))
         frame = Frame.of(opened, slide_mpp)
         if frame.mpp is None:
             frame = next(filter(None, map(_measured_frame, masks)), frame)

@@ -303,7 +303,9 @@ def settle_resolution(
     ArgumentError
         If µm per pixel are asked for on a slide that has none.
     """
-    options = replace(options, slide_mpp=view.frame.mpp)
+    # Only what the file does not say itself: it would be taken for the user's word.
+    said = None if view.frame.mpp == view.slide.mpp else view.frame.mpp
+    options = replace(options, slide_mpp=said)
     if options.level is not None:
         return options, []
     if view.frame.mpp is None and options.mpp is not None:

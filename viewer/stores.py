@@ -43,9 +43,16 @@ def store_layers(
     Raises
     ------
     AnnotationError
-        If it is no store of labels.
+        If it is no store of labels, or one of pixels in another shape than the slide's.
     """
     image = open_store(path)
+    if frame is not None:
+        # Pixels without a unit are those of the file.
+        image.refuse_other_pixels(frame.stretch)
+        if image.unit is None and frame.stretch != (1.0, 1.0):
+            raise AnnotationError(
+                "the mask has pixels that are not square, as its slide's file", path
+            )
     view = MaskView(image, frame or mask_frame(image))
     if path.name.endswith(PROBABILITIES):
         return probability_layers(_arrays(path), view, damaged)

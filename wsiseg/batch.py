@@ -71,7 +71,8 @@ def segment_batch(
             "Segment them into different folders.",
         )
     entries: list[Json] = []
-    opening = partial(open_slide, reader=options.reader)
+    # One number of the user's says that pixels are square.
+    opening = partial(open_slide, reader=options.reader, square=options.slide_mpp is None)
     looking = partial(_find_area, checkpoint=predictor.checkpoint, options=options)
     with SlidesAhead(slides, opening, looking) as ahead:
         for path in slides:

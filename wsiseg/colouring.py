@@ -61,8 +61,8 @@ def recolour(
     if not (colours.icc or colours.stain):
         return slide
     reference = None if colours.reference is None else _fingerprint(colours.reference)
-    content = [slide.reader, slide.fingerprint(), str(colours), reference, slide_mpp]
-    key = json.dumps(content)
+    seen_as = [slide.reader, slide.fingerprint(), slide.facts.stretch]
+    key = json.dumps([*seen_as, str(colours), reference, slide_mpp])
     if key not in _found:
         _found[key] = tuple(_find_steps(slide, colours, slide_mpp))
         while len(_found) > _ROOM:

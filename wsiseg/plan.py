@@ -269,7 +269,7 @@ def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> Tis
         return None
     if options.tissue == "auto":
         return find_tissue(slide, plane)
-    return read_tissue_picture(Path(options.tissue), plane)
+    return read_tissue_picture(Path(options.tissue), plane, slide.facts.stretch)
 
 
 def _candidate_grids(

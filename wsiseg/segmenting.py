@@ -34,7 +34,7 @@ from wsiseg.store.outputs import OutputFiles
 from wsiseg.streaming import stream_window
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides import Slide, open_slide
+from wsiseg.tiling.slides import Slide, as_stored, open_slide
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,9 @@ def segment(
             if isinstance(slide, Slide)
             else stack.enter_context(open_slide(slide, settings.reader))
         )
+        if settings.slide_mpp is not None:
+            # One number of the user's says that pixels are square.
+            opened = as_stored(opened)
         spent = opening.total
         predictor = make_predictor(checkpoint, settings)
         return segment_slide(
@@ -308,6 +311,7 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> None:
         "slide": slide.path.name,
         "run": files.run.name,
         "slide_scale": plan.plane.slide_scale,
+        "stretch": list(slide.facts.stretch),
         "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
     }
     ledger.began("building the pyramid")

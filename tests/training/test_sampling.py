@@ -366,11 +366,10 @@ def test_a_rare_class_in_a_huge_plane_is_found(
     mitosis = in_qupath(rectangle(x, y, x + 50, y + 60), "mitosis")
     drawing = write(tmp_path, collection(tissue, mitosis), "slide.geojson")
     labels = PolygonLabels(drawing, ClassMap.read("tissue=tissue,mitosis=mitosis"))
-    for module in ("survey", "datasets.viewing"):
-        monkeypatch.setattr(
-            f"wsiseg.training.{module}.open_slide",
-            lambda *_: ArraySlide(np.broadcast_to(np.uint8(9), (60_000, 50_000, 3))),
-        )
+    monkeypatch.setattr(
+        "wsiseg.training.datasets.viewing.open_slide",
+        lambda *_, **__: ArraySlide(np.broadcast_to(np.uint8(9), (60_000, 50_000, 3))),
+    )
     sample = Sample("slide", Path("slide.svs"), labels)
     dataset = DataSet("huge", ClassMap.read("a=tissue,b=mitosis").classes, (sample,), sparse=True)
     tiles = tiles_of(dataset, (64, 64), balance=1.0)

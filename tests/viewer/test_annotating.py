@@ -14,6 +14,8 @@ from wsiseg.errors import AnnotationError, ArgumentError, OutputError, OutputExi
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
+from wsiseg.tiling.slides.pixel_size import PixelSize
+from wsiseg.tiling.slides.squared import squared
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.training.annotations import read_annotations, write_qupath
 from wsiseg.training.annotations.annotation import Annotation
@@ -229,6 +231,35 @@ def test_polygons_count_from_where_qupath_does(standing, tmp_path):
     np.testing.assert_array_equal(found, np.where(labels == UNSEEN, ground, labels))
     last = read_annotations(path).annotations[-1].geometry.bounds
     assert last[0] >= MIDDLE.x - bounds.x - 2
+
+
+@pytest.mark.parametrize("standing", ["refuse", "add"])
+@pytest.mark.parametrize("corner", [(0, 0), (100, 150)])
+@pytest.mark.parametrize("stretch", [(1, 2), (2, 1), (1, 1.6)])
+def test_polygons_are_in_pixels_of_the_file(stretch, corner, standing, tmp_path):
+    down, across = stretch
+    stored = ArraySlide(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    bounds = Box(*corner, 400, 500) if any(corner) else None
+    pixel = PixelSize(0.25 * down, 0.25 * across, "array.mpp")
+    stored.facts = dataclasses.replace(stored.facts, bounds=bounds, pixel_size=pixel)
+    slide = squared(stored)
+    region = region_at(SlideView(slide, Frame.of(slide)), Box(320, 400, 80, 160), None, CLASSES)
+    labels = np.full(region.box.shape, UNSEEN, np.uint8)
+    labels[16:64, 32:80] = 0
+    path = tmp_path / "array.geojson"
+    if standing == "add":
+        write_qupath(path, [Annotation("stroma", shapely.box(0, 0, 480, 380))])
+    save_painting(region, labels, tmp_path, "GeoJSON", standing)
+    y, x = corner
+    expected = (432 / across - x, 336 / down - y, 480 / across - x, 384 / down - y)
+    assert read_annotations(path).annotations[-1].geometry.bounds == pytest.approx(expected)
+    found = read_back(path, "GeoJSON", region)[region.box.within(region.plane.box)]
+    np.testing.assert_array_equal(found == 0, labels == 0)
+    store = save_painting(region, labels, tmp_path / "store")
+    np.testing.assert_array_equal(
+        read_back(store, "OME-Zarr", region) == 0, over(region, (region.box, labels)) == 0
+    )
+    assert open_label_image(store).notes["stretch"] == pytest.approx(stretch)
 
 
 def test_too_large_a_region_tells_what_would_fit():

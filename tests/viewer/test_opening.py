@@ -11,6 +11,7 @@ import tifffile
 from commands import run
 from pictures import draw
 from tiny import segment_tiny
+from wsiseg.errors import AnnotationError
 from wsiseg.viewer import opening
 from wsiseg.viewer.opening import furnish, scene_layers
 from zarr_images import halves, write_image
@@ -55,6 +56,27 @@ def test_a_slide_without_a_resolution_takes_that_of_its_mask(tmp_path):
     np.testing.assert_allclose(slide["scale"], 0.5)
     np.testing.assert_allclose(labels["scale"], 1.0)
     np.testing.assert_allclose(labels["translate"], 0.25)
+
+
+def test_pixels_that_are_not_square_are_shown_so_unless_the_user_says_otherwise(tmp_path):
+    pixels, _ = draw(200, 300, 1)
+    path, tags = tmp_path / "odd.tiff", {"resolution": (2e4, 4e4), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb", metadata=None, **tags)
+    mask = segment_tiny(path, tmp_path, mpp=0.5)
+    (shown, slide, _), _, (_, labels, _) = scene_layers(path, [mask])
+    assert (shown[0] if isinstance(shown, list) else shown).shape == (200, 600, 3)
+    np.testing.assert_allclose(slide["scale"], 0.25)
+    np.testing.assert_allclose(labels["scale"], 0.5)
+    np.testing.assert_allclose(labels["translate"], 0.125)
+    with pytest.raises(AnnotationError, match="pixels of another shape"):
+        scene_layers(path, [mask], slide_mpp=0.3)
+    as_stored = segment_tiny(path, tmp_path / "stored", mpp=0.6, slide_mpp=0.3)
+    with pytest.raises(AnnotationError, match="pixels of another shape"):
+        scene_layers(path, [as_stored])
+    (shown, slide, _), _, (_, labels, _) = scene_layers(path, [as_stored], slide_mpp=0.3)
+    assert (shown[0] if isinstance(shown, list) else shown).shape == (200, 300, 3)
+    np.testing.assert_allclose(slide["scale"], 0.3)
+    np.testing.assert_allclose(labels["scale"], 0.6)
 
 
 def test_a_slide_alone_without_a_resolution_is_measured_in_pixels(tmp_path):

@@ -138,6 +138,14 @@ def test_where_a_resolution_is_unknown_level_0_is_taken(tmp_path, slide_mpp, tra
     assert found.notes
 
 
+@pytest.mark.parametrize(("slide_mpp", "said"), [(None, None), (0.5, None), (0.3, 0.3)])
+def test_what_the_file_says_itself_is_not_the_users_word(slide_mpp, said):
+    slide = ArraySlide(np.zeros((100, 100, 3), np.uint8), mpp=0.5)
+    view = SlideView(slide, Frame.of(slide, slide_mpp))
+    options, _ = segmentation.settle_resolution(OPTIONS, tiny_checkpoint(), view)
+    assert options.slide_mpp == said
+
+
 def test_micrometres_on_a_slide_without_are_refused(checkpoint):
     slide = ArraySlide(np.zeros((100, 100, 3), np.uint8), mpp=None)
     view = SlideView(slide, Frame.of(slide))

@@ -9,7 +9,6 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.colour.density import density
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
-from wsiseg.tiling.slides.pixel_size import is_sane
 from wsiseg.tiling.slides.slide import Pixels, Slide
 from wsiseg.tiling.tissue import Mask, read_overview
 
@@ -42,9 +41,9 @@ def stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixels:
         uint8 ``(N, 3)``, at most 50,000; seen at :data:`LOOK_MPP`, or at level 0 where that is
         coarser, or where nobody knows its resolution.
     """
-    mpp = slide.mpp if slide_mpp is None else slide_mpp
-    finer = mpp is not None and is_sane(mpp) and mpp < LOOK_MPP
-    plane = plane_at_mpp(slide, LOOK_MPP, slide_mpp) if finer else plane_at_level(slide, 0)
+    plane = plane_at_level(slide, 0, slide_mpp)
+    if plane.mpp is not None and plane.mpp < LOOK_MPP:
+        plane = plane_at_mpp(slide, LOOK_MPP, slide_mpp)
     overview, unread = read_overview(slide)
     found = []
     for block in _choose_blocks(_stained(overview) & ~unread, plane):

@@ -10,6 +10,7 @@ from wsiseg.tiling.slides.opening import (
 )
 from wsiseg.tiling.slides.patched import PatchedSlide
 from wsiseg.tiling.slides.slide import Level, Slide, SlideFacts, slide_name
+from wsiseg.tiling.slides.squared import as_stored
 
 __all__ = [
     "READERS",
@@ -19,6 +20,7 @@ __all__ = [
     "SlideFacts",
     "Verdict",
     "address",
+    "as_stored",
     "is_slide_folder",
     "judge_readers",
     "open_slide",

@@ -18,6 +18,7 @@ from wsiseg.tiling.slides.omezarr import OmeZarrSlide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.picture import PictureSlide
 from wsiseg.tiling.slides.slide import FOREIGN, Slide
+from wsiseg.tiling.slides.squared import squared
 from wsiseg.tiling.slides.tiff import TiffSlide
 
 READERS: dict[str, type[Slide]] = {
@@ -52,7 +53,7 @@ class Verdict:
     why: str
 
 
-def open_slide(path: Path | str, reader: str | None = None) -> Slide:
+def open_slide(path: Path | str, reader: str | None = None, *, square: bool = True) -> Slide:
     """Open a slide or a picture with the reader that suits its content.
 
     Parameters
@@ -63,6 +64,9 @@ def open_slide(path: Path | str, reader: str | None = None) -> Slide:
     reader : str, optional
         The name of the reader that is to take it: `omezarr`, `tifffile`, `openslide` or `pillow`.
         The first of them that does, if left out.
+    square : bool
+        Where the file states that its pixels are not square, show square ones; without it they
+        are those of the file.
 
     Raises
     ------
@@ -78,19 +82,26 @@ def open_slide(path: Path | str, reader: str | None = None) -> Slide:
         If there is no reader of that name.
     """
     path = _checked(path)
-    if reader is not None:
-        if reader not in READERS:
-            raise ArgumentError(
-                f"there is no reader {reader!r}", "`reader`", f"Use {', '.join(READERS)}."
-            )
-        try:
-            return READERS[reader](path)
-        except UnsuitableSlideError:
-            raise
-        except UnknownFormatError as error:
-            raise UnknownFormatError(
-                f"{reader} does not take it: {error.what}", path, "wsiseg info tells which do."
-            ) from error
+    slide = _open_with_first(path) if reader is None else _open_with(path, reader)
+    return squared(slide) if square else slide
+
+
+def _open_with(path: Path, reader: str) -> Slide:
+    if reader not in READERS:
+        raise ArgumentError(
+            f"there is no reader {reader!r}", "`reader`", f"Use {', '.join(READERS)}."
+        )
+    try:
+        return READERS[reader](path)
+    except UnsuitableSlideError:
+        raise
+    except UnknownFormatError as error:
+        raise UnknownFormatError(
+            f"{reader} does not take it: {error.what}", path, "wsiseg info tells which do."
+        ) from error
+
+
+def _open_with_first(path: Path) -> Slide:
     told = []
     for kind in READERS.values():
         try:

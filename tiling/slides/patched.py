@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
@@ -54,6 +53,3 @@ class PatchedSlide(WrappedSlide):
             except DamagedSlideError:
                 self.unread.add((level, piece.intersection(self.levels[level].box)))
         return pixels
-
-    def __reduce__(self) -> tuple[type[Self], tuple[Slide]]:  # type: ignore[override]
-        return type(self), (self.slide,)

@@ -63,9 +63,16 @@ class PixelSize:
         return (self.height + self.width) / 2
 
     @property
+    def text(self) -> str:
+        """Both sides in words, or one number for a square."""
+        if self.is_square:
+            return f"{self.mpp:g} µm"
+        return f"{self.height:g} µm in height and {self.width:g} µm in width"
+
+    @property
     def is_square(self) -> bool:
         """Whether one number says enough; a scanner may be off by a little."""
-        return abs(self.height / self.width - 1) <= SQUARE
+        return abs(self.height - self.width) <= SQUARE * self.width
 
     @property
     def is_sane(self) -> bool:

@@ -56,7 +56,7 @@ class SlideFacts:
     levels : tuple of Level
         From the finest on.
     pixel_size : PixelSize or None
-        Of level 0, as the file states it, however absurd.
+        Of level 0, however absurd; what the file states, divided by `stretch`.
     vendor : str
         Maker of the scanner or name of the format.
     background : tuple of int
@@ -73,6 +73,9 @@ class SlideFacts:
         What was left out or assumed when the file was opened.
     icc_profile : bytes or None
         What the scanner's colours mean, if the file says so.
+    stretch : tuple of float
+        Pixels of level 0 along one of the file's, ``(y, x)``; other than 1 where the file's are
+        not square.
     """
 
     levels: tuple[Level, ...]
@@ -85,6 +88,7 @@ class SlideFacts:
     associated: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     icc_profile: bytes | None = field(default=None, repr=False)
+    stretch: tuple[float, float] = (1.0, 1.0)
 
     @property
     def mpp(self) -> float | None:
@@ -95,6 +99,17 @@ class SlideFacts:
     def mpp_source(self) -> str | None:
         """The field of the file that says so."""
         return None if self.pixel_size is None else self.pixel_size.source
+
+    @property
+    def file_pixel(self) -> PixelSize | None:
+        """Of the file's level 0, as the file states it."""
+        size, (y, x) = self.pixel_size, self.stretch
+        return size and PixelSize(size.height * y, size.width * x, size.source)
+
+    def in_file(self, box: Box) -> Box:
+        """Return where a box of level 0 lies in pixels of the file."""
+        y, x = self.stretch
+        return box.stretched(1 / y, 1 / x)
 
     def within_bounds(self, level: int) -> Box:
         """Return the part of a level in which there may be pixels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Self
 
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels, Slide
@@ -51,3 +52,6 @@ class WrappedSlide(Slide):
     def close(self) -> None:
         """Close the slide."""
         self.slide.close()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Slide, ...]]:  # type: ignore[override]
+        return type(self), (self.slide,)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, print_json
+
+if TYPE_CHECKING:
+    from wsiseg.tiling.slides import SlideFacts
 
 
 def info(
@@ -25,12 +28,14 @@ def info(
 
     with open_slide(slide, reader) as opened:
         facts, (full, *_) = opened.facts, opened.levels
+        pixel = facts.file_pixel
         content: dict[str, Any] = {
             "slide": address(slide),
             "width": full.width,
             "height": full.height,
             "mpp": facts.mpp,
             "mpp_source": facts.mpp_source,
+            "file_pixel": None if pixel is None else [pixel.height, pixel.width],
             "vendor": facts.vendor,
             "reader": opened.reader,
             "readers": [
@@ -58,14 +63,14 @@ def info(
     if as_json:
         print_json(content)
     else:
-        print(_as_text(content))
+        print(_as_text(content, facts))
 
 
-def _as_text(content: dict[str, Any]) -> str:
+def _as_text(content: dict[str, Any], facts: SlideFacts) -> str:
     tile, bounds = content["tile"], content["bounds"]
     lines = {
         "size": f"{content['width']} × {content['height']} pixels",
-        "resolution": _resolution(content["mpp"], content["mpp_source"]),
+        "resolution": _resolution(facts),
         "vendor": content["vendor"],
         "tiles": "none" if tile is None else f"{tile[1]} × {tile[0]}",
         "compression": content["compression"] or "not stated",
@@ -87,10 +92,12 @@ def _as_text(content: dict[str, Any]) -> str:
     return "\n".join(text)
 
 
-def _resolution(mpp: float | None, source: str) -> str:
-    from wsiseg.tiling.slides.pixel_size import SANE_MPP, is_sane
+def _resolution(facts: SlideFacts) -> str:
+    from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
-    if mpp is None:
+    size, stated = facts.pixel_size, facts.file_pixel
+    if size is None or stated is None:
         return "not stated"
-    doubt = "" if is_sane(mpp) else f", not believed: outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}"
-    return f"{mpp:g} µm/px ({source}){doubt}"
+    doubt = "" if size.is_sane else f", not believed: outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}"
+    odd = "" if stated.is_square else f", the file's pixels have {stated.text}"
+    return f"{size.mpp:g} µm/px ({size.source}){doubt}{odd}"

@@ -38,7 +38,7 @@ class LabelImage:
     classes : mapping of int to LabelClass
         What the values mean, as far as the store names them.
     unit : str or None
-        UDUNITS name of what lengths are measured in; None for pixels of the slide's level 0.
+        UDUNITS name of what lengths are measured in; None for pixels of the slide's file.
     scale : float
         Edge of a pixel of the finest level.
     shift : tuple of float
@@ -74,6 +74,26 @@ class LabelImage:
         if "slide_scale" in self.notes:
             return self.scale / float(self.notes["slide_scale"])
         return self.scale if mpp is None else mpp / self.micrometres
+
+    def refuse_other_pixels(self, stretch: tuple[float, float]) -> None:
+        """Refuse a mask of which a run of ours noted that its slide's pixels had another shape.
+
+        Parameters
+        ----------
+        stretch : tuple of float
+            What the facts of the slide as it is opened say.
+
+        Raises
+        ------
+        AnnotationError
+            If it is one.
+        """
+        if not np.allclose(self.notes.get("stretch", stretch), stretch, rtol=1e-3):
+            raise AnnotationError(
+                "the mask was made of this slide with pixels of another shape",
+                self.path,
+                "Give the --slide-mpp of its run, or none as its run.",
+            )
 
     @property
     def micrometres(self) -> float:

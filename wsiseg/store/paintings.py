@@ -42,6 +42,8 @@ class PaintedPart:
         In the order of the labels.
     slide : str
         File name of the slide.
+    stretch : tuple of float
+        Pixels of level 0 along one of the slide's file, ``(y, x)``.
     """
 
     labels: npt.NDArray[np.uint8]
@@ -50,6 +52,7 @@ class PaintedPart:
     placement: Placement
     classes: tuple[LabelClass, ...]
     slide: str
+    stretch: tuple[float, float] = (1.0, 1.0)
 
 
 def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> None:
@@ -209,6 +212,7 @@ def _describe(store: Path, part: PaintedPart, classes: Sequence[LabelClass], lev
     notes: Json = {
         "slide": part.slide,
         "slide_scale": part.placement.slide_scale,
+        "stretch": list(part.stretch),
         PAINTED: True,
     }
     write_group(store, {"ome": ome, "wsiseg": notes})

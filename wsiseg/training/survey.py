@@ -16,7 +16,7 @@ from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides import Slide, open_slide
+from wsiseg.tiling.slides import Slide
 from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import View
@@ -142,7 +142,7 @@ def _look_at(
     sample: Sample, view: View, classes: int, room: int, seed: int, *, decode: bool
 ) -> SampleSurvey:
     notes: list[str] = []
-    with open_slide(sample.image, sample.reader) as slide:
+    with view.open(sample) as slide:
         # Colours that cannot be had are to be known of before anything is learnt.
         recolour(slide, sample.colours, notes.append, view.slide_mpp)
         plane = view.plane(slide)

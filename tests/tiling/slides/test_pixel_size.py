@@ -1,14 +1,10 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tifffile
 
 import vendor_slides as made
-from array_slide import ArraySlide
-from wsiseg.errors import ResolutionError
 from wsiseg.tiling import open_slide
-from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_ome, from_resolution
 
@@ -70,21 +66,3 @@ def test_what_is_written_is_read() -> None:
     assert from_resolution(1, 1, "none") is None
     assert from_resolution(0, 1, "inch") is None
     assert from_resolution(-4, 4, "inch") is None
-
-
-@pytest.mark.parametrize(("width", "square"), [(0.2502, True), (0.26, False), (0.5, False)])
-def test_only_square_pixels_are_resampled(width: float, square: bool) -> None:
-    slide = ArraySlide(np.zeros((400, 400, 3), np.uint8), mpp=0.25)
-    slide.facts = slide.facts.__class__(
-        slide.facts.levels, PixelSize(0.25, width, "array.mpp"), "array"
-    )
-    plane = plane_at_level(slide, 0)
-    if square:
-        assert plane.mpp == pytest.approx((0.25 + width) / 2)
-        assert plane_at_mpp(slide, 0.5).height == 200
-        return
-    assert plane.mpp is None
-    with pytest.raises(ResolutionError, match=f"0.25 µm high and {width:g} µm wide") as caught:
-        plane_at_mpp(slide, 0.5)
-    assert "`slide_mpp`" in str(caught.value)
-    assert plane_at_mpp(slide, 0.5, slide_mpp=0.25).height == 200

@@ -57,7 +57,7 @@ def test_a_working_pixel_has_the_label_whose_centre_is_nearest_to_its_own(
         EVERY,
         whole,
         WHERE,
-        pixel=float(pixel),
+        pixel=(float(pixel), float(pixel)),
         corner=(float(corner[0]), float(corner[1])),
     ).read(box)
     assert labels.shape == box.shape
@@ -105,7 +105,7 @@ def test_rounding_decides_nothing_between_two_equally_near_pixels() -> None:
     rows = np.arange(40_000, dtype=np.uint16)[:, None]
     table = make_table({value: value % 2 for value in range(40_000)})
     labels = GriddedLabels(
-        rows, table, plane(19_000, 1, 0.2), WHERE, pixel=0.1, corner=(0.3, -0.05)
+        rows, table, plane(19_000, 1, 0.2), WHERE, pixel=(0.1, 0.1), corner=(0.3, -0.05)
     ).read(Box(2, 0, 18_000, 1))
     assert len(np.unique(labels)) == 1
 

@@ -154,7 +154,9 @@ def test_what_falls_off_is_closed(pictures: DataSet, monkeypatch: pytest.MonkeyP
     def remember(slide: Slide) -> None:
         closed.append(slide.name)
 
-    monkeypatch.setattr("wsiseg.training.datasets.viewing.open_slide", lambda path, _: opened[path])
+    monkeypatch.setattr(
+        "wsiseg.training.datasets.viewing.open_slide", lambda path, *_, **__: opened[path]
+    )
     monkeypatch.setattr(type(opened[pictures.samples[0].image]), "close", remember)
     shelf = SampleShelf(pictures.samples, View(), room=3)
     for index in (0, 1, 2, 0, 3, 4):

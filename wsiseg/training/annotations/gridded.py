@@ -68,8 +68,8 @@ class GriddedLabels(LabelPlane):
         What they are laid over.
     where : Path
         For errors.
-    pixel : float
-        Pixels of level 0 along one pixel of the grid.
+    pixel : tuple of float
+        Pixels of level 0 along one pixel of the grid, ``(y, x)``.
     corner : tuple of float
         ``(y, x)`` of the grid's corner in pixels of level 0.
     """
@@ -81,7 +81,7 @@ class GriddedLabels(LabelPlane):
         plane: WorkingPlane,
         where: Path,
         *,
-        pixel: float = 1.0,
+        pixel: tuple[float, float] = (1.0, 1.0),
         corner: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._values = values
@@ -118,7 +118,7 @@ class GriddedLabels(LabelPlane):
         """Return the grid's rows or columns under pixel centres, and how many lie before it."""
         edge = self._values.shape[axis]
         centres = (np.arange(start, start + length) + 0.5) * self._plane.slide_scale
-        at = (centres - self._corner[axis]) / self._pixel
+        at = (centres - self._corner[axis]) / self._pixel[axis]
         places = np.floor(at + _ROUNDING).astype(np.int64)
         # A centre on the grid's last edge is as near as can be to its last pixel.
         places[(places == edge) & (at <= edge + _ROUNDING)] = edge - 1

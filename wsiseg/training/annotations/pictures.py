@@ -31,7 +31,7 @@ _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "I", "I;16", "I;16L", "I;16B
 
 
 class PictureLabels(LabelSource):
-    """An index or palette picture of the same size as level 0 of its slide.
+    """An index or palette picture of the same size as its picture or slide is in the file.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class PictureLabels(LabelSource):
     def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
         """Lay the picture over a plane; see :class:`LabelSource`."""
         values = _open_values(self.path)
-        full = slide.levels[0]
+        full = slide.facts.in_file(slide.levels[0].box)
         height, width = values.shape[:2]
         if (height, width) != (full.height, full.width):
             raise DataSetError(
@@ -58,7 +58,8 @@ class PictureLabels(LabelSource):
                 self.path,
                 "Labels are drawn at the full resolution of their picture.",
             )
-        return GriddedLabels(values, make_table(self.table), plane, self.path)
+        table, pixel = make_table(self.table), slide.facts.stretch
+        return GriddedLabels(values, table, plane, self.path, pixel=pixel)
 
     def check(self) -> None:
         """Look at every pixel.

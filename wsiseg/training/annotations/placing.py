@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ _OVERHANG = 16
 """Pixels by which a shape may reach over an edge and still count as inside."""
 
 _Geometries = npt.NDArray[Any]
+_Points = npt.NDArray[np.float64]
 
 
 def place(file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto") -> AnnotationFile:
@@ -59,20 +61,44 @@ def place(file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto")
     return placed
 
 
+@dataclass(frozen=True)
+class Counting:
+    """How a file's coordinates and pixels of level 0 become each other.
+
+    Attributes
+    ----------
+    corner : tuple of int
+        ``(y, x)`` that the file counts from, in pixels of the slide's file.
+    stretch : tuple of float
+        Pixels of level 0 along one of the slide's file, ``(y, x)``.
+    """
+
+    corner: tuple[int, int]
+    stretch: tuple[float, float]
+
+    @classmethod
+    def from_scanned(cls, slide: Slide) -> Self:
+        """Return how QuPath counts, from the corner of what was scanned."""
+        bounds = _bounds(slide)
+        return cls((0, 0) if bounds is None else (bounds.y, bounds.x), slide.facts.stretch)
+
+    def to_level_0(self, geometries: _Geometries) -> _Geometries:
+        """Return shapes of the file in pixels of level 0."""
+        corner, stretch = np.array(self.corner[::-1]), np.array(self.stretch[::-1])
+        return _moved(geometries, lambda points: (points + corner) * stretch)
+
+    def from_level_0(self, geometries: _Geometries) -> _Geometries:
+        """Return shapes in pixels of level 0 as the file counts."""
+        corner, stretch = np.array(self.corner[::-1]), np.array(self.stretch[::-1])
+        return _moved(geometries, lambda points: points / stretch - corner)
+
+
 def move_to_level_0(
     file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto"
 ) -> AnnotationFile:
     """Do what :func:`place` does, but let annotations lie wherever they do."""
-    bounds = slide.facts.bounds
-    if bounds is None or not (bounds.x or bounds.y):
-        return replace(file, origin="level 0")
-    scanned: Origin = "bounds" if file.origin == "level 0" else file.origin
-    if coordinates == "auto":
-        origin, certain = _choose(file, scanned, bounds)
-    else:
-        origin, certain = ("level 0" if coordinates == "level0" else scanned), True
-    y, x = _corner(origin, bounds)
-    moved = shapely.transform(_geometries(file), lambda points: points + np.array([x, y]))
+    counting, notes = find_counting(file, slide, coordinates)
+    moved = counting.to_level_0(_geometries(file))
     return replace(
         file,
         annotations=tuple(
@@ -80,8 +106,34 @@ def move_to_level_0(
             for annotation, geometry in zip(file.annotations, moved, strict=True)
         ),
         origin="level 0",
-        notes=(*file.notes, _note(origin, y, x, certain=certain)),
+        notes=(*file.notes, *notes),
     )
+
+
+def find_counting(
+    file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto"
+) -> tuple[Counting, tuple[str, ...]]:
+    """Return how a file counts pixels, see :func:`place`, and a note if there was a choice."""
+    bounds, stretch = _bounds(slide), slide.facts.stretch
+    if bounds is None or not (bounds.x or bounds.y):
+        return Counting((0, 0), stretch), ()
+    scanned: Origin = "bounds" if file.origin == "level 0" else file.origin
+    if coordinates == "auto":
+        origin, certain = _choose(file, scanned, bounds)
+    else:
+        origin, certain = ("level 0" if coordinates == "level0" else scanned), True
+    corner = _corner(origin, bounds)
+    return Counting(corner, stretch), (_note(origin, *corner, certain=certain),)
+
+
+def _bounds(slide: Slide) -> Box | None:
+    """Return what was scanned, in pixels of the slide's file."""
+    bounds = slide.facts.bounds
+    return None if bounds is None else slide.facts.in_file(bounds)
+
+
+def _moved(geometries: _Geometries, move: Callable[[_Points], _Points]) -> _Geometries:
+    return np.asarray(shapely.transform(geometries, move), object)
 
 
 def _choose(file: AnnotationFile, scanned: Origin, bounds: Box) -> tuple[Origin, bool]:
@@ -103,7 +155,7 @@ def _choose(file: AnnotationFile, scanned: Origin, bounds: Box) -> tuple[Origin,
 
 
 def _corner(origin: Origin, bounds: Box) -> tuple[int, int]:
-    """Return the ``(y, x)`` of level 0 from which an origin counts."""
+    """Return the ``(y, x)`` from which an origin counts, in pixels of the slide's file."""
     if origin == "level 0":
         return 0, 0
     if origin == "bounds":

@@ -39,11 +39,12 @@ class StoreLabels(LabelSource):
     def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
         """Lay the store over a plane; see :class:`LabelSource`."""
         image = open_label_image(self.path)
+        image.refuse_other_pixels(slide.facts.stretch)
         values = image.values
-        unit = _unit(image, slide, plane)
-        pixel = image.scale / unit
-        y, x = (move / unit - (pixel - 1) / 2 for move in image.shift)
-        corner = (y, x)
+        unit, (y, x) = _unit(image, slide, plane)
+        side = image.scale / unit
+        down, across = (move / unit - (side - 1) / 2 for move in image.shift)
+        pixel, corner = (side * y, side * x), (down * y, across * x)
         _refuse_other_slide(values.shape, pixel, corner, slide, self.path)
         table = make_table(self._meanings(image))
         return GriddedLabels(values, table, plane, self.path, pixel=pixel, corner=corner)
@@ -72,24 +73,33 @@ def stored_classes(path: Path) -> tuple[LabelClass, ...]:
     return tuple(entry for _, entry in sorted(open_label_image(path).classes.items()))
 
 
-def _unit(image: LabelImage, slide: Slide, plane: WorkingPlane) -> float:
-    """Return what one pixel of the slide's level 0 measures in the unit of the store's axes."""
+def _unit(
+    image: LabelImage, slide: Slide, plane: WorkingPlane
+) -> tuple[float, tuple[float, float]]:
+    """Return what a pixel measures in the unit of the store's axes, and how long it is at level 0.
+
+    It is a pixel of level 0, or one of the slide's file where the axes have no unit.
+    """
     if image.unit is None:
-        return 1.0
+        return 1.0, slide.facts.stretch
     micrometres = image.micrometres
     # A plane that was laid with --slide-mpp knows better than the file.
     mpp = level0_mpp(slide) if plane.mpp is None else plane.mpp / plane.slide_scale
-    return mpp / micrometres
+    return mpp / micrometres, (1.0, 1.0)
 
 
 def _refuse_other_slide(
-    shape: tuple[int, ...], pixel: float, corner: tuple[float, float], slide: Slide, path: Path
+    shape: tuple[int, ...],
+    pixel: tuple[float, float],
+    corner: tuple[float, float],
+    slide: Slide,
+    path: Path,
 ) -> None:
     full = slide.levels[0].box
-    for start, length, edge in zip(corner, shape, full.shape, strict=True):
-        slack = max(2 * pixel, _SLACK * edge)
-        if start < -slack or start + length * pixel > edge + slack:
-            height, width = (round(side * pixel) for side in shape)
+    for start, length, side, edge in zip(corner, shape, pixel, full.shape, strict=True):
+        slack = max(2 * side, _SLACK * edge)
+        if start < -slack or start + length * side > edge + slack:
+            height, width = (round(n * each) for n, each in zip(shape, pixel, strict=True))
             y, x = map(round, corner)
             raise DataSetError(
                 f"the labels cover {width}×{height} pixels from ({y}, {x}) on, "

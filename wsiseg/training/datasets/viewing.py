@@ -42,6 +42,10 @@ class View:
         if self.mpp is not None and self.scale is not None:
             raise ArgumentError("--mpp and --scale exclude each other", None, "Give one of them.")
 
+    def open(self, sample: Sample) -> Slide:
+        """Open a sample's picture or slide, whose pixels are square if `slide_mpp` says so."""
+        return open_slide(sample.image, sample.reader, square=self.slide_mpp is None)
+
     def plane(self, slide: Slide) -> WorkingPlane:
         """Return the working plane of a slide.
 
@@ -80,7 +84,7 @@ class OpenSample:
 
     def __init__(self, sample: Sample, view: View) -> None:
         self.sample = sample
-        self.slide = open_slide(sample.image, sample.reader)
+        self.slide = view.open(sample)
         warnings: list[str] = []
         try:
             self.slide = recolour(self.slide, sample.colours, warnings.append, view.slide_mpp)

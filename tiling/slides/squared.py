@@ -1,0 +1,151 @@
+"""Slides whose pixels are not square, read as if they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.pixel_size import PixelSize
+from wsiseg.tiling.slides.slide import Pixels, Slide, SlideFacts
+from wsiseg.tiling.slides.wrapped import WrappedSlide
+
+_WEIGHT = 256
+"""Weights are counted in parts of this, so that two pixels times theirs fit into 16 bits."""
+
+_LINES = 64
+"""Rows or columns that are reckoned with at a time, so that their numbers stay in the cache."""
+
+Whole = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.uint16]
+
+
+def squared(slide: Slide) -> Slide:
+    """Return a slide with square pixels: itself, unless the file states that they are not."""
+    size = slide.facts.pixel_size
+    odd = size is not None and size.is_sane and not size.is_square
+    return SquaredSlide(slide) if odd else slide
+
+
+def as_stored(slide: Slide) -> Slide:
+    """Return a slide with the pixels of its file, whatever their shape."""
+    return slide.slide if isinstance(slide, SquaredSlide) else slide
+
+
+class SquaredSlide(WrappedSlide):
+    """A slide in square pixels, as small as the shorter side of the file's.
+
+    Every level is stretched along the other axis by linear interpolation.  A pixel is made of the
+    two whose centres are next to its own, so what it looks like depends on its place alone, and
+    nothing from outside of what was scanned is mixed in.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    """
+
+    def __init__(self, slide: Slide) -> None:
+        super().__init__(slide)
+        self.facts = _square(slide.facts)
+        self._axis = 0 if self.facts.stretch[0] > 1 else 1
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        first, second, share = self._neighbours(level, box)
+        pixels = self.slide.read_region(level, self._reach(box, first, second))
+        return _mix(pixels, first - first[0], second - first[0], share, self._axis)
+
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return nothing: what would be read reduced has another shape."""
+        return ()
+
+    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield the level, as each pixel is mixed of two; see the base class."""
+        return Slide.pieces(self, level, box)
+
+    def announce(self, level: int, box: Box) -> Callable[[], None]:
+        """Say that a rectangle will be read; see the base class."""
+        inside = box.intersection(self.facts.within_bounds(level))
+        if not inside.area:
+            return lambda: None
+        first, second, _ = self._neighbours(level, inside)
+        return self.slide.announce(level, self._reach(inside, first, second))
+
+    def _neighbours(self, level: int, box: Box) -> tuple[Whole, Whole, Weights]:
+        """Return the rows, or columns, of the file on either side, and the weight of the second."""
+        scanned = self.slide.facts.within_bounds(level)
+        start, end, low, high = (
+            (box.x, box.right, scanned.x, scanned.right)
+            if self._axis
+            else (box.y, box.bottom, scanned.y, scanned.bottom)
+        )
+        centres = (np.arange(start, end) + 0.5) / self.facts.stretch[self._axis] - 0.5
+        before = np.floor(centres)
+        share = np.rint((centres - before) * _WEIGHT).astype(np.uint16)
+        first, second = (
+            np.clip(lines, low, high - 1).astype(np.int64) for lines in (before, before + 1)
+        )
+        return first, second, share
+
+    def _reach(self, box: Box, first: Whole, second: Whole) -> Box:
+        """Return what a box is made of, in pixels of the file."""
+        start, length = int(first[0]), int(second[-1] - first[0]) + 1
+        if self._axis:
+            return Box(box.y, start, box.height, length)
+        return Box(start, box.x, length, box.width)
+
+
+def _square(facts: SlideFacts) -> SlideFacts:
+    """Return facts as they are in square pixels."""
+    size = facts.pixel_size
+    assert size is not None
+    pitch = min(size.height, size.width)
+    stretch = size.height / pitch, size.width / pitch
+    return replace(
+        facts,
+        levels=tuple(
+            replace(level, height=whole.height, width=whole.width)
+            for level in facts.levels
+            for whole in [level.box.stretched(*stretch)]
+        ),
+        pixel_size=PixelSize(pitch, pitch, size.source),
+        stretch=stretch,
+        tile_shape=facts.tile_shape and Box(0, 0, *facts.tile_shape).stretched(*stretch).shape,
+        bounds=facts.bounds and facts.bounds.stretched(*stretch),
+        warnings=(
+            *facts.warnings,
+            f"its pixels of {size.text} are read as square ones of {pitch:g} µm",
+        ),
+    )
+
+
+def _mix(pixels: Pixels, first: Whole, second: Whole, share: Weights, axis: int) -> Pixels:
+    """Return lines that lie between two of the pixels' own.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        uint8 ``(H, W, 3)``.
+    first, second : ndarray
+        Rows, or columns, on either side.
+    share : ndarray
+        Weight of the second, 0 to 256.
+    axis : int
+        0 for rows, 1 for columns.
+    """
+    shape = list(pixels.shape)
+    shape[axis] = len(first)
+    mixed = np.empty(shape, np.uint8)
+    share = np.expand_dims(share, (1 - axis, 2))
+    for start in range(0, len(first), _LINES):
+        lines = slice(start, start + _LINES)
+        part = (slice(None),) * axis + (lines,)
+        total = pixels.take(first[lines], axis).astype(np.uint16)
+        total *= _WEIGHT - share[part]
+        total += pixels.take(second[lines], axis) * share[part]
+        total += _WEIGHT // 2
+        mixed[part] = total // _WEIGHT
+    return mixed
