@@ -64,6 +64,7 @@ def test_importing_loads_neither_torch_nor_qt(code):
     [
         "segment a.svs -o out --blend median",
         "train -o run --images a --labels b --class-map 0=a --epochs 0",
+        "train -o run --images a --labels b --class-map 0=a --recipe none",
         "evaluate -c best.safetensors --images a --labels b --class-map 0=a --tile 1",
     ],
 )

@@ -330,7 +330,10 @@ def test_wrong_settings_are_one_line_before_anything_is_learnt(folders, words, s
 
 def test_no_data_at_all_is_wrong_usage(tmp_path):
     one_line(run("train", "-o", tmp_path / "run"), 2, "--images", "--slides", "--dataset")
-    one_line(run("evaluate", "-c", tmp_path / "c.safetensors"), 1, "no such checkpoint")
+    nothing = ("evaluate", "-c", tmp_path / "c.safetensors")
+    one_line(run(*nothing), 2, "--images", "--slides", "--dataset")
+    data = ("--images", tmp_path, "--labels", tmp_path, "--class-map", "0=a,1=b")
+    one_line(run(*nothing, *data), 1, "no such checkpoint")
 
 
 def test_slides_need_a_resolution(slides):

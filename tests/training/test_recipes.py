@@ -1,6 +1,7 @@
 """Recipes as they were published, and what all of them have to be."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from wsiseg.models import list_architectures
 from wsiseg.models.class_sets import CITYSCAPES
 from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
 from wsiseg.training.losses import HardPixels, inverse_log_weights
+from wsiseg.training.options import RecipeName
 from wsiseg.training.recipes import RECIPES, Recipe, Stage, find_recipe
 from wsiseg.training.supervising import DeepSupervision
 
@@ -28,6 +30,10 @@ every_stage = pytest.mark.parametrize(
 
 def parameter() -> nn.Parameter:
     return nn.Parameter(torch.ones(2))
+
+
+def test_options_know_every_recipe_by_name() -> None:
+    assert get_args(RecipeName) == tuple(recipe.name for recipe in RECIPES)
 
 
 @every_recipe

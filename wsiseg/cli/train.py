@@ -198,10 +198,11 @@ def _read_options(words: dict[str, Any], settings: dict[str, str], *, resume: bo
     if resume and not any(words[name] for name in ("dataset", "images", "slides")):
         return _stored_options(words)
     data = DataOptions.build(**{k: v for k, v in words.items() if k in DataOptions.model_fields})
-    arguments = _parse_arguments(words, settings) if settings else {}
-    return TrainOptions.build(
-        data=data, arguments=arguments, **{name: words[name] for name in sorted(names)}
-    )
+    options = TrainOptions.build(data=data, **{name: words[name] for name in sorted(names)})
+    if not (settings or options.model):
+        return options
+    # Only now, as architectures are not known before torch is loaded.
+    return options.model_copy(update={"arguments": _parse_arguments(words, settings)})
 
 
 def _stored_options(words: dict[str, Any]) -> Any:

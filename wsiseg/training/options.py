@@ -27,6 +27,9 @@ def _absolute_if_file(text: str) -> str:
     return str(Path(text).absolute()) if "=" not in text or Path(text).is_file() else text
 
 
+RecipeName = Literal["plain", "espnet", "rdrnet"]
+"""Those of :data:`wsiseg.training.recipes.RECIPES`, known before torch is loaded."""
+
 MACHINE_OPTIONS = ("workers", "threads")
 """What only says how the work is done: a training may go on with others."""
 
@@ -199,7 +202,7 @@ class TrainOptions(_Settings):
     model: str | None = None
     arguments: dict[str, bool | int | float | str] = {}
     init: _Path | None = None
-    recipe: str = "plain"
+    recipe: RecipeName = "plain"
     epochs: _Count | None = None
     batch: _Count | None = None
     lr: _Positive | None = None
