@@ -155,7 +155,7 @@ def test_what_falls_off_is_closed(pictures: DataSet, monkeypatch: pytest.MonkeyP
         closed.append(slide.name)
 
     monkeypatch.setattr(
-        "wsiseg.training.datasets.viewing.open_slide", lambda path, _, square: opened[path]
+        "wsiseg.training.datasets.viewing.open_slide", lambda path, *_, **__: opened[path]
     )
     monkeypatch.setattr(type(opened[pictures.samples[0].image]), "close", remember)
     shelf = SampleShelf(pictures.samples, View(), room=3)
