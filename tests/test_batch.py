@@ -1,6 +1,8 @@
 """Slides of a batch, of which the next one is made ready while the last pixels are written."""
 
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,12 @@ from tiny import tiny_checkpoint
 from wsiseg import batch
 from wsiseg.batch import segment_batch
 from wsiseg.listener import Listener
+from wsiseg.memory import NEXT_SLIDE_BYTES
 from wsiseg.options import SegmentOptions
-from wsiseg.segmenting import make_predictor
+from wsiseg.plan import make_plan
+from wsiseg.segmenting import make_predictor, segment_slide
+from wsiseg.slides_ahead import SlidesAhead
+from wsiseg.throughput.recorder import rows_from_csv
 from wsiseg.tiling import Slide, open_slide
 
 
@@ -76,3 +82,47 @@ def test_a_slide_opened_ahead_is_closed_if_it_is_not_wanted(slides, tmp_path, mo
     assert next(entries)["status"] == "ok"
     entries.close()
     assert closed == ["a.png", "c.png"]
+
+
+def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_path, monkeypatch):
+    hearing = Hearing()
+    monkeypatch.setattr(batch, "open_slide", hearing.opening)
+    options = SegmentOptions(level=0, tissue="none")
+    predictor = make_predictor(tiny_checkpoint(), options)
+    with open_slide(slides[0]) as slide:
+        alone = make_plan(slide, predictor, options)
+        tight = replace(options, memory=alone.memory.total + NEXT_SLIDE_BYTES - 1)
+        roomy = replace(options, memory=alone.memory.total + NEXT_SLIDE_BYTES)
+        plans = [
+            make_plan(slide, predictor, each, followed=followed)
+            for each, followed in ((tight, True), (roomy, False), (roomy, True))
+        ]
+    assert [plan.memory.next_slide for plan in plans] == [0, 0, NEXT_SLIDE_BYTES]
+    assert plans[2].memory.total == roomy.memory
+    assert all((plan.grid, plan.windows) == (alone.grid, alone.windows) for plan in plans)
+    list(segment_batch(slides, predictor, tmp_path / "out", tight, Listener()))
+    assert hearing.events == ["a.png now", "b.png now", "c.png now"]
+
+
+def test_what_a_slide_took_before_its_turn_counts_as_its_own(slides, tmp_path):
+    def slowly(path: Path) -> Slide:
+        time.sleep(0.05)
+        return open_slide(path)
+
+    def look(_: Slide) -> None:
+        time.sleep(0.05)
+
+    with SlidesAhead([slides[0], slides[2]], slowly, look) as ahead:
+        with ahead.next() as ready:
+            assert ready.seconds >= 0.05
+            assert not ahead.is_last
+            ahead.begin_next()
+        with ahead.next() as ready:
+            assert ready.seconds >= 0.1
+            assert ahead.is_last
+    options = SegmentOptions(level=0, tissue="none")
+    predictor = make_predictor(tiny_checkpoint(), options)
+    with open_slide(slides[0]) as slide:
+        result = segment_slide(slide, predictor, tmp_path, options, Listener(), spent=1000.0)
+    assert result.summary["seconds"] >= 1000
+    assert rows_from_csv(tmp_path / "a.tiles.csv")[-1].finished_s >= 1000

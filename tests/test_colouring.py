@@ -13,13 +13,19 @@ import wsiseg
 from array_slide import ArraySlide
 from commands import run
 from tiny import tiny_checkpoint
+from wsiseg import colouring
+from wsiseg.batch import segment_batch
 from wsiseg.colouring import describe_colours, read_reference, recolour
 from wsiseg.errors import OutputError, StainError
+from wsiseg.listener import Listener
 from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.options import SegmentOptions
+from wsiseg.segmenting import make_predictor
 from wsiseg.tiling.colour import METHODS, Colours, find_look
 from wsiseg.training import open_data
 from wsiseg.training.datasets.viewing import OpenSample, View
 from wsiseg.training.options import DataOptions
+from zarr_images import write_image
 
 OPTIONS = {"runtime": "torch", "tissue": "none", "level": 0, "tile": 128}
 
@@ -137,6 +143,50 @@ def test_wrong_words_are_one_line(tmp_path, words, line):
     found = run("segment", path, "-o", tmp_path / "out", "--level", "0", *words)
     assert found.status in (1, 2)
     assert line in found.err
+
+
+def test_a_reference_is_read_once_for_a_batch(tmp_path, monkeypatch):
+    slides = [write(tmp_path / f"{seed}.tiff", draw_tissue(seed)) for seed in range(3)]
+    reference = write(tmp_path / "lab.tiff", draw_tissue(seed=9, strength=1.6))
+    looked_at = []
+
+    def look(slide, *how):
+        looked_at.append(slide.path.name)
+        return find_look(slide, *how)
+
+    monkeypatch.setattr(colouring, "find_look", look)
+    options = SegmentOptions.from_names(
+        OPTIONS | {"stain": "macenko", "stain_reference": reference}
+    )
+    predictor = make_predictor(tiny_checkpoint(mpp=None), options)
+    entries = segment_batch(slides, predictor, tmp_path / "out", options, Listener())
+    assert [entry["status"] for entry in entries] == ["ok"] * 3
+    assert looked_at == ["lab.tiff", "0.tiff", "1.tiff", "2.tiff"]
+    # Another content under the same name is another reference.
+    write(reference, draw_tissue(seed=10))
+    with wsiseg.open_slide(reference) as slide:
+        assert read_reference(reference, "macenko") == find_look(slide, "macenko")
+
+
+def test_a_wrong_reference_is_refused_before_any_slide(tmp_path):
+    slides = [write(tmp_path / f"{seed}.tiff", draw_tissue(seed)) for seed in range(2)]
+    glass = write(tmp_path / "lab.tiff", np.full((200, 200, 3), 250, np.uint8))
+    words = ["--level", "0", "--stain", "macenko", "--stain-reference", glass]
+    found = run("segment", *slides, "-o", tmp_path / "out", *words)
+    assert found.status == 1
+    assert len([line for line in found.err.splitlines() if line.startswith("error")]) == 1
+    assert "lab.tiff" in found.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_ome_zarr_slide_may_be_a_reference(tmp_path):
+    pixels = draw_tissue(seed=1)
+    write_image(tmp_path / "lab.ome.zarr", [np.moveaxis(pixels, -1, 0)])
+    with wsiseg.open_slide(tmp_path / "lab.ome.zarr") as slide:
+        look = find_look(slide, "reinhard")
+    colours = Colours(stain="reinhard", reference=tmp_path / "lab.ome.zarr")
+    seen = recolour(ArraySlide(draw_tissue(), mpp=None), colours, pytest.fail)
+    assert describe_colours(seen)[0]["reference"] == asdict(look)
 
 
 def test_samples_are_learnt_from_in_those_colours(tmp_path):

@@ -59,6 +59,26 @@ def test_importing_loads_neither_torch_nor_qt(code):
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "segment a.svs -o out --blend median",
+        "train -o run --images a --labels b --class-map 0=a --epochs 0",
+        "evaluate -c best.safetensors --images a --labels b --class-map 0=a --tile 1",
+    ],
+)
+def test_a_wrong_value_is_refused_before_torch_is_loaded(words, tmp_path):
+    check = f"from wsiseg.cli import main; main({words.split()})"
+    code = (
+        f"try: {check}\nfinally:\n  import sys; print([m for m in ('torch',) if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert run.returncode == 2, run.stderr
+    assert run.stdout.strip() == "[]"
+
+
 def test_public_names_are_there_and_can_be_called():
     for name in wsiseg.__all__:
         assert getattr(wsiseg, name) is not None

@@ -30,7 +30,7 @@ def test_the_checkpoints_resolution_is_worked_at_unless_another_is_asked_for(pre
     with pytest.raises(ResolutionError):
         plan_of(predictor, ArraySlide(noise(9, 9), mpp=None))
     nowhere = Predictor(tiny_checkpoint(mpp=None), predictor.choice)
-    with pytest.raises(ArgumentError, match="--level 0"):
+    with pytest.raises(ArgumentError, match="`level=0`"):
         plan_of(nowhere, slide)
 
 
@@ -62,7 +62,7 @@ def test_a_smaller_budget_means_smaller_tiles_or_stripes_and_is_kept(predictor):
     assert len(rich.windows) == 1
     assert poor.memory.total <= 600 << 20
     assert poor.grid.tile < rich.grid.tile or len(poor.windows) > 1
-    with pytest.raises(MemoryBudgetError, match="--memory"):
+    with pytest.raises(MemoryBudgetError, match="`memory`"):
         plan_of(predictor, slide, memory=100 << 20)
 
 

@@ -73,7 +73,7 @@ class TileGrid:
                 raise ArgumentError(
                     f"a tile of {tile} pixels has nothing left inside a halo of {self.halo}",
                     None,
-                    "Use a larger --tile or a smaller --halo.",
+                    "Use a larger `tile` or a smaller `halo`.",
                 )
 
     @classmethod

@@ -64,7 +64,7 @@ def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> 
         )
     chosen = slide.levels[level]
     if slide_mpp is not None:
-        _check(slide_mpp, "--slide-mpp")
+        _check(slide_mpp, "slide_mpp")
     full = slide_mpp if slide_mpp is not None else _stated(slide)
     return WorkingPlane(
         height=chosen.height,
@@ -93,7 +93,7 @@ def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> Wo
     ResolutionError
         If a resolution is missing or outside 0.05 to 20 µm per pixel.
     """
-    _check(mpp, "--mpp")
+    _check(mpp, "mpp")
     return _plane(slide, mpp / level0_mpp(slide, slide_mpp), mpp, slide_mpp)
 
 
@@ -115,9 +115,9 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
         If the scale is not above 0, or `slide_mpp` is absurd.
     """
     if not (math.isfinite(scale) and 1e-4 <= scale <= 1e4):
-        raise ResolutionError(f"nothing can be scaled by {scale:g}", "--scale")
+        raise ResolutionError(f"nothing can be scaled by {scale:g}", "`scale`")
     if slide_mpp is not None:
-        _check(slide_mpp, "--slide-mpp")
+        _check(slide_mpp, "slide_mpp")
     full = slide_mpp if slide_mpp is not None else _stated(slide)
     return _plane(slide, 1 / scale, None if full is None else full / scale, slide_mpp)
 
@@ -157,8 +157,8 @@ def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
         If neither gives one, or it is absurd.
     """
     if slide_mpp is not None:
-        return _check(slide_mpp, "--slide-mpp")
-    hint = "Give it with --slide-mpp, or work at a level as it is with --level 0."
+        return _check(slide_mpp, "slide_mpp")
+    hint = "Give it with `slide_mpp`, or work at a level as it is with `level=0`."
     size = slide.facts.pixel_size
     if size is None:
         raise ResolutionError("the slide does not state its µm per pixel", slide.path, hint)
@@ -178,9 +178,9 @@ def _stated(slide: Slide) -> float | None:
     return size.mpp if size is not None and size.is_sane else None
 
 
-def _check(mpp: float, option: str) -> float:
+def _check(mpp: float, parameter: str) -> float:
     if not is_sane(mpp):
         raise ResolutionError(
-            f"{mpp:g} µm per pixel is outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}", option
+            f"{mpp:g} µm per pixel is outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}", f"`{parameter}`"
         )
     return mpp

@@ -324,7 +324,7 @@ def make_stitcher(
         raise ArgumentError(
             f"more than {MOST_OVERLAPPING} tiles would lie over one pixel",
             None,
-            "Use a smaller --halo or a larger --tile.",
+            "Use a smaller `halo` or a larger `tile`.",
         )
     shape = tiles[0].box.shape if tiles else (1, 1)
     return BlendStitcher(

@@ -14,7 +14,7 @@ import numpy as np
 from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.disk import translated, write_whole
-from wsiseg.store.metadata import Placement
+from wsiseg.store.metadata import NOT_ANALYSED, Placement
 from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
@@ -50,6 +50,9 @@ LONGEST_PAINTING = 4096
 
 NOT_ANNOTATED = "not annotated"
 """What 255 is called in a painting."""
+
+RESERVED = (NOT_ANNOTATED, NOT_ANALYSED)
+"""A class of such a name would be lost when its labels are read."""
 
 Classes = Mapping[int, LabelClass]
 Kind = Literal["OME-Zarr", "GeoJSON"]

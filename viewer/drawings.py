@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from wsiseg.errors import AnnotationError
 from wsiseg.models.class_sets import LabelClass, distinct_colour
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.training.annotations import (
@@ -20,7 +21,7 @@ from wsiseg.training.annotations import (
     read_annotations,
 )
 from wsiseg.training.annotations.labels import Labels
-from wsiseg.viewer.annotating import free_value
+from wsiseg.viewer.annotating import RESERVED, free_value
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, LayerData, SlideView
 from wsiseg.viewer.region import RegionView
@@ -119,10 +120,18 @@ def paint_drawing(drawing: DrawingView, region: RegionView) -> tuple[RegionView,
     ------
     ArgumentError
         If they have too many classes.
+    AnnotationError
+        If one of them has the name of pixels without a class.
     """
     classes = dict(region.classes)
     values = {entry.name: value for value, entry in classes.items()}
     for name, entry in drawn_classes(drawing.file).items():
+        if name in RESERVED:
+            raise AnnotationError(
+                f"{name!r} is what pixels without a class are called",
+                drawing.file.path,
+                "Give these shapes another class.",
+            )
         if name not in values:
             values[name] = free_value(classes)
             classes[values[name]] = entry

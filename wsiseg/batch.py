@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from wsiseg.colouring import check_reference
 from wsiseg.errors import ArgumentError, WsisegError
 from wsiseg.listener import Listener
 from wsiseg.models.checkpoint import Checkpoint
@@ -53,10 +54,13 @@ def segment_batch(
     ------
     ArgumentError
         If two slides would have the same output.
+    StainError, SlideError
+        If the reference for stains cannot be used.
     OutputError
         If the folder cannot be written to.
     """
-    OutputFiles(folder, "").prepare()
+    check_reference(options.colours)
+    OutputFiles(folder, "").check()
     twice = [
         name for name, times in Counter(slide_name(slide) for slide in slides).items() if times > 1
     ]
@@ -81,7 +85,8 @@ def segment_batch(
                         options,
                         listener,
                         area=ready.area,
-                        filled=ahead.begin_next,
+                        spent=ready.seconds,
+                        filled=None if ahead.is_last else ahead.begin_next,
                     ).summary
             except ArgumentError:
                 # Wrong usage is wrong for all of them.
@@ -90,12 +95,17 @@ def segment_batch(
                 listener.failed(path, error)
                 entry = failed_entry(path, predictor, str(error))
             except KeyboardInterrupt:
-                entries.append(failed_entry(path, predictor, "interrupted. Go on with --resume."))
-                write_json(folder / MANIFEST, {"slides": entries})
+                entries.append(failed_entry(path, predictor, "interrupted. Go on with `resume`."))
+                _keep(entries, folder)
                 raise
             entries.append(entry)
-            write_json(folder / MANIFEST, {"slides": entries})
+            _keep(entries, folder)
             yield entry
+
+
+def _keep(entries: list[Json], folder: Path) -> None:
+    OutputFiles(folder, "").prepare()
+    write_json(folder / MANIFEST, {"slides": entries})
 
 
 def _find_area(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> Area | None:

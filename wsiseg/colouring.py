@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -25,8 +26,9 @@ from wsiseg.tiling.colour import (
 )
 from wsiseg.tiling.slides import Slide, open_slide
 from wsiseg.tiling.slides.fingerprint import fingerprint
+from wsiseg.tiling.slides.locations import is_remote
 
-_ROOM = 256
+_ROOM, _REFERENCES = 256, 16
 _found: OrderedDict[str, tuple[ColourStep, ...]] = OrderedDict()
 """What was found out about slides, which are opened again and again where networks learn."""
 
@@ -110,8 +112,20 @@ def save_reference(path: Path, method: str, look: Look, *, icc: bool = False) ->
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
+def check_reference(colours: Colours) -> None:
+    """Read the reference that is asked for, so that a wrong one is refused before any work.
+
+    Raises
+    ------
+    StainError, SlideError
+        See :func:`read_reference`.
+    """
+    if colours.reference is not None and colours.stain is not None:
+        read_reference(colours.reference, colours.stain, icc=colours.icc)
+
+
 def read_reference(path: Path, method: str, *, icc: bool = False) -> Look:
-    """Return how a reference is stained; of a slide or picture it is found out.
+    """Return how a reference is stained; of a slide or picture it is found out, once a process.
 
     Raises
     ------
@@ -120,13 +134,18 @@ def read_reference(path: Path, method: str, *, icc: bool = False) -> Look:
     SlideError
         If it is no file of ours and cannot be opened as a slide.
     """
+    return _read_reference(path, method, icc, _fingerprint(path))
+
+
+@functools.lru_cache(_REFERENCES)
+def _read_reference(path: Path, method: str, icc: bool, _content: str) -> Look:
     if path.suffix.lower() != ".json":
         with open_slide(path) as slide:
             return find_look(recolour(slide, Colours(icc=icc), _unheard), method)
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        made_by, with_icc = content["method"], content["icc"]
-        found = TypeAdapter(METHODS[made_by].kind).validate_python(content)
+        stated: Any = json.loads(path.read_text(encoding="utf-8"))
+        made_by, with_icc = stated["method"], stated["icc"]
+        found = TypeAdapter(METHODS[made_by].kind).validate_python(stated)
     except OSError as error:
         raise StainError(f"the reference cannot be read: {error.strerror}", path) from error
     except (ValueError, LookupError, TypeError, ArithmeticError) as error:
@@ -143,9 +162,12 @@ def read_reference(path: Path, method: str, *, icc: bool = False) -> Look:
     return found
 
 
-def _fingerprint(path: Path) -> object:
+def _fingerprint(path: Path) -> str:
+    if path.is_dir() or is_remote(path):
+        with open_slide(path) as slide:
+            return json.dumps(slide.fingerprint())
     try:
-        return fingerprint(path)
+        return json.dumps(fingerprint(path))
     except DamagedSlideError as error:
         raise StainError(f"the reference cannot be used: {error.what}", path) from error
 

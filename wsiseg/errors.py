@@ -24,7 +24,9 @@
     └── OutputError                writing failed                      (OSError)
 
 Each carries *what* went wrong, *where*, and a *hint* what to do about it; printed as
-``WHAT (WHERE). HINT``.  This module is the one leaf that all rooms share: it imports nothing.
+``WHAT (WHERE). HINT``.  Parameters stand between backticks, `slide_mpp` or `level=0`; the command
+line prints its options in their place.  This module is the one leaf that all rooms share: it
+imports nothing.
 """
 
 from __future__ import annotations

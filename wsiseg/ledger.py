@@ -24,10 +24,12 @@ class Ledger:
         Number of classes.
     listener : Listener
         Told of everything as it happens.
+    spent : float
+        Seconds that the slide has taken before.
     """
 
-    def __init__(self, classes: int, listener: Listener) -> None:
-        self.watch = Stopwatch()
+    def __init__(self, classes: int, listener: Listener, spent: float = 0.0) -> None:
+        self.watch = Stopwatch(spent)
         self.counts = np.zeros(classes, np.int64)
         self.warnings: list[str] = []
         self.written_pixels = 0

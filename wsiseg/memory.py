@@ -10,9 +10,16 @@ from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.slides.tile_cache import CACHE_BYTES
+from wsiseg.tiling.tissue import OVERVIEW_EDGE
 
 _RUNTIME_OVERHEAD = 256 * 2**20
 """What a runtime holds besides intermediate results: its code, the weights, its own buffers."""
+
+_TISSUE_BYTES = 25
+"""Per pixel of an overview in which tissue is looked for, and what it is made of."""
+
+NEXT_SLIDE_BYTES = CACHE_BYTES + _TISSUE_BYTES * OVERVIEW_EDGE**2
+"""What the next slide of a batch takes while the last pixels of this one are written."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +34,19 @@ class MemoryNeed:
         The runtime and the network's intermediate results for a batch.
     rows : int
         Rows that later tiles can still touch, and the band that is being written.
+    next_slide : int
+        The next slide of a batch; 0 if none is made ready meanwhile.
     """
 
     reading: int
     network: int
     rows: int
+    next_slide: int = 0
 
     @property
     def total(self) -> int:
         """The sum."""
-        return self.reading + self.network + self.rows
+        return self.reading + self.network + self.rows + self.next_slide
 
 
 @dataclass(frozen=True)

@@ -91,18 +91,18 @@ class SegmentOptions:
 
     def __post_init__(self) -> None:
         if self.level is not None and self.mpp is not None:
-            raise ArgumentError("--level and --mpp exclude each other", None, "Give one of them.")
+            raise ArgumentError("`level` and `mpp` exclude each other", None, "Give one of them.")
         if self.resume and self.overwrite:
             raise ArgumentError(
-                "--resume and --overwrite exclude each other", None, "Give one of them."
+                "`resume` and `overwrite` exclude each other", None, "Give one of them."
             )
         if self.blend not in ("crop", "gaussian", "cosine"):
             raise ArgumentError(
-                f"there is no blend {self.blend!r}", "--blend", "Use crop, gaussian or cosine."
+                f"there is no blend {self.blend!r}", "`blend`", "Use crop, gaussian or cosine."
             )
         if self.on_bad_tile not in ("fill", "fail"):
             raise ArgumentError(
-                f"{self.on_bad_tile!r} is no way to treat a bad tile", "--on-bad-tile"
+                f"{self.on_bad_tile!r} is no way to treat a bad tile", "`on_bad_tile`"
             )
         for name, smallest in (
             ("tile", 8),
@@ -113,13 +113,13 @@ class SegmentOptions:
         ):
             value = getattr(self, name)
             if value is not None and value < smallest:
-                raise ArgumentError(f"{value} is too small", f"--{name}", f"At least {smallest}.")
+                raise ArgumentError(f"{value} is too small", f"`{name}`", f"At least {smallest}.")
         for name in ("mpp", "slide_mpp"):
             value = getattr(self, name)
             if value is not None and not SANE_MPP[0] <= value <= SANE_MPP[1]:
                 raise ArgumentError(
                     f"{value:g} µm per pixel is outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}",
-                    f"--{name.replace('_', '-')}",
+                    f"`{name}`",
                 )
         self.bad_tiles_allowed(0)
         # What makes no sense is refused now.
@@ -162,7 +162,7 @@ class SegmentOptions:
         if not matched or (not matched[2] and "." in matched[1]):
             raise ArgumentError(
                 f"{self.max_bad_tiles!r} is no number of tiles",
-                "--max-bad-tiles",
+                "`max_bad_tiles`",
                 "Give a number or a percentage, like 5 or 1%.",
             )
         if matched[2]:
@@ -184,5 +184,5 @@ def parse_size(text: str) -> int:
     """
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", text.lower())
     if not matched:
-        raise ArgumentError(f"{text!r} is no size", "--memory", "Write it like 2GiB or 800MB.")
+        raise ArgumentError(f"{text!r} is no size", "`memory`", "Write it like 2GiB or 800MB.")
     return int(float(matched[1]) * _UNITS[matched[2] or ""])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from wsiseg.errors import ArgumentError, MemoryBudgetError
-from wsiseg.memory import MemoryCosts, MemoryNeed
+from wsiseg.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.options import SegmentOptions
@@ -115,6 +115,8 @@ def make_plan(
     options: SegmentOptions,
     plane: WorkingPlane | None = None,
     area: Area | None = None,
+    *,
+    followed: bool = False,
 ) -> Plan:
     """Settle what a run will do.
 
@@ -130,6 +132,8 @@ def make_plan(
         In place of the one that the options choose.
     area : Area, optional
         Where to look, in place of the tissue that the options look for.
+    followed : bool
+        Make the next slide ready while this one is written, if the budget has room for it.
 
     Raises
     ------
@@ -168,7 +172,7 @@ def make_plan(
         batch=batch,
         readers=readers,
         ahead=costs.ahead,
-        memory=costs.need(grid, windows),
+        memory=_with_next(costs.need(grid, windows), options.memory, followed=followed),
         classes=costs.classes,
         warnings=(
             *slide.facts.warnings,
@@ -176,6 +180,15 @@ def make_plan(
             *notes,
         ),
     )
+
+
+def _with_next(memory: MemoryNeed, budget: int, *, followed: bool) -> MemoryNeed:
+    """Add the next slide where it fits.
+
+    How the plane is cut does not depend on it: a slide has the same mask alone and in a batch.
+    """
+    fits = followed and memory.total + NEXT_SLIDE_BYTES <= budget
+    return replace(memory, next_slide=NEXT_SLIDE_BYTES if fits else 0)
 
 
 def _find_scanned(slide: Slide, plane: WorkingPlane) -> Box:
@@ -201,8 +214,8 @@ def _cut_work(
         raise MemoryBudgetError(
             f"the smallest plan needs {min(needs) / 2**20:.0f} MiB, "
             f"{options.memory / 2**20:.0f} MiB are allowed",
-            "--memory",
-            "Allow more with --memory, or use a smaller --tile or --batch.",
+            "`memory`",
+            "Allow more with `memory`, or use a smaller `tile` or `batch`.",
         )
     _, grid, windows = min(fitting, key=lambda found: found[0])
     return grid, windows
@@ -217,7 +230,7 @@ def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) 
         raise ArgumentError(
             "the checkpoint names no resolution to work at",
             checkpoint.path,
-            "Give one with --mpp, or work at a level as it is with --level 0.",
+            "Give one with `mpp`, or work at a level as it is with `level=0`.",
         )
     return plane_at_mpp(slide, mpp, options.slide_mpp)
 

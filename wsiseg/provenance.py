@@ -64,8 +64,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_run(job: Job, ledger: Ledger) -> Json:
-    """Return the content of ``NAME.run.json``: enough to run it again and to judge it."""
+def describe_run(job: Job, ledger: Ledger, identity: Json) -> Json:
+    """Return the content of ``NAME.run.json``: enough to run it again and to judge it.
+
+    Parameters
+    ----------
+    job : Job
+        What was done.
+    ledger : Ledger
+        How it went.
+    identity : dict
+        What :func:`identify` said of the job before.
+    """
     slide, plan, predictor = job.slide, job.plan, job.predictor
     seconds = ledger.watch.total
     unseen = plan.plane.box.area - int(ledger.counts.sum())
@@ -76,7 +86,7 @@ def describe_run(job: Job, ledger: Ledger) -> Json:
         "setup_seconds": round(ledger.setup_seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": job.options.as_json(),
-        "identity": identify(job),
+        "identity": identity,
         "slide": {
             "path": address(slide.path),
             "reader": slide.reader,

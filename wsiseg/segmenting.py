@@ -14,7 +14,7 @@ from pathlib import Path
 import zarr
 from zarr.types import AnyArray
 
-from wsiseg.colouring import recolour
+from wsiseg.colouring import check_reference, recolour
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.job import Job
 from wsiseg.ledger import Ledger
@@ -32,7 +32,7 @@ from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.streaming import stream_window
-from wsiseg.throughput.recorder import rows_to_csv
+from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, as_stored, open_slide
 
@@ -87,7 +87,9 @@ def segment(
         One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
     """
     settings = SegmentOptions.from_names(options)
+    check_reference(settings.colours)
     with ExitStack() as stack:
+        opening = Stopwatch()
         opened = (
             slide
             if isinstance(slide, Slide)
@@ -96,8 +98,11 @@ def segment(
         if settings.slide_mpp is not None:
             # One number of the user's says that pixels are square.
             opened = as_stored(opened)
+        spent = opening.total
         predictor = make_predictor(checkpoint, settings)
-        return segment_slide(opened, predictor, Path(output), settings, listener or Listener())
+        return segment_slide(
+            opened, predictor, Path(output), settings, listener or Listener(), spent=spent
+        )
 
 
 def make_predictor(
@@ -122,7 +127,8 @@ def segment_slide(
     listener: Listener,
     *,
     area: Area | None = None,
-    filled: Callable[[], None] = lambda: None,
+    spent: float = 0.0,
+    filled: Callable[[], None] | None = None,
 ) -> SegmentResult:
     """Segment one open slide with a predictor that can be used again.
 
@@ -142,31 +148,36 @@ def segment_slide(
         Hears how it goes.
     area : Area, optional
         Where to look, if that has been found out already.
+    spent : float
+        Seconds that opening the slide and finding its area took.
     filled : callable, optional
-        Called when the slide has been read and only writing is left to do.
+        Makes the next slide ready; called when this one has been read and only writing is left to
+        do, if there is memory for both.
     """
     files = OutputFiles(folder, slide.name, options.with_image)
-    files.prepare()
+    files.check()
     _refuse_slide_as_output(slide, files)
     _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
-    ledger = Ledger(len(predictor.checkpoint.classes), listener)
-    plan = make_plan(slide, predictor, options, area=area)
+    ledger = Ledger(len(predictor.checkpoint.classes), listener, spent)
+    plan = make_plan(slide, predictor, options, area=area, followed=filled is not None)
     _warn_of_other_colours(predictor.checkpoint.card.training, options, ledger)
     seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
     job = Job(slide, predictor, options, plan, files, seen)
+    identity = identify(job)
     if files.finished and options.resume:
-        refuse_other_run(read_run(files.run)["identity"], identify(job), files.run)
+        refuse_other_run(read_run(files.run)["identity"], identity, files.run)
         listener.began("finished before, nothing is left to do")
         return SegmentResult(files.mask, read_run(files.run)["summary"])
     for warning in job.plan.warnings:
         ledger.warn(warning)
     listener.planned(job)
-    journal = Journal(files.journal, identify(job))
+    journal = Journal(files.journal, identity)
     try:
         store = _fill(job, journal, ledger)
-        filled()
-        _finish(job, store, ledger)
+        if filled is not None and plan.memory.next_slide:
+            filled()
+        _finish(job, store, ledger, identity)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if journal.is_empty and files.journal.exists():
@@ -197,7 +208,7 @@ def _in_words(icc: bool, stain: object) -> str:
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
     if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
         raise OutputExistsError(
-            "the mask would take the slide's own place", files.store, "Choose another -o."
+            "the mask would take the slide's own place", files.store, "Choose another `output`."
         )
 
 
@@ -207,11 +218,11 @@ def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
         return
     if not options.resume:
         raise OutputExistsError(
-            "the output exists", standing, "Go on with it by --resume or replace it by --overwrite."
+            "the output exists", standing, "Go on with it by `resume` or replace it by `overwrite`."
         )
     if not (files.journal.exists() or files.finished):
         raise OutputExistsError(
-            "the output exists, and is no run to go on with", standing, "Replace it by --overwrite."
+            "the output exists, and is no run to go on with", standing, "Replace it by `overwrite`."
         )
 
 
@@ -224,6 +235,7 @@ def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
     ledger.setup_seconds = ledger.watch.total - start
     if not done:
         files.remove()
+        files.prepare()
         journal.begin()
     else:
         ledger.began(f"going on after {len(done)} bands of an interrupted run")
@@ -288,11 +300,11 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
             f"{unread} of {len(job.plan.tiles)} tiles cannot be read, {allowed} are allowed; "
             f"the last: {error.what}",
             job.slide.path,
-            "Allow more with --max-bad-tiles.",
+            "Allow more with `max_bad_tiles`.",
         )
 
 
-def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
+def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> None:
     """Build the pyramid, write the metadata, and last of all the companions."""
     slide, plan, files = job.slide, job.plan, job.files
     notes: Json = {
@@ -314,8 +326,11 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger) -> None:
             notes,
             continued=ledger.continued,
         )
-        for box in unread:
-            ledger.warn(f"the image at y={box.y}, x={box.x} could not be read and is left white")
+        if unread:
+            ledger.warn(
+                f"the image is white in {len(unread)} pieces of the file that cannot be read, "
+                f"the first at y={unread[0].y}, x={unread[0].x}"
+            )
     write_whole(files.tiles, rows_to_csv(ledger.all_rows))
-    write_json(files.run, describe_run(job, ledger))
+    write_json(files.run, describe_run(job, ledger, identity))
     files.journal.unlink(missing_ok=True)

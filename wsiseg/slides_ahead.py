@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,10 +25,13 @@ class ReadySlide:
         Open.
     area : Area or None
         Where its tissue lies, if there was time to look for it.
+    seconds : float
+        What both took.
     """
 
     slide: Slide
-    area: Area | None = None
+    area: Area | None
+    seconds: float
 
 
 class SlidesAhead:
@@ -55,6 +59,11 @@ class SlidesAhead:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open")
         self._ahead: Future[ReadySlide] | None = None
 
+    @property
+    def is_last(self) -> bool:
+        """Whether none follows."""
+        return not self._paths
+
     def begin_next(self) -> None:
         """Begin to open the next slide in a thread, if there is one."""
         if self._paths:
@@ -70,7 +79,9 @@ class SlidesAhead:
             If it cannot be opened, or its tissue not be found.
         """
         if self._ahead is None:
-            ready = ReadySlide(self._opening(self._paths.popleft()))
+            start = time.perf_counter()
+            slide = self._opening(self._paths.popleft())
+            ready = ReadySlide(slide, None, time.perf_counter() - start)
         else:
             begun = self._ahead
             try:
@@ -83,11 +94,12 @@ class SlidesAhead:
             yield ready
 
     def _prepare(self, path: Path) -> ReadySlide:
+        start = time.perf_counter()
         with ExitStack() as stack:
             slide = stack.enter_context(self._opening(path))
-            ready = ReadySlide(slide, self._looking(slide))
+            area = self._looking(slide)
             stack.pop_all()
-        return ready
+        return ReadySlide(slide, area, time.perf_counter() - start)
 
     def __enter__(self) -> Self:
         return self

@@ -249,7 +249,27 @@ def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):
     (entry,) = json.loads(result.out)["slides"]
     assert entry["megapixels"] == 0.63
     assert (tmp_path / "demo" / "demo.ome.zarr" / "zarr.json").is_file()
-    assert "medical device" in run("demo", "-o", tmp_path / "demo").out
+    built = (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns
+    again = run("demo", "-o", tmp_path / "demo")
+    assert "medical device" in again.out
+    assert "built before" in again.err
+    assert (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns == built
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "text"])
+def test_demo_leaves_a_users_file_of_that_name_alone(tmp_path, kind):
+    path = tmp_path / "demo.tiff"
+    if kind == "TIFF":
+        Image.new("RGB", (40, 30)).save(path)
+    else:
+        path.write_text("mine")
+    before = path.read_bytes()
+    result = run("demo", "-o", tmp_path)
+    assert result.status == 1
+    assert "has not built is in the way" in result.err
+    assert "--output" in result.err
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["demo.tiff"]
 
 
 @pytest.mark.parametrize(

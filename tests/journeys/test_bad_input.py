@@ -7,8 +7,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+import wsiseg
 from commands import run
 from tiny import tiny_checkpoint
+from wsiseg.errors import MemoryBudgetError, ResolutionError
 from wsiseg.tiling.stitching import UNSEEN
 
 FAILED, WRONG_USAGE = 1, 2
@@ -52,7 +54,7 @@ def looks_finished(folder):
         ("truncated.jpg", "cannot be read"),
         ("unopenable.tiff", ""),
         ("unreadable.svs", "cannot be read"),
-        ("czi/100x100.czi", "OpenSlide"),
+        ("czi/100x100.czi", "CZI"),
     ],
 )
 def test_broken_slides_fail_in_one_line(data, checkpoint, tmp_path, name, says):
@@ -114,6 +116,17 @@ def test_a_slide_without_resolution_is_refused_with_the_way_out(picture, checkpo
     assert "--slide-mpp" in line
     assert "--level 0" in line
     assert run("segment", *command, "--slide-mpp", 0.5).status == 0
+
+
+def test_what_is_refused_before_anything_is_written_leaves_no_folder(picture, tmp_path):
+    out = tmp_path / "some" / "where"
+    with pytest.raises(ResolutionError):
+        wsiseg.segment(picture, tiny_checkpoint(), out)
+    with pytest.raises(MemoryBudgetError):
+        wsiseg.segment(picture, tiny_checkpoint(), out, level=0, memory="10MB")
+    nowhere = tiny_checkpoint(mpp=None).save(tmp_path / "nowhere.safetensors")
+    assert "--mpp" in refused(WRONG_USAGE, picture, "-o", out, "-c", nowhere)
+    assert not (tmp_path / "some").exists()
 
 
 def test_an_absurd_resolution_is_refused(data, checkpoint, tmp_path):

@@ -83,7 +83,7 @@ def test_other_settings_are_refused_by_name(slide, tmp_path):
 
 def test_an_unfinished_output_is_not_replaced_unasked(slide, tmp_path):
     interrupt(slide, tmp_path / "out", 7)
-    with pytest.raises(OutputExistsError, match=r"--resume.*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"`resume`.*`overwrite`"):
         wsiseg.segment(slide, tiny_checkpoint(), tmp_path / "out", **OPTIONS)
     result = wsiseg.segment(slide, tiny_checkpoint(), tmp_path / "out", overwrite=True, **OPTIONS)
     assert (np.asarray(result.labels[:]) < 5).all()

@@ -105,8 +105,8 @@ def test_a_slide_without_a_sensible_resolution_is_refused_with_the_way_out(
     slide = slide_of((100, 100), mpp=mpp)
     with pytest.raises(ResolutionError) as caught:
         plane_at_mpp(slide, 0.5)
-    assert "--slide-mpp" in str(caught.value)
-    assert "--level" in str(caught.value)
+    assert "`slide_mpp`" in str(caught.value)
+    assert "`level=0`" in str(caught.value)
     assert isinstance(caught.value, ValueError)
 
 
@@ -127,11 +127,11 @@ def test_the_users_word_goes_before_the_files(mpp: float | None) -> None:
 @pytest.mark.parametrize("mpp", [0.0, -1.0, 0.049, 21.0, math.nan, math.inf])
 def test_absurd_options_are_refused_by_name(mpp: float) -> None:
     slide = slide_of((100, 100))
-    with pytest.raises(ResolutionError, match="--mpp"):
+    with pytest.raises(ResolutionError, match="`mpp`"):
         plane_at_mpp(slide, mpp)
-    with pytest.raises(ResolutionError, match="--slide-mpp"):
+    with pytest.raises(ResolutionError, match="`slide_mpp`"):
         plane_at_mpp(slide, 0.5, slide_mpp=mpp)
-    with pytest.raises(ResolutionError, match="--slide-mpp"):
+    with pytest.raises(ResolutionError, match="`slide_mpp`"):
         plane_at_level(slide, 0, slide_mpp=mpp)
 
 
@@ -207,9 +207,9 @@ def test_a_scale_needs_no_resolution_but_takes_the_users(mpp: float | None) -> N
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 9e-5, 2e4, math.nan, math.inf])
 def test_absurd_scales_are_refused_by_name(scale: float) -> None:
-    with pytest.raises(ResolutionError, match="--scale"):
+    with pytest.raises(ResolutionError, match="`scale`"):
         plane_at_scale(slide_of((100, 100)), scale)
-    with pytest.raises(ResolutionError, match="--slide-mpp"):
+    with pytest.raises(ResolutionError, match="`slide_mpp`"):
         plane_at_scale(slide_of((100, 100)), 0.5, slide_mpp=0.0)
 
 

@@ -81,6 +81,13 @@ def test_a_shape_without_a_class_is_unclassified(tmp_path, view):
     assert set(np.unique(labels)) == {1, UNSEEN}
 
 
+def test_a_class_called_as_pixels_without_one_is_refused(tmp_path, view):
+    path = write(tmp_path, collection(in_qupath(TRIANGLE, "not analysed")))
+    where = region_at(view, view.slide.levels[0].box, None, {0: STROMA})
+    with pytest.raises(AnnotationError, match="'not analysed' is what pixels without"):
+        paint_drawing(read_drawing(path, view), where)
+
+
 def test_more_classes_than_labels_are_told(drawing, view):
     many = {value: LabelClass(f"class {value}", (0, 0, value)) for value in range(255)}
     with pytest.raises(ArgumentError, match="no more than 255"):

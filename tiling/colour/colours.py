@@ -36,10 +36,10 @@ class Colours:
         if self.stain is not None and self.stain not in METHODS:
             raise ArgumentError(
                 f"there is no way {self.stain!r} to normalise stains",
-                "--stain",
+                "`stain`",
                 f"Use {', '.join(METHODS)}.",
             )
         if self.reference is not None and self.stain is None:
             raise ArgumentError(
-                "a reference without a method does nothing", "--stain-reference", "Add --stain."
+                "a reference without a method does nothing", "`stain_reference`", "Add `stain`."
             )

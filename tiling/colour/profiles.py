@@ -61,7 +61,7 @@ class ProfileStep(ColourStep):
             )
         except (OSError, ValueError, ImageCms.PyCMSError) as error:
             raise DamagedSlideError(
-                f"its ICC profile cannot be used: {error}", self.path, "Leave --icc out."
+                f"its ICC profile cannot be used: {error}", self.path, "Leave `icc` out."
             ) from error
 
     def change(self, colours: Pixels) -> Pixels:

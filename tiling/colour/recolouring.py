@@ -44,7 +44,7 @@ class ColourStep(ABC):
 
 
 class RecolouredSlide(WrappedSlide):
-    """A slide as it looks after steps that change colours.
+    """A slide as it looks after steps that change colours; closing it closes the slide.
 
     Parameters
     ----------
@@ -62,15 +62,11 @@ class RecolouredSlide(WrappedSlide):
         self.facts = replace(slide.facts, background=(red, green, blue))
 
     def _read(self, level: int, box: Box) -> Pixels:
-        return self._recoloured(self.slide.read_region(level, box))
-
-    def reductions(self, level: int) -> tuple[int, ...]:
-        """Return the whole numbers by which a level can be read reduced; see the base class."""
-        return self.slide.reductions(level)
+        return self._recoloured(super()._read(level, box))
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
         """Read a rectangle of one level, several pixels along as one; see the base class."""
-        return self._recoloured(self.slide.read_reduced(level, box, reduction))
+        return self._recoloured(super().read_reduced(level, box, reduction))
 
     def _recoloured(self, pixels: Pixels) -> Pixels:
         for step in self.steps:

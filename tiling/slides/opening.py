@@ -89,7 +89,7 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
 def _open_with(path: Path, reader: str) -> Slide:
     if reader not in READERS:
         raise ArgumentError(
-            f"there is no reader {reader!r}", "--reader", f"Use {', '.join(READERS)}."
+            f"there is no reader {reader!r}", "`reader`", f"Use {', '.join(READERS)}."
         )
     try:
         return READERS[reader](path)
@@ -118,6 +118,18 @@ def _open_with_first(path: Path) -> Slide:
     raise UnknownFormatError(
         "; ".join(told) or "no reader takes this file", path, "Slides and pictures are read."
     )
+
+
+def is_slide_folder(path: Path) -> bool:
+    """Tell whether a folder is a slide: an OME-Zarr image or a DICOM series, sound or damaged."""
+    try:
+        open_slide(path).close()
+    except UnknownFormatError:
+        return False
+    except DamagedSlideError:
+        # What is wrong with it will be said when it is wanted.
+        return True
+    return True
 
 
 def judge_readers(path: Path | str) -> tuple[Verdict, ...]:

@@ -35,6 +35,7 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
+from wsiseg.tiling.slides.tiff import openslides_vendor
 from wsiseg.tiling.slides.tiff_structure import check_structure
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
 
@@ -113,12 +114,15 @@ class OpenSlideSlide(BlockSlide):
         try:
             handle = openslide.OpenSlide(file)
         except openslide.OpenSlideUnsupportedFormatError as error:
+            _refuse_vendors(file, "finds no whole slide in it")
             raise UnknownFormatError(_name_unknown(file), self.path) from error
         except openslide.OpenSlideError as error:
-            # It says what it does not read, and what it finds damaged, by one class.
-            kind = UnknownFormatError if _UNREAD.search(str(error)) else DamagedSlideError
             reason = str(error).removeprefix(f"Reading {file}: ")
-            raise kind(f"OpenSlide cannot open it: {reason}", self.path) from error
+            # It says what it does not read, and what it finds damaged, by one class.
+            if not _UNREAD.search(reason):
+                raise DamagedSlideError(f"OpenSlide cannot open it: {reason}", self.path) from error
+            _refuse_vendors(file, f"cannot open it: {reason}")
+            raise UnknownFormatError(f"OpenSlide cannot open it: {reason}", self.path) from error
         handle.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))
         return handle
 
@@ -201,6 +205,15 @@ def _is_dicom(path: Path) -> bool:
             return file.read(132)[128:] == b"DICM"
     except OSError as error:
         raise DamagedSlideError(f"the file cannot be read: {error.strerror}", path) from error
+
+
+def _refuse_vendors(path: Path, reason: str) -> None:
+    """Refuse a scanner's slide, of which the next reader would show one page as a picture."""
+    vendor = openslides_vendor(path)
+    if vendor is not None:
+        raise DamagedSlideError(
+            f"a file of {vendor}, and OpenSlide {reason}", path, "Copy it again from its source."
+        )
 
 
 def _name_unknown(path: Path) -> str:

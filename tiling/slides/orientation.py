@@ -39,6 +39,14 @@ class Orientation:
             return Box(x, y, box.width, box.height)
         return Box(y, x, box.height, box.width)
 
+    def upright(self, stored: Box, frame: Box) -> Box:
+        """Return where a stored box lies in an upright frame."""
+        if self.transposed:
+            stored = Box(stored.x, stored.y, stored.width, stored.height)
+        y = frame.height - stored.bottom if self.from_bottom else stored.y
+        x = frame.width - stored.right if self.from_right else stored.x
+        return Box(y, x, stored.height, stored.width)
+
     def turn(self, pixels: Pixels) -> Pixels:
         """Return stored ``(H, W, C)`` pixels upright, as a view."""
         if self.transposed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -213,6 +213,23 @@ class Slide(ABC):
             If the file's data there cannot be decoded.
         """
         raise ArgumentError(f"reader {self.reader} reads nothing reduced", self.path)
+
+    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield what the file keeps apart of a rectangle, each part sound or damaged as a whole.
+
+        Parameters
+        ----------
+        level : int
+            Index into `levels`.
+        box : Box
+            Inside that level.
+
+        Yields
+        ------
+        Box
+            In pixels of the level; together they cover the box, and may reach further.
+        """
+        yield self.levels[level].box
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Say that a rectangle will be read after those announced before.

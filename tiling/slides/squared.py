@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +57,14 @@ class SquaredSlide(WrappedSlide):
         first, second, share = self._neighbours(level, box)
         pixels = self.slide.read_region(level, self._reach(box, first, second))
         return _mix(pixels, first - first[0], second - first[0], share, self._axis)
+
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return nothing: what would be read reduced has another shape."""
+        return ()
+
+    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield the level, as each pixel is mixed of two; see the base class."""
+        return Slide.pieces(self, level, box)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Say that a rectangle will be read; see the base class."""

@@ -26,10 +26,12 @@ from wsiseg.tiling.slides.slide import (
     to_8_bits,
 )
 from wsiseg.tiling.slides.tiff_pyramid import (
+    READ_HERE,
     Pyramid,
     compression_name,
     find_pixel_size,
     find_pyramid,
+    find_vendor,
     is_mappable,
     segment_shape,
 )
@@ -98,6 +100,9 @@ class TiffSlide(TiledSlide):
     def _stored(self, level: int, box: Box) -> Box:
         return self._orientation.stored(box, self.levels[level].box)
 
+    def _upright(self, level: int, stored: Box) -> Box:
+        return self._orientation.upright(stored, self.levels[level].box)
+
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         tiles = self._tiles[level]
         try:
@@ -118,6 +123,21 @@ class TiffSlide(TiledSlide):
         super().close()
         self._bytes.close()
         self._arrays = [None] * len(self._arrays)
+
+
+def openslides_vendor(path: Path) -> str | None:
+    """Name the maker of a TIFF that OpenSlide alone understands; None for any other file.
+
+    Raises
+    ------
+    DamagedSlideError
+        If its structure cannot be read.
+    """
+    if not is_tiff(path):
+        return None
+    with understood(path), tifffile.TiffFile(path) as file:
+        vendor = find_vendor(file)
+    return None if vendor in READ_HERE else vendor
 
 
 def _find_facts(file: tifffile.TiffFile, pyramid: Pyramid, orientation: Orientation) -> SlideFacts:

@@ -16,7 +16,7 @@ from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 LARGEST_STRIP = 2**22
 """Pixels of a strip; with larger ones the picture is better decoded whole, once."""
 
-_VENDORS = ("aperio", "generic-tiff", "ome-tiff", "perkinelmer")
+READ_HERE = ("aperio", "generic-tiff", "ome-tiff", "perkinelmer")
 """Whose files need no more than TIFF to be understood; the others are OpenSlide's."""
 
 _LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD"}
@@ -62,7 +62,7 @@ def find_pyramid(file: tifffile.TiffFile) -> Pyramid:
     """
     path = file.filehandle.path
     vendor = find_vendor(file)
-    if vendor not in _VENDORS:
+    if vendor not in READ_HERE:
         raise UnknownFormatError(f"a file of {vendor}, which OpenSlide understands", path)
     if not file.series:
         raise UnknownFormatError("a TIFF without a picture", path)

@@ -30,10 +30,13 @@ class FileTiling:
         ``(height, width)`` of a tile.
     columns : int
         Tiles from left to right.
+    own_shape : tuple of int or None
+        ``(height, width)`` of the file's own tiles, where these are blocks of several.
     """
 
     shape: tuple[int, int]
     columns: int
+    own_shape: tuple[int, int] | None = None
 
     @classmethod
     def of_blocks(cls, level: Level, tile_shape: tuple[int, int] | None, edge: int) -> Self:
@@ -52,13 +55,18 @@ class FileTiling:
         height, width = (max(1, round(edge / length)) * length for length in lengths)
         if height * width > _LARGEST_BLOCK:
             height, width = edge, edge
-        return cls((height, width), -(-level.width // width))
+        return cls((height, width), -(-level.width // width), tile_shape)
 
     def place(self, index: int) -> Box:
         """Return where a tile lies; at the right and lower edges it may reach over the level."""
         height, width = self.shape
         row, column = divmod(index, self.columns)
         return Box(row * height, column * width, height, width)
+
+    def pieces(self, box: Box) -> Iterator[Box]:
+        """Yield the place of each of the file's own tiles that a box meets."""
+        own = FileTiling(self.own_shape or self.shape, 1)
+        return (place for _, place in own.meeting(box))
 
     def meeting(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
         """Yield the index and the place of every tile that a box meets.
@@ -112,6 +120,15 @@ class TiledSlide(Slide):
         """Return where a rectangle of the level lies among the tiles."""
         return box
 
+    def _upright(self, level: int, stored: Box) -> Box:
+        """Return where a rectangle among the tiles lies on the level."""
+        return stored
+
+    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield the file's tiles that a rectangle meets; see the base class."""
+        for piece in self._tilings[level].pieces(self._stored(level, box)):
+            yield self._upright(level, piece)
+
     def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Keep the box's tiles until it has been read, as far as there is room."""
         inside = box.intersection(self.levels[level].box)
@@ -130,17 +147,28 @@ class TiledSlide(Slide):
 class BlockSlide(TiledSlide):
     """A slide that a library reads, which gives a rectangle of any size; kept in blocks."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._damaged: set[Place] = set()
+
     def _read(self, level: int, box: Box) -> Pixels:
-        try:
-            return self._assemble(level, box)
-        except DamagedSlideError:
-            # Blocks reach further than the box; what is damaged out there is none of its business.
-            return self._read_piece(level, box)
+        blocks = {Place(level, index) for index, _ in self._tilings[level].meeting(box)}
+        if self._damaged.isdisjoint(blocks):
+            try:
+                return self._assemble(level, box)
+            except DamagedSlideError:
+                pass
+        # Blocks reach further than the box; what is damaged out there is none of its business.
+        return self._read_piece(level, box)
 
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         place = self._tilings[level].place(index)
         inside = place.intersection(self.facts.within_bounds(level))
-        piece = self._read_piece(level, inside)
+        try:
+            piece = self._read_piece(level, inside)
+        except DamagedSlideError:
+            self._damaged.add(Place(level, index))
+            raise
         if (inside.y, inside.x) == (place.y, place.x):
             return piece
         pixels = blank(place.shape, self.facts.background)

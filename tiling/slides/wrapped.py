@@ -1,8 +1,8 @@
-"""Slides of which something is changed while they are read."""
+"""A slide seen through something that changes its pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Self
 
 from wsiseg.tiling.boxes import Box
@@ -10,7 +10,7 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 
 
 class WrappedSlide(Slide):
-    """Another slide, read otherwise; closing it closes the slide.
+    """Passes on whatever is asked; a subclass changes what it is for.  Closing it closes the slide.
 
     Parameters
     ----------
@@ -22,6 +22,21 @@ class WrappedSlide(Slide):
         super().__init__(slide.path)
         self.slide = slide
         self.reader, self.why, self.facts = slide.reader, slide.why, slide.facts
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        return self.slide.read_region(level, box)
+
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return the whole numbers by which a level can be read reduced; see the base class."""
+        return self.slide.reductions(level)
+
+    def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
+        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        return self.slide.read_reduced(level, box, reduction)
+
+    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield what the file keeps apart of a rectangle; see the base class."""
+        return self.slide.pieces(level, box)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Say that a rectangle will be read; see the base class."""

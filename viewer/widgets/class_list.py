@@ -18,16 +18,13 @@ from qtpy.QtWidgets import (
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models.class_sets import LabelClass, distinct_colour
-from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.viewer.annotating import NOT_ANNOTATED, free_value
+from wsiseg.viewer.annotating import NOT_ANNOTATED, RESERVED, free_value
 from wsiseg.viewer.telling import told
 
 _SWATCH = 16
 _VALUE = Qt.ItemDataRole.UserRole
 _ERASED = LabelClass(NOT_ANNOTATED, (128, 128, 128))
-_RESERVED = ("", NOT_ANNOTATED, NOT_ANALYSED)
-"""A class of such a name would be lost when its labels are read."""
 
 
 class ClassList(QWidget):
@@ -137,7 +134,7 @@ class ClassList(QWidget):
         entry = self._classes[value]
         taken = {other.name for label, other in self._classes.items() if label != value}
         with told():
-            if name in taken or name in _RESERVED:
+            if name in taken or not name or name in RESERVED:
                 with QSignalBlocker(self.list):
                     item.setText(entry.name)
                 raise ArgumentError(f"{name!r} cannot name a class", None, "Take another name.")

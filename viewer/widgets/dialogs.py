@@ -16,3 +16,8 @@ def ask_checkpoint(over: QWidget) -> str:
 def ask_folder(over: QWidget) -> str:
     """Return the folder that was picked, or nothing."""
     return str(QFileDialog.getExistingDirectory(over, "Choose a folder"))
+
+
+def ask_slide(over: QWidget) -> str:
+    """Return the slide, picture or file of stains that was picked, or nothing."""
+    return str(QFileDialog.getOpenFileName(over, "Choose a reference")[0])

@@ -30,6 +30,7 @@ from wsiseg.viewer.layers import KEY, LayerData, MaskView
 from wsiseg.viewer.preview import Preview, TileProgress
 from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, StandingOutput
 from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.colour_fields import ColourFields
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.live import LiveLabels, Turns
 from wsiseg.viewer.widgets.path_field import PathField
@@ -89,6 +90,7 @@ class SegmentWidget(QWidget):
         self.mpp.setRange(*SANE_MPP)
         self.mpp.setSingleStep(0.05)
         self.mpp.setValue(0.5)
+        self.colours = ColourFields()
         self.scope = QComboBox()
         self.scope.addItems(["Field of view", "Drawn region", "Whole slide"])
         self.folder = PathField("folder of the slide", ask_folder)
@@ -105,6 +107,7 @@ class SegmentWidget(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Checkpoint", self.checkpoint)
         form.addRow("Resolution", _row(self.resolution, self.mpp))
+        form.addRow("Colours", self.colours)
         form.addRow("Segment", self.scope)
         form.addRow("Save in", self.folder)
         self._buttons = _row(self.starting, self.cancelling)
@@ -162,8 +165,12 @@ class SegmentWidget(QWidget):
     def _task(self) -> PartTask | SlideTask:
         view, checkpoint = scene.current_slide(self._viewer), self.checkpoint.path
         resolution, scope = self.resolution.currentIndex(), self.scope.currentIndex()
+        colours = self.colours.colours
         options = replace(
             self._options,
+            icc=colours.icc,
+            stain=colours.stain,
+            stain_reference=colours.reference,
             mpp=self.mpp.value() if resolution == TYPED else self._options.mpp,
             level=0 if resolution == LEVEL_0 else None,
         )

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli import demo, doctor, evaluate, info, models, segment, stain, train, view
+from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
 app = typer.Typer(
@@ -115,5 +116,5 @@ def _trace(debug: bool) -> None:
 
 
 def _complain(text: str, status: int) -> int:
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    print(f"error: {in_options(' '.join(text.split()))}", file=sys.stderr)
     return status

@@ -86,18 +86,31 @@ def evaluate(
 ) -> None:
     """Score a checkpoint on annotated slides, masks or a public set."""
     words = dict(locals())
-    from wsiseg.cli.learning import ConsoleTraining, describe_table
     from wsiseg.errors import ArgumentError
-    from wsiseg.models.checkpoint import load_checkpoint
     from wsiseg.options import SegmentOptions
-    from wsiseg.training import EvaluateOptions, open_data, write_scores
-    from wsiseg.training import evaluate as score
     from wsiseg.training.options import DataOptions
 
     if instances is None and (objects is not None or smallest):
         raise ArgumentError("objects are scored against --instances", "--objects, --smallest")
     if tolerance is not None and not boundary:
         raise ArgumentError("--tolerance and --no-boundary exclude each other")
+    names = DataOptions.model_fields.keys() & words.keys()
+    chosen = DataOptions.build(**{name: words[name] for name in names})
+    segment = SegmentOptions(
+        tile=tile,
+        halo=halo,
+        blend=blend,  # type: ignore[arg-type]
+        tissue="none",
+        runtime=runtime,
+        device=device,
+        threads=threads,
+    )
+
+    from wsiseg.cli.learning import ConsoleTraining, describe_table
+    from wsiseg.models.checkpoint import load_checkpoint
+    from wsiseg.training import EvaluateOptions, open_data, write_scores
+    from wsiseg.training import evaluate as score
+
     options = EvaluateOptions(
         mpp=mpp,
         slide_mpp=slide_mpp,
@@ -106,19 +119,9 @@ def evaluate(
         tolerance=tolerance,
         objects=objects,
         smallest=smallest,
-        segment=SegmentOptions(
-            tile=tile,
-            halo=halo,
-            blend=blend,  # type: ignore[arg-type]
-            tissue="none",
-            runtime=runtime,
-            device=device,
-            threads=threads,
-        ),
+        segment=segment,
     )
     loaded = load_checkpoint(checkpoint)
-    names = DataOptions.model_fields.keys() & words.keys()
-    chosen = DataOptions.build(**{name: words[name] for name in names})
     samples = open_data(chosen, validation=True)
     listener = ConsoleTraining(quiet=quiet)
     try:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.status import Status
 from rich.text import Text
 
+from wsiseg.cli.wording import in_options
 from wsiseg.errors import WsisegError
 from wsiseg.job import Job
 from wsiseg.listener import Listener
@@ -109,7 +110,7 @@ class ConsoleListener(Listener):
     def failed(self, path: Path, error: WsisegError) -> None:
         """Say which slide failed, and why."""
         self.stop()
-        self._console.print(f"error: {error}", markup=False)
+        self._console.print(f"error: {in_options(str(error))}", markup=False)
 
     def stop(self) -> None:
         """Take the bar or the wheel away, if there is one."""

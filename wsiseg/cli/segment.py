@@ -144,10 +144,7 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Segment slides into multiscale OME-Zarr masks, tile by tile."""
-    from wsiseg.batch import segment_batch
-    from wsiseg.cli.progress import ConsoleListener
     from wsiseg.options import SegmentOptions, parse_size
-    from wsiseg.segmenting import make_predictor
 
     options = SegmentOptions(
         mpp=mpp,
@@ -176,6 +173,12 @@ def segment(
         max_bad_tiles=max_bad_tiles,
         reader=reader,
     )
+
+    from wsiseg.batch import segment_batch
+    from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.cli.wording import in_options
+    from wsiseg.segmenting import make_predictor
+
     listener = ConsoleListener(quiet=quiet)
     if checkpoint is None:
         listener.noted(
@@ -184,7 +187,9 @@ def segment(
     predictor = make_predictor(checkpoint, options)
     entries: list[Json] = []
     try:
-        entries.extend(segment_batch(slides, predictor, output, options, listener))
+        for entry in segment_batch(slides, predictor, output, options, listener):
+            failure = entry["error"]
+            entries.append(entry | {"error": failure and in_options(str(failure))})
     finally:
         listener.stop()
         if as_json:

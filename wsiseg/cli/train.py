@@ -148,13 +148,15 @@ def train(
 ) -> None:
     """Train or fine-tune a network on annotated slides, masks or a public set."""
     words = dict(locals())
+    # A wrong word is not to wait for torch and Lightning.
+    options = _read_options(words, parse_settings(settings or []), resume=resume)
+
     from wsiseg.cli.learning import ConsoleTraining
     from wsiseg.training import train as fit
     from wsiseg.training.plural import plural
     from wsiseg.training.run_folder import RunFolder
     from wsiseg.training.trainer import is_main_process
 
-    options = _read_options(words, parse_settings(settings or []), resume=resume)
     listener = ConsoleTraining(quiet=quiet)
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)

@@ -10,13 +10,18 @@ import numpy.typing as npt
 import skimage.data
 import tifffile
 
+from wsiseg.errors import OutputExistsError
 from wsiseg.store.pyramid import halve_by_mean
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS
 
 HEIGHT, WIDTH = 10_000, 12_000
 MPP = 0.5
 TILE = 512
+
+_MADE_BY = "wsiseg demo"
+"""What the file names as its software, by which it is known again."""
 
 _GLASS = (243, 242, 244)
 _LEVELS = 4
@@ -30,7 +35,7 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
     Parameters
     ----------
     path : Path
-        A ``.tiff`` file; its folder has to exist.
+        A ``.tiff`` file, there whole or not at all; its folder has to exist.
     height, width : int
         Size in pixels.
     seed : int
@@ -42,7 +47,8 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
         The file.
     """
     level = _paint(height, width, seed)
-    with tifffile.TiffWriter(path, bigtiff=True) as file:
+    unfinished = path.with_name(path.name + ".partial")
+    with tifffile.TiffWriter(unfinished, bigtiff=True) as file:
         for k in range(_LEVELS):
             file.write(
                 _tiles(level),
@@ -56,10 +62,35 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
                 resolutionunit="CENTIMETER",
                 subfiletype=1 if k else 0,
                 metadata=None,
+                software=_MADE_BY,
             )
             even = level[: level.shape[0] // 2 * 2, : level.shape[1] // 2 * 2]
             level = halve_by_mean(even.transpose(2, 0, 1)).transpose(1, 2, 0)
-    return path
+    return unfinished.replace(path)
+
+
+def demo_slide_stands(path: Path) -> bool:
+    """Tell whether the slide has been built before.
+
+    Raises
+    ------
+    OutputExistsError
+        If somebody else's file has its name.
+    """
+    if not path.exists():
+        return False
+    try:
+        with tifffile.TiffFile(path) as file:
+            ours = file.pages.first.software == _MADE_BY
+    except DECODING_ERRORS:
+        ours = False
+    if not ours:
+        raise OutputExistsError(
+            "a file that the demonstration has not built is in the way",
+            path,
+            "Choose another `output`, or move it away.",
+        )
+    return True
 
 
 def _paint(height: int, width: int, seed: int) -> Pixels:

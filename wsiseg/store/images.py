@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from wsiseg.errors import DamagedSlideError
 from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.metadata import LABELS, MASK, VERSION, Placement, multiscales
 from wsiseg.store.pyramid import Continued, build_pyramid, halve_by_mean, unheard
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.reading import read_working_box
+from wsiseg.tiling.grid import Tile
+from wsiseg.tiling.reading import TileReader
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.slides import PatchedSlide, Slide
+
+_READERS, _AHEAD = 2, 3
+"""Threads that read, and shards that are in memory at a time."""
 
 _CHANNELS = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
@@ -48,25 +52,30 @@ def write_image(
     Returns
     -------
     list of Box
-        Parts that could not be read and stay white.
+        What of the file could not be read and is white, in working pixels.
     """
     with translated(root):
         finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)
-        unread = []
-        for top in range(0, plane.height, BAND_HEIGHT):
-            for left in range(0, plane.width, SHARD_WIDTH):
-                box = Box(top, left, BAND_HEIGHT, SHARD_WIDTH).intersection(plane.box)
-                try:
-                    pixels = read_working_box(slide, plane, box)
-                except DamagedSlideError:
-                    unread.append(box)
-                    continue
-                place = box.within(plane.box)
-                finest[:, place[0], place[1]] = np.moveaxis(pixels, -1, 0)
+        readable = PatchedSlide(slide)
+        with TileReader(readable, plane, threads=_READERS, ahead=_AHEAD) as reader:
+            for (shard,) in reader.batches(_shards(plane), 1):
+                assert shard.pixels is not None
+                place = shard.tile.box.within(plane.box)
+                finest[:, place[0], place[1]] = np.moveaxis(shard.pixels, -1, 0)
                 continued()
         levels = build_pyramid(root, halve_by_mean, continued)
         _describe(root, slide.name, placement, levels, notes)
-    return unread
+    unread = {piece.reduced(plane.level_scale) for _, piece in readable.unread}
+    return sorted(unread, key=lambda box: (box.y, box.x))
+
+
+def _shards(plane: WorkingPlane) -> Iterator[Tile]:
+    rows = range(0, plane.height, BAND_HEIGHT)
+    columns = range(0, plane.width, SHARD_WIDTH)
+    for row, top in enumerate(rows):
+        for column, left in enumerate(columns):
+            box = Box(top, left, BAND_HEIGHT, SHARD_WIDTH).intersection(plane.box)
+            yield Tile(row * len(columns) + column, row, column, box, box)
 
 
 def _describe(root: Path, name: str, placement: Placement, levels: int, notes: Json) -> None:

@@ -87,7 +87,7 @@ class Journal:
             done = [_parse(fields) for fields in records]
         except (ValueError, LookupError, TypeError) as error:
             raise OutputError(
-                "the journal of the interrupted run is damaged", self._path, "Use --overwrite."
+                "the journal of the interrupted run is damaged", self._path, "Use `overwrite`."
             ) from error
         refuse_other_run(before, self._identity, self._path)
         return done
@@ -100,7 +100,7 @@ def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> No
             raise OutputError(
                 f"what stands there was made with another {key}: {before.get(key)}, not {value}",
                 where,
-                "Use the same settings, or --overwrite.",
+                "Use the same settings, or `overwrite`.",
             )
 
 

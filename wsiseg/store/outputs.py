@@ -65,6 +65,19 @@ class OutputFiles:
         """Whether a finished mask stands."""
         return self.run.is_file() and (self.store / "zarr.json").is_file()
 
+    def check(self) -> None:
+        """Refuse a place in which there can be no folder; nothing is made.
+
+        Raises
+        ------
+        OutputError
+            If a file is in the way.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError(
+                "the output is a file, not a folder", self.folder, "Choose another `output`."
+            )
+
     def prepare(self) -> None:
         """Make the folder.
 
@@ -73,10 +86,7 @@ class OutputFiles:
         OutputError
             If a file is in the way or the folder cannot be made.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise OutputError(
-                "the output is a file, not a folder", self.folder, "Choose another -o."
-            )
+        self.check()
         with translated(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -100,7 +110,7 @@ class OutputFiles:
                 raise OutputExistsError(
                     "something that wsiseg has not written is in the way",
                     path,
-                    "Choose another -o.",
+                    "Choose another `output`.",
                 )
         with translated(self.folder):
             for path in stores:

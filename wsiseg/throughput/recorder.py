@@ -34,7 +34,7 @@ class TileRow:
     wait_ms : float
         Waited for the reading threads.
     finished_s : float
-        When it was done, from the start of the run.
+        When it was done, from the start of the run, opening the slide included.
     status : {"done", "unread"}
         Whether its pixels could be read.
     """
@@ -66,10 +66,17 @@ _KINDS |= {"index": int, "y": int, "x": int, "status": str}
 
 
 class Stopwatch:
-    """Seconds since it was made, and since it was last asked."""
+    """Seconds since it was made, and since it was last asked.
 
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
+    Parameters
+    ----------
+    spent : float
+        Seconds that count as if it had been made so long before.
+    """
+
+    def __init__(self, spent: float = 0.0) -> None:
+        self._last = time.perf_counter()
+        self._start = self._last - spent
 
     @property
     def total(self) -> float:

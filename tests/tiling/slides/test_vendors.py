@@ -1,5 +1,6 @@
 """Formats of which the test data have no file, written here as their makers do."""
 
+import shutil
 import struct
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,47 @@ def test_a_vendors_slide_has_its_pixels_levels_and_resolution(
         scanned = slide.facts.bounds or slide.levels[0].box
         off = np.abs(slide.read_region(0, scanned).astype(int) - patches()).max()
         assert off <= (2 if vendor in ("hamamatsu", "mirax") else 0)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "build", "tag"),
+    [
+        ("leica", made.leica, "TileWidth"),
+        ("trestle", made.trestle, "TileWidth"),
+        ("philips", made.philips, "Compression"),
+    ],
+)
+def test_a_damaged_slide_of_a_vendor_is_not_shown_as_a_picture(
+    vendor: str, build: Builder, tag: str, tmp_path: Path
+) -> None:
+    path = build(tmp_path)
+    with tifffile.TiffFile(path) as file:
+        entry = file.pages.first.tags[tag]
+    # Another tag's code, or a method that nobody reads.
+    spoil(path, entry.offset if tag == "TileWidth" else entry.valueoffset)
+    with pytest.raises(DamagedSlideError, match=f"file of {vendor}, and OpenSlide"):
+        open_slide(path)
+
+
+def test_a_damaged_ndpi_is_not_shown_as_a_picture(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "slide.ndpi"
+    shutil.copyfile(data / "slides/slideio/test3-DAPI-2-(387).ndpi", path)
+    with tifffile.TiffFile(path) as file:
+        first = file.pages.first
+    # Where the second directory lies.
+    spoil(path, first.offset + 2 + 12 * len(first.tags))
+    with pytest.raises(DamagedSlideError, match="file of hamamatsu, and OpenSlide"):
+        open_slide(path)
+    with path.open("r+b") as content:
+        content.truncate(path.stat().st_size * 7 // 10)
+    with pytest.raises(DamagedSlideError, match="file of hamamatsu, and OpenSlide"):
+        open_slide(path)
+
+
+def spoil(path: Path, place: int) -> None:
+    with path.open("r+b") as content:
+        content.seek(place)
+        content.write((60_000).to_bytes(2, "little"))
 
 
 @pytest.mark.parametrize(

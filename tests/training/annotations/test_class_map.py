@@ -104,6 +104,13 @@ def test_a_map_that_is_too_long_for_a_path() -> None:
         ClassMap.read(f"{text},255=one more")
 
 
+def test_what_masks_call_pixels_without_a_class_is_none() -> None:
+    with pytest.raises(ArgumentError, match="'not analysed' is what masks call") as caught:
+        ClassMap.read("0=tumor,1=not analysed")
+    assert caught.value.where == "--class-map"
+    assert ClassMap.read("0=tumor,not analysed=ignore").label("not analysed", WHERE) == IGNORED
+
+
 def test_a_map_without_any_class_is_told_how_to_write_one() -> None:
     with pytest.raises(ArgumentError, match=r'names no class .*"0=background,255=gland"'):
         ClassMap.read("0=ignore")

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from array_slide import noise
 from wsiseg.errors import DataSetError
-from wsiseg.training.datasets.pairing import annotated_slides, sample_name
+from wsiseg.training.datasets.pairing import (
+    SLIDES,
+    annotated_slides,
+    files_by_name,
+    sample_name,
+)
+from zarr_images import write_image
 
 
 @pytest.fixture
@@ -37,6 +44,20 @@ def test_stores_and_pictures_are_annotations(folders: tuple[Path, Path]) -> None
     (drawn / "b.ome.zarr" / "zarr.json").touch()
     (drawn / "d.png").touch()
     assert list(annotated_slides(slides, drawn)) == ["a", "b", "c", "d"]
+
+
+def test_folders_are_slides_if_they_hold_an_image(folders: tuple[Path, Path]) -> None:
+    slides, drawn = folders
+    for name in ("a", "image", "mask", "damaged"):
+        labels: dict[str, object] = {"image-label": {}} if name == "mask" else {}
+        write_image(slides / f"{name}.ome.zarr", [noise(70, 90)], "yxc", **labels)
+        (drawn / f"{name}.xml").touch()
+    (drawn / "a.xml").unlink()
+    (slides / "damaged.ome.zarr" / "0" / "zarr.json").write_text("{")
+    assert list(annotated_slides(slides, drawn)) == ["a", "c", "damaged", "image"]
+    # Beside a slide it is what a run with its image left.
+    assert files_by_name(slides, SLIDES)["a"] == slides / "a.svs"
+    assert files_by_name(slides, SLIDES)["image"] == slides / "image.ome.zarr"
 
 
 def test_a_missing_or_empty_folder_is_named(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import wsiseg
 from pictures import draw
 from wsiseg.demo.checkpoint import CHECKPOINT
 from wsiseg.training.annotations import Annotation, polygonise, write_qupath
+from wsiseg.viewer.fine_tuning import can_go_on
 from wsiseg.viewer.widgets.fine_tuning import FineTuneWidget
 from wsiseg.viewer.widgets.segmenting import SegmentWidget
 
@@ -180,6 +181,8 @@ def test_a_cancelled_training_is_resumed(window, qtbot, folders):
     finished = 0
     for _ in range(2):
         wait_for_epochs(qtbot, widget, finished + 1)
+        # An epoch's figures are written a moment before what it can be gone on with.
+        qtbot.waitUntil(lambda: can_go_on(widget.run.path))
         widget.cancel_button.click()
         finish(qtbot, widget)
         assert widget.status.text().startswith("cancelled in epoch")

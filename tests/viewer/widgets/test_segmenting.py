@@ -5,30 +5,20 @@ import threading
 import numpy as np
 import pytest
 import zarr
-from napari.utils.notifications import notification_manager
 
 import wsiseg
 import wsiseg.tiling.reading
+from segment_window import OPTIONS, finish, look_at
 from tiny import tiny_checkpoint
-from wsiseg.errors import DamagedSlideError
-from wsiseg.models.class_sets import LabelClass
-from wsiseg.options import SegmentOptions
-from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.viewer.annotating import region_at, save_painting
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
-from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets.segmenting import (
-    FIELD_OF_VIEW,
     LEVEL_0,
     REGION,
     TYPED,
     WHOLE_SLIDE,
-    SegmentWidget,
 )
-
-OPTIONS = {"runtime": "torch", "tissue": "none", "tile": 256, "halo": 8, "threads": 1}
 
 
 class Gate:
@@ -53,35 +43,6 @@ def gate(monkeypatch):
     gate = Gate(monkeypatch)
     yield gate
     gate.admit(10_000)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return tiny_checkpoint(mpp=0.5).save(folder / "tiny.safetensors")
-
-
-@pytest.fixture
-def viewer(make_napari_viewer, slide_file):
-    viewer = make_napari_viewer()
-    viewer.open(str(slide_file), plugin="wsiseg")
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, checkpoint):
-    widget = SegmentWidget(viewer, SegmentOptions(max_bad_tiles="100%", **OPTIONS))
-    viewer.window.add_dock_widget(widget)
-    widget.checkpoint.line.setText(str(checkpoint))
-    return widget
-
-
-def look_at(viewer, y, x, zoom=1.0):
-    viewer.scene.camera.center, viewer.scene.camera.zoom = (y, x), zoom
-
-
-def finish(qtbot, widget):
-    qtbot.waitUntil(lambda: not widget.is_running)
 
 
 def works():
@@ -165,7 +126,51 @@ def test_tiles_appear_as_they_are_done(qtbot, viewer, widget, gate):
     gate.admit(10_000)
     finish(qtbot, widget)
     assert [layer.name for layer in viewer.layers] == ["biopsy", "biopsy field of view"]
-    assert (viewer.layers[-1].data != UNSEEN).all()
+    # napari takes its time over every layer that comes or goes.
+    assert viewer.layers[-1] is preview
+    assert preview.editable
+    assert (preview.data != UNSEEN).all()
+    assert viewer.layers.selection.active is preview
+
+
+def test_the_mask_of_a_whole_slide_takes_the_place_of_what_was_shown(
+    qtbot, viewer, widget, gate, whole, tmp_path
+):
+    widget.scope.setCurrentIndex(WHOLE_SLIDE)
+    widget.folder.choose(tmp_path)
+    widget.start()
+    gate.admit(3)
+    qtbot.waitUntil(lambda: widget.status.text().startswith("3 of "))
+    preview = viewer.layers[-1]
+    assert (preview.name, preview.multiscale) == ("biopsy so far", True)
+    viewer.add_shapes([np.eye(3, 2) * 90], shape_type="polygon", name="mine")
+    gate.admit(10_000)
+    finish(qtbot, widget)
+    # On top of what was added meanwhile.
+    assert [layer.name for layer in viewer.layers] == ["biopsy", "mine", "biopsy mask"]
+    assert viewer.layers[-1] is preview
+    np.testing.assert_array_equal(np.asarray(preview.data[0]), whole)
+    assert isinstance(preview.metadata[KEY], MaskView)
+    assert viewer.layers.selection.active is preview
+
+
+def test_the_network_sees_the_colours_that_are_chosen(
+    qtbot, viewer, widget, slide_file, checkpoint, tmp_path
+):
+    assert not widget.colours.reference.isEnabled()
+    widget.colours.stain.setCurrentText("Reinhard's way")
+    assert widget.colours.reference.isEnabled()
+    look_at(viewer, 500, 400, zoom=2)
+    widget.start()
+    finish(qtbot, widget)
+    layer = viewer.layers[-1]
+    expected = wsiseg.segment(slide_file, checkpoint, tmp_path, stain="reinhard", **OPTIONS)
+    part = layer.metadata[KEY]
+    np.testing.assert_array_equal(layer.data, expected.labels[:][part.box.within(part.plane.box)])
+    widget.colours.reference.choose(tmp_path / "none.json")
+    widget.start()
+    finish(qtbot, widget)
+    assert widget.status.text() == "Failed"
 
 
 def test_a_cancelled_run_leaves_no_layer(qtbot, viewer, widget, gate):
@@ -299,91 +304,3 @@ def test_the_bundled_checkpoint_is_named(qtbot, viewer, widget):
     finish(qtbot, widget)
     assert "bundled demonstration checkpoint" in widget.status.text()
     assert "necrosis" in list(viewer.layers[-1].features["class"])
-
-
-def no_slide(viewer, widget):
-    viewer.layers.clear()
-    return "there is no slide in the window"
-
-
-def out_of_sight(viewer, widget):
-    look_at(viewer, 10_000, 10_000, zoom=5)
-    return "the window shows nothing of biopsy"
-
-
-def nothing_drawn(viewer, widget):
-    widget.scope.setCurrentIndex(REGION)
-    return "no region is drawn"
-
-
-def no_checkpoint(viewer, widget):
-    widget.checkpoint.line.setText("nowhere.safetensors")
-    return "nowhere.safetensors"
-
-
-def too_fine(viewer, widget):
-    look_at(viewer, 450, 525, zoom=0.2)
-    widget.resolution.setCurrentIndex(TYPED)
-    widget.mpp.setValue(0.1)
-    return "choose Whole slide"
-
-
-def no_folder(viewer, widget):
-    widget.scope.setCurrentIndex(WHOLE_SLIDE)
-    widget.folder.choose(widget.checkpoint.path)
-    return "the output is a file, not a folder"
-
-
-def a_painting(viewer, widget):
-    view, folder = current_slide(viewer), widget.checkpoint.path.parent / "drawn"
-    region = region_at(view, Box(0, 0, 20, 30), None, {0: LabelClass("tumour", (200, 0, 0))})
-    save_painting(region, np.zeros(region.box.shape, np.uint8), folder, standing="replace")
-    widget.scope.setCurrentIndex(WHOLE_SLIDE)
-    widget.folder.choose(folder)
-    return "something that is no run"
-
-
-@pytest.mark.parametrize(
-    "mistake",
-    [no_slide, out_of_sight, nothing_drawn, no_checkpoint, too_fine, no_folder, a_painting],
-)
-def test_a_mistake_is_told_in_one_line(qtbot, viewer, widget, mistake):
-    words = mistake(viewer, widget)
-    count = len(viewer.layers)
-    notification_manager.records.clear()
-    widget.start()
-    finish(qtbot, widget)
-    (record,) = notification_manager.records
-    assert words in record.message
-    assert "\n" not in record.message
-    assert not hasattr(record, "exception")
-    assert len(viewer.layers) == count
-    assert widget.starting.isEnabled()
-    assert not widget.resuming.isVisibleTo(widget)
-
-
-@pytest.mark.parametrize("scope", [FIELD_OF_VIEW, WHOLE_SLIDE])
-def test_a_whole_slide_that_cannot_be_read_is_an_error(
-    qtbot, viewer, checkpoint, scope, monkeypatch, tmp_path
-):
-    def fail(slide, *_):
-        raise DamagedSlideError("these pixels are gone", slide.path)
-
-    widget = SegmentWidget(viewer)
-    qtbot.addWidget(widget)
-    widget.checkpoint.line.setText(str(checkpoint))
-    widget.scope.setCurrentIndex(scope)
-    widget.folder.choose(tmp_path)
-    look_at(viewer, 500, 400, zoom=2)
-    monkeypatch.setattr(wsiseg.tiling.reading, "read_working_box", fail)
-    notification_manager.records.clear()
-    widget.start()
-    finish(qtbot, widget)
-    (record,) = notification_manager.records
-    assert "cannot be read" in record.message
-    assert "\n" not in record.message
-    if scope == WHOLE_SLIDE:
-        assert widget.status.text() == "Failed"
-        assert len(viewer.layers) == 1
-    else:
-        assert (viewer.layers[-1].data == UNSEEN).all()

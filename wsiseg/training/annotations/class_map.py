@@ -13,6 +13,7 @@ import yaml
 
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.models.class_sets import Colour, LabelClass, distinct_colour
+from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.training.annotations.labels import IGNORED
 
 UNANNOTATED, UNCLASSIFIED = "unannotated", "unclassified"
@@ -76,8 +77,8 @@ class ClassMap:
         Raises
         ------
         ArgumentError
-            If it names no class, more than 255 of them, or has exhaustive regions without a
-            class for what is not annotated in them.
+            If it names no class, more than 255 of them, one that masks have no place for, or has
+            exhaustive regions without a class for what is not annotated in them.
         """
         names = list(dict.fromkeys(n for n in pairs.values() if n not in (IGNORE, EXHAUSTIVE)))
         if not names:
@@ -85,6 +86,12 @@ class ClassMap:
         if len(names) > IGNORED:
             raise ArgumentError(
                 f"the class map names {len(names)} classes, more than {IGNORED}", "--class-map"
+            )
+        if NOT_ANALYSED in names:
+            raise ArgumentError(
+                f"{NOT_ANALYSED!r} is what masks call pixels without a class",
+                "--class-map",
+                f"Map it to another name, or to {IGNORE}.",
             )
         labels: dict[str, int | None] = {name: index for index, name in enumerate(names)}
         labels |= {IGNORE: IGNORED, EXHAUSTIVE: None}

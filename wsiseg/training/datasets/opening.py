@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wsiseg.colouring import check_reference
 from wsiseg.errors import DataSetError
 from wsiseg.training.annotations.class_map import ClassMap, names_nothing, read_pairs
 from wsiseg.training.datasets.dataset import DataSet
@@ -19,7 +20,7 @@ _SHOWN = 3
 
 
 def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
-    """Open what the options name: nothing is read but folders and lists.
+    """Open what the options name: nothing is read but folders, lists and a reference.
 
     Without a class map, annotations of slides are read too, for the names in them.
 
@@ -34,7 +35,10 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
     ------
     DataSetError, AnnotationError, ArgumentError
         If something is missing or does not fit.
+    StainError, SlideError
+        If the reference for stains cannot be used.
     """
+    check_reference(options.colours)
     only = None if options.only is None else _read_names(options.only)
     if options.dataset is not None:
         assert options.root is not None

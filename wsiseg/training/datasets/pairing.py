@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wsiseg.errors import DataSetError
 from wsiseg.store.label_images import is_store
+from wsiseg.tiling.slides import is_slide_folder
 
 _SHOWN = 3
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif")
@@ -21,6 +22,10 @@ Names = set[str] | None
 
 def _is_picture(path: Path) -> bool:
     return not path.is_dir() and path.suffix.lower() not in _NO_SLIDES
+
+
+def _is_slide(path: Path) -> bool:
+    return is_slide_folder(path) if path.is_dir() else _is_picture(path)
 
 
 def _is_mask(path: Path) -> bool:
@@ -65,7 +70,7 @@ def _files(*endings: str) -> str:
 
 _ANY, _STORES = "files that wsiseg info opens", "OME-Zarr stores"
 IMAGES = Kind("--images", "pictures", _is_picture, _ANY)
-SLIDES = Kind("--slides", "slides", _is_picture, _ANY)
+SLIDES = Kind("--slides", "slides", _is_slide, f"{_ANY}, OME-Zarr images and folders of DICOM")
 LABELS = Kind("--labels", "labels", _is_mask, _files(*PICTURES))
 INSTANCES = Kind("--instances", "instances", _is_mask, _files(*PICTURES))
 BESIDE = Kind("--annotations", "annotations", _is_drawing, f"{_STORES} and {_files(*DRAWINGS)}")
@@ -147,12 +152,13 @@ def files_by_name(folder: Path, kind: Kind) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not kind.wanted(path):
             continue
-        name = sample_name(path.name)
-        if name in found:
-            raise DataSetError(
-                f"{found[name].name} and {path.name} belong to the same sample", folder
-            )
-        found[name] = path
+        rival = found.setdefault(sample_name(path.name), path)
+        if rival is path:
+            continue
+        if kind is not SLIDES or rival.is_dir() == path.is_dir():
+            raise DataSetError(f"{rival.name} and {path.name} belong to the same sample", folder)
+        # Beside a slide, a run has left a folder with its image and mask.
+        found[sample_name(path.name)] = path if rival.is_dir() else rival
     if not found:
         raise DataSetError(
             f"the folder holds no {kind.things}",

@@ -1,0 +1,137 @@
+"""The slide's pixels beside its mask: every one that can be read, and each read once."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from array_slide import noise
+from jpeg_slide import write_jpeg_slide
+from wsiseg.store.images import write_image
+from wsiseg.store.metadata import Placement
+from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling.reading import read_working_box
+from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
+from wsiseg.tiling.slides import Slide, tiled
+from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.tiff_tiles import TiffTiles
+from zarr_images import write_image as write_zarr
+
+EDGE = 64
+"""Of the file's tiles."""
+
+
+def write_copy(root: Path, slide: Slide, plane: WorkingPlane) -> tuple[Pixels, list[Box]]:
+    """Write the image, and return its finest level with what is white in it."""
+    (root / "labels" / "segmentation").mkdir(parents=True)
+    unread = write_image(root, slide, plane, Placement(plane.mpp, plane.slide_scale), {})
+    stored = zarr.open_array(root / "0", mode="r")
+    return np.moveaxis(np.asarray(stored[:]), 0, -1), unread
+
+
+def jpeg(path: Path) -> Path:
+    return write_jpeg_slide(path, 700, 900, tile=EDGE)
+
+
+def turned(path: Path) -> Path:
+    tag = [(274, 3, 1, 6, True)]
+    options = {"tile": (EDGE, EDGE), "photometric": "rgb", "metadata": None, "extratags": tag}
+    tifffile.imwrite(path, noise(900, 700), compression="zlib", **options)
+    return path
+
+
+def store(path: Path) -> Path:
+    write_zarr(path, [np.moveaxis(noise(700, 900), -1, 0)], mpp=(0.5, 0.5))
+    return path
+
+
+def spoil_tile(path: Path) -> None:
+    """Damage the second tile of the third row, as the file lies."""
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        index = 2 * -(-page.imagewidth // EDGE) + 1
+        start, length = page.dataoffsets[index], page.databytecounts[index]
+    with path.open("r+b") as stream:
+        stream.seek(start)
+        stream.write(bytes(length))
+
+
+def spoil_chunk(path: Path) -> None:
+    (path / "0" / "c" / "1" / "2" / "1").write_bytes(b"spoilt")
+
+
+UPRIGHT = Box(2 * EDGE, EDGE, EDGE, EDGE)
+# Its rows run from right to left.
+LYING = Box(EDGE, 900 - 3 * EDGE, EDGE, EDGE)
+
+
+@pytest.mark.parametrize(
+    ("build", "spoil", "reader", "white"),
+    [
+        (jpeg, spoil_tile, "tifffile", UPRIGHT),
+        (jpeg, spoil_tile, "openslide", UPRIGHT),
+        (turned, spoil_tile, "tifffile", LYING),
+        (store, spoil_chunk, "omezarr", UPRIGHT),
+    ],
+)
+@pytest.mark.parametrize("mpp", [None, 0.7, 1.0])
+def test_only_what_is_damaged_is_white(
+    build: Callable[[Path], Path],
+    spoil: Callable[[Path], None],
+    reader: str,
+    white: Box,
+    mpp: float | None,
+    tmp_path: Path,
+) -> None:
+    path = build(tmp_path / "slide")
+
+    def look(slide: Slide) -> WorkingPlane:
+        return plane_at_level(slide, 0) if mpp is None else plane_at_mpp(slide, mpp, 0.5)
+
+    with open_slide(path, reader) as slide:
+        plane = look(slide)
+        sound = read_working_box(slide, plane, plane.box)
+    spoil(path)
+    with open_slide(path, reader) as slide:
+        pixels, unread = write_copy(tmp_path / "image", slide, look(slide))
+    scale = plane.level_scale
+    assert unread == [white.reduced(scale)]
+    # Resampled, pixels around it are partly made of it.
+    rim = 0 if mpp is None else 2
+    touched = np.zeros(plane.box.shape, bool)
+    top, left = int(white.y / scale), int(white.x / scale)
+    side = int(EDGE / scale)
+    touched[top - rim : top + side + rim + 1, left - rim : left + side + rim + 1] = mpp is not None
+    inner = slice(top + rim, top + side - rim), slice(left + rim, left + side - rim)
+    touched[inner] = True
+    assert (pixels[inner] == 255).all()
+    assert (sound[inner] < 255).any()
+    np.testing.assert_array_equal(pixels[~touched], sound[~touched])
+
+
+def test_every_file_tile_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for what two rows of shards share."""
+    monkeypatch.setattr("wsiseg.store.images.BAND_HEIGHT", 150)
+    monkeypatch.setattr("wsiseg.store.images.SHARD_WIDTH", 250)
+    monkeypatch.setattr(tiled, "CACHE_BYTES", 900 * 400 * 3)
+    decoded: Counter[int] = Counter()
+    decode = TiffTiles.decode
+
+    def counted(self: TiffTiles, data: bytes, index: int, reduction: int = 1) -> Pixels:
+        decoded[index] += 1
+        return decode(self, data, index, reduction)
+
+    with open_slide(jpeg(tmp_path / "slide.tif")) as slide:
+        plane = plane_at_level(slide, 0)
+        sound = read_working_box(slide, plane, plane.box)
+    monkeypatch.setattr(TiffTiles, "decode", counted)
+    with open_slide(tmp_path / "slide.tif") as slide:
+        pixels, unread = write_copy(tmp_path / "image", slide, plane)
+    assert unread == []
+    np.testing.assert_array_equal(pixels, sound)
+    assert set(decoded.values()) == {1}
+    assert len(decoded) == 11 * 15

@@ -1,0 +1,39 @@
+"""Fields for what is done to a slide's colours before the network sees them."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
+
+from wsiseg.tiling.colour import METHODS, Colours
+from wsiseg.viewer.widgets.dialogs import ask_slide
+from wsiseg.viewer.widgets.path_field import PathField
+
+
+class ColourFields(QWidget):
+    """The scanner's profile, and how and like what stains are normalised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.icc = QCheckBox("ICC profile")
+        self.stain = QComboBox()
+        self.stain.addItem("as they are", None)
+        for method in METHODS:
+            self.stain.addItem(f"{method.capitalize()}'s way", method)
+        self.reference = PathField("what is common", ask_slide)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow(self.icc)
+        form.addRow("Stains", self.stain)
+        form.addRow("Reference", self.reference)
+        self.stain.currentIndexChanged.connect(self._update)
+        self._update()
+
+    @property
+    def colours(self) -> Colours:
+        """What is chosen."""
+        method = self.stain.currentData()
+        reference = None if method is None else self.reference.path
+        return Colours(self.icc.isChecked(), method, reference)
+
+    def _update(self) -> None:
+        self.reference.setEnabled(self.stain.currentData() is not None)
