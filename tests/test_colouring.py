@@ -229,10 +229,10 @@ def test_a_large_slide_and_a_small_one_of_the_same_tissue_look_alike(tmp_path):
         (
             {"icc": True, "stain": "macenko"},
             {},
-            "learnt from colours with --icc and --stain macenko, and sees them as they are",
+            "by their ICC profile and normalised by macenko, and sees them as they are",
         ),
         ({"icc": False, "stain": None}, {"stain": "reinhard"}, None),
-        ({"stain": "macenko"}, {"stain": "reinhard"}, "sees them with --stain reinhard"),
+        ({"stain": "macenko"}, {"stain": "reinhard"}, "sees them normalised by reinhard"),
     ],
 )
 def test_other_colours_than_the_network_learnt_from_are_told_of(tmp_path, learnt, asked, warning):

@@ -68,7 +68,7 @@ def test_a_smaller_budget_means_smaller_tiles_or_stripes_and_is_kept(predictor):
 
 def test_stripes_partition_the_plane_at_shards_and_are_announced(predictor):
     slide = ArraySlide(noise(64, 9000))
-    plan = plan_of(predictor, slide, blend="gaussian", tile=64, halo=8, memory=550 << 20)
+    plan = plan_of(predictor, slide, blend="gaussian", tile=64, halo=8, memory=486 << 20)
     edges = [(window.x, window.right) for window in plan.windows]
     assert len(edges) > 1
     assert edges[0][0] == 0
@@ -86,6 +86,7 @@ def test_enlarging_is_announced(predictor):
 
 def test_memory_does_not_grow_with_the_slides_height():
     costs = MemoryCosts(
+        kept_bytes=1 << 26,
         bytes_per_pixel=100,
         classes=8,
         blend="crop",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
-from wsiseg.colouring import recolour
+from wsiseg.colouring import recolour, warn_of_other_colours
 from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.ledger import Ledger
 from wsiseg.models.checkpoint import Checkpoint
@@ -197,6 +197,8 @@ class PartTask:
         runtime = predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
         ledger.expect(len(plan.tiles_for(window, whole=options.blend != "crop")))
         labels = np.full(box.shape, UNSEEN, np.uint8)
+        learnt = predictor.checkpoint.card.training
+        warn_of_other_colours(learnt, options.colours, ledger.warn)
         seen = recolour(self.view.slide, options.colours, ledger.warn, options.slide_mpp)
         steps = stream_window(
             seen, plan, options, window=window, runtime=runtime, watch=ledger.watch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,34 @@ def _find_steps(slide: Slide, colours: Colours, slide_mpp: float | None) -> Iter
         if colours.reference is not None:
             target = read_reference(colours.reference, colours.stain, icc=colours.icc)
         yield StainStep(colours.stain, find_look(slide, colours.stain, slide_mpp), target)
+
+
+def warn_of_other_colours(
+    training: Mapping[str, object], colours: Colours, warn: Callable[[str], None]
+) -> None:
+    """Say so if a network learnt from other colours than it is to see.
+
+    Parameters
+    ----------
+    training : mapping
+        Of its checkpoint's card.
+    colours : Colours
+        What is asked for.
+    warn : callable
+        Told.
+    """
+    learnt = bool(training.get("icc")), training.get("stain")
+    # Colours as they are may be those of one laboratory, which others are made alike on purpose.
+    if learnt not in ((False, None), (colours.icc, colours.stain)):
+        warn(
+            f"the network learnt from colours {_in_words(*learnt)}, "
+            f"and sees them {_in_words(colours.icc, colours.stain)}"
+        )
+
+
+def _in_words(icc: bool, stain: object) -> str:
+    steps = ["by their ICC profile"] * icc + [f"normalised by {stain}"] * (stain is not None)
+    return " and ".join(steps) or "as they are"
 
 
 def describe_colours(slide: Slide) -> list[Json] | None:

@@ -9,7 +9,7 @@ from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
-from wsiseg.tiling.slides.tile_cache import CACHE_BYTES
+from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, LIBRARY_CACHE_BYTES
 from wsiseg.tiling.tissue import OVERVIEW_EDGE
 
 _RUNTIME_OVERHEAD = 256 * 2**20
@@ -18,7 +18,7 @@ _RUNTIME_OVERHEAD = 256 * 2**20
 _TISSUE_BYTES = 25
 """Per pixel of an overview in which tissue is looked for, and what it is made of."""
 
-NEXT_SLIDE_BYTES = CACHE_BYTES + _TISSUE_BYTES * OVERVIEW_EDGE**2
+NEXT_SLIDE_BYTES = CACHE_BYTES + LIBRARY_CACHE_BYTES + _TISSUE_BYTES * OVERVIEW_EDGE**2
 """What the next slide of a batch takes while the last pixels of this one are written."""
 
 
@@ -55,6 +55,8 @@ class MemoryCosts:
 
     Attributes
     ----------
+    kept_bytes : int
+        What the slide keeps of decoded pixels.
     bytes_per_pixel : float
         The network's intermediate results, per pixel of a batch.
     classes : int
@@ -69,6 +71,7 @@ class MemoryCosts:
         Tiles at a time, reading threads, tiles read ahead.
     """
 
+    kept_bytes: int
     bytes_per_pixel: float
     classes: int
     blend: Blend
@@ -86,7 +89,7 @@ class MemoryCosts:
         waiting_rows = (1 + BANDS_AHEAD) * BAND_HEIGHT * self._written_bytes
         return MemoryNeed(
             reading=round(
-                CACHE_BYTES + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
+                self.kept_bytes + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
             ),
             network=round(
                 _RUNTIME_OVERHEAD

@@ -152,6 +152,7 @@ def make_plan(
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
     costs = MemoryCosts(
+        kept_bytes=slide.kept_bytes,
         bytes_per_pixel=predictor.bytes_per_pixel,
         classes=len(checkpoint.classes),
         blend=options.blend,

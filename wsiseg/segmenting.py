@@ -6,7 +6,7 @@ pixels pass through them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import zarr
 from zarr.types import AnyArray
 
-from wsiseg.colouring import check_reference, recolour
+from wsiseg.colouring import check_reference, recolour, warn_of_other_colours
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.job import Job
 from wsiseg.ledger import Ledger
@@ -161,7 +161,7 @@ def segment_slide(
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener, spent)
     plan = make_plan(slide, predictor, options, area=area, followed=filled is not None)
-    _warn_of_other_colours(predictor.checkpoint.card.training, options, ledger)
+    warn_of_other_colours(predictor.checkpoint.card.training, options.colours, ledger.warn)
     seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
     job = Job(slide, predictor, options, plan, files, seen)
     identity = identify(job)
@@ -186,23 +186,6 @@ def segment_slide(
     result = SegmentResult(files.mask, read_run(files.run)["summary"])
     listener.finished(result.summary)
     return result
-
-
-def _warn_of_other_colours(
-    training: Mapping[str, object], options: SegmentOptions, ledger: Ledger
-) -> None:
-    learnt = bool(training.get("icc")), training.get("stain")
-    # Colours as they are may be those of one laboratory, which others are made alike on purpose.
-    if learnt not in ((False, None), (options.icc, options.stain)):
-        ledger.warn(
-            f"the network learnt from colours {_in_words(*learnt)}, "
-            f"and sees them {_in_words(options.icc, options.stain)}"
-        )
-
-
-def _in_words(icc: bool, stain: object) -> str:
-    steps = ["--icc"] * icc + [f"--stain {stain}"] * (stain is not None)
-    return f"with {' and '.join(steps)}" if steps else "as they are"
 
 
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:

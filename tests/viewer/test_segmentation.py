@@ -12,6 +12,7 @@ import wsiseg
 from array_slide import ArraySlide
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, CheckpointError, OutputExistsError
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
@@ -151,6 +152,14 @@ def test_micrometres_on_a_slide_without_are_refused(checkpoint):
     view = SlideView(slide, Frame.of(slide))
     with pytest.raises(ArgumentError, match=r"unknown .* Work at level 0"):
         run(PartTask(view, checkpoint, replace(OPTIONS, mpp=0.5), Box(0, 0, 50, 50)))
+
+
+def test_other_colours_than_the_network_learnt_from_are_told_of(view, tmp_path):
+    made = tiny_checkpoint(mpp=0.5)
+    card = made.card.model_copy(update={"training": {"stain": "macenko"}})
+    path = Checkpoint(card, made.network).save(tmp_path / "stained.safetensors")
+    (note,) = run(PartTask(view, path, OPTIONS, Box(0, 0, 100, 100))).notes
+    assert "learnt from colours normalised by macenko" in note
 
 
 def test_unreadable_tiles_stay_blank_and_are_counted(checkpoint):

@@ -37,10 +37,8 @@ from wsiseg.tiling.slides.slide import (
 )
 from wsiseg.tiling.slides.tiff import openslides_vendor
 from wsiseg.tiling.slides.tiff_structure import check_structure
+from wsiseg.tiling.slides.tile_cache import LIBRARY_CACHE_BYTES
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
-
-_CACHE_BYTES = 48 * 2**20
-"""What OpenSlide keeps of file tiles that several blocks share: two of the largest, a CZI's."""
 
 _BLOCK = 512
 """Edge of a block: a smaller one costs more for its call than for its pixels."""
@@ -94,6 +92,11 @@ class OpenSlideSlide(BlockSlide):
         self.why = f"OpenSlide knows {self.facts.vendor} files"
         when_forked(self, OpenSlideSlide._after_fork)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of blocks, and of the file tiles that they are made of."""
+        return super().kept_bytes + LIBRARY_CACHE_BYTES
+
     def _icc_profile(self) -> tuple[bytes | None, tuple[str, ...]]:
         """Return the profile, and what to say of one that is damaged."""
         try:
@@ -123,7 +126,7 @@ class OpenSlideSlide(BlockSlide):
                 raise DamagedSlideError(f"OpenSlide cannot open it: {reason}", self.path) from error
             _refuse_vendors(file, f"cannot open it: {reason}")
             raise UnknownFormatError(f"OpenSlide cannot open it: {reason}", self.path) from error
-        handle.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))
+        handle.set_cache(openslide.OpenSlideCache(LIBRARY_CACHE_BYTES))
         return handle
 
     def _read(self, level: int, box: Box) -> Pixels:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import Pixels
+
+Number = TypeVar("Number", bound=np.generic)
 
 _ORIENTATION, _SHORT = 274, 3
 
@@ -47,7 +52,7 @@ class Orientation:
         x = frame.width - stored.right if self.from_right else stored.x
         return Box(y, x, stored.height, stored.width)
 
-    def turn(self, pixels: Pixels) -> Pixels:
+    def turn(self, pixels: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Return stored ``(H, W, C)`` pixels upright, as a view."""
         if self.transposed:
             pixels = pixels.swapaxes(0, 1)

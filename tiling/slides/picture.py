@@ -13,21 +13,24 @@ from PIL import Image
 
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.deep_pictures import colour_depth, decoder_of
 from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
     Pixels,
+    Samples,
     Slide,
     SlideFacts,
     make_levels,
     on_background,
+    to_8_bits,
 )
 from wsiseg.tiling.slides.tiff_structure import check_structure
 
 LARGEST_PICTURE = 120_000_000
-"""Pixels of what is decoded whole; for a while each of them takes 7 bytes."""
+"""Pixels of what is decoded whole; for a while each of them takes 7 bytes, 11 if it is deep."""
 
 _ROWS = 512
 """Rows that are converted at a time."""
@@ -106,6 +109,11 @@ class PictureSlide(Slide):
                 return picture
         raise UnknownFormatError(FOREIGN, self.path)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of all its pixels."""
+        return 3 * self.levels[0].box.area
+
     def _read(self, level: int, box: Box) -> Pixels:
         return np.array(self._decoded()[box.within(self.levels[level].box)])
 
@@ -117,6 +125,10 @@ class PictureSlide(Slide):
 
     def _decode(self) -> Pixels:
         with self._open() as picture, _translated(self.path):
+            depth = colour_depth(picture, self.path)
+            decode = decoder_of(picture, depth)
+            if decode is not None:
+                return self._orientation.turn(self._scaled(decode(self.path), depth))
             has_alpha = picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
             mode = "RGBA" if has_alpha else "RGB"
             picture.load()
@@ -126,6 +138,19 @@ class PictureSlide(Slide):
                 part = picture.crop((0, top, picture.width, top + len(rows))).convert(mode)
                 rows[...] = on_background(np.asarray(part), WHITE)
         return self._orientation.turn(pixels)
+
+    def _scaled(self, samples: Samples, depth: int) -> Pixels:
+        height, width, *channels = samples.shape
+        if self._orientation.shape((height, width)) != self.levels[0].box.shape or (
+            channels not in ([3], [4]) or samples.dtype.kind != "u"
+        ):
+            msg = f"it holds {samples.shape} values of {samples.dtype}"
+            raise ValueError(msg)
+        pixels = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, _ROWS):
+            rows = to_8_bits(samples[top : top + _ROWS], depth)
+            pixels[top : top + _ROWS] = on_background(rows, WHITE)
+        return pixels
 
     def _after_fork(self) -> None:
         # Another thread may have held it.
@@ -159,12 +184,12 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> SlideFacts:
-    # What Pillow calls RGB may have had 16 bits a channel, of which it takes the upper 8.
-    deep = any("16" in str(arguments) for *_, arguments in getattr(picture, "tile", ()))
+    depth = colour_depth(picture, path)
+    deep = depth > 8
     if picture.mode not in _MODES or (deep and picture.mode not in ("RGB", "RGBA")):
+        kind = f"{depth} bits" if deep else f"mode {picture.mode}"
         raise UnsuitableSlideError(
-            f"a picture of {'16 bits' if deep else f'mode {picture.mode}'}, in which nothing says "
-            "what is black and what white",
+            f"a picture of {kind}, in which nothing says what is black and what white",
             path,
         )
     if _is_stack(picture):
@@ -177,9 +202,16 @@ def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> S
         levels=make_levels([orientation.shape((picture.height, picture.width))]),
         pixel_size=None,
         vendor=(picture.format or "picture").lower(),
-        warnings=("16 bits a channel are shown by their upper 8",) if deep else (),
+        warnings=_depth_warning(picture, depth),
         icc_profile=_icc_profile(picture),
     )
+
+
+def _depth_warning(picture: Image.Image, depth: int) -> tuple[str, ...]:
+    if depth == 8:
+        return ()
+    how = "shown by their upper 8" if decoder_of(picture, depth) is None else "scaled to 8"
+    return (f"{depth} bits a channel are {how}",)
 
 
 def _icc_profile(picture: Image.Image) -> bytes | None:

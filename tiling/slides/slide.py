@@ -17,6 +17,7 @@ from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.slides.pixel_size import PixelSize
 
 Pixels = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.unsignedinteger[Any]]
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
@@ -152,6 +153,11 @@ class Slide(ABC):
     def mpp(self) -> float | None:
         """µm per pixel of level 0, as the file states it."""
         return self.facts.mpp
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of decoded pixels that it keeps for later readings, at most."""
+        return 0
 
     def read_region(self, level: int, box: Box) -> Pixels:
         """Read a rectangle of one level.
@@ -314,11 +320,13 @@ def _downsample(full: tuple[int, int], reduced: tuple[int, int]) -> float:
     return float(whole) if explained else ratio
 
 
-def to_8_bits(samples: npt.NDArray[np.unsignedinteger[Any]]) -> Pixels:
-    """Scale samples of 16 bits so that 65,535 becomes 255, rounded; leave those of 8 bits."""
+def to_8_bits(samples: Samples, depth: int = 16) -> Pixels:
+    """Scale samples so that the largest of that many bits becomes 255, rounded; leave bytes."""
     if samples.dtype.itemsize == 1:
         return samples.view(np.uint8)
-    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    most = 2**depth - 1
+    scaled: npt.NDArray[np.uint32] = (samples.astype(np.uint32) * 255 + most // 2) // most
+    return scaled.astype(np.uint8)
 
 
 def blank(shape: tuple[int, int], colour: Colour) -> Pixels:

@@ -16,6 +16,9 @@ from wsiseg.tiling.slides.slide import Pixels
 CACHE_BYTES = 64 * 2**20
 """What every open slide keeps of decoded file tiles, at most."""
 
+LIBRARY_CACHE_BYTES = 48 * 2**20
+"""What OpenSlide keeps on top, of those that several blocks share: two of the largest, a CZI's."""
+
 
 class Place(NamedTuple):
     """A file tile: its level and its number in the file's own row-major order."""

@@ -124,6 +124,11 @@ class TiledSlide(Slide):
         """Return where a rectangle among the tiles lies on the level."""
         return stored
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of decoded tiles that it keeps, at most."""
+        return CACHE_BYTES
+
     def pieces(self, level: int, box: Box) -> Iterator[Box]:
         """Yield the file's tiles that a rectangle meets; see the base class."""
         for piece in self._tilings[level].pieces(self._stored(level, box)):

@@ -23,6 +23,11 @@ class WrappedSlide(Slide):
         self.slide = slide
         self.reader, self.why, self.facts = slide.reader, slide.why, slide.facts
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that the slide keeps; see the base class."""
+        return self.slide.kept_bytes
+
     def _read(self, level: int, box: Box) -> Pixels:
         return self.slide.read_region(level, box)
 

@@ -15,7 +15,8 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.reading import TileReader
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides import PatchedSlide, Slide
+from wsiseg.tiling.slides import PatchedSlide, Slide, as_stored
+from wsiseg.tiling.slides.squared import SquaredSlide
 
 _READERS, _AHEAD = 2, 3
 """Threads that read, and shards that are in memory at a time."""
@@ -56,7 +57,9 @@ def write_image(
     """
     with translated(root):
         finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)
-        readable = PatchedSlide(slide)
+        stored = as_stored(slide)
+        patched = PatchedSlide(stored)
+        readable = patched if stored is slide else SquaredSlide(patched)
         with TileReader(readable, plane, threads=_READERS, ahead=_AHEAD) as reader:
             for (shard,) in reader.batches(_shards(plane), 1):
                 assert shard.pixels is not None
@@ -65,7 +68,8 @@ def write_image(
                 continued()
         levels = build_pyramid(root, halve_by_mean, continued)
         _describe(root, slide.name, placement, levels, notes)
-    unread = {piece.reduced(plane.level_scale) for _, piece in readable.unread}
+    stretch = slide.facts.stretch
+    unread = {each.stretched(*stretch).reduced(plane.level_scale) for _, each in patched.unread}
     return sorted(unread, key=lambda box: (box.y, box.x))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -56,6 +57,14 @@ def picture(kind: str) -> Seed:
     return Seed(f"picture.{kind}", content, tuple(range(min(700, len(content)))))
 
 
+def deep(kind: str) -> Seed:
+    """Return a picture of 16 bits a channel."""
+    pixels = tissue(70, 90).astype(np.uint16) * 257
+    encode = {"png": imagecodecs.png_encode, "jp2": imagecodecs.jpeg2k_encode}[kind]
+    content = encode(pixels)
+    return Seed(f"deep.{kind}", content, tuple(range(min(300, len(content)))))
+
+
 def czi() -> Seed:
     """Return a mosaic of Zeiss's, of whose pixels little is changed."""
     with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +91,8 @@ def seeds() -> list[Seed]:
         picture("png"),
         picture("jpeg"),
         picture("bmp"),
+        deep("png"),
+        deep("jp2"),
     ]
 
 

@@ -1,9 +1,10 @@
 import pickle
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tifffile
 from PIL import Image
@@ -12,7 +13,7 @@ from array_slide import noise
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.picture import PictureSlide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.slide import WHITE, Pixels, on_background
 
 RED, CLEAR = (200, 0, 0), (0, 0, 0)
 
@@ -204,25 +205,70 @@ def test_more_than_8_bits_are_refused(ending: str, dtype: type, tmp_path: Path) 
     assert "black and what white" in str(caught.value)
 
 
-def test_16_bit_colour_is_shown_by_its_upper_8_bits(tmp_path: Path) -> None:
-    rows = np.random.default_rng(0).integers(0, 2**16, (40, 50, 3)).astype(">u2")
-    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+def save_deep(path: Path, pixels: npt.NDArray[np.uint16], **options: object) -> None:
+    if path.suffix == ".png":
+        path.write_bytes(imagecodecs.png_encode(pixels))
+    elif path.suffix == ".jp2":
+        path.write_bytes(imagecodecs.jpeg2k_encode(pixels, reversible=True, level=0, **options))
+    elif path.suffix == ".ppm":
+        height, width, _ = pixels.shape
+        path.write_bytes(f"P6 {width} {height} 65535 ".encode() + pixels.astype(">u2").tobytes())
+    else:
+        tifffile.imwrite(path, pixels, photometric="rgb", compression="zlib", **options)
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checksum = zlib.crc32(kind + content)
-        return len(content).to_bytes(4) + kind + content + checksum.to_bytes(4)
 
-    header = (50).to_bytes(4) + (40).to_bytes(4) + bytes([16, 2, 0, 0, 0])
-    path = tmp_path / "deep.png"
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(raw))
-        + chunk(b"IEND", b"")
-    )
-    assert (read(path) == rows >> 8).all()
-    with open_slide(path) as slide:
+SEPARATE = {"planarconfig": "separate"}
+TURNED = {"planarconfig": "separate", "extratags": [(274, 3, 1, 6, True)]}
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "options", "depth"),
+    [
+        ("a.png", 3, {}, 16),
+        ("a.png", 4, {}, 16),
+        ("a.jp2", 3, {}, 16),
+        ("a.jp2", 3, {"bitspersample": 12}, 12),
+        ("a.ppm", 3, {}, 16),
+        ("a.tif", 3, SEPARATE, 16),
+        ("a.tif", 4, {**SEPARATE, "extrasamples": ["unassalpha"]}, 16),
+        ("a.tif", 3, TURNED, 16),
+    ],
+)
+def test_deep_colours_are_scaled_as_everywhere(
+    name: str, channels: int, options: dict[str, object], depth: int, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2**depth, (40, 50, channels), np.uint16)
+    pixels[:4], pixels[4:8] = 2**depth - 1, 0
+    stored = np.moveaxis(pixels, -1, 0) if "planarconfig" in options else pixels
+    save_deep(tmp_path / name, stored, **options)
+    scaled = np.floor(pixels * (255 / (2**depth - 1)) + 0.5).astype(np.uint8)
+    expected = on_background(scaled, WHITE)
+    with open_slide(tmp_path / name) as slide:
+        assert slide.reader == "pillow"
+        warned = () if name == "a.ppm" else (f"{depth} bits a channel are scaled to 8",)
+        assert slide.facts.warnings == warned
+        found = slide.read_region(0, slide.levels[0].box)
+    np.testing.assert_array_equal(found, np.rot90(expected, -1) if options is TURNED else expected)
+
+
+def test_deep_colours_that_their_alpha_has_darkened_keep_their_upper_8_bits(tmp_path: Path) -> None:
+    pixels = np.full((40, 50, 4), 2**16 - 1, np.uint16)
+    options = {"planarconfig": None, "extrasamples": ["assocalpha"]}
+    save_deep(tmp_path / "a.tif", pixels, **options)
+    with open_slide(tmp_path / "a.tif") as slide:
         assert slide.facts.warnings == ("16 bits a channel are shown by their upper 8",)
+        assert (slide.read_region(0, slide.levels[0].box) == 255).all()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jp2", "a.tif"])
+def test_a_deep_picture_that_ends_early_is_damaged(name: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2**16, (3, 40, 50), np.uint16)
+    stored = pixels if name == "a.tif" else np.moveaxis(pixels, 0, -1).copy()
+    save_deep(tmp_path / name, stored, **(SEPARATE if name == "a.tif" else {}))
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DamagedSlideError), open_slide(tmp_path / name) as slide:
+        slide.read_region(0, slide.levels[0].box)
 
 
 @pytest.mark.parametrize("tile", [None, (32, 32)])

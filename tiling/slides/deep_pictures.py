@@ -1,0 +1,89 @@
+"""Pictures of more than 8 bits a colour, which Pillow would cut off, or wrap around."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import Image
+
+from wsiseg.tiling.slides.orientation import orientation
+from wsiseg.tiling.slides.slide import Samples
+
+_JPEG2000_START = b"\xff\x4f\xff\x51"
+_DEPTH_AT = 42
+_HEADERS = 2**20
+
+
+def colour_depth(picture: Image.Image, path: Path) -> int:
+    """Return how many bits a channel has in the file: what Pillow calls RGB may have had 16."""
+    if picture.format == "JPEG2000":
+        return _jpeg2000_depth(path)
+    return 16 if "16" in _storage(picture) else 8
+
+
+def decoder_of(picture: Image.Image, depth: int) -> Callable[[Path], Samples] | None:
+    """Return what decodes a picture with all its bits; None where Pillow does as well as any.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        Not yet decoded.
+    depth : int
+        Bits a channel.
+
+    Returns
+    -------
+    callable
+        From the file to unsigned ``(H, W, 3 or 4)``, turned as Pillow turns such pictures.
+    """
+    # Only Pillow undoes that colours were multiplied by their alpha.
+    if not 8 < depth <= 16 or "RGBa" in _storage(picture):
+        return None
+    return _DECODERS.get(picture.format or "")
+
+
+def _storage(picture: Image.Image) -> str:
+    """Return Pillow's own words for how the pixels are stored."""
+    return " ".join(str(stored) for *_, stored in getattr(picture, "tile", ()))
+
+
+def _jpeg2000_depth(path: Path) -> int:
+    with path.open("rb") as file:
+        beginning = file.read(_HEADERS)
+    place = beginning.find(_JPEG2000_START) + _DEPTH_AT
+    if place < _DEPTH_AT or place >= len(beginning):
+        return 8
+    (depth,) = struct.unpack_from("B", beginning, place)
+    return int(depth & 0x7F) + 1
+
+
+def _decode_png(path: Path) -> Samples:
+    samples: Samples = imagecodecs.png_decode(path.read_bytes())
+    return samples
+
+
+def _decode_jpeg2000(path: Path) -> Samples:
+    samples: Samples = imagecodecs.jpeg2k_decode(path.read_bytes())
+    return samples
+
+
+def _decode_tiff(path: Path) -> Samples:
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        samples = np.asarray(page.asarray())
+        tag = page.tags.get("Orientation")
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            samples = np.moveaxis(samples, 0, -1)
+    return orientation(tag and tag.value).turn(samples)
+
+
+_DECODERS: dict[str, Callable[[Path], Samples]] = {
+    "PNG": _decode_png,
+    "TIFF": _decode_tiff,
+    "JPEG2000": _decode_jpeg2000,
+}
