@@ -55,7 +55,7 @@ def _check_file(file: BinaryIO, start: int) -> None:
     header = _HEADER.unpack_from(_segment(file, start, _MAGIC))
     directory, attachments = header[5], header[8]
     _check_subblocks(_segment(file, start + directory, b"ZISRAWDIRECTORY"))
-    # Where nothing is attached, there need be no directory of it.
+    # Nothing is attached to what is attached, and to some files nothing at all.
     if start == 0 and attachments:
         for place in _attached(_segment(file, attachments, b"ZISRAWATTDIR")):
             _check_file(file, place)

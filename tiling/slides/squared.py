@@ -16,8 +16,8 @@ from wsiseg.tiling.slides.wrapped import WrappedSlide
 _WEIGHT = 256
 """Weights are counted in parts of this, so that two pixels times theirs fit into 16 bits."""
 
-_LINES = 64
-"""Rows or columns that are reckoned with at a time, so that their numbers stay in the cache."""
+_ROWS = 32
+"""Rows that are reckoned with at a time, so that their numbers stay in the cache."""
 
 Whole = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.uint16]
@@ -123,7 +123,7 @@ def _square(facts: SlideFacts) -> SlideFacts:
 
 
 def _mix(pixels: Pixels, first: Whole, second: Whole, share: Weights, axis: int) -> Pixels:
-    """Return lines that lie between two of the pixels' own.
+    """Return rows or columns that lie between two of the pixels' own.
 
     Parameters
     ----------
@@ -136,16 +136,21 @@ def _mix(pixels: Pixels, first: Whole, second: Whole, share: Weights, axis: int)
     axis : int
         0 for rows, 1 for columns.
     """
-    shape = list(pixels.shape)
-    shape[axis] = len(first)
-    mixed = np.empty(shape, np.uint8)
-    share = np.expand_dims(share, (1 - axis, 2))
-    for start in range(0, len(first), _LINES):
-        lines = slice(start, start + _LINES)
-        part = (slice(None),) * axis + (lines,)
-        total = pixels.take(first[lines], axis).astype(np.uint16)
-        total *= _WEIGHT - share[part]
-        total += pixels.take(second[lines], axis) * share[part]
+    # Without an axis of three channels it takes a third of the time.
+    flat = pixels.reshape(len(pixels), -1)
+    if axis == 1:
+        first, second = (np.add.outer(each * 3, np.arange(3)).ravel() for each in (first, second))
+        share = share.repeat(3)
+    height, width = (len(flat), len(first)) if axis == 1 else (len(first), flat.shape[1])
+    mixed = np.empty((height, width), np.uint8)
+    for top in range(0, height, _ROWS):
+        rows = slice(top, top + _ROWS)
+        if axis == 1:
+            before, after, weight = flat[rows].take(first, 1), flat[rows].take(second, 1), share
+        else:
+            before, after, weight = flat[first[rows]], flat[second[rows]], share[rows, None]
+        total = before * (_WEIGHT - weight)
+        total += after * weight
         total += _WEIGHT // 2
-        mixed[part] = total // _WEIGHT
-    return mixed
+        mixed[rows] = total // _WEIGHT
+    return mixed.reshape(height, -1, 3)

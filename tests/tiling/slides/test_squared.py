@@ -12,8 +12,10 @@ from PIL import Image
 
 import vendor_slides as made
 from array_slide import ArraySlide, noise
+from jpeg_slide import write_jpeg_slide
 from wsiseg.errors import DamagedSlideError, ResolutionError
 from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Level, as_stored
 from wsiseg.tiling.slides.pixel_size import PixelSize
@@ -205,6 +207,21 @@ def test_what_is_announced_is_what_will_be_read() -> None:
     assert not told
     seen.announce(0, Box(500, 500, 10, 10))()
     assert not told
+
+
+def test_jpeg_is_not_decoded_in_another_shape(tmp_path: Path) -> None:
+    """At a quarter of the pixels, those of a JPEG could come reduced."""
+    path = write_jpeg_slide(tmp_path / "slide.tif", 256, 384)
+    with open_slide(path) as stored:
+        assert stored.reductions(0)
+        shown = stored.read_region(0, stored.levels[0].box)
+        stored.facts = replace(stored.facts, pixel_size=PixelSize(0.25, 0.5, "array.mpp"))
+        found, expected = (
+            read_working_box(seen, plane, plane.box)
+            for seen in (squared(stored), squared(in_memory(shown)))
+            for plane in [plane_at_mpp(seen, 1.0)]
+        )
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_copies_read_the_same(tmp_path: Path) -> None:
