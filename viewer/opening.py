@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,13 +11,22 @@ from typing import TYPE_CHECKING
 # Without one of Qt's bindings this says so, before anything is opened.
 import napari.qt
 import numpy as np
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
-from wsiseg.errors import ArgumentError, RuntimeUnavailableError
+from wsiseg.errors import ArgumentError
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import KEY, MaskView, SlideView, mask_frame, slide_layer, tissue_layer
+from wsiseg.viewer.layers import (
+    KEY,
+    LayerData,
+    MaskView,
+    SlideView,
+    mask_frame,
+    slide_layer,
+    tissue_layer,
+)
 from wsiseg.viewer.scene import add_layers
 from wsiseg.viewer.stores import is_slide, open_store, store_layers
 from wsiseg.viewer.telling import tell_once
@@ -41,7 +48,6 @@ def view(
     reader: str | None = None,
 ) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
-    _refuse_without_screen()
     with sparing_collector():
         open_window(slide, masks, slide_mpp, reader)
     napari.run()
@@ -58,17 +64,6 @@ def sparing_collector() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()
-
-
-def _refuse_without_screen() -> None:
-    """Say so where Qt would end the process."""
-    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
-        raise RuntimeUnavailableError(
-            "there is no screen to open a window on",
-            "DISPLAY",
-            "Log in with a screen or by ssh -X; segment and evaluate need none.",
-        )
 
 
 def open_window(
@@ -108,7 +103,19 @@ def open_window(
     ]
     _raise_soon(tabs[0])
     viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
+    for doubt in _doubts(layers):
+        show_warning(doubt)
     return viewer
+
+
+def _doubts(layers: Sequence[LayerData]) -> Iterator[str]:
+    """Yield which masks say that they are of another slide than the one below them."""
+    views = [settings.get("metadata", {}).get(KEY) for _, settings, _ in layers]
+    names = {view.slide.path.name for view in views if isinstance(view, SlideView)}
+    for mask in views:
+        named = mask.image.notes.get("slide") if isinstance(mask, MaskView) else None
+        if names and named is not None and named not in names:
+            yield f"{mask.image.path.name} is a mask of {named}, and may lie wrong on this slide."
 
 
 def _raise_soon(dock: QWidget) -> None:
@@ -124,7 +131,7 @@ def scene_layers(
     masks: Sequence[Path],
     slide_mpp: float | None = None,
     reader: str | None = None,
-) -> list[tuple[object, dict[str, object], str]]:
+) -> list[LayerData]:
     """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
     tell = tell_once()
     if not is_slide(slide):

@@ -16,8 +16,10 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.options import SegmentOptions
 from wsiseg.plan import Plan, choose_plane, make_plan
+from wsiseg.provenance import read_run
 from wsiseg.segmenting import make_predictor, needed_outputs, segment_slide
 from wsiseg.store.arrays import BAND_HEIGHT
+from wsiseg.store.disk import Json
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.streaming import stream_window
@@ -280,13 +282,25 @@ class SlideTask:
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
         teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])
         result = segment_slide(self.view.slide, predictor, files.folder, options, teller)
-        found = result.summary
+        return self._outcome(result.summary, tuple(teller.notes))
+
+    def show_standing(self) -> Outcome:
+        """Return the finished mask that stands, whatever it was made with.
+
+        Raises
+        ------
+        OutputError, AnnotationError
+            If it cannot be read.
+        """
+        return self._outcome(read_run(self.files.run)["summary"], ())
+
+    def _outcome(self, summary: Json, notes: tuple[str, ...]) -> Outcome:
         return Outcome(
-            store_layers(result.mask, tell_once(), self.view.frame),
-            f"{found['megapixels']:.1f} Mpx in {_count(found['tiles'])}, "
-            f"{found['seconds']:.1f} s: {files.store.name}",
-            tuple(teller.notes),
-            int(str(found["unread_tiles"])),
+            store_layers(self.files.mask, tell_once(), self.view.frame),
+            f"{summary['megapixels']:.1f} Mpx in {_count(summary['tiles'])}, "
+            f"{summary['seconds']:.1f} s: {self.files.store.name}",
+            notes,
+            int(str(summary["unread_tiles"])),
         )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from wsiseg.colouring import check_reference
-from wsiseg.errors import ArgumentError, WsisegError
+from wsiseg.errors import ArgumentError, OutputExistsError, WsisegError
 from wsiseg.listener import Listener
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
@@ -71,6 +71,8 @@ def segment_batch(
             "Segment them into different folders.",
         )
     entries: list[Json] = []
+    # What was refused because of an earlier run leaves that run's record alone.
+    news = False
     # One number of the user's says that pixels are square.
     opening = partial(open_slide, reader=options.reader, square=options.slide_mpp is None)
     looking = partial(_find_area, checkpoint=predictor.checkpoint, options=options)
@@ -94,12 +96,16 @@ def segment_batch(
             except WsisegError as error:
                 listener.failed(path, error)
                 entry = failed_entry(path, predictor, str(error))
+                news |= not isinstance(error, OutputExistsError)
             except KeyboardInterrupt:
                 entries.append(failed_entry(path, predictor, "interrupted. Go on with `resume`."))
                 _keep(entries, folder)
                 raise
+            else:
+                news = True
             entries.append(entry)
-            _keep(entries, folder)
+            if news:
+                _keep(entries, folder)
             yield entry
 
 

@@ -171,6 +171,8 @@ def segment_slide(
         return SegmentResult(files.mask, read_run(files.run)["summary"])
     for warning in job.plan.warnings:
         ledger.warn(warning)
+    if not plan.tiles:
+        ledger.warn("nothing is analysed, as no tissue is found; `tissue=none` looks everywhere")
     listener.planned(job)
     journal = Journal(files.journal, identity)
     try:

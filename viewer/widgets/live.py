@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
@@ -63,12 +63,14 @@ class LiveLabels:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self._layer: Labels | None = None
+        self._before: Layer | None = None
         self._preview: Preview | None = None
         self._seen = 0
 
     def show(self, preview: Preview) -> None:
         """Begin."""
         labels, settings, _ = preview.layer()
+        self._before = self._viewer.layers.selection.active
         self._layer = self._viewer.add_labels(labels, **settings)
         self._layer.editable = False
         self._preview, self._seen = preview, 0
@@ -104,7 +106,11 @@ class LiveLabels:
         layers.selection.active = layer
 
     def remove(self) -> None:
-        """End with nothing."""
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
+        """End with nothing, and what was selected before."""
+        layers = self._viewer.layers
+        if self._layer is not None and self._layer in layers:
+            selected = layers.selection.active is self._layer
+            layers.remove(self._layer)
+            if selected and self._before in layers:
+                layers.selection.active = self._before
         self._layer = self._preview = None

@@ -153,7 +153,11 @@ class SegmentWidget(QWidget):
     def resume(self) -> None:
         """Go on with the output that stands."""
         if self._standing is not None:
-            self._run(self._standing.task.resuming())
+            task = self._standing.task
+            if self._standing.finished:
+                self._begin(partial(_show_standing, task))
+            else:
+                self._run(task.resuming())
 
     def overwrite(self) -> None:
         """Replace the output that stands."""
@@ -248,7 +252,7 @@ class SegmentWidget(QWidget):
         self._turns.add(partial(self._live.settle, labels))
 
     def _fail(self, line: str) -> None:
-        self.status.setText("Failed")
+        self.status.setText(f"Failed: {line}")
         show_line(line)
 
     def _end(self) -> None:
@@ -281,6 +285,11 @@ class SegmentWidget(QWidget):
 
 def _run_task(task: PartTask | SlideTask, predictors: Predictors, work: Work) -> object:
     return task.run(predictors, work.report)
+
+
+def _show_standing(task: SlideTask, work: Work) -> object:
+    work.report("looking at the mask")
+    return task.show_standing()
 
 
 def _load(path: Path, options: SegmentOptions, predictors: Predictors, work: Work) -> None:

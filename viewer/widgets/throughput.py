@@ -88,12 +88,12 @@ def describe_run(tiles: RunTiles) -> dict[str, str]:
     summary, costs = tiles.summary, [milliseconds(row) for row in tiles.rows]
     return {
         "speed": f"{summary['mpx_per_s']:.2f} Mpx/s",
-        "tiles": f"{summary['tiles']} of {tiles.tile[0]}×{tiles.tile[1]} px",
+        "tiles": f"{summary['tiles']} of {tiles.tile[1]}×{tiles.tile[0]} px",
         "time": f"{summary['seconds']:.1f} s, {summary['forward_seconds']:.1f} s in the network",
         "per tile": f"{sum(costs) / max(1, len(costs)):.0f} ms",
         "slowest": f"{max(costs, default=0):.0f} ms",
         "unread": str(summary["unread_tiles"]),
-        "memory": f"{summary['peak_rss_mb']:.0f} MB at most",
+        "memory": f"{summary['peak_rss_mb']:.0f} MiB at most",
         "runtime": f"{summary['runtime']} {summary['precision']} on {summary['device']}",
         "limit": str(summary["bottleneck"]),
     }

@@ -101,7 +101,7 @@ class ConsoleListener(Listener):
 
     def warned(self, text: str) -> None:
         """Say what was left out or assumed."""
-        self._console.print(f"warning: {text}", markup=False)
+        self._console.print(f"warning: {in_options(text)}", markup=False)
 
     def finished(self, summary: Json) -> None:
         """Take the bar away."""
@@ -165,6 +165,7 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
         + ("" if entry["mm2"] is None else f" ({entry['mm2']:.3f} mm²)")
         for entry in sorted(found, key=lambda entry: -entry["pixels"])
     )
+    limit = str(summary["bottleneck"])
     throughput = (
         f"{summary['megapixels']:.1f} Mpx in {_count(summary['tiles'], 'tile')}, "
         f"{summary['seconds']:.1f} s ({summary['mpx_per_s']:.2f} Mpx/s, "
@@ -175,7 +176,7 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
         f"mask        {summary['mask']}",
         f"throughput  {throughput}",
         f"time        {parts}",
-        f"limit       {summary['bottleneck']}: {ADVICE[str(summary['bottleneck'])]}",
+        *[f"limit       {limit}: {ADVICE[limit]}"] * bool(summary["tiles"]),
         f"classes     {areas or 'nothing was analysed'}",
     ]
     if unseen["pixels"]:

@@ -29,7 +29,9 @@ def view(
 ) -> None:
     """Look at a slide and its masks in napari; segment, paint and fine-tune there."""
     from wsiseg.errors import RuntimeUnavailableError
+    from wsiseg.viewer.screen import refuse_without_screen
 
+    refuse_without_screen()
     # Read by napari when it is imported: pixels are then fetched off the event loop.
     os.environ.setdefault("NAPARI_ASYNC", "1")
     try:

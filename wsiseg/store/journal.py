@@ -97,8 +97,11 @@ def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> No
     """Raise OutputError if two runs would not give the same pixels, naming what differs."""
     for key, value in json.loads(json.dumps(now)).items():
         if before.get(key) != value:
+            both = before.get(key), value
+            plain = all(isinstance(each, str | int | float | None) for each in both)
             raise OutputError(
-                f"what stands there was made with another {key}: {before.get(key)}, not {value}",
+                f"what stands there is of a run with another {key}"
+                + (f": {both[0]}, not {both[1]}" if plain else ""),
                 where,
                 "Use the same settings, or `overwrite`.",
             )

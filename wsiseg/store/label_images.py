@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
+from zarr.errors import GroupNotFoundError
 
 from wsiseg.errors import AnnotationError, WsisegError
 from wsiseg.models.class_sets import Colour, LabelClass, distinct_colour
@@ -190,6 +191,8 @@ def _open_group(path: Path) -> tuple[Path, zarr.Group]:
         own = "image-label" in attributes.get("ome", attributes)
         labels = group.get(LABELS)
         inside = sorted(labels.group_keys()) if isinstance(labels, zarr.Group) else []
+    except (GroupNotFoundError, FileNotFoundError, NotADirectoryError) as error:
+        raise AnnotationError("this is no OME-Zarr store of labels", path) from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise AnnotationError(f"this is no OME-Zarr store: {error}", path) from error
     if own or not inside:

@@ -170,7 +170,7 @@ def test_the_network_sees_the_colours_that_are_chosen(
     widget.colours.reference.choose(tmp_path / "none.json")
     widget.start()
     finish(qtbot, widget)
-    assert widget.status.text() == "Failed"
+    assert "none.json" in widget.status.text()
 
 
 def test_a_cancelled_run_leaves_no_layer(qtbot, viewer, widget, gate):
