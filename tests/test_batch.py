@@ -1,5 +1,6 @@
 """Slides of a batch, of which the next one is made ready while the last pixels are written."""
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -126,3 +127,17 @@ def test_what_a_slide_took_before_its_turn_counts_as_its_own(slides, tmp_path):
         result = segment_slide(slide, predictor, tmp_path, options, Listener(), spent=1000.0)
     assert result.summary["seconds"] >= 1000
     assert rows_from_csv(tmp_path / "a.tiles.csv")[-1].finished_s >= 1000
+
+
+def test_a_refused_run_leaves_the_record_of_the_one_before(slides, tmp_path):
+    options = SegmentOptions(level=0, tissue="none")
+    predictor = make_predictor(tiny_checkpoint(), options)
+    list(segment_batch(slides[:1], predictor, tmp_path / "out", options, Listener()))
+    record = (tmp_path / "out" / "batch.json").read_text()
+    (entry,) = segment_batch(slides[:1], predictor, tmp_path / "out", options, Listener())
+    assert entry["status"] == "failed"
+    assert (tmp_path / "out" / "batch.json").read_text() == record
+    # With another slide, both are in the new one.
+    list(segment_batch([slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()))
+    kept = json.loads((tmp_path / "out" / "batch.json").read_text())["slides"]
+    assert [each["status"] for each in kept] == ["failed", "ok"]

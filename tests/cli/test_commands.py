@@ -79,6 +79,15 @@ def test_words_for_people_go_to_stdout_and_notes_to_stderr(picture, checkpoint, 
     assert "210×150 px" not in quiet.err
 
 
+def test_a_slide_without_tissue_is_told_of_and_needs_no_advice(checkpoint, tmp_path):
+    Image.new("RGB", (600, 500), "white").save(tmp_path / "glass.png")
+    found = run("segment", tmp_path / "glass.png", "-c", checkpoint, "--level", 0, "-o", tmp_path)
+    assert found.status == 0
+    assert "no tissue is found; --tissue none looks everywhere" in found.err
+    assert "nothing was analysed" in found.out
+    assert "limit" not in found.out
+
+
 def test_one_slide_that_fails_does_not_stop_the_others(picture, checkpoint, tmp_path):
     (tmp_path / "bad.svs").write_text("no slide")
     slides = (tmp_path / "bad.svs", picture, tmp_path / "missing.svs")

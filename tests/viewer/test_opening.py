@@ -1,5 +1,6 @@
 """The window that ``wsiseg view`` opens, and what it says where it cannot."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari.utils.notifications import notification_manager
 
 from commands import run
 from pictures import draw
@@ -41,6 +43,18 @@ def test_the_whole_window_opens_with_its_widgets(qtbot, slide_file, mask_store):
     finally:
         viewer.close()
         qtbot.wait(50)
+
+
+def test_a_mask_of_another_slide_is_told_of(qtbot, slide_file, mask_store, tmp_path):
+    other = tmp_path / "other.tiff"
+    shutil.copy(slide_file, other)
+    notification_manager.records.clear()
+    viewer = opening.open_window(other, [mask_store])
+    viewer.close()
+    qtbot.wait(50)
+    (record,) = notification_manager.records
+    assert "a mask of biopsy.tiff" in record.message
+    notification_manager.records.clear()
 
 
 def test_a_slide_without_a_resolution_takes_that_of_its_mask(tmp_path):

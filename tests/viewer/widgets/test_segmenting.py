@@ -236,6 +236,8 @@ def test_a_mask_that_stands_can_be_replaced_or_shown(qtbot, viewer, widget, tmp_
     widget.start()
     finish(qtbot, widget)
     assert widget.resuming.text() == "Show it"
+    # Whatever it was made with.
+    widget.colours.icc.setChecked(True)
     widget.resuming.click()
     finish(qtbot, widget)
     assert [layer.name for layer in viewer.layers] == ["biopsy", "biopsy mask"]
