@@ -169,13 +169,19 @@ def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
             slide.path,
             hint,
         )
+    if not size.is_square:
+        raise ResolutionError(
+            f"the slide's pixels of {size.text} ({size.source}) are taken as they are, not square",
+            slide.path,
+            "Give their size as one number with `slide_mpp`, or work at `level=0`.",
+        )
     return size.mpp
 
 
 def _stated(slide: Slide) -> float | None:
-    """Return what the file states, if it can be meant."""
+    """Return what the file states, if it can be meant and one number says it."""
     size = slide.facts.pixel_size
-    return size.mpp if size is not None and size.is_sane else None
+    return size.mpp if size is not None and size.is_sane and size.is_square else None
 
 
 def _check(mpp: float, parameter: str) -> float:

@@ -73,7 +73,6 @@ def segment_batch(
     entries: list[Json] = []
     # What was refused because of an earlier run leaves that run's record alone.
     news = False
-    # One number of the user's says that pixels are square.
     opening = partial(open_slide, reader=options.reader, square=options.slide_mpp is None)
     looking = partial(_find_area, checkpoint=predictor.checkpoint, options=options)
     with SlidesAhead(slides, opening, looking) as ahead:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from tiny import segment_tiny, tiny_checkpoint
 from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import open_slide
-from wsiseg.tiling.colour import Colours
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.training.annotations.class_map import ClassMap
@@ -215,15 +214,3 @@ def test_a_picture_of_the_tissue_may_have_either_shape(odd: Odd, shape: str) -> 
     expected = np.flatnonzero(odd.enlarged(tissue).any(0))
     assert set(expected) <= set(np.flatnonzero(seen.any(0)))
     assert seen.mean() < 0.3
-
-
-def test_stains_are_found_in_the_shape_that_is_looked_at(odd: Odd) -> None:
-    _, sources = draw_labels(odd)
-    sample = Sample("odd", odd.path, sources["picture"])
-    sample = replace(sample, colours=Colours(stain="reinhard"))
-    shown = [
-        opened.pixels(opened.plane.box)
-        for view in (View(), View(slide_mpp=0.25))
-        for opened in [OpenSample(sample, view)]
-    ]
-    assert [each.shape[:2] for each in shown] == [odd.shape, (HEIGHT, WIDTH)]

@@ -26,6 +26,9 @@ _ATTACHMENT = struct.Struct("<2s10xqi16s8s80s")
 _LISTED, _ATTACHMENTS_LISTED, _ATTACHED = 128, 256, 256
 """Bytes before the entries of either directory, and before what is attached."""
 
+_LONGEST_DIRECTORY = 2**25
+"""Bytes; some 200,000 subblocks."""
+
 _MOST_AXES = 16
 _LONGEST_SIDE = 2**22
 """Pixels; a whole glass at 0.05 µm per pixel has a third of it."""
@@ -52,17 +55,20 @@ def check_czi(path: Path) -> None:
 
 def _check_file(file: BinaryIO, start: int) -> None:
     """Check the file that begins at a place, and what is attached to it."""
-    header = _HEADER.unpack_from(_segment(file, start, _MAGIC))
+    header = _HEADER.unpack_from(_segment(file, start, _MAGIC, _HEADER.size))
     directory, attachments = header[5], header[8]
-    _check_subblocks(_segment(file, start + directory, b"ZISRAWDIRECTORY"))
+    listed = _segment(file, start + directory, b"ZISRAWDIRECTORY", _LONGEST_DIRECTORY)
+    if len(listed) == _LONGEST_DIRECTORY:
+        raise ValueError("it is longer than that of any slide")
+    _check_subblocks(listed)
     # Nothing is attached to what is attached, and to some files nothing at all.
     if start == 0 and attachments:
-        for place in _attached(_segment(file, attachments, b"ZISRAWATTDIR")):
+        for place in _attached(_segment(file, attachments, b"ZISRAWATTDIR", _LONGEST_DIRECTORY)):
             _check_file(file, place)
 
 
-def _segment(file: BinaryIO, place: int, name: bytes) -> bytes:
-    """Return what a segment holds."""
+def _segment(file: BinaryIO, place: int, name: bytes, most: int) -> bytes:
+    """Return what a segment holds, so many bytes of it at most."""
     size = os.fstat(file.fileno()).st_size
     if not 0 <= place <= size - _SEGMENT.size:
         raise ValueError(f"byte {place} of {size} is to hold {name.decode()}")
@@ -71,7 +77,7 @@ def _segment(file: BinaryIO, place: int, name: bytes) -> bytes:
     used = used or allocated
     if found.rstrip(b"\0") != name or not 0 <= used <= size - file.tell():
         raise ValueError(f"{name.decode()} is not at byte {place}, or not whole")
-    return file.read(used)
+    return file.read(min(used, most))
 
 
 def _check_subblocks(directory: bytes) -> None:

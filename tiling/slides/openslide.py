@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
     Colour,
-    Level,
     Pixels,
     Properties,
     SlideFacts,
@@ -38,13 +38,16 @@ from wsiseg.tiling.slides.slide import (
 from wsiseg.tiling.slides.tiff import openslides_vendor
 from wsiseg.tiling.slides.tiff_structure import check_structure
 from wsiseg.tiling.slides.tile_cache import LIBRARY_CACHE_BYTES
-from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
+from wsiseg.tiling.slides.tiled import LARGEST_BLOCK, BlockSlide, FileTiling
 
 _BLOCK = 512
 """Edge of a block: a smaller one costs more for its call than for its pixels."""
 
 _MPP_SOURCES = {"generic-tiff": "tiff.Resolution", "dicom": "dicom.PixelSpacing"}
-_UNREAD = re.compile(r"unsupported|unrecognized|BitsAllocated|image flavor", re.IGNORECASE)
+_UNREAD = re.compile(
+    r"unsupported|not supported|unrecognized|nonzero subblock|BitsAllocated|image flavor",
+    re.IGNORECASE,
+)
 
 
 class OpenSlideSlide(BlockSlide):
@@ -69,6 +72,12 @@ class OpenSlideSlide(BlockSlide):
         super().__init__(path)
         self._lock = threading.Lock()
         self._closed = False
+        if is_remote(path):
+            raise UnknownFormatError(FOREIGN, path)
+        self._file = _one_of_series(path) if path.is_dir() else path
+        # On directories that are damaged, OpenSlide may end the whole process.
+        check_structure(self._file)
+        check_czi(self._file)
         self._handle = self._open()
         self._downsamples = self._handle.level_downsamples
         if any(min(size) < 1 for size in self._handle.level_dimensions):
@@ -88,7 +97,7 @@ class OpenSlideSlide(BlockSlide):
             warnings=warnings,
             icc_profile=profile,
         )
-        self._tilings = [_tiling(properties, *each) for each in enumerate(self.levels)]
+        self._tilings = [self._tiling(index) for index in range(len(self.levels))]
         self.why = f"OpenSlide knows {self.facts.vendor} files"
         when_forked(self, OpenSlideSlide._after_fork)
 
@@ -108,12 +117,7 @@ class OpenSlideSlide(BlockSlide):
         return (None if profile is None else bytes(profile.tobytes())), ()
 
     def _open(self) -> openslide.OpenSlide:
-        if is_remote(self.path):
-            raise UnknownFormatError(FOREIGN, self.path)
-        file = _one_of_series(self.path) if self.path.is_dir() else self.path
-        # On directories that are damaged, OpenSlide may end the whole process.
-        check_structure(file)
-        check_czi(file)
+        file = self._file
         try:
             handle = openslide.OpenSlide(file)
         except openslide.OpenSlideUnsupportedFormatError as error:
@@ -126,14 +130,18 @@ class OpenSlideSlide(BlockSlide):
                 raise DamagedSlideError(f"OpenSlide cannot open it: {reason}", self.path) from error
             _refuse_vendors(file, f"cannot open it: {reason}")
             raise UnknownFormatError(f"OpenSlide cannot open it: {reason}", self.path) from error
-        handle.set_cache(openslide.OpenSlideCache(LIBRARY_CACHE_BYTES))
+        height, width = _tile_shape(handle.properties, 0) or (0, 0)
+        # Of file tiles that are too large to be kept here, OpenSlide has room for two.
+        large = height * width > LARGEST_BLOCK
+        room = self.kept_bytes if large else LIBRARY_CACHE_BYTES
+        handle.set_cache(openslide.OpenSlideCache(room))
         return handle
 
-    def _read(self, level: int, box: Box) -> Pixels:
-        if self._downsamples[level].is_integer():
-            return super()._read(level, box)
+    def _tiling(self, level: int) -> FileTiling:
+        shape = _tile_shape(self._handle.properties, level)
+        tiling = FileTiling.of_blocks(self.levels[level], shape, _BLOCK)
         # Blocks would begin between its pixels, each a little elsewhere, and OpenSlide blurs there.
-        return self._read_piece(level, box)
+        return replace(tiling, kept=tiling.kept and self._downsamples[level].is_integer())
 
     def _read_piece(self, level: int, box: Box) -> Pixels:
         # Its own figure, as OpenSlide divides by it again.
@@ -161,8 +169,7 @@ class OpenSlideSlide(BlockSlide):
 
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this slide from another, though it may be many files."""
-        file = _one_of_series(self.path) if self.path.is_dir() else self.path
-        return {**fingerprint(file), "quickhash": self._quickhash}
+        return {**fingerprint(self._file), "quickhash": self._quickhash}
 
     def _read_associated(self, name: str) -> Pixels:
         def read(handle: openslide.OpenSlide) -> Pixels:
@@ -248,10 +255,6 @@ def _background(properties: Properties) -> Colour:
     if text is None or len(text) != 6:
         return WHITE
     return int(text[0:2], 16), int(text[2:4], 16), int(text[4:6], 16)
-
-
-def _tiling(properties: Properties, index: int, level: Level) -> FileTiling:
-    return FileTiling.of_blocks(level, _tile_shape(properties, index), _BLOCK)
 
 
 def _tile_shape(properties: Properties, level: int) -> tuple[int, int] | None:

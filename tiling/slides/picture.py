@@ -111,8 +111,8 @@ class PictureSlide(Slide):
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of all its pixels."""
-        return 3 * self.levels[0].box.area
+        """Bytes of all its pixels, and of what they are decoded from."""
+        return (3 + 4) * self.levels[0].box.area
 
     def _read(self, level: int, box: Box) -> Pixels:
         return np.array(self._decoded()[box.within(self.levels[level].box)])

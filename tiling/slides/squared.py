@@ -13,6 +13,9 @@ from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import Pixels, Slide, SlideFacts
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
+_MOST = 4
+"""Times that a side may be as long as the other; more is a broken field, which is not believed."""
+
 _WEIGHT = 256
 """Weights are counted in parts of this, so that two pixels times theirs fit into 16 bits."""
 
@@ -24,10 +27,12 @@ Weights = npt.NDArray[np.uint16]
 
 
 def squared(slide: Slide) -> Slide:
-    """Return a slide with square pixels: itself, unless the file states that they are not."""
+    """Return a slide with square pixels: itself, unless its file states credibly other ones."""
     size = slide.facts.pixel_size
-    odd = size is not None and size.is_sane and not size.is_square
-    return SquaredSlide(slide) if odd else slide
+    if size is None or not size.is_sane or size.is_square:
+        return slide
+    sides = sorted((size.height, size.width))
+    return SquaredSlide(slide) if sides[1] <= _MOST * sides[0] else slide
 
 
 def as_stored(slide: Slide) -> Slide:

@@ -1,4 +1,4 @@
-"""Decoded file tiles that are kept, so that a pass over a slide decodes each of them once."""
+"""Decoded file tiles, or blocks of them, kept so that a pass over a slide decodes each once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from wsiseg.tiling.slides.slide import Pixels
 CACHE_BYTES = 64 * 2**20
 """What every open slide keeps of decoded file tiles, at most."""
 
-LIBRARY_CACHE_BYTES = 48 * 2**20
-"""What OpenSlide keeps on top, of those that several blocks share: two of the largest, a CZI's."""
+LIBRARY_CACHE_BYTES = 64 * 2**20
+"""What OpenSlide keeps on top, of those that several blocks share."""
 
 
 class Place(NamedTuple):
-    """A file tile: its level and its number in the file's own row-major order."""
+    """A file tile or a block: its level and its number in row-major order."""
 
     level: int
     number: int

@@ -16,8 +16,8 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Level, Pixels, Slide, blank
 from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, Place, TileCache
 
-_LARGEST_BLOCK = 2**22
-"""Pixels, unless the file's own tiles are larger."""
+LARGEST_BLOCK = 2**22
+"""Pixels of a block; of file tiles that are larger the cache would hold too few."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,14 @@ class FileTiling:
         Tiles from left to right.
     own_shape : tuple of int or None
         ``(height, width)`` of the file's own tiles, where these are blocks of several.
+    kept : bool
+        Whether they are made whole and kept, or the file is asked for what is wanted alone.
     """
 
     shape: tuple[int, int]
     columns: int
     own_shape: tuple[int, int] | None = None
+    kept: bool = True
 
     @classmethod
     def of_blocks(cls, level: Level, tile_shape: tuple[int, int] | None, edge: int) -> Self:
@@ -51,11 +54,11 @@ class FileTiling:
         edge : int
             What a block measures, about.
         """
-        lengths = tile_shape or (edge, edge)
-        height, width = (max(1, round(edge / length)) * length for length in lengths)
-        if height * width > _LARGEST_BLOCK:
-            height, width = edge, edge
-        return cls((height, width), -(-level.width // width), tile_shape)
+        own_height, own_width = tile_shape or (edge, edge)
+        width = _multiple(own_width, edge)
+        height = _multiple(own_height, min(edge, LARGEST_BLOCK // width))
+        kept = height * width <= LARGEST_BLOCK
+        return cls((height, width), -(-level.width // width), tile_shape, kept)
 
     def place(self, index: int) -> Box:
         """Return where a tile lies; at the right and lower edges it may reach over the level."""
@@ -83,6 +86,11 @@ class FileTiling:
             for column in range(box.x // width, -(-box.right // width)):
                 place = Box(row * height, column * width, height, width)
                 yield row * self.columns + column, place
+
+
+def _multiple(length: int, edge: int) -> int:
+    """Return the multiple of a length that is nearest to an edge, once the length at least."""
+    return max(1, round(edge / length)) * length
 
 
 class TiledSlide(Slide):
@@ -136,8 +144,9 @@ class TiledSlide(Slide):
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Keep the box's tiles until it has been read, as far as there is room."""
-        inside = box.intersection(self.levels[level].box)
-        met = self._tilings[level].meeting(self._stored(level, inside)) if inside.area else ()
+        inside, tiling = box.intersection(self.levels[level].box), self._tilings[level]
+        wanted = tiling.kept and inside.area
+        met = tiling.meeting(self._stored(level, inside)) if wanted else ()
         return self._cache.announce(Place(level, index) for index, _ in met)
 
     def _after_fork(self) -> None:
@@ -157,8 +166,9 @@ class BlockSlide(TiledSlide):
         self._damaged: set[Place] = set()
 
     def _read(self, level: int, box: Box) -> Pixels:
-        blocks = {Place(level, index) for index, _ in self._tilings[level].meeting(box)}
-        if self._damaged.isdisjoint(blocks):
+        tiling = self._tilings[level]
+        blocks = {Place(level, index) for index, _ in tiling.meeting(box)}
+        if tiling.kept and self._damaged.isdisjoint(blocks):
             try:
                 return self._assemble(level, box)
             except DamagedSlideError:

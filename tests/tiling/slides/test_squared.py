@@ -242,3 +242,14 @@ def test_pictures_beside_the_slide_pass_through(data: Path) -> None:
         seen = squared(slide)
         assert seen.facts.associated == slide.facts.associated
         np.testing.assert_array_equal(seen.read_associated("label"), pixels)
+
+
+@pytest.mark.parametrize("width", [0.5, 1.01])
+def test_pixels_as_they_are_have_no_one_size(width: float) -> None:
+    """As the file has them, or where nobody can have meant their shape."""
+    slide = in_memory(noise(40, 60), height=0.25, width=width)
+    assert (squared(slide) is slide) == (width > 1)
+    assert plane_at_level(slide, 0).mpp is None
+    with pytest.raises(ResolutionError, match="taken as they are, not square"):
+        plane_at_mpp(slide, 1.0)
+    assert plane_at_mpp(slide, 0.5, slide_mpp=0.25).height == 20
