@@ -49,7 +49,9 @@ class TileCache:
         self._tickets = itertools.count()
         self._lock = threading.Lock()
 
-    def get(self, place: Place, reduction: int, decode: Callable[[], Pixels]) -> Pixels:
+    def request(
+        self, place: Place, reduction: int, decode: Callable[[], Pixels]
+    ) -> Pixels | Future[Pixels]:
         """Return a file tile, decoded if need be; not to be written to.
 
         Parameters
@@ -60,6 +62,11 @@ class TileCache:
             By how much it is smaller than the file's.
         decode : callable
             Makes it.
+
+        Returns
+        -------
+        ndarray or Future
+            The latter where another thread decodes it already.
         """
         key = place, reduction
         with self._lock:
@@ -71,7 +78,7 @@ class TileCache:
             if coming is None:
                 made = self._coming[key] = Future()
         if coming is not None:
-            return coming.result()
+            return coming
         try:
             tile = decode()
         except BaseException as error:

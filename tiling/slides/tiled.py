@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,10 @@ from wsiseg.tiling.slides.slide import Level, Pixels, Slide, blank
 from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, Place, TileCache
 
 LARGEST_BLOCK = 2**22
-"""Pixels of a block; of file tiles that are larger the cache would hold too few."""
+"""Pixels of a file tile; of larger ones the cache would hold too few."""
+
+_SEVERAL = 2**20
+"""Pixels of a block of several file tiles, at most."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class FileTiling:
         """
         own_height, own_width = tile_shape or (edge, edge)
         width = _multiple(own_width, edge)
-        height = _multiple(own_height, min(edge, LARGEST_BLOCK // width))
+        height = _multiple(own_height, min(edge, _SEVERAL // width))
         kept = height * width <= LARGEST_BLOCK
         return cls((height, width), -(-level.width // width), tile_shape, kept)
 
@@ -117,11 +121,19 @@ class TiledSlide(Slide):
     def _assemble(self, level: int, box: Box, reduction: int = 1) -> Pixels:
         """Put a rectangle together from its tiles, in pixels of the level by the reduction."""
         pixels = np.empty((*box.shape, 3), np.uint8)
+        late = []
         for index, place in self._tilings[level].meeting(box, reduction):
             decode = partial(self._decode, level, index, reduction)
-            tile = self._cache.get(Place(level, index), reduction, decode)
+            tile = self._cache.request(Place(level, index), reduction, decode)
+            if isinstance(tile, Future):
+                # The next one meanwhile, or threads side by side would make each in turn.
+                late.append((place, tile))
+                continue
             part = place.intersection(box)
             pixels[part.within(box)] = tile[part.within(place)]
+        for place, coming in late:
+            part = place.intersection(box)
+            pixels[part.within(box)] = coming.result()[part.within(place)]
         return pixels
 
     def _stored(self, level: int, box: Box) -> Box:

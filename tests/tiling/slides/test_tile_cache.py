@@ -1,7 +1,8 @@
 """What is decoded, how often, and what of it is kept."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +13,11 @@ from wsiseg.tiling.slides.tile_cache import Place, TileCache
 TILE = np.zeros((10, 10, 3), np.uint8)
 
 
+def get(cache: TileCache, place: Place, reduction: int, decode: Callable[[], Pixels]) -> Pixels:
+    found = cache.request(place, reduction, decode)
+    return found.result() if isinstance(found, Future) else found
+
+
 class Decoder:
     """Makes tiles and takes down which."""
 
@@ -19,7 +25,7 @@ class Decoder:
         self.made: list[int] = []
 
     def get(self, cache: TileCache, index: int) -> None:
-        cache.get(Place(0, index), 1, lambda: self._make(index))
+        get(cache, Place(0, index), 1, lambda: self._make(index))
 
     def _make(self, index: int) -> Pixels:
         self.made.append(index)
@@ -55,7 +61,7 @@ def test_sizes_of_one_tile_are_kept_apart() -> None:
     cache = TileCache(10 * TILE.nbytes)
     for reduction in (1, 2, 1, 2):
         edge = 10 // reduction
-        tile = cache.get(Place(0, 0), reduction, lambda edge=edge: TILE[:edge, :edge].copy())
+        tile = get(cache, Place(0, 0), reduction, lambda edge=edge: TILE[:edge, :edge].copy())
         assert tile.shape == (edge, edge, 3)
 
 
@@ -70,11 +76,13 @@ def test_two_threads_decode_a_tile_once() -> None:
         return TILE.copy()
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(cache.get, Place(0, 0), 1, slow)
+        first = pool.submit(get, cache, Place(0, 0), 1, slow)
         assert started.wait(10)
-        second = pool.submit(cache.get, Place(0, 0), 1, slow)
+        coming = cache.request(Place(0, 0), 1, slow)
+        assert isinstance(coming, Future)
+        second = pool.submit(get, cache, Place(0, 0), 1, slow)
         go_on.set()
-        assert first.result() is second.result()
+        assert first.result() is second.result() is coming.result()
     assert made == [1]
 
 
@@ -85,6 +93,6 @@ def test_what_fails_is_tried_again_by_whoever_asks_next() -> None:
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011
-        cache.get(Place(0, 7), 1, broken)
+        get(cache, Place(0, 7), 1, broken)
     decoder.get(cache, 7)
     assert decoder.made == [7]

@@ -17,8 +17,8 @@ LEVEL = Level(height=70_000, width=100_000, downsample=1.0)
         ((240, 240), (480, 480), True),
         ((1024, 1024), (1024, 1024), True),
         # Hamamatsu's, between two restart markers.
-        ((8, 3968), (512, 3968), True),
-        ((8, 65_536), (64, 65_536), True),
+        ((8, 3968), (264, 3968), True),
+        ((8, 65_536), (16, 65_536), True),
         ((2048, 2048), (2048, 2048), True),
         # The cache would hold one of them.
         ((4096, 4096), (4096, 4096), False),
