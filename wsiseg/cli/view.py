@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option, print_json
+
+_SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
 def view(
@@ -29,9 +33,10 @@ def view(
 ) -> None:
     """Look at a slide and its masks in napari; segment, paint and fine-tune there."""
     from wsiseg.errors import RuntimeUnavailableError
-    from wsiseg.viewer.screen import refuse_without_screen
 
-    refuse_without_screen()
+    if find_spec("napari") is not None:
+        # Loading it takes a while, after which Qt would end the process.
+        _refuse_without_screen()
     # Read by napari when it is imported: pixels are then fetched off the event loop.
     os.environ.setdefault("NAPARI_ASYNC", "1")
     try:
@@ -49,3 +54,14 @@ def view(
     opening.view(slide, masks or [], slide_mpp, reader)
     if as_json:
         print_json({"slide": str(slide), "masks": [str(mask) for mask in masks or []]})
+
+
+def _refuse_without_screen() -> None:
+    from wsiseg.errors import RuntimeUnavailableError
+
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, _SCREENS)):
+        raise RuntimeUnavailableError(
+            "there is no screen to open a window on",
+            "DISPLAY",
+            "Log in with a screen or by ssh -X; segment and evaluate need none.",
+        )
