@@ -89,7 +89,7 @@ _HELD: list[Slide] = []
 def main(path: str, reader: str, reads: int) -> None:
     """Compare all ways of reading with the plain one."""
     # Every reading goes to the file, from any process.
-    tiled.CACHE_BYTES = openslide.LIBRARY_CACHE_BYTES = 20_000
+    tiled.CACHE_BYTES = openslide.OPENSLIDE_CACHE_BYTES = 20_000
     openslide._BLOCK = 64
     process = psutil.Process()
     files = len(process.open_files())

@@ -9,7 +9,7 @@ from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
-from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, LIBRARY_CACHE_BYTES
+from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, OPENSLIDE_CACHE_BYTES
 from wsiseg.tiling.tissue import OVERVIEW_EDGE
 
 _RUNTIME_OVERHEAD = 256 * 2**20
@@ -18,7 +18,7 @@ _RUNTIME_OVERHEAD = 256 * 2**20
 _TISSUE_BYTES = 25
 """Per pixel of an overview in which tissue is looked for, and what it is made of."""
 
-NEXT_SLIDE_BYTES = CACHE_BYTES + LIBRARY_CACHE_BYTES + _TISSUE_BYTES * OVERVIEW_EDGE**2
+NEXT_SLIDE_BYTES = CACHE_BYTES + OPENSLIDE_CACHE_BYTES + _TISSUE_BYTES * OVERVIEW_EDGE**2
 """What the next slide of a batch takes while the last pixels of this one are written."""
 
 

@@ -11,6 +11,7 @@ import zarr
 
 from array_slide import noise
 from jpeg_slide import write_jpeg_slide
+from spoiling import spoil_tile
 from wsiseg.store.images import write_image
 from wsiseg.store.metadata import Placement
 from wsiseg.tiling import Box, open_slide
@@ -57,15 +58,8 @@ def store(path: Path) -> Path:
     return path
 
 
-def spoil_tile(path: Path) -> None:
-    """Damage the second tile of the third row, as the file lies."""
-    with tifffile.TiffFile(path) as file:
-        page = file.pages.first
-        index = 2 * -(-page.imagewidth // EDGE) + 1
-        start, length = page.dataoffsets[index], page.databytecounts[index]
-    with path.open("r+b") as stream:
-        stream.seek(start)
-        stream.write(bytes(length))
+def spoil_second_of_third_row(path: Path) -> None:
+    spoil_tile(path, 2, 1)
 
 
 def spoil_chunk(path: Path) -> None:
@@ -80,10 +74,10 @@ LYING = Box(EDGE, 900 - 3 * EDGE, EDGE, EDGE)
 @pytest.mark.parametrize(
     ("build", "spoil", "reader", "white"),
     [
-        (jpeg, spoil_tile, "tifffile", UPRIGHT),
-        (jpeg, spoil_tile, "openslide", UPRIGHT),
-        (turned, spoil_tile, "tifffile", LYING),
-        (oblong, spoil_tile, "tifffile", Box(4 * EDGE, EDGE, 2 * EDGE, EDGE)),
+        (jpeg, spoil_second_of_third_row, "tifffile", UPRIGHT),
+        (jpeg, spoil_second_of_third_row, "openslide", UPRIGHT),
+        (turned, spoil_second_of_third_row, "tifffile", LYING),
+        (oblong, spoil_second_of_third_row, "tifffile", Box(4 * EDGE, EDGE, 2 * EDGE, EDGE)),
         (store, spoil_chunk, "omezarr", UPRIGHT),
     ],
 )

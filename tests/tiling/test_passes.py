@@ -9,6 +9,7 @@ import tifffile
 
 from array_slide import ArraySlide, noise
 from jpeg_slide import tissue, write_jpeg_slide
+from spoiling import spoil_tile
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling import Box
 from wsiseg.tiling.grid import TileGrid
@@ -107,11 +108,7 @@ def test_damage_beyond_a_box_is_none_of_its_business(tmp_path: Path) -> None:
     pixels = noise(512, 512)
     path = tmp_path / "slide.tif"
     tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb", compression="zlib")
-    with tifffile.TiffFile(path) as file:
-        start, length = file.pages.first.dataoffsets[5], file.pages.first.databytecounts[5]
-    with path.open("r+b") as stream:
-        stream.seek(start)
-        stream.write(bytes(length))
+    spoil_tile(path, 1, 1)
     with OpenSlideSlide(path) as slide:
         beside = Box(0, 0, 128, 512)
         np.testing.assert_array_equal(

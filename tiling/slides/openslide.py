@@ -37,7 +37,7 @@ from wsiseg.tiling.slides.slide import (
 )
 from wsiseg.tiling.slides.tiff import openslides_vendor
 from wsiseg.tiling.slides.tiff_structure import check_structure
-from wsiseg.tiling.slides.tile_cache import LIBRARY_CACHE_BYTES
+from wsiseg.tiling.slides.tile_cache import OPENSLIDE_CACHE_BYTES
 from wsiseg.tiling.slides.tiled import LARGEST_BLOCK, BlockSlide, FileTiling
 
 _BLOCK = 512
@@ -104,7 +104,7 @@ class OpenSlideSlide(BlockSlide):
     @property
     def kept_bytes(self) -> int:
         """Bytes of blocks, and of the file tiles that they are made of."""
-        return super().kept_bytes + LIBRARY_CACHE_BYTES
+        return super().kept_bytes + OPENSLIDE_CACHE_BYTES
 
     def _icc_profile(self) -> tuple[bytes | None, tuple[str, ...]]:
         """Return the profile, and what to say of one that is damaged."""
@@ -133,7 +133,7 @@ class OpenSlideSlide(BlockSlide):
         height, width = _tile_shape(handle.properties, 0) or (0, 0)
         # Of file tiles that are too large to be kept here, OpenSlide has room for two.
         large = height * width > LARGEST_BLOCK
-        room = self.kept_bytes if large else LIBRARY_CACHE_BYTES
+        room = self.kept_bytes if large else OPENSLIDE_CACHE_BYTES
         handle.set_cache(openslide.OpenSlideCache(room))
         return handle
 

@@ -16,7 +16,7 @@ from wsiseg.tiling.slides.slide import Pixels
 CACHE_BYTES = 64 * 2**20
 """What every open slide keeps of decoded file tiles, at most."""
 
-LIBRARY_CACHE_BYTES = 64 * 2**20
+OPENSLIDE_CACHE_BYTES = 64 * 2**20
 """What OpenSlide keeps on top, of those that several blocks share."""
 
 

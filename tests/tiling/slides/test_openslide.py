@@ -1,3 +1,4 @@
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import tifffile
 
 from array_slide import noise
+from spoiling import spoil_tile
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
@@ -91,14 +93,7 @@ def test_a_coarse_level_is_not_displaced(tmp_path: Path) -> None:
 def test_a_handle_that_an_error_has_killed_is_replaced(slides: Path, tmp_path: Path) -> None:
     """OpenSlide refuses all further reading after one error."""
     source = slides / "derived" / "cmu1_aperio_pyramid.svs"
-    content = bytearray(source.read_bytes())
-    with tifffile.TiffFile(source) as file:
-        page = file.pages.first
-        columns = -(-page.imagewidth // page.tilewidth)
-        index = 2 * columns + 3
-        start, length = page.dataoffsets[index], page.databytecounts[index]
-    content[start : start + length] = bytes(length)
-    (tmp_path / "slide.svs").write_bytes(content)
+    spoil_tile(Path(shutil.copyfile(source, tmp_path / "slide.svs")), 2, 3)
     bad = Box(2 * 256 + 10, 3 * 256 + 10, 20, 20)
     good = Box(5 * 256, 4 * 256, 100, 100)
     with OpenSlideSlide(source) as whole, OpenSlideSlide(tmp_path / "slide.svs") as slide:
@@ -121,11 +116,7 @@ def test_what_one_thread_cannot_read_spoils_nothing_for_the_others(tmp_path: Pat
     pixels = noise(256, 512)
     path = tmp_path / "slide.tif"
     tifffile.imwrite(path, pixels, tile=(64, 64), photometric="rgb", compression="zlib")
-    with tifffile.TiffFile(path) as file:
-        start, length = file.pages.first.dataoffsets[9], file.pages.first.databytecounts[9]
-    content = bytearray(path.read_bytes())
-    content[start : start + length] = bytes(length)
-    path.write_bytes(content)
+    spoil_tile(path, 1, 1)
     boxes = [Box(64 * (k // 8), 64 * (k % 8), 64, 64) for k in range(32)]
 
     def read(slide: OpenSlideSlide, box: Box) -> Pixels | None:

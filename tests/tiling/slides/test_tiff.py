@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from array_slide import noise
+from spoiling import spoil_tile
 from wsiseg.errors import DamagedSlideError, WsisegError
 from wsiseg.tiling import Box, Slide, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
@@ -312,11 +313,7 @@ def test_a_missing_file_tile_is_background(tmp_path: Path) -> None:
 def test_a_damaged_file_tile_spoils_only_itself(tmp_path: Path) -> None:
     pixels = noise(64, 96)
     path = write_tiff(tmp_path / "slide.tif", pixels)
-    with tifffile.TiffFile(path) as file:
-        start, length = file.pages.first.dataoffsets[1], file.pages.first.databytecounts[1]
-    content = bytearray(path.read_bytes())
-    content[start : start + length] = bytes(length)
-    path.write_bytes(content)
+    spoil_tile(path, 0, 1)
     with open_slide(path) as slide:
         for _ in range(2):
             with pytest.raises(DamagedSlideError, match="tile 1 of level 0") as caught:
