@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from wsiseg.clone import take_rooms_from_here
+
+take_rooms_from_here()
+
 if TYPE_CHECKING:
     from wsiseg import models as models
     from wsiseg import tiling as tiling
