@@ -1,0 +1,117 @@
+"""Options of commands, made from the settings that jobs declare."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from wsiseg.settings import Option, Settings
+
+Command = Callable[..., None]
+
+
+def takes(**models: type[Settings]) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command the options of settings.
+
+    The command has one parameter for each of the models, and is called with the settings that the
+    user chose, checked.
+
+    Parameters
+    ----------
+    **models
+        The parameter's name and its model; an option that several of them have stands once.
+    """
+
+    def decorate(command: Command) -> Command:
+        own = inspect.signature(command, eval_str=True).parameters
+        mine = [parameter for name, parameter in own.items() if name not in models]
+        options: dict[str, inspect.Parameter] = {}
+        for model in models.values():
+            options |= {p.name: p for p in _parameters(model) if p.name not in options}
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            chosen = {
+                name: model.build(
+                    **{
+                        field: values[field]
+                        for field in model.model_fields.keys() & options.keys()
+                        if values[field] is not None and values[field] != options[field].default
+                    }
+                )
+                for name, model in models.items()
+            }
+            rest = {parameter.name: values[parameter.name] for parameter in mine}
+            command(**rest, **chosen)
+
+        # The last ones, --json, --quiet and --debug, stay last.
+        places = [name for name in own if name in models]
+        before = [p for p in mine if list(own).index(p.name) < list(own).index(places[0])]
+        after = [p for p in mine if p not in before]
+        parameters = [
+            p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for p in (*before, *options.values(), *after)
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def _parameters(model: type[Settings]) -> Iterator[inspect.Parameter]:
+    for name, field in model.model_fields.items():
+        declared = next((each for each in field.metadata if isinstance(each, Option)), Option())
+        if declared.shown:
+            yield _parameter(name, field, declared)
+
+
+def _parameter(name: str, field: FieldInfo, declared: Option) -> inspect.Parameter:
+    """Return one option as a parameter that typer reads."""
+    kind, choices = _plain_type(field.annotation)
+    default = field.get_default(call_default_factory=True)
+    if declared.default is not None:
+        # A size, say, which the model reads from text.
+        kind, default = str, declared.default
+    if default in ({}, False):
+        default = None
+    names = declared.names or (f"--{name.replace('_', '-')}",)
+    if default is True:
+        names = (f"{names[0]}/--no-{names[0].removeprefix('--')}",)
+    info = typer.Option(
+        *names,
+        help=field.description,
+        # A flag takes no value.
+        metavar=declared.metavar or ("" if kind is bool else "|".join(choices) or None),
+        rich_help_panel=declared.panel,
+        show_default=default not in (None, True),
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind if default is not None else kind | None, info],
+    )
+
+
+def _plain_type(annotation: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return what typer is to parse, and the choices if there are some.
+
+    Choices stay text here: pydantic refuses others, in the words that Python users read, too.
+    """
+    if get_origin(annotation) in (Union, types.UnionType):
+        (annotation,) = (part for part in get_args(annotation) if part is not type(None))
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal:
+        return str, tuple(map(str, get_args(annotation)))
+    if get_origin(annotation) is dict:
+        return list[str], ()
+    return (annotation if annotation in (bool, int, float, Path) else str), ()

@@ -1,0 +1,150 @@
+"""Things that are found by name: networks, readers, runtimes, recipes and the like.
+
+A registry has entries of ours and those of other packages, which declare entry points in the
+registry's group::
+
+    [project.entry-points."wsiseg.readers"]
+    acme = "acme_slides:AcmeSlide"
+
+Nothing is imported before it is asked for, so names can be listed and checked at no cost.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar, cast
+
+from wsiseg.errors import ArgumentError, WsisegError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """A mapping from names to things, which are imported at first use.
+
+    Iterating gives ours in the order in which they were added, then those of other packages by
+    name.
+
+    Parameters
+    ----------
+    kind : str
+        What one of them is called in messages: ``"reader"``.
+    group : str
+        The group of the entry points by which other packages add to it: ``"wsiseg.readers"``.
+    entries : mapping of str to str
+        Ours, as ``"module:attribute"``.
+    home : str, optional
+        A package whose modules add to it by :meth:`register` when they are imported.
+    error : type, optional
+        What :meth:`find` raises for a name that is not there.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        entries: Mapping[str, str] | None = None,
+        *,
+        home: str | None = None,
+        error: type[WsisegError] = ArgumentError,
+    ) -> None:
+        self.kind = kind
+        self.group = group
+        self._home = home
+        self._error = error
+        self._ours = {
+            name: EntryPoint(name, value, group) for name, value in (entries or {}).items()
+        }
+        self._things: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that adds what it decorates under `name`."""
+
+        def add(thing: T) -> T:
+            self._things[name] = thing
+            return thing
+
+        return add
+
+    def find(self, name: str, where: str | None = None) -> T:
+        """Return what is called `name`.
+
+        Parameters
+        ----------
+        name : str
+            As a user writes it.
+        where : str, optional
+            What the error is about, like the parameter that holds the name.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none, suggesting names near by; or if another package's cannot be loaded.
+        """
+        if name in self._names:
+            return self._load(name)
+        near = difflib.get_close_matches(name.lower(), self._names, n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Use {', '.join(self._names)}."
+        raise self._error(f"there is no {self.kind} {name!r}", where, hint)
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._load(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        foreign = self._foreign
+        registered = (name for name in self._things if name not in foreign)
+        return tuple(dict.fromkeys((*self._ours, *registered, *foreign)))
+
+    @cached_property
+    def _foreign(self) -> dict[str, EntryPoint]:
+        """What other packages add; ours are known before them."""
+        if self._home is not None:
+            importlib.import_module(self._home)
+        found = {}
+        for entry in sorted(entry_points(group=self.group), key=lambda each: each.name):
+            if entry.name in self._ours or entry.name in self._things:
+                warnings.warn(
+                    f"{entry.value} is left out: there is a {self.kind} {entry.name!r} already",
+                    stacklevel=2,
+                )
+            else:
+                found[entry.name] = entry
+        return found
+
+    def _load(self, name: str) -> T:
+        if name in self._things:
+            return self._things[name]
+        if name in self._ours:
+            thing = self._ours[name].load()
+        else:
+            thing = self._load_foreign(self._foreign[name])
+        # Loading it may have registered it, in the form in which the registry holds things.
+        return self._things.setdefault(name, thing)
+
+    def _load_foreign(self, entry: EntryPoint) -> T:
+        try:
+            return cast("T", entry.load())
+        except Exception as error:
+            owner = "another package" if entry.dist is None else entry.dist.name
+            raise ArgumentError(
+                f"the {self.kind} {entry.name!r} of {owner} cannot be loaded: {error}",
+                entry.value,
+                f"Update {owner}, or remove it.",
+            ) from error

@@ -1,0 +1,137 @@
+"""What a user can set, declared once: name, type, default, bounds and help text.
+
+A job's settings are a pydantic model.  The Python keywords of the job, the options of its command
+and the table in the docs are made from that model.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from wsiseg.errors import ArgumentError
+
+_Job = TypeVar("_Job", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a setting looks on the command line; annotates a field of :class:`Settings`.
+
+    Attributes
+    ----------
+    panel : str or None
+        Under which heading ``--help`` lists it.
+    names : tuple of str
+        Its names, where they are not made from the field's: ``("-b", "--batch")``.
+    metavar : str or None
+        What stands for the value in ``--help``.
+    default : str or None
+        What ``--help`` calls the default, where its value says little.
+    shown : bool
+        Whether the command has it at all.
+    """
+
+    panel: str | None = None
+    names: tuple[str, ...] = ()
+    metavar: str | None = None
+    default: str | None = None
+    shown: bool = True
+
+
+class Settings(BaseModel):
+    """Base of the settings of all jobs: frozen, checked, without unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    @classmethod
+    def build(cls, **values: Any) -> Self:
+        """Check settings as a user gives them; paths and sizes may be text.
+
+        Raises
+        ------
+        ArgumentError
+            For the first name that is no setting, or value that makes no sense.
+        """
+        _refuse_unknown(cls, values)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _translate(error.errors()[0]) from error
+
+
+def keywords_from(settings: type[Settings]) -> Callable[[_Job], _Job]:
+    """Return a decorator that shows a job's settings in its signature.
+
+    The job takes them as ``**options``; ``inspect.signature`` then lists each with its type and
+    default, as :func:`help` and editors do.
+
+    Parameters
+    ----------
+    settings : type
+        The model whose fields are the keywords.
+    """
+
+    def decorate(job: _Job) -> _Job:
+        signature = inspect.signature(job)
+        named = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        shown = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty
+                if field.is_required()
+                else field.get_default(call_default_factory=True),
+                annotation=field.annotation,
+            )
+            for name, field in settings.model_fields.items()
+        ]
+        job.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*named, *shown]
+        )
+        return job
+
+    return decorate
+
+
+def _refuse_unknown(settings: type[Settings], values: Mapping[str, object]) -> None:
+    known = settings.model_fields.keys()
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}."
+            raise ArgumentError(f"there is no setting {name!r}", None, hint)
+
+
+def _translate(error: ErrorDetails) -> ArgumentError:
+    """Say what pydantic found in the words of our errors."""
+    names = [str(part) for part in error["loc"] if isinstance(part, str)]
+    where = f"`{names[0]}`" if names else None
+    value, bounds = error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "literal_error":
+            return ArgumentError(
+                f"{value!r} is not one of the choices", where, f"Use {bounds['expected']}."
+            )
+        case "greater_than_equal":
+            return ArgumentError(f"{value} is too small", where, f"At least {bounds['ge']}.")
+        case "greater_than":
+            return ArgumentError(f"{value} is too small", where, f"More than {bounds['gt']}.")
+        case "less_than_equal":
+            return ArgumentError(f"{value} is too large", where, f"At most {bounds['le']}.")
+        case "less_than":
+            return ArgumentError(f"{value} is too large", where, f"Less than {bounds['lt']}.")
+        case "value_error":
+            reason = bounds["error"]
+            if isinstance(reason, ArgumentError):
+                return reason
+            return ArgumentError(str(reason), where)
+        case _:
+            message = error["msg"]
+            return ArgumentError(f"{value!r}: {message[0].lower()}{message[1:]}", where)
