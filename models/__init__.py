@@ -1,20 +1,9 @@
 """Networks, checkpoints and what executes them: uint8 tiles in, uint8 labels out.
 
 Knows layers, networks, checkpoints and runtimes; knows nothing of slides or of files of masks.
+The public names stand in ``__init__.pyi``; each is imported when it is first used.
 """
 
-from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
-from wsiseg.models.folding import fold, merge_paths
-from wsiseg.models.importing import import_checkpoint, import_state
-from wsiseg.models.registry import create_model, list_architectures
+import lazy_loader
 
-__all__ = [
-    "Checkpoint",
-    "create_model",
-    "fold",
-    "import_checkpoint",
-    "import_state",
-    "list_architectures",
-    "load_checkpoint",
-    "merge_paths",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+from . import annotations as annotations
+from . import models as models
+from . import tiling as tiling
+from . import training as training
+from .models.checkpoint import Checkpoint as Checkpoint
+from .models.checkpoint import load_checkpoint as load_checkpoint
+from .segmentation.segmenting import SegmentResult as SegmentResult
+from .segmentation.segmenting import segment as segment
+from .tiling.slides import open_slide as open_slide

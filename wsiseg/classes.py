@@ -1,0 +1,40 @@
+"""What a class is: its name and its colour; its index is its place among the others."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """A class as users see it.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    colour : tuple of int
+        Red, green, blue, 0 to 255.
+    """
+
+    name: str
+    colour: Colour
+
+
+def distinct_colour(index: int) -> Colour:
+    """Return a colour that differs well from those of neighbouring indices.
+
+    Hues step by the golden ratio, so any prefix of the sequence is spread around the circle.
+    """
+    red, green, blue = colorsys.hsv_to_rgb(
+        (0.02 + index * 0.6180339887) % 1.0, 0.75, 0.95 if index % 2 == 0 else 0.7
+    )
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def numbered_classes(count: int) -> tuple[LabelClass, ...]:
+    """Return `count` classes named ``class 0``, ``class 1``, … in distinct colours."""
+    return tuple(LabelClass(f"class {i}", distinct_colour(i)) for i in range(count))
