@@ -40,17 +40,37 @@ class Oven(Settings):
 )
 def test_what_makes_no_sense_is_refused_in_words(given, text):
     with pytest.raises(ArgumentError) as caught:
-        Oven.build(**given)
+        Oven(**given)
     assert str(caught.value).startswith(text)
 
 
 def test_a_job_shows_its_settings_as_keywords():
     @keywords_from(Oven)
     def bake(dough, *, listener=None, **options):
-        return Oven.build(**options)
+        return Oven(**options)
 
     parameters = inspect.signature(bake).parameters
     assert list(parameters) == ["dough", "listener", *Oven.model_fields]
     assert parameters["heat"].default is None
     assert parameters["mode"].default == "bake"
     assert bake("rye", heat=200).heat == 200
+
+
+def test_replacing_checks_again():
+    oven = Oven(heat=200)
+    assert oven.replace(fan=True) == Oven(heat=200, fan=True)
+    with pytest.raises(ArgumentError, match="too small"):
+        oven.replace(heat=1)
+
+
+class Kitchen(Settings):
+    oven: Oven
+    name: str = ""
+
+
+def test_what_is_wrong_deeper_inside_is_told_in_the_same_words():
+    assert Kitchen(oven={"heat": 90}).oven == Oven(heat=90)
+    with pytest.raises(ArgumentError, match=r"10 is too small \(`heat`\)"):
+        Kitchen(oven={"heat": 10})
+    with pytest.raises(ArgumentError, match="there is no setting 'heatt'"):
+        Kitchen(oven={"heatt": 90})

@@ -253,11 +253,11 @@ class SlideTask:
 
     def resuming(self) -> SlideTask:
         """Return the task of going on with what stands."""
-        return replace(self, options=replace(self.options, resume=True, overwrite=False))
+        return replace(self, options=self.options.replace(resume=True, overwrite=False))
 
     def overwriting(self) -> SlideTask:
         """Return the task of replacing what stands."""
-        return replace(self, options=replace(self.options, resume=False, overwrite=True))
+        return replace(self, options=self.options.replace(resume=False, overwrite=True))
 
     def run(self, predictors: Predictors, report: Report) -> Outcome | StandingOutput:
         """Label it, unless a run's output stands of which the options say nothing.
@@ -321,7 +321,7 @@ def settle_resolution(
     """
     # Only what the file does not say itself: it would be taken for the user's word.
     said = None if view.frame.mpp == view.slide.mpp else view.frame.mpp
-    options = replace(options, slide_mpp=said)
+    options = options.replace(slide_mpp=said)
     if options.level is not None:
         return options, []
     if view.frame.mpp is None and options.mpp is not None:
@@ -329,10 +329,10 @@ def settle_resolution(
             "the slide's µm per pixel are unknown", view.slide.path, "Work at level 0."
         )
     if view.frame.mpp is None:
-        return replace(options, level=0), []
+        return options.replace(level=0), []
     if options.mpp is None and checkpoint.mpp is None:
         note = "the checkpoint names no µm per pixel, level 0 is taken as it is"
-        return replace(options, level=0), [note]
+        return options.replace(level=0), [note]
     return options, []
 
 
@@ -357,7 +357,7 @@ def plan_part(
         )
     edges = PART_TILES if options.tile is None else (options.tile,)
     plans = [
-        make_plan(slide, predictor, replace(options, tile=edge), plane, _Part(box, options, edge))
+        make_plan(slide, predictor, options.replace(tile=edge), plane, _Part(box, options, edge))
         for edge in edges
     ]
     plan = min(plans, key=lambda each: _computed_pixels(each.grid, box))

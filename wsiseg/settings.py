@@ -10,7 +10,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -46,24 +46,30 @@ class Option:
 
 
 class Settings(BaseModel):
-    """Base of the settings of all jobs: frozen, checked, without unknown names."""
+    """Base of the settings of all jobs: frozen, checked, without unknown names.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+    Paths and sizes may be given as text.
 
-    @classmethod
-    def build(cls, **values: Any) -> Self:
-        """Check settings as a user gives them; paths and sizes may be text.
+    Raises
+    ------
+    ArgumentError
+        For the first name that is no setting, or value that makes no sense.
+    """
 
-        Raises
-        ------
-        ArgumentError
-            For the first name that is no setting, or value that makes no sense.
-        """
-        _refuse_unknown(cls, values)
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise _translate(error.errors()[0]) from error
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    if not TYPE_CHECKING:  # for type checkers, each model has keywords of its own
+
+        def __init__(self, **values: object) -> None:
+            _refuse_unknown(type(self), values)
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _translate(error.errors()[0]) from error
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the same settings but for some, checked again."""
+        return type(self)(**{**dict(self), **changes})
 
 
 def keywords_from(settings: type[Settings]) -> Callable[[_Job], _Job]:

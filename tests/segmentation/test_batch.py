@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +91,8 @@ def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_
     predictor = make_predictor(tiny_checkpoint(), options)
     with open_slide(slides[0]) as slide:
         alone = make_plan(slide, predictor, options)
-        tight = replace(options, memory=alone.memory.total + NEXT_SLIDE_BYTES - 1)
-        roomy = replace(options, memory=alone.memory.total + NEXT_SLIDE_BYTES)
+        tight = options.replace(memory=alone.memory.total + NEXT_SLIDE_BYTES - 1)
+        roomy = options.replace(memory=alone.memory.total + NEXT_SLIDE_BYTES)
         plans = [
             make_plan(slide, predictor, each, followed=followed)
             for each, followed in ((tight, True), (roomy, False), (roomy, True))

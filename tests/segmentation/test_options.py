@@ -1,6 +1,13 @@
-import pytest
+import inspect
+from types import UnionType
+from typing import Annotated, Union, get_args, get_origin, get_type_hints
 
+import pytest
+from pydantic import TypeAdapter
+
+import wsiseg
 from wsiseg.errors import ArgumentError
+from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.options import SegmentOptions, parse_size
 
 
@@ -33,12 +40,10 @@ def test_bad_tiles_are_a_number_or_a_percentage(text, tiles, allowed):
 
 
 def test_python_users_may_write_text_and_are_told_of_misspelt_names(tmp_path):
-    options = SegmentOptions.from_names(
-        {"memory": "1GiB", "roi": str(tmp_path), "max_bad_tiles": 3, "blend": "cosine"}
-    )
+    options = SegmentOptions(memory="1GiB", roi=str(tmp_path), max_bad_tiles=3, blend="cosine")
     assert (options.memory, options.roi, options.max_bad_tiles) == (1 << 30, tmp_path, "3")
     with pytest.raises(ArgumentError, match="Did you mean blend"):
-        SegmentOptions.from_names({"blent": "crop"})
+        SegmentOptions(blent="crop")
 
 
 @pytest.mark.parametrize(
@@ -63,3 +68,29 @@ def test_python_users_may_write_text_and_are_told_of_misspelt_names(tmp_path):
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(ArgumentError):
         SegmentOptions(**settings)
+
+
+def test_the_typed_keywords_are_those_of_the_options():
+    assert SegmentKeywords.__annotations__.keys() == SegmentOptions.model_fields.keys()
+    hints = get_type_hints(SegmentKeywords)
+    for name, field in SegmentOptions.model_fields.items():
+        adapter = TypeAdapter(hints[name])
+        assert adapter.validate_python(field.default) == field.default, name
+        # Whatever the model takes, apart from text, the keyword takes too.
+        assert parts(field.annotation) <= parts(hints[name]), name
+
+
+def parts(kind):
+    """Return what a union is made of."""
+    if get_origin(kind) is Annotated:
+        return parts(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return set().union(*map(parts, get_args(kind)))
+    return {kind}
+
+
+def test_the_signature_of_segment_shows_every_option():
+    parameters = inspect.signature(wsiseg.segment).parameters
+    assert list(parameters)[:4] == ["slide", "checkpoint", "output", "listener"]
+    for name, field in SegmentOptions.model_fields.items():
+        assert parameters[name].default == field.default

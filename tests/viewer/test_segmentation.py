@@ -66,7 +66,7 @@ def test_a_part_is_what_segment_gives_there(view, checkpoint, tmp_path, mpp, lev
     whole = wsiseg.segment(view.slide, checkpoint, tmp_path, mpp=mpp, level=level, **WHOLE).labels[
         :
     ]
-    options = replace(OPTIONS, mpp=mpp, level=level, tile=tile)
+    options = OPTIONS.replace(mpp=mpp, level=level, tile=tile)
     task = PartTask(view, checkpoint, options, Box(601, 333, 900, 1111))
     ((labels, settings, kind),) = run(task).layers
     part = settings["metadata"][KEY]
@@ -85,7 +85,7 @@ def test_a_part_is_what_segment_gives_there(view, checkpoint, tmp_path, mpp, lev
 def test_a_blended_part_is_what_segment_gives_there(view, checkpoint, tmp_path):
     blended = {"tile": 256, "halo": 32, "blend": "gaussian"}
     whole = wsiseg.segment(view.slide, checkpoint, tmp_path, **WHOLE | blended).labels[:]
-    task = PartTask(view, checkpoint, replace(OPTIONS, **blended), Box(601, 333, 400, 500))
+    task = PartTask(view, checkpoint, OPTIONS.replace(**blended), Box(601, 333, 400, 500))
     ((labels, settings, _),) = run(task).layers
     part = settings["metadata"][KEY]
     np.testing.assert_array_equal(labels, whole[part.box.within(part.plane.box)])
@@ -93,11 +93,11 @@ def test_a_blended_part_is_what_segment_gives_there(view, checkpoint, tmp_path):
 
 def test_outside_a_region_nothing_is_labelled(view, checkpoint):
     region = shapely.Point(1000, 900).buffer(300)
-    whole = PartTask(view, checkpoint, replace(OPTIONS, level=0), view.slide.levels[0].box)
+    whole = PartTask(view, checkpoint, OPTIONS.replace(level=0), view.slide.levels[0].box)
     ((expected, _, _),) = run(whole).layers
     heard = []
     ((labels, settings, _),) = run(
-        PartTask.of_region(view, checkpoint, replace(OPTIONS, level=0), region), heard
+        PartTask.of_region(view, checkpoint, OPTIONS.replace(level=0), region), heard
     ).layers
     box = settings["metadata"][KEY].box
     assert (box.y, box.x, box.bottom, box.right) == (600, 700, 1200, 1300)
@@ -151,7 +151,7 @@ def test_micrometres_on_a_slide_without_are_refused(checkpoint):
     slide = ArraySlide(np.zeros((100, 100, 3), np.uint8), mpp=None)
     view = SlideView(slide, Frame.of(slide))
     with pytest.raises(ArgumentError, match=r"unknown .* Work at level 0"):
-        run(PartTask(view, checkpoint, replace(OPTIONS, mpp=0.5), Box(0, 0, 50, 50)))
+        run(PartTask(view, checkpoint, OPTIONS.replace(mpp=0.5), Box(0, 0, 50, 50)))
 
 
 def test_other_colours_than_the_network_learnt_from_are_told_of(view, tmp_path):
@@ -166,7 +166,7 @@ def test_unreadable_tiles_stay_blank_and_are_counted(checkpoint):
     pixels = np.random.default_rng(1).integers(0, 256, (1000, 1000, 3), np.uint8)
     slide = ArraySlide(pixels, damaged=[Box(0, 0, 10, 10)])
     view = SlideView(slide, Frame.of(slide))
-    found = run(PartTask(view, checkpoint, replace(OPTIONS, level=0), Box(100, 100, 500, 500)))
+    found = run(PartTask(view, checkpoint, OPTIONS.replace(level=0), Box(100, 100, 500, 500)))
     ((labels, _, _),) = found.layers
     assert found.unread == 1
     assert any("is not analysed: these pixels are gone" in note for note in found.notes)
@@ -177,7 +177,7 @@ def test_unreadable_tiles_stay_blank_and_are_counted(checkpoint):
 def test_a_part_costs_little_more_than_its_own_area(checkpoint):
     slide = ArraySlide(np.zeros((6000, 6000, 3), np.uint8))
     view = SlideView(slide, Frame.of(slide))
-    options = replace(OPTIONS, level=0, tile=None)
+    options = OPTIONS.replace(level=0, tile=None)
     heard = []
     run(PartTask(view, checkpoint, options, Box(3000, 3000, 300, 300)), heard)
     last = [news for news in heard if isinstance(news, TileProgress)][-1]
@@ -188,7 +188,7 @@ def test_a_part_costs_little_more_than_its_own_area(checkpoint):
 def test_a_preview_shows_every_so_many_pixels(view, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(previews, "LARGEST_PREVIEW", 300)
     heard = []
-    task = SlideTask(view, checkpoint, replace(OPTIONS, level=0), tmp_path)
+    task = SlideTask(view, checkpoint, OPTIONS.replace(level=0), tmp_path)
     assert isinstance(run(task, heard), Outcome)
     (preview,) = [news for news in heard if isinstance(news, Preview)]
     labels = zarr.open_array(task.files.mask / "0", mode="r")[:]
@@ -199,7 +199,7 @@ def test_a_preview_shows_every_so_many_pixels(view, checkpoint, tmp_path, monkey
 
 @pytest.mark.parametrize("tiles", [1, 50])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(view, checkpoint, tmp_path, tiles):
-    options = replace(OPTIONS, level=0)
+    options = OPTIONS.replace(level=0)
     expected = SlideTask(view, checkpoint, options, tmp_path / "a")
     run(expected)
     task = SlideTask(view, checkpoint, options, tmp_path / "b")
@@ -225,9 +225,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(view, checkpoint, tmp_p
 
 
 def test_what_stands_is_told_of_and_can_be_replaced(view, checkpoint, tmp_path):
-    task = SlideTask(view, checkpoint, replace(OPTIONS, mpp=2.0), tmp_path)
+    task = SlideTask(view, checkpoint, OPTIONS.replace(mpp=2.0), tmp_path)
     run(task)
-    other = replace(task, options=replace(OPTIONS, mpp=3.0))
+    other = replace(task, options=OPTIONS.replace(mpp=3.0))
     assert run(other) == StandingOutput(other, task.files.store, finished=True)
     run(other.overwriting())
     shape = zarr.open_array(task.files.mask / "0", mode="r").shape
@@ -286,10 +286,10 @@ def test_building_the_pyramid_can_be_stopped_and_gone_on_with(
         if stages[-2:] == [stages[-1]] * 2 and ("image" in stages[-1] or not with_image):
             raise Stop
 
-    options = replace(OPTIONS, level=0, with_image=with_image)
+    options = OPTIONS.replace(level=0, with_image=with_image)
     task = SlideTask(view, checkpoint, options, tmp_path)
     with pytest.raises(Stop):
         task.run(Predictors(), stop_in_the_last_stage)
     assert isinstance(run(task), StandingOutput)
-    resumed = replace(task, options=replace(options, resume=True))
+    resumed = replace(task, options=options.replace(resume=True))
     assert isinstance(run(resumed), Outcome)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,8 +169,7 @@ class SegmentWidget(QWidget):
         view, checkpoint = scene.current_slide(self._viewer), self.checkpoint.path
         resolution, scope = self.resolution.currentIndex(), self.scope.currentIndex()
         colours = self.colours.colours
-        options = replace(
-            self._options,
+        options = self._options.replace(
             icc=colours.icc,
             stain=colours.stain,
             stain_reference=colours.reference,

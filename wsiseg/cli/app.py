@@ -15,33 +15,63 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli import demo, doctor, evaluate, info, models, segment, stain, train, view
+from wsiseg.cli.lazy import LazyCommand, lazy_group
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
+COMMANDS = {
+    "segment": LazyCommand(
+        "wsiseg.cli.segment:segment",
+        "Segment slides into multiscale OME-Zarr masks, tile by tile.",
+        "wsiseg segment biopsy.svs -o out/",
+    ),
+    "train": LazyCommand(
+        "wsiseg.cli.train:train",
+        "Train or fine-tune a network on annotated slides, masks or a public set.",
+        "wsiseg train --slides slides/ --annotations drawn/ --mpp 0.5 -o run/",
+    ),
+    "evaluate": LazyCommand(
+        "wsiseg.cli.evaluate:evaluate",
+        "Score a checkpoint on annotated slides, masks or a public set.",
+        "wsiseg evaluate -c run/best.safetensors --dataset camvid --root CamVid/",
+    ),
+    "view": LazyCommand(
+        "wsiseg.cli.view:view",
+        "Look at a slide and its masks in napari; segment, paint and fine-tune there.",
+        "wsiseg view biopsy.svs out/biopsy.ome.zarr",
+    ),
+    "info": LazyCommand(
+        "wsiseg.cli.info:info",
+        "Show levels, resolution, vendor of a slide, and which readers take it.",
+        "wsiseg info biopsy.svs --json",
+    ),
+    "stain": LazyCommand(
+        "wsiseg.cli.stain:stain",
+        "Find out how a slide is stained, and keep it as a reference for segment --stain.",
+        "wsiseg stain lab_a.svs -o lab_a.json",
+    ),
+    "models": LazyCommand(
+        "wsiseg.cli.models:app",
+        "List, describe and import networks.",
+    ),
+    "doctor": LazyCommand(
+        "wsiseg.cli.doctor:doctor", "Check devices, runtimes, readers and versions."
+    ),
+    "demo": LazyCommand(
+        "wsiseg.cli.demo:demo",
+        "Build a 10000×12000 slide, unless it stands, and segment it with the bundled checkpoint.",
+    ),
+}
+
 app = typer.Typer(
     name="wsiseg",
+    cls=lazy_group(COMMANDS),
     help="Segment whole slides tile by tile, without seams, into masks that open in napari.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("segment", epilog="Example: wsiseg segment biopsy.svs -o out/")(segment.segment)
-app.command(
-    "train",
-    epilog="Example: wsiseg train --slides slides/ --annotations drawn/ --mpp 0.5 -o run/",
-)(train.train)
-app.command(
-    "evaluate",
-    epilog="Example: wsiseg evaluate -c run/best.safetensors --dataset camvid --root CamVid/",
-)(evaluate.evaluate)
-app.command("view", epilog="Example: wsiseg view biopsy.svs out/biopsy.ome.zarr")(view.view)
-app.command("info", epilog="Example: wsiseg info biopsy.svs --json")(info.info)
-app.command("stain", epilog="Example: wsiseg stain lab_a.svs -o lab_a.json")(stain.stain)
-app.add_typer(models.app, name="models")
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 

@@ -39,7 +39,7 @@ def takes(**models: type[Settings]) -> Callable[[Command], Command]:
         @wraps(command)
         def run(**values: Any) -> None:
             chosen = {
-                name: model.build(
+                name: model(
                     **{
                         field: values[field]
                         for field in model.model_fields.keys() & options.keys()

@@ -99,7 +99,7 @@ def evaluate(
     segment = SegmentOptions(
         tile=tile,
         halo=halo,
-        blend=blend,  # type: ignore[arg-type]
+        blend=blend,
         tissue="none",
         runtime=runtime,
         device=device,

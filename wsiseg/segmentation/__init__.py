@@ -2,7 +2,7 @@
 
 In the order in which pixels travel:
 
-1. `options`: what a user can ask of a run.
+1. `options`: what a user can ask of a run; `keywords` are the same for type checkers.
 2. `batch`: many slides, one after the other; `slides_ahead` opens the next one in time.
 3. `segmenting`: one slide, from the plan to the finished mask.
 4. `memory` and `plan`: at which resolution, which tiles, within which memory.

@@ -1,177 +1,25 @@
-"""What a user can ask of a run."""
+"""What a user can ask of a run; each setting is declared here once."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from wsiseg.errors import ArgumentError
+from wsiseg.settings import Option, Settings
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.colour import Colours
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 OnBadTile = Literal["fill", "fail"]
 
+_WORK, _COMPUTE, _OUTPUT, _ERRORS = "Where and how", "Compute", "Output", "Errors and resuming"
+_SLIDES, _COLOURS = "Slides", "Colours"
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentOptions:
-    """Settings of :func:`wsiseg.segment`; the defaults are those of the command.
-
-    Attributes
-    ----------
-    mpp : float or None
-        Working resolution in µm per pixel; the checkpoint's if None.
-    slide_mpp : float or None
-        The slide's own resolution, where the file states none or a wrong one.
-    level : int or None
-        Work at this pyramid level as it is; excludes `mpp`.
-    tile, halo : int or None
-        Edge of a tile and margin of context, in working pixels; chosen if None.
-    blend : {"crop", "gaussian", "cosine"}
-        How overlaps are merged.
-    tissue : str
-        ``"auto"``, ``"none"``, or the path of a picture in which tissue is not black.
-    roi : Path or None
-        Polygons; nothing outside them is analysed.
-    icc : bool
-        Turn the scanner's colours into sRGB by the ICC profile in the file.
-    stain : {"macenko", "reinhard", "vahadane"} or None
-        How stains are normalised, if at all.
-    stain_reference : Path or None
-        A reference, slide or picture that they are made alike; what is common if None.
-    runtime, precision, device : str
-        Who runs the network; see :func:`wsiseg.models.runtimes.choose_runtime`.
-    batch, readers, threads : int or None
-        Tiles at a time, reading threads, CPU threads of the network; chosen if None.
-    memory : int
-        Bytes that the plan may need on top of the imports.
-    with_image, probabilities : bool
-        Also keep the slide's pixels, or the probability of every class.
-    resume, overwrite : bool
-        Go on with, or replace, an output that stands.
-    on_bad_tile : {"fill", "fail"}
-        What an unreadable tile does.
-    max_bad_tiles : str
-        A number or a percentage of tiles; with more unreadable ones the slide fails.
-    reader : str or None
-        Who reads the slide, see :func:`wsiseg.open_slide`; chosen if None.
-    """
-
-    mpp: float | None = None
-    slide_mpp: float | None = None
-    level: int | None = None
-    tile: int | None = None
-    halo: int | None = None
-    blend: Blend = "crop"
-    tissue: str = "auto"
-    roi: Path | None = None
-    icc: bool = False
-    stain: str | None = None
-    stain_reference: Path | None = None
-    runtime: str = "auto"
-    precision: str = "auto"
-    device: str = "auto"
-    batch: int | None = None
-    readers: int | None = None
-    threads: int | None = None
-    memory: int = 2 * 2**30
-    with_image: bool = False
-    probabilities: bool = False
-    resume: bool = False
-    overwrite: bool = False
-    on_bad_tile: OnBadTile = "fill"
-    max_bad_tiles: str = "1%"
-    reader: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.level is not None and self.mpp is not None:
-            raise ArgumentError("`level` and `mpp` exclude each other", None, "Give one of them.")
-        if self.resume and self.overwrite:
-            raise ArgumentError(
-                "`resume` and `overwrite` exclude each other", None, "Give one of them."
-            )
-        if self.blend not in ("crop", "gaussian", "cosine"):
-            raise ArgumentError(
-                f"there is no blend {self.blend!r}", "`blend`", "Use crop, gaussian or cosine."
-            )
-        if self.on_bad_tile not in ("fill", "fail"):
-            raise ArgumentError(
-                f"{self.on_bad_tile!r} is no way to treat a bad tile", "`on_bad_tile`"
-            )
-        for name, smallest in (
-            ("tile", 8),
-            ("halo", 0),
-            ("batch", 1),
-            ("readers", 1),
-            ("threads", 1),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < smallest:
-                raise ArgumentError(f"{value} is too small", f"`{name}`", f"At least {smallest}.")
-        for name in ("mpp", "slide_mpp"):
-            value = getattr(self, name)
-            if value is not None and not SANE_MPP[0] <= value <= SANE_MPP[1]:
-                raise ArgumentError(
-                    f"{value:g} µm per pixel is outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}",
-                    f"`{name}`",
-                )
-        self.bad_tiles_allowed(0)
-        # What makes no sense is refused now.
-        _ = self.colours
-
-    @classmethod
-    def from_names(cls, settings: Mapping[str, Any]) -> Self:
-        """Take settings as a Python user writes them: paths and sizes may be text.
-
-        Raises
-        ------
-        ArgumentError
-            For a name that is no setting, or a value that makes no sense.
-        """
-        known = {field.name for field in fields(cls)}
-        for name in settings:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}."
-                raise ArgumentError(f"there is no setting {name!r}", None, hint)
-        values = dict(settings)
-        for name in ("roi", "stain_reference"):
-            if values.get(name) is not None:
-                values[name] = Path(values[name])
-        if isinstance(values.get("memory"), str):
-            values["memory"] = parse_size(values["memory"])
-        for name in ("tissue", "max_bad_tiles"):
-            if name in values:
-                values[name] = str(values[name])
-        return cls(**values)
-
-    @property
-    def colours(self) -> Colours:
-        """What is done to a slide's colours before the network sees them."""
-        return Colours(self.icc, self.stain, self.stain_reference)
-
-    def bad_tiles_allowed(self, tiles: int) -> int:
-        """Return how many of `tiles` may be unreadable."""
-        matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", self.max_bad_tiles)
-        if not matched or (not matched[2] and "." in matched[1]):
-            raise ArgumentError(
-                f"{self.max_bad_tiles!r} is no number of tiles",
-                "`max_bad_tiles`",
-                "Give a number or a percentage, like 5 or 1%.",
-            )
-        if matched[2]:
-            return int(tiles * float(matched[1]) / 100)
-        return int(matched[1])
-
-    def as_json(self) -> dict[str, object]:
-        """Return all settings as plain values."""
-        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
 
 
 def parse_size(text: str) -> int:
@@ -186,3 +34,192 @@ def parse_size(text: str) -> int:
     if not matched:
         raise ArgumentError(f"{text!r} is no size", "`memory`", "Write it like 2GiB or 800MB.")
     return int(float(matched[1]) * _UNITS[matched[2] or ""])
+
+
+def _size(given: object) -> object:
+    return parse_size(given) if isinstance(given, str) else given
+
+
+_Mpp = Annotated[float, Field(ge=SANE_MPP[0], le=SANE_MPP[1])]
+
+
+class SlideOptions(Settings):
+    """How slides are opened, and in which colours the network sees them."""
+
+    reader: Annotated[
+        str | None,
+        Field(
+            description="omezarr, tifffile, openslide or pillow in place of the one that is "
+            "chosen; info tells which take a slide."
+        ),
+        Option(_SLIDES),
+    ] = None
+    icc: Annotated[
+        bool,
+        Field(description="Turn the scanner's colours into sRGB by the ICC profile in the file."),
+        Option(_COLOURS),
+    ] = False
+    stain: Annotated[
+        Literal["macenko", "reinhard", "vahadane"] | None,
+        Field(description="How stains are normalised."),
+        Option(_COLOURS),
+    ] = None
+    stain_reference: Annotated[
+        Path | None,
+        Field(
+            description="What stains are made alike: a .json of wsiseg stain, a slide or a picture."
+        ),
+        Option(_COLOURS),
+    ] = None
+
+    @property
+    def colours(self) -> Colours:
+        """What is done to a slide's colours before the network sees them."""
+        return Colours(self.icc, self.stain, self.stain_reference)
+
+    @model_validator(mode="after")
+    def _colours_make_sense(self) -> Self:
+        _ = self.colours
+        return self
+
+
+class ResolutionOptions(Settings):
+    """At which resolution slides are worked on."""
+
+    mpp: Annotated[
+        _Mpp | None,
+        Field(description="Working µm per pixel; the checkpoint's if left out."),
+        Option(_WORK),
+    ] = None
+    slide_mpp: Annotated[
+        _Mpp | None,
+        Field(
+            description="The slide's own µm per pixel, where the file states none or a wrong one."
+        ),
+        Option(_WORK),
+    ] = None
+
+
+class TileOptions(Settings):
+    """How a plane is cut into tiles, and how they are merged."""
+
+    tile: Annotated[
+        int | None, Field(ge=8, description="Tile edge in working pixels."), Option(_WORK)
+    ] = None
+    halo: Annotated[
+        int | None, Field(ge=0, description="Margin of context in working pixels."), Option(_WORK)
+    ] = None
+    blend: Annotated[Blend, Field(description="How overlaps merge."), Option(_WORK)] = "crop"
+
+
+class ComputeOptions(Settings):
+    """Who runs the network; see :func:`wsiseg.models.runtimes.choose_runtime`."""
+
+    runtime: Annotated[str, Field(description="auto, openvino or torch."), Option(_COMPUTE)] = (
+        "auto"
+    )
+    precision: Annotated[
+        Literal["auto", "fp32", "fp16", "bf16"],
+        Field(description="Number format inside the network."),
+        Option(_COMPUTE),
+    ] = "auto"
+    device: Annotated[
+        str, Field(description="auto, cpu, cuda, cuda:N or mps."), Option(_COMPUTE)
+    ] = "auto"
+    threads: Annotated[
+        int | None, Field(ge=1, description="CPU threads of the network."), Option(_COMPUTE)
+    ] = None
+
+
+class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
+    """Settings of :func:`wsiseg.segment`; the defaults are those of the command."""
+
+    level: Annotated[
+        int | None, Field(description="Work at a pyramid level as it is."), Option(_WORK)
+    ] = None
+    tissue: Annotated[
+        str,
+        BeforeValidator(str),
+        Field(
+            description="Where to look; FILE is a picture of the slide in which tissue is not "
+            "black. Tiles that touch tissue are analysed whole."
+        ),
+        Option(_WORK, metavar="auto|none|FILE"),
+    ] = "auto"
+    roi: Annotated[
+        Path | None,
+        Field(
+            description="GeoJSON, ASAP or ImageScope polygons; outside them nothing is analysed."
+        ),
+        Option(_WORK),
+    ] = None
+    batch: Annotated[int | None, Field(ge=1, description="Tiles at a time."), Option(_COMPUTE)] = (
+        None
+    )
+    readers: Annotated[
+        int | None, Field(ge=1, description="Reading threads."), Option(_COMPUTE)
+    ] = None
+    memory: Annotated[
+        int,
+        BeforeValidator(_size),
+        Field(gt=0, description="What the plan may need on top of the program."),
+        Option(_COMPUTE, metavar="SIZE", default="2GiB"),
+    ] = 2 * 2**30
+    with_image: Annotated[
+        bool, Field(description="Also write the slide's pixels."), Option(_OUTPUT)
+    ] = False
+    probabilities: Annotated[
+        bool, Field(description="Also keep the probability of every class."), Option(_OUTPUT)
+    ] = False
+    resume: Annotated[
+        bool, Field(description="Go on with an output that stands."), Option(_ERRORS)
+    ] = False
+    overwrite: Annotated[
+        bool, Field(description="Replace an output that stands."), Option(_ERRORS)
+    ] = False
+    on_bad_tile: Annotated[
+        OnBadTile, Field(description="What an unreadable tile does."), Option(_ERRORS)
+    ] = "fill"
+    max_bad_tiles: Annotated[
+        str,
+        BeforeValidator(str),
+        Field(description="Unreadable tiles, a number or percentage, before the slide fails."),
+        Option(_ERRORS),
+    ] = "1%"
+
+    @field_validator("max_bad_tiles")
+    @classmethod
+    def _is_a_number_of_tiles(cls, text: str) -> str:
+        _count_allowed(text, 0)
+        return text
+
+    @model_validator(mode="after")
+    def _exclude_each_other(self) -> Self:
+        if self.level is not None and self.mpp is not None:
+            raise ArgumentError("`level` and `mpp` exclude each other", None, "Give one of them.")
+        if self.resume and self.overwrite:
+            raise ArgumentError(
+                "`resume` and `overwrite` exclude each other", None, "Give one of them."
+            )
+        return self
+
+    def bad_tiles_allowed(self, tiles: int) -> int:
+        """Return how many of `tiles` may be unreadable."""
+        return _count_allowed(self.max_bad_tiles, tiles)
+
+    def as_json(self) -> dict[str, object]:
+        """Return all settings as plain values."""
+        return self.model_dump(mode="json")
+
+
+def _count_allowed(text: str, tiles: int) -> int:
+    matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
+    if not matched or (not matched[2] and "." in matched[1]):
+        raise ArgumentError(
+            f"{text!r} is no number of tiles",
+            "`max_bad_tiles`",
+            "Give a number or a percentage, like 5 or 1%.",
+        )
+    if matched[2]:
+        return int(tiles * float(matched[1]) / 100)
+    return int(matched[1])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Unpack
 
 import zarr
 from zarr.types import AnyArray
@@ -20,12 +21,14 @@ from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output
 from wsiseg.segmentation.colouring import check_reference, recolour, warn_of_other_colours
 from wsiseg.segmentation.job import Job
+from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.ledger import Ledger
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, make_plan
 from wsiseg.segmentation.provenance import describe_run, identify, read_run
 from wsiseg.segmentation.streaming import stream_window
+from wsiseg.settings import keywords_from
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.disk import Json, write_json, write_whole
 from wsiseg.store.images import write_image
@@ -58,13 +61,14 @@ class SegmentResult:
         return zarr.open_array(self.mask / "0", mode="r")
 
 
+@keywords_from(SegmentOptions)
 def segment(
     slide: Slide | Path | str,
     checkpoint: Checkpoint | Path | str | None = None,
     output: Path | str = ".",
     *,
     listener: Listener | None = None,
-    **options: object,
+    **options: Unpack[SegmentKeywords],
 ) -> SegmentResult:
     """Segment one slide.
 
@@ -86,7 +90,7 @@ def segment(
     WsisegError
         One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
     """
-    settings = SegmentOptions.from_names(options)
+    settings = SegmentOptions(**options)
     check_reference(settings.colours)
     with ExitStack() as stack:
         opening = Stopwatch()

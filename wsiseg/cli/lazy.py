@@ -1,0 +1,67 @@
+"""Commands that are imported when they are called, so that ``wsiseg --help`` answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """A command that has not been imported.
+
+    Attributes
+    ----------
+    place : str
+        ``module:attribute`` of its function, or of the :class:`typer.Typer` of its subcommands.
+    help : str
+        What it does.
+    example : str or None
+        Shown below its options.
+    """
+
+    place: str
+    help: str
+    example: str | None = None
+
+    def load(self, name: str) -> Any:
+        """Import it, and return it as a command or group that can be run."""
+        found = EntryPoint(name, self.place, "wsiseg.cli").load()
+        if isinstance(found, typer.Typer):
+            return get_group(found)
+        alone = typer.Typer(
+            add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
+        )
+        epilog = None if self.example is None else f"Example: {self.example}"
+        alone.command(name, help=self.help, epilog=epilog)(found)
+        return get_command(alone)
+
+
+def lazy_group(table: Mapping[str, LazyCommand]) -> type[TyperGroup]:
+    """Return a group of commands; listing them imports none.
+
+    Parameters
+    ----------
+    table : mapping of str to LazyCommand
+        The commands by name, in the order in which ``--help`` lists them.
+    """
+
+    class LazyGroup(TyperGroup):
+        def __init__(self, **attributes: Any) -> None:
+            super().__init__(**attributes)
+            for name, entry in table.items():
+                self.add_command(TyperCommand(name, help=entry.help), name)
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            name, command, rest = super().resolve_command(ctx, args)
+            if name is not None:
+                command = table[name].load(name)
+            return name, command, rest
+
+    return LazyGroup

@@ -1,0 +1,43 @@
+"""The settings of a run as typed keywords, which editors complete.
+
+Names and types are those of :class:`wsiseg.segmentation.options.SegmentOptions`, with which a test
+compares them: a type checker cannot read them off a model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from wsiseg.segmentation.options import OnBadTile
+from wsiseg.tiling.blending import Blend
+
+
+class SegmentKeywords(TypedDict, total=False):
+    """Keywords of :func:`wsiseg.segment`."""
+
+    mpp: float | None
+    slide_mpp: float | None
+    level: int | None
+    tile: int | None
+    halo: int | None
+    blend: Blend
+    tissue: str | Path
+    roi: str | Path | None
+    reader: str | None
+    icc: bool
+    stain: Literal["macenko", "reinhard", "vahadane"] | None
+    stain_reference: str | Path | None
+    runtime: str
+    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    device: str
+    threads: int | None
+    batch: int | None
+    readers: int | None
+    memory: int | str
+    with_image: bool
+    probabilities: bool
+    resume: bool
+    overwrite: bool
+    on_bad_tile: OnBadTile
+    max_bad_tiles: int | str
