@@ -12,7 +12,8 @@ from pathlib import Path
 from wsiseg.cli.learning import ConsoleTraining, describe_table
 from wsiseg.models.checkpoint import load_checkpoint
 from wsiseg.models.importing import import_checkpoint
-from wsiseg.training import DataOptions, TrainOptions, evaluate, open_data, train
+from wsiseg.training import DataOptions, TrainOptions, fit, open_data
+from wsiseg.training.evaluating import score
 
 WANTED = 0.55
 
@@ -30,8 +31,8 @@ def main() -> None:
         init = import_checkpoint(arguments.weights, "espnet", "cityscapes").save(
             Path(name) / "streets.safetensors"
         )
-        data = DataOptions.build(dataset="camvid", root=arguments.root)
-        options = TrainOptions.build(
+        data = DataOptions(dataset="camvid", root=arguments.root)
+        options = TrainOptions(
             data=data,
             init=init,
             epochs=arguments.epochs,
@@ -41,9 +42,9 @@ def main() -> None:
             threads=arguments.threads,
         )
         folder = arguments.output or Path(name) / "run"
-        result = train(options, folder, overwrite=True, listener=ConsoleTraining(quiet=False))
+        result = fit(options, folder, overwrite=True, listener=ConsoleTraining(quiet=False))
         samples = open_data(data, validation=True)
-        scores = evaluate(load_checkpoint(result.checkpoint), samples)
+        scores = score(load_checkpoint(result.checkpoint), samples)
     print(describe_table(scores))
     print(
         f"\n{result.seconds / 60:.1f} minutes on {arguments.threads} threads, "

@@ -23,7 +23,8 @@ from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.cli.learning import ConsoleTraining
 from wsiseg.models.checkpoint import load_checkpoint
 from wsiseg.models.importing import import_checkpoint
-from wsiseg.training import DataOptions, EvaluateOptions, TrainOptions, evaluate, open_data, train
+from wsiseg.training import DataOptions, EvaluateOptions, TrainOptions, fit, open_data
+from wsiseg.training.evaluating import score
 
 MPP = 0.62005
 CELL = (576, 832)
@@ -99,11 +100,11 @@ def main() -> None:
             "threads": arguments.threads,
         }
         folders = {"images": arguments.root / "images", "labels": arguments.root / "labels"}
-        pictures = DataOptions.build(class_map="0=background,255=gland", **folders)
+        pictures = DataOptions(class_map="0=background,255=gland", **folders)
         kept, learnt = split(arguments.root)
         (scratch / "names.txt").write_text("\n".join(kept), encoding="utf-8")
-        first = train(
-            TrainOptions.build(data=pictures, val_only=scratch / "names.txt", **settings),
+        first = fit(
+            TrainOptions(data=pictures, val_only=scratch / "names.txt", **settings),
             out / "pictures",
             overwrite=True,
             listener=ConsoleTraining(quiet=False),
@@ -111,21 +112,21 @@ def main() -> None:
         write_mosaic(scratch, "learnt", learnt, arguments.root)
         write_mosaic(scratch, "kept", kept, arguments.root)
         (scratch / "kept.txt").write_text("kept\n", encoding="utf-8")
-        drawn = DataOptions.build(
+        drawn = DataOptions(
             slides=scratch / "slides",
             annotations=scratch / "drawn",
             class_map="unannotated=background,gland=gland,picture=exhaustive",
         )
-        second = train(
-            TrainOptions.build(data=drawn, val_only=scratch / "kept.txt", **settings),
+        second = fit(
+            TrainOptions(data=drawn, val_only=scratch / "kept.txt", **settings),
             out / "mosaic",
             overwrite=True,
             listener=ConsoleTraining(quiet=False),
         )
-        samples = open_data(pictures.model_copy(update={"only": scratch / "names.txt"}))
+        samples = open_data(pictures.replace(only=scratch / "names.txt"))
         options = EvaluateOptions(slide_mpp=MPP)
         dice = [
-            evaluate(load_checkpoint(result.checkpoint), samples, options)["class_dice"]["gland"]
+            score(load_checkpoint(result.checkpoint), samples, options)["class_dice"]["gland"]
             for result in (first, second)
         ]
     minutes = [result.seconds / 60 for result in (first, second)]

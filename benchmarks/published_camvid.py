@@ -13,7 +13,8 @@ from pathlib import Path
 
 from wsiseg.errors import DataSetError
 from wsiseg.models.importing import import_checkpoint
-from wsiseg.training import DataOptions, EvaluateOptions, evaluate, open_data
+from wsiseg.training import DataOptions, EvaluateOptions, open_data
+from wsiseg.training.evaluating import score
 
 WHOLE_PART = {"val": (101, 0.701), "test": (233, 0.5717)}
 """Frames and mean IoU of the parts."""
@@ -27,13 +28,13 @@ def main() -> None:
     arguments = parser.parse_args()
     checkpoint = import_checkpoint(arguments.weights, "espnet", "camvid")
     for split, (frames, published) in WHOLE_PART.items():
-        data = DataOptions.build(dataset="camvid", root=arguments.root, split=split)
+        data = DataOptions(dataset="camvid", root=arguments.root, split=split)
         try:
             samples = open_data(data)
         except DataSetError as error:
             print(f"{split}: {error}")
             continue
-        scores = evaluate(checkpoint, samples, EvaluateOptions(boundary=False))
+        scores = score(checkpoint, samples, EvaluateOptions(boundary=False))
         print(
             f"{split}: mean IoU {scores['miou']:.4f}, pixels {scores['pixel_accuracy']:.4f} on "
             f"{scores['images']} of {frames} frames; mean IoU {published:.4f} on all of them"

@@ -28,9 +28,9 @@ class Heard(TrainingListener):
 
 def options(pictures, **settings):
     images, labels = pictures
-    data = DataOptions.build(images=images, labels=labels, class_map=CLASS_MAP)
+    data = DataOptions(images=images, labels=labels, class_map=CLASS_MAP)
     usual = {"arguments": SMALL, "epochs": 2, "batch": 2, "workers": 0, "augment": "none"}
-    return TrainOptions.build(data=data, **{**usual, **settings})
+    return TrainOptions(data=data, **{**usual, **settings})
 
 
 def rows_of(folder):

@@ -86,8 +86,12 @@ class Registry(Mapping[str, T], Generic[T]):
         ArgumentError
             If there is none, suggesting names near by; or if another package's cannot be loaded.
         """
+        return self._load(self.check(name, where))
+
+    def check(self, name: str, where: str | None = None) -> str:
+        """Return `name` if there is such a thing, without importing it; see :meth:`find`."""
         if name in self._names:
-            return self._load(name)
+            return name
         near = difflib.get_close_matches(name.lower(), self._names, n=3)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Use {', '.join(self._names)}."
         raise self._error(f"there is no {self.kind} {name!r}", where, hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -67,12 +67,19 @@ class Settings(BaseModel):
             except ValidationError as error:
                 raise _translate(error.errors()[0]) from error
 
+    @classmethod
+    def select(cls, values: Mapping[str, object]) -> Self:
+        """Return the settings that are among `values`, which may hold those of others too."""
+        return cls(**{name: value for name, value in values.items() if name in cls.model_fields})
+
     def replace(self, **changes: Any) -> Self:
         """Return the same settings but for some, checked again."""
         return type(self)(**{**dict(self), **changes})
 
 
-def keywords_from(settings: type[Settings]) -> Callable[[_Job], _Job]:
+def keywords_from(
+    settings: type[Settings], without: tuple[str, ...] = ()
+) -> Callable[[_Job], _Job]:
     """Return a decorator that shows a job's settings in its signature.
 
     The job takes them as ``**options``; ``inspect.signature`` then lists each with its type and
@@ -82,6 +89,8 @@ def keywords_from(settings: type[Settings]) -> Callable[[_Job], _Job]:
     ----------
     settings : type
         The model whose fields are the keywords.
+    without : tuple of str
+        Fields that the job takes by other parameters.
     """
 
     def decorate(job: _Job) -> _Job:
@@ -97,6 +106,7 @@ def keywords_from(settings: type[Settings]) -> Callable[[_Job], _Job]:
                 annotation=field.annotation,
             )
             for name, field in settings.model_fields.items()
+            if name not in without
         ]
         job.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=[*named, *shown]
@@ -141,3 +151,20 @@ def _translate(error: ErrorDetails) -> ArgumentError:
         case _:
             message = error["msg"]
             return ArgumentError(f"{value!r}: {message[0].lower()}{message[1:]}", where)
+
+
+def split_pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Split ``KEY=VALUE`` texts.
+
+    Raises
+    ------
+    ArgumentError
+        For a text without ``=``.
+    """
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ArgumentError(f"{text!r} is not of the form KEY=VALUE", "`arguments`")
+        pairs[key.strip()] = value.strip()
+    return pairs

@@ -10,12 +10,17 @@ from pydantic import BeforeValidator, Field
 from typer.testing import CliRunner
 
 from wsiseg.cli.declared import takes
+from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError
-from wsiseg.settings import Option, Settings
+from wsiseg.settings import Option, Settings, split_pairs
 
 
 def parse_size(given):
     return int(given.removesuffix("K")) * 1000 if isinstance(given, str) else given
+
+
+def split(given):
+    return split_pairs(given) if isinstance(given, list) else given
 
 
 class Shared(Settings):
@@ -30,6 +35,13 @@ class Oven(Shared):
     fan: Annotated[bool, Field(description="Fan.")] = False
     light: Annotated[bool, Field(description="Light.")] = True
     hidden: Annotated[int, Option(shown=False)] = 1
+    secret: int = 2
+    notes: Annotated[
+        dict[str, str],
+        BeforeValidator(split),
+        Field(default_factory=dict),
+        Option(names=("--set",)),
+    ]
 
 
 class Dough(Shared):
@@ -42,14 +54,14 @@ def run():
     called = {}
 
     @app.command()
-    @takes(dough=Dough, oven=Oven)
+    @takes(Dough, Oven, without=("secret",))
     def bake(
         loaves: Annotated[list[str], typer.Argument()],
-        dough: Dough,
-        oven: Oven,
+        chosen: dict[str, object],
         as_json: Annotated[bool, typer.Option("--json")] = False,
     ) -> None:
-        called.update(loaves=loaves, dough=dough, oven=oven, as_json=as_json)
+        called.update(loaves=loaves, as_json=as_json, chosen=chosen)
+        called.update(dough=Dough.select(chosen), oven=Oven.select(chosen))
 
     def invoke(*arguments):
         result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "120"})
@@ -95,9 +107,17 @@ def test_help_shows_what_is_declared(run):
     assert "[default: 2K]" in text
     assert "--light --no-light" in text
     assert "--hidden" not in text
+    assert "--secret" not in text
     assert "<bool>" not in next(line for line in lines if line.startswith("--fan"))
 
 
 def test_other_choices_are_left_to_the_settings():
     # A Literal of typer's own would refuse in other words than Python users read.
     assert sys.modules["wsiseg.cli.declared"]._plain_type(Literal["a", "b"]) == (str, ("a", "b"))
+
+
+def test_an_option_of_another_name_is_called_so_in_errors(run):
+    _, called = run("one", "--set", "a=1", "--set", "b = 2")
+    assert called["oven"].notes == {"a": "1", "b": "2"}
+    assert called["chosen"] == {"notes": ["a=1", "b = 2"]}
+    assert in_options("wrong (`notes`)") == "wrong (--set)"

@@ -194,7 +194,7 @@ def test_samples_are_learnt_from_in_those_colours(tmp_path):
     pixels = draw_tissue()
     Image.fromarray(pixels).save(folders[0] / "a.png")
     Image.fromarray(np.zeros(pixels.shape[:2], np.uint8)).save(folders[1] / "a.png")
-    options = DataOptions.build(
+    options = DataOptions(
         images=folders[0], labels=folders[1], class_map="0=a,1=b", stain="macenko", icc=True
     )
     (sample,) = open_data(options).samples

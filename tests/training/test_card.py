@@ -11,13 +11,13 @@ from trainings import Heard, options, rows_of
 from wsiseg.errors import CheckpointError
 from wsiseg.models import create_model
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.training import train
+from wsiseg.training import fit
 from wsiseg.training.card import describe_checkpoint
-from wsiseg.training.recipes import find_recipe
+from wsiseg.training.recipes import RECIPES
 
 
 def test_what_was_learnt_from_is_not_said_to_be_kept_back(pictures, tmp_path):
-    result = train(options(pictures, val_fraction=0, epochs=1), tmp_path / "run")
+    result = fit(options(pictures, val_fraction=0, epochs=1), tmp_path / "run")
     assert result.kept_back == 0
     assert (tmp_path / "run" / "kept.txt").read_text() == ""
     assert len((tmp_path / "run" / "learnt.txt").read_text().split()) == 4
@@ -31,22 +31,22 @@ def test_what_was_learnt_from_is_not_said_to_be_kept_back(pictures, tmp_path):
 def test_a_scale_is_said_and_remembered(pictures, tmp_path):
     heard = Heard()
     halved = options(pictures, scale=0.5, epochs=1)
-    checkpoint = wsiseg.load_checkpoint(train(halved, tmp_path / "run", listener=heard).checkpoint)
+    checkpoint = wsiseg.load_checkpoint(fit(halved, tmp_path / "run", listener=heard).checkpoint)
     assert heard.notes[0] == "3 samples to learn from, 1 to score, at 0.5 of their size"
     assert (checkpoint.mpp, checkpoint.scale) == (None, 0.5)
     assert "pictures at 0.5 of their size" in describe_checkpoint(checkpoint)
     # Who begins with it looks at pictures in the same way.
     again = options(pictures, arguments={}, init=tmp_path / "run" / "best.safetensors", epochs=1)
     heard = Heard()
-    tuned = train(again, tmp_path / "again", listener=heard)
+    tuned = fit(again, tmp_path / "again", listener=heard)
     assert "at 0.5 of their size" in heard.notes[0]
     assert wsiseg.load_checkpoint(tuned.checkpoint).scale == 0.5
-    whole = again.model_copy(update={"scale": 1.0})
-    assert wsiseg.load_checkpoint(train(whole, tmp_path / "whole").checkpoint).scale is None
+    whole = again.replace(scale=1.0)
+    assert wsiseg.load_checkpoint(fit(whole, tmp_path / "whole").checkpoint).scale is None
 
 
 def test_the_checkpoint_says_what_was_chosen(pictures, tmp_path):
-    result = train(options(pictures, epochs=1, ema=0.5), tmp_path / "run")
+    result = fit(options(pictures, epochs=1, ema=0.5), tmp_path / "run")
     facts = wsiseg.load_checkpoint(result.checkpoint).card.training
     chosen = {"ema": 0.5, "clip": 5.0, "lr": 1e-3, "batch": 2, "tile": [64, 64], "tiles": 3}
     assert chosen.items() <= facts.items()
@@ -55,8 +55,8 @@ def test_the_checkpoint_says_what_was_chosen(pictures, tmp_path):
 
 def test_the_rate_of_an_epoch_is_the_mean_of_its_steps(pictures, tmp_path):
     settings = {"epochs": 3, "lr": 0.25, "val_fraction": 0, "batch": 1, "tiles": 4}
-    train(options(pictures, **settings), tmp_path / "run")
-    (stage,) = find_recipe("plain").stages
+    fit(options(pictures, **settings), tmp_path / "run")
+    (stage,) = RECIPES["plain"].stages
     wanted = [np.mean([0.25 * stage.factor(e + s / 4, 3) for s in range(4)]) for e in range(3)]
     rates = [float(row["lr"]) for row in rows_of(tmp_path / "run")]
     assert rates == pytest.approx(wanted, rel=1e-6)

@@ -17,8 +17,8 @@ from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.importing import import_checkpoint
 from wsiseg.models.normalisation import Normalisation
-from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.training import DataOptions, EvaluateOptions, evaluate, open_data, write_scores
+from wsiseg.training import DataOptions, EvaluateOptions, open_data, write_scores
+from wsiseg.training.evaluating import score
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
 
@@ -44,7 +44,7 @@ def checkpoint_of(names, mpp=None, seed=1):
 def open_folder(folders, **settings):
     images, labels = folders
     return open_data(
-        DataOptions.build(images=images, labels=labels, **{"class_map": CLASS_MAP, **settings})
+        DataOptions(images=images, labels=labels, **{"class_map": CLASS_MAP, **settings})
     )
 
 
@@ -61,7 +61,7 @@ def test_pictures_of_any_size_are_scored_pixel_by_pixel(tmp_path):
     for kind in ("images", "labels"):
         (tmp_path / "odd" / kind / "p0.png").rename(tmp_path / kind / "odd.png")
     checkpoint = checkpoint_of(NAMES)
-    scores = evaluate(checkpoint, open_folder(folders))
+    scores = score(checkpoint, open_folder(folders))
     pairs = [draw(37, 51, 9), draw(64, 64, 0), draw(64, 64, 1)]
     wanted = confusion_of(checkpoint, pairs)
     assert scores["confusion"] == wanted.counts.tolist()
@@ -75,8 +75,8 @@ def test_pictures_of_any_size_are_scored_pixel_by_pixel(tmp_path):
 def test_tiles_do_not_change_what_is_scored(blend, tmp_path):
     folders = write_pictures(tmp_path, 1, (150, 170))
     checkpoint = checkpoint_of(NAMES)
-    small = EvaluateOptions(segment=SegmentOptions(tile=48, halo=8, blend=blend, tissue="none"))
-    tiled, whole = (evaluate(checkpoint, open_folder(folders), o) for o in (small, None))
+    small = EvaluateOptions(tile=48, halo=8, blend=blend)
+    tiled, whole = (score(checkpoint, open_folder(folders), o) for o in (small, None))
     if blend == "crop":
         assert tiled["confusion"] == whole["confusion"]
     assert tiled["pixels"] == whole["pixels"] == 150 * 170
@@ -85,7 +85,7 @@ def test_tiles_do_not_change_what_is_scored(blend, tmp_path):
 def test_ignored_pixels_do_not_count(tmp_path):
     folders = write_pictures(tmp_path, 1)
     checkpoint = checkpoint_of(("ground", "long"))
-    scores = evaluate(checkpoint, open_folder(folders, class_map="0=ground,7=ignore,9=long"))
+    scores = score(checkpoint, open_folder(folders, class_map="0=ground,7=ignore,9=long"))
     _, truth = draw(64, 64, 0)
     assert scores["pixels"] == int((truth != 1).sum())
 
@@ -108,7 +108,7 @@ def write_annotated_slide(folder, pixels, labels, names=NAMES):
     write_slide(slides / "one.tiff", pixels)
     shapes = [Annotation(names[value], shape) for value, shape in polygonise(labels)]
     write_qupath(drawn / "one.geojson", shapes)
-    return DataOptions.build(
+    return DataOptions(
         slides=slides, annotations=drawn, class_map="ground=ground,round=round,long=long"
     )
 
@@ -117,8 +117,8 @@ def test_whole_slides_are_scored_through_the_streaming_path(tmp_path):
     pixels, labels = draw(300, 420, 3)
     data = write_annotated_slide(tmp_path, pixels, labels)
     checkpoint = checkpoint_of(NAMES, mpp=0.5)
-    tiled = EvaluateOptions(segment=SegmentOptions(tile=96, halo=8, tissue="none"))
-    scores = evaluate(checkpoint, open_data(data), tiled)
+    tiled = EvaluateOptions(tile=96, halo=8)
+    scores = score(checkpoint, open_data(data), tiled)
     assert scores["confusion"] == confusion_of(checkpoint, [(pixels, labels)]).counts.tolist()
 
 
@@ -135,12 +135,10 @@ def test_only_annotated_tiles_of_a_slide_go_through_the_network(tmp_path, monkey
         return forward(self, x)
 
     checkpoint = checkpoint_of(NAMES, mpp=0.5)
-    options = EvaluateOptions(
-        segment=SegmentOptions(tile=96, halo=8, tissue="none", runtime="torch")
-    )
-    evaluate(checkpoint, open_data(data), options)
+    options = EvaluateOptions(tile=96, halo=8, runtime="torch")
+    score(checkpoint, open_data(data), options)
     monkeypatch.setattr(Tiny, "dense", counted)
-    scores = evaluate(checkpoint, open_data(data), options)
+    scores = score(checkpoint, open_data(data), options)
     assert scores["pixels"] == 60 * 60
     # The memory and reach of the network are measured too, on other shapes.
     assert len([shape for shape in ran if shape[-2:] == (96, 96)]) <= 2
@@ -149,7 +147,7 @@ def test_only_annotated_tiles_of_a_slide_go_through_the_network(tmp_path, monkey
 def test_a_slide_is_looked_at_as_the_checkpoint_was_trained(tmp_path):
     pixels, labels = draw(200, 200, 3)
     data = write_annotated_slide(tmp_path, pixels, labels)
-    scores = evaluate(checkpoint_of(NAMES, mpp=1.0), open_data(data))
+    scores = score(checkpoint_of(NAMES, mpp=1.0), open_data(data))
     assert scores["pixels"] == 100 * 100
 
 
@@ -159,7 +157,7 @@ def test_an_extra_class_of_the_checkpoint_is_an_error_where_it_is_predicted(tmp_
     names = (*NAMES, "void", "else")
     checkpoint = checkpoint_of(names, seed=3)
     found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
-    scores = evaluate(checkpoint, open_folder(folders))
+    scores = score(checkpoint, open_folder(folders))
     assert sum(row[-1] for row in scores["confusion"]) == int((found >= 3).sum())
     assert scores["pixels"] == truth.size
 
@@ -167,7 +165,7 @@ def test_an_extra_class_of_the_checkpoint_is_an_error_where_it_is_predicted(tmp_
 def test_classes_in_another_order_are_matched_by_name(tmp_path):
     folders = write_pictures(tmp_path, 1)
     checkpoint = checkpoint_of(NAMES)
-    scores = evaluate(checkpoint, open_folder(folders, class_map="9=long,0=ground,7=round"))
+    scores = score(checkpoint, open_folder(folders, class_map="9=long,0=ground,7=round"))
     wanted = confusion_of(checkpoint, [draw(64, 64, 0)])
     assert scores["class_iou"]["long"] == pytest.approx(wanted.iou[2])
     assert scores["class_iou"]["ground"] == pytest.approx(wanted.iou[0])
@@ -176,7 +174,7 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path):
 def test_an_unknown_class_is_one_line(tmp_path):
     folders = write_pictures(tmp_path, 1)
     with pytest.raises(DataSetError, match="does not know lumen"):
-        evaluate(checkpoint_of(NAMES), open_folder(folders, class_map="0=ground,7=lumen,9=long"))
+        score(checkpoint_of(NAMES), open_folder(folders, class_map="0=ground,7=lumen,9=long"))
 
 
 def test_streets_of_one_set_are_scored_on_another_by_category(data, tmp_path):
@@ -187,8 +185,8 @@ def test_streets_of_one_set_are_scored_on_another_by_category(data, tmp_path):
         for file in (source / folder).iterdir():
             (root / kind / file.name).write_bytes(file.read_bytes())
     names = [c.name for c in (*CITYSCAPES, VOID)]
-    dataset = open_data(DataOptions.build(dataset="mapillary", root=root.parent, split="val"))
-    scores = evaluate(checkpoint_of(names), dataset)
+    dataset = open_data(DataOptions(dataset="mapillary", root=root.parent, split="val"))
+    scores = score(checkpoint_of(names), dataset)
     assert set(scores["class_iou"]) == {
         "flat",
         "construction",
@@ -211,7 +209,7 @@ def test_objects_are_scored_against_numbered_masks(tmp_path):
     objects = label(found == 1, connectivity=2).astype(np.uint16)
     Image.fromarray(objects).save(numbered / "p0.png")
     dataset = open_folder((images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered)
-    scores = evaluate(checkpoint, dataset)
+    scores = score(checkpoint, dataset)
     assert (scores["object_f1"], scores["object_dice"]) == (1.0, 1.0)
 
 
@@ -222,14 +220,14 @@ def test_numbered_masks_of_another_size_are_refused(tmp_path):
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(numbered / "p0.png")
     dataset = open_folder((images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered)
     with pytest.raises(DataSetError, match=r"20×20 pixels, p0\.png has 64×64"):
-        evaluate(checkpoint_of(("rest", "thing")), dataset)
+        score(checkpoint_of(("rest", "thing")), dataset)
 
 
 def test_which_class_is_made_of_objects_has_to_be_said(tmp_path):
     images, labels = write_pictures(tmp_path, 1)
     dataset = open_folder((images, labels), instances=labels)
-    with pytest.raises(ArgumentError, match=r"--objects.*ground, round, long"):
-        evaluate(checkpoint_of(NAMES), dataset)
+    with pytest.raises(ArgumentError, match=r"`objects`.*ground, round, long"):
+        score(checkpoint_of(NAMES), dataset)
 
 
 def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tmp_path):
@@ -240,10 +238,10 @@ def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tm
         def warned(self, text):
             warned.append(text)
 
-    evaluate(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, Heard())
-    assert "as if they had 0.5 µm per pixel; --slide-mpp" in warned[0]
+    score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, Heard())
+    assert "as if they had 0.5 µm per pixel; `slide_mpp`" in warned[0]
     halved = EvaluateOptions(slide_mpp=0.25)
-    assert evaluate(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), halved)["pixels"] == 1024
+    assert score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), halved)["pixels"] == 1024
 
 
 def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
@@ -256,18 +254,18 @@ def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
         def noted(self, text):
             noted.append(text)
 
-    scores = evaluate(halved, open_folder(folders), None, Heard())
+    scores = score(halved, open_folder(folders), None, Heard())
     assert (scores["pixels"], scores["settings"]["scale"]) == (32 * 32, 0.5)
     assert "0.5 of the size" in noted[0]
     whole = EvaluateOptions(scale=1.0)
-    assert evaluate(halved, open_folder(folders), whole)["pixels"] == 64 * 64
+    assert score(halved, open_folder(folders), whole)["pixels"] == 64 * 64
     known = checkpoint_of(NAMES, mpp=0.5)
     known.card = known.card.model_copy(update={"training": {"scale": 0.5}})
-    assert evaluate(known, open_folder(folders))["pixels"] == 64 * 64
+    assert score(known, open_folder(folders))["pixels"] == 64 * 64
 
 
 def test_scores_are_written_as_json_csv_and_a_picture(tmp_path):
-    scores = evaluate(checkpoint_of(NAMES), open_folder(write_pictures(tmp_path, 1)))
+    scores = score(checkpoint_of(NAMES), open_folder(write_pictures(tmp_path, 1)))
     write_scores(scores, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "scores.json").read_text()) == scores
     assert (tmp_path / "out" / "scores.csv").read_text().splitlines()[-1].startswith("mean,")
@@ -278,8 +276,8 @@ def test_scores_are_written_as_json_csv_and_a_picture(tmp_path):
 def test_the_authors_camvid_weights_reach_what_they_published(data):
     """70.1 % on the 101 frames of the validation part; every third frame of it is at hand."""
     file = data / "weights" / "ESPNet" / "decoder" / "espnet_p_2_q_8_camvid.pth"
-    dataset = open_data(DataOptions.build(dataset="camvid", root=data / "camvid", split="val"))
-    scores = evaluate(import_checkpoint(file, "espnet", "camvid"), dataset)
+    dataset = open_data(DataOptions(dataset="camvid", root=data / "camvid", split="val"))
+    scores = score(import_checkpoint(file, "espnet", "camvid"), dataset)
     assert [c.name for c in CAMVID] == list(scores["class_iou"])
     assert scores["images"] == 34
     assert scores["miou"] == pytest.approx(0.701, abs=0.01)

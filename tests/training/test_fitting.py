@@ -23,7 +23,7 @@ from wsiseg.errors import (
     WsisegError,
 )
 from wsiseg.models.registry import create_model
-from wsiseg.training import DataOptions, train
+from wsiseg.training import DataOptions, fit
 
 
 def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
@@ -31,7 +31,7 @@ def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
     heard = Heard()
     settings = {"epochs": 50, "tiles": 8, "val_fraction": 0, "val_every": 25}
     wanted = options(pictures, lr=0.02, clip=0.0, ema=0.0, **settings)
-    result = train(wanted, tmp_path / "run", listener=heard)
+    result = fit(wanted, tmp_path / "run", listener=heard)
     assert heard.losses[0] > 1
     assert np.mean(heard.losses[-5:]) < 0.03
     assert result.miou > 0.98
@@ -40,7 +40,7 @@ def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
 
 
 def test_a_training_leaves_what_it_says(pictures, tmp_path):
-    result = train(options(pictures, epochs=3, val_every=2), tmp_path / "run")
+    result = fit(options(pictures, epochs=3, val_every=2), tmp_path / "run")
     folder = tmp_path / "run"
     assert {f.name for f in folder.iterdir()} == {
         "best.safetensors",
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(pictures, t
     digests = []
     for number, settings in enumerate([{}, {"workers": 1}, {"seed": 1}]):
         chosen = options(pictures, augment="tissue", val_fraction=0, **settings)
-        result = train(chosen, tmp_path / str(number))
+        result = fit(chosen, tmp_path / str(number))
         digests.append(wsiseg.load_checkpoint(result.checkpoint).sha256)
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
@@ -86,13 +86,13 @@ def test_a_picture_that_breaks_while_it_is_learnt_is_one_line(workers, pictures,
 
     chosen = options(pictures, workers=workers, val_fraction=0)
     with pytest.raises(WsisegError, match=r"damaged.*p0\.png") as caught:
-        train(chosen, tmp_path / "run", listener=Breaks())
+        fit(chosen, tmp_path / "run", listener=Breaks())
     assert "\n" not in str(caught.value)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(pictures, tmp_path):
     with pytest.raises(TrainingError, match=r"the loss is .* --lr"):
-        train(options(pictures, lr=1e30, epochs=5, ema=0.0, clip=0.0), tmp_path / "run")
+        fit(options(pictures, lr=1e30, epochs=5, ema=0.0, clip=0.0), tmp_path / "run")
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "cross-entropy+dice", "dice", "ohem"])
@@ -101,23 +101,23 @@ def test_every_loss_gets_smaller(loss, tmp_path):
     pictures = write_pictures(tmp_path, 2, (32, 32))
     settings = {"epochs": 6, "tiles": 8, "val_fraction": 0, "val_every": 6}
     chosen = options(pictures, loss=loss, lr=0.02, clip=0.0, ema=0.0, **settings)
-    train(chosen, tmp_path / "run", listener=heard)
+    fit(chosen, tmp_path / "run", listener=heard)
     assert np.mean(heard.losses[-4:]) < 0.7 * np.mean(heard.losses[:4])
 
 
 def test_half_precision_on_a_cpu_is_refused(pictures, tmp_path):
     with pytest.raises(ArgumentError, match="bf16"):
-        train(options(pictures, precision="fp16", device="cpu"), tmp_path / "run")
+        fit(options(pictures, precision="fp16", device="cpu"), tmp_path / "run")
     if not torch.cuda.is_available():
         with pytest.raises(RuntimeUnavailableError, match="no cuda device"):
-            train(options(pictures, device="cuda"), tmp_path / "run")
+            fit(options(pictures, device="cuda"), tmp_path / "run")
 
 
 def test_fine_tuning_takes_over_what_fits(pictures, tmp_path):
-    base = train(options(pictures), tmp_path / "base").checkpoint
+    base = fit(options(pictures), tmp_path / "base").checkpoint
     heard = Heard()
     same = options(pictures, arguments={}, init=base, epochs=1, lr=1e-9, ema=0.0)
-    tuned = wsiseg.load_checkpoint(train(same, tmp_path / "same", listener=heard).checkpoint)
+    tuned = wsiseg.load_checkpoint(fit(same, tmp_path / "same", listener=heard).checkpoint)
     before = wsiseg.load_checkpoint(base)
     assert tuned.card.arguments == before.card.arguments
     assert tuned.card.normalisation == before.card.normalisation
@@ -127,9 +127,9 @@ def test_fine_tuning_takes_over_what_fits(pictures, tmp_path):
     ):
         assert torch.allclose(old, new, atol=1e-6), name
     images, labels = pictures
-    two = DataOptions.build(images=images, labels=labels, class_map="0=ground,7=thing,9=thing")
-    other = same.model_copy(update={"data": two})
-    result = train(other, tmp_path / "other", listener=heard)
+    two = DataOptions(images=images, labels=labels, class_map="0=ground,7=thing,9=thing")
+    other = same.replace(data=two)
+    result = fit(other, tmp_path / "other", listener=heard)
     assert [c.name for c in wsiseg.load_checkpoint(result.checkpoint).classes] == [
         "ground",
         "thing",
@@ -138,9 +138,9 @@ def test_fine_tuning_takes_over_what_fits(pictures, tmp_path):
 
 
 def test_a_frozen_encoder_stays_to_the_bit(pictures, tmp_path):
-    base = train(options(pictures), tmp_path / "base").checkpoint
+    base = fit(options(pictures), tmp_path / "base").checkpoint
     frozen = options(pictures, arguments={}, init=base, freeze_encoder=True, lr=0.01, ema=0.0)
-    result = train(frozen, tmp_path / "frozen")
+    result = fit(frozen, tmp_path / "frozen")
     before = wsiseg.load_checkpoint(base).network.state_dict()
     after = wsiseg.load_checkpoint(result.checkpoint).network.state_dict()
     encoder = [key for key in before if key.startswith("encoder.")]
@@ -150,8 +150,8 @@ def test_a_frozen_encoder_stays_to_the_bit(pictures, tmp_path):
 
 
 def test_averaged_weights_are_what_is_kept(pictures, tmp_path):
-    plain = train(options(pictures, ema=0.0), tmp_path / "plain").checkpoint
-    averaged = train(options(pictures, ema=0.99), tmp_path / "averaged").checkpoint
+    plain = fit(options(pictures, ema=0.0), tmp_path / "plain").checkpoint
+    averaged = fit(options(pictures, ema=0.99), tmp_path / "averaged").checkpoint
     first, second = (
         wsiseg.load_checkpoint(p).network.state_dict()["up1.weight"] for p in (plain, averaged)
     )
@@ -160,16 +160,16 @@ def test_averaged_weights_are_what_is_kept(pictures, tmp_path):
 
 def test_patience_ends_a_training_that_does_not_get_better(pictures, tmp_path):
     stuck = options(pictures, epochs=50, lr=1e-12, ema=0.0, patience=2)
-    ended = train(stuck, tmp_path / "run").epochs
+    ended = fit(stuck, tmp_path / "run").epochs
     assert ended < 10
     heard = Heard()
-    assert train(stuck, tmp_path / "run", resume=True, listener=heard).epochs == ended
+    assert fit(stuck, tmp_path / "run", resume=True, listener=heard).epochs == ended
     assert heard.losses == []
 
 
 def test_bfloat16_trains_to_finite_losses(pictures, tmp_path):
     heard = Heard()
-    train(options(pictures, precision="bf16"), tmp_path / "run", listener=heard)
+    fit(options(pictures, precision="bf16"), tmp_path / "run", listener=heard)
     assert all(math.isfinite(loss) for loss in heard.losses)
 
 
@@ -184,14 +184,14 @@ def test_bfloat16_trains_to_finite_losses(pictures, tmp_path):
 def test_a_recipe_decides_on_tiles_and_changes_of_scenes(recipe, augment, expected, tmp_path):
     pictures, heard = write_pictures(tmp_path, 2, (32, 600)), Heard()
     wanted = options(pictures, recipe=recipe, augment=augment, epochs=1, tiles=2)
-    train(wanted, tmp_path / "run", listener=heard)
+    fit(wanted, tmp_path / "run", listener=heard)
     assert any(line.endswith(f"tiles of {expected}") for line in heard.notes)
     assert np.isfinite(heard.losses).all()
 
 
 def test_the_recipe_of_espnet_trains_the_encoder_first(pictures, tmp_path):
     heard = Heard()
-    result = train(options(pictures, recipe="espnet"), tmp_path / "run", listener=heard)
+    result = fit(options(pictures, recipe="espnet"), tmp_path / "run", listener=heard)
     encoder = wsiseg.load_checkpoint(tmp_path / "run" / "encoder" / "best.safetensors")
     whole = wsiseg.load_checkpoint(result.checkpoint)
     assert (encoder.card.architecture, whole.card.architecture) == ("espnet-c", "espnet")
@@ -223,25 +223,25 @@ def test_two_processes_share_the_work(strategy, tmp_path):
 @pytest.mark.parametrize("name", ["espnet", "espnet-c"])
 def test_every_network_takes_a_step(name, pictures, tmp_path):
     heard = Heard()
-    train(options(pictures, model=name, epochs=1), tmp_path / "run", listener=heard)
+    fit(options(pictures, model=name, epochs=1), tmp_path / "run", listener=heard)
     assert all(math.isfinite(loss) for loss in heard.losses)
 
 
 def test_a_network_with_one_class_is_refused_before_it_learns(pictures, tmp_path):
     images, labels = pictures
-    data = DataOptions.build(images=images, labels=labels, class_map="0=ignore,7=ignore,9=thing")
+    data = DataOptions(images=images, labels=labels, class_map="0=ignore,7=ignore,9=thing")
     with pytest.raises(DataSetError, match="one class"):
-        train(options(pictures).model_copy(update={"data": data}), tmp_path / "run")
+        fit(options(pictures).replace(data=data), tmp_path / "run")
 
 
 def test_results_are_plain_values(pictures, tmp_path):
-    result = train(options(pictures), tmp_path / "run")
+    result = fit(options(pictures), tmp_path / "run")
     assert dataclasses.asdict(result)["epochs"] == 2
     assert create_model("espnet", 3, **SMALL).classes == 3
 
 
 def test_training_leaves_the_processor_as_it_was(pictures, tmp_path):
     before = torch.get_num_threads()
-    train(options(pictures, epochs=1, tiles=2, threads=1), tmp_path / "run")
+    fit(options(pictures, epochs=1, tiles=2, threads=1), tmp_path / "run")
     assert torch.get_num_threads() == before
     assert torch.tensor([1e-40]).mul(1.0) != 0

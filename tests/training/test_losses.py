@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model
-from wsiseg.training.losses import (
-    CrossEntropy,
-    Dice,
-    HardPixels,
-    Sum,
-    inverse_log_weights,
-)
+from wsiseg.training.losses.class_weights import inverse_log_weights
+from wsiseg.training.losses.cross_entropy import CrossEntropy
+from wsiseg.training.losses.dice import Dice
+from wsiseg.training.losses.ohem import HardPixels
+from wsiseg.training.losses.sum import Sum
 from wsiseg.training.supervising import DeepSupervision, shrink_labels
 
 CLASSES = 4

@@ -1,12 +1,17 @@
 """What a user can ask of a training."""
 
+import inspect
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.training.options import DataOptions, TrainOptions
+from wsiseg.training import evaluate, train
+from wsiseg.training.keywords import EvaluateKeywords, TrainKeywords
+from wsiseg.training.options import DataOptions, EvaluateOptions, TrainOptions
 
 NAN, INF = float("nan"), float("inf")
 PICTURES = {"images": Path("/i"), "labels": Path("/l"), "class_map": "0=a"}
@@ -69,11 +74,7 @@ def flat(bad: dict[str, list[object]]) -> list[tuple[str, object]]:
 
 
 def build(**options: object) -> TrainOptions:
-    return TrainOptions.build(data=DataOptions.build(**PICTURES), **options)
-
-
-def option(name: str) -> str:
-    return "--set" if name == "arguments" else f"--{name.replace('_', '-')}"
+    return TrainOptions(data=DataOptions(**PICTURES), **options)
 
 
 def test_there_is_a_bad_value_for_every_setting() -> None:
@@ -85,24 +86,25 @@ def test_there_is_a_bad_value_for_every_setting() -> None:
 def test_settings_that_make_no_sense_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ArgumentError) as caught:
         build(**{name: value})
-    assert caught.value.where == option(name)
+    assert caught.value.where == f"`{name}`"
     assert "\n" not in str(caught.value)
-    assert str(caught.value)[0].islower()
+    inside = next(iter(value.values())) if isinstance(value, dict) else value
+    assert str(inside) in caught.value.what
 
 
 @pytest.mark.parametrize(("name", "value"), flat(BAD_DATA))
 def test_data_that_make_no_sense_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ArgumentError) as caught:
-        DataOptions.build(**{name: value})
-    assert caught.value.where == option(name)
+        DataOptions(**{name: value})
+    assert caught.value.where == f"`{name}`"
     # As well where they stand inside the settings of a training.
     with pytest.raises(ArgumentError) as caught:
-        TrainOptions.build(data={name: value})
-    assert caught.value.where == option(name)
+        TrainOptions(data={name: value})
+    assert caught.value.where == f"`{name}`"
 
 
 def test_an_encoder_can_only_be_frozen_if_it_comes_from_somewhere() -> None:
-    with pytest.raises(ArgumentError, match="--freeze-encoder has no meaning without --init"):
+    with pytest.raises(ArgumentError, match="`freeze_encoder` has no meaning without `init`"):
         build(freeze_encoder=True)
     assert build(freeze_encoder=True, init=Path("/a.safetensors")).freeze_encoder
 
@@ -118,17 +120,17 @@ def test_limits_that_still_make_sense() -> None:
 def test_misspelt_settings_are_refused(name: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         build(**{name: 3})
-    assert caught.value.where == option(name)
+    assert f"no setting {name!r}" in caught.value.what
 
 
 def test_data_are_needed() -> None:
     with pytest.raises(ArgumentError):
-        TrainOptions.build()
+        TrainOptions()
 
 
 @pytest.mark.parametrize("data", [PICTURES, SLIDES, PUBLIC])
 def test_each_kind_of_data_is_enough(data: dict[str, object]) -> None:
-    options = DataOptions.build(**data)
+    options = DataOptions(**data)
     assert {name: getattr(options, name) for name in data} == data
     assert options.coordinates == "auto"
 
@@ -137,10 +139,10 @@ def test_files_are_found_again_from_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    data = DataOptions.build(
+    data = DataOptions(
         slides=Path("s"), annotations=Path("../a"), only=Path("x/y.txt"), class_map="classes.yaml"
     )
-    options = TrainOptions.build(data=data, init=Path("a.safetensors"), val_only=Path("kept.txt"))
+    options = TrainOptions(data=data, init=Path("a.safetensors"), val_only=Path("kept.txt"))
     monkeypatch.chdir("/")
     assert options.init == tmp_path / "a.safetensors"
     assert options.val_only == tmp_path / "kept.txt"
@@ -164,7 +166,7 @@ def test_a_class_map_is_a_text_or_a_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "classes=3.yaml").touch()
-    options = DataOptions.build(**{**PICTURES, "class_map": text})
+    options = DataOptions(**{**PICTURES, "class_map": text})
     assert options.class_map == (kept or str(tmp_path / text))
 
 
@@ -173,33 +175,33 @@ def test_a_class_map_is_a_text_or_a_file(
     [
         ({}, "none is given"),
         ({"class_map": "0=a"}, "none is given"),
-        ({**PICTURES, **SLIDES}, "not --images and --labels nor --slides and --annotations"),
-        ({**PICTURES, **PUBLIC}, "not --dataset and --root nor --images and --labels together"),
-        ({**SLIDES, "root": Path("r")}, "not --dataset and --root nor --slides"),
-        ({**PICTURES, "slides": Path("s")}, "not --images and --labels nor --slides"),
+        ({**PICTURES, **SLIDES}, "not `images` and `labels` nor `slides` and `annotations`"),
+        ({**PICTURES, **PUBLIC}, "not `dataset` and `root` nor `images` and `labels` together"),
+        ({**SLIDES, "root": Path("r")}, "not `dataset` and `root` nor `slides`"),
+        ({**PICTURES, "slides": Path("s")}, "not `images` and `labels` nor `slides`"),
         *(
             ({name: value}, f"{names} belong together")
             for data, names in [
-                (PICTURES, "--images and --labels"),
-                (SLIDES, "--slides and --annotations"),
-                (PUBLIC, "--dataset and --root"),
+                (PICTURES, "`images` and `labels`"),
+                (SLIDES, "`slides` and `annotations`"),
+                (PUBLIC, "`dataset` and `root`"),
             ]
             for name, value in data.items()
             if name != "class_map"
         ),
-        ({**PICTURES, "class_map": None}, "masks need --class-map"),
-        ({**PUBLIC, "class_map": "0=a"}, "--class-map has no meaning for camvid"),
-        ({**PICTURES, "split": "val"}, "--split has no meaning without --dataset"),
-        ({**SLIDES, "split": "val"}, "--split has no meaning without --dataset"),
-        ({**SLIDES, "instances": Path("n")}, "--instances has no meaning without --images"),
-        ({**PUBLIC, "instances": Path("n")}, "--instances has no meaning without --images"),
-        ({**PICTURES, "coordinates": "bounds"}, "--coordinates has no meaning without --slides"),
-        ({**PUBLIC, "coordinates": "level0"}, "--coordinates has no meaning without --slides"),
+        ({**PICTURES, "class_map": None}, "masks need `class_map`"),
+        ({**PUBLIC, "class_map": "0=a"}, "`class_map` has no meaning for camvid"),
+        ({**PICTURES, "split": "val"}, "`split` has no meaning without `dataset`"),
+        ({**SLIDES, "split": "val"}, "`split` has no meaning without `dataset`"),
+        ({**SLIDES, "instances": Path("n")}, "`instances` has no meaning without `images`"),
+        ({**PUBLIC, "instances": Path("n")}, "`instances` has no meaning without `images`"),
+        ({**PICTURES, "coordinates": "bounds"}, "`coordinates` has no meaning without `slides`"),
+        ({**PUBLIC, "coordinates": "level0"}, "`coordinates` has no meaning without `slides`"),
     ],
 )
 def test_data_that_do_not_go_together_are_refused(data: dict[str, object], message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        DataOptions.build(**data)
+        DataOptions(**data)
     assert message in caught.value.what
     assert "\n" not in str(caught.value)
 
@@ -240,7 +242,7 @@ def test_data_that_do_not_go_together_are_refused(data: dict[str, object], messa
 def test_settings_survive_the_file(
     tmp_path: Path, data: dict[str, object], options: dict[str, object]
 ) -> None:
-    written = TrainOptions.build(data=DataOptions.build(**data), **options)
+    written = TrainOptions(data=DataOptions(**data), **options)
     written.save(tmp_path / "config.yaml")
     read = TrainOptions.load(tmp_path / "config.yaml")
     assert read == written
@@ -273,10 +275,33 @@ def test_a_file_with_a_setting_that_makes_no_sense_names_it(tmp_path: Path) -> N
     build(epochs=3).save(tmp_path / "config.yaml")
     text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
     (tmp_path / "config.yaml").write_text(text.replace("epochs: 3", "epochs: -3"))
-    with pytest.raises(ArgumentError, match="--epochs"):
+    with pytest.raises(ArgumentError, match="`epochs`"):
         TrainOptions.load(tmp_path / "config.yaml")
 
 
 def test_settings_do_not_change_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         build().epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "options", "elsewhere"),
+    [
+        (TrainKeywords, TrainOptions, {"data", "init"}),
+        (EvaluateKeywords, EvaluateOptions, set()),
+    ],
+)
+def test_typed_keywords_are_those_of_the_options(keywords, options, elsewhere) -> None:
+    names = options.model_fields.keys() - elsewhere
+    assert keywords.__annotations__.keys() == names
+    hints = get_type_hints(keywords)
+    for name in names:
+        default = options.model_fields[name].get_default(call_default_factory=True)
+        assert TypeAdapter(hints[name]).validate_python(default) == default, name
+
+
+@pytest.mark.parametrize(("job", "options"), [(train, TrainOptions), (evaluate, EvaluateOptions)])
+def test_the_signature_of_a_job_shows_every_option(job, options) -> None:
+    shown = inspect.signature(job).parameters
+    assert list(shown)[:3] == ["data", "checkpoint", "output"]
+    assert shown.keys() >= options.model_fields.keys() - {"init"}

@@ -1,7 +1,6 @@
 """Recipes as they were published, and what all of them have to be."""
 
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,16 +12,17 @@ from wsiseg.errors import ArgumentError
 from wsiseg.models import list_architectures
 from wsiseg.models.class_sets import CITYSCAPES
 from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
-from wsiseg.training.losses import HardPixels, inverse_log_weights
-from wsiseg.training.options import RecipeName
-from wsiseg.training.recipes import RECIPES, Recipe, Stage, find_recipe
+from wsiseg.training.losses.class_weights import inverse_log_weights
+from wsiseg.training.losses.ohem import HardPixels
+from wsiseg.training.recipes import RECIPES
+from wsiseg.training.recipes.recipe import Recipe, Stage
 from wsiseg.training.supervising import DeepSupervision
 
 PIXELS = np.array([900.0, 90.0, 10.0, 0.0])
 NAMES = ["a", "b", "c", "d"]
-STAGES = [(recipe, stage) for recipe in RECIPES for stage in recipe.stages]
+STAGES = [(recipe, stage) for recipe in RECIPES.values() for stage in recipe.stages]
 
-every_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 every_stage = pytest.mark.parametrize(
     ("recipe", "stage"), STAGES, ids=[f"{r.name}-{r.stages.index(s)}" for r, s in STAGES]
 )
@@ -32,13 +32,9 @@ def parameter() -> nn.Parameter:
     return nn.Parameter(torch.ones(2))
 
 
-def test_options_know_every_recipe_by_name() -> None:
-    assert get_args(RecipeName) == tuple(recipe.name for recipe in RECIPES)
-
-
 @every_recipe
 def test_recipes_are_found_by_name(recipe: Recipe) -> None:
-    assert find_recipe(recipe.name) is recipe
+    assert RECIPES[recipe.name] is recipe
     assert recipe.source
     assert recipe.stages
     # The last stage gives the checkpoint, which is to be the whole network.
@@ -47,9 +43,11 @@ def test_recipes_are_found_by_name(recipe: Recipe) -> None:
 
 def test_unknown_recipes_are_refused_with_those_that_are_known() -> None:
     with pytest.raises(ArgumentError, match="no recipe 'plane'") as caught:
-        find_recipe("plane")
-    assert caught.value.where == "--recipe"
-    assert all(recipe.name in str(caught.value) for recipe in RECIPES)
+        RECIPES.find("plane", "`recipe`")
+    assert caught.value.where == "`recipe`"
+    assert caught.value.hint == "Did you mean plain?"
+    with pytest.raises(ArgumentError, match="Use plain, espnet, rdrnet"):
+        RECIPES.find("zzz")
 
 
 @every_stage
@@ -117,7 +115,7 @@ def test_recipes_with_an_encoder_stage_suit_some_architecture() -> None:
 
 
 def test_espnet_is_trained_in_two_stages() -> None:
-    recipe = find_recipe("espnet")
+    recipe = RECIPES["espnet"]
     encoder, decoder = recipe.stages
     assert (encoder.encoder, decoder.encoder) == (True, False)
     assert (encoder.batch, decoder.batch) == (12, 6)
@@ -130,7 +128,7 @@ def test_espnet_is_trained_in_two_stages() -> None:
         assert (stage.ema, stage.clip) == (0, 0)
 
 
-@pytest.mark.parametrize("stage", find_recipe("espnet").stages)
+@pytest.mark.parametrize("stage", RECIPES["espnet"].stages)
 def test_espnets_optimiser(stage: Stage) -> None:
     optimiser = stage.optimiser([parameter()], stage.lr)
     assert type(optimiser) is Adam
@@ -144,23 +142,23 @@ def test_espnets_optimiser(stage: Stage) -> None:
     [(0, 1), (50, 1), (99.99, 1), (100, 0.5), (199.99, 0.5), (200, 0.25), (299.99, 0.25)],
 )
 def test_espnets_rate_halves_at_100_and_200_of_300(epoch: float, factor: float) -> None:
-    assert all(s.factor(epoch, 300) == factor for s in find_recipe("espnet").stages)
+    assert all(s.factor(epoch, 300) == factor for s in RECIPES["espnet"].stages)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 7, 367])
 def test_espnets_rate_halves_with_the_first_step_of_the_epoch(steps: int) -> None:
-    stage = find_recipe("espnet").stages[0]
+    stage = RECIPES["espnet"].stages[0]
     for done, factor in ((100, 0.5), (200, 0.25)):
         assert stage.factor(done * steps / steps, 300) == factor
         assert stage.factor((done * steps - 1) / steps, 300) == 2 * factor
 
 
 def test_shorter_trainings_halve_after_their_thirds() -> None:
-    stage = find_recipe("espnet").stages[0]
+    stage = RECIPES["espnet"].stages[0]
     assert [stage.factor(epoch, 6) for epoch in range(6)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
 
 
-@pytest.mark.parametrize("stage", find_recipe("espnet").stages)
+@pytest.mark.parametrize("stage", RECIPES["espnet"].stages)
 def test_espnets_loss_is_cross_entropy_weighted_with_a_constant_of_1_10(stage: Stage) -> None:
     random = torch.Generator().manual_seed(0)
     logits = torch.randn(2, len(PIXELS), 5, 6, generator=random)
@@ -174,14 +172,14 @@ def test_espnets_loss_is_cross_entropy_weighted_with_a_constant_of_1_10(stage: S
 
 
 def test_plain_is_one_stage_of_adamw() -> None:
-    (stage,) = find_recipe("plain").stages
+    (stage,) = RECIPES["plain"].stages
     assert type(stage.optimiser([parameter()], stage.lr)) is AdamW
     assert stage.zooms == (1.0,)
-    assert not find_recipe("plain").whole_pictures
+    assert not RECIPES["plain"].whole_pictures
 
 
 def test_plain_warms_up_over_a_twentieth_and_falls_to_nothing() -> None:
-    (stage,) = find_recipe("plain").stages
+    (stage,) = RECIPES["plain"].stages
     factors = np.array([stage.factor(epoch, 100) for epoch in range(101)])
     assert factors[0] == pytest.approx(0.02)
     assert 4 <= factors.argmax() <= 5
@@ -191,7 +189,7 @@ def test_plain_warms_up_over_a_twentieth_and_falls_to_nothing() -> None:
 
 
 def test_plains_loss_is_cross_entropy_plus_dice() -> None:
-    (stage,) = find_recipe("plain").stages
+    (stage,) = RECIPES["plain"].stages
     # Every pixel of either class is as likely as not.
     logits, labels = torch.zeros(1, 2, 2, 2), torch.tensor([[[0, 0], [1, 1]]])
     expected = np.log(2) + (1 - 2 * 1 / (2 + 2))
@@ -207,14 +205,14 @@ def test_plains_loss_is_cross_entropy_plus_dice() -> None:
 
 
 def test_rdrnet_is_one_stage_of_as_many_passes_as_its_steps_are() -> None:
-    (stage,) = find_recipe("rdrnet").stages
+    (stage,) = RECIPES["rdrnet"].stages
     assert stage.epochs == round(120_000 * stage.batch / 2975) == 484
     assert (stage.batch, stage.lr) == (12, 0.01)
     assert (stage.ema, stage.clip, stage.zooms) == (0, 0, (1.0,))
 
 
 def test_rdrnets_optimiser() -> None:
-    (stage,) = find_recipe("rdrnet").stages
+    (stage,) = RECIPES["rdrnet"].stages
     optimiser = stage.optimiser([parameter()], stage.lr)
     assert type(optimiser) is SGD
     (group,) = optimiser.param_groups
@@ -222,20 +220,20 @@ def test_rdrnets_optimiser() -> None:
 
 
 def test_rdrnets_rate_falls_by_the_power_of_0_9() -> None:
-    (stage,) = find_recipe("rdrnet").stages
+    (stage,) = RECIPES["rdrnet"].stages
     factors = [stage.factor(epoch, 100) for epoch in (0, 50, 90, 100)]
     np.testing.assert_allclose(factors, [1, 0.5**0.9, 0.1**0.9, 0])
 
 
 def test_rdrnets_loss_is_of_the_hardest_pixels() -> None:
-    (stage,) = find_recipe("rdrnet").stages
+    (stage,) = RECIPES["rdrnet"].stages
     hard = stage.loss(PIXELS, NAMES)
     assert isinstance(hard, HardPixels)
     assert (hard.threshold, hard.kept) == (0.9, 131_072)
 
 
 def test_rdrnet_weighs_the_classes_of_cityscapes_only_and_by_name() -> None:
-    (stage,) = find_recipe("rdrnet").stages
+    (stage,) = RECIPES["rdrnet"].stages
     names = [entry.name for entry in CITYSCAPES]
     # As the authors list them, in the order of the training indices.
     first = (0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023)
@@ -249,7 +247,7 @@ def test_rdrnet_weighs_the_classes_of_cityscapes_only_and_by_name() -> None:
 
 
 def test_rdrnet_learns_from_large_distorted_crops() -> None:
-    recipe = find_recipe("rdrnet")
+    recipe = RECIPES["rdrnet"]
     assert (recipe.tile, recipe.whole_pictures) == (1024, False)
     how = AUGMENTATIONS[recipe.scenes]
     assert (how.scale, how.logarithmic, how.dominance) == ((0.5, 2.0), False, 0.75)
@@ -261,4 +259,4 @@ def test_rdrnet_learns_from_large_distorted_crops() -> None:
 
 @pytest.mark.parametrize("name", ["plain", "espnet"])
 def test_other_recipes_change_scenes_as_scenes(name: str) -> None:
-    assert (find_recipe(name).scenes, find_recipe(name).tile) == ("street", 512)
+    assert (RECIPES[name].scenes, RECIPES[name].tile) == ("street", 512)

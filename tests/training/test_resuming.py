@@ -14,7 +14,7 @@ import wsiseg
 from pictures import CLASS_MAP
 from trainings import Heard, options, rows_of
 from wsiseg.errors import ArgumentError, OutputExistsError, TrainingError, WsisegError
-from wsiseg.training import TrainOptions, train
+from wsiseg.training import TrainOptions, fit
 from wsiseg.training.listener import TrainingListener
 
 
@@ -23,7 +23,7 @@ def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_
     """Averaged weights, schedule, augmentation: all of it as if nothing had happened."""
     settings = {"epochs": 4, "augment": "tissue", "ema": 0.9, **settings}
     unbroken = Heard()
-    train(options(pictures, **settings), tmp_path / "whole", listener=unbroken)
+    fit(options(pictures, **settings), tmp_path / "whole", listener=unbroken)
 
     class Killed(Heard):
         def stepped(self, epoch, step, loss):
@@ -32,9 +32,9 @@ def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_
                 raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        train(options(pictures, **settings), tmp_path / "broken", listener=Killed())
+        fit(options(pictures, **settings), tmp_path / "broken", listener=Killed())
     resumed = Heard()
-    train(options(pictures, **settings), tmp_path / "broken", resume=True, listener=resumed)
+    fit(options(pictures, **settings), tmp_path / "broken", resume=True, listener=resumed)
     steps = len(resumed.losses) // 2
     assert steps * 4 == len(unbroken.losses)
     assert resumed.losses == pytest.approx(unbroken.losses[2 * steps :], abs=1e-6)
@@ -69,7 +69,7 @@ def test_a_training_that_is_killed_from_outside_goes_on(pictures, tmp_path):
 
     same = TrainOptions.load(tmp_path / "run" / "config.yaml")
     with pytest.raises(RuntimeError, match="enough"):
-        train(same, tmp_path / "run", resume=True, listener=Enough())
+        fit(same, tmp_path / "run", resume=True, listener=Enough())
     # The row of an epoch may stand while its last.ckpt does not.
     assert rows[0]["epoch"] in (done, done + 1)
 
@@ -82,9 +82,9 @@ class KilledAtOnce(Heard):
 @pytest.mark.parametrize("recipe", ["plain", "espnet"])
 def test_a_training_that_has_learnt_nothing_is_in_nobodys_way(recipe, pictures, tmp_path):
     with pytest.raises(RuntimeError, match="killed"):
-        train(options(pictures, recipe=recipe), tmp_path / "run", listener=KilledAtOnce())
+        fit(options(pictures, recipe=recipe), tmp_path / "run", listener=KilledAtOnce())
     assert (tmp_path / "run" / "config.yaml").exists()
-    assert train(options(pictures, epochs=1), tmp_path / "run").epochs == 1
+    assert fit(options(pictures, epochs=1), tmp_path / "run").epochs == 1
     assert not (tmp_path / "run" / "encoder" / "config.yaml").exists()
 
 
@@ -92,48 +92,48 @@ def test_settings_of_something_else_are_left_alone(pictures, tmp_path):
     (tmp_path / "config.yaml").write_text("theirs: true")
     for overwrite in (False, True):
         with pytest.raises(OutputExistsError, match="of no training"):
-            train(options(pictures), tmp_path, overwrite=overwrite)
+            fit(options(pictures), tmp_path, overwrite=overwrite)
     assert (tmp_path / "config.yaml").read_text() == "theirs: true"
 
 
 def test_resuming_before_the_first_epoch_begins_anew(pictures, tmp_path):
     with pytest.raises(RuntimeError, match="killed"):
-        train(options(pictures), tmp_path / "run", listener=KilledAtOnce())
+        fit(options(pictures), tmp_path / "run", listener=KilledAtOnce())
     heard = Heard()
-    assert train(options(pictures), tmp_path / "run", resume=True, listener=heard).epochs == 2
+    assert fit(options(pictures), tmp_path / "run", resume=True, listener=heard).epochs == 2
     assert any("anew" in note for note in heard.notes)
 
 
 def test_a_finished_training_is_not_trained_again(pictures, tmp_path):
-    first = train(options(pictures), tmp_path / "run")
+    first = fit(options(pictures), tmp_path / "run")
     heard = Heard()
-    again = train(options(pictures), tmp_path / "run", resume=True, listener=heard)
+    again = fit(options(pictures), tmp_path / "run", resume=True, listener=heard)
     assert heard.losses == []
     assert (again.miou, again.epochs) == (first.miou, 2)
 
 
 def test_a_standing_training_is_refused_or_replaced(pictures, tmp_path):
-    train(options(pictures), tmp_path / "run")
+    fit(options(pictures), tmp_path / "run")
     with pytest.raises(OutputExistsError, match=r"--resume .* --overwrite"):
-        train(options(pictures), tmp_path / "run")
-    assert train(options(pictures, epochs=1), tmp_path / "run", overwrite=True).epochs == 1
+        fit(options(pictures), tmp_path / "run")
+    assert fit(options(pictures, epochs=1), tmp_path / "run", overwrite=True).epochs == 1
     assert len(rows_of(tmp_path / "run")) == 1
 
 
 def test_resuming_with_other_settings_is_refused(pictures, tmp_path):
-    train(options(pictures), tmp_path / "run")
+    fit(options(pictures), tmp_path / "run")
     with pytest.raises(ArgumentError, match=r"has None, not 0\.5 \(--lr\)"):
-        train(options(pictures, lr=0.5), tmp_path / "run", resume=True)
+        fit(options(pictures, lr=0.5), tmp_path / "run", resume=True)
     with pytest.raises(ArgumentError, match="--overwrite exclude"):
-        train(options(pictures), tmp_path / "run", resume=True, overwrite=True)
+        fit(options(pictures), tmp_path / "run", resume=True, overwrite=True)
 
 
 def test_going_on_with_other_labels_is_refused(pictures, tmp_path):
-    train(options(pictures), tmp_path / "run")
+    fit(options(pictures), tmp_path / "run")
     for mask in pictures[1].iterdir():
         Image.fromarray(np.zeros((64, 64), np.uint8)).save(mask)
     with pytest.raises(TrainingError, match="have changed"):
-        train(options(pictures), tmp_path / "run", resume=True)
+        fit(options(pictures), tmp_path / "run", resume=True)
 
 
 def test_overwriting_touches_nothing_that_is_not_ours(pictures, tmp_path):
@@ -142,24 +142,24 @@ def test_overwriting_touches_nothing_that_is_not_ours(pictures, tmp_path):
     (run / "encoder" / "model.py").write_text("ours is elsewhere")
     (run / "metrics.csv").write_text("somebody's")
     with pytest.raises(OutputExistsError, match="of no training"):
-        train(options(pictures, epochs=1), run, overwrite=True)
+        fit(options(pictures, epochs=1), run, overwrite=True)
     (run / "metrics.csv").unlink()
-    train(options(pictures, epochs=1), run)
-    train(options(pictures, epochs=1), run, overwrite=True)
+    fit(options(pictures, epochs=1), run)
+    fit(options(pictures, epochs=1), run, overwrite=True)
     assert (run / "encoder" / "model.py").read_text() == "ours is elsewhere"
 
 
 def test_what_stands_is_not_touched_before_the_new_one_can_begin(pictures, tmp_path):
-    best = train(options(pictures, epochs=1), tmp_path / "run").checkpoint
+    best = fit(options(pictures, epochs=1), tmp_path / "run").checkpoint
     before = best.read_bytes()
     nowhere = tmp_path / "nowhere.txt"
     for wrong in ({"init": best, "arguments": {}}, {"model": "nothing"}, {"val_only": nowhere}):
         with pytest.raises(WsisegError):
-            train(options(pictures, **wrong), tmp_path / "run", overwrite=True)
+            fit(options(pictures, **wrong), tmp_path / "run", overwrite=True)
         assert best.read_bytes() == before
     with pytest.raises(WsisegError):
-        train(options(pictures, strategy="nothing"), tmp_path / "fresh")
-    assert train(options(pictures, epochs=1), tmp_path / "fresh", overwrite=True).epochs == 1
+        fit(options(pictures, strategy="nothing"), tmp_path / "fresh")
+    assert fit(options(pictures, epochs=1), tmp_path / "fresh", overwrite=True).epochs == 1
 
 
 def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_path):
@@ -170,9 +170,9 @@ def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_pat
                 raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        train(options(pictures, recipe="espnet", epochs=3), tmp_path / "run", listener=Killed())
+        fit(options(pictures, recipe="espnet", epochs=3), tmp_path / "run", listener=Killed())
     heard = Heard()
-    result = train(
+    result = fit(
         options(pictures, recipe="espnet", epochs=3), tmp_path / "run", resume=True, listener=heard
     )
     assert result.epochs == 3

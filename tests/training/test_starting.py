@@ -17,18 +17,19 @@ from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Architecture, list_architectures
 from wsiseg.training import starting
 from wsiseg.training.options import DataOptions, TrainOptions
-from wsiseg.training.recipes import Stage, find_recipe
+from wsiseg.training.recipes import RECIPES
+from wsiseg.training.recipes.recipe import Stage
 from wsiseg.training.starting import Start, freeze_encoder
 
-(PLAIN,) = find_recipe("plain").stages
-ENCODER, DECODER = find_recipe("espnet").stages
+(PLAIN,) = RECIPES["plain"].stages
+ENCODER, DECODER = RECIPES["espnet"].stages
 SMALL = {"alpha2": 1, "alpha3": 1}
 BGR = Normalisation(order="BGR", mean=(72.0, 82.0, 73.0), std=(45.0, 46.0, 44.0), divide_first=1)
 
 
 def options_of(**values: object) -> TrainOptions:
-    data = DataOptions.build(dataset="camvid", root=".")
-    return TrainOptions.build(data=data, **{"arguments": SMALL, **values})
+    data = DataOptions(dataset="camvid", root=".")
+    return TrainOptions(data=data, **{"arguments": SMALL, **values})
 
 
 def start(

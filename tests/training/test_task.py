@@ -7,8 +7,8 @@ from lively import lively
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.normalisation import IMAGENET
-from wsiseg.training.losses import CrossEntropy
-from wsiseg.training.recipes import find_recipe
+from wsiseg.training.losses.cross_entropy import CrossEntropy
+from wsiseg.training.recipes import RECIPES
 from wsiseg.training.supervising import shrink_labels
 from wsiseg.training.task import SegmentationTask
 
@@ -18,7 +18,7 @@ def task(name: str) -> SegmentationTask:
     return SegmentationTask(
         create_model(name, 2),
         IMAGENET,
-        find_recipe("plain").stages[-1],
+        RECIPES["plain"].stages[-1],
         CrossEntropy(),
         steps_per_epoch=lambda _: 1,
         seed=0,
@@ -85,7 +85,7 @@ def test_training_weighs_each_output_as_the_network_says(
     learner = SegmentationTask(
         network,
         IMAGENET,
-        find_recipe("plain").stages[-1],
+        RECIPES["plain"].stages[-1],
         compare,
         steps_per_epoch=lambda _: 1,
         seed=0,

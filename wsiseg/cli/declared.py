@@ -12,52 +12,51 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from wsiseg.cli.wording import name_option
 from wsiseg.settings import Option, Settings
 
 Command = Callable[..., None]
 
 
-def takes(**models: type[Settings]) -> Callable[[Command], Command]:
+def takes(*models: type[Settings], without: tuple[str, ...] = ()) -> Callable[[Command], Command]:
     """Return a decorator that gives a command the options of settings.
 
-    The command has one parameter for each of the models, and is called with the settings that the
-    user chose, checked.
+    The command's parameter `chosen` is a mapping of what the user typed, by the names of the
+    settings; :meth:`Settings.select` checks it.
 
     Parameters
     ----------
-    **models
-        The parameter's name and its model; an option that several of them have stands once.
+    *models
+        The settings; an option that several of them have stands once.
+    without : tuple of str
+        Settings that the command does not have.
     """
 
     def decorate(command: Command) -> Command:
-        own = inspect.signature(command, eval_str=True).parameters
-        mine = [parameter for name, parameter in own.items() if name not in models]
+        own = list(inspect.signature(command, eval_str=True).parameters.values())
+        place = next(number for number, each in enumerate(own) if each.name == "chosen")
         options: dict[str, inspect.Parameter] = {}
-        for model in models.values():
-            options |= {p.name: p for p in _parameters(model) if p.name not in options}
+        for model in models:
+            options = {p.name: p for p in _parameters(model)} | options
+        options = {name: option for name, option in options.items() if name not in without}
 
         @wraps(command)
         def run(**values: Any) -> None:
-            chosen = {
-                name: model(
-                    **{
-                        field: values[field]
-                        for field in model.model_fields.keys() & options.keys()
-                        if values[field] is not None and values[field] != options[field].default
-                    }
-                )
-                for name, model in models.items()
+            typed = {
+                name: values.pop(name)
+                for name, option in options.items()
+                if values[name] != option.default
             }
-            rest = {parameter.name: values[parameter.name] for parameter in mine}
-            command(**rest, **chosen)
+            rest = {
+                parameter.name: values[parameter.name]
+                for parameter in own
+                if parameter.name != "chosen"
+            }
+            command(chosen=typed, **rest)
 
-        # The last ones, --json, --quiet and --debug, stay last.
-        places = [name for name in own if name in models]
-        before = [p for p in mine if list(own).index(p.name) < list(own).index(places[0])]
-        after = [p for p in mine if p not in before]
         parameters = [
-            p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for p in (*before, *options.values(), *after)
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in (*own[:place], *options.values(), *own[place + 1 :])
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -83,6 +82,7 @@ def _parameter(name: str, field: FieldInfo, declared: Option) -> inspect.Paramet
     if default in ({}, False):
         default = None
     names = declared.names or (f"--{name.replace('_', '-')}",)
+    name_option(name, names[0])
     if default is True:
         names = (f"{names[0]}/--no-{names[0].removeprefix('--')}",)
     info = typer.Option(

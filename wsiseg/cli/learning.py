@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from wsiseg.cli.wording import in_options
 from wsiseg.training.listener import Row, TrainingListener
 from wsiseg.training.plural import plural
 
@@ -57,11 +58,11 @@ class ConsoleTraining(TrainingListener):
     def noted(self, text: str) -> None:
         """Say something that is not a warning."""
         if not self._quiet:
-            self._console.print(f"note: {text}", markup=False)
+            self._console.print(f"note: {in_options(text)}", markup=False)
 
     def warned(self, text: str) -> None:
         """Say what was left out or assumed."""
-        self._console.print(f"warning: {text}", markup=False)
+        self._console.print(f"warning: {in_options(text)}", markup=False)
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
         """Begin the bar."""

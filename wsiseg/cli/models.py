@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Json, Quiet, parse_settings, print_json
+from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
+from wsiseg.cli.wording import name_option
+from wsiseg.settings import split_pairs
 
 if TYPE_CHECKING:
     from wsiseg.models.comparing import Comparison
     from wsiseg.models.networks.network import SegmentationNetwork
+
+name_option("arguments", "--set")
 
 app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
 
@@ -67,7 +71,7 @@ def show(
     from wsiseg.models.registry import create_model, find_architecture
 
     architecture = find_architecture(name)
-    network = create_model(name, classes, **architecture.parse(parse_settings(settings or [])))
+    network = create_model(name, classes, **architecture.parse(split_pairs(settings or [])))
     listener = ConsoleListener(quiet=quiet)
     listener.began("counting operations, and measuring how far the network sees")
     try:
@@ -167,7 +171,7 @@ def import_model(
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import find_architecture
 
-    arguments = find_architecture(architecture).parse(parse_settings(settings or []))
+    arguments = find_architecture(architecture).parse(split_pairs(settings or []))
     if output.is_dir():
         raise ArgumentError("the output is a folder", output, "Name a file in it.")
     if output.exists() and file.exists() and output.samefile(file):

@@ -62,22 +62,3 @@ StainReference = Annotated[
 def print_json(content: object) -> None:
     """Print one JSON document on stdout."""
     print(json.dumps(content, indent=2, ensure_ascii=False))
-
-
-def parse_settings(texts: list[str]) -> dict[str, str]:
-    """Split ``KEY=VALUE`` texts.
-
-    Raises
-    ------
-    ArgumentError
-        For a text without ``=``.
-    """
-    from wsiseg.errors import ArgumentError
-
-    settings = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ArgumentError(f"{text!r} is not of the form KEY=VALUE", "--set")
-        settings[key.strip()] = value.strip()
-    return settings

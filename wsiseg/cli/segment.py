@@ -12,13 +12,13 @@ from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
 from wsiseg.segmentation.options import SegmentOptions
 
 
-@takes(options=SegmentOptions)
+@takes(SegmentOptions)
 def segment(
     slides: Annotated[list[Path], typer.Argument(help="Slides or pictures.", show_default=False)],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the masks.", show_default=False)
     ],
-    options: SegmentOptions,
+    chosen: dict[str, object],
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -30,6 +30,8 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Segment slides."""
+    options = SegmentOptions(**chosen)
+
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.wording import in_options
     from wsiseg.segmentation.batch import segment_batch

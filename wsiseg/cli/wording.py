@@ -6,6 +6,14 @@ import re
 
 _PARAMETER = re.compile(r"`([a-z_]+)(?:=(\w+))?`")
 
+_OPTIONS: dict[str, str] = {}
+"""Options that are not called as the parameter is."""
+
+
+def name_option(parameter: str, option: str) -> None:
+    """Note what the option of a parameter is called."""
+    _OPTIONS[parameter] = option
+
 
 def in_options(text: str) -> str:
     """Write the parameters that an error names as options: `slide_mpp` as ``--slide-mpp``."""
@@ -14,4 +22,5 @@ def in_options(text: str) -> str:
 
 def _option(parameter: re.Match[str]) -> str:
     name, value = parameter.groups()
-    return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")
+    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    return option + (f" {value}" if value else "")

@@ -12,7 +12,7 @@ from wsiseg.training.feeding import Feed
 from wsiseg.training.material import Material
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.plural import plural
-from wsiseg.training.recipes import Stage
+from wsiseg.training.recipes.recipe import Stage
 from wsiseg.training.starting import Start
 
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.annotations.pictures import read_values
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.streaming import stream_window
+from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translated, write_json, write_whole
 from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN, Band
 from wsiseg.training.datasets.dataset import DataSet, Sample
+from wsiseg.training.datasets.opening import open_data
 from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.keywords import EvaluateKeywords
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.matching import Matching, match_classes
 from wsiseg.training.metrics import (
@@ -33,46 +36,57 @@ from wsiseg.training.metrics import (
     plot_confusion,
     scores_to_csv,
 )
+from wsiseg.training.options import DataOptions, EvaluateOptions
 from wsiseg.training.plural import plural
 
 _WHOLE = 16_000_000
 """Pixels of the largest picture whose borders and objects are scored."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
-    """How a checkpoint is scored.
-
-    Attributes
-    ----------
-    mpp, slide_mpp, scale
-        Resolution, see :class:`wsiseg.training.datasets.viewing.View`; slides, and pictures whose
-        `slide_mpp` is given, are looked at as the checkpoint was trained, others as they are, or
-        at the scale that the checkpoint remembers.
-    boundary : bool
-        Score borders too.
-    tolerance : float or None
-        Pixels that a border may be off; 0.75 % of the picture's diagonal if None.
-    objects : str or None
-        The class whose connected parts are objects, where the data number objects; the last of
-        two classes if None.
-    smallest : int
-        Predicted objects of fewer pixels are dropped.
-    segment : SegmentOptions
-        How pixels are labelled: tile, halo, blend, runtime, device.
-    """
-
-    mpp: float | None = None
-    slide_mpp: float | None = None
-    scale: float | None = None
-    boundary: bool = True
-    tolerance: float | None = None
-    objects: str | None = None
-    smallest: int = 0
-    segment: SegmentOptions = field(default_factory=lambda: SegmentOptions(tissue="none"))
-
-
+@keywords_from(EvaluateOptions)
 def evaluate(
+    data: DataOptions | DataSet,
+    checkpoint: Checkpoint | Path | str,
+    output: Path | str | None = None,
+    *,
+    listener: TrainingListener | None = None,
+    **options: Unpack[EvaluateKeywords],
+) -> dict[str, Any]:
+    """Score a checkpoint on pictures or slides with labels.
+
+    Parameters
+    ----------
+    data : DataOptions or DataSet
+        What to score it on.
+    checkpoint : Checkpoint or path-like
+        What to score.
+    output : path-like, optional
+        Folder for ``scores.json``, ``scores.csv`` and ``confusion.png``.
+    listener : TrainingListener, optional
+        Hears how it goes.
+    **options
+        Fields of :class:`wsiseg.training.options.EvaluateOptions`.
+
+    Returns
+    -------
+    dict
+        See :func:`score`.
+
+    Raises
+    ------
+    WsisegError
+        As :func:`score`, or if the output cannot be written.
+    """
+    settings = EvaluateOptions(**options)
+    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
+    dataset = data if isinstance(data, DataSet) else open_data(data, validation=True)
+    scores = score(loaded, dataset, settings, listener)
+    if output is not None:
+        write_scores(scores, Path(output))
+    return scores
+
+
+def score(
     checkpoint: Checkpoint,
     dataset: DataSet,
     options: EvaluateOptions | None = None,
@@ -291,14 +305,14 @@ def _choose_view(
             if scale is not None:
                 listener.noted(
                     f"working at {scale:g} of the size, as the checkpoint was trained; "
-                    "--scale 1 takes everything as it is"
+                    "`scale=1` takes everything as it is"
                 )
         elif dataset.sparse or options.slide_mpp is not None:
             mpp = checkpoint.mpp
         else:
             listener.warned(
                 f"the pictures are taken as if they had {checkpoint.mpp:g} µm per pixel; "
-                "--slide-mpp says what they have"
+                "`slide_mpp` says what they have"
             )
     return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
 
@@ -311,7 +325,7 @@ def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:
             "which class is made of objects is not known"
             if wanted is None
             else f"there is no class {wanted!r}",
-            "--objects",
+            "`objects`",
             f"Use one of: {', '.join(names)}.",
         )
     return names.index(wanted)

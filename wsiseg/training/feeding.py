@@ -15,7 +15,7 @@ from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
 from wsiseg.training.datasets.viewing import OpenSample, SampleShelf
 from wsiseg.training.material import Material
 from wsiseg.training.options import TrainOptions
-from wsiseg.training.recipes import Recipe, Stage
+from wsiseg.training.recipes.recipe import Recipe, Stage
 from wsiseg.training.sampling import Batch, EpochSampler, Sampling, TrainingTiles, collate
 from wsiseg.training.survey import Survey
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -17,17 +17,20 @@ from wsiseg.errors import ArgumentError
 from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.profiling import count_parameters
 from wsiseg.models.registry import create_model
+from wsiseg.settings import keywords_from
 from wsiseg.training.card import CardMaker
 from wsiseg.training.datasets.opening import split_data
 from wsiseg.training.feeding import Feed, FeedModule, make_feed
 from wsiseg.training.keeping import Keeper, Patience, average_weights, keep_last
+from wsiseg.training.keywords import TrainKeywords
 from wsiseg.training.listener import TrainingListener
-from wsiseg.training.losses import LOSSES, inverse_log_weights
+from wsiseg.training.losses import LOSSES
+from wsiseg.training.losses.class_weights import inverse_log_weights
 from wsiseg.training.material import Material, gather
-from wsiseg.training.options import MACHINE_OPTIONS, TrainOptions
+from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 from wsiseg.training.plural import plural
-from wsiseg.training.recipes import Recipe, Stage, find_recipe
-from wsiseg.training.recipes.recipe import Pixels
+from wsiseg.training.recipes import RECIPES
+from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 from wsiseg.training.run_folder import RunFolder
 from wsiseg.training.starting import Start, start
 from wsiseg.training.task import SegmentationTask
@@ -71,7 +74,51 @@ class TrainResult:
     warnings: tuple[str, ...] = ()
 
 
+@keywords_from(TrainOptions, without=("data", "init"))
 def train(
+    data: DataOptions,
+    checkpoint: Path | str | None,
+    output: Path | str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    listener: TrainingListener | None = None,
+    **options: Unpack[TrainKeywords],
+) -> TrainResult:
+    """Train or fine-tune a network.
+
+    Parameters
+    ----------
+    data : DataOptions
+        What to learn from.
+    checkpoint : path-like or None
+        The checkpoint to begin with; where the classes are others, the layers that depend on them
+        begin anew.  None begins from scratch.
+    output : path-like
+        Folder of the run, see :func:`fit`.
+    resume, overwrite : bool
+        Go on with, or replace, a training that stands in the folder.
+    listener : TrainingListener, optional
+        Hears how it goes.
+    **options
+        Fields of :class:`wsiseg.training.options.TrainOptions`.
+
+    Raises
+    ------
+    WsisegError
+        As :func:`fit`.
+
+    Examples
+    --------
+    >>> import wsiseg
+    >>> data = wsiseg.DataOptions(slides="slides/", annotations="drawn/")
+    >>> wsiseg.train(data, "nuclei.safetensors", "run/", mpp=0.5, epochs=20)  # doctest: +SKIP
+    """
+    settings = TrainOptions(data=data, init=checkpoint, **options)
+    return fit(settings, output, resume=resume, overwrite=overwrite, listener=listener)
+
+
+def fit(
     options: TrainOptions,
     folder: Path | str,
     *,
@@ -79,7 +126,7 @@ def train(
     overwrite: bool = False,
     listener: TrainingListener | None = None,
 ) -> TrainResult:
-    """Train or fine-tune a network.
+    """Train as settings say, which may have been read from a file.
 
     Parameters
     ----------
@@ -112,7 +159,7 @@ def train(
     main = is_main_process()
     heard = listener if listener is not None and main else TrainingListener()
     run = RunFolder(Path(folder).absolute())
-    recipe = find_recipe(options.recipe)
+    recipe = RECIPES.find(options.recipe, "`recipe`")
     check_machine(options)
     if main:
         _check_folder(run, options, resume=resume, overwrite=overwrite)
@@ -154,7 +201,7 @@ def train(
 def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise ArgumentError(
-            "--resume and --overwrite exclude each other", None, "Give one of them."
+            "`resume` and `overwrite` exclude each other", None, "Give one of them."
         )
     if resume:
         if run.config.exists():
@@ -174,8 +221,8 @@ def _refuse_changes(options: TrainOptions, before: TrainOptions) -> None:
         if old.get(name) != new.get(name) and name not in MACHINE_OPTIONS:
             raise ArgumentError(
                 f"the training that stands has {old.get(name)}, not {new.get(name)}",
-                f"--{name.replace('_', '-')}",
-                "Go on as it was, or learn more in another folder, with --init and its best.",
+                f"`{name}`",
+                "Go on as it was, or begin another training, in another folder, from its best.",
             )
 
 

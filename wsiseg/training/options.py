@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.errors import DataSetError
+from wsiseg.segmentation.options import (
+    ComputeOptions,
+    ResolutionOptions,
+    SegmentOptions,
+    SlideOptions,
+    TileOptions,
+)
+from wsiseg.settings import Option, split_pairs
 from wsiseg.store.disk import write_whole
-from wsiseg.tiling.colour import Colours, StainMethod
-from wsiseg.tiling.slides.pixel_size import SANE_MPP
+from wsiseg.training.losses import LOSSES
+from wsiseg.training.recipes import RECIPES
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
 """So that a training can be gone on with from another folder."""
@@ -20,102 +27,100 @@ _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
-_Mpp = Annotated[float, Field(ge=SANE_MPP[0], le=SANE_MPP[1])]
 
 
 def _absolute_if_file(text: str) -> str:
     return str(Path(text).absolute()) if "=" not in text or Path(text).is_file() else text
 
 
-RecipeName = Literal["plain", "espnet", "rdrnet"]
-"""Those of :data:`wsiseg.training.recipes.RECIPES`, known before torch is loaded."""
-
 MACHINE_OPTIONS = ("workers", "threads")
 """What only says how the work is done: a training may go on with others."""
 
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def build(cls, **values: object) -> Self:
-        """Check values as they come from a command line.
-
-        Raises
-        ------
-        ArgumentError
-            For the first that makes no sense.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            message = first["msg"].removeprefix("Value error, ")
-            option = _find_option(first["loc"])
-            raise ArgumentError(message[0].lower() + message[1:], option) from error
+_DATA = "Data: one of a public set, folders of pictures, folders of slides"
+_RESOLUTION, _NETWORK, _LEARNING = "Resolution", "Network", "Learning"
+_VALIDATION, _SCORES, _COMPUTE = "Validation", "Scores", "Compute"
 
 
-def _find_option(place: Sequence[int | str]) -> str | None:
-    """Return what users type for a setting; behind its name stands what is inside it."""
-    names = [part for part in place if part != "data"]
-    if not names:
-        return None
-    return "--set" if names[0] == "arguments" else f"--{str(names[0]).replace('_', '-')}"
+class ViewOptions(ResolutionOptions):
+    """At which resolution pictures and slides are looked at.
 
-
-class DataOptions(_Settings):
-    """Which pictures or slides, with which labels.
-
-    Attributes
-    ----------
-    dataset, root, split
-        A public set, its folder, and the part of it.
-    images, labels
-        Folders of pictures and of masks with the same stems.
-    instances
-        A folder of masks with a number per object, for scores of objects.
-    slides, annotations
-        Folders of slides and of annotations with the same stems.
-    class_map
-        Text or file for :meth:`wsiseg.annotations.ClassMap.read`.
-    coordinates
-        Where annotations count their pixels from.
-    only, without
-        Files that list stems, one a line: take only those, or all but those.
-    reader
-        Who reads pictures and slides, see :func:`wsiseg.open_slide`.
-    icc, stain, stain_reference
-        What is done to their colours, see :class:`wsiseg.tiling.colour.Colours`.
+    See :class:`wsiseg.training.datasets.viewing.View`.
     """
 
-    dataset: str | None = None
-    root: _Path | None = None
-    split: str | None = None
-    images: _Path | None = None
-    labels: _Path | None = None
-    instances: _Path | None = None
-    slides: _Path | None = None
-    annotations: _Path | None = None
-    class_map: Annotated[str, AfterValidator(_absolute_if_file)] | None = None
-    coordinates: Literal["auto", "level0", "bounds"] = "auto"
-    only: _Path | None = None
-    without: _Path | None = None
-    reader: str | None = None
-    icc: bool = False
-    stain: StainMethod | None = None
-    stain_reference: _Path | None = None
+    scale: Annotated[
+        _Positive | None,
+        Field(description="Work at this size of the files instead, 0.5 for half."),
+        Option(_RESOLUTION),
+    ] = None
 
-    @property
-    def colours(self) -> Colours:
-        """What is done to colours."""
-        return Colours(self.icc, self.stain, self.stain_reference)
+
+class DataOptions(SlideOptions):
+    """Which pictures or slides, with which labels: one of the three kinds of data."""
+
+    dataset: Annotated[
+        str | None,
+        Field(description="A public set: camvid, cityscapes, voc or mapillary."),
+        Option(_DATA),
+    ] = None
+    root: Annotated[_Path | None, Field(description="Its folder."), Option(_DATA)] = None
+    split: Annotated[
+        str | None, Field(description="Its part; the usual one if left out."), Option(_DATA)
+    ] = None
+    images: Annotated[_Path | None, Field(description="A folder of pictures."), Option(_DATA)] = (
+        None
+    )
+    labels: Annotated[
+        _Path | None,
+        Field(description="A folder of index or palette masks of the same stems."),
+        Option(_DATA),
+    ] = None
+    instances: Annotated[
+        _Path | None,
+        Field(description="A folder of masks in which every object has its own number."),
+        Option(_DATA),
+    ] = None
+    slides: Annotated[_Path | None, Field(description="A folder of slides."), Option(_DATA)] = None
+    annotations: Annotated[
+        _Path | None,
+        Field(
+            description="A folder of annotations of the same stems: GeoJSON, ASAP, ImageScope or "
+            "HALO XML, OME-Zarr labels, masks."
+        ),
+        Option(_DATA),
+    ] = None
+    class_map: Annotated[
+        str | None,
+        AfterValidator(lambda text: None if text is None else _absolute_if_file(text)),
+        Field(
+            description='What names or values mean, "0=background,255=gland", or a YAML file of '
+            "that. CLASS may be ignore, or exhaustive for regions in which everything is "
+            "annotated; KEY may be unannotated or unclassified."
+        ),
+        Option(_DATA),
+    ] = None
+    coordinates: Annotated[
+        Literal["auto", "level0", "bounds"],
+        Field(description="Where annotations count their pixels from."),
+        Option(_DATA),
+    ] = "auto"
+    only: Annotated[
+        _Path | None, Field(description="Take only the stems that a file lists."), Option(_DATA)
+    ] = None
+    without: Annotated[
+        _Path | None, Field(description="Leave out the stems that a file lists."), Option(_DATA)
+    ] = None
+
+    @field_validator("stain_reference")
+    @classmethod
+    def _found_from_another_folder(cls, path: Path | None) -> Path | None:
+        return path and path.absolute()
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         kinds = {
-            "--dataset and --root": (self.dataset, self.root),
-            "--images and --labels": (self.images, self.labels),
-            "--slides and --annotations": (self.slides, self.annotations),
+            "`dataset` and `root`": (self.dataset, self.root),
+            "`images` and `labels`": (self.images, self.labels),
+            "`slides` and `annotations`": (self.slides, self.annotations),
         }
         begun = [name for name, pair in kinds.items() if any(part is not None for part in pair)]
         if len(begun) != 1:
@@ -126,20 +131,20 @@ class DataOptions(_Settings):
             message = f"{begun[0]} belong together"
             raise ValueError(message)
         if self.images is not None and self.class_map is None:
-            message = "masks need --class-map, like '0=background,255=gland'"
+            message = "masks need `class_map`, like '0=background,255=gland'"
             raise ValueError(message)
         if self.dataset is not None and self.class_map is not None:
-            message = f"--class-map has no meaning for {self.dataset}, whose classes are known"
+            message = f"`class_map` has no meaning for {self.dataset}, whose classes are known"
             raise ValueError(message)
         return self
 
     @model_validator(mode="after")
     def _nothing_without_use(self) -> Self:
         uses = {
-            "--split": (self.split is not None, self.dataset, "--dataset"),
-            "--instances": (self.instances is not None, self.images, "--images"),
-            "--stain-reference": (self.stain_reference is not None, self.stain, "--stain"),
-            "--coordinates": (self.coordinates != "auto", self.slides, "--slides"),
+            "`split`": (self.split is not None, self.dataset, "`dataset`"),
+            "`instances`": (self.instances is not None, self.images, "`images`"),
+            "`stain_reference`": (self.stain_reference is not None, self.stain, "`stain`"),
+            "`coordinates`": (self.coordinates != "auto", self.slides, "`slides`"),
         }
         for name, (given, owner, wanted) in uses.items():
             if given and owner is None:
@@ -148,91 +153,180 @@ class DataOptions(_Settings):
         return self
 
 
-class TrainOptions(_Settings):
-    """Settings of :func:`wsiseg.training.train`; those that are None are chosen.
+class EvaluateOptions(ComputeOptions, TileOptions, ViewOptions):
+    """Settings of :func:`wsiseg.evaluate`.
 
-    Attributes
-    ----------
-    data : DataOptions
-        What to learn from.
-    model, arguments
-        The architecture; the checkpoint's if `init` is given, else ESPNet.
-    init : Path
-        A checkpoint to begin with; layers that depend on other classes begin anew.
-    recipe : str
-        Losses, optimiser, schedule and stages.
-    epochs, batch, lr
-        In place of the recipe's.
-    tile : int
-        Edge of the tiles in working pixels.
-    tiles : int
-        Tiles per epoch.
-    mpp, slide_mpp, scale
-        Resolution, see :class:`wsiseg.training.datasets.viewing.View`.
-    val_fraction : float
-        Share of the samples that is kept back for validation, where the data name no such part.
-    val_only : Path
-        A file that lists the stems to keep back instead.
-    val_every : int
-        Epochs between validations.
-    augment : str
-        How tiles are changed; for tissue if the slides have a resolution, else as the recipe does.
-    balance : float
-        0: tiles from all annotated area alike; 1: all classes equally often.  If None, 0.5 for
-        slides, and pictures come up once each.
-    loss : str
-        In place of the recipe's.
-    ema : float
-        Decay of the moving average of the weights, 0 for none.
-    clip : float
-        Greatest norm of the gradient, 0 for any.
-    patience : int
-        Validations without improvement before training stops.
-    freeze_encoder : bool
-        Leave the encoder as it is.
-    precision, device, devices, strategy
-        Numbers, kind and count of devices, and how several share the work, as Lightning names it.
-    workers, threads : int
-        Processes that read and augment, and CPU threads of the network.
-    seed : int
-        Decides everything that is random.
+    Slides, and pictures whose `slide_mpp` is given, are looked at as the checkpoint was trained;
+    others as they are, or at the scale that the checkpoint remembers.
     """
 
-    data: DataOptions
-    model: str | None = None
-    arguments: dict[str, bool | int | float | str] = {}
-    init: _Path | None = None
-    recipe: RecipeName = "plain"
-    epochs: _Count | None = None
-    batch: _Count | None = None
-    lr: _Positive | None = None
-    tile: Annotated[int, Field(ge=16)] | None = None
-    tiles: _Count | None = None
-    mpp: _Mpp | None = None
-    slide_mpp: _Mpp | None = None
-    scale: _Positive | None = None
-    val_fraction: _Share = 0.2
-    val_only: _Path | None = None
-    val_every: _Count = 1
-    augment: Literal["auto", "tissue", "street", "photometric", "none"] = "auto"
-    balance: Annotated[float, Field(ge=0, le=1)] | None = None
-    loss: Literal["recipe", "cross-entropy", "cross-entropy+dice", "dice", "ohem"] = "recipe"
-    ema: Annotated[float, Field(ge=0, lt=1)] | None = None
-    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    patience: _Count | None = None
-    freeze_encoder: bool = False
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: _Count = 1
-    strategy: str = "auto"
-    workers: Annotated[int, Field(ge=0)] | None = None
-    threads: _Count | None = None
-    seed: _Seed = 0
+    boundary: Annotated[bool, Field(description="Score borders."), Option(_SCORES)] = True
+    tolerance: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            description="Pixels that a border may be off; 0.75 % of the diagonal if left out.",
+        ),
+        Option(_SCORES),
+    ] = None
+    objects: Annotated[
+        str | None,
+        Field(
+            description="The class that --instances numbers; the last of two classes if left out."
+        ),
+        Option(_SCORES),
+    ] = None
+    smallest: Annotated[
+        int,
+        Field(ge=0, description="Predicted objects of fewer pixels are dropped."),
+        Option(_SCORES),
+    ] = 0
+
+    @property
+    def segment(self) -> SegmentOptions:
+        """How pixels are labelled."""
+        shared = EvaluateOptions.model_fields.keys() & SegmentOptions.model_fields.keys()
+        # The resolution comes from a view of each sample.
+        names = shared - {"mpp", "slide_mpp"}
+        return SegmentOptions(tissue="none", **{name: getattr(self, name) for name in names})
+
+    @model_validator(mode="after")
+    def _borders_are_scored(self) -> Self:
+        if self.tolerance is not None and not self.boundary:
+            raise ValueError("`tolerance` has no meaning where `boundary` is off")
+        return self
+
+
+def _pairs(given: object) -> object:
+    return split_pairs(given) if isinstance(given, list) else given
+
+
+class TrainOptions(ViewOptions):
+    """Settings of :func:`wsiseg.train`; those that are None are chosen."""
+
+    data: Annotated[DataOptions, Option(shown=False)]
+    init: Annotated[_Path | None, Option(shown=False)] = None
+    model: Annotated[
+        str | None,
+        Field(description="An architecture; that of --init, or espnet."),
+        Option(_NETWORK),
+    ] = None
+    arguments: Annotated[
+        dict[str, bool | int | float | str],
+        BeforeValidator(_pairs),
+        Field(default_factory=dict, description="An argument of the architecture."),
+        Option(_NETWORK, names=("--set",), metavar="KEY=VALUE"),
+    ]
+    freeze_encoder: Annotated[
+        bool, Field(description="Leave the encoder as it is."), Option(_NETWORK)
+    ] = False
+    recipe: Annotated[
+        str,
+        Field(description="Losses, optimiser, schedule and stages."),
+        Option(_LEARNING, metavar="|".join(RECIPES)),
+    ] = "plain"
+    epochs: Annotated[
+        _Count | None, Field(description="The recipe's if left out."), Option(_LEARNING)
+    ] = None
+    batch: Annotated[_Count | None, Field(description="Tiles at a time."), Option(_LEARNING)] = None
+    lr: Annotated[_Positive | None, Field(description="Learning rate."), Option(_LEARNING)] = None
+    tile: Annotated[
+        int | None, Field(ge=16, description="Tile edge in working pixels."), Option(_LEARNING)
+    ] = None
+    tiles: Annotated[_Count | None, Field(description="Tiles per epoch."), Option(_LEARNING)] = None
+    augment: Annotated[
+        Literal["auto", "tissue", "street", "photometric", "none"],
+        Field(
+            description="How tiles are changed; for tissue if the slides have a resolution, else "
+            "as the recipe does."
+        ),
+        Option(_LEARNING),
+    ] = "auto"
+    balance: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="From 0, all annotated area alike, to 1, all classes equally often; 0.5 "
+            "for slides. Pictures come up in turn if left out.",
+        ),
+        Option(_LEARNING),
+    ] = None
+    loss: Annotated[
+        str,
+        Field(description="In place of the recipe's."),
+        Option(_LEARNING, metavar="|".join(("recipe", *LOSSES))),
+    ] = "recipe"
+    ema: Annotated[
+        float | None,
+        Field(ge=0, lt=1, description="Decay of the averaged weights, 0 for none."),
+        Option(_LEARNING),
+    ] = None
+    clip: Annotated[
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="Greatest norm of the gradient, 0 for any."),
+        Option(_LEARNING),
+    ] = None
+    patience: Annotated[
+        _Count | None,
+        Field(description="Stop after so many validations without a better one."),
+        Option(_LEARNING),
+    ] = None
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32, description="Decides what is random."), Option(_LEARNING)
+    ] = 0
+    val_fraction: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="Share of the samples for validation, where the data name no such part.",
+        ),
+        Option(_VALIDATION),
+    ] = 0.2
+    val_only: Annotated[
+        _Path | None,
+        Field(description="A file that lists the stems for validation instead."),
+        Option(_VALIDATION),
+    ] = None
+    val_every: Annotated[
+        _Count, Field(description="Epochs between validations."), Option(_VALIDATION)
+    ] = 1
+    precision: Annotated[
+        Literal["fp32", "fp16", "bf16"],
+        Field(description="Number format inside the network."),
+        Option(_COMPUTE),
+    ] = "fp32"
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], Field(description="Where."), Option(_COMPUTE)
+    ] = "auto"
+    devices: Annotated[_Count, Field(description="How many."), Option(_COMPUTE)] = 1
+    strategy: Annotated[
+        str,
+        Field(description="How several share the work, as Lightning calls it."),
+        Option(_COMPUTE),
+    ] = "auto"
+    workers: Annotated[
+        int | None, Field(ge=0, description="Processes that read."), Option(_COMPUTE)
+    ] = None
+    threads: Annotated[
+        _Count | None, Field(description="CPU threads of the network."), Option(_COMPUTE)
+    ] = None
+
+    @field_validator("recipe")
+    @classmethod
+    def _is_a_recipe(cls, name: str) -> str:
+        return RECIPES.check(name, "`recipe`")
+
+    @field_validator("loss")
+    @classmethod
+    def _is_a_loss(cls, name: str) -> str:
+        return name if name == "recipe" else LOSSES.check(name, "`loss`")
 
     @model_validator(mode="after")
     def _frozen_from_somewhere(self) -> Self:
         if self.freeze_encoder and self.init is None:
-            raise ValueError("--freeze-encoder has no meaning without --init")
+            raise ValueError("`freeze_encoder` has no meaning without `init`")
         return self
 
     def flatten(self) -> dict[str, object]:
@@ -258,8 +352,8 @@ class TrainOptions(_Settings):
             If a setting in it makes no sense.
         """
         try:
-            return cls.build(**yaml.safe_load(path.read_text(encoding="utf-8")))
+            return cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
             raise DataSetError(
-                "the settings of the training cannot be read", path, "Train anew without --resume."
+                "the settings of the training cannot be read", path, "Train anew without `resume`."
             ) from error

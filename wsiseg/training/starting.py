@@ -15,7 +15,7 @@ from wsiseg.models.networks.network import MOST_CLASSES, SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.training.options import TrainOptions
-from wsiseg.training.recipes import Stage
+from wsiseg.training.recipes.recipe import Stage
 
 DEFAULT_ARCHITECTURE = "espnet"
 

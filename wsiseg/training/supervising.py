@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.training.boundaries import find_boundaries, find_detail, keep_boundaries
-from wsiseg.training.losses import CrossEntropy, Dice, Sum
+from wsiseg.training.losses.cross_entropy import CrossEntropy
+from wsiseg.training.losses.dice import Dice
+from wsiseg.training.losses.sum import Sum
 
 BOUNDARY_FACTOR = 20.0
 """Weight of the boundaries beside the classes, as in PIDNet's paper."""

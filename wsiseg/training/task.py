@@ -16,7 +16,7 @@ from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.training.metrics import ConfusionMatrix
-from wsiseg.training.recipes import Stage
+from wsiseg.training.recipes.recipe import Stage
 from wsiseg.training.sampling import Batch
 from wsiseg.training.supervising import DeepSupervision
 

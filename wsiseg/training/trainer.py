@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError, TrainingError, WsisegError
 from wsiseg.training.options import TrainOptions
-from wsiseg.training.recipes import Stage
+from wsiseg.training.recipes.recipe import Stage
 
 _PRECISIONS = {"fp32": "32-true", "fp16": "16-mixed", "bf16": "bf16-mixed"}
 _ACCELERATORS = {"cuda": "gpu"}

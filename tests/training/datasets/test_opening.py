@@ -46,13 +46,13 @@ def stems(folder: Path, *lines: str) -> Path:
 
 
 def split(data: dict[str, object], **options: object) -> tuple[list[str], list[str]]:
-    training, kept = split_data(TrainOptions.build(data=DataOptions.build(**data), **options))
+    training, kept = split_data(TrainOptions(data=DataOptions(**data), **options))
     assert training.classes == kept.classes
     return names_of(training), names_of(kept)
 
 
 def test_pictures_are_opened_with_their_map(own: dict[str, object]) -> None:
-    dataset = open_data(DataOptions.build(**own))
+    dataset = open_data(DataOptions(**own))
     assert names_of(dataset) == NAMES
     assert [c.name for c in dataset.classes] == ["a", "b"]
     assert not dataset.sparse
@@ -63,10 +63,8 @@ def test_slides_are_opened_with_or_without_a_map(tmp_path: Path) -> None:
     drawn.mkdir()
     write(drawn, json.dumps(collection(in_qupath(rectangle(0, 0, 9, 9), "Tumor"))), "a.json")
     data = {"slides": touch(tmp_path / "slides", "a.svs"), "annotations": drawn}
-    assert [c.name for c in open_data(DataOptions.build(**data)).classes] == ["Tumor"]
-    dataset = open_data(
-        DataOptions.build(**data, class_map="Tumor=malignant,x=y", coordinates="level0")
-    )
+    assert [c.name for c in open_data(DataOptions(**data)).classes] == ["Tumor"]
+    dataset = open_data(DataOptions(**data, class_map="Tumor=malignant,x=y", coordinates="level0"))
     assert [c.name for c in dataset.classes] == ["malignant", "y"]
     assert dataset.sparse
     labels = dataset.samples[0].labels
@@ -85,15 +83,15 @@ def test_a_map_of_what_has_no_name_leaves_every_name_a_class(tmp_path: Path) -> 
         "unclassified=ignore": ["Fat", "Tumor"],
         "unclassified=other,unannotated=rest": ["Fat", "Tumor", "other", "rest"],
     }.items():
-        dataset = open_data(DataOptions.build(**data, class_map=text))
+        dataset = open_data(DataOptions(**data, class_map=text))
         assert [c.name for c in dataset.classes] == names
     with pytest.raises(ArgumentError, match="names no class"):
-        open_data(DataOptions.build(**data, class_map="Tumor=ignore"))
+        open_data(DataOptions(**data, class_map="Tumor=ignore"))
 
 
 def test_instances_reach_the_samples(own: dict[str, object], tmp_path: Path) -> None:
     instances = touch(tmp_path / "instances", *(f"{name}.tif" for name in NAMES))
-    dataset = open_data(DataOptions.build(**own, instances=instances))
+    dataset = open_data(DataOptions(**own, instances=instances))
     assert [s.instances for s in dataset.samples] == [instances / f"{n}.tif" for n in NAMES]
 
 
@@ -110,7 +108,7 @@ def test_instances_reach_the_samples(own: dict[str, object], tmp_path: Path) -> 
 def test_a_public_set_is_opened_at_the_part_that_is_meant(
     public: dict[str, object], part: str | None, validation: bool, names: list[str]
 ) -> None:
-    options = DataOptions.build(**public, split=part)
+    options = DataOptions(**public, split=part)
     assert names_of(open_data(options, validation=validation)) == names
 
 
@@ -151,18 +149,18 @@ def test_lists_shorten_what_is_learnt_from_and_not_what_is_kept_back(
 
 def test_only_and_without(own: dict[str, object], tmp_path: Path) -> None:
     listed = stems(tmp_path, "s03", "s00", "s17")
-    assert names_of(open_data(DataOptions.build(**own, only=listed))) == ["s00", "s03", "s17"]
-    rest = names_of(open_data(DataOptions.build(**own, without=listed)))
+    assert names_of(open_data(DataOptions(**own, only=listed))) == ["s00", "s03", "s17"]
+    rest = names_of(open_data(DataOptions(**own, without=listed)))
     assert rest == [name for name in NAMES if name not in ("s00", "s03", "s17")]
 
 
 def test_without_is_about_what_only_left(own: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("s03\n")
     data = {**own, "only": stems(tmp_path, "s03", "s04"), "without": tmp_path / "out.txt"}
-    assert names_of(open_data(DataOptions.build(**data))) == ["s04"]
+    assert names_of(open_data(DataOptions(**data))) == ["s04"]
     (tmp_path / "out.txt").write_text("s05\n")
     with pytest.raises(DataSetError, match="s05, which is not in the data"):
-        open_data(DataOptions.build(**data))
+        open_data(DataOptions(**data))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +171,7 @@ def test_lists_as_editors_leave_them(
     own: dict[str, object], tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "list.txt").write_bytes(content)
-    dataset = open_data(DataOptions.build(**own))
+    dataset = open_data(DataOptions(**own))
     assert read_stems(tmp_path / "list.txt", dataset) == {"s01", "s02"}
 
 
@@ -205,7 +203,7 @@ def test_lists_that_do_not_fit_are_refused(
 def test_nothing_may_be_left_out_of_everything(own: dict[str, object], tmp_path: Path) -> None:
     everything = stems(tmp_path, *NAMES)
     with pytest.raises(DataSetError, match="every sample is left out") as caught:
-        open_data(DataOptions.build(**own, without=everything))
+        open_data(DataOptions(**own, without=everything))
     assert caught.value.where == everything
     with pytest.raises(DataSetError, match="nothing is left to learn from"):
         split(own, val_only=everything)
@@ -274,6 +272,6 @@ def test_sets_and_parts_that_do_not_exist(public: dict[str, object]) -> None:
 
 
 def test_the_reader_that_is_named_is_that_of_every_sample(own: dict[str, object]) -> None:
-    assert {s.reader for s in open_data(DataOptions.build(**own)).samples} == {None}
-    named = DataOptions.build(**own, reader="openslide")
+    assert {s.reader for s in open_data(DataOptions(**own)).samples} == {None}
+    named = DataOptions(**own, reader="openslide")
     assert {s.reader for s in open_data(named).samples} == {"openslide"}

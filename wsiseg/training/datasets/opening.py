@@ -95,7 +95,7 @@ def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
         part, kept_part = _parts(options.data)
         if part != kept_part:
             others = {"split": kept_part, "only": None, "without": None}
-            scored = open_data(options.data.model_copy(update=others))
+            scored = open_data(options.data.replace(**others))
             # Some parts hold others: VOC's trainval holds its val.
             pictures = {s.image for s in scored.samples}
             rest = tuple(s for s in whole.samples if s.image not in pictures)

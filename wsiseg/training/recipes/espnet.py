@@ -12,7 +12,8 @@ from dataclasses import replace
 from torch import nn
 from torch.optim import Adam, Optimizer
 
-from wsiseg.training.losses import CrossEntropy, inverse_log_weights
+from wsiseg.training.losses.class_weights import inverse_log_weights
+from wsiseg.training.losses.cross_entropy import CrossEntropy
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from wsiseg.training.losses import CrossEntropy, Dice, Sum, inverse_log_weights
+from wsiseg.training.losses.class_weights import inverse_log_weights
+from wsiseg.training.losses.cross_entropy import CrossEntropy
+from wsiseg.training.losses.dice import Dice
+from wsiseg.training.losses.sum import Sum
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 
 _WARM_UP = 0.05

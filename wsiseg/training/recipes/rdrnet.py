@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from wsiseg.training.losses import HardPixels
+from wsiseg.training.losses.ohem import HardPixels
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 
 CITYSCAPES_WEIGHTS = {

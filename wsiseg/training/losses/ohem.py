@@ -1,0 +1,48 @@
+"""Online hard example mining: only the hardest pixels count."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsiseg.annotations.labels import IGNORED
+
+
+class HardPixels(nn.Module):
+    """Cross-entropy over the hardest pixels only (OHEM; Shrivastava et al., CVPR 2016).
+
+    Parameters
+    ----------
+    weights : Tensor, optional
+        ``(classes,)``.
+    threshold : float
+        Pixels whose own class has at least this probability are easy.
+    kept : int
+        At least so many pixels of a batch count, easy or not.
+    """
+
+    def __init__(
+        self, weights: Tensor | None = None, threshold: float = 0.9, kept: int = 131_072
+    ) -> None:
+        super().__init__()
+        self.weights: Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
+        self.threshold = threshold
+        self.kept = kept
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        valid = labels != IGNORED
+        losses = F.cross_entropy(
+            logits, labels, self.weights, ignore_index=IGNORED, reduction="none"
+        )[valid]
+        if not losses.numel():
+            return logits.sum() * 0
+        with torch.no_grad():
+            own = labels.clamp(max=logits.shape[1] - 1).unsqueeze(1)
+            confidence = logits.softmax(1).gather(1, own).squeeze(1)[valid]
+            kept = min(max(1, self.kept), confidence.numel())
+            hard = confidence < self.threshold
+            hard |= confidence <= confidence.kthvalue(kept).values
+        return losses[hard].mean()
