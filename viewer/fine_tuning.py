@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from wsiseg.errors import (
     ArgumentError,
@@ -21,6 +21,7 @@ from wsiseg.errors import (
     OutputExistsError,
     RuntimeUnavailableError,
     TrainingError,
+    WsisegError,
 )
 from wsiseg.models.checkpoint import load_checkpoint
 from wsiseg.store.disk import translated, write_whole
@@ -32,6 +33,9 @@ NEEDED = ("lightning", "matplotlib")
 """Packages of the extra ``train``."""
 
 Point = tuple[float, float]
+
+Event = Mapping[str, Any]
+"""What ``wsiseg train --events`` prints in one line."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class FineTuning:
             "output": self.run,
         }
         words = [f"--{name}={value}" for name, value in given.items() if value is not None]
-        return [*words, *["--overwrite"] * self.overwrite, "--json", *self.further]
+        return [*words, *["--overwrite"] * self.overwrite, "--events", *self.further]
 
 
 def prepare(wanted: FineTuning) -> list[str]:
@@ -137,7 +141,7 @@ def prepare_resuming(run: Path) -> list[str]:
     _refuse_missing_packages()
     if not can_go_on(run):
         raise TrainingError("no training stands here that could go on", run, "Start one.")
-    return command(["--resume", f"--output={run}", "--json"])
+    return command(["--resume", f"--output={run}", "--events"])
 
 
 def command(words: list[str]) -> list[str]:
@@ -188,7 +192,7 @@ def _find_mpp(init: Path | None, drawn: Iterable[Path]) -> float:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is, from what it says on stderr.
+    """How far a training is, from its events.
 
     Attributes
     ----------
@@ -201,7 +205,9 @@ class TrainingProgress:
     loss, miou, best : float or None
         The last figures.
     error : str
-        Why it ended.
+        Why it failed.
+    checkpoint : Path or None
+        What it has made, once it has finished.
     """
 
     stage: str = "starting"
@@ -213,13 +219,32 @@ class TrainingProgress:
     miou: float | None = None
     best: float | None = None
     error: str = ""
+    checkpoint: Path | None = None
 
-    def after(self, line: str) -> TrainingProgress:
-        """Return how far it is after a line."""
-        for pattern, read in _READERS:
-            if found := pattern.fullmatch(line):
-                return read(self, found)
-        return self
+    def after(self, event: Event) -> TrainingProgress:
+        """Return how far it is after an event of ``wsiseg train --events``."""
+        match event["event"]:
+            case "stage":
+                return replace(self, stage=event["text"])
+            case "samples":
+                return replace(self, stage=f"{event['done']}/{event['samples']} samples")
+            case "plan":
+                return replace(self, epochs=event["epochs"], steps=event["steps"], step=0)
+            case "step":
+                return replace(
+                    self, epoch=event["epoch"] - 1, step=event["step"], loss=event["loss"]
+                )
+            case "epoch":
+                after = replace(self, epoch=event["epoch"], step=0, loss=event["train_loss"])
+                if event["val_miou"] is None:
+                    return after
+                return replace(after, miou=event["val_miou"], best=event["best_miou"])
+            case "finished":
+                return replace(self, checkpoint=Path(event["checkpoint"]))
+            case "error":
+                return replace(self, error=say_error(event))
+            case _:
+                return self
 
     @property
     def done(self) -> int:
@@ -253,38 +278,37 @@ class TrainingProgress:
         return ", ".join(parts)
 
 
-def _read_plan(before: TrainingProgress, found: re.Match[str]) -> TrainingProgress:
-    return replace(before, epochs=int(found["epochs"]), steps=int(found["steps"]), step=0)
+def say_error(event: Event) -> str:
+    """Return what an error event says, in one line."""
+    return str(WsisegError(event["what"], event["where"], event["hint"]))
 
 
-def _read_step(before: TrainingProgress, found: re.Match[str]) -> TrainingProgress:
-    return replace(
-        before, epoch=int(found["epoch"]) - 1, step=int(found["step"]), loss=float(found["loss"])
-    )
+def describe_event(event: Event) -> str | None:
+    """Return an event as a line for people; None for those that the bar shows."""
+    match event["event"]:
+        case "stage" | "note":
+            return str(event["text"])
+        case "warning":
+            return f"warning: {event['text']}"
+        case "error":
+            return f"error: {say_error(event)}"
+        case "epoch":
+            scored = event["val_miou"]
+            score = "" if scored is None else f", mean IoU {scored:.4f}"
+            loss = event["train_loss"]
+            learnt = "no number" if loss is None else f"{loss:.4f}"
+            return f"epoch {event['epoch']}: loss {learnt}{score}"
+        case _:
+            return None
 
 
-def _read_epoch(before: TrainingProgress, found: re.Match[str]) -> TrainingProgress:
-    after = replace(before, epoch=int(found["epoch"]), step=0, loss=float(found["loss"]))
-    if found["miou"] is None:
-        return after
-    return replace(after, miou=float(found["miou"]), best=float(found["best"]))
-
-
-_Reader = Callable[[TrainingProgress, re.Match[str]], TrainingProgress]
-
-_READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
-    (re.compile(r"error: (?P<text>.+)"), lambda p, found: replace(p, error=found["text"])),
-    (re.compile(r"  (?P<epochs>\d+) epochs? of (?P<steps>\d+) steps?"), _read_plan),
-    (re.compile(r"  epoch (?P<epoch>\d+)  step (?P<step>\d+)/\d+  loss (?P<loss>\S+)"), _read_step),
-    (
-        re.compile(
-            r"  epoch (?P<epoch>\d+)/\d+  loss (?P<loss>\S+)"
-            r"(?:  mean IoU (?P<miou>\S+) \(best (?P<best>\S+)\))?  \S+ s"
-        ),
-        _read_epoch,
-    ),
-    (re.compile(r"  (?P<text>\S.*)"), lambda p, found: replace(p, stage=found["text"])),
-)
+def read_event(line: str) -> Event | None:
+    """Return the event that a line holds; None for a line of another kind."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
 
 
 def describe_duration(seconds: float) -> str:
@@ -293,20 +317,6 @@ def describe_duration(seconds: float) -> str:
         return f"{math.ceil(seconds)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def read_checkpoint(output: str) -> Path:
-    """Return the checkpoint that a training that has ended well names on stdout.
-
-    Raises
-    ------
-    TrainingError
-        If it names none.
-    """
-    try:
-        return Path(json.loads(output)["checkpoint"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise TrainingError("the training did not say where its checkpoint is") from error
 
 
 def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:

@@ -4,11 +4,12 @@ import contextlib
 import io
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tiny import tiny_checkpoint
-from wsiseg.cli.learning import ConsoleTraining
+from wsiseg.cli.events import EventTraining, print_event
 from wsiseg.errors import (
     ArgumentError,
     DataSetError,
@@ -23,11 +24,12 @@ from wsiseg.viewer.fine_tuning import (
     TrainingProgress,
     command,
     describe_duration,
+    describe_event,
     environment,
     prepare,
     prepare_resuming,
-    read_checkpoint,
     read_curves,
+    read_event,
     ticks,
 )
 
@@ -70,7 +72,7 @@ def test_the_command_holds_what_was_asked_for(folders):
         "--class-map=A=a",
         f"--output={run}",
         "--overwrite",
-        "--json",
+        "--events",
         "--lr",
         "1",
     ]
@@ -118,7 +120,7 @@ def test_a_training_that_has_learnt_is_not_replaced(folders):
         prepare(wanted)
     assert not wanted.names.exists()
     assert "--overwrite" in prepare(replace(wanted, overwrite=True))
-    assert prepare_resuming(wanted.run)[5:] == ["--resume", f"--output={wanted.run}", "--json"]
+    assert prepare_resuming(wanted.run)[5:] == ["--resume", f"--output={wanted.run}", "--events"]
 
 
 def test_a_training_that_has_learnt_nothing_is_no_loss(folders):
@@ -149,37 +151,38 @@ def test_the_environment_asks_for_plain_lines():
     assert environment({"OMP_WAIT_POLICY": "ACTIVE"})["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
-def lines(tell, *, monkeypatch):
-    """Return what `wsiseg train` says on stderr where that is no terminal."""
-    monkeypatch.setattr("wsiseg.cli.learning._PAUSE", -1.0)
-    with contextlib.redirect_stderr(io.StringIO()) as said:
-        tell(ConsoleTraining(quiet=False))
-    return said.getvalue().splitlines()
+def events(tell, *, monkeypatch):
+    """Return what `wsiseg train --events` prints."""
+    monkeypatch.setattr("wsiseg.cli.events._PAUSE", -1.0)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        tell(EventTraining())
+    return [read_event(line) for line in said.getvalue().splitlines()]
 
 
-def follow(said):
+def follow(happened):
     progress = [TrainingProgress()]
-    for line in said:
-        progress.append(progress[-1].after(line))
+    for event in happened:
+        progress.append(progress[-1].after(event))
     return progress
 
 
-def test_what_a_training_says_is_understood(monkeypatch):
+def test_what_happens_in_a_training_is_understood(monkeypatch):
     row = dict.fromkeys(COLUMNS)
     learnt = {"epoch": 2, "train_loss": 0.25, "val_miou": 0.75, "seconds": 9.0}
 
-    def tell(console):
-        console.began("looking at the labels")
-        console.advanced(1, 2)
-        console.warned("nothing is kept back")
-        console.expects(3, 10, 0.0)
-        console.stepped(0, 4, 0.5)
-        console.finished_epoch({**row, "epoch": 1, "train_loss": 0.5, "seconds": 4.0}, 0.0)
-        console.stepped(1, 7, 0.375)
-        console.finished_epoch({**row, **learnt}, 0.8)
+    def tell(listener):
+        listener.began("looking at the labels")
+        listener.advanced(1, 2)
+        listener.warned("no validation")
+        listener.expects(3, 10, 0.0)
+        listener.stepped(0, 4, 0.5)
+        listener.finished_epoch({**row, "epoch": 1, "train_loss": 0.5, "seconds": 4.0}, 0.0)
+        listener.stepped(1, 7, 0.375)
+        listener.finished_epoch({**row, **learnt}, 0.8)
+        print_event("finished", checkpoint="run/best.safetensors", miou=0.8)
 
-    said = lines(tell, monkeypatch=monkeypatch)
-    seen = follow([*said, "error: the loss is nan. Use a smaller --lr."])
+    happened = events(tell, monkeypatch=monkeypatch)
+    seen = follow(happened)
     described = [progress.describe() for progress in seen]
     assert described == [
         "starting …",
@@ -194,12 +197,30 @@ def test_what_a_training_says_is_understood(monkeypatch):
         "epoch 3 of 3, loss 0.2500, mean IoU 0.750 (best 0.800)",
     ]
     assert [progress.done for progress in seen[4:]] == [0, 4, 10, 17, 20, 20]
-    assert seen[-1].error == "the loss is nan. Use a smaller --lr."
+    assert seen[-1].checkpoint == Path("run/best.safetensors")
+    assert [line for event in happened if (line := describe_event(event)) is not None] == [
+        "looking at the labels",
+        "warning: no validation",
+        "epoch 1: loss 0.5000",
+        "epoch 2: loss 0.2500, mean IoU 0.7500",
+    ]
 
 
-def test_a_training_of_one_epoch_of_one_step_is_understood(monkeypatch):
-    said = lines(lambda console: console.expects(1, 1, 0.0), monkeypatch=monkeypatch)
-    assert follow(said)[-1] == TrainingProgress(epochs=1, steps=1)
+def test_a_failed_training_says_why():
+    event = {"event": "error", "what": "the loss is nan", "where": None, "hint": "Use less."}
+    (_, after) = follow([event])
+    assert after.error == "the loss is nan. Use less."
+
+
+def test_a_loss_that_is_no_number_is_valid_json(monkeypatch):
+    (event,) = events(lambda told: told.stepped(0, 1, float("nan")), monkeypatch=monkeypatch)
+    assert event["loss"] is None
+    assert "loss" not in follow([event])[-1].describe()
+
+
+@pytest.mark.parametrize("line", ["", "epoch 1", "[1]", '{"checkpoint": "x"}', "null"])
+def test_other_lines_are_no_events(line):
+    assert read_event(line) is None
 
 
 def test_time_left_counts_from_where_it_was_resumed():
@@ -229,12 +250,6 @@ def test_curves_leave_out_what_was_not_scored(tmp_path):
         (tmp_path / "metrics.csv").write_text(damaged, encoding="utf-8")
         with pytest.raises(DataSetError, match=r"metrics\.csv"):
             read_curves(tmp_path, ["train_loss"])
-
-
-def test_the_checkpoint_stands_in_what_is_printed(tmp_path):
-    assert read_checkpoint('{"checkpoint": "run/best.safetensors"}').name == "best.safetensors"
-    with pytest.raises(TrainingError, match="checkpoint"):
-        read_checkpoint("")
 
 
 @pytest.mark.parametrize(

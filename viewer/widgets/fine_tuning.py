@@ -31,13 +31,14 @@ from wsiseg.demo.checkpoint import CHECKPOINT
 from wsiseg.errors import ArgumentError
 from wsiseg.viewer import scene
 from wsiseg.viewer.fine_tuning import (
+    Event,
     FineTuning,
     TrainingProgress,
     can_go_on,
+    describe_event,
     missing_packages,
     prepare,
     prepare_resuming,
-    read_checkpoint,
     read_curves,
 )
 from wsiseg.viewer.telling import show_line, told
@@ -258,7 +259,7 @@ class FineTuneWidget(QWidget):
     def _launch(self, command: list[str]) -> None:
         if self._wanted:
             self._training = Training(self)
-            self._training.said.connect(self._hear)
+            self._training.happened.connect(self._take_in)
             self._training.ended.connect(self._end)
             self._training.start(command)
             self._show_curves()
@@ -267,12 +268,13 @@ class FineTuneWidget(QWidget):
         self._preparing = None
         self._show_state()
 
-    def _hear(self, line: str) -> None:
-        """Take in what the training says."""
+    def _take_in(self, event: Event) -> None:
+        """Show an event of the training."""
         if not self._wanted:
             return
-        before, self._progress = self._progress, self._progress.after(line)
-        self.log.appendPlainText(line.strip())
+        before, self._progress = self._progress, self._progress.after(event)
+        if (line := describe_event(event)) is not None:
+            self.log.appendPlainText(line)
         if self._learning_since is None and self._progress.epochs:
             self._show_curves()
             # One that is resumed has learnt already.
@@ -284,18 +286,17 @@ class FineTuneWidget(QWidget):
             self._redrawing.start()
         self._show_progress()
 
-    def _end(self, status: int, output: str) -> None:
+    def _end(self, status: int) -> None:
         """Tell how the training ended."""
         self._training = None
         self._show_curves()
         self._show_state()
         if not self._wanted:
             self._tell(f"cancelled in epoch {self._progress.epoch + 1}")
-        elif status:
-            self._fail(self._progress.error or f"the training has crashed (status {status})")
+        elif self._progress.checkpoint is not None:
+            self._hand_over(self._progress.checkpoint)
         else:
-            with told():
-                self._hand_over(read_checkpoint(output))
+            self._fail(self._progress.error or f"the training has crashed (status {status})")
 
     def _hand_over(self, checkpoint: Path) -> None:
         """Give a new checkpoint to whoever works with one."""

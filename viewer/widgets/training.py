@@ -12,7 +12,7 @@ from contextlib import suppress
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from wsiseg.viewer.fine_tuning import environment
+from wsiseg.viewer.fine_tuning import environment, read_event
 
 _PATIENCE_MS = 10_000
 """How long an interrupted training may take to end by itself."""
@@ -28,10 +28,10 @@ class Training(QObject):
         Whoever shows how it goes.
     """
 
-    said = Signal(str)
-    """A line on stderr."""
-    ended = Signal(int, str)
-    """Its status, and what it left on stdout."""
+    happened = Signal(dict)
+    """An event of ``wsiseg train --events``."""
+    ended = Signal(int)
+    """Its status; -1 if it crashed."""
 
     def __init__(self, owner: QWidget) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Training(QObject):
             variables.insert(name, value)
         self._process.setProcessEnvironment(variables)
         self._process.started.connect(self._step_back)
-        self._process.readyReadStandardError.connect(self._hear)
+        self._process.readyReadStandardOutput.connect(self._hear)
         self._process.finished.connect(self._end)
         self._process.errorOccurred.connect(self._fail)
         owner.destroyed.connect(self.cancel)
@@ -83,24 +83,31 @@ class Training(QObject):
                 os.setpriority(os.PRIO_PROCESS, self.pid, _NICENESS)
 
     def _hear(self) -> None:
-        text = self._begun + bytes(self._process.readAllStandardError().data()).decode(
+        text = self._begun + bytes(self._process.readAllStandardOutput().data()).decode(
             "utf-8", "replace"
         )
         *lines, self._begun = text.split("\n")
         for line in lines:
-            self.said.emit(line.rstrip())
+            if (event := read_event(line)) is not None:
+                self.happened.emit(event)
 
     def _end(self, status: int, how: QProcess.ExitStatus) -> None:
         self._hear()
-        output = bytes(self._process.readAllStandardOutput().data()).decode("utf-8", "replace")
         _running.discard(self)
-        self.ended.emit(status if how == QProcess.ExitStatus.NormalExit else -1, output)
+        self.ended.emit(status if how == QProcess.ExitStatus.NormalExit else -1)
 
     def _fail(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
-            self.said.emit(f"error: the training cannot be started: {self._process.errorString()}")
+            self.happened.emit(
+                {
+                    "event": "error",
+                    "what": f"the training cannot be started: {self._process.errorString()}",
+                    "where": None,
+                    "hint": None,
+                }
+            )
             _running.discard(self)
-            self.ended.emit(-1, "")
+            self.ended.emit(-1)
 
 
 _running: set[Training] = set()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from wsiseg.cli.declared import takes
-from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
 from wsiseg.errors import ArgumentError
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 
@@ -33,6 +33,12 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Overwrite an existing run.")
     ] = False,
+    events: Annotated[
+        bool,
+        typer.Option(
+            "--events", help="Print one JSON object a line on stdout while it runs.", metavar=""
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -43,13 +49,14 @@ def train(
     # A wrong word is not to wait for torch and Lightning.
     options = _read_options(chosen, output, resume=resume)
 
+    from wsiseg.cli.events import EventTraining, print_event
     from wsiseg.cli.learning import ConsoleTraining
     from wsiseg.training.fitting import fit
     from wsiseg.training.plural import plural
     from wsiseg.training.run_folder import RunFolder
     from wsiseg.training.trainer import is_main_process
 
-    listener = ConsoleTraining(quiet=quiet)
+    listener = EventTraining() if events else ConsoleTraining(quiet=quiet)
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
     except KeyboardInterrupt as stop:
@@ -59,16 +66,17 @@ def train(
         listener.stop()
     if not is_main_process():
         return
-    if as_json:
-        print_json(
-            {
-                "checkpoint": str(result.checkpoint),
-                "miou": result.miou,
-                "epochs": result.epochs,
-                "seconds": round(result.seconds, 2),
-                "warnings": list(result.warnings),
-            }
-        )
+    document: Json = {
+        "checkpoint": str(result.checkpoint),
+        "miou": result.miou,
+        "epochs": result.epochs,
+        "seconds": round(result.seconds, 2),
+        "warnings": list(result.warnings),
+    }
+    if events:
+        print_event("finished", **document)
+    elif as_json:
+        print_json(document)
     elif not quiet:
         best = output / result.checkpoint.name
         scored = "validation" if result.kept_back else "training"

@@ -1,0 +1,70 @@
+"""A training as events: one JSON object a line on stdout, for programs that show how it goes."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from wsiseg.training.listener import Row, TrainingListener
+
+_PAUSE = 0.1
+"""Seconds between events of steps; nobody looks more often."""
+
+
+def print_event(event: str, **content: object) -> None:
+    """Print one event; not a number and infinity become null."""
+    plain = {name: _finite(value) for name, value in content.items()}
+    print(json.dumps({"event": event, **plain}), flush=True)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value
+
+
+class EventTraining(TrainingListener):
+    """Prints what happens as events; see ``docs/training.md``."""
+
+    def __init__(self) -> None:
+        self._spoken = -_PAUSE
+
+    def began(self, stage: str) -> None:
+        """Print a stage that may take a while."""
+        print_event("stage", text=stage)
+
+    def advanced(self, done: int, samples: int) -> None:
+        """Print how many samples have been looked at."""
+        if done == samples or self._is_due():
+            print_event("samples", done=done, samples=samples)
+
+    def noted(self, text: str) -> None:
+        """Print something that is worth knowing."""
+        print_event("note", text=text)
+
+    def warned(self, text: str) -> None:
+        """Print what was left out or assumed."""
+        print_event("warning", text=text)
+
+    def expects(self, epochs: int, steps: int, elapsed: float) -> None:
+        """Print how much there is to do."""
+        print_event("plan", epochs=epochs, steps=steps, seconds=elapsed)
+
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        """Print the loss of a step, now and then."""
+        if self._is_due():
+            print_event("step", epoch=epoch + 1, step=step, loss=loss)
+
+    def finished_epoch(self, row: Row, best: float) -> None:
+        """Print the figures of an epoch: the columns of ``metrics.csv``."""
+        print_event("epoch", **row, best_miou=None if row["val_miou"] is None else best)
+
+    def stop(self) -> None:
+        """Do nothing: there is no bar to take away."""
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        due = now - self._spoken >= _PAUSE
+        if due:
+            self._spoken = now
+        return due
