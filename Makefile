@@ -1,6 +1,6 @@
 # make demo   the whole way on a slide that it builds
 # make test   what CI runs: linters, types, layers, tests
-# make test-long   the same with every repetition; takes an hour
+# make test-long   the same with every repetition; takes hours
 # make bench  side-by-side figures; takes minutes
 
 PYTHON ?= python3

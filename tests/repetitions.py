@@ -12,7 +12,7 @@ which one it was.
 """
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -38,7 +38,7 @@ def repetitions(short: int, long: int) -> int:
     return long if _long else short
 
 
-def some_of(cases: Iterable[T], short: Iterable[T]) -> list[object]:
+def some_of(cases: Iterable[T], short: Iterable[T]) -> list[Any]:
     """Return all cases as parameters, of which `short` alone run unless all are asked for.
 
     A case that is a tuple has a value for each of several names, as in ``parametrize``.
