@@ -54,7 +54,7 @@ class ContextPath(nn.Module):
         self.up16 = conv_norm_relu(CONTEXT, CONTEXT)
 
     def forward(self, sixteenth: Tensor, deepest: Tensor) -> tuple[Tensor, Tensor]:
-        """Return 128 channels at 1/16 and at 1/8, from features at 1/16 and 1/32."""
+        """Return ``(B, 128, …)`` at 1/16 and at 1/8, from features at 1/16 and 1/32."""
         average = self.average(deepest.mean((2, 3), keepdim=True))
         at16 = self.up32(_repeat(self.refine32(deepest) + average))
         at8 = self.up16(_repeat(self.refine16(sixteenth) + at16))

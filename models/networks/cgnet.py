@@ -64,7 +64,7 @@ class LocalAndSurrounding(nn.Module):
 
 
 class ContextGuided(nn.Module):
-    """Local feature, surrounding context, global context, around a residual connection.
+    """Local feature, surrounding and global context, and the input added (section III-A).
 
     Parameters
     ----------

@@ -21,6 +21,8 @@ _DILATIONS3 = (4, 4, 8, 8, 16, 16)
 class DepthwisePair(nn.Sequential):
     """A 3×1 and a 1×3 depth-wise convolution, batch norm and PReLU behind each.
 
+    Maps ``(B, channels, H, W)`` to the same shape.
+
     Parameters
     ----------
     channels : int
@@ -43,7 +45,7 @@ class DepthwisePair(nn.Sequential):
 
 
 class DepthwiseAsymmetricBottleneck(nn.Module):
-    """Halve the channels, sum two depth-wise branches, expand, add the input.
+    """Halve the channels, sum two depth-wise branches, expand, add the input (section 3.1).
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def convolve(
 
 
 class InitialBlock(nn.Module):
-    """A strided 3×3 convolution beside max-pooling of the picture, then batch norm and PReLU.
+    """A strided 3×3 convolution beside max-pooling, then batch norm and PReLU (figure 2a).
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class InitialBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Reduce to a quarter of the channels, convolve, expand, drop, add to the input.
+    """Reduce to a quarter of the channels, convolve, expand, drop, add to the input (figure 2b).
 
     Parameters
     ----------

@@ -45,6 +45,8 @@ class DownsamplerBlock(nn.Module):
 class FactorisedConvolution(nn.Sequential):
     """A 3×1 and a 1×3 convolution with a ReLU between and batch norm behind, both with bias.
 
+    Maps ``(B, channels, H, W)`` to the same shape.
+
     Parameters
     ----------
     channels : int
@@ -63,7 +65,7 @@ class FactorisedConvolution(nn.Sequential):
 
 
 class NonBottleneck1D(nn.Module):
-    """Two factorised 3×3 convolutions, the second dilated, around a residual connection.
+    """Two factorised 3×3 convolutions, the second dilated, and the input added (section III).
 
     Parameters
     ----------
@@ -91,6 +93,8 @@ class NonBottleneck1D(nn.Module):
 
 class UpsamplerBlock(nn.Sequential):
     """A 3×3 deconvolution of stride 2, then batch norm and ReLU.
+
+    Maps ``(B, inputs, H, W)`` to ``(B, outputs, 2 H, 2 W)``.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ class Design:
 
 
 class ESPNetEncoder(nn.Module):
-    """Three levels of an ESPNet without a classifier.
+    """Three levels of an ESPNet without a classifier, with all that the paper varies (section 4.4).
 
     Parameters
     ----------
@@ -150,7 +150,10 @@ class ESPNetEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return level 1 bare and with what joins it (1/2), level 2 (1/4) and level 3 (1/8)."""
+        """Map ``(B, 3, H, W)`` to level 1 bare and joined (1/2), level 2 (1/4) and level 3 (1/8).
+
+        Each is ``(B, widths[i], …)``.
+        """
         half, quarter, eighth = self._images(x)
         plain1 = self.level1(x)
         fused1 = self._join(self.fuse1, [plain1], half)

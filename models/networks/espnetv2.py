@@ -52,7 +52,7 @@ SMALLEST = 5
 
 
 class EfficientPyrPool(nn.Module):
-    """Look at a map at five scales, shuffle the channels of all of them, and merge.
+    """Look at a map at five scales, shuffle the channels of all of them, and merge (EdgeNets).
 
     Enlarged maps are pooled back adaptively, as in the authors' code.  Where the map's edges are
     known to be even, the windows repeat themselves and plain operations give the same, which
@@ -141,7 +141,7 @@ def _scale(length: int | Tensor, numerator: int, denominator: int) -> int:
 
 
 class EfficientPWConv(nn.Module):
-    """Grouped 3×3 convolution whose channels are weighted by a global average pool.
+    """Grouped 3×3 convolution, its channels weighted by a global average pool (EdgeNets).
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ STAGES = 4
 
 
 class DepthwisePyramidPooling(nn.Module):
-    """Halve the map again and again, convolve depth-wise at every size, and merge.
+    """Halve the map again and again, convolve depth-wise at every size, merge (standalone).
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ class ESPNetv2Encoder(nn.Module):
         self.level4 = nn.Sequential(*[EESP(sixteenth, sixteenth, NARROW) for _ in range(7)])
 
     def forward(self, x: Tensor) -> Levels:
-        """Return the features at 1/2, 1/4, 1/8 and 1/16."""
+        """Map ``(B, 3, H, W)`` to the features at 1/2, 1/4, 1/8 and 1/16."""
         image = self.shrink(self.shrink(x))
         level1 = self.level1(x)
         level2 = self.down2(level1, image)

@@ -79,7 +79,10 @@ class CFF(nn.Module):
         self.seen = low if form == "caffe" else outputs
 
     def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the fused map, and what training classifies of the smaller one."""
+        """Return the fused map, and what training classifies of the smaller one.
+
+        From ``(B, low, h, w)`` and ``(B, high, H, W)``; the first one is ``(B, outputs, H, W)``.
+        """
         enlarged = F.interpolate(
             low, size=high.shape[2:], mode="bilinear", align_corners=self._form != "mmseg"
         )

@@ -44,7 +44,7 @@ class Pag(nn.Module):
         self.context = ConvNorm(channels, inner, kernel=1, epsilon=epsilon)
 
     def forward(self, detail: Tensor, context: Tensor) -> Tensor:
-        """Return a map of the shape of `detail`."""
+        """Return ``(B, channels, H, W)`` for such a detail map and a context map of any size."""
         alike = self.detail(detail) * _enlarge(self.context(context), detail)
         share = alike.sum(1, keepdim=True).sigmoid()
         out: Tensor = share * _enlarge(context, detail) + (1 - share) * detail
@@ -67,7 +67,7 @@ class Bag(nn.Module):
         self.merge = NormActConv(channels, channels, kernel=3, epsilon=epsilon)
 
     def forward(self, detail: Tensor, context: Tensor, boundary: Tensor) -> Tensor:
-        """Return a map of the same shape."""
+        """Return ``(B, channels, H, W)`` for three maps of that shape."""
         share = boundary.sigmoid()
         out: Tensor = self.merge(share * detail + (1 - share) * context)
         return out
@@ -90,7 +90,7 @@ class LightBag(nn.Module):
         self.context = ConvNorm(channels, channels, kernel=1, epsilon=epsilon)
 
     def forward(self, detail: Tensor, context: Tensor, boundary: Tensor) -> Tensor:
-        """Return a map of the same shape."""
+        """Return ``(B, channels, H, W)`` for three maps of that shape."""
         share = boundary.sigmoid()
         details = self.detail(detail + (1 - share) * context)
         out: Tensor = details + self.context(context + share * detail)
@@ -149,7 +149,10 @@ class ThreeBranches(nn.Module):
         self.fusion = fusion
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features at 1/8: all merged, early details, and boundaries."""
+        """Map ``(B, 3, H, W)`` to features at 1/8: all merged, early details, and boundaries.
+
+        They have ``4 width``, ``2 width`` and ``2 width`` channels.
+        """
         detail = context = boundary = self.stem(x)
         early: list[Tensor] = []
         for stage in range(2):

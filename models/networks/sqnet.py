@@ -21,7 +21,7 @@ DILATIONS = (1, 2, 3, 4)
 
 
 class Fire(nn.Module):
-    """Squeeze the channels, and expand them by 1×1 and 3×3 convolutions side by side.
+    """SqueezeNet's fire module: squeeze the channels, expand by 1×1 and 3×3 side by side (§3.2).
 
     With ELUs, as in SQNet, where SqueezeNet has ReLUs.
 

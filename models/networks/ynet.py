@@ -31,7 +31,7 @@ SCALES = ((5, 6), (2, 3), (1, 2), (3, 8))
 
 
 class ResampledPyramid(nn.Module):
-    """Pool a map to four sizes, project each, enlarge it again, and put all behind the map.
+    """Pool a map to four sizes, project and enlarge each, put all behind the map (section 3.1).
 
     Parameters
     ----------
