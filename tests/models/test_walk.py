@@ -20,9 +20,9 @@ from forms import DISTINCT, FORMS, PLAIN, Form, kinds
 from gradients import assert_reached, learn_from
 from lively import enliven, norms
 from repetitions import some_of
+from wsiseg.classes import numbered_classes
 from wsiseg.models import create_model, list_architectures, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.folding import fold
 from wsiseg.models.layers.dappm import AggregationPyramid
 from wsiseg.models.layers.esp import ESP

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from golden import read_golden
 from published import assert_exact
+from wsiseg.classes import LabelClass
 from wsiseg.errors import CheckpointError, WeightsMismatchError
 from wsiseg.models import import_checkpoint, load_checkpoint
-from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID, LabelClass
+from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.weights import load_strictly
 
