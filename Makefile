@@ -1,5 +1,6 @@
 # make demo   the whole way on a slide that it builds
 # make test   what CI runs: linters, types, layers, tests
+# make test-long   the same with every repetition; takes hours
 # make bench  side-by-side figures; takes minutes
 
 PYTHON ?= python3
@@ -8,12 +9,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test lint types layers unit bench clean
+.PHONY: demo test test-long lint types layers unit unit-long bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wsiseg demo -o demo-output
 
 test: lint types layers unit
+
+test-long: lint types layers unit-long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -34,6 +37,9 @@ layers: build/view
 # One process per core; a process that is done takes tests from the others.
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n logical --dist worksteal
+
+unit-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -n logical --dist worksteal --long
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/against_monai.py

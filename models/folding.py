@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, TypeVar, runtime
 from torch import nn
 
 from wsiseg.models.cloning import clone
-from wsiseg.models.layers.merging import merge_norm
+from wsiseg.models.merging import merge_norm
 
 if TYPE_CHECKING:
     from wsiseg.models.networks.network import SegmentationNetwork

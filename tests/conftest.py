@@ -4,14 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+
+import repetitions
 
 # Idle threads that spin would take the cores from the tests beside.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-# Other work may share the machine, so a slow example is no failure.
-settings.register_profile("wsiseg", deadline=None, print_blob=True)
-settings.load_profile("wsiseg")
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +26,26 @@ def data() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
+        "--long",
+        action="store_true",
+        help="repeat everything as often as it was meant to be, as `make test-long` does",
+    )
+    parser.addoption(
         "--mutations",
         type=int,
         help="read this many newly damaged files instead of the 2,000 that are always the same",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: a repetition that runs with --long only")
+    repetitions.choose(long=config.getoption("--long"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    spared = [item for item in items if item.get_closest_marker("long")]
+    if spared:
+        config.hook.pytest_deselected(items=spared)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]

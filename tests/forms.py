@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torch import nn
+
 from wsiseg.models import create_model
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import Arguments
@@ -42,6 +44,9 @@ _PLAIN = (
     *("stdc1", "stdc2", "pp-liteseg", "fcn8s", "segnet", "sqnet", "pspnet", "deeplabv2"),
 )
 
+_SIZES = ("espnet-b", "rdrnet-s", "rdrnet-m", "rdrnet-l", "ddrnet23", "pidnet-m", "stdc2")
+"""Those of them that have the kinds of layers of another one, more of them or wider ones."""
+
 _OTHERS: tuple[tuple[str, Arguments], ...] = (
     # What ESPNet's paper varies, several at a time where they do not meet.
     ("espnet-c", {"unit": "mobilenet", "activation": "relu"}),
@@ -50,24 +55,30 @@ _OTHERS: tuple[tuple[str, Arguments], ...] = (
     ("espnet-c", {"unit": "resnext", "reinforcement": "add"}),
     ("espnet-c", {"unit": "resnet"}),
     ("espnet-c", {"unit": "asp", "down": "conv"}),
-    ("espnet-c", {"hff": "paper", "reduction": 3}),
-    ("espnet-a", {"hff": "off", "residual": False, "reinforcement": "concatenate"}),
-    ("espnet", {"skip": "train", "branches": 2}),
-    ("espnet", {"skip": "paper", "width": 20, "channels2": 128, "channels3": 256, "branches": 4}),
     ("espnetv2", {"decoder": "standalone"}),
     ("ynet", {"unit": "D1", "align_corners": False}),
-    ("ynet-joint", {"unit": "D1", "diagnoses": 3}),
-    ("enet", {"form": "camvid"}),
-    ("erfnet", {"form": "mmseg"}),
-    ("cgnet", {"form": "mmseg"}),
     ("icnet", {"form": "mmseg"}),
     ("icnet", {"form": "caffe", "backbone": "resnet50"}),
     ("rdrnet-s-simple", {"context": "ppm", "fusion": "first"}),
+    # These have another way through a layer or a function.
+    ("espnet-c", {"hff": "paper", "reduction": 3}),
+    ("enet", {"form": "camvid"}),
+)
+"""Forms that have kinds of layers of their own."""
+
+_VARIANTS: tuple[tuple[str, Arguments], ...] = (
+    ("espnet-a", {"hff": "off", "residual": False, "reinforcement": "concatenate"}),
+    ("espnet", {"skip": "train", "branches": 2}),
+    ("espnet", {"skip": "paper", "width": 20, "channels2": 128, "channels3": 256, "branches": 4}),
+    ("ynet-joint", {"unit": "D1", "diagnoses": 3}),
+    ("erfnet", {"form": "mmseg"}),
+    ("cgnet", {"form": "mmseg"}),
     ("rdrnet-s-simple", {"context": "dappm", "fusion": "second"}),
     ("rdrnet-s-simple", {"context": "pappm", "fusion": "none"}),
     ("rdrnet-s-simple", {"context": "none"}),
     ("pp-liteseg", {"backbone": "stdc2"}),
 )
+"""Forms that put together in another way what others have as well."""
 
 
 def narrowed(name: str) -> Arguments:
@@ -78,4 +89,23 @@ def narrowed(name: str) -> Arguments:
 PLAIN = tuple(Form(name, narrowed(name)) for name in _PLAIN)
 """Every architecture as it is if nothing else is asked for."""
 
-FORMS = (*PLAIN, *(Form(name, narrowed(name) | other) for name, other in _OTHERS))
+_RARE = tuple(Form(name, narrowed(name) | other) for name, other in _OTHERS)
+
+FORMS = (*PLAIN, *_RARE, *(Form(name, narrowed(name) | other) for name, other in _VARIANTS))
+"""All of them."""
+
+DISTINCT = (*(form for form in PLAIN if form.name not in _SIZES), *_RARE)
+"""Those that together have every kind of layer that any of them has."""
+
+
+def kinds(network: nn.Module) -> set[object]:
+    """Return the kinds of layers of a network: their classes, and what convolutions are like."""
+    return {_kind(module) for module in network.modules() if module is not network}
+
+
+def _kind(module: nn.Module) -> object:
+    if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        return type(module)
+    grouped = "depth-wise" if module.groups == module.in_channels > 1 else module.groups > 1
+    shape = (module.kernel_size, module.stride, module.padding, module.dilation)
+    return type(module), *shape, module.output_padding, grouped, module.bias is not None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsiseg.models.importing.mmseg import MMSegLayout
 from wsiseg.models.importing.renaming import Renames, State
-from wsiseg.models.layers.reparameterised import ParallelConvolutions, Reparameterisable
+from wsiseg.models.networks.rdrnet import ParallelConvolutions, Reparameterisable
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import create_model
 

@@ -5,11 +5,31 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.bilateral import AttentionRefinement
-from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
 
 CONTEXT = 128
 """Channels of the path."""
+
+
+class ARM(nn.Module):
+    """Attention refinement (ARM): channels weighted by a global average pool (figure 2b).
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolve = conv_norm_relu(inputs, outputs)
+        self.weigh = conv_norm(outputs, outputs, kernel=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
+        out: Tensor = self.convolve(x)
+        weights: Tensor = self.weigh(out.mean((2, 3), keepdim=True))
+        return out * weights.sigmoid()
 
 
 def _repeat(x: Tensor) -> Tensor:
@@ -28,13 +48,13 @@ class ContextPath(nn.Module):
     def __init__(self, sixteenth: int, deepest: int) -> None:
         super().__init__()
         self.average = conv_norm_relu(deepest, CONTEXT, kernel=1)
-        self.refine32 = AttentionRefinement(deepest, CONTEXT)
-        self.refine16 = AttentionRefinement(sixteenth, CONTEXT)
+        self.refine32 = ARM(deepest, CONTEXT)
+        self.refine16 = ARM(sixteenth, CONTEXT)
         self.up32 = conv_norm_relu(CONTEXT, CONTEXT)
         self.up16 = conv_norm_relu(CONTEXT, CONTEXT)
 
     def forward(self, sixteenth: Tensor, deepest: Tensor) -> tuple[Tensor, Tensor]:
-        """Return 128 channels at 1/16 and at 1/8, from features at 1/16 and 1/32."""
+        """Return ``(B, 128, …)`` at 1/16 and at 1/8, from features at 1/16 and 1/32."""
         average = self.average(deepest.mean((2, 3), keepdim=True))
         at16 = self.up32(_repeat(self.refine32(deepest) + average))
         at8 = self.up16(_repeat(self.refine16(sixteenth) + at16))

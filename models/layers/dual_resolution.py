@@ -141,7 +141,7 @@ class BilateralFusion(nn.Module):
         )
 
     def forward(self, detail: Tensor, semantic: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both maps, each with the other added."""
+        """Return ``(B, detail, H, W)`` and ``(B, semantic, h, w)``, each with the other added."""
         up = F.interpolate(
             self.compress(F.relu(semantic)),
             size=detail.shape[2:],
@@ -199,7 +199,10 @@ class DualResolution(nn.Module):
         self.context = context
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features at 1/8, and those of the detail branch after the first fusion."""
+        """Map ``(B, 3, H, W)`` to the features at 1/8, and the details after the first fusion.
+
+        They have ``4 width`` and ``2 width`` channels.
+        """
         stem = self.stem(x)
         detail, semantic = self.detail4(stem), self.semantic4(stem)
         if self.fusion4 is not None:

@@ -37,6 +37,8 @@ class BatchNorm(nn.BatchNorm2d):
 class NormAct(nn.Sequential):
     """Batch norm followed by an activation, a PReLU with one slope per channel unless told.
 
+    Maps ``(B, channels, H, W)`` to the same shape.
+
     Parameters
     ----------
     channels : int
@@ -71,6 +73,8 @@ class ConvSettings(TypedDict, total=False):
 
 class ConvNorm(nn.Sequential):
     """Convolution that keeps the size, and batch norm.
+
+    Maps ``(B, inputs, H, W)`` to ``(B, outputs, H / stride, W / stride)``, rounded up.
 
     Parameters
     ----------

@@ -10,6 +10,8 @@ from wsiseg.models.layers.elementary import BatchNorm, relu
 class NormActConv(nn.Sequential):
     """Batch norm, ReLU, and a convolution without bias that keeps the size.
 
+    Maps ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``.
+
     Parameters
     ----------
     inputs, outputs : int
@@ -35,6 +37,8 @@ class NormActConv(nn.Sequential):
 
 class PixelHead(nn.Sequential):
     """Norm and ReLU around a 3×3 convolution, then a classifier.
+
+    Maps ``(B, inputs, H, W)`` to ``(B, classes, H, W)``.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
 
 
-class ShortTermDense(nn.Module):
-    """A row of convolutions, each half as wide as the one before, and all their results.
+class STDCModule(nn.Module):
+    """The STDC module: a row of convolutions, each half as wide as the last, and all their results.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class STDCEncoder(nn.Module):
         for channels, depth in zip(self.channels, depths, strict=True):
             stages.append(
                 nn.Sequential(
-                    ShortTermDense(width, channels, 2),
-                    *[ShortTermDense(channels, channels) for _ in range(depth - 1)],
+                    STDCModule(width, channels, 2),
+                    *[STDCModule(channels, channels) for _ in range(depth - 1)],
                 )
             )
             width = channels

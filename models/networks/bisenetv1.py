@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.bilateral import NormalisedFusion
 from wsiseg.models.layers.class_head import ClassHead
 from wsiseg.models.layers.context_path import CONTEXT, ContextPath
 from wsiseg.models.layers.plain import conv_norm_relu
@@ -18,6 +18,30 @@ PAPER = (
 )
 
 _DETAIL = 128
+
+
+class FFM(nn.Module):
+    """Feature fusion (FFM, figure 2c): join two maps and weigh the channels that come out.
+
+    As in MMSegmentation, the weights come from one convolution, batch norm and ReLU, so that none
+    is under a half.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels of both maps together, and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.join = conv_norm_relu(inputs, outputs, kernel=1)
+        self.weigh = conv_norm_relu(outputs, outputs, kernel=1)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return ``(B, outputs, H, W)`` for two maps of equal size."""
+        out: Tensor = self.join(torch.cat([first, second], dim=1))
+        weights: Tensor = self.weigh(out.mean((2, 3), keepdim=True))
+        return out + out * weights.sigmoid()
 
 
 class _Encoder(nn.Module):
@@ -34,7 +58,7 @@ class _Encoder(nn.Module):
         self.resnet = ResNet("resnet18")
         *_, sixteenth, deepest = self.resnet.channels
         self.context = ContextPath(sixteenth, deepest)
-        self.fuse = NormalisedFusion(_DETAIL + CONTEXT, 256)
+        self.fuse = FFM(_DETAIL + CONTEXT, 256)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the fused features, and the context at 1/8 and 1/16."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wsiseg.models.layers.parallel_dilations import ParallelDilations
+from wsiseg.models.layers.aspp import ASPP
 from wsiseg.models.layers.resnet import ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -54,7 +54,7 @@ class DeepLabv2(SegmentationNetwork):
     def __init__(self, classes: int) -> None:
         super().__init__(classes)
         self.encoder = _Encoder()
-        self.classifier = ParallelDilations(self.encoder.channels, classes, RATES)
+        self.classifier = ASPP(self.encoder.channels, classes, RATES)
 
     def dense(self, x: Tensor) -> Tensor:
         """Map ``(B, 3, H, W)`` to ``(B, classes, H / 8, W / 8)``."""

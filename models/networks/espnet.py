@@ -1,25 +1,197 @@
-"""ESPNet: ESPNet-C with a decoder (Mehta et al., ECCV 2018)."""
+"""ESPNet: the encoder of ESPNet-A, -B and -C, with a decoder (Mehta et al., ECCV 2018)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm, ConvNormAct, NormAct
-from wsiseg.models.layers.esp import BRANCHES, ESP, Fusion
-from wsiseg.models.layers.espnet_encoder import (
-    Activation,
-    Design,
-    Down,
-    ESPNetEncoder,
-    Reinforcement,
-    Unit,
+from wsiseg.models.layers.elementary import (
+    LARGE_EPSILON,
+    BatchNorm,
+    ConvNormAct,
+    Halve,
+    NormAct,
+    relu,
 )
-from wsiseg.models.networks.espnet_c import PAPER
+from wsiseg.models.layers.esp import BRANCHES, ESP, Fusion, PyramidSettings
+from wsiseg.models.networks.espnet_units import UNITS
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
+
+PAPER = "Mehta et al., ESPNet: Efficient Spatial Pyramid of Dilated Convolutions, ECCV 2018"
+
+Unit = Literal["esp", "mobilenet", "shufflenet", "inception", "resnext", "resnet", "asp"]
+Down = Literal["auto", "esp", "conv"]
+Activation = Literal["prelu", "relu"]
+Reinforcement = Literal["auto", "concatenate", "add", "none"]
+
+WIDEST_PYRAMID = 10
+"""Branches that a pyramid has at most: dilation 512."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What an encoder is like; the arguments of the networks, which describe them, in one.
+
+    Attributes
+    ----------
+    concatenation : bool
+        Join what comes into a level's repeated units and what leaves them, which widens the
+        network (ESPNet-B and later).
+    reinforcement : {"concatenate", "add", "none"}
+        What the shrunken image is used for.
+    """
+
+    concatenation: bool = True
+    reinforcement: Reinforcement = "concatenate"
+    alpha2: int = 2
+    alpha3: int = 8
+    channels2: int = 64
+    channels3: int = 128
+    unit: Unit = "esp"
+    down: Down = "auto"
+    branches: int = BRANCHES
+    reduction: int = 1
+    hff: Fusion = "authors"
+    residual: bool = True
+    activation: Activation = "prelu"
+
+    def __post_init__(self) -> None:
+        if self.alpha2 < 1 or self.alpha3 < 1:
+            msg = f"alpha2 and alpha3 must be at least 1, got {self.alpha2} and {self.alpha3}"
+            raise ValueError(msg)
+        if not 1 <= self.branches <= WIDEST_PYRAMID:
+            msg = f"branches must be 1 to {WIDEST_PYRAMID}, got {self.branches}"
+            raise ValueError(msg)
+        if self.reduction not in (1, 3):
+            msg = f"reduction must be 1 or 3, got {self.reduction}"
+            raise ValueError(msg)
+        for channels in (self.channels2, self.channels3):
+            if channels < 16 or channels % 16:
+                msg = f"channels2 and channels3 must be multiples of 16, got {channels}"
+                raise ValueError(msg)
+
+    @property
+    def act(self) -> Callable[[int], nn.Module]:
+        """What makes an activation for a number of channels."""
+        return nn.PReLU if self.activation == "prelu" else relu
+
+    @property
+    def pyramid(self) -> PyramidSettings:
+        """What an ESP module without a residual connection takes by name."""
+        return {
+            "branches": self.branches,
+            "kernel": self.reduction,
+            "hff": self.hff,
+            "residual": False,
+            "activation": self.act,
+        }
+
+    def make_down(self, inputs: int, outputs: int) -> nn.Module:
+        """Return what halves the resolution in front of a level."""
+        if self.down == "conv" or (self.down == "auto" and self.unit != "esp"):
+            return ConvNormAct(inputs, outputs, stride=2, activation=self.act)
+        return ESP(inputs, outputs, stride=2, **self.pyramid)
+
+    def make_unit(self, channels: int) -> nn.Module:
+        """Return one of the units that a level repeats."""
+        if self.unit == "esp":
+            settings = self.pyramid
+            settings["residual"] = self.residual
+            return ESP(channels, channels, **settings)
+        return UNITS[self.unit](channels, self.act)
+
+
+class ESPNetEncoder(nn.Module):
+    """Three levels of an ESPNet without a classifier, with all that the paper varies (section 4.4).
+
+    Parameters
+    ----------
+    design : Design
+        What it is like.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of what :meth:`forward` returns.
+    """
+
+    def __init__(self, design: Design) -> None:
+        super().__init__()
+        width1, width2, width3 = 16, design.channels2, design.channels3
+        image = 3 if design.reinforcement == "concatenate" else 0
+        times = 2 if design.concatenation else 1
+        self.design = design
+        self.widths = (width1, width1 + image, times * width2 + image, times * width3)
+        self.shrink = Halve(3)
+        self.level1 = ConvNormAct(3, width1, stride=2, activation=design.act)
+        # What nothing is joined to has been normalised already.
+        self.fuse1 = NormAct(self.widths[1], activation=design.act) if image else nn.Identity()
+        self.down2 = design.make_down(self.widths[1], width2)
+        self.level2 = nn.Sequential(*[design.make_unit(width2) for _ in range(design.alpha2)])
+        self.fuse2 = self._fuse(self.widths[2], width2)
+        self.down3 = design.make_down(self.widths[2], width3)
+        self.level3 = nn.Sequential(*[design.make_unit(width3) for _ in range(design.alpha3)])
+        self.fuse3 = self._fuse(self.widths[3], width3)
+        added = design.reinforcement == "add"
+        self.aware2 = self._look(width2, 1 + design.alpha2) if added else None
+        self.aware3 = self._look(width3, 1 + design.alpha3) if added else None
+
+    def _fuse(self, joined: int, width: int) -> nn.Module:
+        return NormAct(joined, activation=self.design.act) if joined > width else nn.Identity()
+
+    def _look(self, width: int, times: int) -> nn.ModuleList:
+        return nn.ModuleList(
+            ConvNormAct(3, width, activation=self.design.act) for _ in range(times)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Map ``(B, 3, H, W)`` to level 1 bare and joined (1/2), level 2 (1/4) and level 3 (1/8).
+
+        Each is ``(B, widths[i], …)``.
+        """
+        half, quarter, eighth = self._images(x)
+        plain1 = self.level1(x)
+        fused1 = self._join(self.fuse1, [plain1], half)
+        down2, level2 = self._level(self.down2(fused1), self.level2, self.aware2, quarter)
+        # The authors' order: deep features first at level 2, last at level 3.
+        joined = self.design.concatenation
+        fused2 = self._join(self.fuse2, [level2, down2] if joined else [level2], quarter)
+        down3, level3 = self._level(self.down3(fused2), self.level3, self.aware3, eighth)
+        fused3 = self._join(self.fuse3, [down3, level3] if joined else [level3])
+        return plain1, fused1, fused2, fused3
+
+    def _images(self, x: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the image at 1/2, 1/4 and 1/8, as far as it is used."""
+        if self.design.reinforcement == "none":
+            return None, None, None
+        half = self.shrink(x)
+        quarter = self.shrink(half)
+        return half, quarter, self.shrink(quarter) if self.aware3 is not None else None
+
+    def _join(self, fuse: nn.Module, maps: list[Tensor], image: Tensor | None = None) -> Tensor:
+        """Put maps side by side, and the image if that is what is done with it."""
+        if image is not None and self.design.reinforcement == "concatenate":
+            maps.append(image)
+        joined: Tensor = fuse(torch.cat(maps, dim=1) if len(maps) > 1 else maps[0])
+        return joined
+
+    @staticmethod
+    def _level(
+        x: Tensor, units: nn.Sequential, aware: nn.ModuleList | None, image: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what goes into the repeated units, and what leaves them."""
+        if aware is None:
+            return x, units(x)
+        first, *others = aware
+        x = begun = x + first(image)
+        for unit, look in zip(units, others, strict=True):
+            x = unit(x) + look(image)
+        return begun, x
 
 
 @register("espnet", family="ESPNet", paper=PAPER)

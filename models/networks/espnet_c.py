@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from wsiseg.models.layers.esp import BRANCHES, Fusion
-from wsiseg.models.layers.espnet_encoder import (
+from wsiseg.models.networks.espnet import (
+    PAPER,
     Activation,
     Design,
     Down,
@@ -15,8 +16,6 @@ from wsiseg.models.layers.espnet_encoder import (
 )
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
-
-PAPER = "Mehta et al., ESPNet: Efficient Spatial Pyramid of Dilated Convolutions, ECCV 2018"
 
 
 class EncoderNetwork(SegmentationNetwork):
@@ -128,7 +127,7 @@ class ESPNetC(EncoderNetwork):
     channels2, channels3 : int
         Channels of those levels, multiples of 16; the paper's wider ESPNet has 128 and 256.
     unit : {"esp", "mobilenet", "shufflenet", "inception", "resnext", "resnet", "asp"}
-        What is repeated there; see :mod:`wsiseg.models.layers.comparison` for all but the first.
+        What is repeated there; all but the first are in :mod:`wsiseg.models.networks.espnet_units`.
     down : {"auto", "esp", "conv"}
         What halves the resolution in front of them: a strided ESP module or a strided 3×3
         convolution.  Left to itself a convolution where the units are others than ESP, as in the

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import DROPOUT, ClassHead
 from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
-from wsiseg.models.layers.region_pooling import RegionPooling
-from wsiseg.models.layers.separable import InvertedResidual, separable_conv
+from wsiseg.models.layers.ppm import PPM
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -16,6 +15,41 @@ PAPER = "Poudel et al., Fast-SCNN: Fast Semantic Segmentation Network, BMVC 2019
 
 BOTTLENECKS = ((64, 2), (96, 2), (128, 1))
 """Channels and stride of the three stages of three bottlenecks (table 1)."""
+
+
+def separable_conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """Return a depth-wise 3×3 convolution without activation and a 1×1 convolution with one."""
+    return nn.Sequential(
+        conv_norm(inputs, inputs, stride, groups=inputs),
+        conv_norm_relu(inputs, outputs, kernel=1),
+    )
+
+
+class InvertedResidual(nn.Module):
+    """Widen, convolve depth-wise, narrow without activation (Sandler et al., CVPR 2018, §3.3).
+
+    Parameters
+    ----------
+    inputs, outputs, stride : int
+        Channels in and out; the input is added where it has the output's shape.
+    expansion : int
+        How many times as wide the middle is.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, *, expansion: int = 6) -> None:
+        super().__init__()
+        middle = expansion * inputs
+        self.residual = stride == 1 and inputs == outputs
+        self.layers = nn.Sequential(
+            conv_norm_relu(inputs, middle, kernel=1),
+            conv_norm_relu(middle, middle, stride, groups=middle),
+            conv_norm(middle, outputs, kernel=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, inputs, H, W)`` to ``(B, outputs, H / stride, W / stride)``."""
+        out: Tensor = self.layers(x)
+        return x + out if self.residual else out
 
 
 class _Fusion(nn.Module):
@@ -50,7 +84,7 @@ class _Encoder(nn.Module):
             ]
             width = outputs
         self.bottlenecks = nn.Sequential(*bottlenecks)
-        self.pool = RegionPooling(width, width // 4)
+        self.pool = PPM(width, width // 4)
         self.merge = conv_norm_relu(2 * width, width)
         self.fuse = _Fusion(64, width, 128)
 

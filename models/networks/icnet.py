@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.cascade_fusion import CascadeFusion, Form
+from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.plain import conv_norm_relu
-from wsiseg.models.layers.region_pooling import RegionPooling
-from wsiseg.models.layers.region_sum import RegionSum
+from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.ppm import PPM
 from wsiseg.models.layers.resizing import scale
 from wsiseg.models.layers.resnet import Backbone, ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -18,10 +20,75 @@ PAPER = (
     "Zhao et al., ICNet for Real-Time Semantic Segmentation on High-Resolution Images, ECCV 2018"
 )
 
+Form = Literal["authors", "mmseg", "caffe"]
+"""Whose ICNet it is; see :class:`ICNet`."""
+
 _STRIDES, _DILATIONS = (1, 2, 1, 1), (1, 1, 2, 4)
 _FUSED = 128
 _SHARED_BLOCKS = 4
 _IMAGENET_CLASSES = 1000
+
+
+GRIDS = (1, 2, 3, 6)
+"""Regions along each axis."""
+
+
+class SummedPPM(nn.Module):
+    """ICNet's pyramid pooling: averages over grids of regions, added where PSPNet concatenates.
+
+    Resizing aligns the corner pixels.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, C, H, W)`` to the same shape."""
+        total = x
+        for grid in GRIDS:
+            pooled = average_regions(x, (grid, grid))
+            total = total + F.interpolate(
+                pooled, size=x.shape[2:], mode="bilinear", align_corners=True
+            )
+        return total
+
+
+class CFF(nn.Module):
+    """Cascade feature fusion (§3.3): a smaller picture's map enlarged, added to a larger one's.
+
+    Parameters
+    ----------
+    low, high : int
+        Channels of the smaller and of the larger map.
+    outputs : int
+        Channels out.
+    form : {"authors", "mmseg", "caffe"}
+        With ``mmseg``, both maps pass a ReLU before the sum as well, and enlarging does not align
+        the corner pixels.  With ``caffe``, training classifies the enlarged map before its
+        convolution, as the paper describes, else after it.
+
+    Attributes
+    ----------
+    seen : int
+        Channels of the map that training classifies.
+    """
+
+    def __init__(self, low: int, high: int, outputs: int, form: Form) -> None:
+        super().__init__()
+        self._form = form
+        convolve = conv_norm_relu if form == "mmseg" else conv_norm
+        self.low = convolve(low, outputs, dilation=2)
+        self.high = convolve(high, outputs, kernel=1)
+        self.seen = low if form == "caffe" else outputs
+
+    def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the fused map, and what training classifies of the smaller one.
+
+        From ``(B, low, h, w)`` and ``(B, high, H, W)``; the first one is ``(B, outputs, H, W)``.
+        """
+        enlarged = F.interpolate(
+            low, size=high.shape[2:], mode="bilinear", align_corners=self._form != "mmseg"
+        )
+        convolved = self.low(enlarged)
+        fused = F.relu(convolved + self.high(high))
+        return fused, enlarged if self._form == "caffe" else convolved
 
 
 class _SeparateBranches(nn.Module):
@@ -32,7 +99,7 @@ class _SeparateBranches(nn.Module):
         self.resnet = ResNet(
             backbone, stem=(64, 64, 128), strides=_STRIDES, dilations=_DILATIONS, gradual=True
         )
-        self.pool = RegionSum()
+        self.pool = SummedPPM()
         self.channels = (self.resnet.channels[3], self.resnet.channels[1])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,7 +124,7 @@ class _SharedBranches(nn.Module):
         )
         _, middle, _, low = self.resnet.channels
         width = 512
-        self.pool = RegionPooling(low, width)
+        self.pool = PPM(low, width)
         self.merge = conv_norm_relu(low + width * len(self.pool.grids), width)
         self.project_low = conv_norm_relu(width, 256, kernel=1)
         self.project_middle = conv_norm_relu(middle, 256, kernel=1)
@@ -86,7 +153,7 @@ class _NarrowBranches(nn.Module):
             dilations=_DILATIONS,
             early=True,
         )
-        self.pool = RegionSum()
+        self.pool = SummedPPM()
         self.project_low = conv_norm_relu(self.resnet.channels[3], 256, kernel=1)
         self.channels = (256, self.resnet.channels[1])
 
@@ -168,8 +235,8 @@ class ICNet(SegmentationNetwork):
         self.aligned = form != "mmseg"
         self.encoder: _Encoder = _Encoder(form, backbone)
         low, middle = self.encoder.deep.channels
-        self.fuse16 = CascadeFusion(low, middle, _FUSED, form)
-        self.fuse8 = CascadeFusion(_FUSED, 64, _FUSED, form)
+        self.fuse16 = CFF(low, middle, _FUSED, form)
+        self.fuse8 = CFF(_FUSED, 64, _FUSED, form)
         self.auxiliary = ("classifier8", "classifier16")
         if form == "mmseg":
             self.output_stride = 8

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.aggregation_pyramid import DAPPM, PAPPM
+from wsiseg.models.layers.dappm import DAPPM
 from wsiseg.models.layers.dual_resolution import BasicBlock, bottlenecks
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
-from wsiseg.models.layers.preactivated import PixelHead
-from wsiseg.models.layers.three_branches import (
-    BoundaryFusion,
-    LightBoundaryFusion,
-    ThreeBranches,
-)
+from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
+from wsiseg.models.layers.pappm import PAPPM
+from wsiseg.models.layers.preactivated import NormActConv, PixelHead
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.models.registry import register
@@ -23,6 +21,153 @@ PAPER = (
     "Xu et al., PIDNet: A Real-time Semantic Segmentation Network Inspired by PID Controllers, "
     "CVPR 2023"
 )
+
+
+def _enlarge(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+class Pag(nn.Module):
+    """Pixel attention: let the detail branch take from the context where both agree (section 4.1).
+
+    Parameters
+    ----------
+    channels, inner : int
+        Of the maps, and of what they are compared in.
+    epsilon : float
+        Of the batch norms.
+    """
+
+    def __init__(self, channels: int, inner: int, epsilon: float) -> None:
+        super().__init__()
+        self.detail = ConvNorm(channels, inner, kernel=1, epsilon=epsilon)
+        self.context = ConvNorm(channels, inner, kernel=1, epsilon=epsilon)
+
+    def forward(self, detail: Tensor, context: Tensor) -> Tensor:
+        """Return ``(B, channels, H, W)`` for such a detail map and a context map of any size."""
+        alike = self.detail(detail) * _enlarge(self.context(context), detail)
+        share = alike.sum(1, keepdim=True).sigmoid()
+        out: Tensor = share * _enlarge(context, detail) + (1 - share) * detail
+        return out
+
+
+class Bag(nn.Module):
+    """Boundary attention: details at boundaries, context elsewhere, convolved (section 4.3).
+
+    Parameters
+    ----------
+    channels : int
+        Channels in and out.
+    epsilon : float
+        Of the batch norm.
+    """
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        super().__init__()
+        self.merge = NormActConv(channels, channels, kernel=3, epsilon=epsilon)
+
+    def forward(self, detail: Tensor, context: Tensor, boundary: Tensor) -> Tensor:
+        """Return ``(B, channels, H, W)`` for three maps of that shape."""
+        share = boundary.sigmoid()
+        out: Tensor = self.merge(share * detail + (1 - share) * context)
+        return out
+
+
+class LightBag(nn.Module):
+    """The same with two 1×1 convolutions (Light-Bag, section 4.3).
+
+    Parameters
+    ----------
+    channels : int
+        Channels in and out.
+    epsilon : float
+        Of the batch norms.
+    """
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        super().__init__()
+        self.detail = ConvNorm(channels, channels, kernel=1, epsilon=epsilon)
+        self.context = ConvNorm(channels, channels, kernel=1, epsilon=epsilon)
+
+    def forward(self, detail: Tensor, context: Tensor, boundary: Tensor) -> Tensor:
+        """Return ``(B, channels, H, W)`` for three maps of that shape."""
+        share = boundary.sigmoid()
+        details = self.detail(detail + (1 - share) * context)
+        out: Tensor = details + self.context(context + share * detail)
+        return out
+
+
+class ThreeBranches(nn.Module):
+    """A stem to 1/8, then details and boundaries that stay there, and context to 1/64.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first convolution.
+    stem : Module
+        The picture at 1/8 in ``2 width`` channels.
+    detail, context, boundary : sequence of Module
+        The three stages of each branch, without a ReLU at their end.
+    boundary_width : int
+        Channels of the boundary branch after its first stage; ``2 width`` after the second.
+    pyramid : Module
+        What is made of the context before it is enlarged.
+    fusion : Module
+        What merges the three.
+    epsilon : float
+        Of the batch norms.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        stem: nn.Module,
+        detail: Sequence[nn.Module],
+        context: Sequence[nn.Module],
+        boundary: Sequence[nn.Module],
+        *,
+        boundary_width: int,
+        pyramid: nn.Module,
+        fusion: nn.Module,
+        epsilon: float,
+    ) -> None:
+        super().__init__()
+        self.stem = stem
+        self.detail = nn.ModuleList(detail)
+        self.context = nn.ModuleList(context)
+        self.boundary = nn.ModuleList(boundary)
+        widths = (4 * width, 8 * width)
+        self.compress = nn.ModuleList(
+            ConvNorm(inputs, 2 * width, kernel=1, epsilon=epsilon) for inputs in widths
+        )
+        self.attend = nn.ModuleList(Pag(2 * width, width, epsilon) for _ in widths)
+        self.differ = nn.ModuleList(
+            ConvNorm(inputs, outputs, epsilon=epsilon)
+            for inputs, outputs in zip(widths, (boundary_width, 2 * width), strict=True)
+        )
+        self.pyramid = pyramid
+        self.fusion = fusion
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map ``(B, 3, H, W)`` to features at 1/8: all merged, early details, and boundaries.
+
+        They have ``4 width``, ``2 width`` and ``2 width`` channels.
+        """
+        detail = context = boundary = self.stem(x)
+        early: list[Tensor] = []
+        for stage in range(2):
+            context = F.relu(self.context[stage](context))
+            detail = self.attend[stage](self.detail[stage](detail), self.compress[stage](context))
+            boundary = self.boundary[stage](boundary)
+            boundary = boundary + _enlarge(self.differ[stage](context), boundary)
+            early.append(detail)
+            if stage == 0:
+                detail, boundary = F.relu(detail), F.relu(boundary)
+        late = boundary
+        detail = self.detail[2](F.relu(detail))
+        boundary = self.boundary[2](F.relu(boundary))
+        context = _enlarge(self.pyramid(self.context[2](context)), detail)
+        return self.fusion(detail, context, boundary), early[0], late
 
 
 def _blocks(
@@ -39,7 +184,7 @@ def _blocks(
 def _encoder(w: int, pyramid: int, stem_blocks: int, branch_blocks: int) -> ThreeBranches:
     large = stem_blocks > 2
     context = DAPPM if large else PAPPM
-    fusion = BoundaryFusion if large else LightBoundaryFusion
+    fusion = Bag if large else LightBag
     boundary_width = 2 * w if large else w
     return ThreeBranches(
         w,

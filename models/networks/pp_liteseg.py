@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
+from wsiseg.models.layers.adaptive_pooling import average_regions
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.pp_liteseg import AttentionFusion, SimplePyramidPooling
+from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.resizing import resize
 from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -24,15 +27,74 @@ BACKBONES = {
 """Depths of the encoder, and channels of the decoder and of its heads at 1/8, 1/16 and 1/32."""
 
 
+GRIDS = (1, 2, 4)
+"""Regions along each axis."""
+
+
+class SPPM(nn.Module):
+    """Simple pyramid pooling: add up the averages over the regions of three grids (section 3.3).
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(conv_norm_relu(inputs, outputs, kernel=1) for _ in GRIDS)
+        self.merge = conv_norm_relu(outputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
+        seen = [
+            resize(branch(average_regions(x, (grid, grid))), x.shape[2:])
+            for grid, branch in zip(GRIDS, self.branches, strict=True)
+        ]
+        out: Tensor = self.merge(seen[0] + seen[1] + seen[2])
+        return out
+
+
+class UAFM(nn.Module):
+    """Unified attention fusion: mix two maps pixel by pixel, by spatial attention (section 3.2).
+
+    Parameters
+    ----------
+    shallow, deep : int
+        Channels of the encoder's map, and of the decoder's so far.
+    outputs : int
+        Channels out.
+    """
+
+    def __init__(self, shallow: int, deep: int, outputs: int) -> None:
+        super().__init__()
+        self.project = conv_norm_relu(shallow, deep)
+        self.attend = nn.Sequential(conv_norm_relu(4, 2), conv_norm(2, 1))
+        self.merge = conv_norm_relu(deep, outputs)
+
+    def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Return ``(B, outputs, H, W)`` for the encoder's ``(B, shallow, H, W)`` and a deep map."""
+        first = self.project(shallow)
+        second = resize(deep, first.shape[2:])
+        seen = [
+            reduced
+            for x in (first, second)
+            for reduced in (x.mean(1, keepdim=True), x.amax(1, keepdim=True))
+        ]
+        share: Tensor = self.attend(torch.cat(seen, dim=1)).sigmoid()
+        out: Tensor = self.merge(first * share + second * (1 - share))
+        return out
+
+
 class _Decoder(nn.Module):
     """Fewer and fewer channels from 1/32 to 1/8 (FLD, section 3.1)."""
 
     def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
-        self.context = SimplePyramidPooling(STDCEncoder.channels[-1], CONTEXT)
+        self.context = SPPM(STDCEncoder.channels[-1], CONTEXT)
         deeper = (*widths[1:], CONTEXT)
         self.fusions = nn.ModuleList(
-            AttentionFusion(shallow, deep, width)
+            UAFM(shallow, deep, width)
             for shallow, deep, width in zip(STDCEncoder.channels, deeper, widths, strict=True)
         )
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.region_pooling import RegionPooling
+from wsiseg.models.layers.ppm import PPM
 from wsiseg.models.layers.resnet import ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -26,7 +26,7 @@ class _Encoder(nn.Module):
             backbone, stem=(64, 64, 128), strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)
         )
         *_, third, fourth = self.resnet.channels
-        self.pool = RegionPooling(fourth, _POOLED)
+        self.pool = PPM(fourth, _POOLED)
         self.channels = (third, fourth + _POOLED * len(self.pool.grids))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

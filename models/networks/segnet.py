@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wsiseg.models.layers.placed_pooling import pool_with_places, unpool_to_places
+from wsiseg.models.layers.max_unpooling import max_pool, max_unpool
 from wsiseg.models.layers.vgg import STAGES, convolutions, vgg_stages
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -26,7 +26,7 @@ class _Encoder(nn.Module):
         """Return 512 channels at 1/32, and the places of the maxima of each pooling."""
         places = []
         for stage in self.stages:
-            x, place = pool_with_places(stage(x))
+            x, place = max_pool(stage(x))
             places.append(place)
         return x, places
 
@@ -61,6 +61,6 @@ class SegNet(SegmentationNetwork):
         """Map ``(B, 3, H, W)`` to ``(B, classes, H, W)``."""
         x, places = self.encoder(x)
         for stage, place in zip(self.stages, reversed(places), strict=True):
-            x = stage(unpool_to_places(x, place))
+            x = stage(max_unpool(x, place))
         logits: Tensor = self.classifier(x)
         return logits

@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.fire import Fire
+from wsiseg.models.layers.aspp import ASPP
 from wsiseg.models.layers.initialising import keep_variance
-from wsiseg.models.layers.parallel_dilations import ParallelDilations
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -19,6 +18,33 @@ PAPER = (
 
 DILATIONS = (1, 2, 3, 4)
 """Of the convolutions side by side at 1/16."""
+
+
+class Fire(nn.Module):
+    """SqueezeNet's fire module: squeeze the channels, expand by 1×1 and 3×3 side by side (§3.2).
+
+    With ELUs, as in SQNet, where SqueezeNet has ReLUs.
+
+    Parameters
+    ----------
+    inputs, squeezed : int
+        Channels in and between.
+    expanded : int
+        Channels out, half of them of either convolution.
+    """
+
+    def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(inputs, squeezed, 1)
+        self.pointwise = nn.Conv2d(squeezed, expanded // 2, 1)
+        self.around = nn.Conv2d(squeezed, expanded // 2, 3, padding=1)
+        self.act = nn.ELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, inputs, H, W)`` to ``(B, expanded, H, W)``."""
+        squeezed = self.act(self.squeeze(x))
+        out: Tensor = self.act(torch.cat([self.pointwise(squeezed), self.around(squeezed)], dim=1))
+        return out
 
 
 def _doubling(inputs: int, outputs: int) -> nn.ConvTranspose2d:
@@ -90,7 +116,7 @@ class SQNet(SegmentationNetwork):
     def __init__(self, classes: int) -> None:
         super().__init__(classes)
         self.encoder = _Encoder()
-        self.context = ParallelDilations(512, 512, DILATIONS, nn.ELU())
+        self.context = ASPP(512, 512, DILATIONS, nn.ELU())
         self.refine8 = _Refinement(512, 256)
         self.refine4 = _Refinement(512, 128)
         self.refine2 = _Refinement(256, 96)

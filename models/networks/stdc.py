@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.bilateral import FeatureFusion
 from wsiseg.models.layers.class_head import ClassHead
 from wsiseg.models.layers.context_path import CONTEXT, ContextPath
-from wsiseg.models.layers.detail_guidance import DetailHead
+from wsiseg.models.layers.plain import conv_norm_relu
 from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.networks.supervision import WithBoundaries
 from wsiseg.models.registry import register
 
 PAPER = "Fan et al., Rethinking BiSeNet For Real-time Semantic Segmentation, CVPR 2021"
+
+
+WEIGHTS = (0.6, 0.3, 0.1)
+"""Of the boundaries found at three strides."""
+
+
+class FFM(nn.Module):
+    """Feature fusion (BiSeNet, figure 2c): join two maps and weigh the channels that come out.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels of both maps together, and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.join = conv_norm_relu(inputs, outputs, kernel=1)
+        self.squeeze = nn.Conv2d(outputs, outputs // 4, 1, bias=False)
+        self.excite = nn.Conv2d(outputs // 4, outputs, 1, bias=False)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return ``(B, outputs, H, W)`` for two maps of equal size."""
+        out: Tensor = self.join(torch.cat([first, second], dim=1))
+        weights: Tensor = self.excite(self.squeeze(out.mean((2, 3), keepdim=True)).relu())
+        return out + out * weights.sigmoid()
+
+
+class DetailHead(ClassHead):
+    """A head with two channels, *no boundary* and *boundary* (section 3.2).
+
+    The weights of the three strides count as learnable, as they do in the authors' code; as a
+    threshold follows, they never get a gradient, there or here.
+
+    Parameters
+    ----------
+    inputs, width : int
+        Channels in, and between.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__(inputs, width, 2)
+        self.weights = nn.Parameter(torch.tensor(WEIGHTS).reshape(1, 3, 1, 1))
 
 
 class _Encoder(nn.Module):
@@ -24,7 +67,7 @@ class _Encoder(nn.Module):
         self.backbone = STDCEncoder(depths)
         eighth, sixteenth, deepest = STDCEncoder.channels
         self.context = ContextPath(sixteenth, deepest)
-        self.fuse = FeatureFusion(eighth + CONTEXT, 256)
+        self.fuse = FFM(eighth + CONTEXT, 256)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the fused features, the context at 1/8 and 1/16, and the detail at 1/8."""

@@ -1,6 +1,10 @@
 """A walk over every network in each of its forms: what all of them have to do.
 
 The tests of one form follow each other, so that it is built once and kept no longer than needed.
+
+What compiles networks is slow, and is shortened to forms that have every kind of layer between
+them; ``make test-long`` compiles all.  A fault of a layer is noticed by either, which
+`test_a_fault_of_any_layer_is_noticed_in_a_form_that_is_compiled` shows by planting one.
 """
 
 import io
@@ -12,14 +16,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from forms import FORMS, PLAIN, Form
+from forms import DISTINCT, FORMS, PLAIN, Form, kinds
 from gradients import assert_reached, learn_from
 from lively import enliven, norms
+from repetitions import some_of
 from wsiseg.classes import numbered_classes
 from wsiseg.models import create_model, list_architectures, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.folding import fold
+from wsiseg.models.layers.dappm import AggregationPyramid
+from wsiseg.models.layers.esp import ESP
+from wsiseg.models.layers.stdc import STDCModule
+from wsiseg.models.networks.erfnet import NonBottleneck1D
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.networks.pidnet import Pag
+from wsiseg.models.networks.pp_liteseg import SPPM
 from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.profiling import count_parameters
 from wsiseg.models.registry import find_architecture
@@ -95,6 +106,14 @@ def test_every_choice_of_every_argument_is_walked_over() -> None:
             }
     # Another one of 50 layers, at twice the weight.
     assert wanted - walked == {("backbone", "resnet101")}
+
+
+@pytest.mark.long
+def test_every_kind_of_layer_is_in_a_form_that_is_compiled() -> None:
+    with torch.device("meta"):
+        found = {str(form): kinds(form.build(CLASSES)) for form in FORMS}
+    compiled = set().union(*(found[str(form)] for form in DISTINCT))
+    assert {name: missing for name, own in found.items() if (missing := own - compiled)} == {}
 
 
 # Each form
@@ -219,7 +238,13 @@ def _norms_behind_convolutions(network: SegmentationNetwork) -> list[str]:
 
 
 # Other forms are traced below all the same.
-@pytest.mark.parametrize("form", PLAIN, ids=str, indirect=True, scope="module")
+@pytest.mark.parametrize(
+    "form",
+    some_of(PLAIN, [form for form in PLAIN if form in DISTINCT]),
+    ids=str,
+    indirect=True,
+    scope="module",
+)
 def test_gives_the_same_logits_as_onnx(
     form: Form, network: SegmentationNetwork, folded: SegmentationNetwork
 ) -> None:
@@ -253,6 +278,7 @@ def run_onnx(file: io.BytesIO, x: Tensor) -> Tensor:
     return torch.from_numpy(np.array(compiled(x.numpy())[0]))
 
 
+@pytest.mark.parametrize("form", some_of(FORMS, DISTINCT), ids=str, indirect=True, scope="module")
 def test_gives_the_same_on_openvino_as_on_torch(form: Form, folded: SegmentationNetwork) -> None:
     """Runtimes run folded networks, and OpenVINO traces them at another size than these tiles'."""
     pytest.importorskip("openvino", reason="OpenVINO is an extra")
@@ -271,6 +297,42 @@ def test_gives_the_same_on_openvino_as_on_torch(form: Form, folded: Segmentation
     assert turned.mean() <= UNPOOLED.get(form.name, 0)
     difference = torchs["probabilities"].astype(int) - openvinos["probabilities"]
     assert (np.abs(difference).max(axis=1) > 1).mean() <= UNPOOLED.get(form.name, 0)
+
+
+# (a layer, a form that has it and is compiled in ``make test-long`` only, one that always is)
+PLANTED = [
+    (ESP, "espnet alpha2=1 alpha3=1 skip=train branches=2", "espnet alpha2=1 alpha3=1"),
+    (AggregationPyramid, "rdrnet-s-simple context=dappm fusion=second", "ddrnet23-slim"),
+    (Pag, "pidnet-m", "pidnet-s"),
+    (NonBottleneck1D, "erfnet form=mmseg", "erfnet"),
+    (STDCModule, "stdc2", "stdc1"),
+    (SPPM, "pp-liteseg backbone=stdc2", "pp-liteseg"),
+]
+
+
+@pytest.mark.parametrize(("layer", "spared", "kept"), some_of(PLANTED, PLANTED[:1]), ids=str)
+def test_a_fault_of_any_layer_is_noticed_in_a_form_that_is_compiled(
+    layer: type[nn.Module], spared: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault: a layer that answers otherwise while it is traced."""
+    right = layer.forward
+
+    def wrong(self: nn.Module, *given: Tensor) -> Tensor:
+        answer: Tensor = right(self, *given)
+        return answer.flip(1) if torch.jit.is_tracing() else answer
+
+    forms = {str(form): form for form in FORMS}
+    assert forms[spared] not in DISTINCT
+    assert forms[kept] in DISTINCT
+    for name in (spared, kept):
+        torch.manual_seed(CLASSES)
+        network = fold(enliven(forms[name].build(CLASSES)))
+        with monkeypatch.context() as patch:
+            patch.setattr(layer, "forward", wrong)
+            with pytest.raises(AssertionError):
+                test_gives_the_same_on_openvino_as_on_torch(forms[name], network)
+            with pytest.raises(AssertionError):
+                test_gives_the_same_logits_as_onnx(forms[name], network, network)
 
 
 # Numbers of classes; 5 and 19 above

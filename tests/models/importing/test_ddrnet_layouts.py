@@ -24,10 +24,13 @@ FILES = [
     ("synth_mmseg_pidnet_s_c19_ihc_128x256", "pidnet-s", "pidnet-m"),
 ]
 
+# The tests of one file follow each other, as its weights are drawn anew for each of another.
+every_file = pytest.mark.parametrize(("name", "architecture", "other"), FILES, scope="module")
 
-@pytest.mark.parametrize(("name", "architecture", "_other"), FILES)
+
+@every_file
 def test_file_becomes_a_checkpoint_of_cityscapes(
-    data: Path, tmp_path: Path, name: str, architecture: str, _other: str
+    data: Path, tmp_path: Path, name: str, architecture: str, other: str
 ) -> None:
     path = tmp_path / "weights.pth"
     torch.save({"meta": {}, "state_dict": read_golden(data, name).state}, path)
@@ -42,7 +45,7 @@ def test_file_becomes_a_checkpoint_of_cityscapes(
         assert torch.equal(loaded.network(x), checkpoint.network(x))
 
 
-@pytest.mark.parametrize(("name", "architecture", "other"), FILES)
+@every_file
 def test_every_tensor_is_needed_and_no_other_taken(
     data: Path, name: str, architecture: str, other: str
 ) -> None:

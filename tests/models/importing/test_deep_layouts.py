@@ -23,7 +23,8 @@ DRAWN = [
     ("synth_mmseg_bisenetv1_r18_c19_astronaut_128x256", "bisenetv1", {}),
 ]
 
-every_file = pytest.mark.parametrize(("name", "architecture", "arguments"), DRAWN)
+# The tests of one file follow each other, as its weights are drawn anew for each of another.
+every_file = pytest.mark.parametrize(("name", "architecture", "arguments"), DRAWN, scope="module")
 
 
 @every_file

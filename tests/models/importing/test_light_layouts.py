@@ -1,9 +1,11 @@
 """Checkpoints of ERFNet, ENet, CGNet and DABNet under their authors' names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from golden import read_golden
 from published import assert_exact
@@ -12,6 +14,7 @@ from wsiseg.errors import CheckpointError, WeightsMismatchError
 from wsiseg.models import import_checkpoint, load_checkpoint
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.weights import load_strictly
 
 ENET = "PyTorch-ENet/ENet_default_camvid12_commit921e40c.pth"
 CGNET = "CGNet/model_blob3986643f.pth"
@@ -37,6 +40,11 @@ DRAWN = [
     ),
     ("synth_dabnet_c19_ihc_128x256", "dabnet", {}, None),
 ]
+
+# The tests of one file follow each other, as its weights are drawn anew for each of another.
+every_file = pytest.mark.parametrize(
+    ("name", "architecture", "arguments", "normalisation"), DRAWN, scope="module"
+)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +87,7 @@ def test_published_file_says_what_it_is(
         assert torch.equal(loaded.network(x), checkpoint.network(x))
 
 
-@pytest.mark.parametrize(("name", "architecture", "arguments", "normalisation"), DRAWN)
+@every_file
 def test_cityscapes_is_told_by_nineteen_classes(
     data: Path,
     tmp_path: Path,
@@ -99,7 +107,7 @@ def test_cityscapes_is_told_by_nineteen_classes(
         assert card.normalisation == normalisation
 
 
-@pytest.mark.parametrize(("name", "architecture", "arguments", "normalisation"), DRAWN)
+@every_file
 def test_every_tensor_is_needed_and_no_other_taken(
     data: Path,
     name: str,
@@ -128,3 +136,20 @@ def test_form_that_contradicts_the_file_is_refused(
 ) -> None:
     with pytest.raises(WeightsMismatchError):
         import_checkpoint(data / "weights" / file, architecture, arguments={"form": form})
+
+
+def test_loader_that_lets_tensors_be_missing_is_noticed(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault planted for the shortened form of `assert_exact`."""
+    state = read_golden(data, DRAWN[2][0]).state
+
+    def load(network: nn.Module, given: Mapping[str, Tensor], where: object) -> None:
+        # Whatever else does not fit is refused.
+        held = network.state_dict()
+        missing = held.keys() - given.keys()
+        load_strictly(network, {**given, **{key: held[key] for key in missing}}, where)
+
+    monkeypatch.setattr("wsiseg.models.importing.reading.load_strictly", load)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        assert_exact(state, "enet")

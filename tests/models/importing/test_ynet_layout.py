@@ -22,7 +22,8 @@ DRAWN = {
 }
 
 
-@pytest.fixture(params=DRAWN)
+# The tests of one file follow each other, as its weights are drawn anew for each of another.
+@pytest.fixture(scope="module", params=DRAWN)
 def architecture(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

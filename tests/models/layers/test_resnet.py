@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from wsiseg.models.layers.parallel_dilations import ParallelDilations
 from wsiseg.models.layers.resnet import Backbone, ResNet
 from wsiseg.models.profiling import count_parameters
 
@@ -81,17 +80,3 @@ def test_pooling_rounds_up_where_that_is_asked_for(ceil: bool, edge: int) -> Non
     with torch.no_grad():
         (large,) = network(torch.randn(1, 3, 64, 64), stages=1)
     assert large.shape[2:] == (edge, edge)
-
-
-def test_parallel_dilations_are_added_up() -> None:
-    layer = ParallelDilations(3, 5, (1, 2, 6), torch.nn.ELU())
-    x = torch.randn(2, 3, 20, 17)
-    expected = sum(
-        torch.nn.functional.elu(
-            torch.nn.functional.conv2d(
-                x, branch.weight, branch.bias, padding=dilation, dilation=dilation
-            )
-        )
-        for branch, dilation in zip(layer.branches, (1, 2, 6), strict=True)
-    )
-    torch.testing.assert_close(layer(x), expected)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from lively import lively
 from wsiseg.errors import ArgumentError
 from wsiseg.models import create_model
-from wsiseg.models.layers.efficient_pyramid import SCALES, EfficientPyramid
+from wsiseg.models.networks.espnetv2 import SCALES, EfficientPyrPool
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import receptive_field
 
@@ -39,7 +39,7 @@ def test_pyramids_that_make_no_sense_are_refused(arguments: dict[str, object]) -
 )
 def test_pyramids_are_half_as_wide_as_there_are_classes(classes: int, width: int) -> None:
     network = create_model("espnetv2", classes, width=0.5)
-    widths = {m.merge.conv.out_channels for m in network.modules() if type(m) is EfficientPyramid}
+    widths = {m.merge.conv.out_channels for m in network.modules() if type(m) is EfficientPyrPool}
     assert widths == {width}
 
 
@@ -85,7 +85,7 @@ def test_slopes_behind_strided_pyramids_change_nothing(decoder: str) -> None:
 @pytest.mark.parametrize("shape", [(3, 5), (16, 24), (50, 7)])
 def test_scales_of_a_pyramid_are_rounded_up_and_at_least_five(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    pyramid = EfficientPyramid(4, 6, 2).eval()
+    pyramid = EfficientPyrPool(4, 6, 2).eval()
     sizes: list[tuple[int, ...]] = []
     for branch in pyramid.branches:
         branch.register_forward_hook(lambda *call: sizes.append(tuple(call[2].shape[2:])))
@@ -102,7 +102,7 @@ def test_scales_of_a_pyramid_are_rounded_up_and_at_least_five(shape: tuple[int, 
 @pytest.mark.parametrize("size", [(4, 4), (6, 10), (16, 24), (40, 4)])
 def test_plain_pooling_of_even_maps_is_adaptive_pooling(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    pyramid = EfficientPyramid(4, 6, 2, even=True).eval()
+    pyramid = EfficientPyrPool(4, 6, 2, even=True).eval()
     x = torch.randn(2, 4, *size)
     with torch.no_grad():
         plain = pyramid(x)
@@ -114,7 +114,7 @@ def test_only_maps_that_are_surely_even_are_pooled_plainly() -> None:
     network = small("edgenets")
     sizes: list[tuple[int, ...]] = []
     for module in network.modules():
-        if isinstance(module, EfficientPyramid) and module.even:
+        if isinstance(module, EfficientPyrPool) and module.even:
             module.register_forward_pre_hook(lambda _, call: sizes.append(tuple(call[0].shape[2:])))
     with torch.no_grad():
         network(torch.zeros(1, 3, 1, 17))

@@ -1,4 +1,4 @@
-"""The pooling pyramid of PSPNet (Zhao et al., CVPR 2017, §3.2)."""
+"""PPM, the pyramid pooling module of PSPNet (Zhao et al., CVPR 2017, §3.2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
 from wsiseg.models.layers.resizing import resize
 
 
-class RegionPooling(nn.Module):
+class PPM(nn.Module):
     """Average over the regions of coarser and coarser grids, beside the map itself.
 
     Parameters

@@ -1,15 +1,7 @@
-"""Pooling pyramids of networks with two resolutions: DAPPM, PAPPM, RPPM, and PSPNet's.
+"""DAPPM, the deep aggregation pyramid (DDRNet paper, section III-C), and what others share with it.
 
-Each one pools a small map at several scales, and merges what is seen there with the map itself:
-
-DAPPM
-    One scale after the other, each with what the finer one gave (DDRNet paper, section III-C).
-PAPPM
-    All scales at once, in the groups of one convolution (PIDNet paper, section 4.2).
-RPPM
-    As PAPPM, with two convolutions in training that become one (RDRNet paper, section 3.3).
-PPM
-    PSPNet's, which pools to grids of fixed sizes (Zhao et al., CVPR 2017, section 3.2).
+PAPPM (:mod:`wsiseg.models.layers.pappm`) and RDRNet's RPPM see a map at the same scales, and merge
+what they see in other ways.
 """
 
 from __future__ import annotations
@@ -20,10 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import BatchNorm, ConvNorm, relu
 from wsiseg.models.layers.preactivated import NormActConv
-from wsiseg.models.layers.region_pooling import RegionPooling
-from wsiseg.models.layers.reparameterised import ParallelConvolutions
 
 WINDOWS = ((5, 2), (9, 4), (17, 8))
 """Edges and strides of the average pooling; the fourth scale is the mean of the whole map."""
@@ -39,6 +28,8 @@ class GlobalMean(nn.Module):
 
 class AggregationPyramid(nn.Module, ABC):
     """What DAPPM, PAPPM and RPPM have in common: five scales, a projection and a shortcut.
+
+    The scales are the map itself, three average poolings of it, and its mean.
 
     Parameters
     ----------
@@ -75,7 +66,15 @@ class AggregationPyramid(nn.Module, ABC):
 
 
 class DAPPM(AggregationPyramid):
-    """The deep aggregation pyramid; parameters as those of :class:`AggregationPyramid`."""
+    """The deep aggregation pyramid: one scale after the other, each with what the finer one gave.
+
+    Parameters
+    ----------
+    inputs, width, outputs : int
+        Channels in, of each scale, and out: ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``.
+    epsilon : float
+        Of the batch norms.
+    """
 
     def __init__(self, inputs: int, width: int, outputs: int, epsilon: float) -> None:
         super().__init__(inputs, width, outputs, epsilon)
@@ -89,50 +88,3 @@ class DAPPM(AggregationPyramid):
         for process, coarse in zip(self.processes, seen, strict=True):
             merged.append(process(coarse + merged[-1]))
         return merged[1:]
-
-
-class PAPPM(AggregationPyramid):
-    """The parallel aggregation pyramid; parameters as those of :class:`AggregationPyramid`."""
-
-    def __init__(self, inputs: int, width: int, outputs: int, epsilon: float) -> None:
-        super().__init__(inputs, width, outputs, epsilon)
-        self.process = self._make_process(width, len(self.scales) - 1, epsilon)
-
-    @staticmethod
-    def _make_process(width: int, groups: int, epsilon: float) -> nn.Module:
-        channels = width * groups
-        return NormActConv(channels, channels, kernel=3, groups=groups, epsilon=epsilon)
-
-    def aggregate(self, finest: Tensor, seen: list[Tensor]) -> list[Tensor]:
-        """Add the finest map to every other one, and convolve all of them in groups."""
-        return [self.process(torch.cat([coarse + finest for coarse in seen], dim=1))]
-
-
-class RPPM(PAPPM):
-    """The reparameterisable pyramid; parameters as those of :class:`AggregationPyramid`."""
-
-    @staticmethod
-    def _make_process(width: int, groups: int, epsilon: float) -> nn.Module:
-        channels = width * groups
-        return nn.Sequential(
-            BatchNorm(channels, eps=epsilon),
-            relu(channels),
-            ParallelConvolutions(channels, groups, epsilon),
-        )
-
-
-class PPM(nn.Sequential):
-    """PSPNet's pyramid: means over grids, enlarged and concatenated with the map.
-
-    Parameters
-    ----------
-    inputs, width, outputs : int
-        Channels in, of each grid, and out.
-    epsilon : float
-        Of the batch norms.
-    """
-
-    def __init__(self, inputs: int, width: int, outputs: int, epsilon: float) -> None:
-        pyramid = RegionPooling(inputs, width, epsilon=epsilon)
-        joined = inputs + len(pyramid.grids) * width
-        super().__init__(pyramid, ConvNorm(joined, outputs, kernel=1, epsilon=epsilon))

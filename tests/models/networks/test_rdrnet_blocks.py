@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from wsiseg.models.layers.reparameterised import ParallelConvolutions, Reparameterisable
+from wsiseg.models.networks.rdrnet import ParallelConvolutions, Reparameterisable
 
 
 def enliven(layer: nn.Module) -> nn.Module:

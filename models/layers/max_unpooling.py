@@ -16,7 +16,7 @@ from torch import Tensor
 Window = Literal[2, 3]
 
 
-def pool_with_places(x: Tensor, window: Window = 2) -> tuple[Tensor, Tensor]:
+def max_pool(x: Tensor, window: Window = 2) -> tuple[Tensor, Tensor]:
     """Halve a map and say where the maxima were.
 
     Parameters
@@ -47,7 +47,7 @@ def pool_with_places(x: Tensor, window: Window = 2) -> tuple[Tensor, Tensor]:
     return pooled, places
 
 
-def unpool_to_places(x: Tensor, places: Tensor, window: Window = 2) -> Tensor:
+def max_unpool(x: Tensor, places: Tensor, window: Window = 2) -> Tensor:
     """Put each value back where the maximum was, with zeros around it.
 
     Where two 3×3 windows had the same maximum, the value of the later one in reading order stays,
@@ -58,7 +58,7 @@ def unpool_to_places(x: Tensor, places: Tensor, window: Window = 2) -> Tensor:
     x, places : Tensor
         ``(B, C, H, W)`` each; the places are those of a pooling with the same `window`.
     window : {2, 3}
-        As in :func:`pool_with_places`.
+        As in :func:`max_pool`.
 
     Returns
     -------

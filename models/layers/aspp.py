@@ -1,4 +1,4 @@
-"""One map seen by several dilated convolutions at once, and the sum of what they see."""
+"""ASPP: one map seen by dilated convolutions at once, and their sum (DeepLabv2 paper, §3.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class ParallelDilations(nn.Module):
+class ASPP(nn.Module):
     """3×3 convolutions of different dilations side by side, added up.
 
     Parameters

@@ -5,9 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.aggregation_pyramid import DAPPM, PAPPM, PPM, RPPM
+from wsiseg.models.layers.dappm import DAPPM
+from wsiseg.models.layers.pappm import PAPPM
+from wsiseg.models.networks.rdrnet import RPPM, ProjectedPPM
 
-KINDS = [DAPPM, PAPPM, RPPM, PPM]
+KINDS = [DAPPM, PAPPM, RPPM, ProjectedPPM]
 
 
 def make(kind: type[nn.Module]) -> nn.Module:
