@@ -11,6 +11,9 @@ from wsiseg.errors import OutputError
 
 Json = dict[str, object]
 
+UNFINISHED = ".partial"
+"""Ends the name of a file until it is complete."""
+
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
@@ -24,7 +27,7 @@ def translated(path: Path) -> Iterator[None]:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file that appears complete or not at all."""
-    unfinished = path.with_name(path.name + ".partial")
+    unfinished = path.with_name(path.name + UNFINISHED)
     with translated(path):
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)

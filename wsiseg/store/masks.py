@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import zarr
@@ -11,7 +12,9 @@ from zarr.types import AnyArray
 
 from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.arrays import create_array, write_group
+from wsiseg.store.checking import holds, is_laid_out
 from wsiseg.store.disk import Json, translated
+from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import (
     Continued,
@@ -20,6 +23,7 @@ from wsiseg.store.pyramid import (
     halve_by_mode,
     unheard,
 )
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN, Band
 
 
@@ -69,6 +73,30 @@ class MaskStore:
             self.labels = zarr.open_array(path / "0", mode="r+")
             if probabilities is not None:
                 self._probabilities = zarr.open_array(probabilities / "0", mode="r+")
+
+    @staticmethod
+    def stands(
+        path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
+    ) -> bool:
+        """Tell whether arrays stand that can be gone on with; see the class for parameters."""
+        return is_laid_out(path / "0", shape, fill_value=UNSEEN) and (
+            probabilities is None
+            or is_laid_out(probabilities / "0", (classes, *shape), fill_value=0)
+        )
+
+    def holds(self, record: BandRecord) -> bool:
+        """Tell whether a band that is said to be on the disk is there, as it was written."""
+        return holds(record, self.labels, self._probabilities, len(self._classes))
+
+    def forget(self, box: Box) -> None:
+        """Remove the shards of a band, whatever they are, so that it can be written anew."""
+        with translated(self.path):
+            for folder in filter(None, (self.path, self.probabilities_path)):
+                for shard in _shards(folder / "0", self.labels, box):
+                    if shard.is_dir() and not shard.is_symlink():
+                        shutil.rmtree(shard)
+                    else:
+                        shard.unlink()
 
     def write(self, band: Band) -> None:
         """Write finished rows and see them to the disk.
@@ -130,14 +158,18 @@ def _channel(entry: LabelClass) -> Json:
 
 def _flush(array: Path, labels: AnyArray, band: Band) -> None:
     """See the shards of a band to the disk, so that a journal may say they are there."""
+    for shard in _shards(array, labels, band.box):
+        descriptor = os.open(shard, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _shards(array: Path, labels: AnyArray, box: Box) -> Iterator[Path]:
+    """Yield the files of a band's shards."""
     assert labels.shards is not None
     height, width = labels.shards[-2:]
-    row = band.box.y // height
-    columns = range(band.box.x // width, -(-band.box.right // width))
-    for column in columns:
-        for shard in array.glob(f"c/**/{row}/{column}"):
-            descriptor = os.open(shard, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    row = box.y // height
+    for column in range(box.x // width, -(-box.right // width)):
+        yield from array.glob(f"c/**/{row}/{column}")
