@@ -137,7 +137,8 @@ def test_a_refused_run_leaves_the_record_of_the_one_before(slides, tmp_path):
     (entry,) = segment_batch(slides[:1], predictor, tmp_path / "out", options, Listener())
     assert entry["status"] == "failed"
     assert (tmp_path / "out" / "batch.json").read_text() == record
-    # With another slide, both are in the new one.
+    # With another slide, that one's entry is added, and the first one's is still of its mask.
     list(segment_batch([slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()))
     kept = json.loads((tmp_path / "out" / "batch.json").read_text())["slides"]
-    assert [each["status"] for each in kept] == ["failed", "ok"]
+    assert [each["status"] for each in kept] == ["ok", "ok"]
+    assert kept[0] == json.loads(record)["slides"][0]
