@@ -209,6 +209,8 @@ def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
         if damage is not None:
             return damage
     counts = [entry["pixels"] for entry in summary["classes"]]  # type: ignore[attr-defined]
+    if len(counts) != len(classes):
+        return "its run file tells of other classes"
     return find_damage(files.mask, shape, counts, ledger.continued)
 
 

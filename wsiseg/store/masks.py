@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import zarr
+from zarr.storage import LocalStore
 from zarr.types import AnyArray
 
 from wsiseg.models.class_sets import LabelClass
@@ -74,6 +75,10 @@ class MaskStore:
             if probabilities is not None:
                 self._probabilities = zarr.open_array(probabilities / "0", mode="r+")
 
+    @property
+    def _arrays(self) -> list[AnyArray]:
+        return [self.labels, *([] if self._probabilities is None else [self._probabilities])]
+
     @staticmethod
     def stands(
         path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
@@ -91,8 +96,8 @@ class MaskStore:
     def forget(self, box: Box) -> None:
         """Remove the shards of a band, whatever they are, so that it can be written anew."""
         with translated(self.path):
-            for folder in filter(None, (self.path, self.probabilities_path)):
-                for shard in _shards(folder / "0", self.labels, box):
+            for array in self._arrays:
+                for shard in _shards(array, box):
                     if shard.is_dir() and not shard.is_symlink():
                         shutil.rmtree(shard)
                     else:
@@ -111,8 +116,9 @@ class MaskStore:
             self.labels[rows, columns] = band.labels
             if self._probabilities is not None and band.probabilities is not None:
                 self._probabilities[:, rows, columns] = band.probabilities
-            for folder in filter(None, (self.path, self.probabilities_path)):
-                _flush(folder / "0", self.labels, band)
+            for array in self._arrays:
+                for shard in _shards(array, band.box):
+                    _flush(shard)
 
     def finish(
         self, name: str, placement: Placement, notes: Json, continued: Continued = unheard
@@ -156,20 +162,20 @@ def _channel(entry: LabelClass) -> Json:
     }
 
 
-def _flush(array: Path, labels: AnyArray, band: Band) -> None:
-    """See the shards of a band to the disk, so that a journal may say they are there."""
-    for shard in _shards(array, labels, band.box):
-        descriptor = os.open(shard, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _flush(shard: Path) -> None:
+    """See a shard to the disk, so that a journal may say it is there."""
+    descriptor = os.open(shard, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _shards(array: Path, labels: AnyArray, box: Box) -> Iterator[Path]:
-    """Yield the files of a band's shards."""
-    assert labels.shards is not None
-    height, width = labels.shards[-2:]
-    row = box.y // height
+def _shards(array: AnyArray, box: Box) -> Iterator[Path]:
+    """Yield the files of a band's shards: ``c/ROW/COLUMN``, or ``c/CLASS/ROW/COLUMN``."""
+    assert array.shards is not None
+    assert isinstance(array.store, LocalStore)
+    height, width = array.shards[-2:]
+    planes = "*/" * (array.ndim - 2)
     for column in range(box.x // width, -(-box.right // width)):
-        yield from array.glob(f"c/**/{row}/{column}")
+        yield from array.store.root.glob(f"c/{planes}{box.y // height}/{column}")
