@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wsiseg.errors import OutputError
+from wsiseg.errors import OutputError, WsisegError
 
 Json = dict[str, object]
 
@@ -20,6 +20,9 @@ def translated(path: Path) -> Iterator[None]:
     """Turn failures of the file system into :class:`OutputError`."""
     try:
         yield
+    except WsisegError:
+        # Some of ours are OSErrors, too, and have said already what is wrong.
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"writing failed: {reason}", error.filename or path) from error
