@@ -198,12 +198,8 @@ class Keeper(Callback):
         Raises
         ------
         TrainingError
-            If they were done with other data, or nobody can say with which.
+            If they were done with other data.
         """
-        if not state_dict.keys() >= {"best", "rows", "digest"}:
-            raise TrainingError(
-                "the state of the training is damaged", self._folder.last, "Train anew."
-            )
         if state_dict["digest"] != self._digest:
             raise TrainingError(
                 "pictures or labels have changed since the training began",

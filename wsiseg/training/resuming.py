@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from wsiseg.errors import TrainingError
+from wsiseg.training.keeping import COLUMNS, Keeper
 from wsiseg.training.task import SegmentationTask
 
 _PARTS = {
@@ -47,6 +48,25 @@ def check_state(path: Path, task: SegmentationTask) -> None:
     found, wanted = state["state_dict"], task.state_dict()
     if not (isinstance(found, dict) and _shapes(found) == _shapes(wanted)):
         raise _damaged(path)
+    # Lightning passes over a callback's state that is missing.
+    callbacks = state["callbacks"]
+    if not (isinstance(callbacks, dict) and _tells_epochs(callbacks.get(Keeper.__qualname__))):
+        raise _damaged(path)
+
+
+def _tells_epochs(kept: Any) -> bool:
+    return (
+        isinstance(kept, dict)
+        and isinstance(kept.get("best"), float)
+        and isinstance(kept.get("digest"), str)
+        and isinstance(kept.get("rows"), list)
+        and all(
+            isinstance(row, dict)
+            and row.keys() == set(COLUMNS)
+            and all(value is None or isinstance(value, int | float) for value in row.values())
+            for row in kept["rows"]
+        )
+    )
 
 
 def _shapes(tensors: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 import zarr
 
 from wsiseg.tiling import open_slide
+from wsiseg.tiling.slides import omezarr
 from wsiseg.tiling.slides.fingerprint import BETWEEN, fingerprint
 from zarr_images import write_image
 
@@ -36,8 +37,10 @@ def test_files_beside_it_count_as_well(tmp_path):
     assert fingerprint(path, [beside])["sha256_of_ends"] == before["sha256_of_ends"]
 
 
-@pytest.mark.parametrize("edge", [300, 4200])
-def test_the_middle_of_a_store_tells_it(tmp_path, edge):
+@pytest.mark.parametrize("small", [0, 2**24])
+def test_the_middle_of_a_store_tells_it(tmp_path, monkeypatch, small):
+    monkeypatch.setattr(omezarr, "_SMALL", small)
+    edge = 1100
     path = tmp_path / "slide.ome.zarr"
     write_image(path, [np.full((edge, edge), 200, np.uint8)], "yx")
     with open_slide(path) as slide:
