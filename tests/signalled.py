@@ -12,12 +12,12 @@ import threading
 import time
 
 STAGES = {
-    "opening": "wsiseg.batch.open_slide",
-    "planning": "wsiseg.segmenting.make_plan",
+    "opening": "wsiseg.segmentation.batch.open_slide",
+    "planning": "wsiseg.segmentation.segmenting.make_plan",
     "compiling": "wsiseg.models.runtimes.Predictor.ready",
     "bands": "wsiseg.tiling.reading.TileReader._read",
     "pyramid": "wsiseg.store.masks.build_pyramid",
-    "image": "wsiseg.segmenting.write_image",
+    "image": "wsiseg.segmentation.segmenting.write_image",
     "training": "wsiseg.training.task.SegmentationTask.training_step",
 }
 LATE = 7

@@ -12,7 +12,7 @@ from PIL import Image
 import wsiseg
 from tiny import tiny_checkpoint
 from wsiseg.errors import OutputError
-from wsiseg.listener import Listener
+from wsiseg.segmentation.listener import Listener
 from wsiseg.store.masks import MaskStore
 
 OPTIONS = {"level": 0, "tissue": "none", "runtime": "torch", "tile": 512, "halo": 8}

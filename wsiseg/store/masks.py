@@ -11,7 +11,7 @@ import zarr
 from zarr.storage import LocalStore
 from zarr.types import AnyArray
 
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 from wsiseg.store.arrays import create_array, write_group
 from wsiseg.store.checking import holds, is_laid_out
 from wsiseg.store.disk import Json, translated
