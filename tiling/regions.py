@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -115,6 +116,7 @@ class Regions:
 
     def __init__(self, geometry: BaseGeometry, plane: WorkingPlane) -> None:
         scale = 1 / plane.slide_scale
+        self._drawn = geometry
         self._outlines = Outlines([geometry], scale)
         self._geometry = shapely.transform(geometry, lambda points: points * scale)
         shapely.prepare(self._geometry)
@@ -125,6 +127,11 @@ class Regions:
         return bool(
             self._geometry.intersects(frame) and self._geometry.intersection(frame).area > 0
         )
+
+    def digest(self) -> str:
+        """Return what tells these polygons from others, however their file is written."""
+        # Where a ring begins, and which polygon comes first, makes no other area.
+        return hashlib.sha256(shapely.to_wkb(shapely.normalize(self._drawn))).hexdigest()
 
     def rasterise(self, box: Box) -> Mask:
         """Return which working pixels of a box have their centre inside.

@@ -21,6 +21,7 @@
     ├── RuntimeUnavailableError    what should run the network is not installed or not able
     ├── MemoryBudgetError          no plan fits the memory budget      (MemoryError)
     ├── OutputExistsError          the output stands already           (FileExistsError)
+    │   └── OutputHeldError        another run is writing it
     └── OutputError                writing failed                      (OSError)
 
 Each carries *what* went wrong, *where*, and a *hint* what to do about it; printed as
@@ -40,6 +41,7 @@ __all__ = [
     "MemoryBudgetError",
     "OutputError",
     "OutputExistsError",
+    "OutputHeldError",
     "ResolutionError",
     "RuntimeUnavailableError",
     "SlideError",
@@ -150,6 +152,10 @@ class MemoryBudgetError(WsisegError, MemoryError):
 
 class OutputExistsError(WsisegError, FileExistsError):
     """The output stands already and may not be replaced."""
+
+
+class OutputHeldError(OutputExistsError):
+    """Another run is writing the output."""
 
 
 class OutputError(WsisegError, OSError):

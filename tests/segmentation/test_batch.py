@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from tiny import tiny_checkpoint
-from wsiseg.segmentation import batch
+from wsiseg.errors import ArgumentError, OutputError
+from wsiseg.segmentation import batch, segmenting
 from wsiseg.segmentation.batch import segment_batch
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES
@@ -136,7 +137,123 @@ def test_a_refused_run_leaves_the_record_of_the_one_before(slides, tmp_path):
     (entry,) = segment_batch(slides[:1], predictor, tmp_path / "out", options, Listener())
     assert entry["status"] == "failed"
     assert (tmp_path / "out" / "batch.json").read_text() == record
-    # With another slide, both are in the new one.
+    # With another slide, that one's entry is added, and the first one's is still of its mask.
     list(segment_batch([slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()))
     kept = json.loads((tmp_path / "out" / "batch.json").read_text())["slides"]
-    assert [each["status"] for each in kept] == ["failed", "ok"]
+    assert [each["status"] for each in kept] == ["ok", "ok"]
+    assert kept[0] == json.loads(record)["slides"][0]
+
+
+def segment_all(slides, folder, listener=None, **options):
+    settings = SegmentOptions(**{"tissue": "none", "runtime": "torch", "level": 0, **options})
+    predictor = make_predictor(tiny_checkpoint(), settings)
+    return list(segment_batch(slides, predictor, folder, settings, listener or Listener()))
+
+
+def recorded(folder):
+    return [each["status"] for each in json.loads((folder / "batch.json").read_text())["slides"]]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), MemoryError(), RecursionError("deep")])
+def test_whatever_one_slide_stumbles_over_the_others_go_on(slides, tmp_path, monkeypatch, error):
+    make = segmenting.make_plan
+
+    def stumble(slide, *arguments, **settings):
+        if slide.name == "a":
+            raise error
+        return make(slide, *arguments, **settings)
+
+    monkeypatch.setattr(segmenting, "make_plan", stumble)
+    entries = segment_all(slides, tmp_path / "out")
+    assert [entry["status"] for entry in entries] == ["failed", "failed", "ok"]
+    assert entries[0]["error"] == f"unexpected {type(error).__name__}: {error}"
+    assert recorded(tmp_path / "out") == ["failed", "failed", "ok"]
+    # One alone leaves its entry, too: that is no refusal.
+    segment_all(slides[:1], tmp_path / "alone")
+    assert recorded(tmp_path / "alone") == ["failed"]
+
+
+class Failing(Listener):
+    def __init__(self):
+        self.heard = []
+
+    def began(self, stage):
+        self.heard.append(stage)
+
+    def failed(self, path, error):
+        self.heard.append(path.name)
+
+
+@pytest.mark.parametrize("name", ["n" * 245, "ä" * 118])
+def test_a_name_that_is_too_long_is_said_before_the_run(slides, tmp_path, name):
+    long = slides[0].rename(slides[0].with_name(f"{name}.png"))
+    failing = Failing()
+    entries = segment_all([slides[2], long], tmp_path / "out", failing)
+    assert failing.heard[0] == long.name
+    assert [entry["status"] for entry in entries] == ["ok", "failed"]
+    assert "name is too long" in entries[1]["error"]
+    assert recorded(tmp_path / "out") == ["ok", "failed"]
+
+
+def test_the_longest_name_is_segmented_with_all_there_is(slides, tmp_path):
+    longest = 255 - len(".probabilities.ome.zarr")
+    long = slides[0].rename(slides[0].with_name(f"{'n' * longest}.png"))
+    (entry,) = segment_all([long], tmp_path / "out", probabilities=True, with_image=True)
+    assert entry["status"] == "ok"
+
+
+def test_what_makes_no_sense_for_one_slide_does_not_end_the_others(slides, tmp_path, monkeypatch):
+    make = segmenting.make_plan
+
+    def refuse(slide, *arguments, **settings):
+        if slide.name in unwanted:
+            raise ArgumentError("there is no such level", "`level`")
+        return make(slide, *arguments, **settings)
+
+    monkeypatch.setattr(segmenting, "make_plan", refuse)
+    both = [slides[0], slides[2]]
+    unwanted = {"a"}
+    entries = segment_all(both, tmp_path / "some")
+    assert [entry["status"] for entry in entries] == ["failed", "ok"]
+    assert sorted(recorded(tmp_path / "some")) == ["failed", "ok"]
+    unwanted = {"a", "c"}
+    for wrong in (both, both[:1]):
+        with pytest.raises(ArgumentError, match="no such level"):
+            segment_all(wrong, tmp_path / "deep" / "none")
+    assert not (tmp_path / "deep").exists()
+
+
+def test_later_calls_add_their_slides_to_the_record(slides, tmp_path):
+    segment_all(slides[:2], tmp_path / "out")
+    segment_all([slides[2]], tmp_path / "out")
+    segment_all([slides[0]], tmp_path / "out", overwrite=True, halo=8)
+    assert recorded(tmp_path / "out") == ["ok", "failed", "ok"]
+
+
+@pytest.mark.parametrize("below", ["a.png", "a.png/deeper", None])
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_done(
+    slides, tmp_path, monkeypatch, below
+):
+    opened = []
+    monkeypatch.setattr(batch, "open_slide", lambda path, **_: opened.append(path))
+    # The kernel's own folder takes nobody's files, whoever asks.
+    folder = Path("/proc/self/out") if below is None else tmp_path / below
+    if below is None and not Path("/proc/self").exists():
+        pytest.skip("this system has no such folder")
+    with pytest.raises(OutputError, match="output"):
+        segment_all(slides, folder)
+    assert not opened
+
+
+def test_names_that_differ_in_case_only_need_a_folder_that_tells_them_apart(
+    slides, tmp_path, monkeypatch
+):
+    upper = tmp_path / "A.png"
+    upper.write_bytes(slides[0].read_bytes())
+    monkeypatch.setattr(batch, "folds_case", lambda _: True)
+    with pytest.raises(ArgumentError, match="same files"):
+        segment_all([slides[0], upper], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    entries = segment_all([slides[0], upper], tmp_path / "out")
+    assert [entry["status"] for entry in entries] == ["ok", "ok"]

@@ -8,12 +8,20 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import wsiseg
 from pictures import CLASS_MAP
 from trainings import Heard, options, rows_of
-from wsiseg.errors import ArgumentError, OutputExistsError, TrainingError, WsisegError
+from wsiseg.errors import (
+    ArgumentError,
+    OutputError,
+    OutputExistsError,
+    OutputHeldError,
+    TrainingError,
+    WsisegError,
+)
 from wsiseg.training import TrainOptions, fit
 from wsiseg.training.listener import TrainingListener
 
@@ -177,3 +185,85 @@ def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_pat
     )
     assert result.epochs == 3
     assert len(heard.rows) in (2, 3)
+
+
+def test_two_trainings_into_one_folder(pictures, tmp_path):
+    run = tmp_path / "run"
+
+    class Second(Heard):
+        def stepped(self, epoch, step, loss):
+            super().stepped(epoch, step, loss)
+            if len(self.losses) == 3:
+                for how in ({}, {"overwrite": True}, {"resume": True}):
+                    with pytest.raises(OutputHeldError, match=f"process {os.getpid()} on"):
+                        fit(options(pictures), run, **how)
+
+    assert fit(options(pictures), run, listener=Second()).epochs == 2
+    assert len(rows_of(run)) == 2
+    assert not (run / "train.lock").exists()
+
+
+def test_a_refused_training_leaves_no_folder(pictures, tmp_path):
+    for mask in pictures[1].iterdir():
+        mask.unlink()
+    with pytest.raises(WsisegError):
+        fit(options(pictures), tmp_path / "some" / "run")
+    assert not (tmp_path / "some").exists()
+    with pytest.raises(OutputError, match="file, not a folder"):
+        fit(options(pictures), next(pictures[0].iterdir()) / "run")
+
+
+def save(state):
+    def damage(run):
+        torch.save(state, run / "last.ckpt")
+
+    return damage
+
+
+def cut(run):
+    (run / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes()[:5000])
+
+
+def forget_part(run):
+    state = torch.load(run / "last.ckpt", weights_only=True)
+    state["callbacks"] = {name: {} for name in state["callbacks"]}
+    torch.save(state, run / "last.ckpt")
+
+
+def shrink(run):
+    state = torch.load(run / "last.ckpt", weights_only=True)
+    state["state_dict"].popitem()
+    torch.save(state, run / "last.ckpt")
+
+
+def binary(run):
+    (run / "last.ckpt").write_bytes(bytes(range(256)))
+
+
+@pytest.mark.parametrize("damage", [save({}), save([1]), cut, forget_part, shrink, binary])
+def test_a_damaged_state_is_said(damage, pictures, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(RuntimeError, match="enough"):
+        fit(options(pictures), run, listener=OneEpoch())
+    damage(run)
+    with pytest.raises(TrainingError, match="state of the training is damaged"):
+        fit(options(pictures), run, resume=True)
+    assert (run / "best.safetensors").exists()
+
+
+class OneEpoch(TrainingListener):
+    def stepped(self, epoch, step, loss):
+        if epoch:
+            raise RuntimeError("enough")
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00\xff", b"epoch,val_miou\nx,y\n", None])
+def test_damaged_scores_are_written_again(content, pictures, tmp_path):
+    run = tmp_path / "run"
+    fit(options(pictures), run)
+    wanted = rows_of(run)
+    (run / "metrics.csv").unlink()
+    if content is not None:
+        (run / "metrics.csv").write_bytes(content)
+    assert fit(options(pictures), run, resume=True).epochs == 2
+    assert rows_of(run) == wanted

@@ -3,28 +3,68 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wsiseg.errors import DamagedSlideError
 
+BETWEEN = "sha256_between"
+"""The digest of what lies between a file's ends."""
+
 _SAMPLE = 2**20
+_SAMPLES = 65
+"""Of a large file, evenly spread: its ends, its very middle, and what lies between."""
 
 
-def fingerprint(path: Path) -> dict[str, object]:
-    """Return size and digest of a file: of its first and last MiB, as slides are large.
+def fingerprint(path: Path, companions: Sequence[Path] = ()) -> dict[str, object]:
+    """Return size and digests of a file: of samples all over it, as slides are large.
+
+    One of up to 65 MiB is read whole.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    companions : sequence of Path
+        Other files of the same slide; the more there are, the less is read of each.
 
     Raises
     ------
     DamagedSlideError
         If it can be read no more.
     """
-    digest = hashlib.sha256()
+    # An odd number has one in the very middle.
+    samples = max(3, _SAMPLES // (1 + len(companions))) | 1
+    ends, between = hashlib.sha256(), hashlib.sha256()
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
-            digest.update(file.read(_SAMPLE))
-            file.seek(max(0, size - _SAMPLE))
-            digest.update(file.read(_SAMPLE))
+        for sample in _read(path, (0, max(0, size - _SAMPLE))):
+            ends.update(sample)
+        for sample in _read(path, _places(size, samples)):
+            between.update(sample)
+        for companion in companions:
+            length = companion.stat().st_size
+            between.update(f"{companion.name} {length}".encode(errors="surrogateescape"))
+            for sample in _read(companion, _places(length, samples)):
+                between.update(sample)
     except OSError as error:
         raise DamagedSlideError(f"the file cannot be read: {error.strerror}", path) from error
-    return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
+    return {
+        "bytes": size,
+        "sha256_of_ends": ends.hexdigest(),
+        BETWEEN: between.hexdigest(),
+    }
+
+
+def _places(size: int, samples: int) -> Iterable[int]:
+    """Return where samples begin."""
+    if size <= samples * _SAMPLE:
+        return range(0, size, _SAMPLE)
+    return ((size - _SAMPLE) * number // (samples - 1) for number in range(samples))
+
+
+def _read(path: Path, places: Iterable[int]) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for place in places:
+            file.seek(place)
+            yield file.read(_SAMPLE)

@@ -27,6 +27,7 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.fingerprint import BETWEEN
 from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.locations import address, is_remote
 from wsiseg.tiling.slides.pixel_size import PixelSize, micrometres
@@ -64,6 +65,9 @@ _BLOCK = 1024
 
 _SMALL = 2**24
 """Pixels of a level that is cheap to read."""
+
+_PIECE, _PIECES = 512, 5
+"""Edge of a piece that tells a slide, and how many of them along either side."""
 
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
@@ -165,7 +169,10 @@ class OmeZarrSlide(BlockSlide):
         return on_background(to_8_bits(samples), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
-        """Return digests of metadata and coarsest level: pixels are many files, maybe far away."""
+        """Return digests of metadata, coarsest level and samples of the finest.
+
+        Not of all pixels: they are many files, maybe far away.
+        """
         arrays = [array.metadata.to_dict() for array in self._arrays]
         text = json.dumps([self._image, arrays], sort_keys=True, default=str)
         pixels = None
@@ -177,7 +184,18 @@ class OmeZarrSlide(BlockSlide):
         return {
             "sha256_of_metadata": hashlib.sha256(text.encode()).hexdigest(),
             "sha256_of_coarsest": pixels,
+            BETWEEN: self._sample(),
         }
+
+    def _sample(self) -> str:
+        """Return a digest of the finest level, or of pieces all over it if it is large."""
+        whole, digest = self.levels[0].box, hashlib.sha256()
+        pieces = [whole] if whole.area <= _SMALL else _spread(whole)
+        for piece in pieces:
+            # A piece that cannot be read is one of those that tell it, too.
+            with suppress(DamagedSlideError):
+                digest.update(self._read_piece(0, piece).tobytes())
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Let go of the arrays."""
@@ -290,3 +308,12 @@ def _pixel_size(image: Mapping[str, Any], y: int, x: int) -> PixelSize | None:
     units = (image["axes"][place].get("unit", "") for place in (y, x))
     height, width = (micrometres(f, unit) for f, unit in zip(factors, units, strict=True))
     return None if height is None or width is None else PixelSize(height, width, "ome.scale")
+
+
+def _spread(whole: Box) -> list[Box]:
+    """Return pieces of a level: corners, the very middle, and some between."""
+    rows, columns = (
+        [max(0, length - _PIECE) * place // (_PIECES - 1) for place in range(_PIECES)]
+        for length in whole.shape
+    )
+    return [Box(y, x, _PIECE, _PIECE).intersection(whole) for y in rows for x in columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import threading
 from collections.abc import Callable
@@ -169,7 +170,10 @@ class OpenSlideSlide(BlockSlide):
 
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this slide from another, though it may be many files."""
-        return {**fingerprint(self._file), "quickhash": self._quickhash}
+        return {
+            **fingerprint(self._file, _companions(self._file)),
+            "quickhash": self._quickhash,
+        }
 
     def _read_associated(self, name: str) -> Pixels:
         def read(handle: openslide.OpenSlide) -> Pixels:
@@ -207,6 +211,20 @@ def _one_of_series(folder: Path) -> Path:
     if found is None:
         raise UnknownFormatError(FOREIGN, folder)
     return found
+
+
+def _companions(file: Path) -> list[Path]:
+    """Return the other files that hold a slide's pixels, where there are any."""
+    kind = file.suffix.lower()
+    if kind in (".vms", ".vmu"):
+        found = file.parent.glob(f"{glob.escape(file.stem)}*")
+    elif kind == ".mrxs":
+        found = file.with_suffix("").rglob("*")
+    elif _is_dicom(file):
+        found = file.parent.iterdir()
+    else:
+        return []
+    return sorted(each for each in found if each.is_file() and each != file)
 
 
 def _is_dicom(path: Path) -> bool:

@@ -1,5 +1,30 @@
 """The command line: one module per command, arguments and printing only."""
 
-from wsiseg.cli.app import main
+from __future__ import annotations
+
+import sys
+
+from wsiseg.cli.signals import Interruption
 
 __all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Without the program's name; those of the process if left out.
+    """
+    interruption = Interruption()
+    interruption.listen()
+    try:
+        # Only now, as an interruption while it loads is to end without a traceback, too.
+        from wsiseg.cli.app import run
+
+        status = run(sys.argv[1:] if arguments is None else arguments, interruption)
+    except KeyboardInterrupt:
+        print(f"error: {interruption.name}.", file=sys.stderr)
+        status = interruption.status
+    interruption.leave(status)

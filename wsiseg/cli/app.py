@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli.lazy import LazyCommand, lazy_group
+from wsiseg.cli.signals import INTERRUPTED, Interruption
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
@@ -73,7 +75,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USAGE = 1, 2
 
 
 @app.callback(invoke_without_command=True)
@@ -87,28 +89,28 @@ def _version(
         raise typer.Exit
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its status.
+def run(arguments: list[str], interruption: Interruption) -> int:
+    """Run the command line and return its exit status.
 
     Parameters
     ----------
-    arguments : list of str, optional
-        Without the program's name; those of the process if left out.
+    arguments : list of str
+        Without the program's name.
+    interruption : Interruption
+        Which signal it was, if one came.
     """
-    if arguments is None:
-        arguments = sys.argv[1:]
-        if hasattr(signal, "SIGPIPE"):
-            # Whoever read our output may have had enough, as `head` has; that is no failure.
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
+        # Whoever read our output may have had enough, as `head` has; that is no failure.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     debug = "--debug" in arguments
     # Damaged files make it complain on its own account; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
     if not debug:
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    sys.exit(_run(arguments, debug=debug))
+    return _run(arguments, interruption, debug=debug)
 
 
-def _run(arguments: list[str], *, debug: bool) -> int:
+def _run(arguments: list[str], interruption: Interruption, *, debug: bool) -> int:
     try:
         status = app(arguments, standalone_mode=False) or 0
         if status == INTERRUPTED:
@@ -130,14 +132,19 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         _trace(debug)
         return _complain(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort) as stop:
-        # A segmentation can always be gone on with; a training says whether it can.
-        segments = arguments[:1] == ["segment"]
-        hint = "Go on with --resume." if segments else " ".join(map(str, stop.args))
-        return _complain(f"interrupted. {hint}", INTERRUPTED)
+        # Each command says whether, and how, it can be gone on with.
+        return _end(interruption, " ".join(map(str, stop.args)))
     except Exception as error:
+        if interruption.came:
+            # A library has made something else of it.
+            return _end(interruption, "")
         _trace(debug)
         hint = "" if debug else " Run again with --debug to see where."
         return _complain(f"unexpected {type(error).__name__}: {error}.{hint}", FAILED)
+
+
+def _end(interruption: Interruption, hint: str) -> int:
+    return _complain(f"{interruption.name}. {hint}", interruption.status)
 
 
 def _trace(debug: bool) -> None:

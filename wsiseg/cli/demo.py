@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+
+if TYPE_CHECKING:
+    from wsiseg.cli.progress import ConsoleListener
 
 
 def demo(
@@ -21,26 +24,21 @@ def demo(
     """Build a 10000×12000 slide, unless it stands, and segment it with the bundled checkpoint."""
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment import print_results
-    from wsiseg.demo.slide import build_demo_slide, demo_slide_stands
     from wsiseg.segmentation.batch import segment_batch
     from wsiseg.segmentation.options import SegmentOptions
     from wsiseg.segmentation.segmenting import make_predictor
-    from wsiseg.store.outputs import OutputFiles
+    from wsiseg.store.locks import hold
+    from wsiseg.store.outputs import made_folder
 
-    OutputFiles(output, "").prepare()
-    listener = ConsoleListener(quiet=quiet)
+    listener = ConsoleListener(quiet=quiet, debug=debug)
     slide = output / "demo.tiff"
-    if demo_slide_stands(slide):
-        listener.noted(f"{slide} was built before")
-    else:
-        listener.noted(f"building {slide} from scikit-image's tissue picture")
-        listener.began("a 10000×12000 pyramid")
-        build_demo_slide(slide)
     options = SegmentOptions(overwrite=True)
     try:
-        entries = list(
-            segment_batch([slide], make_predictor(None, options), output, options, listener)
-        )
+        with made_folder(output):
+            with hold(output / "demo.tiff.lock", listener.warned):
+                _build(slide, listener)
+            predictor = make_predictor(None, options)
+            entries = list(segment_batch([slide], predictor, output, options, listener))
     finally:
         listener.stop()
     if as_json:
@@ -54,3 +52,14 @@ def demo(
         )
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)
+
+
+def _build(slide: Path, listener: ConsoleListener) -> None:
+    from wsiseg.demo.slide import build_demo_slide, demo_slide_stands
+
+    if demo_slide_stands(slide):
+        listener.noted(f"{slide} was built before")
+        return
+    listener.noted(f"building {slide} from scikit-image's tissue picture")
+    listener.began("a 10000×12000 pyramid")
+    build_demo_slide(slide)

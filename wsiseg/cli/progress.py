@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,12 @@ class ConsoleListener(Listener):
     ----------
     quiet : bool
         Say nothing but warnings.
+    debug : bool
+        Show where errors come from.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, debug: bool = False) -> None:
+        self._debug = debug
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet
         self._bar: Progress | None = None
@@ -107,10 +111,16 @@ class ConsoleListener(Listener):
         """Take the bar away."""
         self.stop()
 
-    def failed(self, path: Path, error: WsisegError) -> None:
+    def failed(self, path: Path, error: Exception) -> None:
         """Say which slide failed, and why."""
         self.stop()
-        self._console.print(f"error: {in_options(str(error))}", markup=False)
+        if self._debug:
+            traceback.print_exception(error)
+        text = str(error)
+        if not isinstance(error, WsisegError):
+            hint = "" if self._debug else " Run again with --debug to see where."
+            text = f"unexpected {type(error).__name__}: {error} ({path}).{hint}"
+        self._console.print(f"error: {in_options(' '.join(text.split()))}", markup=False)
 
     def stop(self) -> None:
         """Take the bar or the wheel away, if there is one."""

@@ -37,7 +37,7 @@ def segment(
     from wsiseg.segmentation.batch import segment_batch
     from wsiseg.segmentation.segmenting import make_predictor
 
-    listener = ConsoleListener(quiet=quiet)
+    listener = ConsoleListener(quiet=quiet, debug=debug)
     if checkpoint is None:
         listener.noted(
             "no -c given: the bundled demonstration checkpoint is used, no medical device"
@@ -48,6 +48,8 @@ def segment(
         for entry in segment_batch(slides, predictor, output, options, listener):
             failure = entry["error"]
             entries.append(entry | {"error": failure and in_options(str(failure))})
+    except KeyboardInterrupt as stop:
+        raise typer.Abort(hint_to_go_on(entries)) from stop
     finally:
         listener.stop()
         if as_json:
@@ -58,6 +60,13 @@ def segment(
         raise typer.Exit(1)
 
 
+def hint_to_go_on(entries: list[Json]) -> str:
+    """Return how to go on after an interruption, if there is anything to go on with."""
+    done = any(entry["status"] == "ok" for entry in entries)
+    begun = any("--resume" in str(entry["error"]) for entry in entries)
+    return "Go on with --resume." if done or begun else ""
+
+
 def print_results(entries: list[Json], folder: Path) -> None:
     """Print what became of each slide on stdout."""
     from wsiseg.cli.progress import describe_result
@@ -66,7 +75,7 @@ def print_results(entries: list[Json], folder: Path) -> None:
     from wsiseg.tiling.slides import slide_name
 
     for entry in entries:
-        if entry["status"] == "failed":
+        if entry["status"] != "ok":
             continue
         files = OutputFiles(folder, slide_name(Path(str(entry["slide"]))))
         for line in describe_result(read_run(files.run)):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from wsiseg.errors import ArgumentError, OutputExistsError, WsisegError
+from wsiseg.errors import ArgumentError, OutputError, OutputExistsError, WsisegError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.colouring import check_reference
@@ -16,11 +17,10 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, choose_plane, find_area
 from wsiseg.segmentation.segmenting import segment_slide
 from wsiseg.segmentation.slides_ahead import SlidesAhead
-from wsiseg.store.disk import Json, write_json
-from wsiseg.store.outputs import OutputFiles
+from wsiseg.store.disk import Json
+from wsiseg.store.manifest import Manifest
+from wsiseg.store.outputs import OutputFiles, folds_case, made_folder
 from wsiseg.tiling.slides import Slide, address, open_slide, slide_name
-
-MANIFEST = "batch.json"
 
 
 def segment_batch(
@@ -48,81 +48,161 @@ def segment_batch(
     Yields
     ------
     dict
-        One entry per slide as in ``wsiseg segment --json``; `status` says which failed.
+        One entry per slide as in ``wsiseg segment --json``; `status` says what became of it.
+        Of an interrupted one, too, before the interruption goes on.
 
     Raises
     ------
     ArgumentError
-        If two slides would have the same output.
+        If two slides would have the same output, or what is asked for makes no sense for any.
     StainError, SlideError
         If the reference for stains cannot be used.
     OutputError
         If the folder cannot be written to.
     """
     check_reference(options.colours)
-    OutputFiles(folder, "").check()
-    twice = [
-        name for name, times in Counter(slide_name(slide) for slide in slides).items() if times > 1
-    ]
+    with made_folder(folder):
+        _refuse_same_names(slides, folder)
+        batch = _Batch(slides, predictor, folder, options, listener)
+        with batch.ahead:
+            yield from batch.run()
+
+
+class _Batch:
+    """The slides of one call."""
+
+    def __init__(
+        self,
+        slides: Sequence[Path],
+        predictor: Predictor,
+        folder: Path,
+        options: SegmentOptions,
+        listener: Listener,
+    ) -> None:
+        self._slides, self._predictor = slides, predictor
+        self._folder, self._options, self._listener = folder, options, listener
+        self._manifest = Manifest(folder, listener.warned)
+        self._manifest.check()
+        self._refused = self._find_long_names()
+        self._planned = False
+        self._wrong: list[tuple[Json, ArgumentError]] = []
+        self.ahead = SlidesAhead(
+            [path for path in slides if path not in self._refused],
+            partial(open_slide, reader=options.reader, square=options.slide_mpp is None),
+            partial(_find_area, checkpoint=predictor.checkpoint, options=options),
+        )
+
+    def _find_long_names(self) -> dict[Path, OutputError]:
+        """Say of which slides the files cannot be written, before anything is done."""
+        refused = {}
+        for path in self._slides:
+            try:
+                OutputFiles(self._folder, slide_name(path)).check_name()
+            except OutputError as error:
+                refused[path] = error
+                self._listener.failed(path, error)
+        return refused
+
+    def run(self) -> Iterator[Json]:
+        """Yield an entry per slide."""
+        for path in self._slides:
+            entry: Json | None = None
+            try:
+                error: Exception | None = self._refused.get(path)
+                if error is None:
+                    try:
+                        entry = self._segment()
+                    # Whatever one slide stumbles over, the others go on.
+                    except Exception as reason:
+                        error = reason
+                        if not (isinstance(error, ArgumentError) and len(self._slides) == 1):
+                            self._listener.failed(path, error)
+                entry = entry or failed_entry(path, self._predictor, _describe(error))
+                self._keep(entry, error)
+            except KeyboardInterrupt:
+                # Also while its entry was being written.
+                entry = entry or interrupted_entry(path, self._predictor, self._folder)
+                self._manifest.record(entry)
+                yield entry
+                raise
+            if len(self._wrong) < len(self._slides):
+                yield entry
+        self._settle_wrong_usage()
+
+    def _segment(self) -> Json:
+        def planned() -> None:
+            self._planned = True
+
+        self._planned = False
+        with self.ahead.next() as ready:
+            return segment_slide(
+                ready.slide,
+                self._predictor,
+                self._folder,
+                self._options,
+                self._listener,
+                area=ready.area,
+                spent=ready.seconds,
+                planned=planned,
+                filled=None if self.ahead.is_last else self.ahead.begin_next,
+            ).summary
+
+    def _keep(self, entry: Json, error: Exception | None) -> None:
+        """Write an entry down, unless a slide alone was refused before anything was done."""
+        if isinstance(error, ArgumentError):
+            self._wrong.append((entry, error))
+            return
+        # What was refused because of an earlier run leaves that run's entry alone.
+        standing = isinstance(error, OutputExistsError)
+        refused = isinstance(error, WsisegError) and not self._planned
+        if refused and len(self._slides) == 1 and (standing or not any(self._folder.iterdir())):
+            return
+        self._manifest.record(entry, instead=not standing)
+
+    def _settle_wrong_usage(self) -> None:
+        """Raise what makes no sense for any slide; what does for some is the others' failure."""
+        if self._wrong and len(self._wrong) == len(self._slides):
+            raise self._wrong[0][1]
+        for entry, _ in self._wrong:
+            self._manifest.record(entry)
+
+
+def _refuse_same_names(slides: Sequence[Path], folder: Path) -> None:
+    names = Counter(slide_name(slide) for slide in slides)
+    if folds_case(folder):
+        names = Counter(unicodedata.normalize("NFC", name).casefold() for name in names.elements())
+    twice = [name for name, times in names.items() if times > 1]
     if twice:
         raise ArgumentError(
             f"two slides are called {twice[0]!r} and would write the same files",
             None,
             "Segment them into different folders.",
         )
-    entries: list[Json] = []
-    # What was refused because of an earlier run leaves that run's record alone.
-    news = False
-    opening = partial(open_slide, reader=options.reader, square=options.slide_mpp is None)
-    looking = partial(_find_area, checkpoint=predictor.checkpoint, options=options)
-    with SlidesAhead(slides, opening, looking) as ahead:
-        for path in slides:
-            try:
-                with ahead.next() as ready:
-                    entry = segment_slide(
-                        ready.slide,
-                        predictor,
-                        folder,
-                        options,
-                        listener,
-                        area=ready.area,
-                        spent=ready.seconds,
-                        filled=None if ahead.is_last else ahead.begin_next,
-                    ).summary
-            except ArgumentError:
-                # Wrong usage is wrong for all of them.
-                raise
-            except WsisegError as error:
-                listener.failed(path, error)
-                entry = failed_entry(path, predictor, str(error))
-                news |= not isinstance(error, OutputExistsError)
-            except KeyboardInterrupt:
-                entries.append(failed_entry(path, predictor, "interrupted. Go on with `resume`."))
-                _keep(entries, folder)
-                raise
-            else:
-                news = True
-            entries.append(entry)
-            if news:
-                _keep(entries, folder)
-            yield entry
 
 
-def _keep(entries: list[Json], folder: Path) -> None:
-    OutputFiles(folder, "").prepare()
-    write_json(folder / MANIFEST, {"slides": entries})
+def _describe(error: Exception | None) -> str:
+    if isinstance(error, WsisegError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}"
 
 
 def _find_area(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> Area | None:
     return find_area(slide, choose_plane(slide, checkpoint, options), options)
 
 
-def failed_entry(path: Path, predictor: Predictor, error: str) -> Json:
-    """Return the entry of a slide that failed: the same keys, without figures."""
+def interrupted_entry(path: Path, predictor: Predictor, folder: Path) -> Json:
+    """Return the entry of a slide that was interrupted; says whether it can be gone on with."""
+    begun = OutputFiles(folder, slide_name(path)).journal.exists()
+    hint = " Go on with `resume`." if begun else ""
+    return failed_entry(path, predictor, f"interrupted.{hint}", status="interrupted")
+
+
+def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = "failed") -> Json:
+    """Return the entry of a slide that is not done: the same keys, without figures."""
     choice = predictor.choice
     return {
         "slide": address(path),
-        "status": "failed",
+        "status": status,
         "mask": None,
         "seconds": None,
         "forward_seconds": None,

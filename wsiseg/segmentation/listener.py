@@ -6,7 +6,6 @@ from pathlib import Path
 
 from zarr.types import AnyArray
 
-from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
 from wsiseg.store.disk import Json
 from wsiseg.tiling.boxes import Box
@@ -44,5 +43,5 @@ class Listener:
     def finished(self, summary: Json) -> None:
         """Hear that a slide is done."""
 
-    def failed(self, path: Path, error: WsisegError) -> None:
+    def failed(self, path: Path, error: Exception) -> None:
         """Hear that a slide failed and the next one begins."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-import json
 import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, field_validator
+from pydantic_core import from_json
 
 from wsiseg.errors import OutputError
 from wsiseg.segmentation.colouring import describe_colours
@@ -18,12 +20,53 @@ from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.ledger import Ledger
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
-from wsiseg.throughput.summary import share_out
+from wsiseg.throughput.summary import ADVICE, share_out
 from wsiseg.tiling.slides import address
-from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.tissue import TissueMask
 
 _PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
+
+
+class _Class(BaseModel):
+    name: str
+    pixels: int
+    mm2: float | None
+
+
+class _Summary(BaseModel):
+    mask: str
+    seconds: float
+    forward_seconds: float
+    megapixels: float
+    mpx_per_s: float
+    tiles: int
+    tiles_per_s: float
+    unread_tiles: int
+    peak_rss_mb: float
+    runtime: str
+    bottleneck: str
+    classes: list[_Class]
+
+    @field_validator("bottleneck")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ADVICE:
+            raise ValueError("no such stage")
+        return value
+
+
+class _Unseen(BaseModel):
+    pixels: int
+    mm2: float | None
+
+
+class _Run(BaseModel):
+    """What is read of a run file again."""
+
+    summary: _Summary
+    shares: dict[str, float]
+    identity: dict[str, object]
+    not_analysed: _Unseen
 
 
 def identify(job: Job) -> Json:
@@ -33,8 +76,9 @@ def identify(job: Job) -> Json:
     if isinstance(plan.area, TissueMask):
         mask = hashlib.sha256(plan.area.mask.tobytes()).hexdigest()
     return {
-        "slide": job.slide.fingerprint(),
+        # Another reader tells a slide by other signs, so it is to be named first.
         "reader": job.slide.reader,
+        "slide": job.slide.fingerprint(),
         "colours": describe_colours(job.seen),
         "checkpoint": job.predictor.checkpoint.sha256,
         "blend": options.blend,
@@ -43,7 +87,7 @@ def identify(job: Job) -> Json:
         "runtime": choice.runtime,
         "precision": choice.precision,
         "device": choice.device,
-        "roi": None if options.roi is None else fingerprint(options.roi),
+        "roi": None if plan.regions is None else plan.regions.digest(),
         "plane": asdict(plan.plane),
         "tile": list(plan.grid.tile),
         "halo": plan.grid.halo,
@@ -160,9 +204,11 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
         If it is missing or damaged.
     """
     try:
-        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
+        _Run.model_validate_json(text, strict=True)
+        content: dict[str, dict[str, Any]] = from_json(text)
     except (OSError, ValueError) as error:
-        raise OutputError("the run file cannot be read", path, "Run again.") from error
+        raise OutputError("the run file cannot be read", path, "Use `overwrite`.") from error
     return content
 
 

@@ -27,14 +27,17 @@ from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, make_plan
 from wsiseg.segmentation.provenance import describe_run, identify, read_run
+from wsiseg.segmentation.recalling import open_store, recall, unfinished
 from wsiseg.segmentation.streaming import stream_window
 from wsiseg.settings import keywords_from
 from wsiseg.store.band_writer import BandWriter
+from wsiseg.store.checking import find_damage, find_damaged_layout
 from wsiseg.store.disk import Json, write_json, write_whole
 from wsiseg.store.images import write_image
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
+from wsiseg.store.locks import hold
 from wsiseg.store.masks import MaskStore
-from wsiseg.store.outputs import OutputFiles
+from wsiseg.store.outputs import OutputFiles, made_folder
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, as_stored, open_slide
@@ -132,6 +135,7 @@ def segment_slide(
     *,
     area: Area | None = None,
     spent: float = 0.0,
+    planned: Callable[[], None] | None = None,
     filled: Callable[[], None] | None = None,
 ) -> SegmentResult:
     """Segment one open slide with a predictor that can be used again.
@@ -154,44 +158,88 @@ def segment_slide(
         Where to look, if that has been found out already.
     spent : float
         Seconds that opening the slide and finding its area took.
+    planned : callable, optional
+        Called once it is known that there is something to do, and what.
     filled : callable, optional
         Makes the next slide ready; called when this one has been read and only writing is left to
         do, if there is memory for both.
     """
     files = OutputFiles(folder, slide.name, options.with_image)
-    files.check()
+    files.check_name()
     _refuse_slide_as_output(slide, files)
-    _refuse_standing(files, options)
-    listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener, spent)
-    plan = make_plan(slide, predictor, options, area=area, followed=filled is not None)
-    warn_of_other_colours(predictor.checkpoint.card.training, options.colours, ledger.warn)
-    seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
-    job = Job(slide, predictor, options, plan, files, seen)
-    identity = identify(job)
-    if files.finished and options.resume:
-        refuse_other_run(read_run(files.run)["identity"], identity, files.run)
-        listener.began("finished before, nothing is left to do")
+    with made_folder(folder), hold(files.lock, ledger.warn):
+        _refuse_standing(files, options)
+        listener.began("planning: resolution, tissue, memory")
+        plan = make_plan(slide, predictor, options, area=area, followed=filled is not None)
+        warn_of_other_colours(predictor.checkpoint.card.training, options.colours, ledger.warn)
+        seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
+        job = Job(slide, predictor, options, plan, files, seen)
+        if not _is_finished(job, ledger):
+            if planned is not None:
+                planned()
+            _run(job, ledger, listener, filled)
         return SegmentResult(files.mask, read_run(files.run)["summary"])
+
+
+def _is_finished(job: Job, ledger: Ledger) -> bool:
+    """Tell whether nothing is left to do for a run that is gone on with."""
+    files = job.files
+    if not (job.options.resume and files.run.is_file()):
+        return False
+    run = read_run(files.run)
+    refuse_other_run(run["identity"], identify(job), files.run)
+    ledger.began("checking the mask that stands")
+    damage = _find_damage(job, run["summary"], ledger)
+    if damage is not None:
+        ledger.warn(f"the finished mask is damaged: {damage}; it is made again")
+        return False
+    ledger.began("finished before, nothing is left to do")
+    # Of a run that was killed between its last two steps.
+    files.journal.unlink(missing_ok=True)
+    return True
+
+
+def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
+    """Return what is wrong with the stores of a finished run, or None."""
+    plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
+    shape = (plane.height, plane.width)
+    if job.options.probabilities:
+        damage = find_damaged_layout(files.probabilities, (len(classes), *shape), 0)
+        if damage is not None:
+            return damage
+    if job.options.with_image:
+        damage = find_damaged_layout(files.store, (3, *shape), 255)
+        if damage is not None:
+            return damage
+    counts = [entry["pixels"] for entry in summary["classes"]]  # type: ignore[attr-defined]
+    if len(counts) != len(classes):
+        return "its run file tells of other classes"
+    return find_damage(files.mask, shape, counts, ledger.continued)
+
+
+def _run(job: Job, ledger: Ledger, listener: Listener, filled: Callable[[], None] | None) -> None:
+    """Fill the mask and finish it; what stands of an interrupted run is gone on with."""
+    files = job.files
     for warning in job.plan.warnings:
         ledger.warn(warning)
-    if not plan.tiles:
+    if not job.plan.tiles:
         ledger.warn("nothing is analysed, as no tissue is found; `tissue=none` looks everywhere")
     listener.planned(job)
+    identity = identify(job)
     journal = Journal(files.journal, identity)
+    done = recall(job, journal, ledger)
     try:
-        store = _fill(job, journal, ledger)
-        if filled is not None and plan.memory.next_slide:
+        store = _fill(job, journal, ledger, done)
+        if filled is not None and job.plan.memory.next_slide:
             filled()
         _finish(job, store, ledger, identity)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
-        if journal.is_empty and files.journal.exists():
+        if files.journal.exists() and journal.is_empty:
             files.remove()
         raise
-    result = SegmentResult(files.mask, read_run(files.run)["summary"])
-    listener.finished(result.summary)
-    return result
+    listener.finished(read_run(files.run)["summary"])
 
 
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
@@ -209,35 +257,27 @@ def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
         raise OutputExistsError(
             "the output exists", standing, "Go on with it by `resume` or replace it by `overwrite`."
         )
-    if not (files.journal.exists() or files.finished):
+    if not (files.journal.exists() or files.run.is_file()):
         raise OutputExistsError(
             "the output exists, and is no run to go on with", standing, "Replace it by `overwrite`."
         )
 
 
-def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
-    """Fill level 0 of the mask, window by window, going on where an earlier run stopped."""
+def _fill(job: Job, journal: Journal, ledger: Ledger, done: list[BandRecord]) -> MaskStore:
+    """Fill level 0 of the mask, window by window, but for the bands that are done."""
     plan, options, files = job.plan, job.options, job.files
-    done = journal.read() if options.resume and files.journal.exists() else []
     start = ledger.watch.total
     runtime = job.predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
     ledger.setup_seconds = ledger.watch.total - start
     if not done:
         files.remove()
-        files.prepare()
         journal.begin()
     else:
         ledger.began(f"going on after {len(done)} bands of an interrupted run")
-    store = MaskStore(
-        files.mask,
-        (plan.plane.height, plan.plane.width),
-        job.predictor.checkpoint.classes,
-        probabilities=files.probabilities if options.probabilities else None,
-        fresh=not done,
-    )
+    store = open_store(job, fresh=not done)
     for record in done:
         ledger.recall(record, store.labels)
-    windows = [_unfinished(window, done) for window in plan.windows]
+    windows = unfinished(plan.windows, done)
     whole = options.blend != "crop"
     ledger.expect(sum(len(plan.tiles_for(window, whole=whole)) for window in windows))
     with BandWriter(store, journal, plan.classes) as writer:
@@ -271,13 +311,6 @@ def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
     if options.blend != "crop":
         return ("probabilities",)
     return ("labels", "probabilities") if options.probabilities else ("labels",)
-
-
-def _unfinished(window: Box, done: list[BandRecord]) -> Box:
-    """Return the rows of a window below the last band that is on the disk."""
-    bottoms = [record.box.bottom for record in done if record.box.x == window.x]
-    top = max(bottoms, default=window.y)
-    return Box(top, window.x, window.bottom - top, window.width)
 
 
 def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: int) -> None:

@@ -104,7 +104,14 @@ class SlidesAhead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
-        if self._ahead is not None and self._ahead.exception() is None:
-            self._ahead.result().slide.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Who interrupts a search for tissue does not wait for its end.
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self._pool.shutdown(wait=not interrupted, cancel_futures=True)
+        if self._ahead is not None:
+            self._ahead.add_done_callback(_close)
+
+
+def _close(ahead: Future[ReadySlide]) -> None:
+    if not ahead.cancelled() and ahead.exception() is None:
+        ahead.result().slide.close()

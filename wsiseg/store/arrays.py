@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import zarr
+from zarr.storage import MemoryStore, StoreLike
 from zarr.types import AnyArray
 
 CHUNK = 512
@@ -33,17 +35,28 @@ def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> AnyA
     fill_value : int
         0 to 255.
     """
+    return _create(path, shape, fill_value, overwrite=True)
+
+
+def expected_metadata(shape: tuple[int, ...], *, fill_value: int) -> dict[str, Any]:
+    """Return the metadata of what :func:`create_array` makes."""
+    return dict(_create(MemoryStore(), shape, fill_value).metadata.to_dict())
+
+
+def _create(
+    store: StoreLike, shape: tuple[int, ...], fill_value: int, *, overwrite: bool = False
+) -> AnyArray:
     planes, (height, width) = shape[:-2], shape[-2:]
     shard = min(BAND_HEIGHT, _whole_chunks(height)), min(SHARD_WIDTH, _whole_chunks(width))
     ones = (1,) * len(planes)
     return zarr.create_array(
-        store=path,
+        store=store,
         shape=shape,
         dtype="uint8",
         chunks=(*ones, CHUNK, CHUNK),
         shards=(*ones, *shard),
         fill_value=fill_value,
-        overwrite=True,
+        overwrite=overwrite,
         dimension_names=("c", "y", "x")[-len(shape) :],
     )
 

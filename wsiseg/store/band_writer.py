@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from wsiseg.store.arrays import BANDS_AHEAD
+from wsiseg.store.checking import checksum, count
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.throughput.recorder import TileRow
@@ -53,11 +54,17 @@ class BandWriter:
 
     def _write(self, band: Band, rows: list[TileRow]) -> None:
         self._store.write(band)
-        # Class by class this is several times as fast as bincount, which widens every label.
-        labels = range(len(self.counts))
-        counts = np.array([np.count_nonzero(band.labels == label) for label in labels])
+        counts = count(band.labels, len(self.counts))
         self.counts += counts
-        self._journal.record(BandRecord(band.box, counts.tolist(), rows))
+        kept = band.probabilities
+        record = BandRecord(
+            band.box,
+            counts,
+            rows,
+            labels_crc32=checksum(band.labels),
+            probabilities_crc32=None if kept is None else checksum(kept),
+        )
+        self._journal.record(record)
 
     def wait(self, remaining: int = 0) -> None:
         """Return when all bands but the last `remaining` are on the disk."""

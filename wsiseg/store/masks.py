@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import zarr
+from zarr.storage import LocalStore
 from zarr.types import AnyArray
 
 from wsiseg.classes import LabelClass
 from wsiseg.store.arrays import create_array, write_group
+from wsiseg.store.checking import holds, is_laid_out
 from wsiseg.store.disk import Json, translated
+from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import (
     Continued,
@@ -20,6 +24,7 @@ from wsiseg.store.pyramid import (
     halve_by_mode,
     unheard,
 )
+from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN, Band
 
 
@@ -70,6 +75,34 @@ class MaskStore:
             if probabilities is not None:
                 self._probabilities = zarr.open_array(probabilities / "0", mode="r+")
 
+    @property
+    def _arrays(self) -> list[AnyArray]:
+        return [self.labels, *([] if self._probabilities is None else [self._probabilities])]
+
+    @staticmethod
+    def stands(
+        path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
+    ) -> bool:
+        """Tell whether arrays stand that can be gone on with; see the class for parameters."""
+        return is_laid_out(path / "0", shape, fill_value=UNSEEN) and (
+            probabilities is None
+            or is_laid_out(probabilities / "0", (classes, *shape), fill_value=0)
+        )
+
+    def holds(self, record: BandRecord) -> bool:
+        """Tell whether a band that is said to be on the disk is there, as it was written."""
+        return holds(record, self.labels, self._probabilities, len(self._classes))
+
+    def forget(self, box: Box) -> None:
+        """Remove the shards of a band, whatever they are, so that it can be written anew."""
+        with translated(self.path):
+            for array in self._arrays:
+                for shard in _shards(array, box):
+                    if shard.is_dir() and not shard.is_symlink():
+                        shutil.rmtree(shard)
+                    else:
+                        shard.unlink()
+
     def write(self, band: Band) -> None:
         """Write finished rows and see them to the disk.
 
@@ -83,8 +116,9 @@ class MaskStore:
             self.labels[rows, columns] = band.labels
             if self._probabilities is not None and band.probabilities is not None:
                 self._probabilities[:, rows, columns] = band.probabilities
-            for folder in filter(None, (self.path, self.probabilities_path)):
-                _flush(folder / "0", self.labels, band)
+            for array in self._arrays:
+                for shard in _shards(array, band.box):
+                    _flush(shard)
 
     def finish(
         self, name: str, placement: Placement, notes: Json, continued: Continued = unheard
@@ -128,16 +162,20 @@ def _channel(entry: LabelClass) -> Json:
     }
 
 
-def _flush(array: Path, labels: AnyArray, band: Band) -> None:
-    """See the shards of a band to the disk, so that a journal may say they are there."""
-    assert labels.shards is not None
-    height, width = labels.shards[-2:]
-    row = band.box.y // height
-    columns = range(band.box.x // width, -(-band.box.right // width))
-    for column in columns:
-        for shard in array.glob(f"c/**/{row}/{column}"):
-            descriptor = os.open(shard, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+def _flush(shard: Path) -> None:
+    """See a shard to the disk, so that a journal may say it is there."""
+    descriptor = os.open(shard, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _shards(array: AnyArray, box: Box) -> Iterator[Path]:
+    """Yield the files of a band's shards: ``c/ROW/COLUMN``, or ``c/CLASS/ROW/COLUMN``."""
+    assert array.shards is not None
+    assert isinstance(array.store, LocalStore)
+    height, width = array.shards[-2:]
+    planes = "*/" * (array.ndim - 2)
+    for column in range(box.x // width, -(-box.right // width)):
+        yield from array.store.root.glob(f"c/{planes}{box.y // height}/{column}")

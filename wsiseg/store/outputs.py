@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import OutputError, OutputExistsError
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import UNFINISHED, translated
 from wsiseg.store.metadata import LABELS, MASK, PAINTED
+
+_NAME_BYTES = 255
+_TRIAL = ".wsiseg-trial-"
 
 
 @dataclass(frozen=True)
@@ -61,40 +68,46 @@ class OutputFiles:
         return self.folder / f"{self.name}.journal"
 
     @property
+    def lock(self) -> Path:
+        """Held by whoever writes these files."""
+        return self.folder / f"{self.name}.lock"
+
+    @property
     def finished(self) -> bool:
         """Whether a finished mask stands."""
         return self.run.is_file() and (self.store / "zarr.json").is_file()
 
-    def check(self) -> None:
-        """Refuse a place in which there can be no folder; nothing is made.
+    def check_name(self) -> None:
+        """Refuse a name that is too long for the files; nothing is made.
 
         Raises
         ------
         OutputError
-            If a file is in the way.
+            If the file system takes no such names.
         """
-        if self.folder.exists() and not self.folder.is_dir():
+        written = (self.tiles.name + UNFINISHED, self.run.name + UNFINISHED)
+        size = max(len(os.fsencode(name)) for name in (self.probabilities.name, *written))
+        longest = _longest_name(self.folder)
+        if size > longest:
             raise OutputError(
-                "the output is a file, not a folder", self.folder, "Choose another `output`."
+                f"the slide's name is too long: its files would have names of {size} bytes, "
+                f"{longest} are possible",
+                self.name,
+                "Give the slide a shorter name.",
             )
-
-    def prepare(self) -> None:
-        """Make the folder.
-
-        Raises
-        ------
-        OutputError
-            If a file is in the way or the folder cannot be made.
-        """
-        self.check()
-        with translated(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def standing(self) -> Path | None:
         """The first of this slide's files that exists, finished or not."""
         every = (self.store, self.probabilities, self.journal, self.run, self.tiles)
         return next((path for path in every if path.exists()), None)
+
+    def reopen(self) -> None:
+        """Take away what makes a mask look finished; its arrays stay."""
+        groups = (self.store, self.mask, self.probabilities)
+        with translated(self.folder):
+            for path in (self.run, *(group / "zarr.json" for group in groups)):
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove whatever stands of this slide.
@@ -106,7 +119,7 @@ class OutputFiles:
         """
         stores = [path for path in (self.store, self.probabilities) if path.exists()]
         for path in stores:
-            if not (self.journal.exists() or _is_ours(path)):
+            if not (self.journal.exists() or _has_run(self.run) or _is_ours(path)):
                 raise OutputExistsError(
                     "something that wsiseg has not written is in the way",
                     path,
@@ -119,10 +132,69 @@ class OutputFiles:
                 path.unlink(missing_ok=True)
 
 
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Have a folder that can be written to; of what is made for it, nothing empty remains.
+
+    Raises
+    ------
+    OutputError
+        If a file is in the way, or nothing can be written there.
+    """
+    above = (folder.absolute(), *folder.absolute().parents)
+    try:
+        missing = [path for path in above if not path.exists()]
+        standing = above[len(missing)]
+        if not standing.is_dir():
+            raise OutputError(
+                "the output is a file, not a folder", standing, "Choose another `output`."
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Rights alone do not tell: a disk may be mounted for reading only.
+            with tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"nothing can be written to the output: {error.strerror or error}",
+                folder,
+                "Choose another `output`.",
+            ) from error
+        yield
+    finally:
+        with suppress(OSError):
+            # The first that holds anything ends it.
+            for path in missing:
+                path.rmdir()
+
+
+def folds_case(folder: Path) -> bool:
+    """Tell whether a folder takes ``a`` and ``A`` for one name."""
+    with translated(folder), tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder) as trial:
+        made = Path(trial.name)
+        return made.with_name(made.name.upper()).exists()
+
+
+def _longest_name(folder: Path) -> int:
+    """Return how many bytes the name of a file may have."""
+    if not hasattr(os, "pathconf"):
+        return _NAME_BYTES
+    standing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    return os.pathconf(standing, "PC_NAME_MAX")
+
+
 def _is_ours(store: Path) -> bool:
     """Tell whether a run of ours wrote a store; what somebody painted is nobody's to replace."""
     try:
         group = json.loads((store / "zarr.json").read_text(encoding="utf-8"))
         return PAINTED not in group["attributes"]["wsiseg"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _has_run(file: Path) -> bool:
+    """Tell whether a run of ours wrote a run file."""
+    try:
+        return "identity" in json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
         return False

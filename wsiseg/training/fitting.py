@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -18,6 +18,8 @@ from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.profiling import count_parameters
 from wsiseg.models.registry import create_model
 from wsiseg.settings import keywords_from
+from wsiseg.store.locks import hold
+from wsiseg.store.outputs import made_folder
 from wsiseg.training.card import CardMaker
 from wsiseg.training.datasets.opening import split_data
 from wsiseg.training.feeding import Feed, FeedModule, make_feed
@@ -31,6 +33,7 @@ from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 from wsiseg.training.plural import plural
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
+from wsiseg.training.resuming import check_state
 from wsiseg.training.run_folder import RunFolder
 from wsiseg.training.starting import Start, start
 from wsiseg.training.task import SegmentationTask
@@ -152,17 +155,40 @@ def fit(
         If a device is not there.
     OutputExistsError
         If a training stands in the folder.
+    OutputHeldError
+        If another one writes there.
     TrainingError
-        If the loss is no number any more, or the memory does not suffice.
+        If the loss is no number any more, the memory does not suffice, or what is to be gone on
+        with is damaged.
     """
     begun = time.monotonic()
     main = is_main_process()
     heard = listener if listener is not None and main else TrainingListener()
     run = RunFolder(Path(folder).absolute())
-    recipe = RECIPES.find(options.recipe, "`recipe`")
+    RECIPES.find(options.recipe, "`recipe`")
     check_machine(options)
-    if main:
-        _check_folder(run, options, resume=resume, overwrite=overwrite)
+    with ExitStack() as stack:
+        if main:
+            stack.enter_context(made_folder(run.path))
+            stack.enter_context(hold(run.lock, heard.warned))
+            _check_folder(run, options, resume=resume, overwrite=overwrite)
+        material, best = _learn(options, run, heard, resume=resume)
+    return TrainResult(
+        checkpoint=run.best,
+        miou=best.card.metrics["val_miou"],
+        epochs=len(run.read_rows()),
+        seconds=time.monotonic() - begun,
+        mpp=best.mpp,
+        kept_back=len(material.kept.samples),
+        warnings=material.warnings,
+    )
+
+
+def _learn(
+    options: TrainOptions, run: RunFolder, heard: TrainingListener, *, resume: bool
+) -> tuple[Material, Checkpoint]:
+    """Train all stages; return what was learnt from, and the best network."""
+    recipe = RECIPES.find(options.recipe, "`recipe`")
     init = None if options.init is None else load_checkpoint(options.init, to_train=True)
     training, kept = split_data(options)
     # Whatever is wrong with the network shows before long looks at the data.
@@ -180,22 +206,14 @@ def fit(
             stage = _adjust(planned, options)
             first = start(options, stage, training.classes, init, before)
             work = _Work(options, recipe, stage, first, material, place)
-            if main:
+            if is_main_process():
                 if not resume and planned is recipe.stages[0] and run.config.exists():
                     run.clear()
                 run.begin(options, material.learnt_names, material.kept_names)
             _fit(work, heard, resume=resume)
             before = load_checkpoint(place.best)
     assert before is not None
-    return TrainResult(
-        checkpoint=run.best,
-        miou=before.card.metrics["val_miou"],
-        epochs=len(run.read_rows()),
-        seconds=time.monotonic() - begun,
-        mpp=before.mpp,
-        kept_back=len(material.kept.samples),
-        warnings=material.warnings,
-    )
+    return material, before
 
 
 def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwrite: bool) -> None:
@@ -291,7 +309,9 @@ def _fit(work: _Work, listener: TrainingListener, *, resume: bool) -> None:
     if options.patience is not None:
         callbacks.append(Patience(options.patience))
     standing = work.folder.last if resume and work.folder.last.exists() else None
-    if resume and standing is None:
+    if standing is not None:
+        check_state(standing, task)
+    elif resume:
         listener.noted("no epoch was finished before; beginning anew")
     try:
         with quiet(), translated():

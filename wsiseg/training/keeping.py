@@ -22,6 +22,7 @@ from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.run_folder import RunFolder
 from wsiseg.training.task import SegmentationTask
+from wsiseg.training.trainer import is_main_process
 
 COLUMNS = (
     "epoch",
@@ -206,6 +207,9 @@ class Keeper(Callback):
                 "Train anew in another folder.",
             )
         self.best, self.rows = state_dict["best"], list(state_dict["rows"])
+        if is_main_process():
+            # Whatever has become of the file, it is of these epochs again.
+            write_whole(self._folder.metrics, self._as_csv())
 
 
 def keep_last(folder: RunFolder) -> ModelCheckpoint:

@@ -65,6 +65,11 @@ class RunFolder:
         return self.path / "kept.txt"
 
     @property
+    def lock(self) -> Path:
+        """Held by the training that writes here."""
+        return self.path / "train.lock"
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All of them."""
         return (
@@ -159,11 +164,24 @@ class RunFolder:
                 self.encoder.path.rmdir()
 
     def read_rows(self) -> list[dict[str, Any]]:
-        """Return the rows of ``metrics.csv`` as text; none if it is not there."""
+        """Return the rows of ``metrics.csv`` as text; none if it is not there.
+
+        Raises
+        ------
+        TrainingError
+            If it is damaged.
+        """
         if not self.metrics.exists():
             return []
-        with self.metrics.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            with self.metrics.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            for row in rows:
+                for value in row.values():
+                    float(value or 0)
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise TrainingError("the scores of the epochs cannot be read", self.metrics) from error
+        return rows
 
     def draw_curves(self) -> None:
         """Draw what ``metrics.csv`` holds."""

@@ -22,6 +22,9 @@ from wsiseg.training.recipes.recipe import Stage
 _PRECISIONS = {"fp32": "32-true", "fp16": "16-mixed", "bf16": "bf16-mixed"}
 _ACCELERATORS = {"cuda": "gpu"}
 
+_ENDING = ("Terminated", "Interrupt", "Hangup")
+"""Signals by which somebody ends a reading process, as PyTorch names them."""
+
 
 def is_main_process() -> bool:
     """Tell whether this process is the one that talks and writes."""
@@ -100,6 +103,9 @@ def translated() -> Iterator[None]:
     except WsisegError as error:
         raise _told_by_worker(error) from error
     except RuntimeError as error:
+        if any(f"killed by signal: {name}" in str(error) for name in _ENDING):
+            # A signal to all processes of a terminal or a job reaches those that read, too.
+            raise KeyboardInterrupt from error
         if "out of memory" not in str(error).lower():
             raise
         raise TrainingError(

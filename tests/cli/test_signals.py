@@ -1,0 +1,70 @@
+"""Signals end a command in order: a status that says which, no traceback, a word how to go on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pictures import CLASS_MAP, write_pictures
+from tiny import tiny_checkpoint
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def signalled(stage, signals, *words):
+    command = [sys.executable, TESTS / "signalled.py", stage, *signals.split(), "--", *words]
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "signals", "status", "begun"),
+    [
+        ("planning", "SIGTERM SIGTERM SIGINT", 143, False),
+        ("compiling", "SIGINT SIGINT SIGTERM", 130, False),
+        ("image", "SIGTERM SIGINT", 143, True),
+    ],
+)
+def test_a_segmentation_that_is_signalled_ends_in_order(tmp_path, stage, signals, status, begun):
+    slides = [tmp_path / "first.png", tmp_path / "second.png"]
+    for slide in slides:
+        Image.fromarray(np.full((300, 200, 3), 90, np.uint8)).save(slide)
+    checkpoint = tiny_checkpoint().save(tmp_path / "tiny.safetensors")
+    words = ("-c", checkpoint, "--level", 0, "--runtime", "torch", "--tissue", "none", "--json")
+    out = tmp_path / "out"
+    ended = signalled(stage, signals, "segment", *slides, "-o", out, *words, "--with-image")
+    assert ended.returncode == status, ended.stderr
+    assert "Traceback" not in ended.stderr
+    name = "" if status == 130 else " by SIGTERM"
+    hint = "Go on with --resume." if begun else ""
+    assert ended.stderr.splitlines()[-1] == f"error: interrupted{name}. {hint}".strip()
+    (told,) = json.loads(ended.stdout)["slides"]
+    assert (told["status"], told["error"]) == ("interrupted", f"interrupted. {hint}".strip())
+    (kept,) = json.loads((out / "batch.json").read_text())["slides"]
+    assert kept["status"] == "interrupted"
+    left = {"batch.json", "first.journal", "first.ome.zarr"} if begun else {"batch.json"}
+    assert {path.name for path in out.iterdir()} == left
+
+
+def test_a_training_that_is_signalled_goes_on_after_its_last_epoch(tmp_path):
+    images, labels = write_pictures(tmp_path, 3)
+    words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP, "--epochs", 60)
+    small = ("--set", "alpha2=1", "--set", "alpha3=1", "--batch", 2, "--workers", 0)
+    run = tmp_path / "run"
+    ended = signalled("training", "SIGTERM SIGTERM SIGINT", "train", *words, *small, "-o", run)
+    assert ended.returncode == 143, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.endswith("error: interrupted by SIGTERM. Go on with --resume.\n")
+    assert (run / "last.ckpt").exists()
+    assert not (run / "train.lock").exists()

@@ -1,0 +1,141 @@
+"""Whether what stands on the disk is what a run says that it has written."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.types import AnyArray
+
+from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata
+from wsiseg.store.journal import BandRecord
+from wsiseg.store.pyramid import Continued, level_shapes
+from wsiseg.tiling.stitching import UNSEEN
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def count(labels: Bytes, classes: int) -> list[int]:
+    """Return the pixels of each class."""
+    # Class by class this is several times as fast as bincount, which widens every label.
+    return [int(np.count_nonzero(labels == label)) for label in range(classes)]
+
+
+def checksum(planes: Bytes, start: int = 0) -> int:
+    """Return the CRC-32 of an array's bytes; `start` is that of what comes before."""
+    return zlib.crc32(np.ascontiguousarray(planes).data, start)
+
+
+def is_laid_out(path: Path, shape: tuple[int, ...], *, fill_value: int) -> bool:
+    """Tell whether an array stands that is as this package makes it, whatever it holds."""
+    try:
+        standing = zarr.open_array(path, mode="r").metadata.to_dict()
+    # Metadata that somebody damaged make zarr raise anything; then no such array stands.
+    except Exception:
+        return False
+    return dict(standing) == expected_metadata(shape, fill_value=fill_value)
+
+
+def holds(
+    record: BandRecord, labels: AnyArray, probabilities: AnyArray | None, classes: int
+) -> bool:
+    """Tell whether a band that is said to be on the disk is there, as it was written.
+
+    Records of earlier versions have no checksums: of those the counts are compared, and
+    probabilities only have to be readable.
+
+    Parameters
+    ----------
+    record : BandRecord
+        What is said.
+    labels : zarr.Array
+        uint8 ``(H, W)``.
+    probabilities : zarr.Array or None
+        uint8 ``(C, H, W)``, if they are kept.
+    classes : int
+        Number of classes.
+    """
+    box = record.box
+    rows, columns = slice(box.y, box.bottom), slice(box.x, box.right)
+    try:
+        found = np.asarray(labels[rows, columns])
+        if count(found, classes) != record.counts:
+            return False
+        if record.labels_crc32 not in (None, checksum(found)):
+            return False
+        if probabilities is None:
+            return True
+        total = 0
+        for plane in range(classes):
+            total = checksum(np.asarray(probabilities[plane, rows, columns]), total)
+    # A damaged shard makes decoders raise anything; what cannot be read does not hold.
+    except Exception:
+        return False
+    return record.probabilities_crc32 in (None, total)
+
+
+def find_damage(
+    mask: Path, shape: tuple[int, int], counts: Sequence[int], continued: Continued
+) -> str | None:
+    """Return what is wrong with a finished mask, or None.
+
+    Parameters
+    ----------
+    mask : Path
+        Its group.
+    shape : tuple of int
+        ``(height, width)`` of level 0.
+    counts : sequence of int
+        Pixels of each class that it is to have.
+    continued : callable
+        Called after every band.
+    """
+    damage = find_damaged_layout(mask, shape, UNSEEN)
+    if damage is not None:
+        return damage
+    found = np.zeros(len(counts), np.int64)
+    for level, (height, _) in enumerate(level_shapes(*shape)):
+        array = zarr.open_array(mask / str(level), mode="r")
+        for top in range(0, height, BAND_HEIGHT):
+            try:
+                labels = np.asarray(array[top : top + BAND_HEIGHT])
+            # As above: decoders raise anything.
+            except Exception as error:
+                return f"level {level} cannot be read: {error}"
+            if level == 0:
+                found += count(labels, len(counts))
+            continued()
+    return None if found.tolist() == list(counts) else "it has other labels than were written"
+
+
+def find_damaged_layout(group: Path, shape: tuple[int, ...], fill_value: int) -> str | None:
+    """Return what is wrong with the metadata of a finished pyramid, or None.
+
+    Parameters
+    ----------
+    group : Path
+        With ``multiscales``.
+    shape : tuple of int
+        ``(H, W)`` or ``(C, H, W)`` of level 0.
+    fill_value : int
+        Of all levels.
+    """
+    planes, shapes = shape[:-2], level_shapes(*shape[-2:])
+    try:
+        attributes: Any = zarr.open_group(group, mode="r").attrs.asdict()
+        (scales,) = attributes["ome"]["multiscales"]
+        paths = [level["path"] for level in scales["datasets"]]
+    # Metadata that somebody damaged make zarr raise anything.
+    except Exception:
+        return f"the metadata of {group.name} cannot be read"
+    if paths != [str(level) for level in range(len(shapes))]:
+        return f"the metadata of {group.name} name other levels"
+    for level, each in enumerate(shapes):
+        if not is_laid_out(group / str(level), (*planes, *each), fill_value=fill_value):
+            return f"level {level} of {group.name} is missing or damaged"
+    return None

@@ -1,0 +1,87 @@
+"""``batch.json``: what became of every slide whose files lie in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from wsiseg.errors import OutputError
+from wsiseg.store.disk import Json, translated, write_json
+from wsiseg.store.locks import hold
+from wsiseg.tiling.slides import slide_name
+
+MANIFEST = "batch.json"
+
+_PATIENCE = 60.0
+"""Seconds to wait for another run that writes its entry."""
+
+
+class Manifest:
+    """The entries of all runs into one folder, the last one of each slide.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the masks go.
+    warn : callable
+        Told if what stands there cannot be read.
+    """
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        self._path = folder / MANIFEST
+        self._warn = warn
+
+    def check(self) -> None:
+        """Refuse what cannot be a manifest.
+
+        Raises
+        ------
+        OutputError
+            If something else is in its place.
+        """
+        if self._path.exists() and not self._path.is_file():
+            raise OutputError("something that is no file is in the way", self._path)
+
+    def record(self, entry: Json, *, instead: bool = True) -> None:
+        """Write a slide's entry beside those of the others.
+
+        Parameters
+        ----------
+        entry : dict
+            As in ``wsiseg segment --json``.
+        instead : bool
+            Whether it takes the place of one that stands.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        lock = self._path.with_name(f"{MANIFEST}.lock")
+        with hold(lock, self._warn, patience=_PATIENCE):
+            entries = self._read()
+            name = _output_of(entry)
+            if name not in entries or instead:
+                entries[name] = entry
+                write_json(self._path, {"slides": list(entries.values())})
+
+    def _read(self) -> dict[str, Json]:
+        """Return the entries by the names of their outputs, of which a folder has one each."""
+        if not self._path.exists():
+            return {}
+        try:
+            with translated(self._path):
+                entries = from_json(self._path.read_bytes())["slides"]
+            return {_output_of(entry): entry for entry in entries}
+        except (ValueError, LookupError, TypeError):
+            aside = self._path.with_suffix(".damaged.json")
+            with translated(aside):
+                self._path.replace(aside)
+            self._warn(f"{self._path} cannot be read; it is now {aside.name}, and begun anew")
+            return {}
+
+
+def _output_of(entry: Json) -> str:
+    return slide_name(Path(entry["slide"]))  # type: ignore[arg-type]
