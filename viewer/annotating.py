@@ -19,6 +19,7 @@ from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.slides.files import sample_name
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.training.annotations import (
     Annotation,
@@ -30,7 +31,6 @@ from wsiseg.training.annotations.geojson import outermost_features
 from wsiseg.training.annotations.gridded import GriddedLabels, Table, Values, look_up, make_table
 from wsiseg.training.annotations.labels import Labels
 from wsiseg.training.annotations.placing import Counting, find_counting
-from wsiseg.training.datasets.pairing import sample_name
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import (
     KEY,
