@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.settings_files import load_yaml
 from wsiseg.store.disk import write_whole
 from wsiseg.tiling.colour import Colours, StainMethod
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
@@ -258,8 +259,14 @@ class TrainOptions(_Settings):
             If a setting in it makes no sense.
         """
         try:
-            return cls.build(**yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
+            settings = load_yaml(path)
+            if not isinstance(settings, dict) or not all(isinstance(k, str) for k in settings):
+                raise ValueError("they are no settings by name")  # noqa: TRY301
+        except (OSError, ValueError) as error:
             raise DataSetError(
-                "the settings of the training cannot be read", path, "Train anew without --resume."
+                f"the settings of the training cannot be read: "
+                f"{getattr(error, 'strerror', None) or error}",
+                path,
+                "Train anew without --resume.",
             ) from error
+        return cls.build(**settings)

@@ -13,6 +13,7 @@ import yaml
 
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.models.class_sets import Colour, LabelClass, distinct_colour
+from wsiseg.settings_files import compose_yaml
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.training.annotations.labels import IGNORED
 
@@ -232,13 +233,9 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour]]:
             "there is no such file, and without = it is no class map", path, _EXAMPLE
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            # JSON is YAML but for tabs, which its strings cannot hold.
-            text = text.replace("\t", " ")
         # Nodes, not values: YAML would turn the keys No, 010 and 2024-01-01 into something else.
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        node = compose_yaml(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ArgumentError(f"the class map cannot be read: {reason}", path, _EXAMPLE) from error
     content = _entries(node, path)

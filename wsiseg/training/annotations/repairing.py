@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from wsiseg.training.annotations.annotation import Annotation
 from wsiseg.training.annotations.program import Drawing, Ring
+from wsiseg.training.annotations.tangles import Effort
 
 FARTHEST = 1e7
 """Pixels from the corner beyond which no slide reaches."""
@@ -95,16 +96,16 @@ def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...
     ------
     ValueError
         If a coordinate is no number, or lies farther out than any slide reaches: nobody knows
-        what area was meant.
+        what area was meant.  If a shape is so entangled that it cannot be repaired.
     """
-    findings = _Findings()
+    findings, effort = _Findings(), Effort()
     shapes = []
     for number, drawing in enumerate(drawings, 1):
         title = f"{number}" if drawing.name is None else f"{number} ({drawing.name})"
         findings.without_area.update(drawing.without_area)
         if drawing.polygons:
             _refuse_nowhere(drawing, title)
-            geometry = _build(drawing, title, findings)
+            geometry = _build(drawing, title, findings, effort)
             if geometry is not None:
                 shapes.append(_Shape(title, drawing, geometry))
     annotations = tuple(
@@ -125,7 +126,9 @@ def _refuse_nowhere(drawing: Drawing, title: str) -> None:
             )
 
 
-def _build(drawing: Drawing, title: str, findings: _Findings) -> BaseGeometry | None:
+def _build(
+    drawing: Drawing, title: str, findings: _Findings, effort: Effort
+) -> BaseGeometry | None:
     """Return a drawing's area as a valid geometry, or None if there is none."""
     polygons = [
         Polygon(rings[0], [ring for ring in rings[1:] if _is_ring(ring)])
@@ -140,8 +143,11 @@ def _build(drawing: Drawing, title: str, findings: _Findings) -> BaseGeometry | 
     if drawing.unclosed:
         findings.flaws[_UNCLOSED].append(title)
     geometry = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
+    rings = [ring for rings in drawing.polygons for ring in rings if len(ring)]
+    effort.allow_check(rings, title)
     if shapely.is_valid(geometry):
         return geometry
+    effort.allow_repair(rings, title)
     repaired = _areas_of(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
     findings.flaws[_CROSSING if repaired else _FLAT].append(title)
     return repaired
