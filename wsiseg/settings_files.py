@@ -13,18 +13,18 @@ _MOST_BYTES = 1 << 18
 _DEEPEST = 50
 
 
-class _PlainLoader(yaml.SafeLoader):
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
     """Takes no aliases, of which a few lines unfold to gigabytes, and no endless nesting."""
 
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not understood")
         self.depth += 1
         if self.depth > _DEEPEST:
             raise yaml.YAMLError("it is nested too deeply")
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 

@@ -261,7 +261,7 @@ class TrainOptions(_Settings):
         try:
             settings = load_yaml(path)
             if not isinstance(settings, dict) or not all(isinstance(k, str) for k in settings):
-                raise ValueError("they are no settings by name")  # noqa: TRY301
+                raise ValueError("they are no settings by name")
         except (OSError, ValueError) as error:
             raise DataSetError(
                 f"the settings of the training cannot be read: "

@@ -9,6 +9,11 @@ from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
 from wsiseg.training.annotations.class_map import ClassMap
 from wsiseg.training.annotations.labels import IGNORED, LabelPlane, Labels, LabelSource
+from wsiseg.training.annotations.overlapping import (
+    describe_overlaps,
+    find_overlaps,
+    painting_order,
+)
 from wsiseg.training.annotations.painting import ShapePainter
 from wsiseg.training.annotations.placing import Coordinates, place
 from wsiseg.training.annotations.reading import read_annotations
@@ -45,9 +50,12 @@ class PolygonLabels(LabelSource):
                 shapes.append((annotation.geometry, label))
         if self.class_map.exhaustive:
             ground = IGNORED
+        overlaps = find_overlaps(shapes)
+        order = painting_order(shapes, overlaps, self.class_map.ranks)
+        notes = describe_overlaps(shapes, overlaps, order, self.class_map.names)
         # What was drawn inside a region lies over it, whichever came first.
-        painter = ShapePainter([*regions, *shapes], plane)
-        return PaintedPolygons(painter, plane, ground, placed.notes)
+        painter = ShapePainter([*regions, *(shapes[index] for index in order)], plane)
+        return PaintedPolygons(painter, plane, ground, (*placed.notes, *notes))
 
 
 class PaintedPolygons(LabelPlane):

@@ -60,10 +60,12 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
 
 
 def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
-    pairs, colours = ({}, {}) if options.class_map is None else read_pairs(options.class_map)
+    pairs, colours, order = (
+        ({}, {}, ()) if options.class_map is None else read_pairs(options.class_map)
+    )
     if options.images is not None:
         assert options.labels is not None
-        class_map = ClassMap.build(pairs, colours)
+        class_map = ClassMap.build(pairs, colours, order)
         return open_pictures(options.images, options.labels, class_map, options.instances, only)
     assert options.slides is not None
     assert options.annotations is not None
@@ -71,7 +73,7 @@ def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
     return open_slides(
         options.slides,
         options.annotations,
-        None if every_name else ClassMap.build(pairs, colours),
+        None if every_name else ClassMap.build(pairs, colours, order),
         options.coordinates,
         only,
         nameless=pairs,
