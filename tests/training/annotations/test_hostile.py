@@ -58,6 +58,33 @@ def in_asap(attribute: str) -> str:
     )
 
 
+def in_imagescope(rings: list[list[list[float]]], *, negative: bool) -> str:
+    return "".join(
+        f'<Region Type="0" NegativeROA="{int(negative)}"><Vertices>'
+        + "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in ring)
+        + "</Vertices></Region>"
+        for ring in rings
+    )
+
+
+def needles(count: int) -> list[list[list[float]]]:
+    """Return thin triangles, each of which crosses all others."""
+    angles = np.linspace(0, np.pi, count, endpoint=False)
+    along = np.column_stack([np.cos(angles), np.sin(angles)])
+    aside = np.column_stack([-along[:, 1], along[:, 0]]) * 1e-3
+    ends = 5000 + 4000 * np.stack([-along - aside, along, -along + aside], 1)
+    return ends.tolist()
+
+
+def layer_of(kept: list[list[list[float]]], excluded: list[list[list[float]]]) -> str:
+    regions = in_imagescope(kept, negative=False) + in_imagescope(excluded, negative=True)
+    return (
+        f'<Annotations><Annotation Name="a"><Regions>{regions}</Regions></Annotation></Annotations>'
+    )
+
+
+FRAME = [[0.0, 0.0], [9999.0, 0.0], [9999.0, 9999.0], [0.0, 9999.0]]
+
 MAKERS: dict[str, Callable[[Path], None] | str] = {
     "blanks.geojson.gz": bomb,
     "brackets.geojson.gz": lambda path: bomb(path, b"["),
@@ -83,6 +110,8 @@ MAKERS: dict[str, Callable[[Path], None] | str] = {
     "dict.json": json.dumps(
         {"type": "Feature", "properties": {"classification": "{" + "-" * 9000}, "geometry": None}
     ),
+    "needles.xml": layer_of([FRAME], needles(2000)),
+    "crossing-needles.xml": layer_of(needles(3000)[::2], needles(3000)[1::2]),
     "deep.yaml": "[" * 100_000,
     "deeper.yaml": "".join(f"{' ' * i}a{i}:\n" for i in range(600)) + " " * 600 + "b",
     "laughs.yaml": LAUGHS,
@@ -134,12 +163,12 @@ def test_every_hostile_file_ends_in_a_line(name: str, told: dict[str, object]) -
 
 
 def test_many_corners_and_many_shapes_are_no_attack(tmp_path: Path) -> None:
-    (tmp_path / "outline.geojson").write_text(polygon(outline(300_000)))
-    crossing = outline(60_000)
-    for place in range(100, 60_000, 1000):
+    (tmp_path / "outline.geojson").write_text(polygon(outline(100_000)))
+    crossing = outline(20_000)
+    for place in range(100, 20_000, 1000):
         crossing[place], crossing[place + 3] = crossing[place + 3], crossing[place]
     (tmp_path / "crossing.geojson").write_text(polygon(crossing))
     bow = [[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]]
-    (tmp_path / "cells.json").write_text(f"[{','.join([polygon(bow)] * 20_000)}]")
+    (tmp_path / "cells.json").write_text(f"[{','.join([polygon(bow)] * 5_000)}]")
     found = dict(run(sorted(tmp_path.iterdir())))
-    assert found == {"outline.geojson": 1, "crossing.geojson": 1, "cells.json": 20_000}
+    assert found == {"outline.geojson": 1, "crossing.geojson": 1, "cells.json": 5_000}

@@ -46,7 +46,7 @@ class AnnotationFile:
     path : Path
         The file.
     annotations : tuple of Annotation
-        In painting order: a later one lies over those before it.
+        As they stand in the file; which lies over which is decided with their classes.
     origin : {"level 0", "bounds", "tiles of bounds"}
         Where its program counts pixels from.
     notes : tuple of str

@@ -21,6 +21,12 @@ FARTHEST = 1e7
 _NAMED = 3
 """Annotations that a note names; of more it tells the number."""
 
+_MUCH = 1_000_000
+"""Pairs of edges of which it does not matter how they cross."""
+
+_MOST_CUTS = 1_000_000
+"""Pairs of a shape and an excluded region that meets it."""
+
 
 @dataclass(frozen=True)
 class _Flaw:
@@ -110,7 +116,7 @@ def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...
                 shapes.append(_Shape(title, drawing, geometry))
     annotations = tuple(
         Annotation(shape.drawing.name, geometry, shape.drawing.colour)
-        for shape, geometry in _without_excluded(shapes, findings)
+        for shape, geometry in _without_excluded(shapes, findings, effort)
     )
     return annotations, tuple(findings.notes())
 
@@ -167,7 +173,7 @@ def _areas_of(geometry: BaseGeometry) -> BaseGeometry | None:
 
 
 def _without_excluded(
-    shapes: list[_Shape], findings: _Findings
+    shapes: list[_Shape], findings: _Findings, effort: Effort
 ) -> Iterator[tuple[_Shape, BaseGeometry]]:
     """Yield the shapes that are not excluded, the excluded ones of their layer cut out."""
     kept = [shape for shape in shapes if not shape.drawing.excluded]
@@ -180,21 +186,47 @@ def _without_excluded(
         if index not in cuts:
             yield shape, shape.geometry
             continue
-        holes = shapely.union_all([excluded[other].geometry for other in cuts[index]])
-        rest = _areas_of(shapely.difference(shape.geometry, holes))
+        others = [excluded[other].geometry for other in cuts[index]]
+        if _is_much(shape.geometry, others):
+            rings = shapely.get_rings(shapely.get_parts([shape.geometry, *others]))
+            effort.allow_repair(map(shapely.get_coordinates, rings), shape.title)
+        rest = _areas_of(shapely.difference(shape.geometry, shapely.union_all(others)))
         if rest is None:
             findings.flaws[_CUT_AWAY].append(shape.title)
         else:
             yield shape, rest
 
 
+def _is_much(shape: BaseGeometry, others: list[BaseGeometry]) -> bool:
+    """Tell whether cutting shapes out of one may take long, if all of their edges cross."""
+    corners = int(shapely.get_num_coordinates(others).sum())
+    return corners * (corners + int(shapely.get_num_coordinates(shape))) > _MUCH
+
+
 def _meetings(kept: list[_Shape], excluded: list[_Shape]) -> dict[int, list[int]]:
-    """Return for every shape that excluded ones of its layer meet, which ones."""
+    """Return for every shape that excluded ones of its layer meet, which ones.
+
+    Raises
+    ------
+    ValueError
+        If there are too many.
+    """
     found: dict[int, list[int]] = defaultdict(list)
-    if kept and excluded:
-        tree = shapely.STRtree([shape.geometry for shape in excluded])
-        pairs = tree.query([shape.geometry for shape in kept], predicate="intersects")
-        for one, other in pairs.T.tolist():
-            if kept[one].drawing.layer == excluded[other].drawing.layer:
-                found[one].append(other)
+    if not kept or not excluded:
+        return found
+    tree = shapely.STRtree([shape.geometry for shape in excluded])
+    pairs = 0
+    for one, shape in enumerate(kept):
+        others = tree.query(shape.geometry, predicate="intersects")
+        pairs += len(others)
+        if pairs > _MOST_CUTS:
+            raise ValueError("its excluded regions lie over too many others to be cut out")
+        layers = (excluded[other].drawing.layer for other in others)
+        same = [
+            o
+            for o, layer in zip(others.tolist(), layers, strict=True)
+            if layer == shape.drawing.layer
+        ]
+        if same:
+            found[one] = same
     return found

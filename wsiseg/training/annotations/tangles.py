@@ -22,11 +22,14 @@ _MOST_PAIRS = 500_000_000
 _MOST_CROSSINGS = 50_000
 """Places to be repaired, over all shapes of a file; some seconds."""
 
+_SMALL = 8
+"""Corners of a shape that is repaired sooner than looked at."""
+
 _FREE = 10
 """Crossings of a shape that cost next to nothing: a hundred thousand cells may have one each."""
 
 _SAMPLE = 400
-_AT_ONCE, _AT_MOST = 1_000_000, 20_000_000
+_AT_ONCE, _AT_MOST = 1_000_000, 10_000_000
 """Pairs of edges in memory: about how many, and how many if most edges lie unlike the sample."""
 
 _Segments = npt.NDArray[np.float64]
@@ -74,12 +77,15 @@ class Effort:
         ValueError
             If it crosses itself too often.
         """
-        for found in _Edges(tuple(rings)).crossings():
+        kept = tuple(rings)
+        if sum(map(len, kept)) <= _SMALL:
+            return
+        for found in _Edges(kept).crossings():
             self.crossings += max(0, found - _FREE)
             if self.crossings > _MOST_CROSSINGS:
                 raise ValueError(
-                    f"annotation {title} crosses itself more often than can be repaired; "
-                    "draw it anew"
+                    f"the outlines of annotation {title} cross each other more often than can be "
+                    "repaired; draw it anew"
                 )
 
 
@@ -110,8 +116,9 @@ class _Edges:
         self._following = np.concatenate(following)
         self._lines = shapely.linestrings(self._segments)
         self._tree = shapely.STRtree(self._lines)
-        sample = self._lines[:: max(1, total // _SAMPLE)]
-        met = [self._tree.query(line).size for line in sample]
+        # At random: edges that are alike may come at regular distances.
+        sample = np.random.default_rng(0).permutation(total)[:_SAMPLE]
+        met = [self._tree.query(line).size for line in self._lines[sample]]
         self.pairs = sum(met) * total // max(1, len(met)) // 2
         self._step = max(1, min(_AT_ONCE // max([1, *met]), _AT_MOST // max(1, total)))
 
