@@ -330,7 +330,7 @@ def _polygons(region: RegionView, labels: Labels, counting: Counting) -> list[An
     """Return what was painted as polygons, in the coordinates of a file."""
     values, shapes = zip(*polygonise(labels, region.pixel, region.corner), strict=True)
     return [
-        Annotation(region.classes[label].name, shape, region.classes[label].colour)
+        Annotation(region.classes[label].name, shape, region.classes[label].colour, painted=True)
         for label, shape in zip(values, counting.from_level_0(np.array(shapes)), strict=True)
     ]
 

@@ -10,6 +10,7 @@ from drawn import asap, collection, halo, in_asap, in_halo, in_qupath, plane, sl
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import plane_at_level
+from wsiseg.training.annotations import Annotation, read_annotations, write_qupath
 from wsiseg.training.annotations.class_map import ClassMap
 from wsiseg.training.annotations.labels import IGNORED, Labels
 from wsiseg.training.annotations.overlapping import (
@@ -57,6 +58,21 @@ def test_the_order_that_is_given_comes_first() -> None:
     shapes = [(HOLE, 1), (WHOLE, 0), (box(0, 0, 10, 10), 2)]
     assert order_of(*shapes, ranks={0: 1, 1: 0}) == [2, 0, 1]
     assert order_of(*shapes, ranks={1: 0}) == [1, 2, 0]
+
+
+def test_what_was_painted_stays_over_what_it_encloses(tmp_path: Path) -> None:
+    drawn = [Annotation("a", HOLE), Annotation("b", WHOLE), Annotation("c", WHOLE, painted=True)]
+    write_qupath(tmp_path / "drawn.geojson", drawn)
+    assert [each.painted for each in read_annotations(tmp_path / "drawn.geojson").annotations] == [
+        False,
+        False,
+        True,
+    ]
+    labels, _ = paint(tmp_path / "drawn.geojson", "a=a,b=b,c=c")
+    assert (labels[:60, :60] == 2).all()
+    write_qupath(tmp_path / "drawn.geojson", drawn[:2])
+    labels, _ = paint(tmp_path / "drawn.geojson", "a=a,b=b")
+    assert (labels[20:40, 20:40] == 0).all()
 
 
 def test_overlaps_of_different_classes_are_counted() -> None:

@@ -110,7 +110,10 @@ def _compare(
 
 
 def painting_order(
-    shapes: Sequence[Shape], overlaps: Overlaps, ranks: Mapping[int, int] | None = None
+    shapes: Sequence[Shape],
+    overlaps: Overlaps,
+    ranks: Mapping[int, int] | None = None,
+    painted: Sequence[bool] = (),
 ) -> list[int]:
     """Return in which order shapes are painted, so that none is hidden by what encloses it.
 
@@ -126,11 +129,15 @@ def painting_order(
         Of these.
     ranks : mapping of int to int, optional
         Of labels; a higher one lies over all lower ones, and one that is not given over none.
+    painted : sequence of bool, optional
+        Which lie over all before them, even over what they enclose.
     """
     areas = np.array([geometry.area for geometry, _ in shapes])
     first, second = areas[overlaps.first], areas[overlaps.second]
     # Only what comes later and encloses an earlier one stands in the wrong place.
     wrong = (first < second) & (overlaps.areas >= _INSIDE * first)
+    if len(painted):
+        wrong &= ~np.asarray(painted)[overlaps.second]
     around: dict[int, list[int]] = defaultdict(list)
     for one, other in zip(overlaps.first[wrong], overlaps.second[wrong], strict=True):
         around[int(one)].append(int(other))

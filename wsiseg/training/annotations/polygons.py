@@ -41,17 +41,18 @@ class PolygonLabels(LabelSource):
         """Lay the polygons over a plane; see :class:`LabelSource`."""
         placed = place(read_annotations(self.path), slide, self.coordinates)
         ground = self.class_map.ground
-        shapes, regions = [], []
+        shapes, regions, painted = [], [], []
         for annotation in placed.annotations:
             label = self.class_map.label(annotation.name, self.path)
             if label is None:
                 regions.append((annotation.geometry, ground))
             else:
                 shapes.append((annotation.geometry, label))
+                painted.append(annotation.painted)
         if self.class_map.exhaustive:
             ground = IGNORED
         overlaps = find_overlaps(shapes)
-        order = painting_order(shapes, overlaps, self.class_map.ranks)
+        order = painting_order(shapes, overlaps, self.class_map.ranks, painted)
         notes = describe_overlaps(shapes, overlaps, order, self.class_map.names)
         # What was drawn inside a region lies over it, whichever came first.
         painter = ShapePainter([*regions, *(shapes[index] for index in order)], plane)

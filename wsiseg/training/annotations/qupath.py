@@ -13,6 +13,9 @@ from wsiseg.training.annotations.geojson import outermost_features, read_feature
 from wsiseg.training.annotations.program import Drawing, Program
 
 _OWN_PROPERTIES = {"objectType", "object_type", "classification"}
+PAINTED = ("wsiseg", "painted")
+"""What stands in the metadata, which QuPath keeps, of shapes that were painted over others."""
+
 _LONGEST_CLASS = 10_000
 _OLD_IDS = {
     "PathAnnotationObject",
@@ -61,11 +64,21 @@ def _read_object(feature: Any) -> Iterator[Drawing]:
             yield drawing
             continue
         given = _as_written(properties.get("classification"))
-        yield replace(drawing, name=_class_name(given), colour=_class_colour(given))
+        yield replace(
+            drawing,
+            name=_class_name(given),
+            colour=_class_colour(given),
+            painted=_is_painted(properties),
+        )
         children = _as_written(properties.get("childObjects")) or ()
         if not isinstance(children, list | tuple):
             raise TypeError("the objects inside an object are no list")
         waiting.extend(reversed(children))
+
+
+def _is_painted(properties: dict[str, Any]) -> bool:
+    metadata = properties.get("metadata")
+    return isinstance(metadata, dict) and metadata.get(PAINTED[0]) == PAINTED[1]
 
 
 def _as_written(given: Any) -> Any:

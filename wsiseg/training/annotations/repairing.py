@@ -115,7 +115,7 @@ def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...
             if geometry is not None:
                 shapes.append(_Shape(title, drawing, geometry))
     annotations = tuple(
-        Annotation(shape.drawing.name, geometry, shape.drawing.colour)
+        Annotation(shape.drawing.name, geometry, shape.drawing.colour, shape.drawing.painted)
         for shape, geometry in _without_excluded(shapes, findings, effort)
     )
     return annotations, tuple(findings.notes())

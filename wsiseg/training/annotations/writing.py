@@ -13,6 +13,7 @@ import shapely
 from wsiseg.models.class_sets import Colour, distinct_colour
 from wsiseg.store.disk import translated
 from wsiseg.training.annotations.annotation import Annotation
+from wsiseg.training.annotations.qupath import PAINTED
 
 
 def write_qupath(path: Path, annotations: Sequence[Annotation]) -> None:
@@ -57,6 +58,8 @@ def _lines(annotations: Sequence[Annotation], colours: Mapping[str, Colour]) -> 
 def _feature(index: int, annotation: Annotation, colours: Mapping[str, Colour]) -> str:
     geometry = shapely.to_geojson(annotation.geometry)
     properties: dict[str, object] = {"objectType": "annotation"}
+    if annotation.painted:
+        properties["metadata"] = dict([PAINTED])
     if annotation.name is not None:
         # QuPath takes no class without a colour.
         colour = annotation.colour or colours[annotation.name]
