@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import VOC
 from wsiseg.tiling.slides.files import LOSSLESS, PICTURES, sample_name
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.layout import Layout, Pair, pictures_by_name
 from wsiseg.training.datasets.lists import read_list
 

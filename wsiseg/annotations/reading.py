@@ -1,0 +1,74 @@
+"""Files of annotations, whichever program wrote them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import shapely
+
+from wsiseg.annotations.annotation import AnnotationFile
+from wsiseg.annotations.asap import ASAP
+from wsiseg.annotations.geojson import GEOJSON
+from wsiseg.annotations.halo import HALO
+from wsiseg.annotations.imagescope import IMAGESCOPE
+from wsiseg.annotations.parsing import UnparsableError, parse_file, shorten
+from wsiseg.annotations.program import Program
+from wsiseg.annotations.qupath import QUPATH
+from wsiseg.annotations.repairing import make_annotations
+from wsiseg.errors import AnnotationError
+
+PROGRAMS: tuple[Program, ...] = (QUPATH, GEOJSON, ASAP, HALO, IMAGESCOPE)
+"""The first that recognises a file reads it: the more particular ones stand before the others."""
+
+_MALFORMED = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
+
+
+def read_annotations(path: Path) -> AnnotationFile:
+    """Read what somebody drew in QuPath, ASAP, ImageScope or HALO, or any GeoJSON.
+
+    The content tells what it is, not the name; it may be gzipped.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    AnnotationFile
+        With coordinates as the file has them; see :func:`place`.
+
+    Raises
+    ------
+    AnnotationError
+        If the file cannot be read, is of no known kind, is damaged, or holds no area.
+    """
+    try:
+        content = parse_file(path)
+    except UnparsableError as error:
+        raise _unknown(path, error) from error
+    program = next((each for each in PROGRAMS if each.recognises(content)), None)
+    if program is None:
+        raise _unknown(path)
+    try:
+        annotations, notes = make_annotations(program.read(content))
+    except MemoryError as error:
+        raise AnnotationError(
+            "the annotations take more memory than there is", path, "Divide the file."
+        ) from error
+    except (*_MALFORMED, shapely.errors.ShapelyError) as error:
+        raise AnnotationError(
+            f"the {program.name} file cannot be used: {shorten(error)}", path
+        ) from error
+    if not annotations:
+        hint = "; ".join(notes) or "draw something, and save or export it once more"
+        raise AnnotationError("the file holds no annotation", path, f"{hint[0].upper()}{hint[1:]}.")
+    return AnnotationFile(path, annotations, program.origin, notes)
+
+
+def _unknown(path: Path, error: Exception | None = None) -> AnnotationError:
+    why = "" if error is None else f": {shorten(error)}"
+    known = ", ".join(program.name for program in PROGRAMS)
+    return AnnotationError(
+        f"this is neither GeoJSON nor XML of annotations{why}", path, f"Known are {known}."
+    )
