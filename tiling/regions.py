@@ -104,34 +104,40 @@ class Outlines:
 
 
 class Regions:
-    """The union of some polygons, laid over a working plane.
+    """All that lies in any of some polygons, laid over a working plane.
 
     Parameters
     ----------
-    geometry : shapely geometry
-        Polygons in pixels of level 0, corners at whole numbers.
+    geometry : shapely geometry, or a sequence of them
+        Valid polygons in pixels of level 0, corners at whole numbers.  Several may overlap; they
+        are never united, which takes no end where many cross.
     plane : WorkingPlane
         What they are laid over.
     """
 
-    def __init__(self, geometry: BaseGeometry, plane: WorkingPlane) -> None:
+    def __init__(self, geometry: BaseGeometry | Geometries, plane: WorkingPlane) -> None:
         scale = 1 / plane.slide_scale
-        self._drawn = geometry
-        self._outlines = Outlines([geometry], scale)
-        self._geometry = shapely.transform(geometry, lambda points: points * scale)
-        shapely.prepare(self._geometry)
+        given = np.atleast_1d(np.asarray(geometry, object))
+        self._drawn = shapely.get_parts(given)
+        self._outlines = Outlines(given, scale)
+        self._several = len(given) > 1
+        parts = shapely.get_parts(shapely.transform(given, lambda points: points * scale))
+        shapely.prepare(parts)
+        self._tree = shapely.STRtree(parts)
 
     def touches(self, box: Box) -> bool:
         """Tell whether any of it lies in a box of working pixels; a common border is none."""
         frame = shapely.box(box.x, box.y, box.right, box.bottom)
-        return bool(
-            self._geometry.intersects(frame) and self._geometry.intersection(frame).area > 0
-        )
+        for part in self._tree.geometries[self._tree.query(frame)]:
+            if part.intersects(frame) and part.intersection(frame).area > 0:
+                return True
+        return False
 
     def digest(self) -> str:
         """Return what tells these polygons from others, however their file is written."""
         # Where a ring begins, and which polygon comes first, makes no other area.
-        return hashlib.sha256(shapely.to_wkb(shapely.normalize(self._drawn))).hexdigest()
+        drawn = shapely.normalize(shapely.multipolygons(self._drawn))
+        return hashlib.sha256(shapely.to_wkb(drawn)).hexdigest()
 
     def rasterise(self, box: Box) -> Mask:
         """Return which working pixels of a box have their centre inside.
@@ -146,4 +152,10 @@ class Regions:
         ndarray
             bool ``(box.height, box.width)``.
         """
-        return self._outlines.fill(box)
+        if not self._several:
+            return self._outlines.fill(box)
+        _, row, first, last = self._outlines.runs(box)
+        steps = np.zeros((box.height, box.width + 1), np.int32)
+        np.add.at(steps, (row, first), 1)
+        np.add.at(steps, (row, last), -1)
+        return np.cumsum(steps[:, :-1], axis=1, dtype=np.int32) > 0

@@ -14,6 +14,7 @@ from skimage.filters import threshold_otsu
 from wsiseg.errors import AnnotationError, DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.slides.orientation import UPRIGHT, exif_orientation
 from wsiseg.tiling.slides.slide import Pixels, Slide
 
 Mask = npt.NDArray[np.bool_]
@@ -111,8 +112,12 @@ def read_tissue_picture(
         If it is no picture, or its shape is not that of the slide.
     """
     try:
-        with Image.open(path) as picture:
-            mask = np.asarray(picture.convert("L")) > 0
+        # Of a stream, as Pillow garbles plain grey TIFFs on their side when it maps their file.
+        with path.open("rb") as stream, Image.open(stream) as picture:
+            # Pillow itself turns what is TIFF.
+            tiff = picture.format == "TIFF"
+            turn = UPRIGHT if tiff else exif_orientation(picture.info.get("exif", b""))
+            mask = turn.turn(np.asarray(picture.convert("L")) > 0)
     except (UnidentifiedImageError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no picture"
         hint = "Give auto, none, or a picture."

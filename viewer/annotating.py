@@ -29,8 +29,8 @@ from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.slides.files import sample_name
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.training.datasets.pairing import sample_name
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import (
     KEY,
@@ -330,7 +330,7 @@ def _polygons(region: RegionView, labels: Labels, counting: Counting) -> list[An
     """Return what was painted as polygons, in the coordinates of a file."""
     values, shapes = zip(*polygonise(labels, region.pixel, region.corner), strict=True)
     return [
-        Annotation(region.classes[label].name, shape, region.classes[label].colour)
+        Annotation(region.classes[label].name, shape, region.classes[label].colour, painted=True)
         for label, shape in zip(values, counting.from_level_0(np.array(shapes)), strict=True)
     ]
 

@@ -88,3 +88,31 @@ def test_what_is_no_area_fills_nothing() -> None:
     box = Box(0, 0, 100, 80)
     np.testing.assert_array_equal(Outlines([mixed]).fill(box), Outlines([SQUARE]).fill(box))
     assert not Outlines([Polygon()]).fill(box).any()
+
+
+@given(st.lists(rings, min_size=2, max_size=5), st.floats(0.3, 3))
+def test_several_that_overlap_are_as_their_union(corners: list[list[Any]], scale: float) -> None:
+    valid = [shapely.make_valid(Polygon(ring)) for ring in corners]
+    areas = [part for part in shapely.get_parts(valid) if part.area > 1e-3]
+    if not areas:
+        return
+    union = shapely.union_all(areas)
+    assert_shows(Regions(areas, plane(scale=scale)), union, scale)
+    regions, united = Regions(areas, plane()), Regions(union, plane())
+    for box in (Box(y, x, 13, 9) for y in range(0, 100, 13) for x in range(0, 80, 9)):
+        near = shapely.box(box.x - 1e-6, box.y - 1e-6, box.right + 1e-6, box.bottom + 1e-6)
+        if 0 < union.intersection(near).area < 1e-3:
+            continue
+        assert regions.touches(box) == united.touches(box)
+
+
+def test_thousands_that_all_cross_are_never_united() -> None:
+    """Their union has millions of corners."""
+    angles = np.linspace(0, np.pi, 3000, endpoint=False)
+    along = np.column_stack([np.cos(angles), np.sin(angles)])
+    aside = np.column_stack([-along[:, 1], along[:, 0]]) * 1e-3
+    ends = np.stack([-along - aside, along - aside, along + aside, -along + aside], 1)
+    regions = Regions([Polygon(40 + 35 * corners) for corners in ends], plane())
+    assert regions.rasterise(Box(0, 0, 80, 80))[40, 10:70].all()
+    assert regions.touches(Box(39, 39, 2, 2))
+    assert not regions.touches(Box(0, 0, 10, 10))

@@ -9,6 +9,7 @@ from array_slide import ArraySlide
 from wsiseg.errors import AnnotationError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
+from wsiseg.tiling.slides.orientation import orientation
 from wsiseg.tiling.slides.slide import Colour, Pixels
 from wsiseg.tiling.tissue import (
     OVERVIEW_EDGE,
@@ -256,6 +257,21 @@ def test_labels_of_a_mask_are_not_black(tmp_path: Path) -> None:
     Image.fromarray(np.eye(30, dtype=np.uint8)).save(tmp_path / "mask.png")
     mask = read_tissue_picture(tmp_path / "mask.png", plain_plane(300, 300))
     np.testing.assert_array_equal(mask.mask, np.eye(30, dtype=bool))
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+@pytest.mark.parametrize("ending", ["png", "tif", "jpg"])
+def test_a_mask_is_turned_as_its_tag_says(ending: str, tag: int, tmp_path: Path) -> None:
+    stored = np.zeros((16, 24), np.uint8)
+    stored[:8, :8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    Image.fromarray(stored).save(tmp_path / f"mask.{ending}", exif=exif)
+    upright = orientation(tag).turn(stored) > 0
+    mask = read_tissue_picture(
+        tmp_path / f"mask.{ending}", plain_plane(*(100 * side for side in upright.shape))
+    )
+    np.testing.assert_array_equal(mask.mask, upright)
 
 
 @pytest.mark.parametrize("size", [(297, 222), (75, 55), (741, 556), (12, 9)])

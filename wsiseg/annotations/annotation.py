@@ -30,11 +30,15 @@ class Annotation:
         A valid Polygon or MultiPolygon; ``x, y`` in pixels of level 0, corners at whole numbers.
     colour : tuple of int or None
         RGB of its class, if the file gives one.
+    painted : bool
+        Whether it was painted over what stood before it, and lies over that even if it encloses
+        it.
     """
 
     name: str | None
     geometry: BaseGeometry
     colour: Colour | None = None
+    painted: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class AnnotationFile:
     path : Path
         The file.
     annotations : tuple of Annotation
-        In painting order: a later one lies over those before it.
+        As they stand in the file; which lies over which is decided with their classes.
     origin : {"level 0", "bounds", "tiles of bounds"}
         Where its program counts pixels from.
     notes : tuple of str

@@ -26,7 +26,7 @@ def _read(root: Any) -> Iterator[Drawing]:
     groups = {group.get("Name"): _colour(group) for group in root.iter("Group")}
     for annotation in root.iter("Annotation"):
         # Groups may lie in groups; the innermost is the one that the annotation names.
-        group = annotation.get("PartOfGroup", "None")
+        group = annotation.get("PartOfGroup", "None").strip()
         name = None if group in ("None", "") else group
         colour = groups.get(name) or _colour(annotation)
         kind = annotation.get("Type", "").lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.classes import Colour, LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError, ArgumentError
+from wsiseg.settings_files import compose_yaml
 from wsiseg.store.metadata import NOT_ANALYSED
 
 UNANNOTATED, UNCLASSIFIED = "unannotated", "unclassified"
@@ -36,11 +37,15 @@ class ClassMap:
     ground : int
         The label of area that nobody drew on: all of it, or where regions are marked as
         exhaustive, only that inside them.
+    ranks : mapping of int to int
+        Which labels are painted over which others: the higher over the lower, and over all that
+        have none.
     """
 
     classes: tuple[LabelClass, ...]
     targets: Mapping[str, int | None]
     ground: int = IGNORED
+    ranks: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> ClassMap:
@@ -52,7 +57,8 @@ class ClassMap:
         ``unclassified=CLASS`` what shapes without a class are.
 
         A file holds either such a mapping or two of them, ``map`` and ``colours``
-        (``CLASS: "#rrggbb"``).
+        (``CLASS: "#rrggbb"``), and may have a list ``order`` beside them: of its classes, a later
+        one is painted over those before it, and over all that it does not name.
 
         Raises
         ------
@@ -63,7 +69,10 @@ class ClassMap:
 
     @classmethod
     def build(
-        cls, pairs: Mapping[str, str], colours: Mapping[str, Colour] | None = None
+        cls,
+        pairs: Mapping[str, str],
+        colours: Mapping[str, Colour] | None = None,
+        order: Sequence[str] = (),
     ) -> ClassMap:
         """Give the classes their labels, in the order in which they are first named.
 
@@ -73,12 +82,15 @@ class ClassMap:
             The class, ``ignore`` or ``exhaustive``, of each key.
         colours : mapping of str to tuple of int, optional
             RGB of some of the classes; the others get distinct ones.
+        order : sequence of str, optional
+            Classes, or ``ignore``, in the order in which they are painted.
 
         Raises
         ------
         ArgumentError
             If it names no class, more than 255 of them, one that masks have no place for, or has
-            exhaustive regions without a class for what is not annotated in them.
+            exhaustive regions without a class for what is not annotated in them; or if `order`
+            names what is no class, or one twice.
         """
         names = list(dict.fromkeys(n for n in pairs.values() if n not in (IGNORE, EXHAUSTIVE)))
         if not names:
@@ -103,12 +115,29 @@ class ClassMap:
                 "--class-map",
                 f"Add {UNANNOTATED}=CLASS.",
             )
+        known = labels.keys() - {EXHAUSTIVE}
+        for place, name in enumerate(order):
+            if name not in known or name in order[:place]:
+                what = "twice" if name in known else "which is no class"
+                raise ArgumentError(
+                    f"the order of painting names {name!r}, {what}",
+                    "--class-map",
+                    _suggest(name, names),
+                )
         given = colours or {}
         classes = tuple(
             LabelClass(name, given.get(name, distinct_colour(index)))
             for index, name in enumerate(names)
         )
-        return cls(classes, targets, ground)
+        ranks = {
+            label: order.index(n) for n, label in labels.items() if label is not None and n in order
+        }
+        return cls(classes, targets, ground, ranks)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What the labels are called, in sentences."""
+        return {**{index: entry.name for index, entry in enumerate(self.classes)}, IGNORED: IGNORE}
 
     @property
     def exhaustive(self) -> bool:
@@ -176,15 +205,15 @@ Pairs = Mapping[str, str]
 """The class, ``ignore`` or ``exhaustive``, that each key means."""
 
 
-def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour]]:
-    """Return what a class map says, and the colours in it; see :meth:`ClassMap.read`.
+def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour], Sequence[str]]:
+    """Return what a class map says, the colours and the order in it; see :meth:`ClassMap.read`.
 
     Raises
     ------
     ArgumentError
         If it cannot be read.
     """
-    return _read_file(Path(text)) if _names_file(text) else (_read_inline(text), {})
+    return _read_file(Path(text)) if _names_file(text) else (_read_inline(text), {}, ())
 
 
 def names_nothing(pairs: Pairs) -> bool:
@@ -192,6 +221,7 @@ def names_nothing(pairs: Pairs) -> bool:
     return bool(pairs) and pairs.keys() <= {UNANNOTATED, UNCLASSIFIED}
 
 
+_SHOWN = 20
 _NULL = "tag:yaml.org,2002:null"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 _EXAMPLE = 'Write it like "0=background,255=gland", or name a YAML file.'
@@ -201,7 +231,11 @@ def _suggest(name: str, known: Sequence[str]) -> str:
     # Names that differ in their case only are as near as can be.
     folded = {entry.casefold(): entry for entry in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return f"Did you mean {folded[near[0]]!r}?" if near else f"It knows {', '.join(known)}."
+    return f"Did you mean {folded[near[0]]!r}?" if near else f"It knows {_few(known)}."
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def _names_file(text: str) -> bool:
@@ -226,30 +260,26 @@ def _read_inline(text: str) -> dict[str, str]:
     return pairs
 
 
-def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour]]:
+def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour], tuple[str, ...]]:
     if not path.exists():
         raise ArgumentError(
             "there is no such file, and without = it is no class map", path, _EXAMPLE
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            # JSON is YAML but for tabs, which its strings cannot hold.
-            text = text.replace("\t", " ")
         # Nodes, not values: YAML would turn the keys No, 010 and 2024-01-01 into something else.
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        node = compose_yaml(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ArgumentError(f"the class map cannot be read: {reason}", path, _EXAMPLE) from error
     content = _entries(node, path)
     if not any(isinstance(value, yaml.MappingNode) for value in content.values()):
-        return _texts(content, path), {}
-    unknown = content.keys() - {"map", "colours"}
+        return _texts(content, path), {}, ()
+    unknown = content.keys() - {"map", "colours", "order"}
     if unknown or "map" not in content:
         raise ArgumentError(
             "the class map holds more than keys and classes",
             path,
-            'Write "KEY: CLASS" lines, or put them under "map" and beside it "colours".',
+            'Write "KEY: CLASS" lines, or put them under "map"; beside it, "colours" and "order".',
         )
     pairs = _texts(_entries(content["map"], path), path)
     colours = _texts(_entries(content["colours"], path), path) if "colours" in content else {}
@@ -259,7 +289,16 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour]]:
             path,
             _suggest(name, list(dict.fromkeys(pairs.values()))),
         )
-    return pairs, {name: _parse_colour(text, path) for name, text in colours.items()}
+    order = _list(content["order"], path) if "order" in content else ()
+    return pairs, {name: _parse_colour(text, path) for name, text in colours.items()}, order
+
+
+def _list(node: Any, path: Path) -> tuple[str, ...]:
+    if not isinstance(node, yaml.SequenceNode) or not all(
+        isinstance(entry, yaml.ScalarNode) for entry in node.value
+    ):
+        raise ArgumentError("the order of painting is no list of classes", path)
+    return tuple(str(entry.value) for entry in node.value)
 
 
 def _entries(node: Any, path: Path) -> dict[str, Any]:

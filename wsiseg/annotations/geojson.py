@@ -19,12 +19,26 @@ _KINDS = {"Feature", "FeatureCollection", "Polygon", "MultiPolygon", "GeometryCo
 
 
 def outermost_features(content: Any) -> list[Any]:
-    """Return the features of a document: of a collection, a list, or the one that it is."""
-    if isinstance(content, dict) and "features" in content:
-        content = content["features"]
-        if not isinstance(content, list):
-            raise ValueError("its features are no list")
-    return content if isinstance(content, list) else [content]
+    """Return the features of a document: of a collection, a list, or the one that it is.
+
+    In a list there may be collections, too.
+    """
+    if isinstance(content, list):
+        return [
+            feature
+            for part in content
+            for feature in (outermost_features(part) if _is_collection(part) else [part])
+        ]
+    if not _is_collection(content):
+        return [content]
+    features = content["features"]
+    if not isinstance(features, list):
+        raise ValueError("its features are no list")
+    return features
+
+
+def _is_collection(content: Any) -> bool:
+    return isinstance(content, dict) and "features" in content
 
 
 def read_feature(feature: Any) -> Drawing:
@@ -75,7 +89,11 @@ def _parts(geometry: Any) -> tuple[list[Rings], list[str]]:
 
 
 def _ring(points: Any) -> Ring:
-    ring = np.array(points, np.float64)
+    try:
+        ring = np.array(points, np.float64)
+    except ValueError:
+        # Some corners have a height, and some have none.
+        ring = np.array([point[:2] for point in points], np.float64)
     if ring.size == 0:
         return np.empty((0, 2))
     if ring.ndim != 2 or ring.shape[1] < 2:
@@ -85,7 +103,7 @@ def _ring(points: Any) -> Ring:
 
 def _recognises(content: Any) -> bool:
     if isinstance(content, dict):
-        return "features" in content or content.get("type") in [*_KINDS, *_AREALESS]
+        return _is_collection(content) or content.get("type") in [*_KINDS, *_AREALESS]
     return isinstance(content, list)
 
 

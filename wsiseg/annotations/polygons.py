@@ -6,6 +6,11 @@ from pathlib import Path
 
 from wsiseg.annotations.class_map import ClassMap
 from wsiseg.annotations.labels import IGNORED, LabelPlane, Labels, LabelSource
+from wsiseg.annotations.overlapping import (
+    describe_overlaps,
+    find_overlaps,
+    painting_order,
+)
 from wsiseg.annotations.painting import ShapePainter
 from wsiseg.annotations.placing import Coordinates, place
 from wsiseg.annotations.reading import read_annotations
@@ -36,18 +41,22 @@ class PolygonLabels(LabelSource):
         """Lay the polygons over a plane; see :class:`LabelSource`."""
         placed = place(read_annotations(self.path), slide, self.coordinates)
         ground = self.class_map.ground
-        shapes, regions = [], []
+        shapes, regions, painted = [], [], []
         for annotation in placed.annotations:
             label = self.class_map.label(annotation.name, self.path)
             if label is None:
                 regions.append((annotation.geometry, ground))
             else:
                 shapes.append((annotation.geometry, label))
+                painted.append(annotation.painted)
         if self.class_map.exhaustive:
             ground = IGNORED
+        overlaps = find_overlaps(shapes)
+        order = painting_order(shapes, overlaps, self.class_map.ranks, painted)
+        notes = describe_overlaps(shapes, overlaps, order, self.class_map.names)
         # What was drawn inside a region lies over it, whichever came first.
-        painter = ShapePainter([*regions, *shapes], plane)
-        return PaintedPolygons(painter, plane, ground, placed.notes)
+        painter = ShapePainter([*regions, *(shapes[index] for index in order)], plane)
+        return PaintedPolygons(painter, plane, ground, (*placed.notes, *notes))
 
 
 class PaintedPolygons(LabelPlane):

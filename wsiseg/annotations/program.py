@@ -39,6 +39,8 @@ class Drawing:
         Which layer it is on.
     excluded : bool
         Whether it is cut out of the others on its layer.
+    painted : bool
+        Whether it was painted over what stands before it.
     """
 
     name: str | None
@@ -48,6 +50,7 @@ class Drawing:
     unclosed: bool = False
     layer: int = 0
     excluded: bool = False
+    painted: bool = False
 
 
 @dataclass(frozen=True)

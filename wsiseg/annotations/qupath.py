@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +13,10 @@ from wsiseg.annotations.program import Drawing, Program
 from wsiseg.classes import Colour
 
 _OWN_PROPERTIES = {"objectType", "object_type", "classification"}
+PAINTED = ("wsiseg", "painted")
+"""What stands in the metadata, which QuPath keeps, of shapes that were painted over others."""
+
+_LONGEST_CLASS = 10_000
 _OLD_IDS = {
     "PathAnnotationObject",
     "PathDetectionObject",
@@ -22,8 +28,12 @@ _OLD_IDS = {
 
 
 def _recognises(content: Any) -> bool:
-    features = content.get("features", [content]) if isinstance(content, dict) else content
-    return isinstance(features, list) and any(map(_is_own, features))
+    if not isinstance(content, dict | list):
+        return False
+    try:
+        return any(map(_is_own, outermost_features(content)))
+    except ValueError:
+        return False
 
 
 def _is_own(feature: Any) -> bool:
@@ -46,27 +56,62 @@ def _read_object(feature: Any) -> Iterator[Drawing]:
 
     The nucleus of a cell has a geometry of its own, beside the cell's; it is no annotation.
     """
-    drawing = read_feature(feature)
-    properties = feature.get("properties")
-    if not isinstance(properties, dict):
-        yield drawing
-        return
-    given = properties.get("classification")
-    yield replace(drawing, name=_class_name(given), colour=_class_colour(given))
-    for child in properties.get("childObjects") or ():
-        yield from _read_object(child)
+    waiting = [feature]
+    while waiting:
+        drawing = read_feature(feature := waiting.pop())
+        properties = feature.get("properties")
+        if not isinstance(properties, dict):
+            yield drawing
+            continue
+        given = _as_written(properties.get("classification"))
+        yield replace(
+            drawing,
+            name=_class_name(given),
+            colour=_class_colour(given),
+            painted=_is_painted(properties),
+        )
+        children = _as_written(properties.get("childObjects")) or ()
+        if not isinstance(children, list | tuple):
+            raise TypeError("the objects inside an object are no list")
+        waiting.extend(reversed(children))
+
+
+def _is_painted(properties: dict[str, Any]) -> bool:
+    metadata = properties.get("metadata")
+    return isinstance(metadata, dict) and metadata.get(PAINTED[0]) == PAINTED[1]
+
+
+def _as_written(given: Any) -> Any:
+    """Return a property as QuPath wrote it: tables of other programs hold it as text.
+
+    geopandas and GDAL turn what is no number or text into JSON, pandas into Python's spelling.
+    """
+    if not isinstance(given, str) or given[:1] not in ("{", "["):
+        return given
+    # Python's spelling is read for classes only: it is made for short texts.
+    ways = (json.loads, ast.literal_eval) if len(given) <= _LONGEST_CLASS else (json.loads,)
+    for understand in ways:
+        try:
+            found = understand(given)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, dict | list):
+            return found
+    return given
 
 
 def _class_name(given: Any) -> str | None:
     """Return a class as QuPath shows it: derived ones as ``parent: child``."""
     if isinstance(given, str):
-        return given or None
+        return given.strip() or None
+    if isinstance(given, list):
+        return ": ".join(str(name).strip() for name in given if name) or None
     if not isinstance(given, dict):
         return None
     names = given.get("names")
     if not isinstance(names, list):
         names = [_class_name(given.get("parentClass")), given.get("name")]
-    return ": ".join(str(name) for name in names if name) or None
+    return ": ".join(str(name).strip() for name in names if name) or None
 
 
 def _class_colour(given: Any) -> Colour | None:

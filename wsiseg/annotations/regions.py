@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import shapely
-
 from wsiseg.annotations.placing import move_to_level_0
 from wsiseg.annotations.reading import read_annotations
 from wsiseg.errors import AnnotationError
@@ -39,8 +37,7 @@ def read_regions(path: Path, slide: Slide, plane: WorkingPlane) -> tuple[Regions
         If the file cannot be read, holds no area, or all of it lies outside the slide.
     """
     placed = move_to_level_0(read_annotations(path), slide)
-    union = shapely.union_all([annotation.geometry for annotation in placed.annotations])
-    regions = Regions(union, plane)
+    regions = Regions([annotation.geometry for annotation in placed.annotations], plane)
     if not regions.touches(plane.box):
         raise AnnotationError("all regions lie outside the slide", path, "Are they of this slide?")
     return regions, placed.notes

@@ -13,12 +13,19 @@ from shapely.geometry.base import BaseGeometry
 
 from wsiseg.annotations.annotation import Annotation
 from wsiseg.annotations.program import Drawing, Ring
+from wsiseg.annotations.tangles import Effort
 
 FARTHEST = 1e7
 """Pixels from the corner beyond which no slide reaches."""
 
 _NAMED = 3
 """Annotations that a note names; of more it tells the number."""
+
+_MUCH = 1_000_000
+"""Pairs of edges of which it does not matter how they cross."""
+
+_MOST_CUTS = 1_000_000
+"""Pairs of a shape and an excluded region that meets it."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +102,21 @@ def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...
     ------
     ValueError
         If a coordinate is no number, or lies farther out than any slide reaches: nobody knows
-        what area was meant.
+        what area was meant.  If a shape is so entangled that it cannot be repaired.
     """
-    findings = _Findings()
+    findings, effort = _Findings(), Effort()
     shapes = []
     for number, drawing in enumerate(drawings, 1):
         title = f"{number}" if drawing.name is None else f"{number} ({drawing.name})"
         findings.without_area.update(drawing.without_area)
         if drawing.polygons:
             _refuse_nowhere(drawing, title)
-            geometry = _build(drawing, title, findings)
+            geometry = _build(drawing, title, findings, effort)
             if geometry is not None:
                 shapes.append(_Shape(title, drawing, geometry))
     annotations = tuple(
-        Annotation(shape.drawing.name, geometry, shape.drawing.colour)
-        for shape, geometry in _without_excluded(shapes, findings)
+        Annotation(shape.drawing.name, geometry, shape.drawing.colour, shape.drawing.painted)
+        for shape, geometry in _without_excluded(shapes, findings, effort)
     )
     return annotations, tuple(findings.notes())
 
@@ -125,7 +132,9 @@ def _refuse_nowhere(drawing: Drawing, title: str) -> None:
             )
 
 
-def _build(drawing: Drawing, title: str, findings: _Findings) -> BaseGeometry | None:
+def _build(
+    drawing: Drawing, title: str, findings: _Findings, effort: Effort
+) -> BaseGeometry | None:
     """Return a drawing's area as a valid geometry, or None if there is none."""
     polygons = [
         Polygon(rings[0], [ring for ring in rings[1:] if _is_ring(ring)])
@@ -140,8 +149,11 @@ def _build(drawing: Drawing, title: str, findings: _Findings) -> BaseGeometry | 
     if drawing.unclosed:
         findings.flaws[_UNCLOSED].append(title)
     geometry = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
+    rings = [ring for rings in drawing.polygons for ring in rings if len(ring)]
+    effort.allow_check(rings, title)
     if shapely.is_valid(geometry):
         return geometry
+    effort.allow_repair(rings, title)
     repaired = _areas_of(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
     findings.flaws[_CROSSING if repaired else _FLAT].append(title)
     return repaired
@@ -161,7 +173,7 @@ def _areas_of(geometry: BaseGeometry) -> BaseGeometry | None:
 
 
 def _without_excluded(
-    shapes: list[_Shape], findings: _Findings
+    shapes: list[_Shape], findings: _Findings, effort: Effort
 ) -> Iterator[tuple[_Shape, BaseGeometry]]:
     """Yield the shapes that are not excluded, the excluded ones of their layer cut out."""
     kept = [shape for shape in shapes if not shape.drawing.excluded]
@@ -174,21 +186,47 @@ def _without_excluded(
         if index not in cuts:
             yield shape, shape.geometry
             continue
-        holes = shapely.union_all([excluded[other].geometry for other in cuts[index]])
-        rest = _areas_of(shapely.difference(shape.geometry, holes))
+        others = [excluded[other].geometry for other in cuts[index]]
+        if _is_much(shape.geometry, others):
+            rings = shapely.get_rings(shapely.get_parts([shape.geometry, *others]))
+            effort.allow_repair(map(shapely.get_coordinates, rings), shape.title)
+        rest = _areas_of(shapely.difference(shape.geometry, shapely.union_all(others)))
         if rest is None:
             findings.flaws[_CUT_AWAY].append(shape.title)
         else:
             yield shape, rest
 
 
+def _is_much(shape: BaseGeometry, others: list[BaseGeometry]) -> bool:
+    """Tell whether cutting shapes out of one may take long, if all of their edges cross."""
+    corners = int(shapely.get_num_coordinates(others).sum())
+    return corners * (corners + int(shapely.get_num_coordinates(shape))) > _MUCH
+
+
 def _meetings(kept: list[_Shape], excluded: list[_Shape]) -> dict[int, list[int]]:
-    """Return for every shape that excluded ones of its layer meet, which ones."""
+    """Return for every shape that excluded ones of its layer meet, which ones.
+
+    Raises
+    ------
+    ValueError
+        If there are too many.
+    """
     found: dict[int, list[int]] = defaultdict(list)
-    if kept and excluded:
-        tree = shapely.STRtree([shape.geometry for shape in excluded])
-        pairs = tree.query([shape.geometry for shape in kept], predicate="intersects")
-        for one, other in pairs.T.tolist():
-            if kept[one].drawing.layer == excluded[other].drawing.layer:
-                found[one].append(other)
+    if not kept or not excluded:
+        return found
+    tree = shapely.STRtree([shape.geometry for shape in excluded])
+    pairs = 0
+    for one, shape in enumerate(kept):
+        others = tree.query(shape.geometry, predicate="intersects")
+        pairs += len(others)
+        if pairs > _MOST_CUTS:
+            raise ValueError("its excluded regions lie over too many others to be cut out")
+        layers = (excluded[other].drawing.layer for other in others)
+        same = [
+            o
+            for o, layer in zip(others.tolist(), layers, strict=True)
+            if layer == shape.drawing.layer
+        ]
+        if same:
+            found[one] = same
     return found

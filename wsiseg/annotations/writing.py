@@ -11,6 +11,7 @@ from uuid import NAMESPACE_OID, uuid5
 import shapely
 
 from wsiseg.annotations.annotation import Annotation
+from wsiseg.annotations.qupath import PAINTED
 from wsiseg.classes import Colour, distinct_colour
 from wsiseg.store.disk import translated
 
@@ -57,6 +58,8 @@ def _lines(annotations: Sequence[Annotation], colours: Mapping[str, Colour]) -> 
 def _feature(index: int, annotation: Annotation, colours: Mapping[str, Colour]) -> str:
     geometry = shapely.to_geojson(annotation.geometry)
     properties: dict[str, object] = {"objectType": "annotation"}
+    if annotation.painted:
+        properties["metadata"] = dict([PAINTED])
     if annotation.name is not None:
         # QuPath takes no class without a colour.
         colour = annotation.colour or colours[annotation.name]

@@ -17,6 +17,7 @@ from wsiseg.segmentation.options import (
     TileOptions,
 )
 from wsiseg.settings import Option, split_pairs
+from wsiseg.settings_files import load_yaml
 from wsiseg.store.disk import write_whole
 from wsiseg.training.losses import LOSSES
 from wsiseg.training.recipes import RECIPES
@@ -352,8 +353,14 @@ class TrainOptions(ViewOptions):
             If a setting in it makes no sense.
         """
         try:
-            return cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
+            settings = load_yaml(path)
+            if not isinstance(settings, dict) or not all(isinstance(k, str) for k in settings):
+                raise ValueError("they are no settings by name")
+        except (OSError, ValueError) as error:
             raise DataSetError(
-                "the settings of the training cannot be read", path, "Train anew without `resume`."
+                f"the settings of the training cannot be read: "
+                f"{getattr(error, 'strerror', None) or error}",
+                path,
+                "Train anew without `resume`.",
             ) from error
+        return cls(**settings)

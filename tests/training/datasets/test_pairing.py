@@ -7,10 +7,13 @@ import pytest
 from array_slide import noise
 from wsiseg.errors import DataSetError
 from wsiseg.training.datasets.pairing import (
+    IMAGES,
+    LABELS,
     SLIDES,
     annotated_slides,
+    annotations_of,
     files_by_name,
-    sample_name,
+    pair_files,
 )
 from zarr_images import write_image
 
@@ -70,15 +73,80 @@ def test_a_missing_or_empty_folder_is_named(folders: tuple[Path, Path], tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"),
+    ("slide", "drawn"),
     [
-        ("a.svs", "a"),
-        ("a.b.svs", "a.b"),
-        ("a.ome.zarr", "a"),
-        ("a.OME.TIF", "a"),
-        ("a.geojson.gz", "a"),
-        ("a", "a"),
+        ("x.svs", "x.svs.geojson"),
+        ("x.svs", "x.svs.geojson.gz"),
+        ("x.SVS", "x.SVS.xml"),
+        ("x.svs", "x.svs.png"),
+        ("x.ome.tif", "x.ome.geojson"),
+        ("x.ome.tif", "x.ome.tif.json"),
+        ("x.ome.tif", "x.geojson"),
+        ("x.1.ndpi", "x.1.ndpi.annotations"),
+        ("e\u0301.svs", "\u00e9.svs.geojson"),
+        ("\u00e9.svs", "e\u0301.geojson"),
     ],
 )
-def test_a_name_ends_before_its_ending(name: str, stem: str) -> None:
-    assert sample_name(name) == stem
+def test_annotations_may_be_called_after_all_of_a_slides_name(
+    slide: str, drawn: str, tmp_path: Path
+) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "s" / slide).touch()
+    (tmp_path / "a" / drawn).touch()
+    kind = annotations_of(tmp_path / "s", tmp_path / "a")
+    ((_, image, labels),) = pair_files(tmp_path / "s", SLIDES, tmp_path / "a", kind, None)
+    assert (image.name, labels.name) == (slide, drawn)
+    assert list(annotated_slides(tmp_path / "s", tmp_path / "a").values()) == [labels]
+
+
+def test_two_annotations_of_one_slide_are_told(folders: tuple[Path, Path]) -> None:
+    slides, drawn = folders
+    (drawn / "a.svs.geojson").touch()
+    with pytest.raises(DataSetError, match=r"belong to the same sample.*Keep one") as caught:
+        annotated_slides(slides, drawn)
+    assert "a.geojson.gz" in caught.value.what
+    assert "a.svs.geojson" in caught.value.what
+
+
+def test_a_slide_whose_name_another_begins_with_keeps_its_own(tmp_path: Path) -> None:
+    for name in ("x.svs", "x.svs.tif", "x.geojson", "x.svs.geojson"):
+        (tmp_path / name).touch()
+    kind = annotations_of(tmp_path, tmp_path)
+    assert [
+        (name, image.name, labels.name)
+        for name, image, labels in pair_files(tmp_path, SLIDES, tmp_path, kind, None)
+    ] == [("x", "x.svs", "x.geojson"), ("x.svs", "x.svs.tif", "x.svs.geojson")]
+
+
+def test_labels_that_are_nearly_there_are_named(tmp_path: Path) -> None:
+    for folder, names in (("img", ("a.png", "b.png")), ("lab", ("a.jpg", "b_mask.png"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).touch()
+    with pytest.raises(DataSetError, match=r"a, b .*a.jpg is there, but such pictures lose"):
+        pair_files(tmp_path / "img", IMAGES, tmp_path / "lab", LABELS, None)
+    (tmp_path / "lab" / "a.jpg").rename(tmp_path / "lab" / "a.png")
+    with pytest.raises(DataSetError, match=r"no labels: b .*b_mask.png is there: .*rename"):
+        pair_files(tmp_path / "img", IMAGES, tmp_path / "lab", LABELS, None)
+
+
+@pytest.mark.parametrize("name", ["own", "own_aa", "own_rgb"])
+def test_reported_folders_hold_three_pictures(data: Path, name: str) -> None:
+    folder = data / "reported" / "sets" / name
+    pairs = pair_files(folder / "img", IMAGES, folder / "lab", LABELS, None)
+    assert [(image.name, mask.name) for _, image, mask in pairs] == [
+        ("a.JPG", "a.PNG"),
+        ("b.jpeg", "b.png"),
+        ("c.png", "c.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("own_jpg", "no labels: a .*a.jpg is there"), ("own_suffix", "a_mask.PNG is there")],
+)
+def test_reported_labels_that_do_not_fit(data: Path, name: str, message: str) -> None:
+    folder = data / "reported" / "sets" / name
+    with pytest.raises(DataSetError, match=message):
+        pair_files(folder / "img", IMAGES, folder / "lab", LABELS, None)

@@ -109,5 +109,5 @@ def test_pictures_on_the_list_that_are_missing_are_counted(tmp_path: Path) -> No
 
 def test_an_empty_list(tmp_path: Path) -> None:
     write_list(write_set(tmp_path), "train", "\n")
-    with pytest.raises(DataSetError, match="the train part of voc is empty"):
+    with pytest.raises(DataSetError, match="the list of names is empty"):
         LAYOUT.open(tmp_path, "train")

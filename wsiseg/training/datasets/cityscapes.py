@@ -8,7 +8,8 @@ from pathlib import Path
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import CITYSCAPES, CITYSCAPES_CATEGORIES
-from wsiseg.training.datasets.layout import Layout, Pair, match_by_name
+from wsiseg.tiling.slides.files import LOSSLESS, visible
+from wsiseg.training.datasets.layout import Layout, Pair, match_by_name, pictures_by_name
 
 _PICTURE = "_leftImg8bit.png"
 _LABEL_IDS = "_gtFine_labelIds.png"
@@ -46,19 +47,21 @@ class Cityscapes(Layout):
         images = self.demand_folder(root / "leftImg8bit" / split)
         labels = self.demand_folder(root / "gtFine" / split)
         ending = _kind_of_labels(labels)
-        folders = (path for part in (images, labels) for path in part.iterdir())
+        folders = (path for part in (images, labels) for path in visible(part))
         for city in sorted({path.name for path in folders if path.is_dir()}):
             yield from match_by_name(images / city, _PICTURE, labels / city, ending)
 
     def meanings_in(self, labels: Path) -> Mapping[int, int]:
         """Return what the values of labelIds or labelTrainIds mean; see :class:`Layout`."""
-        return _OF_TRAIN_IDS if labels.name.endswith(_TRAIN_IDS) else _OF_LABEL_IDS
+        made = labels.stem.endswith(_TRAIN_IDS.removesuffix(".png"))
+        return _OF_TRAIN_IDS if made else _OF_LABEL_IDS
 
 
 def _kind_of_labels(folder: Path) -> str:
     """Return the ending of the label pictures, of which a part must have one kind."""
+    cities = [path for path in visible(folder) if path.is_dir()]
     published, made = (
-        {path.name.removesuffix(ending) for path in folder.glob(f"*/*{ending}")}
+        {name for city in cities for name in pictures_by_name(city, ending, LOSSLESS)}
         for ending in (_LABEL_IDS, _TRAIN_IDS)
     )
     only_made = sorted(made - published)

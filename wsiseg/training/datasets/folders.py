@@ -21,12 +21,12 @@ from wsiseg.annotations.stores import StoreLabels, stored_classes
 from wsiseg.classes import Colour
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.store.label_images import is_store
+from wsiseg.tiling.slides.files import LOSSLESS, is_picture
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.pairing import (
     IMAGES,
     INSTANCES,
     LABELS,
-    PICTURES,
     SLIDES,
     Names,
     annotations_of,
@@ -119,7 +119,7 @@ def open_slides(
 
 
 def _labels(path: Path, class_map: ClassMap, coordinates: Coordinates) -> LabelSource:
-    if path.suffix.lower() in PICTURES:
+    if is_picture(path, LOSSLESS):
         return PictureLabels(path, class_map.table(class_map.values, path))
     if is_store(path):
         return StoreLabels(path, class_map)
@@ -130,7 +130,7 @@ def _name_classes(paths: Sequence[Path], nameless: Pairs, given: Mapping[str, Co
     """Make every name that occurs a class."""
     found: dict[str, Colour | None] = {}
     for path in paths:
-        if path.suffix.lower() in PICTURES:
+        if is_picture(path, LOSSLESS):
             raise ArgumentError(
                 "painted masks need to know what their values mean",
                 "--class-map",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import ClassVar
 from wsiseg.annotations.pictures import PictureLabels
 from wsiseg.classes import LabelClass
 from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.tiling.slides.files import LOSSLESS, PICTURES, is_picture, sample_name, visible
 from wsiseg.training.datasets.dataset import DataSet, Sample
 
 Pair = tuple[Path, Path]
@@ -129,7 +131,7 @@ class Layout(ABC):
         pairs = self._pairs_there(root, part)
         _refuse_incomplete(pairs)
         samples = (
-            Sample(image.stem, image, PictureLabels(labels, self.meanings_in(labels)))
+            Sample(sample_name(image.name), image, PictureLabels(labels, self.meanings_in(labels)))
             for image, labels in pairs
         )
         return DataSet(self.name, self.classes, tuple(samples), self.categories)
@@ -180,19 +182,43 @@ def match_by_name(images: Path, image_ending: str, labels: Path, label_ending: s
     images, labels : Path
         The folders; one that is missing holds nothing.
     image_ending, label_ending : str
-        What follows the name in their files; other files do not count.
+        What follows the name in the files that the set publishes, such as ``_leftImg8bit.png``;
+        other kinds of pictures count as well.
+
+    Raises
+    ------
+    DataSetError
+        If two pictures of a folder have the same name.
     """
-    names = _names(images, image_ending) | _names(labels, label_ending)
+    shown = pictures_by_name(images, image_ending)
+    drawn = pictures_by_name(labels, label_ending, LOSSLESS)
     return [
-        (images / f"{name}{image_ending}", labels / f"{name}{label_ending}")
-        for name in sorted(names)
+        (
+            shown.get(name, images / f"{name}{image_ending}"),
+            drawn.get(name, labels / f"{name}{label_ending}"),
+        )
+        for name in sorted(shown.keys() | drawn.keys())
     ]
 
 
-def _names(folder: Path, ending: str) -> set[str]:
-    files = folder.glob(f"*{ending}")
-    # Archives packed on a Mac bring a hidden companion of every file.
-    return {path.name.removesuffix(ending) for path in files if not path.name.startswith(".")}
+def pictures_by_name(
+    folder: Path, ending: str, kinds: tuple[str, ...] = PICTURES
+) -> dict[str, Path]:
+    """Return the pictures of a folder by what stands before an ending; see `match_by_name`."""
+    mark = Path(f"_{ending}").stem[1:]
+    found: dict[str, Path] = {}
+    for path in visible(folder) if folder.is_dir() else ():
+        stem = unicodedata.normalize("NFC", path.stem)
+        if not stem.endswith(mark) or not is_picture(path, kinds):
+            continue
+        rival = found.setdefault(stem.removesuffix(mark), path)
+        if rival is not path:
+            raise DataSetError(
+                f"{rival.name} and {path.name} belong to the same sample",
+                folder,
+                "Keep one of them, or move the other elsewhere.",
+            )
+    return found
 
 
 def _refuse_incomplete(pairs: Sequence[Pair]) -> None:

@@ -13,6 +13,7 @@ from wsiseg.errors import DataSetError
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
+from wsiseg.training.datasets.lists import read_list
 from wsiseg.training.datasets.public import find_layout
 from wsiseg.training.options import DataOptions, TrainOptions
 
@@ -39,7 +40,7 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         If the reference for stains cannot be used.
     """
     check_reference(options.colours)
-    only = None if options.only is None else _read_names(options.only)
+    only = None if options.only is None else set(read_list(options.only))
     if options.dataset is not None:
         assert options.root is not None
         layout = find_layout(options.dataset)
@@ -59,10 +60,12 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
 
 
 def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
-    pairs, colours = ({}, {}) if options.class_map is None else read_pairs(options.class_map)
+    pairs, colours, order = (
+        ({}, {}, ()) if options.class_map is None else read_pairs(options.class_map)
+    )
     if options.images is not None:
         assert options.labels is not None
-        class_map = ClassMap.build(pairs, colours)
+        class_map = ClassMap.build(pairs, colours, order)
         return open_pictures(options.images, options.labels, class_map, options.instances, only)
     assert options.slides is not None
     assert options.annotations is not None
@@ -70,7 +73,7 @@ def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
     return open_slides(
         options.slides,
         options.annotations,
-        None if every_name else ClassMap.build(pairs, colours),
+        None if every_name else ClassMap.build(pairs, colours, order),
         options.coordinates,
         only,
         nameless=pairs,
@@ -125,7 +128,7 @@ def read_stems(path: Path, dataset: DataSet) -> set[str]:
     DataSetError
         If it cannot be read, or names something that is not in the data.
     """
-    names = _read_names(path)
+    names = set(read_list(path))
     unknown = sorted(names - {s.name for s in dataset.samples})
     if unknown:
         shown = ", ".join(unknown[:_SHOWN]) + (", …" if len(unknown) > _SHOWN else "")
@@ -134,18 +137,6 @@ def read_stems(path: Path, dataset: DataSet) -> set[str]:
             path,
             "Names stand one a line, without folder and ending.",
         )
-    return names
-
-
-def _read_names(path: Path) -> set[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise DataSetError(f"the list of names cannot be read: {reason}", path) from error
-    names = {line.strip() for line in lines if line.strip()}
-    if not names:
-        raise DataSetError("the list of names is empty", path)
     return names
 
 

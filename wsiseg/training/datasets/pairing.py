@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import DataSetError
 from wsiseg.store.label_images import is_store
 from wsiseg.tiling.slides import is_slide_folder
+from wsiseg.tiling.slides.files import LOSSLESS, is_picture, may_be_slide, sample_name, visible
 
 _SHOWN = 3
-PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 DRAWINGS = (".geojson", ".json", ".xml", ".annotations", ".gz")
-_NO_SLIDES = (*DRAWINGS, ".csv", ".txt", ".md", ".yaml", ".yml", ".db", ".ini", ".journal")
 _COMPANIONS = (".run.json", "batch.json")
 """What ``wsiseg segment`` leaves beside its masks."""
 
 Names = set[str] | None
 
 
-def _is_picture(path: Path) -> bool:
-    return not path.is_dir() and path.suffix.lower() not in _NO_SLIDES
-
-
 def _is_slide(path: Path) -> bool:
-    return is_slide_folder(path) if path.is_dir() else _is_picture(path)
+    return is_slide_folder(path) if path.is_dir() else may_be_slide(path)
 
 
 def _is_mask(path: Path) -> bool:
-    return not path.is_dir() and path.suffix.lower() in PICTURES
+    return is_picture(path, LOSSLESS)
 
 
 def _is_drawing(path: Path) -> bool:
     return is_store(path) or (
-        path.suffix.lower() in DRAWINGS and not path.name.endswith(_COMPANIONS)
+        path.suffix.lower() in DRAWINGS
+        and not path.name.endswith(_COMPANIONS)
+        and not path.is_dir()
     )
 
 
@@ -69,16 +67,16 @@ def _files(*endings: str) -> str:
 
 
 _ANY, _STORES = "files that wsiseg info opens", "OME-Zarr stores"
-IMAGES = Kind("--images", "pictures", _is_picture, _ANY)
+IMAGES = Kind("--images", "pictures", may_be_slide, _ANY)
 SLIDES = Kind("--slides", "slides", _is_slide, f"{_ANY}, OME-Zarr images and folders of DICOM")
-LABELS = Kind("--labels", "labels", _is_mask, _files(*PICTURES))
-INSTANCES = Kind("--instances", "instances", _is_mask, _files(*PICTURES))
+LABELS = Kind("--labels", "labels", _is_mask, _files(*LOSSLESS))
+INSTANCES = Kind("--instances", "instances", _is_mask, _files(*LOSSLESS))
 BESIDE = Kind("--annotations", "annotations", _is_drawing, f"{_STORES} and {_files(*DRAWINGS)}")
 ANNOTATIONS = Kind(
     "--annotations",
     "annotations",
     _is_annotation,
-    f"{_STORES} and {_files(*DRAWINGS, *PICTURES)}",
+    f"{_STORES} and {_files(*DRAWINGS, *LOSSLESS)}",
 )
 
 
@@ -98,8 +96,8 @@ def annotated_slides(slides: Path, annotations: Path) -> dict[str, Path]:
     DataSetError
         If a folder is missing or holds nothing of use.
     """
-    drawn = files_by_name(annotations, annotations_of(slides, annotations))
     shown = files_by_name(slides, SLIDES)
+    drawn = files_by_name(annotations, annotations_of(slides, annotations), _full_names(shown))
     return {name: path for name, path in drawn.items() if name in shown}
 
 
@@ -122,7 +120,8 @@ def pair_files(
     DataSetError
         If a folder is missing or holds nothing of its kind, or something has no partner.
     """
-    pictures, masks = files_by_name(images, shown), files_by_name(labels, drawn)
+    pictures = files_by_name(images, shown)
+    masks = files_by_name(labels, drawn, _full_names(pictures))
     if only is not None:
         pictures = {name: path for name, path in pictures.items() if name in only}
         masks = {name: path for name, path in masks.items() if name in only}
@@ -131,34 +130,81 @@ def pair_files(
     return [(name, pictures[name], masks[name]) for name in sorted(pictures)]
 
 
+def _full_names(pictures: Mapping[str, Path]) -> dict[str, str]:
+    """Return whose sample a file is that is called after all of a picture's name.
+
+    ``x.svs.geojson`` lies beside ``x.svs``, and ``x.ome.geojson`` beside ``x.ome.tif``.
+    """
+    known: dict[str, str] = {}
+    for name, path in pictures.items():
+        full = unicodedata.normalize("NFC", path.name)
+        known |= {Path(full).stem: name, full: name}
+    return {full: name for full, name in known.items() if full not in pictures}
+
+
 def refuse_lonely(names: list[str], folder: Path, lacking: Kind) -> None:
     """Raise if there are samples without a partner in a folder."""
-    if names:
-        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-        raise DataSetError(
-            f"{len(names)} of the samples {'has' if len(names) == 1 else 'have'} no "
-            f"{lacking.things}: {shown}",
-            folder,
-            "Pictures and labels belong together by their names without the ending; "
-            f"{lacking.option} wants {lacking.endings}.",
-        )
+    if not names:
+        return
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    raise DataSetError(
+        f"{len(names)} of the samples {'has' if len(names) == 1 else 'have'} no "
+        f"{lacking.things}: {shown}",
+        folder,
+        _nearly(names, folder, lacking)
+        or "Pictures and labels belong together by their names without the ending; "
+        f"{lacking.option} wants {lacking.endings}.",
+    )
 
 
-def files_by_name(folder: Path, kind: Kind) -> dict[str, Path]:
-    """Return the files and stores of a folder that are wanted, by names without any ending."""
+def _nearly(names: list[str], folder: Path, lacking: Kind) -> str | None:
+    """Return what to do about a file that is there, but not as it has to be."""
+    for path in visible(folder):
+        name = sample_name(path.name)
+        if name in names and is_picture(path) and lacking.wanted(Path("mask.png")):
+            return (
+                f"{path.name} is there, but such pictures lose and invent values: "
+                "save labels as PNG."
+            )
+        if name.startswith(tuple(names)) and lacking.wanted(path):
+            return (
+                f"{path.name} is there: a sample's files have the same name but for their "
+                "ending, so rename one of them."
+            )
+    return None
+
+
+def files_by_name(
+    folder: Path, kind: Kind, full_names: Mapping[str, str] | None = None
+) -> dict[str, Path]:
+    """Return the files and stores of a folder that are wanted, by names without any ending.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    kind : Kind
+        What is wanted.
+    full_names : mapping of str to str, optional
+        Names that stand for others.
+    """
     if not folder.is_dir():
         raise DataSetError("there is no such folder", folder, f"Check {kind.option}.")
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not kind.wanted(path):
-            continue
-        rival = found.setdefault(sample_name(path.name), path)
+    for path in filter(kind.wanted, visible(folder)):
+        name = sample_name(path.name)
+        name = (full_names or {}).get(name, name)
+        rival = found.setdefault(name, path)
         if rival is path:
             continue
         if kind is not SLIDES or rival.is_dir() == path.is_dir():
-            raise DataSetError(f"{rival.name} and {path.name} belong to the same sample", folder)
+            raise DataSetError(
+                f"{rival.name} and {path.name} belong to the same sample",
+                folder,
+                "Keep one of them, or move the other elsewhere.",
+            )
         # Beside a slide, a run has left a folder with its image and mask.
-        found[sample_name(path.name)] = path if rival.is_dir() else rival
+        found[name] = path if rival.is_dir() else rival
     if not found:
         raise DataSetError(
             f"the folder holds no {kind.things}",
@@ -166,12 +212,3 @@ def files_by_name(folder: Path, kind: Kind) -> dict[str, Path]:
             f"{kind.option} wants {kind.endings}.",
         )
     return found
-
-
-def sample_name(name: str) -> str:
-    """Return a file's name without its ending, by which pictures and labels find each other."""
-    for ending in (".ome.zarr", ".ome.tiff", ".ome.tif"):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    packed = Path(name)
-    return Path(packed.stem if packed.suffix.lower() == ".gz" else name).stem

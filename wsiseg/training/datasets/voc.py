@@ -10,7 +10,9 @@ from pathlib import Path
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import VOC
-from wsiseg.training.datasets.layout import Layout, Pair
+from wsiseg.tiling.slides.files import LOSSLESS, PICTURES, sample_name
+from wsiseg.training.datasets.layout import Layout, Pair, pictures_by_name
+from wsiseg.training.datasets.lists import read_list
 
 _PICTURES, _LABELS, _AUGMENTED = "JPEGImages", "SegmentationClass", "SegmentationClassAug"
 _HOMES = ("", "VOC2012", "VOCdevkit/VOC2012")
@@ -38,7 +40,13 @@ class Voc(Layout):
         home = self._find_home(root)
         labels = self.demand_folder(home / (_AUGMENTED if split == "trainaug" else _LABELS))
         names = self._names(home, split)
-        return [(home / _PICTURES / f"{name}.jpg", labels / f"{name}.png") for name in names]
+        folder = home / _PICTURES
+        shown = pictures_by_name(folder, ".jpg")
+        drawn = pictures_by_name(labels, ".png", LOSSLESS)
+        return [
+            (shown.get(name, folder / f"{name}.jpg"), drawn.get(name, labels / f"{name}.png"))
+            for name in names
+        ]
 
     def _find_home(self, root: Path) -> Path:
         for home in (root / place for place in _HOMES):
@@ -52,8 +60,8 @@ class Voc(Layout):
         if split != "trainaug" or listed.is_file():
             return _read_list(listed)
         held_out = set(_read_list(listed.with_name("val.txt")))
-        labelled = {path.stem for path in (home / _AUGMENTED).glob("[!.]*.png")}
-        return sorted(labelled - held_out)
+        labelled = pictures_by_name(home / _AUGMENTED, ".png", LOSSLESS)
+        return sorted(labelled.keys() - held_out)
 
 
 def _read_list(path: Path) -> list[str]:
@@ -62,15 +70,12 @@ def _read_list(path: Path) -> list[str]:
     Lists of the augmented set that go round name files, ``/JPEGImages/2007_000032.jpg``, and
     their labels after a blank.
     """
+    expected = "It names one picture in each line, such as 2007_000032."
     if not path.is_file():
-        raise DataSetError(
-            f"there is no list of the {path.stem} part",
-            path,
-            "It names one picture in each line, such as 2007_000032.",
-        )
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return list(dict.fromkeys(_stem(line.split()[0]) for line in lines if line.strip()))
+        raise DataSetError(f"there is no list of the {path.stem} part", path, expected)
+    return list(dict.fromkeys(_stem(line.split()[0]) for line in read_list(path, expected)))
 
 
 def _stem(name: str) -> str:
-    return name.rpartition("/")[2].removesuffix(".jpg")
+    file = name.replace("\\", "/").rpartition("/")[2]
+    return sample_name(file) if file.lower().endswith(PICTURES) else file

@@ -1,0 +1,64 @@
+"""Which files of a folder are pictures, which may be slides, and which nobody put there."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif")
+"""Endings of pictures whose values are what somebody saved."""
+
+PICTURES = (*LOSSLESS, ".jpg", ".jpeg", ".jp2", ".webp", ".avif", ".ppm", ".pgm", ".pnm")
+"""Endings of all pictures."""
+
+_OTHERS = frozenset(
+    (
+        *(".geojson", ".json", ".xml", ".annotations", ".gz", ".csv", ".tsv", ".txt", ".md"),
+        *(".yaml", ".yml", ".db", ".ini", ".journal", ".log", ".pdf", ".html", ".xls", ".xlsx"),
+        *(".docx", ".zip", ".md5", ".sha256"),
+    )
+)
+"""Endings of what lies beside slides and is none."""
+
+_LEFT_BEHIND = frozenset(
+    ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found")
+)
+"""What operating systems and network drives leave in folders, in lower case."""
+
+_COMPOUND = (".ome.zarr", ".ome.tiff", ".ome.tif")
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return what somebody put into a folder, sorted by name.
+
+    Hidden files are passed over, such as the companion ``._a.png`` of every file in an archive
+    that was packed on a Mac, and what systems leave behind.
+    """
+    return sorted(path for path in folder.iterdir() if not _is_left_behind(path.name))
+
+
+def is_picture(path: Path, endings: tuple[str, ...] = PICTURES) -> bool:
+    """Tell whether a path is a picture by its name; ``.PNG`` is ``.png``, a folder is none."""
+    return path.suffix.lower() in endings and not path.is_dir()
+
+
+def may_be_slide(path: Path) -> bool:
+    """Tell whether a file can be a slide: of all that is not known to be something else."""
+    return path.suffix.lower() not in _OTHERS and not path.is_dir()
+
+
+def sample_name(name: str) -> str:
+    """Return a file's name without its ending, by which slides and labels find each other.
+
+    Accented letters are one character each: a Mac stores them as two.
+    """
+    name = unicodedata.normalize("NFC", name)
+    for ending in _COMPOUND:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    packed = Path(name)
+    return Path(packed.stem if packed.suffix.lower() == ".gz" else name).stem
+
+
+def _is_left_behind(name: str) -> bool:
+    return name.startswith((".", "~$")) or name.lower() in _LEFT_BEHIND

@@ -1,0 +1,64 @@
+"""YAML that people write: plain mappings and lists, of a few pages at most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wsiseg.texts import decode_text
+
+_MOST_BYTES = 1 << 18
+_DEEPEST = 50
+
+
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
+    """Takes no aliases, of which a few lines unfold to gigabytes, and no endless nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not understood")
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise yaml.YAMLError("it is nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def compose_yaml(path: Path) -> yaml.Node | None:
+    """Return what a file of YAML or JSON holds, as nodes; None if it is empty.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is no text, too long, or no YAML; the message says why, in one line.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES >> 10} KiB")
+    try:
+        text = decode_text(data)
+        if path.suffix.lower() == ".json":
+            # JSON is YAML but for tabs, which its strings cannot hold.
+            text = text.replace("\t", " ")
+        return yaml.compose(text, Loader=_PlainLoader)
+    except UnicodeDecodeError as error:
+        raise ValueError("it is no text in UTF-8") from error
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def load_yaml(path: Path) -> Any:
+    """Return what a file of YAML means; see :func:`compose_yaml`."""
+    node = compose_yaml(path)
+    try:
+        return None if node is None else yaml.SafeLoader("").construct_document(node)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
