@@ -13,6 +13,9 @@ from PIL import Image
 
 from wsiseg.tiling.slides.orientation import orientation
 from wsiseg.tiling.slides.slide import Samples
+from wsiseg.tiling.slides.tiff_samples import find_sampling
+
+Decoder = Callable[[Path, int], Samples]
 
 _JPEG2000_START = b"\xff\x4f\xff\x51"
 _DEPTH_AT = 42
@@ -26,7 +29,7 @@ def colour_depth(picture: Image.Image, path: Path) -> int:
     return 16 if "16" in _storage(picture) else 8
 
 
-def decoder_of(picture: Image.Image, depth: int) -> Callable[[Path], Samples] | None:
+def decoder_of(picture: Image.Image, depth: int) -> Decoder | None:
     """Return what decodes a picture with all its bits; None where Pillow does as well as any.
 
     Parameters
@@ -39,7 +42,8 @@ def decoder_of(picture: Image.Image, depth: int) -> Callable[[Path], Samples] | 
     Returns
     -------
     callable
-        From the file to unsigned ``(H, W, 3 or 4)``, turned as Pillow turns such pictures.
+        From the file and the number of its frame to unsigned ``(H, W, 3 or 4)``, turned as Pillow
+        turns such pictures.
     """
     # Only Pillow undoes that colours were multiplied by their alpha.
     if not 8 < depth <= 16 or "RGBa" in _storage(picture):
@@ -62,27 +66,29 @@ def _jpeg2000_depth(path: Path) -> int:
     return int(depth & 0x7F) + 1
 
 
-def _decode_png(path: Path) -> Samples:
+def _decode_png(path: Path, frame: int) -> Samples:
     samples: Samples = imagecodecs.png_decode(path.read_bytes())
     return samples
 
 
-def _decode_jpeg2000(path: Path) -> Samples:
+def _decode_jpeg2000(path: Path, frame: int) -> Samples:
     samples: Samples = imagecodecs.jpeg2k_decode(path.read_bytes())
     return samples
 
 
-def _decode_tiff(path: Path) -> Samples:
+def _decode_tiff(path: Path, frame: int) -> Samples:
     with tifffile.TiffFile(path) as file:
-        page = file.pages.first
+        page = file.pages[frame]
+        assert isinstance(page, tifffile.TiffPage)
         samples = np.asarray(page.asarray())
         tag = page.tags.get("Orientation")
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             samples = np.moveaxis(samples, 0, -1)
+        samples = find_sampling(page, path).shown(samples)
     return orientation(tag and tag.value).turn(samples)
 
 
-_DECODERS: dict[str, Callable[[Path], Samples]] = {
+_DECODERS: dict[str, Decoder] = {
     "PNG": _decode_png,
     "TIFF": _decode_tiff,
     "JPEG2000": _decode_jpeg2000,

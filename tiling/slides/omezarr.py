@@ -28,8 +28,9 @@ from wsiseg.errors import (
 )
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.lengths import micrometres
 from wsiseg.tiling.slides.locations import address, is_remote
-from wsiseg.tiling.slides.pixel_size import PixelSize, micrometres
+from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,

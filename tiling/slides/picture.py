@@ -27,6 +27,8 @@ from wsiseg.tiling.slides.slide import (
     on_background,
     to_8_bits,
 )
+from wsiseg.tiling.slides.tiff import describe_tiff
+from wsiseg.tiling.slides.tiff_pyramid import Pyramid
 from wsiseg.tiling.slides.tiff_structure import check_structure
 
 LARGEST_PICTURE = 120_000_000
@@ -76,11 +78,20 @@ class PictureSlide(Slide):
         super().__init__(path)
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
+        # Its directories are to be sound before anybody follows them.
+        self._tiff = self._describe_tiff()
         with self._open() as picture, _translated(path):
             self._orientation = _orientation(picture)
-            self.facts = _find_facts(picture, self._orientation, path)
+            self.facts = _find_facts(picture, self._orientation, path, self._tiff)
         self.why = f"a {self.facts.vendor} picture, decoded whole"
         when_forked(self, PictureSlide._after_fork)
+
+    def _describe_tiff(self) -> Pyramid | None:
+        """Return which page of a TIFF is the slide, and what the file says of it."""
+        if not self.path.is_file():
+            return None
+        check_structure(self.path)
+        return describe_tiff(self.path)
 
     def _open(self) -> Image.Image:
         """Open the file without decoding it, and without Pillow's guard.
@@ -97,10 +108,11 @@ class PictureSlide(Slide):
             factory, accepts = Image.OPEN.get(kind, (None, None))
             if factory is None or accepts is None or not accepts(beginning):
                 continue
-            check_structure(self.path)
             with _translated(self.path), ExitStack() as stack:
                 stream = stack.enter_context(self.path.open("rb"))
                 picture = factory(stream, str(self.path))
+                if self._tiff is not None:
+                    picture.seek(self._tiff.number)
                 if picture.width * picture.height > LARGEST_PICTURE:
                     raise _too_large(self.path)
                 # From here on the picture closes it: some decode right from the file.
@@ -128,7 +140,8 @@ class PictureSlide(Slide):
             depth = colour_depth(picture, self.path)
             decode = decoder_of(picture, depth)
             if decode is not None:
-                return self._orientation.turn(self._scaled(decode(self.path), depth))
+                samples = decode(self.path, picture.tell())
+                return self._orientation.turn(self._scaled(samples, depth))
             has_alpha = picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
             mode = "RGBA" if has_alpha else "RGB"
             picture.load()
@@ -183,7 +196,9 @@ def _translated(path: Path) -> Iterator[None]:
         raise DamagedSlideError(f"the picture is damaged: {error}", path) from error
 
 
-def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> SlideFacts:
+def _find_facts(
+    picture: Image.Image, orientation: Orientation, path: Path, tiff: Pyramid | None
+) -> SlideFacts:
     depth = colour_depth(picture, path)
     deep = depth > 8
     if picture.mode not in _MODES or (deep and picture.mode not in ("RGB", "RGBA")):
@@ -192,7 +207,7 @@ def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> S
             f"a picture of {kind}, in which nothing says what is black and what white",
             path,
         )
-    if _is_stack(picture):
+    if tiff is None and _is_stack(picture):
         raise UnsuitableSlideError(
             "the file is a stack of images, not one picture",
             path,
@@ -200,9 +215,9 @@ def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> S
         )
     return SlideFacts(
         levels=make_levels([orientation.shape((picture.height, picture.width))]),
-        pixel_size=None,
+        pixel_size=None if tiff is None else tiff.pixel_size,
         vendor=(picture.format or "picture").lower(),
-        warnings=_depth_warning(picture, depth),
+        warnings=(*_depth_warning(picture, depth), *(() if tiff is None else tiff.warnings)),
         icc_profile=_icc_profile(picture),
     )
 

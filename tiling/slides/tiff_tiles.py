@@ -11,6 +11,7 @@ from PIL import Image
 
 from wsiseg.tiling.slides.slide import WHITE, Pixels, blank, on_background, to_8_bits
 from wsiseg.tiling.slides.tiff_pyramid import segment_shape
+from wsiseg.tiling.slides.tiff_samples import Sampling
 from wsiseg.tiling.slides.tiled import FileTiling
 
 # Damaged data make tifffile stumble in any of these ways; imagecodecs has an error class per
@@ -41,6 +42,8 @@ class TiffTiles:
     ----------
     page : tifffile.TiffPage
         Its directory; in tiles or strips, samples side by side.
+    sampling : Sampling
+        What the samples are.
 
     Attributes
     ----------
@@ -52,7 +55,7 @@ class TiffTiles:
         By how much less than whole a tile can be decoded, besides 1.
     """
 
-    def __init__(self, page: tifffile.TiffPage) -> None:
+    def __init__(self, page: tifffile.TiffPage, sampling: Sampling) -> None:
         self.shape = segment_shape(page)
         self._page = page
         self.tiling = FileTiling(self.shape, -(-int(page.imagewidth) // self.shape[1]))
@@ -63,6 +66,7 @@ class TiffTiles:
         # Aperio stores RGB in JPEG without saying so there.
         self._stored_as_rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif
         self._samples = page.samplesperpixel
+        self._sampling = sampling
         is_colour_jpeg = page.compression == tifffile.COMPRESSION.JPEG and self._samples == 3
         self.reductions = tuple(
             by
@@ -110,7 +114,7 @@ class TiffTiles:
             tile = None if decoded is None else decoded[0]
         if tile is None:
             return blank(shape, WHITE)
-        return _padded(on_background(to_8_bits(tile), WHITE), shape)
+        return _padded(on_background(to_8_bits(self._sampling.shown(tile)), WHITE), shape)
 
     def _decode_jpeg(self, data: bytes, reduction: int) -> Pixels:
         if not data.rstrip(b"\0").endswith(_JPEG_END):
@@ -131,7 +135,7 @@ class TiffTiles:
             outcolorspace="RGB" if self._samples == 3 else None,
             out=tile,
         )
-        whole = _padded(on_background(tile, WHITE), self.shape)
+        whole = _padded(on_background(self._sampling.shown(tile), WHITE), self.shape)
         return whole if reduction == 1 else np.asarray(Image.fromarray(whole).reduce(reduction))
 
     def _reduce_jpeg(self, data: bytes, reduction: int) -> Pixels:
