@@ -90,7 +90,7 @@ class PictureSlide(Slide):
         """Return which page of a TIFF is the slide, and what the file says of it."""
         if not self.path.is_file():
             return None
-        check_structure(self.path)
+        check_structure(self.path, every_tag=True)
         return describe_tiff(self.path)
 
     def _open(self) -> Image.Image:
