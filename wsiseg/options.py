@@ -29,6 +29,8 @@ class SegmentOptions:
         Working resolution in µm per pixel; the checkpoint's if None.
     slide_mpp : float or None
         The slide's own resolution, where the file states none or a wrong one.
+    force : bool
+        Go on where the input looks wrong: dark field, resolution far from the checkpoint's.
     level : int or None
         Work at this pyramid level as it is; excludes `mpp`.
     tile, halo : int or None
@@ -65,6 +67,7 @@ class SegmentOptions:
 
     mpp: float | None = None
     slide_mpp: float | None = None
+    force: bool = False
     level: int | None = None
     tile: int | None = None
     halo: int | None = None

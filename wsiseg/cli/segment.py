@@ -51,6 +51,15 @@ def segment(
             rich_help_panel=_WORK,
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Go on where the input looks wrong: dark field, or a resolution far from the "
+            "checkpoint's.",
+            rich_help_panel=_WORK,
+        ),
+    ] = False,
     level: Annotated[
         int | None,
         typer.Option(help="Work at a pyramid level as it is.", rich_help_panel=_WORK),
@@ -149,6 +158,7 @@ def segment(
     options = SegmentOptions(
         mpp=mpp,
         slide_mpp=slide_mpp,
+        force=force,
         level=level,
         tile=tile,
         halo=halo,
