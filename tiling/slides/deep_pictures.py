@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,21 +10,19 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from wsiseg.tiling.slides.jpeg2000 import read_headers
 from wsiseg.tiling.slides.orientation import orientation
 from wsiseg.tiling.slides.slide import Samples
 from wsiseg.tiling.slides.tiff_samples import find_sampling
 
 Decoder = Callable[[Path, int], Samples]
 
-_JPEG2000_START = b"\xff\x4f\xff\x51"
-_DEPTH_AT = 42
-_HEADERS = 2**20
 
 
 def colour_depth(picture: Image.Image, path: Path) -> int:
     """Return how many bits a channel has in the file: what Pillow calls RGB may have had 16."""
     if picture.format == "JPEG2000":
-        return _jpeg2000_depth(path)
+        return read_headers(path).depth
     return 16 if "16" in _storage(picture) else 8
 
 
@@ -54,16 +51,6 @@ def decoder_of(picture: Image.Image, depth: int) -> Decoder | None:
 def _storage(picture: Image.Image) -> str:
     """Return Pillow's own words for how the pixels are stored."""
     return " ".join(str(stored) for *_, stored in getattr(picture, "tile", ()))
-
-
-def _jpeg2000_depth(path: Path) -> int:
-    with path.open("rb") as file:
-        beginning = file.read(_HEADERS)
-    place = beginning.find(_JPEG2000_START) + _DEPTH_AT
-    if place < _DEPTH_AT or place >= len(beginning):
-        return 8
-    (depth,) = struct.unpack_from("B", beginning, place)
-    return int(depth & 0x7F) + 1
 
 
 def _decode_png(path: Path, frame: int) -> Samples:

@@ -66,6 +66,8 @@ _BLOCK = 1024
 _SMALL = 2**24
 """Pixels of a level that is cheap to read."""
 
+_MOST_LEVELS = 64
+_LONGEST_METADATA = 2**25
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
@@ -95,6 +97,7 @@ class OmeZarrSlide(BlockSlide):
         super().__init__(path)
         if not is_remote(path) and not any((path / name).is_file() for name in _METADATA):
             raise UnknownFormatError(FOREIGN, path)
+        _refuse_long_metadata(path)
         group = _open_group(path)
         with _understood(path):
             group, ome = _find_image(group, path)
@@ -103,6 +106,9 @@ class OmeZarrSlide(BlockSlide):
             self._image = image
             self._axes = _axis_names(image)
             self._refuse_stack(ome)
+            self._left_out = _is_no_alpha(ome)
+            if self._left_out:
+                warnings.append(f"channel {self._left_out!r}, which is no alpha, is left out")
             self.facts = self._find_facts(image, group.metadata.zarr_format, warnings)
         y, x = (self._axes.index(axis) for axis in "yx")
         self._tilings = [
@@ -163,6 +169,8 @@ class OmeZarrSlide(BlockSlide):
             ) from error
         left = [axis for axis in self._axes if axis in places]
         samples = samples.transpose([left.index(axis) for axis in "yxc" if axis in left])
+        if self._left_out:
+            samples = samples[..., :3]
         return on_background(to_8_bits(samples), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
@@ -184,6 +192,16 @@ class OmeZarrSlide(BlockSlide):
         """Let go of the arrays."""
         super().close()
         self._arrays = []
+
+
+def _refuse_long_metadata(path: Path) -> None:
+    """Refuse JSON that would fill the memory when it is read."""
+    if is_remote(path):
+        return
+    for name in (*_METADATA, ".zmetadata"):
+        file = path / name
+        if file.is_file() and file.stat().st_size > _LONGEST_METADATA:
+            raise DamagedSlideError(f"{name} has {file.stat().st_size} bytes", path)
 
 
 def _open_group(path: Path) -> zarr.Group:
@@ -252,6 +270,8 @@ def _find_arrays(
     """Return the arrays that are there, the finest first, and which are not."""
     arrays: list[AnyArray] = []
     warnings: list[str] = []
+    if len(image["datasets"]) > _MOST_LEVELS:
+        raise DamagedSlideError(f"the store claims {len(image['datasets'])} levels", path)
     for index, dataset in enumerate(image["datasets"]):
         array = group.get(dataset["path"])
         if isinstance(array, zarr.Array):
@@ -274,6 +294,14 @@ def _axis_names(image: Mapping[str, Any]) -> list[str]:
 def _channels(ome: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     channels: Sequence[Mapping[str, Any]] = ome.get("omero", {}).get("channels", ())
     return channels
+
+
+def _is_no_alpha(ome: Mapping[str, Any]) -> str | None:
+    """Name the fourth channel if it has a name, and not that of alpha."""
+    labels = [str(each.get("label", "")) for each in _channels(ome)]
+    if len(labels) != 4 or labels[3].strip().lower() in ("", "a", "alpha", "3"):
+        return None
+    return labels[3]
 
 
 def _is_rgb(colours: list[str], channels: int) -> bool:
