@@ -18,7 +18,6 @@ from wsiseg.tiling.slides.tiff_samples import find_sampling
 Decoder = Callable[[Path, int], Samples]
 
 
-
 def colour_depth(picture: Image.Image, path: Path) -> int:
     """Return how many bits a channel has in the file: what Pillow calls RGB may have had 16."""
     if picture.format == "JPEG2000":

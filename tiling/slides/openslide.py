@@ -22,6 +22,7 @@ from wsiseg.tiling.slides.openslide_pixels import read_pixels
 from wsiseg.tiling.slides.pixel_size import (
     PixelSize,
     choose,
+    differ,
     from_resolution,
 )
 from wsiseg.tiling.slides.slide import (
@@ -92,7 +93,7 @@ class OpenSlideSlide(BlockSlide):
         self._quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1)
         self.facts = SlideFacts(
             levels=make_levels([(h, w) for w, h in self._handle.level_dimensions]),
-            pixel_size=tiff.pixel_size if tiff is not None else _find_pixel_size(properties),
+            pixel_size=_find_pixel_size(properties, tiff),
             vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             background=_background(properties),
             tile_shape=_tile_shape(properties, 0),
@@ -257,7 +258,9 @@ def _name_unknown(path: Path) -> str:
 def _refuse_misread(handle: openslide.OpenSlide, tiff: Pyramid, path: Path) -> None:
     """Refuse a TIFF of which OpenSlide shows another picture, or other colours."""
     if tiff.sampling.unspecified:
-        raise UnknownFormatError("OpenSlide takes its further sample for alpha, which it is not", path)
+        raise UnknownFormatError(
+            "OpenSlide takes its further sample for alpha, which it is not", path
+        )
     finest = tiff.pages[0]
     size = int(finest.imagewidth), int(finest.imagelength)
     width, height = handle.level_dimensions[0]
@@ -295,13 +298,20 @@ def _known_pixel_size(properties: Properties) -> PixelSize | None:
     return None if height is None or width is None else PixelSize(height, width, source)
 
 
-def _find_pixel_size(properties: Properties) -> PixelSize | None:
+def _find_pixel_size(properties: Properties, tiff: Pyramid | None) -> PixelSize | None:
+    known = _known_pixel_size(properties)
+    if tiff is not None:
+        # What the file says for itself, in OpenSlide's word where it found the vendor's too.
+        own = tiff.pixel_size
+        is_vendors = own is not None and own.source == "aperio.MPP"
+        agreed = own is not None and known is not None and not differ(known.mpp, own.mpp)
+        return known if is_vendors and agreed else own
     resolution = from_resolution(
         properties.get("tiff.YResolution"),
         properties.get("tiff.XResolution"),
         properties.get("tiff.ResolutionUnit", ""),
     )
-    return choose((_known_pixel_size(properties), resolution))
+    return choose((known, resolution))
 
 
 def _background(properties: Properties) -> Colour:

@@ -109,7 +109,8 @@ class TiffSlide(TiledSlide):
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         tiles = self._tiles[level]
         try:
-            return tiles.decode(self._bytes.read(*tiles.span(index)), index, reduction)
+            parts = [self._bytes.read(*span) for span in tiles.spans(index)]
+            return tiles.decode(parts, index, reduction)
         except DECODING_ERRORS as error:
             raise DamagedSlideError(
                 f"tile {index} of level {level} cannot be decoded: {error}", self.path
@@ -219,8 +220,11 @@ def _map(
         return None
     assert page.dtype is not None
     dtype = np.dtype(f"{byteorder}u{page.dtype.itemsize}")
-    shape = page.imagelength, page.imagewidth, page.samplesperpixel
-    return np.memmap(path, dtype, "r", page.dataoffsets[0], shape)
+    height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+        planes = np.memmap(path, dtype, "r", page.dataoffsets[0], (samples, height, width))
+        return np.moveaxis(planes, 0, -1)
+    return np.memmap(path, dtype, "r", page.dataoffsets[0], (height, width, samples))
 
 
 @contextmanager

@@ -177,7 +177,9 @@ def _peek(file: BinaryIO, form: Form, place: int) -> set[int]:
     file.seek(place)
     count = read_number(file, form.count) or 0
     content = file.read(min(count, _MOST_TAGS) * form.entry)
-    return {code for code, _ in _entries(content[: len(content) // form.entry * form.entry], 0, form)}
+    return {
+        code for code, _ in _entries(content[: len(content) // form.entry * form.entry], 0, form)
+    }
 
 
 def walk(file: BinaryIO, form: Form, budget: Budget, path: Path) -> Iterator[Tags]:
@@ -200,7 +202,13 @@ def walk(file: BinaryIO, form: Form, budget: Budget, path: Path) -> Iterator[Tag
         if place in seen:
             raise DamagedSlideError("the TIFF's directories form a loop", path, COPY_AGAIN)
         seen.add(place)
-        entries, following = _read_directory(file, form, place, path)
+        try:
+            entries, following = _read_directory(file, form, place, path)
+        except DamagedSlideError:
+            if form.ndpi:
+                # Where it ends for OpenSlide too, which says what it makes of it.
+                return
+            raise
         budget.spend(entries, path)
         # Of several entries for one tag the first counts, for libtiff and for tifffile.
         tags = dict(reversed(entries))

@@ -217,9 +217,7 @@ def _say_others(
 ) -> tuple[str, ...]:
     """Say which pages are no part of the slide, except what every scanner adds behind it."""
     told = {
-        name: index
-        for name, index in others.items()
-        if index < number or name not in _KNOWN_NAMES
+        name: index for name, index in others.items() if index < number or name not in _KNOWN_NAMES
     }
     if not told:
         return ()

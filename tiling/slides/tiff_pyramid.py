@@ -92,9 +92,7 @@ def find_pyramid(file: tifffile.TiffFile, path: Path) -> Pyramid:
         *sampling.warnings,
         *doubts,
     ]
-    return Pyramid(
-        tuple(kept), found.number, vendor, sampling, size, found.others, tuple(warnings)
-    )
+    return Pyramid(tuple(kept), found.number, vendor, sampling, size, found.others, tuple(warnings))
 
 
 def refuse_foreign_pixels(pyramid: Pyramid, path: Path) -> None:
@@ -108,7 +106,7 @@ def refuse_foreign_pixels(pyramid: Pyramid, path: Path) -> None:
     if pyramid.sampling.associated:
         raise UnknownFormatError("a TIFF with colours already multiplied by their alpha", path)
     for page in pyramid.pages:
-        reason = why_not(page)
+        reason = why_not(page, pyramid.sampling)
         if reason is not None:
             raise UnknownFormatError(reason, path)
 
@@ -165,7 +163,7 @@ def _refuse_measurements(page: tifffile.TiffPage, sampling: Sampling, path: Path
         )
 
 
-def why_not(page: tifffile.TiffPage) -> str | None:
+def why_not(page: tifffile.TiffPage, sampling: Sampling) -> str | None:
     """Say why a page's pixels cannot be read here as OpenSlide reads them; None if they can."""
     height, width = segment_shape(page)
     if min(page.imagelength, page.imagewidth, height, width) < 1 or page.imagedepth != 1:
@@ -180,7 +178,10 @@ def why_not(page: tifffile.TiffPage) -> str | None:
         page.photometric == tifffile.PHOTOMETRIC.YCBCR and compression != "JPEG"
     ):
         return f"a TIFF of {getattr(page.photometric, 'name', 'unknown').lower()} colours"
-    if page.planarconfig != tifffile.PLANARCONFIG.CONTIG:
+    if page.planarconfig != tifffile.PLANARCONFIG.CONTIG and (
+        compression not in _LOSSLESS or not sampling.unspecified
+    ):
+        # Of those with a sample too many, neither OpenSlide nor Pillow makes the right picture.
         return "a TIFF whose colours lie apart"
     if not (page.is_tiled or is_mappable(page)) and height * width > LARGEST_STRIP:
         return f"a TIFF in strips of {width}×{height} pixels"

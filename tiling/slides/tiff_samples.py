@@ -46,13 +46,18 @@ class Sampling:
     unspecified: tuple[int, ...]
     guessed: bool = False
 
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """Colours, and alpha behind them."""
+        return (*range(self.colours), *(() if self.alpha is None else (self.alpha,)))
+
     def shown(self, samples: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Return ``(H, W, S)`` samples without those that are neither colour nor alpha."""
         if not self.unspecified or samples.ndim < 3:
             return samples
         if self.alpha is None:
             return samples[..., : self.colours]
-        return samples[..., [*range(self.colours), self.alpha]]
+        return samples[..., list(self.wanted)]
 
     @property
     def warnings(self) -> tuple[str, ...]:

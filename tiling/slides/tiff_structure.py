@@ -76,9 +76,7 @@ def check_structure(path: Path, *, every_tag: bool = False) -> None:
             _check_places(number, tags, file, form, path)
 
 
-def _check_sides(
-    index: int, tags: Tags, file: BinaryIO, form: Form, most: int, path: Path
-) -> None:
+def _check_sides(index: int, tags: Tags, file: BinaryIO, form: Form, most: int, path: Path) -> None:
     """Refuse a page whose size, or whose tiles' size or number, nobody can have meant."""
     text = tags.get(DESCRIPTION)
     if text is not None and text.size > _LONGEST_TEXT:
