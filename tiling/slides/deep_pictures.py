@@ -52,12 +52,12 @@ def _storage(picture: Image.Image) -> str:
     return " ".join(str(stored) for *_, stored in getattr(picture, "tile", ()))
 
 
-def _decode_png(path: Path, frame: int) -> Samples:
+def _decode_png(path: Path, _: int) -> Samples:
     samples: Samples = imagecodecs.png_decode(path.read_bytes())
     return samples
 
 
-def _decode_jpeg2000(path: Path, frame: int) -> Samples:
+def _decode_jpeg2000(path: Path, _: int) -> Samples:
     samples: Samples = imagecodecs.jpeg2k_decode(path.read_bytes())
     return samples
 

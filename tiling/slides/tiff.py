@@ -120,9 +120,9 @@ class TiffSlide(TiledSlide):
         # A file of its own, as tifffile moves about in the one that it has.
         with understood(self.path), tifffile.TiffFile(self.path) as file:
             page = file.pages[self._others[name]]
+            assert isinstance(page, tifffile.TiffPage)
             if page.imagewidth * page.imagelength > LARGEST_TILE:
                 raise DamagedSlideError(f"its {name} is too large to be read whole", self.path)
-            assert isinstance(page, tifffile.TiffPage)
             samples = page.asarray()
             if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
                 samples = np.moveaxis(samples, 0, -1)

@@ -228,8 +228,10 @@ def _say_others(
     more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     finest = pages[number]
     return (
-        f"the largest picture of the file is taken, page {number} of "
-        f"{finest.imagewidth}×{finest.imagelength}; not part of it: {', '.join(sizes)}{more}",
+        (
+            f"the largest picture of the file is taken, page {number} of "
+            f"{finest.imagewidth}×{finest.imagelength}; not part of it: {', '.join(sizes)}{more}"
+        ),
     )
 
 

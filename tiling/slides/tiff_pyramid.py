@@ -134,7 +134,7 @@ def _pixel_size(found: SlidePages, vendor: str) -> tuple[PixelSize | None, tuple
     size, doubt = from_aperio(found.text) if vendor == "aperio" else (None, None)
     stated = (
         size,
-        found.image and found.image.pixel_size,
+        None if found.image is None else found.image.pixel_size,
         *_resolution(finest, found.text),
     )
     chosen = choose(stated)

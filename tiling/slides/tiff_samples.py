@@ -69,8 +69,10 @@ class Sampling:
         number = len(self.unspecified)
         which = "sample" if number == 1 else f"{number} samples"
         return (
-            f"a further {which} of each pixel, which the file does not say to be alpha, "
-            f"{'is' if number == 1 else 'are'} left out",
+            (
+                f"a further {which} of each pixel, which the file does not say to be alpha, "
+                f"{'is' if number == 1 else 'are'} left out"
+            ),
         )
 
 

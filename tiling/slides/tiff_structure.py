@@ -67,16 +67,15 @@ def check_structure(path: Path, *, every_tag: bool = False) -> None:
         form = read_form(file, path)
         if form is None:
             return
-        most = budget.listed
         for number, tags in enumerate(walk(file, form, budget, path)):
-            _check_sides(number, tags, file, form, most, path)
+            _check_sides(number, tags, file, form, path)
             if form.ndpi:
                 # How the upper half of a place is kept, OpenSlide alone knows.
                 continue
             _check_places(number, tags, file, form, path)
 
 
-def _check_sides(index: int, tags: Tags, file: BinaryIO, form: Form, most: int, path: Path) -> None:
+def _check_sides(index: int, tags: Tags, file: BinaryIO, form: Form, path: Path) -> None:
     """Refuse a page whose size, or whose tiles' size or number, nobody can have meant."""
     text = tags.get(DESCRIPTION)
     if text is not None and text.size > _LONGEST_TEXT:
@@ -99,7 +98,7 @@ def _check_sides(index: int, tags: Tags, file: BinaryIO, form: Form, most: int, 
             -(-sides.get(side, 1) // sides[edge])
             for side, edge in ((_WIDTH, _TILE_WIDTH), (_LENGTH, _TILE_LENGTH))
         )
-        if across * down > most:
+        if across * down > Budget.listed:
             raise DamagedSlideError(
                 f"page {index} claims {across}×{down} tiles, more than any slide has",
                 path,

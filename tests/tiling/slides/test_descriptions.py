@@ -173,7 +173,8 @@ def test_ome_is_read_as_xml(sizes: str, mpp: float | None, prefix: str) -> None:
     inside = inside.replace("</", f"</{prefix}").replace("<", f"<{prefix}")
     inside = inside.replace(f"<{prefix}/", "</").replace(f"<{prefix}!", "<!")
     space = f'xmlns{":OME" if prefix else ""}="{OME}"'
-    text = f'\ufeff<?xml version="1.0" encoding="UTF-8"?><{prefix}OME {space}>{inside}</{prefix}OME>\0 x'
+    declared = '\ufeff<?xml version="1.0" encoding="UTF-8"?>'
+    text = declared + f"<{prefix}OME {space}>{inside}</{prefix}OME>\0 x"
     (image,) = read_ome(text)
     assert (image.pixel_size and image.pixel_size.mpp) == mpp
     assert (image.doubt is None) == (mpp is not None or "Size" not in sizes or "SizeZ" in sizes)

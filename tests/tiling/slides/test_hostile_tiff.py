@@ -33,7 +33,7 @@ PIXELS = bytes(4096)
 
 
 def directory(following: int, *entries: Entry, big: bool = False) -> bytes:
-    """Return a directory of a sound page with other entries, given as ``(tag, type, count, value)``."""
+    """Return a directory of a sound page with other entries: tag, type, count, value."""
     changed = {entry[0] for entry in entries}
     kept = [*(entry for entry in SOUND if entry[0] not in changed), *entries]
     count, entry_code, offset = ("<Q", "<HHQQ", "<Q") if big else ("<H", "<HHII", "<I")
@@ -242,7 +242,7 @@ def test_xml_that_is_made_to_exhaust_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [shared_table, many_sub_directories, hamamatsus_tables])
 def test_the_directories_alone_tell(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "slide.tif")
-    with pytest.raises(SlideError, match="more than 1024 pages|more pieces of pixels"):
+    with pytest.raises(SlideError, match=r"more than 1024 pages|more pieces of pixels"):
         check_structure(tmp_path / "slide.tif")
 
 

@@ -5,8 +5,8 @@ import tifffile
 
 import vendor_slides as made
 from wsiseg.tiling import open_slide
-from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.ome_xml import from_ome
+from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_resolution
 
 VENDOR, OME, TAGS = (PixelSize(v, v, name) for v, name in ((0.25, "a"), (0.5, "b"), (1.0, "c")))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import openslide
 import pytest
 import tifffile
 
@@ -14,7 +15,6 @@ from wsiseg.tiling.slides.slide import Pixels
 SLIDE = made.patches()
 THUMBNAIL = SLIDE[::4, ::4].copy()
 LABEL = np.full((60, 200, 3), 7, np.uint8)
-READERS = ("tifffile", "openslide", "pillow")
 
 
 def write(path: Path, *pages: tuple[Pixels, dict[str, object]]) -> Path:
@@ -60,13 +60,23 @@ def test_the_largest_pyramid_is_the_slide(order: str, tmp_path: Path) -> None:
         assert sum("not part of it" in said for said in slide.facts.warnings) == 1
         for name in slide.facts.associated:
             assert max(slide.read_associated(name).shape[:2]) < 256
-    for reader in READERS:
-        try:
-            with open_slide(path, reader) as slide:
-                check(slide)
-        except ValueError as error:
-            assert reader == "openslide"
-            assert "OpenSlide shows a page of" in str(error) or "not of its kind" in str(error)
+    with open_slide(path, "pillow") as slide:
+        check(slide)
+    if shown_by_openslide(path) == SLIDE.shape[:2]:
+        with open_slide(path, "openslide") as slide:
+            check(slide)
+    else:
+        with pytest.raises(ValueError, match=r"OpenSlide shows a page of|not of its kind"):
+            open_slide(path, "openslide")
+
+
+def shown_by_openslide(path: Path) -> tuple[int, int] | None:
+    try:
+        with openslide.OpenSlide(path) as handle:
+            width, height = handle.dimensions
+    except openslide.OpenSlideError:
+        return None
+    return height, width
 
 
 def test_an_aperio_slide_behind_its_thumbnail(tmp_path: Path) -> None:
