@@ -12,6 +12,8 @@ from wsiseg.tiling.slides.slide import Pixels
 SAID_FROM, REFUSED_FROM = 1.5, 4.0
 """How many times the checkpoint's µm per pixel may be off, either way."""
 
+DARK_FIELD = "the slide is dark with hardly any white, like fluorescence or dark field"
+
 _HINT = "Segment it all the same with `force`."
 
 
@@ -25,10 +27,9 @@ def check_lighting(slide: Slide, overview: Pixels, *, force: bool) -> tuple[str,
     """
     if not looks_dark_field(overview):
         return ()
-    what = "the slide is dark with hardly any white, like fluorescence or dark field"
     if not force:
-        raise UnsuitableSlideError(what, slide.path, _HINT)
-    return (f"{what}; it is segmented all the same",)
+        raise UnsuitableSlideError(DARK_FIELD, slide.path, _HINT)
+    return (f"{DARK_FIELD}; it is segmented all the same",)
 
 
 def check_resolution(
