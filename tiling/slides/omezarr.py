@@ -27,6 +27,7 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.chunk_limits import bounded
 from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.lengths import micrometres
 from wsiseg.tiling.slides.locations import address, is_remote
@@ -51,6 +52,7 @@ _TROUBLE = (
     LookupError,
     AttributeError,
     RuntimeError,
+    MemoryError,
     EOFError,
     zlib.error,
     lzma.LZMAError,
@@ -279,7 +281,7 @@ def _find_arrays(
                 raise DamagedSlideError(
                     f"an array claims {array.shape} pixels in pieces of {array.chunks}", path
                 )
-            arrays.append(array)
+            arrays.append(bounded(array))
         elif index == 0:
             raise DamagedSlideError("the store's finest array is missing", path)
         else:
