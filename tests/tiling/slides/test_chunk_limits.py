@@ -62,9 +62,11 @@ def test_a_chunk_that_unfolds_to_much_is_damaged(kind: str, old: bool, tmp_path:
     big[:] = np.ones(2**24, np.uint8)
     made = tmp_path / "bomb" / "0" / ("0" if old else "c/0")
     chunk.write_bytes(made.read_bytes())
-    with open_slide(path) as slide:
-        with pytest.raises(DamagedSlideError, match="more than a chunk's size"):
-            slide.read_region(0, slide.levels[0].box)
+    with (
+        open_slide(path) as slide,
+        pytest.raises(DamagedSlideError, match="more than a chunk's size"),
+    ):
+        slide.read_region(0, slide.levels[0].box)
 
 
 def test_what_is_unfolded_is_limited() -> None:
@@ -88,6 +90,6 @@ def test_absurd_metadata_are_refused(tmp_path: Path) -> None:
     file.write_text('{"attributes":' + "[" * 100_000 + "]" * 100_000 + "}")
     with pytest.raises(DamagedSlideError):
         open_slide(path)
-    file.write_text(sound + " " * 2**26)
+    file.write_text(sound + " " * 2**25)
     with pytest.raises(DamagedSlideError, match="bytes"):
         open_slide(path)
