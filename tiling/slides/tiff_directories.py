@@ -261,7 +261,8 @@ def _entries(content: bytes, start: int, form: Form) -> Entries:
 
 def read_values(file: BinaryIO, form: Form, tag: Tag | None, most: int | None = None) -> Numbers:
     """Return the whole numbers of a tag, so many of them at most; none of what holds others."""
-    if tag is None or tag.kind not in _CODES or not tag.count:
+    behind = tag is not None and tag.start > form.size
+    if tag is None or tag.kind not in _CODES or not tag.count or behind:
         return np.empty(0, np.int64)
     file.seek(tag.start)
     content = file.read((tag.count if most is None else most) * _SIZES[tag.kind])
