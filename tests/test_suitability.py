@@ -9,8 +9,8 @@ from array_slide import ArraySlide, noise
 from tiny import tiny_checkpoint
 from wsiseg.errors import ResolutionError, UnsuitableSlideError
 from wsiseg.models.runtimes import Predictor, choose_runtime
-from wsiseg.options import SegmentOptions
-from wsiseg.plan import Plan, make_plan
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import Plan, make_plan
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.lighting import looks_dark_field
 from wsiseg.tiling.slides.slide import Pixels

@@ -71,7 +71,7 @@ def info(
 
 def _lighting(slide: Slide) -> tuple[str, ...]:
     """Say that a slide is dark field, if it has a level that is quick to look at."""
-    from wsiseg.suitability import DARK_FIELD
+    from wsiseg.segmentation.suitability import DARK_FIELD
     from wsiseg.tiling.lighting import looks_dark_field
     from wsiseg.tiling.tissue import read_overview
 
