@@ -42,10 +42,13 @@ class TissueMask:
         bool ``(h, w)``; True where tissue may be.
     plane : tuple of int
         ``(height, width)`` of the plane that it is stretched over, in working pixels.
+    notes : tuple of str
+        What to say of the slide that it was found on.
     """
 
     mask: Mask
     plane: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
     def touches(self, box: Box) -> bool:
         """Tell whether any tissue lies in a box of working pixels; one mask pixel of slack."""
@@ -63,7 +66,9 @@ class TissueMask:
         return float(self.mask.mean())
 
 
-def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
+def find_tissue(
+    slide: Slide, plane: WorkingPlane, seen: tuple[Pixels, Mask] | None = None
+) -> TissueMask:
     """Find tissue, rather too much than too little.
 
     Light lost on the way through the slide (optical density against the glass, smoothed) is
@@ -77,8 +82,10 @@ def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
         Open.
     plane : WorkingPlane
         What the mask is for.
+    seen : tuple of ndarray, optional
+        What :func:`read_overview` gave, where it has been read already.
     """
-    overview, unread = read_overview(slide)
+    overview, unread = seen or read_overview(slide)
     edge = max(overview.shape)
     density = ndimage.gaussian_filter(_optical_density(overview), 1.5)
     otsu = _FAINTEST

@@ -41,7 +41,7 @@ def test_a_checkpoint_that_saw_smaller_pictures_is_announced_where_levels_are_wo
     plan = plan_of(Predictor(halved, predictor.choice), slide, level=0)
     assert "trained at 0.5 times the size of its pictures" in plan.warnings[0]
     assert not plan_of(Predictor(halved, predictor.choice), slide, mpp=0.5).warnings
-    assert not plan_of(predictor, slide, level=0).warnings
+    assert not plan_of(predictor, ArraySlide(noise(100, 80), mpp=0.5), level=0).warnings
 
 
 def test_the_halo_is_no_larger_than_the_network_sees(predictor):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,22 +10,22 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from wsiseg.tiling.slides.jpeg2000 import read_headers
 from wsiseg.tiling.slides.orientation import orientation
 from wsiseg.tiling.slides.slide import Samples
+from wsiseg.tiling.slides.tiff_samples import find_sampling
 
-_JPEG2000_START = b"\xff\x4f\xff\x51"
-_DEPTH_AT = 42
-_HEADERS = 2**20
+Decoder = Callable[[Path, int], Samples]
 
 
 def colour_depth(picture: Image.Image, path: Path) -> int:
     """Return how many bits a channel has in the file: what Pillow calls RGB may have had 16."""
     if picture.format == "JPEG2000":
-        return _jpeg2000_depth(path)
+        return read_headers(path).depth
     return 16 if "16" in _storage(picture) else 8
 
 
-def decoder_of(picture: Image.Image, depth: int) -> Callable[[Path], Samples] | None:
+def decoder_of(picture: Image.Image, depth: int) -> Decoder | None:
     """Return what decodes a picture with all its bits; None where Pillow does as well as any.
 
     Parameters
@@ -39,7 +38,8 @@ def decoder_of(picture: Image.Image, depth: int) -> Callable[[Path], Samples] | 
     Returns
     -------
     callable
-        From the file to unsigned ``(H, W, 3 or 4)``, turned as Pillow turns such pictures.
+        From the file and the number of its frame to unsigned ``(H, W, 3 or 4)``, turned as Pillow
+        turns such pictures.
     """
     # Only Pillow undoes that colours were multiplied by their alpha.
     if not 8 < depth <= 16 or "RGBa" in _storage(picture):
@@ -52,37 +52,29 @@ def _storage(picture: Image.Image) -> str:
     return " ".join(str(stored) for *_, stored in getattr(picture, "tile", ()))
 
 
-def _jpeg2000_depth(path: Path) -> int:
-    with path.open("rb") as file:
-        beginning = file.read(_HEADERS)
-    place = beginning.find(_JPEG2000_START) + _DEPTH_AT
-    if place < _DEPTH_AT or place >= len(beginning):
-        return 8
-    (depth,) = struct.unpack_from("B", beginning, place)
-    return int(depth & 0x7F) + 1
-
-
-def _decode_png(path: Path) -> Samples:
+def _decode_png(path: Path, _: int) -> Samples:
     samples: Samples = imagecodecs.png_decode(path.read_bytes())
     return samples
 
 
-def _decode_jpeg2000(path: Path) -> Samples:
+def _decode_jpeg2000(path: Path, _: int) -> Samples:
     samples: Samples = imagecodecs.jpeg2k_decode(path.read_bytes())
     return samples
 
 
-def _decode_tiff(path: Path) -> Samples:
+def _decode_tiff(path: Path, frame: int) -> Samples:
     with tifffile.TiffFile(path) as file:
-        page = file.pages.first
+        page = file.pages[frame]
+        assert isinstance(page, tifffile.TiffPage)
         samples = np.asarray(page.asarray())
         tag = page.tags.get("Orientation")
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             samples = np.moveaxis(samples, 0, -1)
+        samples = find_sampling(page, path).shown(samples)
     return orientation(tag and tag.value).turn(samples)
 
 
-_DECODERS: dict[str, Callable[[Path], Samples]] = {
+_DECODERS: dict[str, Decoder] = {
     "PNG": _decode_png,
     "TIFF": _decode_tiff,
     "JPEG2000": _decode_jpeg2000,

@@ -27,10 +27,12 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.chunk_limits import bounded
 from wsiseg.tiling.slides.fingerprint import BETWEEN
 from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.lengths import micrometres
 from wsiseg.tiling.slides.locations import address, is_remote
-from wsiseg.tiling.slides.pixel_size import PixelSize, micrometres
+from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
     WHITE,
@@ -51,6 +53,7 @@ _TROUBLE = (
     LookupError,
     AttributeError,
     RuntimeError,
+    MemoryError,
     EOFError,
     zlib.error,
     lzma.LZMAError,
@@ -69,6 +72,8 @@ _SMALL = 2**24
 _PIECE, _PIECES = 512, 5
 """Edge of a piece that tells a slide, and how many of them along either side."""
 
+_MOST_LEVELS = 64
+_LONGEST_METADATA = 2**25
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
@@ -98,6 +103,7 @@ class OmeZarrSlide(BlockSlide):
         super().__init__(path)
         if not is_remote(path) and not any((path / name).is_file() for name in _METADATA):
             raise UnknownFormatError(FOREIGN, path)
+        _refuse_long_metadata(path)
         group = _open_group(path)
         with _understood(path):
             group, ome = _find_image(group, path)
@@ -106,6 +112,9 @@ class OmeZarrSlide(BlockSlide):
             self._image = image
             self._axes = _axis_names(image)
             self._refuse_stack(ome)
+            self._left_out = _is_no_alpha(ome)
+            if self._left_out:
+                warnings.append(f"channel {self._left_out!r}, which is no alpha, is left out")
             self.facts = self._find_facts(image, group.metadata.zarr_format, warnings)
         y, x = (self._axes.index(axis) for axis in "yx")
         self._tilings = [
@@ -166,6 +175,8 @@ class OmeZarrSlide(BlockSlide):
             ) from error
         left = [axis for axis in self._axes if axis in places]
         samples = samples.transpose([left.index(axis) for axis in "yxc" if axis in left])
+        if self._left_out:
+            samples = samples[..., :3]
         return on_background(to_8_bits(samples), self.facts.background)
 
     def fingerprint(self) -> dict[str, object]:
@@ -201,6 +212,16 @@ class OmeZarrSlide(BlockSlide):
         """Let go of the arrays."""
         super().close()
         self._arrays = []
+
+
+def _refuse_long_metadata(path: Path) -> None:
+    """Refuse JSON that would fill the memory when it is read."""
+    if is_remote(path):
+        return
+    for name in (*_METADATA, ".zmetadata"):
+        file = path / name
+        if file.is_file() and file.stat().st_size > _LONGEST_METADATA:
+            raise DamagedSlideError(f"{name} has {file.stat().st_size} bytes", path)
 
 
 def _open_group(path: Path) -> zarr.Group:
@@ -269,6 +290,8 @@ def _find_arrays(
     """Return the arrays that are there, the finest first, and which are not."""
     arrays: list[AnyArray] = []
     warnings: list[str] = []
+    if len(image["datasets"]) > _MOST_LEVELS:
+        raise DamagedSlideError(f"the store claims {len(image['datasets'])} levels", path)
     for index, dataset in enumerate(image["datasets"]):
         array = group.get(dataset["path"])
         if isinstance(array, zarr.Array):
@@ -276,7 +299,7 @@ def _find_arrays(
                 raise DamagedSlideError(
                     f"an array claims {array.shape} pixels in pieces of {array.chunks}", path
                 )
-            arrays.append(array)
+            arrays.append(bounded(array))
         elif index == 0:
             raise DamagedSlideError("the store's finest array is missing", path)
         else:
@@ -291,6 +314,14 @@ def _axis_names(image: Mapping[str, Any]) -> list[str]:
 def _channels(ome: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     channels: Sequence[Mapping[str, Any]] = ome.get("omero", {}).get("channels", ())
     return channels
+
+
+def _is_no_alpha(ome: Mapping[str, Any]) -> str | None:
+    """Name the fourth channel if it has a name, and not that of alpha."""
+    labels = [str(each.get("label", "")) for each in _channels(ome)]
+    if len(labels) != 4 or labels[3].strip().lower() in ("", "a", "alpha", "3"):
+        return None
+    return labels[3]
 
 
 def _is_rgb(colours: list[str], channels: int) -> bool:

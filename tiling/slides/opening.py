@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsiseg.errors import (
@@ -15,11 +15,13 @@ from wsiseg.errors import (
 )
 from wsiseg.tiling.slides.locations import is_remote
 from wsiseg.tiling.slides.omezarr import OmeZarrSlide
-from wsiseg.tiling.slides.openslide import OpenSlideSlide
+from wsiseg.tiling.slides.openslide import OpenSlideSlide, stated_by_openslide
 from wsiseg.tiling.slides.picture import PictureSlide
+from wsiseg.tiling.slides.pixel_size import differ
 from wsiseg.tiling.slides.slide import FOREIGN, Slide
 from wsiseg.tiling.slides.squared import squared
 from wsiseg.tiling.slides.tiff import TiffSlide
+from wsiseg.tiling.slides.tiff_structure import is_tiff
 
 READERS: dict[str, type[Slide]] = {
     reader.reader: reader for reader in (OmeZarrSlide, TiffSlide, OpenSlideSlide, PictureSlide)
@@ -83,7 +85,20 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
     """
     path = _checked(path)
     slide = _open_with_first(path) if reader is None else _open_with(path, reader)
+    _compare(slide)
     return squared(slide) if square else slide
+
+
+def _compare(slide: Slide) -> None:
+    """Say where OpenSlide states another resolution of the same TIFF than is believed here."""
+    if is_remote(slide.path) or slide.path.is_dir() or not is_tiff(slide.path):
+        return
+    theirs, ours = stated_by_openslide(slide.path), slide.mpp
+    if theirs is None or (ours is not None and not differ(theirs, ours)):
+        return
+    own = "none is believed" if ours is None else f"{ours:g} µm is ({slide.facts.mpp_source})"
+    note = f"OpenSlide states {theirs:g} µm per pixel; here {own}"
+    slide.facts = replace(slide.facts, warnings=(*slide.facts.warnings, note))
 
 
 def _open_with(path: Path, reader: str) -> Slide:

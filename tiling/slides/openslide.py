@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 import openslide
 
-from wsiseg.errors import DamagedSlideError, UnknownFormatError
+from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.czi_structure import check_czi
 from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.lengths import number
 from wsiseg.tiling.slides.locations import is_remote
 from wsiseg.tiling.slides.openslide_pixels import read_pixels
 from wsiseg.tiling.slides.pixel_size import (
     PixelSize,
     choose,
-    from_ome,
+    differ,
     from_resolution,
-    number,
 )
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
@@ -36,8 +36,9 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
-from wsiseg.tiling.slides.tiff import openslides_vendor
-from wsiseg.tiling.slides.tiff_structure import check_structure
+from wsiseg.tiling.slides.tiff import describe_tiff, openslides_vendor
+from wsiseg.tiling.slides.tiff_pyramid import READ_HERE, Pyramid
+from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE, check_structure
 from wsiseg.tiling.slides.tile_cache import OPENSLIDE_CACHE_BYTES
 from wsiseg.tiling.slides.tiled import LARGEST_BLOCK, BlockSlide, FileTiling
 
@@ -84,18 +85,22 @@ class OpenSlideSlide(BlockSlide):
         if any(min(size) < 1 for size in self._handle.level_dimensions):
             self._handle.close()
             raise DamagedSlideError("OpenSlide finds a level without pixels", path)
-        profile, warnings = self._icc_profile()
+        if max(h * w for h, w in self._own_tiles()) > LARGEST_TILE:
+            self._handle.close()
+            raise DamagedSlideError("OpenSlide finds tiles of more than 64 megapixels", path)
         properties = self._handle.properties
+        tiff = self._checked_tiff()
+        profile, warnings = self._icc_profile()
         self._quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1)
         self.facts = SlideFacts(
             levels=make_levels([(h, w) for w, h in self._handle.level_dimensions]),
-            pixel_size=_find_pixel_size(properties),
+            pixel_size=_find_pixel_size(properties, tiff),
             vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             background=_background(properties),
             tile_shape=_tile_shape(properties, 0),
             bounds=_bounds(properties),
             associated=tuple(self._handle.associated_images),
-            warnings=warnings,
+            warnings=(*warnings, *(() if tiff is None else tiff.warnings)),
             icc_profile=profile,
         )
         self._tilings = [self._tiling(index) for index in range(len(self.levels))]
@@ -106,6 +111,24 @@ class OpenSlideSlide(BlockSlide):
     def kept_bytes(self) -> int:
         """Bytes of blocks, and of the file tiles that they are made of."""
         return super().kept_bytes + OPENSLIDE_CACHE_BYTES
+
+    def _own_tiles(self) -> list[tuple[int, int]]:
+        """Return ``(height, width)`` of the file tiles of each level, as far as they are known."""
+        levels = range(self._handle.level_count)
+        return [_tile_shape(self._handle.properties, level) or (0, 0) for level in levels]
+
+    def _checked_tiff(self) -> Pyramid | None:
+        """Return what a TIFF says that is read here too; refuse one that OpenSlide misreads."""
+        if self._handle.properties.get(openslide.PROPERTY_NAME_VENDOR) not in READ_HERE:
+            return None
+        try:
+            tiff = describe_tiff(self._file)
+            if tiff is not None:
+                _refuse_misread(self._handle, tiff, self.path)
+        except SlideError:
+            self._handle.close()
+            raise
+        return tiff
 
     def _icc_profile(self) -> tuple[bytes | None, tuple[str, ...]]:
         """Return the profile, and what to say of one that is damaged."""
@@ -250,22 +273,63 @@ def _name_unknown(path: Path) -> str:
     return FOREIGN
 
 
-def _find_pixel_size(properties: Properties) -> PixelSize | None:
-    vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "")
+def _refuse_misread(handle: openslide.OpenSlide, tiff: Pyramid, path: Path) -> None:
+    """Refuse a TIFF of which OpenSlide shows another picture, or other colours."""
+    if tiff.sampling.unspecified:
+        raise UnknownFormatError(
+            "OpenSlide takes its further sample for alpha, which it is not", path
+        )
+    finest = tiff.pages[0]
+    size = int(finest.imagewidth), int(finest.imagelength)
+    width, height = handle.level_dimensions[0]
+    if width * height < size[0] * size[1]:
+        raise UnknownFormatError(
+            f"OpenSlide shows a page of {width}×{height}, the slide is one of {size[0]}×{size[1]}",
+            path,
+        )
+
+
+def stated_by_openslide(path: Path) -> float | None:
+    """Return the µm per pixel that OpenSlide itself states for a file; None if it states none.
+
+    Parameters
+    ----------
+    path : Path
+        One whose structure has been checked.
+    """
+    try:
+        with openslide.OpenSlide(path) as handle:
+            size = _known_pixel_size(handle.properties)
+    except openslide.OpenSlideError:
+        # What it does not open it does not contradict.
+        return None
+    return None if size is None else size.mpp
+
+
+def _known_pixel_size(properties: Properties) -> PixelSize | None:
     height, width = (
         number(properties.get(name))
         for name in (openslide.PROPERTY_NAME_MPP_Y, openslide.PROPERTY_NAME_MPP_X)
     )
+    vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "")
     source = _MPP_SOURCES.get(vendor, "openslide.mpp")
-    known = None if height is None or width is None else PixelSize(height, width, source)
+    return None if height is None or width is None else PixelSize(height, width, source)
+
+
+def _find_pixel_size(properties: Properties, tiff: Pyramid | None) -> PixelSize | None:
+    known = _known_pixel_size(properties)
+    if tiff is not None:
+        # What the file says for itself, in OpenSlide's word where it found the vendor's too.
+        own = tiff.pixel_size
+        is_vendors = own is not None and own.source == "aperio.MPP"
+        agreed = own is not None and known is not None and not differ(known.mpp, own.mpp)
+        return known if is_vendors and agreed else own
     resolution = from_resolution(
         properties.get("tiff.YResolution"),
         properties.get("tiff.XResolution"),
         properties.get("tiff.ResolutionUnit", ""),
     )
-    ome = from_ome(properties.get("tiff.ImageDescription", ""))
-    # What it says of a generic TIFF is what the tags say.
-    return choose((ome, known) if vendor == "generic-tiff" else (known, ome, resolution))
+    return choose((known, resolution))
 
 
 def _background(properties: Properties) -> Colour:

@@ -70,5 +70,6 @@ def _over(samples: npt.NDArray[np.uint32], background: Colour) -> Pixels:
     if np.bitwise_and.reduce(samples, axis=None) < _OPAQUE:
         clear = stored[..., _ALPHA] < 255
         glass = np.asarray(background, np.uint16) * (255 - stored[clear][:, _ALPHA:])
-        pixels[clear] += ((glass + 127) // 255).astype(np.uint8)
+        # Colours above their alpha, which some files have, must not wrap around.
+        pixels[clear] = np.minimum(pixels[clear] + (glass + 127) // 255, 255).astype(np.uint8)
     return pixels

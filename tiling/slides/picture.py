@@ -15,6 +15,7 @@ from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError, Uns
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.deep_pictures import colour_depth, decoder_of
 from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.jpeg2000 import read_headers
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
 from wsiseg.tiling.slides.slide import (
     FOREIGN,
@@ -27,11 +28,14 @@ from wsiseg.tiling.slides.slide import (
     on_background,
     to_8_bits,
 )
+from wsiseg.tiling.slides.tiff import describe_tiff
+from wsiseg.tiling.slides.tiff_pyramid import Pyramid
 from wsiseg.tiling.slides.tiff_structure import check_structure
 
 LARGEST_PICTURE = 120_000_000
 """Pixels of what is decoded whole; for a while each of them takes 7 bytes, 11 if it is deep."""
 
+_MOST_COMPONENTS = 4
 _ROWS = 512
 """Rows that are converted at a time."""
 
@@ -76,11 +80,20 @@ class PictureSlide(Slide):
         super().__init__(path)
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
+        # Its directories are to be sound before anybody follows them.
+        self._tiff = self._describe_tiff()
         with self._open() as picture, _translated(path):
             self._orientation = _orientation(picture)
-            self.facts = _find_facts(picture, self._orientation, path)
+            self.facts = _find_facts(picture, self._orientation, path, self._tiff)
         self.why = f"a {self.facts.vendor} picture, decoded whole"
         when_forked(self, PictureSlide._after_fork)
+
+    def _describe_tiff(self) -> Pyramid | None:
+        """Return which page of a TIFF is the slide, and what the file says of it."""
+        if not self.path.is_file():
+            return None
+        check_structure(self.path, every_tag=True)
+        return describe_tiff(self.path)
 
     def _open(self) -> Image.Image:
         """Open the file without decoding it, and without Pillow's guard.
@@ -97,10 +110,11 @@ class PictureSlide(Slide):
             factory, accepts = Image.OPEN.get(kind, (None, None))
             if factory is None or accepts is None or not accepts(beginning):
                 continue
-            check_structure(self.path)
             with _translated(self.path), ExitStack() as stack:
                 stream = stack.enter_context(self.path.open("rb"))
                 picture = factory(stream, str(self.path))
+                if self._tiff is not None:
+                    picture.seek(self._tiff.number)
                 if picture.width * picture.height > LARGEST_PICTURE:
                     raise _too_large(self.path)
                 # From here on the picture closes it: some decode right from the file.
@@ -128,8 +142,11 @@ class PictureSlide(Slide):
             depth = colour_depth(picture, self.path)
             decode = decoder_of(picture, depth)
             if decode is not None:
-                return self._orientation.turn(self._scaled(decode(self.path), depth))
-            has_alpha = picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
+                samples = decode(self.path, picture.tell())
+                if samples.ndim == 3 and not self._has_alpha(picture):
+                    samples = samples[..., :3]
+                return self._orientation.turn(self._scaled(samples, depth))
+            has_alpha = self._has_alpha(picture)
             mode = "RGBA" if has_alpha else "RGB"
             picture.load()
             pixels = np.empty((picture.height, picture.width, 3), np.uint8)
@@ -138,6 +155,14 @@ class PictureSlide(Slide):
                 part = picture.crop((0, top, picture.width, top + len(rows))).convert(mode)
                 rows[...] = on_background(np.asarray(part), WHITE)
         return self._orientation.turn(pixels)
+
+    def _has_alpha(self, picture: Image.Image) -> bool:
+        """Tell whether there is alpha; a sample that is none is dropped by the conversion."""
+        if self._tiff is not None and self._tiff.sampling.alpha is None:
+            return False
+        if picture.format == "JPEG2000" and not read_headers(self.path).has_alpha:
+            return False
+        return picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
 
     def _scaled(self, samples: Samples, depth: int) -> Pixels:
         height, width, *channels = samples.shape
@@ -183,8 +208,11 @@ def _translated(path: Path) -> Iterator[None]:
         raise DamagedSlideError(f"the picture is damaged: {error}", path) from error
 
 
-def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> SlideFacts:
+def _find_facts(
+    picture: Image.Image, orientation: Orientation, path: Path, tiff: Pyramid | None
+) -> SlideFacts:
     depth = colour_depth(picture, path)
+    further = _further_component(picture, path)
     deep = depth > 8
     if picture.mode not in _MODES or (deep and picture.mode not in ("RGB", "RGBA")):
         kind = f"{depth} bits" if deep else f"mode {picture.mode}"
@@ -192,7 +220,7 @@ def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> S
             f"a picture of {kind}, in which nothing says what is black and what white",
             path,
         )
-    if _is_stack(picture):
+    if tiff is None and _is_stack(picture):
         raise UnsuitableSlideError(
             "the file is a stack of images, not one picture",
             path,
@@ -200,9 +228,13 @@ def _find_facts(picture: Image.Image, orientation: Orientation, path: Path) -> S
         )
     return SlideFacts(
         levels=make_levels([orientation.shape((picture.height, picture.width))]),
-        pixel_size=None,
+        pixel_size=None if tiff is None else tiff.pixel_size,
         vendor=(picture.format or "picture").lower(),
-        warnings=_depth_warning(picture, depth),
+        warnings=(
+            *_depth_warning(picture, depth),
+            *further,
+            *(() if tiff is None else tiff.warnings),
+        ),
         icc_profile=_icc_profile(picture),
     )
 
@@ -212,6 +244,25 @@ def _depth_warning(picture: Image.Image, depth: int) -> tuple[str, ...]:
         return ()
     how = "shown by their upper 8" if decoder_of(picture, depth) is None else "scaled to 8"
     return (f"{depth} bits a channel are {how}",)
+
+
+def _further_component(picture: Image.Image, path: Path) -> tuple[str, ...]:
+    """Say what is left out of a JPEG 2000 picture, and refuse one that is not what it claims."""
+    if picture.format != "JPEG2000":
+        return ()
+    headers = read_headers(path)
+    if headers.size != picture.size or not 1 <= headers.components <= _MOST_COMPONENTS:
+        width, height = headers.size
+        raise DamagedSlideError(
+            f"its JPEG 2000 stream has {headers.components} components of {width}×{height} "
+            f"pixels, its header says {picture.width}×{picture.height}",
+            path,
+        )
+    if headers.components in (2, 4) and not headers.has_alpha:
+        return (
+            "a further sample of each pixel, which the file does not say to be alpha, is left out",
+        )
+    return ()
 
 
 def _icc_profile(picture: Image.Image) -> bytes | None:

@@ -4,20 +4,24 @@ The first of these that lies between 0.05 and 20 µm:
 
 1. the vendor's own field: Aperio's ``MPP`` (``aperio.MPP``), or what OpenSlide knows of the other
    vendors (``openslide.mpp``);
-2. OME's ``PhysicalSizeX`` and ``PhysicalSizeY`` (``ome.PhysicalSize``), in OME-Zarr the scale of
-   the finest array (``ome.scale``);
+2. OME's ``PhysicalSizeX`` and ``PhysicalSizeY`` of the image that is read (``ome.PhysicalSize``),
+   in OME-Zarr the scale of the finest array (``ome.scale``);
 3. DICOM's ``PixelSpacing`` (``dicom.PixelSpacing``);
-4. the TIFF tags ``XResolution`` and ``YResolution`` with a unit (``tiff.Resolution``).
+4. the TIFF tags ``XResolution`` and ``YResolution`` in ImageJ's unit, where its description names
+   one and the tag does not (``imagej.unit``);
+5. these tags in a unit of TIFF's own (``tiff.Resolution``).
 
 If none does, the first that is stated is reported as it is; whoever needs a resolution refuses it.
+What was stated and not believed is said (:func:`doubts`).
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from wsiseg.tiling.slides.lengths import number
 
 SANE_MPP = (0.05, 20.0)
 """µm per pixel that a microscope can have meant; anything else is a broken field."""
@@ -25,20 +29,10 @@ SANE_MPP = (0.05, 20.0)
 SQUARE = 0.01
 """How far a pixel's height may be off its width, as a share, and it still counts as square."""
 
+AGREEMENT = 0.01
+"""By what share two programs may differ about a slide before it is said."""
+
 _RESOLUTION_UNITS = {"CENTIMETER": 1e4, "INCH": 25400.0}
-_OME_UNITS = {
-    "µm": 1.0,
-    "um": 1.0,
-    "micrometer": 1.0,
-    "nm": 1e-3,
-    "nanometer": 1e-3,
-    "mm": 1e3,
-    "millimeter": 1e3,
-    "cm": 1e4,
-    "centimeter": 1e4,
-    "m": 1e6,
-    "meter": 1e6,
-}
 
 
 @dataclass(frozen=True)
@@ -97,6 +91,24 @@ def choose(stated: Iterable[PixelSize | None]) -> PixelSize | None:
     return next((size for size in made if size.is_sane), made[0] if made else None)
 
 
+def doubts(stated: Iterable[PixelSize | None], chosen: PixelSize | None) -> tuple[str, ...]:
+    """Say which statements come before the one that is believed, and are not."""
+    found = []
+    for size in stated:
+        if size is None:
+            continue
+        if size == chosen:
+            break
+        believed = "" if chosen is None else f"; {chosen.source} is"
+        found.append(f"{size.source} states pixels of {size.text}, which is not believed{believed}")
+    return tuple(found)
+
+
+def differ(one: float, other: float) -> bool:
+    """Tell whether two resolutions are more apart than rounding explains."""
+    return abs(one - other) > AGREEMENT * max(abs(one), abs(other))
+
+
 def from_resolution(y: object, x: object, unit: str) -> PixelSize | None:
     """Return what the TIFF tags say.
 
@@ -112,31 +124,3 @@ def from_resolution(y: object, x: object, unit: str) -> PixelSize | None:
     if length is None or down is None or across is None or down <= 0 or across <= 0:
         return None
     return PixelSize(length / down, length / across, "tiff.Resolution")
-
-
-def from_ome(xml: str) -> PixelSize | None:
-    """Return what the first image of an OME-XML text says."""
-    sizes = []
-    for axis in "YX":
-        value = re.search(rf'\bPhysicalSize{axis}="([^"]+)"', xml)
-        unit = re.search(rf'\bPhysicalSize{axis}Unit="([^"]+)"', xml)
-        sizes.append(micrometres(value[1] if value else None, unit[1] if unit else "µm"))
-    height, width = sizes
-    if height is None or width is None:
-        return None
-    return PixelSize(height, width, "ome.PhysicalSize")
-
-
-def micrometres(value: object, unit: str) -> float | None:
-    """Return a length in µm, or None if either means nothing."""
-    length, factor = number(value), _OME_UNITS.get(unit)
-    return None if length is None or factor is None else length * factor
-
-
-def number(value: object) -> float | None:
-    """Return what is, or reads as, a finite number; None otherwise."""
-    try:
-        found = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return found if math.isfinite(found) else None

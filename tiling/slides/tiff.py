@@ -29,18 +29,18 @@ from wsiseg.tiling.slides.tiff_pyramid import (
     READ_HERE,
     Pyramid,
     compression_name,
-    find_pixel_size,
     find_pyramid,
     find_vendor,
     is_mappable,
+    refuse_foreign_pixels,
     segment_shape,
 )
-from wsiseg.tiling.slides.tiff_structure import check_structure, is_tiff
+from wsiseg.tiling.slides.tiff_samples import find_sampling
+from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE, check_structure, is_tiff
 from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS, TiffTiles
 from wsiseg.tiling.slides.tiled import TiledSlide
 
 _UNKNOWN_TO_OPENSLIDE = ("JPEG2000", "WEBP")
-_PICTURES = ("Thumbnail", "Label", "Macro")
 
 
 class TiffSlide(TiledSlide):
@@ -69,12 +69,14 @@ class TiffSlide(TiledSlide):
             raise UnknownFormatError(FOREIGN, path)
         check_structure(path)
         with understood(path), tifffile.TiffFile(path) as file:
-            pyramid = find_pyramid(file)
+            pyramid = find_pyramid(file, path)
+            refuse_foreign_pixels(pyramid, path)
             tag = pyramid.pages[0].tags.get("Orientation")
             self._orientation = orientation(tag and tag.value)
-            self.facts = _find_facts(file, pyramid, self._orientation)
+            self.facts = _find_facts(pyramid, self._orientation)
+            self._sampling, self._others = pyramid.sampling, pyramid.others
             self.why = _explain(pyramid, self._orientation)
-            self._tiles = [TiffTiles(page) for page in pyramid.pages]
+            self._tiles = [TiffTiles(page, pyramid.sampling) for page in pyramid.pages]
             self._tilings = [tiles.tiling for tiles in self._tiles]
             self._arrays = [_map(page, path, file.byteorder) for page in pyramid.pages]
             self._bytes = FileBytes(path)
@@ -94,7 +96,8 @@ class TiffSlide(TiledSlide):
             pixels = self._assemble(level, stored)
         else:
             samples = np.array(array[stored.within(Box(0, 0, *array.shape[:2]))])
-            pixels = on_background(to_8_bits(samples), self.facts.background)
+            shown = to_8_bits(self._sampling.shown(samples))
+            pixels = on_background(shown, self.facts.background)
         return np.ascontiguousarray(self._orientation.turn(pixels))
 
     def _stored(self, level: int, box: Box) -> Box:
@@ -106,7 +109,8 @@ class TiffSlide(TiledSlide):
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         tiles = self._tiles[level]
         try:
-            return tiles.decode(self._bytes.read(*tiles.span(index)), index, reduction)
+            parts = [self._bytes.read(*span) for span in tiles.spans(index)]
+            return tiles.decode(parts, index, reduction)
         except DECODING_ERRORS as error:
             raise DamagedSlideError(
                 f"tile {index} of level {level} cannot be decoded: {error}", self.path
@@ -115,8 +119,15 @@ class TiffSlide(TiledSlide):
     def _read_associated(self, name: str) -> Pixels:
         # A file of its own, as tifffile moves about in the one that it has.
         with understood(self.path), tifffile.TiffFile(self.path) as file:
-            series = next(s for s in file.series[1:] if s.name.lower() == name)
-            return on_background(series.asarray(), self.facts.background)
+            page = file.pages[self._others[name]]
+            assert isinstance(page, tifffile.TiffPage)
+            if page.imagewidth * page.imagelength > LARGEST_TILE:
+                raise DamagedSlideError(f"its {name} is too large to be read whole", self.path)
+            samples = page.asarray()
+            if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+                samples = np.moveaxis(samples, 0, -1)
+            shown = find_sampling(page, self.path).shown(samples)
+            return on_background(to_8_bits(shown), self.facts.background)
 
     def close(self) -> None:
         """Close the file and drop what is kept."""
@@ -140,21 +151,41 @@ def openslides_vendor(path: Path) -> str | None:
     return None if vendor in READ_HERE else vendor
 
 
-def _find_facts(file: tifffile.TiffFile, pyramid: Pyramid, orientation: Orientation) -> SlideFacts:
+def describe_tiff(path: Path) -> Pyramid | None:
+    """Return what a TIFF says of the slide in it, whoever reads its pixels.
+
+    None for what is no TIFF, or one of those that OpenSlide alone understands.
+
+    Raises
+    ------
+    UnsuitableSlideError
+        If it is a stack, or no picture in colours.
+    DamagedSlideError
+        If its structure cannot be read.
+    """
+    if not is_tiff(path):
+        return None
+    with understood(path), tifffile.TiffFile(path) as file:
+        return find_pyramid(file, path) if find_vendor(file) in READ_HERE else None
+
+
+def _find_facts(pyramid: Pyramid, orientation: Orientation) -> SlideFacts:
     finest, upright = pyramid.pages[0], orientation.shape
     return SlideFacts(
         levels=make_levels([upright((p.imagelength, p.imagewidth)) for p in pyramid.pages]),
-        pixel_size=find_pixel_size(file),
+        pixel_size=pyramid.pixel_size,
         vendor=pyramid.vendor,
         background=WHITE,
         tile_shape=upright(segment_shape(finest)),
         compression=compression_name(finest).lower(),
-        associated=tuple(
-            series.name.lower() for series in file.series[1:] if series.name in _PICTURES
-        ),
-        warnings=pyramid.warnings,
+        associated=tuple(pyramid.others),
+        warnings=(*pyramid.warnings, *_depth_warning(finest)),
         icc_profile=_icc_profile(finest),
     )
+
+
+def _depth_warning(page: tifffile.TiffPage) -> tuple[str, ...]:
+    return ("16 bits a channel are scaled to 8",) if page.dtype == np.uint16 else ()
 
 
 def _icc_profile(page: tifffile.TiffPage) -> bytes | None:
@@ -168,6 +199,10 @@ def _explain(pyramid: Pyramid, orientation: Orientation) -> str:
         return "its pixels are to be turned, and OpenSlide turns each tile in itself"
     if pyramid.vendor in ("ome-tiff", "perkinelmer"):
         return f"a file of {pyramid.vendor}, of which OpenSlide sees the finest level at most"
+    if pyramid.sampling.unspecified:
+        return "a TIFF with a sample that is neither colour nor alpha, which OpenSlide mixes in"
+    if pyramid.number:
+        return "a TIFF in which the slide is not the first page, the one that OpenSlide shows"
     if finest.samplesperpixel == 2:
         return "a TIFF of grey with alpha, which OpenSlide drops"
     if compression_name(finest) in _UNKNOWN_TO_OPENSLIDE:
@@ -185,8 +220,11 @@ def _map(
         return None
     assert page.dtype is not None
     dtype = np.dtype(f"{byteorder}u{page.dtype.itemsize}")
-    shape = page.imagelength, page.imagewidth, page.samplesperpixel
-    return np.memmap(path, dtype, "r", page.dataoffsets[0], shape)
+    height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+        planes = np.memmap(path, dtype, "r", page.dataoffsets[0], (samples, height, width))
+        return np.moveaxis(planes, 0, -1)
+    return np.memmap(path, dtype, "r", page.dataoffsets[0], (height, width, samples))
 
 
 @contextmanager

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlideError
-from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_ome, from_resolution, number
+from wsiseg.tiling.slides.descriptions import from_aperio, from_imagej, is_aperio
+from wsiseg.tiling.slides.ome_xml import is_ome_xml
+from wsiseg.tiling.slides.pixel_size import PixelSize, choose, doubts, from_resolution
+from wsiseg.tiling.slides.tiff_pages import SlidePages, description, find_slide
+from wsiseg.tiling.slides.tiff_samples import Sampling, find_sampling
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 
 LARGEST_STRIP = 2**22
@@ -26,7 +29,6 @@ _PHOTOMETRICS = {
     tifffile.PHOTOMETRIC.RGB,
     tifffile.PHOTOMETRIC.YCBCR,
 }
-_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -37,117 +39,122 @@ class Pyramid:
     ----------
     pages : tuple of tifffile.TiffPage
         One per level, the finest first.
+    number : int
+        Which page of the file the finest is.
     vendor : str
         Whose format it is.
+    sampling : Sampling
+        What the samples of its pixels are.
+    pixel_size : PixelSize or None
+        What is believed of its level 0.
+    others : dict of str to int
+        Pages that are no part of it, by name.
     warnings : tuple of str
-        What was left out.
+        What was left out, or not believed.
     """
 
     pages: tuple[tifffile.TiffPage, ...]
+    number: int
     vendor: str
+    sampling: Sampling
+    pixel_size: PixelSize | None
+    others: dict[str, int]
     warnings: tuple[str, ...] = ()
 
 
-def find_pyramid(file: tifffile.TiffFile) -> Pyramid:
-    """Find the slide, in pages whose pixels are given here as OpenSlide gives them.
+def find_pyramid(file: tifffile.TiffFile, path: Path) -> Pyramid:
+    """Find the slide, whoever is to read its pixels.
 
     Raises
     ------
     UnknownFormatError
-        If the file is not for this reader; the text says why.
+        If it is of a vendor whose files OpenSlide alone understands, or has no picture.
     UnsuitableSlideError
-        If it is a stack.
+        If it is a stack, or no picture in colours.
     DamagedSlideError
         If a level lists fewer tiles than it has.
     """
-    path = file.filehandle.path
     vendor = find_vendor(file)
     if vendor not in READ_HERE:
         raise UnknownFormatError(f"a file of {vendor}, which OpenSlide understands", path)
-    if not file.series:
-        raise UnknownFormatError("a TIFF without a picture", path)
-    _refuse_stack(file)
-    _refuse_measurements(file.series[0].levels[0].keyframe, path)
-    pages = [level.keyframe for level in file.series[0].levels]
-    if not pages[0].is_tiled and not file.is_ome:
-        # Smaller pages beside strips are thumbnails, made in any way.
-        pages = pages[:1]
-    elif len(pages) == 1 and not file.is_ome:
-        pages += _reduced_pages(file, pages[0])
-    for page in pages:
-        reason = why_not(page)
+    found = find_slide(file, path)
+    finest = found.levels[0]
+    sampling = find_sampling(finest, path)
+    _refuse_measurements(finest, sampling, path)
+    kept = [page for page in found.levels if page is finest or _has_pixels(page)]
+    missing = [index for index, page in enumerate(found.levels) if page not in kept]
+    for page in kept:
+        _refuse_unlisted(page, file, path)
+    size, doubts = _pixel_size(found, vendor)
+    warnings = [
+        *found.warnings,
+        *(f"level {index} of the file has no pixels and is not used" for index in missing),
+        *sampling.warnings,
+        *doubts,
+    ]
+    return Pyramid(tuple(kept), found.number, vendor, sampling, size, found.others, tuple(warnings))
+
+
+def refuse_foreign_pixels(pyramid: Pyramid, path: Path) -> None:
+    """Refuse pages whose pixels are not given here as OpenSlide gives them.
+
+    Raises
+    ------
+    UnknownFormatError
+        With the reason.
+    """
+    if pyramid.sampling.associated:
+        raise UnknownFormatError("a TIFF with colours already multiplied by their alpha", path)
+    for page in pyramid.pages:
+        reason = why_not(page, pyramid.sampling)
         if reason is not None:
             raise UnknownFormatError(reason, path)
-    kept = [page for page in pages if page is pages[0] or _has_pixels(page)]
-    missing = [index for index, page in enumerate(pages) if page not in kept]
-    for page in kept:
-        _refuse_unlisted(page, file)
-    warnings = [f"level {index} of the file has no pixels and is not used" for index in missing]
-    if pages[0].dtype == np.uint16:
-        warnings.append("16 bits a channel are scaled to 8")
-    return Pyramid(tuple(kept), vendor, tuple(warnings))
 
 
 def find_vendor(file: tifffile.TiffFile) -> str:
     """Name the format."""
     first = file.pages.first
+    text = description(first)
     flags = {
-        "aperio": file.is_svs,
-        "ome-tiff": file.is_ome,
+        "aperio": is_aperio(text),
+        "ome-tiff": is_ome_xml(text),
         "perkinelmer": file.is_qpi,
         "hamamatsu": file.is_ndpi,
         "leica": file.is_scn,
         "philips": file.is_philips,
-        "ventana": file.is_bif or "iScan" in first.description,
+        "ventana": file.is_bif or "iScan" in text,
         "trestle": "medscan" in first.software.lower(),
     }
     return next((vendor for vendor, flag in flags.items() if flag), "generic-tiff")
 
 
-def find_pixel_size(file: tifffile.TiffFile) -> PixelSize | None:
-    """Return what the file states of a pixel's size, see :mod:`wsiseg.tiling.slides.pixel_size`."""
-    page = file.pages.first
-    return choose((_aperio(file), _ome(file), _resolution(page)))
-
-
-def _aperio(file: tifffile.TiffFile) -> PixelSize | None:
-    stated = re.search(r"\bMPP\s*=\s*([^|\s]+)", file.pages.first.description)
-    value = number(stated[1]) if stated and file.is_svs else None
-    return None if value is None else PixelSize(value, value, "aperio.MPP")
-
-
-def _ome(file: tifffile.TiffFile) -> PixelSize | None:
-    return from_ome(file.ome_metadata) if file.is_ome and file.ome_metadata else None
-
-
-def _resolution(page: tifffile.TiffPage) -> PixelSize | None:
-    if "XResolution" not in page.tags or "YResolution" not in page.tags:
-        return None
-    x, y = page.get_resolution()
-    return from_resolution(y, x, getattr(page.resolutionunit, "name", ""))
-
-
-def _refuse_stack(file: tifffile.TiffFile) -> None:
-    """Channels, focus planes and times are no picture; how to colour them nobody has said."""
-    planes = len(file.series[0].levels[0].pages)
-    if planes == 1:
-        return
-    named = re.findall(r'<Channel\b[^>]*\bName="([^"]*)"', file.ome_metadata or "")
-    if file.is_qpi:
-        descriptions = (getattr(page, "description", "") for page in file.pages)
-        named = re.findall(r"<Name>([^<]*)<", "".join(itertools.islice(descriptions, planes)))
-    channels = f" ({', '.join(named[:_SHOWN])}{', …' * (len(named) > _SHOWN)})" if named else ""
-    raise UnsuitableSlideError(
-        f"the file is a stack of {planes} images{channels}, not one slide",
-        file.filehandle.path,
-        "Save the plane to be segmented as RGB.",
+def _pixel_size(found: SlidePages, vendor: str) -> tuple[PixelSize | None, tuple[str, ...]]:
+    """Return what is believed, and what is said and is not."""
+    finest = found.levels[0]
+    size, doubt = from_aperio(found.text) if vendor == "aperio" else (None, None)
+    stated = (
+        size,
+        None if found.image is None else found.image.pixel_size,
+        *_resolution(finest, found.text),
     )
+    chosen = choose(stated)
+    return chosen, (*(() if doubt is None else (doubt,)), *doubts(stated, chosen))
 
 
-def _refuse_measurements(page: tifffile.TiffPage, path: str) -> None:
+def _resolution(page: tifffile.TiffPage, text: str) -> tuple[PixelSize | None, ...]:
+    """Return what the resolution tags say, in ImageJ's unit and in their own."""
+    if "XResolution" not in page.tags or "YResolution" not in page.tags:
+        return ()
+    x, y = page.get_resolution()
+    unit = getattr(page.resolutionunit, "name", "")
+    own = from_resolution(y, x, unit)
+    return (from_imagej(text, y, x) if own is None else None, own)
+
+
+def _refuse_measurements(page: tifffile.TiffPage, sampling: Sampling, path: Path) -> None:
     """Refuse what OpenSlide would show somehow: numbers that are no colours."""
     samples, dtype = page.samplesperpixel, page.dtype
-    if samples > 4 or dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and samples < 3):
+    if dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and sampling.colours < 3):
         raise UnsuitableSlideError(
             f"{samples} channel{'s' * (samples > 1)} of {dtype}, in which nothing says what is "
             "black and what white",
@@ -156,23 +163,7 @@ def _refuse_measurements(page: tifffile.TiffPage, path: str) -> None:
         )
 
 
-def _reduced_pages(file: tifffile.TiffFile, first: tifffile.TiffPage) -> list[tifffile.TiffPage]:
-    """Return the further levels of a pyramid whose writer did not flag them as such."""
-    aspect = first.imagewidth / first.imagelength
-    levels: list[tifffile.TiffPage] = []
-    for page in file.pages[1:]:
-        previous = levels[-1] if levels else first
-        if (
-            isinstance(page, tifffile.TiffPage)
-            and page.is_tiled
-            and page.imagewidth < previous.imagewidth
-            and abs(page.imagewidth / page.imagelength / aspect - 1) < 0.02
-        ):
-            levels.append(page)
-    return levels
-
-
-def why_not(page: tifffile.TiffPage) -> str | None:
+def why_not(page: tifffile.TiffPage, sampling: Sampling) -> str | None:
     """Say why a page's pixels cannot be read here as OpenSlide reads them; None if they can."""
     height, width = segment_shape(page)
     if min(page.imagelength, page.imagewidth, height, width) < 1 or page.imagedepth != 1:
@@ -187,10 +178,11 @@ def why_not(page: tifffile.TiffPage) -> str | None:
         page.photometric == tifffile.PHOTOMETRIC.YCBCR and compression != "JPEG"
     ):
         return f"a TIFF of {getattr(page.photometric, 'name', 'unknown').lower()} colours"
-    if page.planarconfig != tifffile.PLANARCONFIG.CONTIG:
+    if page.planarconfig != tifffile.PLANARCONFIG.CONTIG and (
+        compression not in _LOSSLESS or not sampling.unspecified
+    ):
+        # Of those with a sample too many, neither OpenSlide nor Pillow makes the right picture.
         return "a TIFF whose colours lie apart"
-    if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
-        return "a TIFF with colours already multiplied by their alpha"
     if not (page.is_tiled or is_mappable(page)) and height * width > LARGEST_STRIP:
         return f"a TIFF in strips of {width}×{height} pixels"
     return None
@@ -220,14 +212,16 @@ def _has_pixels(page: tifffile.TiffPage) -> bool:
     return any(page.databytecounts)
 
 
-def _refuse_unlisted(page: tifffile.TiffPage, file: tifffile.TiffFile) -> None:
+def _refuse_unlisted(page: tifffile.TiffPage, file: tifffile.TiffFile, path: Path) -> None:
     height, width = segment_shape(page)
     wanted = -(-page.imagelength // height) * -(-page.imagewidth // width)
+    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+        wanted *= page.samplesperpixel
     listed = min(len(page.dataoffsets), len(page.databytecounts))
     if listed < wanted:
         raise DamagedSlideError(
             f"the file is truncated: it lists {listed} of {wanted} tiles",
-            file.filehandle.path,
+            path,
             "Copy it again from its source.",
         )
     ends = np.add(page.dataoffsets[:listed], page.databytecounts[:listed], dtype=np.int64)
@@ -236,6 +230,6 @@ def _refuse_unlisted(page: tifffile.TiffPage, file: tifffile.TiffFile) -> None:
         raise DamagedSlideError(
             f"the file is truncated: pixels up to byte {ends.max()} are declared, "
             f"it has {file.filehandle.size}",
-            file.filehandle.path,
+            path,
             "Copy it again from its source.",
         )

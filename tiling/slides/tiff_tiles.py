@@ -11,6 +11,7 @@ from PIL import Image
 
 from wsiseg.tiling.slides.slide import WHITE, Pixels, blank, on_background, to_8_bits
 from wsiseg.tiling.slides.tiff_pyramid import segment_shape
+from wsiseg.tiling.slides.tiff_samples import Sampling
 from wsiseg.tiling.slides.tiled import FileTiling
 
 # Damaged data make tifffile stumble in any of these ways; imagecodecs has an error class per
@@ -40,7 +41,9 @@ class TiffTiles:
     Parameters
     ----------
     page : tifffile.TiffPage
-        Its directory; in tiles or strips, samples side by side.
+        Its directory; in tiles or strips.
+    sampling : Sampling
+        What the samples are.
 
     Attributes
     ----------
@@ -52,10 +55,13 @@ class TiffTiles:
         By how much less than whole a tile can be decoded, besides 1.
     """
 
-    def __init__(self, page: tifffile.TiffPage) -> None:
+    def __init__(self, page: tifffile.TiffPage, sampling: Sampling) -> None:
         self.shape = segment_shape(page)
         self._page = page
         self.tiling = FileTiling(self.shape, -(-int(page.imagewidth) // self.shape[1]))
+        self._each = self.tiling.columns * -(-int(page.imagelength) // self.shape[0])
+        """Tiles of one plane, where every sample has its own."""
+        self._apart = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
         self._offsets = page.dataoffsets
         self._counts = page.databytecounts
         self._tables = page.jpegtables
@@ -63,6 +69,7 @@ class TiffTiles:
         # Aperio stores RGB in JPEG without saying so there.
         self._stored_as_rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif
         self._samples = page.samplesperpixel
+        self._sampling = sampling
         is_colour_jpeg = page.compression == tifffile.COMPRESSION.JPEG and self._samples == 3
         self.reductions = tuple(
             by
@@ -70,17 +77,21 @@ class TiffTiles:
             if is_colour_jpeg and not any(edge % by for edge in self.shape)
         )
 
-    def span(self, index: int) -> tuple[int, int]:
-        """Return where the tile's bytes begin and how many there are; 0 if it has none."""
-        return self._offsets[index], self._counts[index]
+    def spans(self, index: int) -> list[tuple[int, int]]:
+        """Return where the tile's bytes begin and how many there are, for each plane it takes."""
+        return [(self._offsets[part], self._counts[part]) for part in self._parts(index)]
 
-    def decode(self, data: bytes, index: int, reduction: int = 1) -> Pixels:
+    def _parts(self, index: int) -> list[int]:
+        planes = self._sampling.wanted if self._apart else (0,)
+        return [plane * self._each + index for plane in planes]
+
+    def decode(self, parts: list[bytes], index: int, reduction: int = 1) -> Pixels:
         """Decode one tile.
 
         Parameters
         ----------
-        data : bytes
-            Of the tile; white if there are none.
+        parts : list of bytes
+            Of the tile, as `spans` tells; white if one of them is empty.
         index : int
             Which one.
         reduction : int
@@ -97,8 +108,11 @@ class TiffTiles:
             If the bytes are damaged.
         """
         shape = self.shape[0] // reduction, self.shape[1] // reduction
-        if not data:
+        if not all(parts):
             return blank(shape, WHITE)
+        if self._apart:
+            return self._decode_planes(parts, index)
+        (data,) = parts
         if self._compression == tifffile.COMPRESSION.JPEG:
             return self._decode_jpeg(data, reduction)
         if self._compression == tifffile.COMPRESSION.WEBP:
@@ -110,7 +124,17 @@ class TiffTiles:
             tile = None if decoded is None else decoded[0]
         if tile is None:
             return blank(shape, WHITE)
-        return _padded(on_background(to_8_bits(tile), WHITE), shape)
+        return _padded(on_background(to_8_bits(self._sampling.shown(tile)), WHITE), shape)
+
+    def _decode_planes(self, parts: list[bytes], index: int) -> Pixels:
+        planes = []
+        for data, part in zip(parts, self._parts(index), strict=True):
+            decoded = self._page.decode(data, part)[0]
+            if decoded is None:
+                return blank(self.shape, WHITE)
+            planes.append(decoded[0])
+        tile = np.concatenate(planes, axis=-1)
+        return _padded(on_background(to_8_bits(tile), WHITE), self.shape)
 
     def _decode_jpeg(self, data: bytes, reduction: int) -> Pixels:
         if not data.rstrip(b"\0").endswith(_JPEG_END):
@@ -131,7 +155,7 @@ class TiffTiles:
             outcolorspace="RGB" if self._samples == 3 else None,
             out=tile,
         )
-        whole = _padded(on_background(tile, WHITE), self.shape)
+        whole = _padded(on_background(self._sampling.shown(tile), WHITE), self.shape)
         return whole if reduction == 1 else np.asarray(Image.fromarray(whole).reduce(reduction))
 
     def _reduce_jpeg(self, data: bytes, reduction: int) -> Pixels:

@@ -10,7 +10,10 @@ import typer
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, print_json
 
 if TYPE_CHECKING:
-    from wsiseg.tiling.slides import SlideFacts
+    from wsiseg.tiling.slides import Slide, SlideFacts
+
+_QUICK = 2**24
+"""Pixels of a level that is read at once."""
 
 
 def info(
@@ -54,7 +57,7 @@ def info(
             else [facts.bounds.y, facts.bounds.x, facts.bounds.height, facts.bounds.width],
             "icc_profile": None if facts.icc_profile is None else profile_name(facts.icc_profile),
             "associated_images": list(facts.associated),
-            "warnings": list(facts.warnings),
+            "warnings": [*facts.warnings, *_lighting(opened)],
             "levels": [
                 {"width": level.width, "height": level.height, "downsample": level.downsample}
                 for level in opened.levels
@@ -64,6 +67,17 @@ def info(
         print_json(content)
     else:
         print(_as_text(content, facts))
+
+
+def _lighting(slide: Slide) -> tuple[str, ...]:
+    """Say that a slide is dark field, if it has a level that is quick to look at."""
+    from wsiseg.segmentation.suitability import DARK_FIELD
+    from wsiseg.tiling.lighting import looks_dark_field
+    from wsiseg.tiling.tissue import read_overview
+
+    if slide.levels[-1].box.area > _QUICK or not looks_dark_field(read_overview(slide)[0]):
+        return ()
+    return (f"{DARK_FIELD}; segment wants --force",)
 
 
 def _as_text(content: dict[str, Any], facts: SlideFacts) -> str:

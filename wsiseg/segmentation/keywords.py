@@ -18,6 +18,7 @@ class SegmentKeywords(TypedDict, total=False):
 
     mpp: float | None
     slide_mpp: float | None
+    force: bool
     level: int | None
     tile: int | None
     halo: int | None

@@ -134,6 +134,14 @@ class ComputeOptions(Settings):
 class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
     """Settings of :func:`wsiseg.segment`; the defaults are those of the command."""
 
+    force: Annotated[
+        bool,
+        Field(
+            description="Go on where the input looks wrong: dark field, or a resolution far from "
+            "the checkpoint's."
+        ),
+        Option(_ERRORS),
+    ] = False
     level: Annotated[
         int | None, Field(description="Work at a pyramid level as it is."), Option(_WORK)
     ] = None

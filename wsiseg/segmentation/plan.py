@@ -16,13 +16,14 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.suitability import check_lighting, check_resolution
 from wsiseg.store.arrays import SHARD_WIDTH
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.tissue import TissueMask, find_tissue, read_tissue_picture
+from wsiseg.tiling.tissue import TissueMask, find_tissue, read_overview, read_tissue_picture
 
 LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
 """Tile edges to try, the largest first: few borders matter more than how they are blended."""
@@ -138,7 +139,9 @@ def make_plan(
     Raises
     ------
     ResolutionError
-        If the slide's or the checkpoint's resolution is missing or absurd.
+        If the slide's or the checkpoint's resolution is missing or absurd, or they are far apart.
+    UnsuitableSlideError
+        If the slide is not lit from behind.
     ArgumentError
         If tile and halo do not fit each other.
     AnnotationError
@@ -147,7 +150,10 @@ def make_plan(
         If no way of cutting the work fits the budget.
     """
     checkpoint, choice = predictor.checkpoint, predictor.choice
-    plane = plane or choose_plane(slide, checkpoint, options)
+    doubts: tuple[str, ...] = ()
+    if plane is None:
+        plane = choose_plane(slide, checkpoint, options)
+        doubts = _check_suitable(slide, plane, checkpoint, options)
     regions, notes = (None, ()) if options.roi is None else read_regions(options.roi, slide, plane)
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
@@ -163,10 +169,11 @@ def make_plan(
         ahead=max(readers, 2 * batch) + 1,
     )
     grid, windows = _cut_work(plane, predictor, options, costs)
+    area = area or find_area(slide, plane, options)
     return Plan(
         plane=plane,
         grid=grid,
-        area=area or find_area(slide, plane, options),
+        area=area,
         scanned=_find_scanned(slide, plane),
         regions=regions,
         windows=windows,
@@ -177,10 +184,24 @@ def make_plan(
         classes=costs.classes,
         warnings=(
             *slide.facts.warnings,
+            *doubts,
+            *(area.notes if isinstance(area, TissueMask) else ()),
             *_assumptions(plane, len(windows), grid, checkpoint, options),
             *notes,
         ),
     )
+
+
+def _check_suitable(
+    slide: Slide, plane: WorkingPlane, checkpoint: Checkpoint, options: SegmentOptions
+) -> tuple[str, ...]:
+    """Refuse what the checkpoint was not trained for, and return what to say of it."""
+    said = check_resolution(slide, plane, checkpoint, force=options.force)
+    # Where tissue is looked for, its overview tells; pictures that are taken as they are may be of
+    # the night.
+    if options.tissue == "auto" or options.level is not None:
+        return said
+    return (*said, *check_lighting(slide, read_overview(slide)[0], force=options.force))
 
 
 def _with_next(memory: MemoryNeed, budget: int, *, followed: bool) -> MemoryNeed:
@@ -265,11 +286,19 @@ def _assumptions(
 
 
 def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
-    """Return where to look: the slide's tissue, a picture of it, or None for everywhere."""
+    """Return where to look: the slide's tissue, a picture of it, or None for everywhere.
+
+    Raises
+    ------
+    UnsuitableSlideError
+        If tissue is looked for on a slide that is not lit from behind, unless it is forced.
+    """
     if options.tissue == "none":
         return None
     if options.tissue == "auto":
-        return find_tissue(slide, plane)
+        seen = read_overview(slide)
+        notes = check_lighting(slide, seen[0], force=options.force)
+        return replace(find_tissue(slide, plane, seen), notes=notes)
     return read_tissue_picture(Path(options.tissue), plane, slide.facts.stretch)
 
 

@@ -5,8 +5,9 @@ import tifffile
 
 import vendor_slides as made
 from wsiseg.tiling import open_slide
+from wsiseg.tiling.slides.ome_xml import from_ome
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
-from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_ome, from_resolution
+from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_resolution
 
 VENDOR, OME, TAGS = (PixelSize(v, v, name) for v, name in ((0.25, "a"), (0.5, "b"), (1.0, "c")))
 ABSURD = PixelSize(352.8, 352.8, "d")
@@ -60,7 +61,7 @@ def test_what_is_written_is_read() -> None:
     assert from_ome(xml) == PixelSize(0.5, 0.25, "ome.PhysicalSize")
     assert from_ome('<Pixels PhysicalSizeX="0.25"/>') is None
     assert (
-        from_ome('<Pixels PhysicalSizeX="1" PhysicalSizeY="1" PhysicalSizeYUnit="inch"/>') is None
+        from_ome('<Pixels PhysicalSizeX="1" PhysicalSizeY="1" PhysicalSizeYUnit="pixel"/>') is None
     )
     assert from_resolution("50800", 25400, "inch") == PixelSize(0.5, 1.0, "tiff.Resolution")
     assert from_resolution(1, 1, "none") is None

@@ -1,0 +1,36 @@
+"""Whether a slide was lit from behind, or glows in the dark."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wsiseg.tiling.slides.slide import Pixels
+
+_DARK, _WHITE = 50, 170
+_DIM = 100
+_MOST_WHITE = 0.01
+_CONTRAST = 16
+
+
+def looks_dark_field(overview: Pixels) -> bool:
+    """Tell fluorescence and dark field from a slide that light has passed through.
+
+    Most of it is near black, hardly anything white, and what is neither has one strong colour at
+    most, as fluorescent dyes have: tissue between black bars, or beside a pen's marks, is bright in
+    two channels, however little glass there is around it.
+
+    Parameters
+    ----------
+    overview : ndarray
+        uint8 ``(h, w, 3)``, the whole slide.
+    """
+    ordered = np.sort(overview, axis=-1)
+    darkest, middle, brightest = (ordered[..., channel] for channel in range(3))
+    dark = brightest < _DARK
+    # A blank picture is neither.
+    if np.ptp(overview) < _CONTRAST or dark.mean() <= 0.5:
+        return False
+    rest = middle[~dark]
+    return bool(
+        (darkest > _WHITE).mean() < _MOST_WHITE and (not rest.size or np.median(rest) < _DIM)
+    )

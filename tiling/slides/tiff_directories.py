@@ -1,0 +1,279 @@
+"""The directories of a TIFF, walked within a budget, before any library follows them.
+
+What libraries read grows with the entries of all directories together, those of *SubIFDs* included:
+of 1,024 that share one table of 24 million offsets each reads its own copy.  Here each directory is
+visited once, and of what it lists no more is read than its entries.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from wsiseg.errors import DamagedSlideError, UnsuitableSlideError
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first four bytes, of TIFF and of BigTIFF in both byte orders."""
+
+MOST_DIRECTORIES = 1024
+
+COPY_AGAIN = "Copy it again from its source."
+NDPI = 65420
+DESCRIPTION, JPEG_TABLES = 270, 347
+OFFSETS, COUNTS = (273, 324), (279, 325)
+
+_MOST_TAGS = 4096
+_SUB_DIRECTORIES = 330
+# Hamamatsu lists the restart markers of its JPEG streams, with the upper half of each apart.
+_RESTARTS = (65426, 65432)
+_TABLES = (*OFFSETS, *COUNTS, *_RESTARTS)
+# What tifffile or OpenSlide read of a directory whether it is wanted or not, and ICC profiles.
+_READ = {258, DESCRIPTION, 271, 272, 277, 282, 283, 305, 306, 320, 338, 339, JPEG_TABLES, 513, 514}
+_READ |= {530, 532, 700, 33628, 34675, 42113, 50838, 50839, 51123}
+_CODES = {1: "B", 3: "H", 4: "I", 9: "i", 13: "I", 16: "Q", 18: "Q"}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_SIZES |= {16: 8, 17: 8, 18: 8}
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How numbers are written in one file, and how long it is."""
+
+    order: str
+    big: bool
+    size: int
+    ndpi: bool = False
+
+    @property
+    def offset(self) -> str:
+        """Code of where something lies, and of how many values a tag has."""
+        return self.order + ("Q" if self.big else "I")
+
+    @property
+    def following(self) -> str:
+        """Code of where the next directory lies; Hamamatsu's have 64 bits in 32-bit files."""
+        return self.order + ("Q" if self.big or self.ndpi else "I")
+
+    @property
+    def count(self) -> str:
+        """Code of how many entries a directory has."""
+        return self.order + ("Q" if self.big else "H")
+
+    @property
+    def entry(self) -> int:
+        """Bytes of an entry."""
+        return 20 if self.big else 12
+
+
+@dataclass(frozen=True)
+class Tag:
+    """An entry of a directory: its type, how many values, and where they begin."""
+
+    kind: int
+    count: int
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of its values."""
+        return self.count * _SIZES.get(self.kind, 0)
+
+    @property
+    def end(self) -> int:
+        """Where the values end."""
+        return self.start + self.size
+
+
+Tags = Mapping[int, Tag]
+Entries = list[tuple[int, Tag]]
+
+
+@dataclass
+class Budget:
+    """What all directories of a file may hold together.
+
+    Attributes
+    ----------
+    tags : int
+        Entries of directories.
+    listed : int
+        Values in tables of where pieces of pixels lie.  A pyramid of 450,000 pixels a side, in
+        tiles of 256, has as many.
+    content : int
+        Bytes in the other tags that are read, descriptions for instance.
+    every_tag : bool
+        Whether all others are read.
+    """
+
+    tags: int = 2**16
+    listed: int = 2**23
+    content: int = 2**25
+    every_tag: bool = False
+
+    def spend(self, entries: Entries, path: Path) -> None:
+        """Take one directory's share; what stands there twice is read twice.
+
+        Raises
+        ------
+        DamagedSlideError
+            If there is not that much left.
+        """
+        self.tags -= len(entries)
+        for code, tag in entries:
+            if code in _TABLES:
+                self.listed -= tag.count
+            elif self.every_tag or code in _READ:
+                self.content -= tag.size
+        for left, what in (
+            (self.tags, "entries"),
+            (self.listed, "pieces of pixels"),
+            (self.content, "bytes of text and tables"),
+        ):
+            if left < 0:
+                raise DamagedSlideError(
+                    f"the TIFF's directories list more {what} than those of any slide",
+                    path,
+                    COPY_AGAIN,
+                )
+
+
+def is_tiff(path: Path) -> bool:
+    """Tell by the first bytes."""
+    with path.open("rb") as file:
+        return file.read(4) in MAGIC
+
+
+def read_form(file: BinaryIO, path: Path) -> Form | None:
+    """Return how a file is written; None if it is no TIFF."""
+    file.seek(0)
+    magic = file.read(4)
+    if magic not in MAGIC:
+        return None
+    order, big, size = "<" if magic[:2] == b"II" else ">", b"+" in magic, path.stat().st_size
+    form = Form(order, big, size)
+    if big:
+        return form
+    # Hamamatsu's first directory may lie behind 4 GiB as well.
+    hamamatsu = Form(order, big, size, ndpi=True)
+    for each in (hamamatsu, form):
+        file.seek(4)
+        place = read_number(file, each.following)
+        if place is not None and place < size and NDPI in _peek(file, form, place):
+            return hamamatsu
+    return form
+
+
+def _peek(file: BinaryIO, form: Form, place: int) -> set[int]:
+    """Return which tags a directory has, if there is one."""
+    file.seek(place)
+    count = read_number(file, form.count) or 0
+    content = file.read(min(count, _MOST_TAGS) * form.entry)
+    return {
+        code for code, _ in _entries(content[: len(content) // form.entry * form.entry], 0, form)
+    }
+
+
+def walk(file: BinaryIO, form: Form, budget: Budget, path: Path) -> Iterator[Tags]:
+    """Yield the tags of each directory, pages first met first, then those below them.
+
+    Raises
+    ------
+    DamagedSlideError
+        If directories form a loop, lie behind the file's end, or exceed the budget.
+    UnsuitableSlideError
+        If there are more of them than a slide has.
+    """
+    file.seek(8 if form.big else 4)
+    waiting = deque([(read_number(file, form.following) or 0, True)])
+    seen: set[int] = set()
+    while waiting:
+        place, is_page = waiting.popleft()
+        if not place:
+            continue
+        if place in seen:
+            raise DamagedSlideError("the TIFF's directories form a loop", path, COPY_AGAIN)
+        seen.add(place)
+        try:
+            entries, following = _read_directory(file, form, place, path)
+        except DamagedSlideError:
+            if form.ndpi:
+                # Where it ends for OpenSlide too, which says what it makes of it.
+                return
+            raise
+        budget.spend(entries, path)
+        # Of several entries for one tag the first counts, for libtiff and for tifffile.
+        tags = dict(reversed(entries))
+        below = tags.get(_SUB_DIRECTORIES)
+        if len(seen) + len(waiting) + (0 if below is None else below.count) > MOST_DIRECTORIES:
+            raise UnsuitableSlideError(
+                f"a TIFF of more than {MOST_DIRECTORIES} pages, not one slide", path
+            )
+        if below is not None and below.end > form.size:
+            raise behind_end("the list of directories below a page lies", path)
+        yield tags
+        if is_page:
+            waiting.appendleft((following, True))
+        waiting.extend((int(each), False) for each in read_values(file, form, below))
+
+
+def _read_directory(file: BinaryIO, form: Form, place: int, path: Path) -> tuple[Entries, int]:
+    count = None
+    if place < form.size:
+        file.seek(place)
+        count = read_number(file, form.count)
+    start = file.tell()
+    end = start + (count or 0) * form.entry + struct.calcsize(form.following)
+    if count is None or (count <= _MOST_TAGS and end > form.size):
+        raise behind_end("its directory lies", path)
+    if count > _MOST_TAGS:
+        raise DamagedSlideError(f"a TIFF directory claims {count} entries", path, COPY_AGAIN)
+    entries = _entries(file.read(count * form.entry), start, form)
+    file.seek(start + count * form.entry)
+    return entries, read_number(file, form.following) or 0
+
+
+def behind_end(what: str, path: Path) -> DamagedSlideError:
+    """Return the error for what lies behind the file's end."""
+    return DamagedSlideError(f"the file is truncated: {what} behind its end", path, COPY_AGAIN)
+
+
+def _entries(content: bytes, start: int, form: Form) -> Entries:
+    inline = struct.calcsize(form.offset)
+    found = []
+    for place in range(0, len(content), form.entry):
+        code, kind = struct.unpack_from(form.order + "HH", content, place)
+        (count,) = struct.unpack_from(form.offset, content, place + 4)
+        value = start + place + 4 + inline
+        if count * _SIZES.get(kind, 0) > inline:
+            (value,) = struct.unpack_from(form.offset, content, place + 4 + inline)
+        found.append((code, Tag(kind, count, value)))
+    return found
+
+
+def read_values(file: BinaryIO, form: Form, tag: Tag | None, most: int | None = None) -> Numbers:
+    """Return the whole numbers of a tag, so many of them at most; none of what holds others."""
+    behind = tag is not None and tag.start > form.size
+    if tag is None or tag.kind not in _CODES or not tag.count or behind:
+        return np.empty(0, np.int64)
+    file.seek(tag.start)
+    content = file.read((tag.count if most is None else most) * _SIZES[tag.kind])
+    dtype = np.dtype(form.order + _CODES[tag.kind])
+    whole = len(content) // dtype.itemsize * dtype.itemsize
+    return np.frombuffer(content[:whole], dtype).astype(np.int64)
+
+
+def read_number(file: BinaryIO, code: str) -> int | None:
+    """Return the number at the file's position; None at its end."""
+    content = file.read(struct.calcsize(code))
+    if len(content) < struct.calcsize(code):
+        return None
+    return int(struct.unpack(code, content)[0])
