@@ -6,16 +6,14 @@ Nothing heavy is imported before a command runs, so that ``wsiseg --help`` answe
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import traceback
-import warnings
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from wsiseg.cli import demo, doctor, evaluate, info, models, segment, stain, train, view
+from wsiseg.cli.printing import complain, complain_of_trace, print_json_error, say, streams
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
@@ -53,7 +51,7 @@ def _version(
     ] = False,
 ) -> None:
     if show:
-        print(version("wsiseg"))
+        say(version("wsiseg"))
         raise typer.Exit
 
 
@@ -67,15 +65,12 @@ def main(arguments: list[str] | None = None) -> None:
     """
     if arguments is None:
         arguments = sys.argv[1:]
-        if hasattr(signal, "SIGPIPE"):
-            # Whoever read our output may have had enough, as `head` has; that is no failure.
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     debug = "--debug" in arguments
     # Damaged files make it complain on its own account; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
-    if not debug:
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    sys.exit(_run(arguments, debug=debug))
+    with streams(debug=debug):
+        status = _run(arguments, debug=debug)
+    sys.exit(status)
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:
@@ -83,6 +78,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         status = app(arguments, standalone_mode=False) or 0
         if status == INTERRUPTED:
             raise KeyboardInterrupt
+        if sys.stdout is not None:
+            # What cannot be written is to be known while it can be told.
+            sys.stdout.flush()
         return status
     except typer.Exit as stop:
         return stop.exit_code
@@ -91,30 +89,37 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if not message:
             # Without any command the help has been shown already.
             return WRONG_USAGE
-        end = "" if message.endswith("?") else "."
-        return _complain(f"{message}{end} Try --help.", WRONG_USAGE)
+        return _fail(arguments, WRONG_USAGE, message, hint="Try --help.")
     except (ArgumentError, UnknownArchitectureError) as error:
         _trace(debug)
-        return _complain(str(error), WRONG_USAGE)
+        return _fail(arguments, WRONG_USAGE, error.what, error.where, error.hint)
     except WsisegError as error:
         _trace(debug)
-        return _complain(str(error), FAILED)
+        return _fail(arguments, FAILED, error.what, error.where, error.hint)
     except (KeyboardInterrupt, typer.Abort) as stop:
         # A segmentation can always be gone on with; a training says whether it can.
         segments = arguments[:1] == ["segment"]
         hint = "Go on with --resume." if segments else " ".join(map(str, stop.args))
-        return _complain(f"interrupted. {hint}", INTERRUPTED)
+        return _fail(arguments, INTERRUPTED, "interrupted", hint=hint)
     except Exception as error:
         _trace(debug)
-        hint = "" if debug else " Run again with --debug to see where."
-        return _complain(f"unexpected {type(error).__name__}: {error}.{hint}", FAILED)
+        hint = "" if debug else "Run again with --debug to see where."
+        return _fail(arguments, FAILED, f"unexpected {type(error).__name__}: {error}", hint=hint)
 
 
 def _trace(debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        complain_of_trace()
 
 
-def _complain(text: str, status: int) -> int:
-    print(f"error: {in_options(' '.join(text.split()))}", file=sys.stderr)
+def _fail(
+    arguments: list[str], status: int, what: str, where: object = None, hint: str | None = None
+) -> int:
+    """Say what failed, as JSON too if that was asked for, and return the exit status."""
+    what = in_options(what)
+    place = None if where is None else in_options(str(where))
+    hint = in_options(hint) if hint else None
+    complain(f"error: {str(WsisegError(what, place, hint)).replace('?. ', '? ')}")
+    if "--json" in arguments:
+        print_json_error({"what": what, "where": place, "hint": hint, "status": status})
     return status

@@ -17,8 +17,8 @@ from wsiseg.cli.options import (
     Stain,
     StainReference,
     chosen_option,
-    print_json,
 )
+from wsiseg.cli.printing import print_json, say
 
 _SCORES, _WORK = "Scores", "Where and how"
 
@@ -133,7 +133,7 @@ def evaluate(
     if as_json:
         print_json(scores)
     else:
-        print(describe_table(scores))
+        say(*describe_table(scores))
         if output is not None:
             files = ("scores.json", "scores.csv", "confusion.png")
-            print(f"\nscores      {', '.join(str(output / name) for name in files)}")
+            say("", f"scores      {', '.join(str(output / name) for name in files)}")

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.status import Status
 from rich.text import Text
 
+from wsiseg.cli.printing import Terminal
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import WsisegError
 from wsiseg.job import Job
@@ -32,7 +32,7 @@ class ConsoleListener(Listener):
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Terminal()
         self._quiet = quiet
         self._bar: Progress | None = None
         self._status: Status | None = None
@@ -46,9 +46,9 @@ class ConsoleListener(Listener):
         if self._quiet:
             return
         if not self._console.is_terminal:
-            self._console.print(f"  {stage}", markup=False)
+            self._console.say(f"  {stage}")
         else:
-            self._status = self._console.status(f"  {stage}")
+            self._status = self._console.wheel(f"  {stage}")
             self._status.start()
 
     def planned(self, job: Job) -> None:
@@ -57,7 +57,7 @@ class ConsoleListener(Listener):
         if self._quiet:
             return
         for line in describe_plan(job):
-            self._console.print(line, markup=False)
+            self._console.say(line)
 
     def expects(self, tiles: int) -> None:
         """Begin the bar."""
@@ -89,7 +89,7 @@ class ConsoleListener(Listener):
             self._spoken = time.monotonic()
             seconds = self._spoken - self._start
             left = seconds / self._tiles * (self._wanted - self._tiles)
-            self._console.print(
+            self._console.say(
                 f"  {self._tiles}/{self._wanted} tiles, {self._tiles / seconds:.1f} tiles/s, "
                 f"{self._pixels / 1e6 / seconds:.1f} Mpx/s, {left:.0f} s left"
             )
@@ -97,11 +97,11 @@ class ConsoleListener(Listener):
     def noted(self, text: str) -> None:
         """Say something that is not a warning."""
         if not self._quiet:
-            self._console.print(f"note: {text}", markup=False)
+            self._console.say(f"note: {text}")
 
     def warned(self, text: str) -> None:
         """Say what was left out or assumed."""
-        self._console.print(f"warning: {in_options(text)}", markup=False)
+        self._console.say(f"warning: {in_options(text)}")
 
     def finished(self, summary: Json) -> None:
         """Take the bar away."""
@@ -110,7 +110,7 @@ class ConsoleListener(Listener):
     def failed(self, path: Path, error: WsisegError) -> None:
         """Say which slide failed, and why."""
         self.stop()
-        self._console.print(f"error: {in_options(str(error))}", markup=False)
+        self._console.say(f"error: {in_options(str(error))}")
 
     def stop(self) -> None:
         """Take the bar or the wheel away, if there is one."""

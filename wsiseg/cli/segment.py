@@ -11,13 +11,12 @@ from wsiseg.cli.options import (
     AsJson,
     Debug,
     Icc,
-    Json,
     Quiet,
     ReaderName,
     Stain,
     StainReference,
-    print_json,
 )
+from wsiseg.cli.printing import Json, begin_json, print_json, say
 
 _WORK, _NETWORK, _KEEP, _TROUBLE = (
     "Where and how",
@@ -186,15 +185,16 @@ def segment(
         )
     predictor = make_predictor(checkpoint, options)
     entries: list[Json] = []
+    begin_json({"slides": entries})
     try:
         for entry in segment_batch(slides, predictor, output, options, listener):
             failure = entry["error"]
             entries.append(entry | {"error": failure and in_options(str(failure))})
     finally:
         listener.stop()
-        if as_json:
-            print_json({"slides": entries})
-    if not (as_json or quiet):
+    if as_json:
+        print_json({"slides": entries})
+    elif not quiet:
         print_results(entries, output)
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)
@@ -212,5 +212,5 @@ def print_results(entries: list[Json], folder: Path) -> None:
             continue
         files = OutputFiles(folder, slide_name(Path(str(entry["slide"]))))
         for line in describe_result(read_run(files.run)):
-            print(line)
-        print(f"per tile    {files.tiles}")
+            say(line)
+        say(f"per tile    {files.tiles}")

@@ -19,8 +19,8 @@ from wsiseg.cli.options import (
     StainReference,
     chosen_option,
     parse_settings,
-    print_json,
 )
+from wsiseg.cli.printing import print_json, say
 
 _NETWORK, _LEARNING, _KEPT, _MACHINE = (
     "Network",
@@ -181,10 +181,10 @@ def train(
         best = output / result.checkpoint.name
         scored = "what was kept back" if result.kept_back else "what it learnt from"
         level = "--level 0 " if result.mpp is None else ""
-        print(f"checkpoint  {best}")
-        print(f"mean IoU    {result.miou:.4f} on {scored}, {plural(result.epochs, 'epoch')}")
-        print(f"curves      {output / 'curves.png'}")
-        print(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
+        say(f"checkpoint  {best}")
+        say(f"mean IoU    {result.miou:.4f} on {scored}, {plural(result.epochs, 'epoch')}")
+        say(f"curves      {output / 'curves.png'}")
+        say(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
 
 
 def _read_options(words: dict[str, Any], settings: dict[str, str], *, resume: bool) -> Any:

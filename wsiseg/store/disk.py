@@ -26,7 +26,8 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file that appears complete or not at all."""
     unfinished = path.with_name(path.name + ".partial")
     with translated(path):
-        unfinished.write_text(text, encoding="utf-8")
+        # Bytes of a file's name that are no text are written as the bytes that they are.
+        unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
         unfinished.replace(path)
 
 
