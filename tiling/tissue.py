@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from wsiseg.errors import AnnotationError, DamagedSlideError
+from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
@@ -89,44 +88,6 @@ def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
     found = ndimage.binary_fill_holes(found)
     found = _drop_specks(found, min(found.size, max(4, round(found.size * _SPECK_SHARE))))
     return TissueMask(found | unread, (plane.height, plane.width))
-
-
-def read_tissue_picture(
-    path: Path, plane: WorkingPlane, stretch: tuple[float, float] = (1.0, 1.0)
-) -> TissueMask:
-    """Read a mask that somebody else made: a picture of the whole slide, not black is tissue.
-
-    Parameters
-    ----------
-    path : Path
-        The picture.
-    plane : WorkingPlane
-        What it is laid over.
-    stretch : tuple of float
-        What the slide's facts say; the picture may be of the file's pixels.
-
-    Raises
-    ------
-    AnnotationError
-        If it is no picture, or its shape is not that of the slide.
-    """
-    try:
-        with Image.open(path) as picture:
-            mask = np.asarray(picture.convert("L")) > 0
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no picture"
-        hint = "Give auto, none, or a picture."
-        raise AnnotationError(f"the tissue mask cannot be read: {reason}", path, hint) from error
-    slimmer = (mask.shape[0] / plane.height) / (mask.shape[1] / plane.width)
-    slack = 0.02 + 1 / min(mask.shape)
-    if all(abs(slimmer * factor - 1) > slack for factor in (1.0, stretch[0] / stretch[1])):
-        raise AnnotationError(
-            f"the tissue mask is {mask.shape[1]}×{mask.shape[0]}, which is not the shape of the "
-            f"slide ({plane.width}×{plane.height})",
-            path,
-            "It has to show the whole slide.",
-        )
-    return TissueMask(mask, (plane.height, plane.width))
 
 
 def read_overview(slide: Slide) -> tuple[Pixels, Mask]:

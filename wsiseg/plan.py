@@ -21,8 +21,8 @@ from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.tissue import TissueMask, find_tissue, read_tissue_picture
-from wsiseg.training.annotations import read_regions
+from wsiseg.tiling.tissue import TissueMask, find_tissue
+from wsiseg.training.annotations import read_regions, read_tissue
 
 LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
 """Tile edges to try, the largest first: few borders matter more than how they are blended."""
@@ -270,7 +270,7 @@ def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> Tis
         return None
     if options.tissue == "auto":
         return find_tissue(slide, plane)
-    return read_tissue_picture(Path(options.tissue), plane, slide.facts.stretch)
+    return read_tissue(Path(options.tissue), slide, plane)
 
 
 def _candidate_grids(

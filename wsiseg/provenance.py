@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wsiseg.boundaries import boundary
 from wsiseg.colouring import describe_colours
 from wsiseg.errors import OutputError
 from wsiseg.job import Job
@@ -159,10 +160,10 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
     OutputError
         If it is missing or damaged.
     """
-    try:
+    with boundary(
+        lambda why: OutputError(f"the run file cannot be read: {why}", path, "Run again.")
+    ):
         content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError("the run file cannot be read", path, "Run again.") from error
     return content
 
 

@@ -15,8 +15,8 @@ from wsiseg.tiling.tissue import (
     TissueMask,
     find_tissue,
     read_overview,
-    read_tissue_picture,
 )
+from wsiseg.tiling.tissue_picture import read_tissue_picture
 
 GLASS: Colour = (245, 245, 245)
 PINK: Colour = (205, 130, 180)

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import skimage.data
 import tifffile
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import OutputExistsError
 from wsiseg.store.pyramid import halve_by_mean
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS
 
 HEIGHT, WIDTH = 10_000, 12_000
 MPP = 0.5
@@ -79,17 +79,14 @@ def demo_slide_stands(path: Path) -> bool:
     """
     if not path.exists():
         return False
-    try:
-        with tifffile.TiffFile(path) as file:
-            ours = file.pages.first.software == _MADE_BY
-    except DECODING_ERRORS:
-        ours = False
-    if not ours:
-        raise OutputExistsError(
-            "a file that the demonstration has not built is in the way",
-            path,
-            "Choose another `output`, or move it away.",
-        )
+    other = OutputExistsError(
+        "a file that the demonstration has not built is in the way",
+        path,
+        "Choose another `output`, or move it away.",
+    )
+    with boundary(lambda _: other), tifffile.TiffFile(path) as file:
+        if file.pages.first.software != _MADE_BY:
+            raise other
     return True
 
 

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wsiseg.errors import OutputError
+from wsiseg.boundaries import reason
+from wsiseg.errors import OutputError, WsisegError
 
 Json = dict[str, object]
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn failures of the file system into :class:`OutputError`."""
+    """Turn failures of the file system, and of whatever writes, into :class:`OutputError`."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"writing failed: {reason}", error.filename or path) from error
+    except WsisegError:
+        raise
+    except Exception as error:
+        where = getattr(error, "filename", None) or path
+        raise OutputError(f"writing failed: {reason(error)}", where) from error
 
 
 def write_whole(path: Path, text: str) -> None:

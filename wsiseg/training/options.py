@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.store.disk import write_whole
 from wsiseg.tiling.colour import Colours, StainMethod
@@ -257,9 +258,11 @@ class TrainOptions(_Settings):
         ArgumentError
             If a setting in it makes no sense.
         """
-        try:
+        with boundary(
+            lambda why: DataSetError(
+                f"the settings of the training cannot be read: {why}",
+                path,
+                "Train anew without --resume.",
+            )
+        ):
             return cls.build(**yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
-            raise DataSetError(
-                "the settings of the training cannot be read", path, "Train anew without --resume."
-            ) from error

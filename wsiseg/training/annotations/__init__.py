@@ -6,6 +6,7 @@ from wsiseg.training.annotations.placing import Coordinates, place
 from wsiseg.training.annotations.polygonising import polygonise
 from wsiseg.training.annotations.reading import read_annotations
 from wsiseg.training.annotations.regions import read_regions
+from wsiseg.training.annotations.tissue import read_tissue
 from wsiseg.training.annotations.writing import write_qupath
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "polygonise",
     "read_annotations",
     "read_regions",
+    "read_tissue",
     "write_qupath",
 ]

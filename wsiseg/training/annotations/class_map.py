@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.models.class_sets import Colour, LabelClass, distinct_colour
 from wsiseg.store.metadata import NOT_ANALYSED
@@ -231,16 +232,15 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour]]:
         raise ArgumentError(
             "there is no such file, and without = it is no class map", path, _EXAMPLE
         )
-    try:
+    with boundary(
+        lambda why: ArgumentError(f"the class map cannot be read: {why}", path, _EXAMPLE)
+    ):
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
             # JSON is YAML but for tabs, which its strings cannot hold.
             text = text.replace("\t", " ")
         # Nodes, not values: YAML would turn the keys No, 010 and 2024-01-01 into something else.
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ArgumentError(f"the class map cannot be read: {reason}", path, _EXAMPLE) from error
     content = _entries(node, path)
     if not any(isinstance(value, yaml.MappingNode) for value in content.values()):
         return _texts(content, path), {}

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
-import shapely
-from defusedxml import DefusedXmlException, ElementTree
+from defusedxml import ElementTree
 
 from wsiseg.errors import AnnotationError
 from wsiseg.training.annotations.annotation import AnnotationFile
@@ -25,7 +22,6 @@ from wsiseg.training.annotations.repairing import make_annotations
 PROGRAMS: tuple[Program, ...] = (QUPATH, GEOJSON, ASAP, HALO, IMAGESCOPE)
 """The first that recognises a file reads it: the more particular ones stand before the others."""
 
-_MALFORMED = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 _LONGEST_REASON = 200
 
 
@@ -58,7 +54,7 @@ def read_annotations(path: Path) -> AnnotationFile:
         raise _unknown(path)
     try:
         annotations, notes = make_annotations(program.read(content))
-    except (*_MALFORMED, shapely.errors.ShapelyError) as error:
+    except Exception as error:
         raise AnnotationError(
             f"the {program.name} file cannot be used: {_reason(error)}", path
         ) from error
@@ -73,7 +69,7 @@ def _load(path: Path) -> bytes:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
+    except Exception as error:
         raise AnnotationError(
             f"the annotations cannot be read: {getattr(error, 'strerror', None) or error}", path
         ) from error
@@ -86,7 +82,7 @@ def _parse(data: bytes, path: Path) -> Any:
         if data[:1] == b"<" or data[:4] in (b"\xff\xfe<\x00", b"\xfe\xff\x00<"):
             return ElementTree.fromstring(data)
         return json.loads(data)
-    except (*_MALFORMED, ParseError, DefusedXmlException) as error:
+    except Exception as error:
         raise _unknown(path, error) from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wsiseg.boundaries import boundary
 from wsiseg.colouring import check_reference
 from wsiseg.errors import DataSetError
 from wsiseg.training.annotations.class_map import ClassMap, names_nothing, read_pairs
@@ -138,11 +139,8 @@ def read_stems(path: Path, dataset: DataSet) -> set[str]:
 
 
 def _read_names(path: Path) -> set[str]:
-    try:
+    with boundary(lambda why: DataSetError(f"the list of names cannot be read: {why}", path)):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise DataSetError(f"the list of names cannot be read: {reason}", path) from error
     names = {line.strip() for line in lines if line.strip()}
     if not names:
         raise DataSetError("the list of names is empty", path)
