@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +21,27 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 
 Mask = npt.NDArray[np.bool_]
 
+ShareListener = Callable[[float], None]
+"""Hears the share that is done."""
+
+
+def unheard(_: float) -> None:
+    """Do nothing."""
+
+
 OVERVIEW_EDGE = 2048
 """The overview's longer side in pixels, at most."""
+
+READING_THREADS = 4
+"""That look for tissue, unless told otherwise."""
 
 _FINE_ENOUGH = 1024
 
 _READ_EDGE = 2048
+
+READING_BYTES = 10 * _READ_EDGE**2
+"""What a thread that looks for tissue holds: pixels, and Pillow's copy of them and of less."""
+
 _FAINTEST = 0.015
 _PALEST = 0.04
 _GLASS = 200
@@ -61,7 +80,12 @@ class TissueMask:
         return float(self.mask.mean())
 
 
-def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
+def find_tissue(
+    slide: Slide,
+    plane: WorkingPlane,
+    threads: int = READING_THREADS,
+    searched: ShareListener = unheard,
+) -> TissueMask:
     """Find tissue, rather too much than too little.
 
     Light lost on the way through the slide (optical density against the glass, smoothed) is
@@ -75,8 +99,12 @@ def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
         Open.
     plane : WorkingPlane
         What the mask is for.
+    threads : int
+        That read; what is found does not depend on it.
+    searched : callable
+        Told the share of the slide that has been read; raising ends it.
     """
-    overview, unread = read_overview(slide)
+    overview, unread = read_overview(slide, threads, searched)
     edge = max(overview.shape)
     density = ndimage.gaussian_filter(_optical_density(overview), 1.5)
     otsu = _FAINTEST
@@ -90,8 +118,19 @@ def find_tissue(slide: Slide, plane: WorkingPlane) -> TissueMask:
     return TissueMask(found | unread, (plane.height, plane.width))
 
 
-def read_overview(slide: Slide) -> tuple[Pixels, Mask]:
+def read_overview(
+    slide: Slide, threads: int = READING_THREADS, searched: ShareListener = unheard
+) -> tuple[Pixels, Mask]:
     """Read the slide small, from the coarsest level that is large enough.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    threads : int
+        That read.
+    searched : callable
+        Told the share that has been read, by the thread that called; raising ends it.
 
     Returns
     -------
@@ -107,21 +146,44 @@ def read_overview(slide: Slide) -> tuple[Pixels, Mask]:
     shape = -(-level.height // factor), -(-level.width // factor)
     overview = np.empty((*shape, 3), np.uint8)
     unread = np.zeros(shape, bool)
-    # However large the reduction, no more than this is in memory at a time.
+    whole = Box(0, 0, *shape)
+
+    def read(part: Box) -> Box:
+        place = part.within(whole)
+        source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
+        source = source.intersection(level.box)
+        try:
+            overview[place] = _reduce(slide.read_region(index, source), factor)
+        except DamagedSlideError:
+            # The tile that covers it will be tried, counted and reported by the main pass.
+            overview[place] = slide.facts.background
+            unread[place] = True
+        return part
+
+    # However large the reduction, no more than this per thread is in memory at a time.
     step = max(1, _READ_EDGE // factor)
-    for y in range(0, shape[0], step):
-        for x in range(0, shape[1], step):
-            part = Box(y, x, step, step).intersection(Box(0, 0, *shape))
-            place = part.within(Box(0, 0, *shape))
-            source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
-            source = source.intersection(level.box)
-            try:
-                overview[place] = _reduce(slide.read_region(index, source), factor)
-            except DamagedSlideError:
-                # The tile that covers it will be tried, counted and reported by the main pass.
-                overview[place] = slide.facts.background
-                unread[place] = True
+    parts = (
+        Box(y, x, step, step).intersection(whole)
+        for y in range(0, shape[0], step)
+        for x in range(0, shape[1], step)
+    )
+    done = 0
+    for part in _in_threads(read, parts, threads):
+        done += part.area
+        searched(done / whole.area)
     return overview, unread
+
+
+def _in_threads(work: Callable[[Box], Box], parts: Iterator[Box], threads: int) -> Iterator[Box]:
+    """Yield what comes of the parts, in their order, of which a few are under way at a time."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-look")
+    try:
+        waiting = deque(pool.submit(work, part) for part in itertools.islice(parts, threads))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(work, part) for part in itertools.islice(parts, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _reduce(pixels: Pixels, factor: int) -> Pixels:

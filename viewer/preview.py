@@ -172,6 +172,10 @@ class RunTeller(Listener):
         """Pass it on again, as whoever hears it may want to cancel."""
         self._report(self._stage)
 
+    def searched(self, share: float) -> None:
+        """Pass on how far it is, as whoever hears it may want to cancel."""
+        self._report(f"{share:.0%} searched for tissue")
+
     def recalled(self, box: Box, labels: AnyArray) -> None:
         """Put it into the preview."""
         self.continued()

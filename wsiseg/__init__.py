@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from wsiseg.models import load_checkpoint as load_checkpoint
     from wsiseg.segmenting import SegmentResult as SegmentResult
     from wsiseg.segmenting import segment as segment
+    from wsiseg.tiling.slides import find_slides as find_slides
     from wsiseg.tiling.slides import open_slide as open_slide
 
 # Loaded at first use, so that `import wsiseg` and `wsiseg --help` do not wait for torch.
 _HOMES = {
     "SegmentResult": "wsiseg.segmenting",
+    "find_slides": "wsiseg.tiling.slides",
     "load_checkpoint": "wsiseg.models",
     "models": "wsiseg.models",
     "open_slide": "wsiseg.tiling.slides",
@@ -27,6 +29,7 @@ _HOMES = {
 
 __all__ = [
     "SegmentResult",
+    "find_slides",
     "load_checkpoint",
     "models",
     "open_slide",

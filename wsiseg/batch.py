@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from wsiseg.slides_ahead import SlidesAhead
 from wsiseg.store.disk import Json, write_json
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.slides import Slide, address, open_slide, slide_name
+from wsiseg.tiling.tissue import ShareListener
 
 MANIFEST = "batch.json"
 
@@ -61,15 +61,7 @@ def segment_batch(
     """
     check_reference(options.colours)
     OutputFiles(folder, "").check()
-    twice = [
-        name for name, times in Counter(slide_name(slide) for slide in slides).items() if times > 1
-    ]
-    if twice:
-        raise ArgumentError(
-            f"two slides are called {twice[0]!r} and would write the same files",
-            None,
-            "Segment them into different folders.",
-        )
+    _refuse_same_names(slides)
     entries: list[Json] = []
     # What was refused because of an earlier run leaves that run's record alone.
     news = False
@@ -108,13 +100,27 @@ def segment_batch(
             yield entry
 
 
+def _refuse_same_names(slides: Sequence[Path]) -> None:
+    first: dict[str, Path] = {}
+    for slide in slides:
+        other = first.setdefault(slide_name(slide), slide)
+        if other is not slide:
+            raise ArgumentError(
+                f"two slides are called {slide_name(slide)!r} and would write the same files",
+                f"{address(other)} and {address(slide)}",
+                "Segment them into different folders.",
+            )
+
+
 def _keep(entries: list[Json], folder: Path) -> None:
     OutputFiles(folder, "").prepare()
     write_json(folder / MANIFEST, {"slides": entries})
 
 
-def _find_area(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> Area | None:
-    return find_area(slide, choose_plane(slide, checkpoint, options), options)
+def _find_area(
+    slide: Slide, searched: ShareListener, checkpoint: Checkpoint, options: SegmentOptions
+) -> Area | None:
+    return find_area(slide, choose_plane(slide, checkpoint, options), options, searched)
 
 
 def failed_entry(path: Path, predictor: Predictor, error: str) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.tissue import TissueMask, find_tissue
+from wsiseg.tiling.tissue import READING_THREADS, ShareListener, TissueMask, find_tissue, unheard
 from wsiseg.training.annotations import read_regions, read_tissue
 
 LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
@@ -117,6 +118,7 @@ def make_plan(
     area: Area | None = None,
     *,
     followed: bool = False,
+    searched: ShareListener = unheard,
 ) -> Plan:
     """Settle what a run will do.
 
@@ -134,6 +136,8 @@ def make_plan(
         Where to look, in place of the tissue that the options look for.
     followed : bool
         Make the next slide ready while this one is written, if the budget has room for it.
+    searched : callable
+        Told the share of the slide in which tissue has been looked for; raising ends it.
 
     Raises
     ------
@@ -166,7 +170,7 @@ def make_plan(
     return Plan(
         plane=plane,
         grid=grid,
-        area=area or find_area(slide, plane, options),
+        area=area or find_area(slide, plane, options, searched),
         scanned=_find_scanned(slide, plane),
         regions=regions,
         windows=windows,
@@ -264,12 +268,18 @@ def _assumptions(
     return tuple(found)
 
 
-def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
+def find_area(
+    slide: Slide,
+    plane: WorkingPlane,
+    options: SegmentOptions,
+    searched: ShareListener = unheard,
+) -> TissueMask | None:
     """Return where to look: the slide's tissue, a picture of it, or None for everywhere."""
     if options.tissue == "none":
         return None
     if options.tissue == "auto":
-        return find_tissue(slide, plane)
+        threads = options.readers or min(READING_THREADS, os.cpu_count() or 1)
+        return find_tissue(slide, plane, threads, searched)
     return read_tissue(Path(options.tissue), slide, plane)
 
 

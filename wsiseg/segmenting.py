@@ -160,7 +160,14 @@ def segment_slide(
     _refuse_standing(files, options)
     listener.began("planning: resolution, tissue, memory")
     ledger = Ledger(len(predictor.checkpoint.classes), listener, spent)
-    plan = make_plan(slide, predictor, options, area=area, followed=filled is not None)
+    plan = make_plan(
+        slide,
+        predictor,
+        options,
+        area=area,
+        followed=filled is not None,
+        searched=listener.searched,
+    )
     warn_of_other_colours(predictor.checkpoint.card.training, options.colours, ledger.warn)
     seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
     job = Job(slide, predictor, options, plan, files, seen)

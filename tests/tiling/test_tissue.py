@@ -1,3 +1,5 @@
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +185,54 @@ def test_the_overview_shows_the_slide_in_a_bounded_size(shape: tuple[int, int]) 
     inner = overview[:-1, :-1].astype(int)
     assert np.abs(inner[..., 0] - rows[:-1, None]).max() <= 14
     assert np.abs(inner[..., 1] - columns[None, :-1]).max() <= 14
+
+
+def test_threads_read_the_same_overview_and_tell_how_far_they_are() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5000, 7001, 3), np.uint8)
+    slide = ArraySlide(pixels, damaged=[Box(4000, 100, 9, 9)])
+    alone, heard = read_overview(slide, threads=1), []
+    together = read_overview(slide, threads=5, searched=heard.append)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert alone[1].any()
+    assert heard == sorted(heard)
+    assert len(heard) == 12
+    assert heard[-1] == 1
+
+
+class Reads(ArraySlide):
+    """Counts how many are under way at a time."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        super().__init__(pixels)
+        self.lock, self.now, self.most, self.done = threading.Lock(), 0, 0, 0
+        self.gate = threading.Barrier(3)
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        with suppress(threading.BrokenBarrierError):
+            # Nobody goes on before all of them are at it; the last ones are fewer.
+            self.gate.wait(1)
+        found = super()._read(level, box)
+        with self.lock:
+            self.now, self.done = self.now - 1, self.done + 1
+        return found
+
+
+def test_a_few_parts_are_read_at_a_time_and_no_more_after_the_end() -> None:
+    slide = Reads(np.zeros((6000, 8000, 3), np.uint8))
+    read_overview(slide, threads=3)
+    assert (slide.most, slide.done) == (3, 12)
+
+    def enough(share: float) -> None:
+        raise KeyboardInterrupt
+
+    slide = Reads(np.zeros((6000, 8000, 3), np.uint8))
+    with pytest.raises(KeyboardInterrupt):
+        read_overview(slide, threads=3, searched=enough)
+    assert slide.done < 12
 
 
 def test_what_cannot_be_read_counts_as_tissue() -> None:

@@ -43,6 +43,7 @@ class ConsoleListener(Listener):
     def began(self, stage: str) -> None:
         """Turn a wheel beside what is being done, or say it where no wheel can turn."""
         self.stop()
+        self._spoken = time.monotonic()
         if self._quiet:
             return
         if not self._console.is_terminal:
@@ -50,6 +51,15 @@ class ConsoleListener(Listener):
         else:
             self._status = self._console.wheel(f"  {stage}")
             self._status.start()
+
+    def searched(self, share: float) -> None:
+        """Say beside the wheel how much has been searched, or in a line now and then."""
+        line = f"  {share:.0%} searched for tissue"
+        if self._status is not None:
+            self._status.update(line)
+        elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
+            self._spoken = time.monotonic()
+            self._console.say(line)
 
     def planned(self, job: Job) -> None:
         """Say what will be done."""

@@ -27,7 +27,14 @@ _WORK, _NETWORK, _KEEP, _TROUBLE = (
 
 
 def segment(
-    slides: Annotated[list[Path], typer.Argument(help="Slides or pictures.", show_default=False)],
+    slides: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Slides or pictures, or folders of them.",
+            metavar="SLIDE|FOLDER",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the masks.", show_default=False)
     ],
@@ -126,6 +133,12 @@ def segment(
             "--overwrite", help="Replace an output that stands.", rich_help_panel=_TROUBLE
         ),
     ] = False,
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive", help="Look into the folders in a folder, too.", rich_help_panel=_WORK
+        ),
+    ] = False,
     on_bad_tile: Annotated[
         str,
         typer.Option(help="fill or fail: what an unreadable tile does.", rich_help_panel=_TROUBLE),
@@ -177,8 +190,12 @@ def segment(
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.wording import in_options
     from wsiseg.segmenting import make_predictor
+    from wsiseg.tiling.slides import find_slides
 
     listener = ConsoleListener(quiet=quiet)
+    found = find_slides(slides, recursive=recursive, leave=[output])
+    for note in found.notes:
+        listener.noted(in_options(note))
     if checkpoint is None:
         listener.noted(
             "no -c given: the bundled demonstration checkpoint is used, no medical device"
@@ -187,7 +204,7 @@ def segment(
     entries: list[Json] = []
     begin_json({"slides": entries})
     try:
-        for entry in segment_batch(slides, predictor, output, options, listener):
+        for entry in segment_batch(found.slides, predictor, output, options, listener):
             failure = entry["error"]
             entries.append(entry | {"error": failure and in_options(str(failure))})
     finally:
