@@ -33,6 +33,14 @@ _LIST_BYTES = 2**18
 _OURS = "wsiseg"
 _SHOWN = 3
 
+_OTHER = "file", "that is no slide", "that are no slides"
+_STORE = "store", "that is no slide but a mask, say", "that are no slides but masks, say"
+_FOLDER = "folder", "(`recursive` looks into it)", "(`recursive` looks into them)"
+_LOCKED = "folder", "that cannot be read", "that cannot be read"
+
+Kind = tuple[str, str, str]
+"""What a thing is, and what is to be said of one and of several."""
+
 
 @dataclass(frozen=True)
 class FoundSlides:
@@ -42,12 +50,12 @@ class FoundSlides:
     ----------
     slides : tuple of Path
         Each of them once; those of a folder in natural order.
-    passed : tuple of (str, Path)
+    passed : tuple of (Kind, Path)
         What lies in the folders and is not taken, and the kind of thing that it is.
     """
 
     slides: tuple[Path, ...]
-    passed: tuple[tuple[str, Path], ...]
+    passed: tuple[tuple[Kind, Path], ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -90,7 +98,7 @@ def find_slides(
         search.look_into(path, top=True)
         if search.met == before:
             held = FoundSlides((), tuple(search.passed[passed:])).notes
-            hint = " ".join(f"It was {note}." for note in held) or "It is empty."
+            hint = " ".join(f"{note[0].upper()}{note[1:]}." for note in held) or "It is empty."
             raise SlideNotFoundError("there is no slide in the folder", path, hint)
     return FoundSlides(tuple(search.slides), tuple(search.passed))
 
@@ -102,7 +110,7 @@ class _Search:
         self.recursive = recursive
         self.leave = leave
         self.slides: list[Path] = []
-        self.passed: list[tuple[str, Path]] = []
+        self.passed: list[tuple[Kind, Path]] = []
         self.met = 0
         self._seen: set[object] = set()
         self._entered: set[tuple[int, int]] = set()
@@ -135,7 +143,7 @@ class _Search:
             elif entry.suffix.lower() in SLIDE_ENDINGS and entry.is_file():
                 self.take(entry)
             else:
-                self.passed.append(("files that are no slides", entry))
+                self.passed.append((_OTHER, entry))
 
     def _meet_folder(self, folder: Path) -> None:
         if folder.resolve() in self.leave:
@@ -144,16 +152,16 @@ class _Search:
             if not _is_ours(folder) and is_slide_folder(folder):
                 self.take(folder)
             else:
-                self.passed.append(("masks and other stores that are no slides", folder))
+                self.passed.append((_STORE, folder))
         elif _is_one_slide(folder):
             self.take(folder)
         elif not self.recursive:
-            self.passed.append(("folders, into which `recursive` looks", folder))
+            self.passed.append((_FOLDER, folder))
         else:
             try:
                 self.look_into(folder)
             except SlideError:
-                self.passed.append(("folders that cannot be read", folder))
+                self.passed.append((_LOCKED, folder))
 
 
 def _is_folder(path: Path) -> bool:
@@ -224,6 +232,8 @@ def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     return key, path.name
 
 
-def _summary(kind: str, names: Sequence[str]) -> str:
+def _summary(kind: Kind, names: Sequence[str]) -> str:
+    thing, one, several = kind
+    what = f"1 {thing} {one}" if len(names) == 1 else f"{len(names)} {thing}s {several}"
     listed = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-    return f"passed over {len(names)} {kind}: {listed}"
+    return f"passed over {what}: {listed}"

@@ -31,7 +31,7 @@ def segment(
         list[Path],
         typer.Argument(
             help="Slides or pictures, or folders of them.",
-            metavar="SLIDE|FOLDER",
+            metavar="SLIDE|FOLDER…",
             show_default=False,
         ),
     ],
