@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import ArgumentError, DataSetError, OutputExistsError, TrainingError
 from wsiseg.store.disk import translated, write_whole
 from wsiseg.training.metrics import plot_curves
@@ -162,7 +163,10 @@ class RunFolder:
         """Return the rows of ``metrics.csv`` as text; none if it is not there."""
         if not self.metrics.exists():
             return []
-        with self.metrics.open(encoding="utf-8", newline="") as file:
+        with (
+            boundary(lambda why: DataSetError(f"the scores cannot be read: {why}", self.metrics)),
+            self.metrics.open(encoding="utf-8", newline="") as file,
+        ):
             return list(csv.DictReader(file))
 
     def draw_curves(self) -> None:
