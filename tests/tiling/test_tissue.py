@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from array_slide import ArraySlide
 from wsiseg.errors import AnnotationError
-from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling import Box, open_slide, tissue
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.slide import Colour, Pixels
 from wsiseg.tiling.tissue import (
@@ -187,9 +187,12 @@ def test_the_overview_shows_the_slide_in_a_bounded_size(shape: tuple[int, int]) 
     assert np.abs(inner[..., 1] - columns[None, :-1]).max() <= 14
 
 
-def test_threads_read_the_same_overview_and_tell_how_far_they_are() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (5000, 7001, 3), np.uint8)
-    slide = ArraySlide(pixels, damaged=[Box(4000, 100, 9, 9)])
+def test_threads_read_the_same_overview_and_tell_how_far_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tissue, "_READ_EDGE", 512)
+    pixels = np.random.default_rng(0).integers(0, 256, (1300, 2001, 3), np.uint8)
+    slide = ArraySlide(pixels, damaged=[Box(1200, 100, 9, 9)])
     alone, heard = read_overview(slide, threads=1), []
     together = read_overview(slide, threads=5, searched=heard.append)
     for one, other in zip(alone, together, strict=True):
@@ -221,15 +224,18 @@ class Reads(ArraySlide):
         return found
 
 
-def test_a_few_parts_are_read_at_a_time_and_no_more_after_the_end() -> None:
-    slide = Reads(np.zeros((6000, 8000, 3), np.uint8))
+def test_a_few_parts_are_read_at_a_time_and_no_more_after_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tissue, "_READ_EDGE", 512)
+    slide = Reads(np.zeros((1500, 2000, 3), np.uint8))
     read_overview(slide, threads=3)
     assert (slide.most, slide.done) == (3, 12)
 
     def enough(share: float) -> None:
         raise KeyboardInterrupt
 
-    slide = Reads(np.zeros((6000, 8000, 3), np.uint8))
+    slide = Reads(np.zeros((1500, 2000, 3), np.uint8))
     with pytest.raises(KeyboardInterrupt):
         read_overview(slide, threads=3, searched=enough)
     assert slide.done < 12

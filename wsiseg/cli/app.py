@@ -117,7 +117,8 @@ def _fail(
 ) -> int:
     """Say what failed, as JSON too if that was asked for, and return the exit status."""
     what = in_options(what)
-    place = None if where is None else in_options(str(where))
+    # A file may be called like a parameter.
+    place = in_options(where) if isinstance(where, str) else where and str(where)
     hint = in_options(hint) if hint else None
     complain(f"error: {str(WsisegError(what, place, hint)).replace('?. ', '? ')}")
     if "--json" in arguments:

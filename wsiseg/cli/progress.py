@@ -57,7 +57,7 @@ class ConsoleListener(Listener):
         line = f"  {share:.0%} searched for tissue"
         if self._status is not None:
             self._status.update(line)
-        elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
+        elif not self._quiet and share < 1 and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
             self._console.say(line)
 
