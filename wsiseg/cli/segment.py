@@ -31,7 +31,6 @@ def segment(
         list[Path],
         typer.Argument(
             help="Slides or pictures, or folders of them.",
-            metavar="SLIDE|FOLDER…",
             show_default=False,
         ),
     ],
