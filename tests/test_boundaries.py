@@ -24,13 +24,16 @@ from zarr.errors import GroupNotFoundError
 
 from tiny import segment_tiny, tiny_checkpoint
 from vendor_slides import aperio
+from wsiseg.annotations import read_annotations, reading
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.pictures import read_values
 from wsiseg.boundaries import boundary, reason
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.models import checkpoint as checkpoints
 from wsiseg.models.importing import import_checkpoint
 from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.torch import TorchRuntime
-from wsiseg.provenance import read_run
+from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.disk import translated, write_json
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box, open_slide
@@ -39,9 +42,6 @@ from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 from wsiseg.tiling.tissue_picture import read_tissue_picture
 from wsiseg.training import trainer
-from wsiseg.training.annotations import read_annotations, reading
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.pictures import read_values
 from wsiseg.training.metrics.plots import plot_curves
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.run_folder import RunFolder

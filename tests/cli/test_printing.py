@@ -198,8 +198,8 @@ def test_a_failure_leaves_a_document_too(tmp_path):
 
 
 def test_what_was_done_before_a_failure_is_in_its_document(tmp_path, monkeypatch):
-    from wsiseg import batch
     from wsiseg.errors import OutputError
+    from wsiseg.segmentation import batch
 
     slides = [picture(tmp_path / f"{name}.png") for name in "ab"]
     checkpoint = tiny_checkpoint().save(tmp_path / "c.safetensors")

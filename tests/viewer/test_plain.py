@@ -4,7 +4,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt
 from qtpy.QtGui import Qt as Gui
 
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 from wsiseg.viewer import telling
 from wsiseg.viewer.layers import label_look
 from wsiseg.viewer.plain import plain

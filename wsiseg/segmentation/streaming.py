@@ -1,0 +1,146 @@
+"""Tiles of one window on their way: read, predicted, stitched to bands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from wsiseg.boundaries import boundary
+from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.models.runtimes import Runtime
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import Plan
+from wsiseg.store.arrays import BAND_HEIGHT
+from wsiseg.throughput.recorder import Stopwatch, TileRow
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.reading import ReadTile, TileReader
+from wsiseg.tiling.regions import Regions
+from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.stitching import UNSEEN, Band, Prediction, make_stitcher
+
+
+@dataclass
+class Step:
+    """One tile further.
+
+    Attributes
+    ----------
+    read : ReadTile or None
+        The tile; None at the end, when the remaining bands leave.
+    prediction : Prediction or None
+        What the network says of it; None if it could not be read.
+    row : TileRow or None
+        What it cost; writing is filled in by whoever writes.
+    bands : list of Band
+        What it finished.
+    """
+
+    read: ReadTile | None = None
+    prediction: Prediction | None = None
+    row: TileRow | None = None
+    bands: list[Band] = field(default_factory=list)
+
+
+def stream_window(
+    slide: Slide,
+    plan: Plan,
+    options: SegmentOptions,
+    *,
+    window: Box,
+    runtime: Runtime,
+    watch: Stopwatch,
+) -> Iterator[Step]:
+    """Take every tile that can change a window through the network, in order.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    plan : Plan
+        What to do with it.
+    options : SegmentOptions
+        How tiles are merged, and whether probabilities are kept.
+    window : Box
+        The part of the plane to fill; begins at a band's first row.
+    runtime : Runtime
+        Ready for the plan's tiles.
+    watch : Stopwatch
+        Started with the run.
+    """
+    tiles = plan.tiles_for(window, whole=options.blend != "crop")
+    stitcher = make_stitcher(
+        options.blend,
+        window,
+        tiles,
+        BAND_HEIGHT,
+        plan.classes,
+        keep_probabilities=options.probabilities,
+    )
+    with TileReader(slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
+        watch.lap()
+        for batch in reader.batches(tiles, plan.batch):
+            waited = watch.lap() / len(batch)
+            predictions = _predict(batch, runtime)
+            forward = watch.lap() / len(batch)
+            for read, prediction in zip(batch, predictions, strict=True):
+                bands = [
+                    _masked(band, plan.regions) for band in stitcher.add(read.tile, prediction)
+                ]
+                yield Step(read, prediction, _row(read, waited, forward, watch), bands)
+                watch.lap()
+    yield Step(bands=[_masked(band, plan.regions) for band in stitcher.finished()])
+
+
+def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]:
+    """Run the network on what could be read; unreadable tiles give None."""
+    size, tile = runtime.settings.batch, runtime.settings.tile
+    pixels = [read.pixels for read in batch if read.pixels is not None]
+    if not pixels:
+        return [None] * len(batch)
+    # Every batch has the same shape, so that nothing is compiled twice.
+    blank = np.zeros((*tile, 3), np.uint8)
+    with boundary(
+        lambda why: RuntimeUnavailableError(
+            f"{runtime.name} cannot run the network: {why}",
+            None,
+            "A smaller `tile` or `batch` needs less memory.",
+        )
+    ):
+        outputs = runtime.run(np.stack(pixels + [blank] * (size - len(pixels))))
+    predictions: list[Prediction | None] = []
+    place = 0
+    for read in batch:
+        if read.pixels is None:
+            predictions.append(None)
+        else:
+            found = {name: planes[place] for name, planes in outputs.items()}
+            predictions.append(Prediction(**found))
+            place += 1
+    return predictions
+
+
+def _masked(band: Band, regions: Regions | None) -> Band:
+    """Forget what lies outside the user's regions."""
+    if regions is not None:
+        outside = ~regions.rasterise(band.box)
+        band.labels[outside] = UNSEEN
+        if band.probabilities is not None:
+            band.probabilities[:, outside] = 0
+    return band
+
+
+def _row(read: ReadTile, waited: float, forward: float, watch: Stopwatch) -> TileRow:
+    return TileRow(
+        index=read.tile.index,
+        y=read.tile.box.y,
+        x=read.tile.box.x,
+        read_ms=read.seconds * 1e3,
+        forward_ms=forward * 1e3,
+        stitch_ms=watch.lap() * 1e3,
+        write_ms=0.0,
+        wait_ms=waited * 1e3,
+        finished_s=watch.total,
+        status="done" if read.error is None else "unread",
+    )
