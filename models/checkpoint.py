@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from wsiseg.boundaries import boundary, reason
 from wsiseg.classes import LabelClass
 from wsiseg.errors import (
     ArgumentError,
@@ -154,10 +155,10 @@ class Checkpoint:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, unfinished, {HEADER_KEY: self.card.model_dump_json()})
             unfinished.replace(path)
-        except (OSError, SafetensorError) as error:
+        except Exception as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink()
-            raise OutputError(f"the checkpoint cannot be written: {error}", path) from error
+            raise OutputError(f"the checkpoint cannot be written: {reason(error)}", path) from error
         return path
 
 
@@ -218,14 +219,15 @@ def has_card(path: Path) -> bool:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if path.is_dir():
-        raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))
-    if not path.is_file():
-        raise CheckpointError("there is no such checkpoint", path, "Check the path.")
+    with boundary(lambda why: CheckpointError(f"the checkpoint cannot be read: {why}", path)):
+        if path.is_dir():
+            raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))
+        if not path.is_file():
+            raise CheckpointError("there is no such checkpoint", path, "Check the path.")
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except Exception as error:
         raise CheckpointError(
             "this is no .safetensors checkpoint", path, _suggest(path.parent, path.suffix)
         ) from error

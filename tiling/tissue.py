@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from wsiseg.errors import AnnotationError, DamagedSlideError
+from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides.orientation import UPRIGHT, exif_orientation
 from wsiseg.tiling.slides.slide import Pixels, Slide
 
 Mask = npt.NDArray[np.bool_]
 
+ShareListener = Callable[[float], None]
+"""Hears the share that is done."""
+
+
+def unheard(_: float) -> None:
+    """Do nothing."""
+
+
 OVERVIEW_EDGE = 2048
 """The overview's longer side in pixels, at most."""
+
+READING_THREADS = 4
+"""That look for tissue, unless told otherwise."""
 
 _FINE_ENOUGH = 1024
 
 _READ_EDGE = 2048
+
+READING_BYTES = 10 * _READ_EDGE**2
+"""What a thread that looks for tissue holds: pixels, and Pillow's copy of them and of less."""
+
 _FAINTEST = 0.015
 _PALEST = 0.04
 _GLASS = 200
@@ -67,7 +84,12 @@ class TissueMask:
 
 
 def find_tissue(
-    slide: Slide, plane: WorkingPlane, seen: tuple[Pixels, Mask] | None = None
+    slide: Slide,
+    plane: WorkingPlane,
+    threads: int = READING_THREADS,
+    searched: ShareListener = unheard,
+    *,
+    seen: tuple[Pixels, Mask] | None = None,
 ) -> TissueMask:
     """Find tissue, rather too much than too little.
 
@@ -82,10 +104,14 @@ def find_tissue(
         Open.
     plane : WorkingPlane
         What the mask is for.
+    threads : int
+        That read; what is found does not depend on it.
+    searched : callable
+        Told the share of the slide that has been read; raising ends it.
     seen : tuple of ndarray, optional
         What :func:`read_overview` gave, where it has been read already.
     """
-    overview, unread = seen or read_overview(slide)
+    overview, unread = seen or read_overview(slide, threads, searched)
     edge = max(overview.shape)
     density = ndimage.gaussian_filter(_optical_density(overview), 1.5)
     otsu = _FAINTEST
@@ -99,50 +125,19 @@ def find_tissue(
     return TissueMask(found | unread, (plane.height, plane.width))
 
 
-def read_tissue_picture(
-    path: Path, plane: WorkingPlane, stretch: tuple[float, float] = (1.0, 1.0)
-) -> TissueMask:
-    """Read a mask that somebody else made: a picture of the whole slide, not black is tissue.
+def read_overview(
+    slide: Slide, threads: int = READING_THREADS, searched: ShareListener = unheard
+) -> tuple[Pixels, Mask]:
+    """Read the slide small, from the coarsest level that is large enough.
 
     Parameters
     ----------
-    path : Path
-        The picture.
-    plane : WorkingPlane
-        What it is laid over.
-    stretch : tuple of float
-        What the slide's facts say; the picture may be of the file's pixels.
-
-    Raises
-    ------
-    AnnotationError
-        If it is no picture, or its shape is not that of the slide.
-    """
-    try:
-        # Of a stream, as Pillow garbles plain grey TIFFs on their side when it maps their file.
-        with path.open("rb") as stream, Image.open(stream) as picture:
-            # Pillow itself turns what is TIFF.
-            tiff = picture.format == "TIFF"
-            turn = UPRIGHT if tiff else exif_orientation(picture.info.get("exif", b""))
-            mask = turn.turn(np.asarray(picture.convert("L")) > 0)
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no picture"
-        hint = "Give auto, none, or a picture."
-        raise AnnotationError(f"the tissue mask cannot be read: {reason}", path, hint) from error
-    slimmer = (mask.shape[0] / plane.height) / (mask.shape[1] / plane.width)
-    slack = 0.02 + 1 / min(mask.shape)
-    if all(abs(slimmer * factor - 1) > slack for factor in (1.0, stretch[0] / stretch[1])):
-        raise AnnotationError(
-            f"the tissue mask is {mask.shape[1]}×{mask.shape[0]}, which is not the shape of the "
-            f"slide ({plane.width}×{plane.height})",
-            path,
-            "It has to show the whole slide.",
-        )
-    return TissueMask(mask, (plane.height, plane.width))
-
-
-def read_overview(slide: Slide) -> tuple[Pixels, Mask]:
-    """Read the slide small, from the coarsest level that is large enough.
+    slide : Slide
+        Open.
+    threads : int
+        That read.
+    searched : callable
+        Told the share that has been read, by the thread that called; raising ends it.
 
     Returns
     -------
@@ -158,21 +153,44 @@ def read_overview(slide: Slide) -> tuple[Pixels, Mask]:
     shape = -(-level.height // factor), -(-level.width // factor)
     overview = np.empty((*shape, 3), np.uint8)
     unread = np.zeros(shape, bool)
-    # However large the reduction, no more than this is in memory at a time.
+    whole = Box(0, 0, *shape)
+
+    def read(part: Box) -> Box:
+        place = part.within(whole)
+        source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
+        source = source.intersection(level.box)
+        try:
+            overview[place] = _reduce(slide.read_region(index, source), factor)
+        except DamagedSlideError:
+            # The tile that covers it will be tried, counted and reported by the main pass.
+            overview[place] = slide.facts.background
+            unread[place] = True
+        return part
+
+    # However large the reduction, no more than this per thread is in memory at a time.
     step = max(1, _READ_EDGE // factor)
-    for y in range(0, shape[0], step):
-        for x in range(0, shape[1], step):
-            part = Box(y, x, step, step).intersection(Box(0, 0, *shape))
-            place = part.within(Box(0, 0, *shape))
-            source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
-            source = source.intersection(level.box)
-            try:
-                overview[place] = _reduce(slide.read_region(index, source), factor)
-            except DamagedSlideError:
-                # The tile that covers it will be tried, counted and reported by the main pass.
-                overview[place] = slide.facts.background
-                unread[place] = True
+    parts = (
+        Box(y, x, step, step).intersection(whole)
+        for y in range(0, shape[0], step)
+        for x in range(0, shape[1], step)
+    )
+    done = 0
+    for part in _in_threads(read, parts, threads):
+        done += part.area
+        searched(done / whole.area)
     return overview, unread
+
+
+def _in_threads(work: Callable[[Box], Box], parts: Iterator[Box], threads: int) -> Iterator[Box]:
+    """Yield what comes of the parts, in their order, of which a few are under way at a time."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-look")
+    try:
+        waiting = deque(pool.submit(work, part) for part in itertools.islice(parts, threads))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(work, part) for part in itertools.islice(parts, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _reduce(pixels: Pixels, factor: int) -> Pixels:

@@ -40,6 +40,7 @@ from wsiseg.viewer.layers import (
     SlideView,
     label_look,
 )
+from wsiseg.viewer.plain import plain
 from wsiseg.viewer.region import RegionView
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _how_to_fit(plane: WorkingPlane, box: Box) -> str:
 def painting_layer(region: RegionView, labels: Labels | None = None) -> LayerData:
     """Return labels that lie on their region and can be painted; blank if none are given."""
     settings = {
-        "name": f"{region.slide.slide.name} painting",
+        "name": plain(f"{region.slide.slide.name} painting"),
         "opacity": MASK_OPACITY,
         "metadata": {KEY: region},
         **region.placing(),

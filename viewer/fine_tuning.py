@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import (
     ArgumentError,
     DataSetError,
@@ -335,7 +336,7 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
         If what stands there cannot be read.
     """
     folder = RunFolder(run)
-    try:
+    with boundary(lambda why: DataSetError(f"the curves cannot be read: {why}", folder.metrics)):
         rows = folder.read_rows()
         return {
             column: [
@@ -345,8 +346,6 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
             ]
             for column in columns
         }
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise DataSetError(f"the curves cannot be read: {error}", folder.metrics) from error
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

@@ -24,6 +24,7 @@ from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.levels import DamageListener, label_levels, probability_levels, slide_levels
+from wsiseg.viewer.plain import plain
 from wsiseg.viewer.runs import RunTiles
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -103,7 +104,7 @@ class MaskView:
 def slide_layer(view: SlideView, damaged: DamageListener) -> LayerData:
     """Return the slide as one RGB layer of many levels."""
     settings = {
-        "name": view.slide.name,
+        "name": plain(view.slide.name),
         "rgb": True,
         "metadata": {KEY: view},
         # The slide keeps decoded tiles itself, and only so many of them.
@@ -131,7 +132,7 @@ def mask_layer(view: MaskView, damaged: DamageListener) -> LayerData:
         See :class:`wsiseg.viewer.levels.SlideLevel`.
     """
     settings = {
-        "name": _stem(view.image.path),
+        "name": plain(_stem(view.image.path)),
         "opacity": MASK_OPACITY,
         "metadata": {KEY: view},
         "cache": False,
@@ -148,7 +149,7 @@ def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
     names = {value: entry.name for value, entry in sorted(classes.items())} | {UNSEEN: NOT_ANALYSED}
     return {
         "colormap": DirectLabelColormap(color_dict=colours),
-        "features": {"index": list(names), "class": list(names.values())},
+        "features": {"index": list(names), "class": list(map(plain, names.values()))},
     }
 
 
@@ -170,7 +171,7 @@ def probability_layers(
         (
             as_data(probability_levels(arrays, view.image.path, index, damaged)),
             {
-                "name": f"probability of {entry.name}",
+                "name": plain(f"probability of {entry.name}"),
                 "contrast_limits": (0, 255),
                 "blending": "translucent",
                 "colormap": Colormap(
@@ -229,7 +230,7 @@ def associated_layers(view: SlideView) -> list[LayerData]:
         enlarged = level.height / len(view.slide.facts.associated) / pixels.shape[0]
         y = len(layers) * level.height / len(view.slide.facts.associated)
         settings = {
-            "name": f"{view.slide.name}: {name}",
+            "name": plain(f"{view.slide.name}: {name}"),
             "rgb": True,
             **view.frame.placing(enlarged * 0.95, y, level.width * 1.05),
         }

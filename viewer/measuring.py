@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from shapely.geometry.base import BaseGeometry
 from wsiseg.annotations.gridded import Values
 from wsiseg.errors import ArgumentError
 from wsiseg.exports.areas import ClassArea, ShareListener, measure_areas
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import write_whole
+from wsiseg.tables import to_csv
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.scene import by_preference
@@ -79,7 +79,5 @@ def save_areas(rows: Sequence[ClassArea], path: Path) -> None:
     OutputError
         If it cannot be written.
     """
-    with translated(path), path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["label", "class", "pixels", "mm2", "share"])
-        writer.writerows([r.value, r.name, r.pixels, r.mm2, r.share] for r in rows)
+    columns = ("label", "class", "pixels", "mm2", "share")
+    write_whole(path, to_csv(columns, ([r.value, r.name, r.pixels, r.mm2, r.share] for r in rows)))

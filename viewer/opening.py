@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 # Without one of Qt's bindings this says so, before anything is opened.
 import napari.qt
 import numpy as np
-from napari.utils.notifications import show_warning
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
@@ -27,9 +26,10 @@ from wsiseg.viewer.layers import (
     slide_layer,
     tissue_layer,
 )
+from wsiseg.viewer.plain import plain
 from wsiseg.viewer.scene import add_layers
 from wsiseg.viewer.stores import is_slide, open_store, store_layers
-from wsiseg.viewer.telling import tell_once
+from wsiseg.viewer.telling import tell_once, warn_line
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -91,7 +91,7 @@ def open_window(
         If one of them cannot be read; no window is opened then.
     """
     layers = scene_layers(slide, masks, slide_mpp, reader)
-    viewer = napari.Viewer(title=f"{slide.name} - wsiseg")
+    viewer = napari.Viewer(title=plain(f"{slide.name} - wsiseg"))
     # The first layer of labels costs napari several times what another does, and would hold the
     # window when the first tiles are labelled.
     viewer.layers.remove(viewer.add_labels(np.zeros((1, 1), np.uint8)))
@@ -104,7 +104,7 @@ def open_window(
     _raise_soon(tabs[0])
     viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
     for doubt in _doubts(layers):
-        show_warning(doubt)
+        warn_line(doubt)
     return viewer
 
 

@@ -18,6 +18,7 @@ from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.stitching import UNSEEN, Prediction
 from wsiseg.viewer.layers import MASK_OPACITY, LayerData, SlideView, label_look
+from wsiseg.viewer.plain import plain
 from wsiseg.viewer.region import RegionView
 
 LARGEST_PREVIEW = 2048
@@ -119,7 +120,7 @@ class Preview:
     def layer(self) -> LayerData:
         """Return it as a labels layer, which goes on filling."""
         settings = {
-            "name": f"{self._part.slide.slide.name} so far",
+            "name": plain(f"{self._part.slide.slide.name} so far"),
             "opacity": MASK_OPACITY,
             **self._part.placing(self._step),
             **label_look(self._part.classes),
@@ -170,6 +171,10 @@ class RunTeller(Listener):
     def continued(self) -> None:
         """Pass it on again, as whoever hears it may want to cancel."""
         self._report(self._stage)
+
+    def searched(self, share: float) -> None:
+        """Pass on how far it is, as whoever hears it may want to cancel."""
+        self._report(f"{share:.0%} searched for tissue")
 
     def recalled(self, box: Box, labels: AnyArray) -> None:
         """Put it into the preview."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import AnnotationError
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.label_images import LabelImage
@@ -86,17 +87,16 @@ def read_tiles(image: LabelImage) -> RunTiles:
     if not name:
         raise AnnotationError("no run of wsiseg made this mask", image.path)
     run = read_run(store.parent / name)
-    try:
+    tiles = store.parent / name.replace(".run.json", ".tiles.csv")
+    with boundary(
+        lambda why: AnnotationError(f"what the run noted of its tiles cannot be read: {why}", tiles)
+    ):
         identity, plane = run["identity"], run["identity"]["plane"]
         return RunTiles(
-            rows=rows_from_csv(store.parent / name.replace(".run.json", ".tiles.csv")),
+            rows=rows_from_csv(tiles),
             tile=(identity["tile"][0], identity["tile"][1]),
             halo=identity["halo"],
             plane=(plane["height"], plane["width"]),
             slide_scale=plane["slide_scale"],
             summary=run["summary"],
         )
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise AnnotationError(
-            f"what the run noted of its tiles cannot be read: {error}", store.parent / name
-        ) from error

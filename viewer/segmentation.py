@@ -30,6 +30,7 @@ from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer.annotating import painting_look
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import KEY, MASK_OPACITY, LayerData, SlideView
+from wsiseg.viewer.plain import plain
 from wsiseg.viewer.preview import Preview, Report, RunTeller
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.stores import store_layers
@@ -215,7 +216,7 @@ class PartTask:
     def _layer(self, labels: npt.NDArray[np.uint8], part: RegionView) -> LayerData:
         what = "field of view" if self.region is None else "region"
         settings = {
-            "name": f"{self.view.slide.name} {what}",
+            "name": plain(f"{self.view.slide.name} {what}"),
             "opacity": MASK_OPACITY,
             "metadata": {KEY: part},
             **part.placing(),

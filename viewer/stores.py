@@ -8,6 +8,7 @@ from typing import Any
 import dask.array as da
 import zarr
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import AnnotationError, SlideError
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import LABELS
@@ -87,11 +88,9 @@ def open_store(path: Path) -> LabelImage:
 
 def _arrays(path: Path) -> list[Any]:
     """Return the levels of an image, the finest first."""
-    try:
+    with boundary(lambda why: AnnotationError(f"the image cannot be read: {why}", path)):
         group = zarr.open_group(path, mode="r")
         return [group[str(level)] for level in range(len(list(group.array_keys())))]
-    except (OSError, ValueError, KeyError) as error:
-        raise AnnotationError(f"the image cannot be read: {error}", path) from error
 
 
 def _picture(path: Path, view: MaskView, damaged: DamageListener) -> list[LayerData]:

@@ -10,11 +10,17 @@ from napari.utils.notifications import show_error, show_warning
 
 from wsiseg.errors import WsisegError
 from wsiseg.viewer.levels import DamageListener
+from wsiseg.viewer.plain import plain
 
 
 def show_line(text: str) -> None:
     """Show what went wrong and what can be done."""
-    show_error(text)
+    show_error(plain(text))
+
+
+def warn_line(text: str) -> None:
+    """Show what may be not as it was meant."""
+    show_warning(plain(text))
 
 
 def tell_error(error: WsisegError) -> None:
@@ -38,6 +44,6 @@ def tell_once() -> DamageListener:
     def tell(error: WsisegError) -> None:
         # Nobody gives it back.
         if first.acquire(blocking=False):
-            show_warning(f"{error} Such parts are left blank.")
+            warn_line(f"{error} Such parts are left blank.")
 
     return tell

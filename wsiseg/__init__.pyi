@@ -6,4 +6,5 @@ from .models.checkpoint import Checkpoint as Checkpoint
 from .models.checkpoint import load_checkpoint as load_checkpoint
 from .segmentation.segmenting import SegmentResult as SegmentResult
 from .segmentation.segmenting import segment as segment
+from .tiling.slides import find_slides as find_slides
 from .tiling.slides import open_slide as open_slide

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from wsiseg.boundaries import boundary
+from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.folding import fold
 from wsiseg.models.networks.network import SegmentationNetwork
@@ -67,5 +69,12 @@ class Predictor:
             self._runtime = None
             card = self.checkpoint.card
             network = TileNetwork(self.folded, card.normalisation, outputs).eval()
-            held = self._runtime = self.choice.start(network, tile, batch)
+            with boundary(
+                lambda why: RuntimeUnavailableError(
+                    f"{self.choice.runtime} cannot take the network: {why}",
+                    None,
+                    "Try another `runtime`, or a smaller `tile` or `batch`.",
+                )
+            ):
+                held = self._runtime = self.choice.start(network, tile, batch)
         return held

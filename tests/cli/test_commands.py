@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 
@@ -111,6 +112,33 @@ def test_two_slides_of_one_name_are_refused_before_anything_runs(picture, checkp
     result = run("segment", picture, again, "-o", tmp_path / "out", "-c", checkpoint)
     assert result.status == 2
     assert "'picture'" in result.err
+
+
+def test_a_folder_stands_for_the_slides_in_it(picture, checkpoint, tmp_path):
+    cohort, out = tmp_path / "cohort", tmp_path / "cohort" / "out"
+    for place in ("b10.png", "b9.png", "deep/c.png"):
+        (cohort / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, cohort / place)
+    (cohort / "list.csv").write_text("x")
+    command = ("segment", cohort, "-o", out, "-c", checkpoint, "--level", 0, "--json")
+    done = run(*command)
+    assert done.status == 0
+    slides = [entry["slide"] for entry in json.loads(done.out)["slides"]]
+    assert slides == [str(cohort / "b9.png"), str(cohort / "b10.png")]
+    assert "note: passed over 1 file that is no slide: list.csv\n" in done.err
+    assert "note: passed over 1 folder (--recursive looks into it): deep\n" in done.err
+    deep = run(*command, "--recursive", "--resume")
+    assert len(json.loads(deep.out)["slides"]) == 3
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused = run("segment", empty, "-o", out, "-c", checkpoint, "--json")
+    assert (refused.status, json.loads(refused.out)["error"]["status"]) == (1, 1)
+    assert "there is no slide in the folder" in refused.err
+    shutil.copy(picture, cohort / "deep" / "b9.png")
+    twice = run(*command, "--recursive", "--overwrite")
+    assert twice.status == 2
+    assert str(cohort / "b9.png") in twice.err
+    assert str(cohort / "deep" / "b9.png") in twice.err
 
 
 def test_info_says_what_the_slide_says(tmp_path):

@@ -110,7 +110,7 @@ def test_what_a_slide_took_before_its_turn_counts_as_its_own(slides, tmp_path):
         time.sleep(0.05)
         return open_slide(path)
 
-    def look(_: Slide) -> None:
+    def look(*_: object) -> None:
         time.sleep(0.05)
 
     with SlidesAhead([slides[0], slides[2]], slowly, look) as ahead:

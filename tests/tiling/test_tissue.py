@@ -1,3 +1,5 @@
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ from scipy import ndimage
 
 from array_slide import ArraySlide
 from wsiseg.errors import AnnotationError
-from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling import Box, open_slide, tissue
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.orientation import orientation
 from wsiseg.tiling.slides.slide import Colour, Pixels
@@ -16,8 +18,8 @@ from wsiseg.tiling.tissue import (
     TissueMask,
     find_tissue,
     read_overview,
-    read_tissue_picture,
 )
+from wsiseg.tiling.tissue_picture import read_tissue_picture
 
 GLASS: Colour = (245, 245, 245)
 PINK: Colour = (205, 130, 180)
@@ -184,6 +186,60 @@ def test_the_overview_shows_the_slide_in_a_bounded_size(shape: tuple[int, int]) 
     inner = overview[:-1, :-1].astype(int)
     assert np.abs(inner[..., 0] - rows[:-1, None]).max() <= 14
     assert np.abs(inner[..., 1] - columns[None, :-1]).max() <= 14
+
+
+def test_threads_read_the_same_overview_and_tell_how_far_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tissue, "_READ_EDGE", 512)
+    pixels = np.random.default_rng(0).integers(0, 256, (1300, 2001, 3), np.uint8)
+    slide = ArraySlide(pixels, damaged=[Box(1200, 100, 9, 9)])
+    alone, heard = read_overview(slide, threads=1), []
+    together = read_overview(slide, threads=5, searched=heard.append)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert alone[1].any()
+    assert heard == sorted(heard)
+    assert len(heard) == 12
+    assert heard[-1] == 1
+
+
+class Reads(ArraySlide):
+    """Counts how many are under way at a time."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        super().__init__(pixels)
+        self.lock, self.now, self.most, self.done = threading.Lock(), 0, 0, 0
+        self.gate = threading.Barrier(3)
+
+    def _read(self, level: int, box: Box) -> Pixels:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        with suppress(threading.BrokenBarrierError):
+            # Nobody goes on before all of them are at it; the last ones are fewer.
+            self.gate.wait(1)
+        found = super()._read(level, box)
+        with self.lock:
+            self.now, self.done = self.now - 1, self.done + 1
+        return found
+
+
+def test_a_few_parts_are_read_at_a_time_and_no_more_after_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tissue, "_READ_EDGE", 512)
+    slide = Reads(np.zeros((1500, 2000, 3), np.uint8))
+    read_overview(slide, threads=3)
+    assert (slide.most, slide.done) == (3, 12)
+
+    def enough(share: float) -> None:
+        raise KeyboardInterrupt
+
+    slide = Reads(np.zeros((1500, 2000, 3), np.uint8))
+    with pytest.raises(KeyboardInterrupt):
+        read_overview(slide, threads=3, searched=enough)
+    assert slide.done < 12
 
 
 def test_what_cannot_be_read_counts_as_tissue() -> None:

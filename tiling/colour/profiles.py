@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.colour.recolouring import ColourStep
 from wsiseg.tiling.slides.slide import Pixels
@@ -19,8 +21,9 @@ from wsiseg.tiling.slides.slide import Pixels
 def profile_name(profile: bytes) -> str:
     """Return what a profile calls itself."""
     try:
-        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    except (OSError, ImageCms.PyCMSError):
+        with boundary(DamagedSlideError):
+            name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except DamagedSlideError:
         return "damaged"
     return name.strip() or "without a name"
 
@@ -50,7 +53,7 @@ class ProfileStep(ColourStep):
 
     @functools.cached_property
     def _transform(self) -> ImageCms.ImageCmsTransform:
-        try:
+        with self._understood():
             scanner = ImageCms.ImageCmsProfile(io.BytesIO(self.profile))
             return ImageCms.buildTransform(
                 scanner,
@@ -59,14 +62,18 @@ class ProfileStep(ColourStep):
                 "RGB",
                 ImageCms.Intent(ImageCms.getDefaultIntent(scanner)),
             )
-        except (OSError, ValueError, ImageCms.PyCMSError) as error:
-            raise DamagedSlideError(
-                f"its ICC profile cannot be used: {error}", self.path, "Leave `icc` out."
-            ) from error
+
+    def _understood(self) -> AbstractContextManager[None]:
+        return boundary(
+            lambda why: DamagedSlideError(
+                f"its ICC profile cannot be used: {why}", self.path, "Leave `icc` out."
+            )
+        )
 
     def change(self, colours: Pixels) -> Pixels:
         """Return other colours; see the base class."""
-        changed = self._transform.apply(Image.fromarray(colours[None]))
+        with self._understood():
+            changed = self._transform.apply(Image.fromarray(colours[None]))
         shown: Pixels = np.asarray(changed)[0]
         return shown
 

@@ -1,5 +1,6 @@
 """Slide readers behind one :class:`Slide`; a new one is a file here and an entry in `opening`."""
 
+from wsiseg.tiling.slides.finding import FoundSlides, find_slides
 from wsiseg.tiling.slides.locations import address
 from wsiseg.tiling.slides.opening import (
     READERS,
@@ -14,6 +15,7 @@ from wsiseg.tiling.slides.squared import as_stored
 
 __all__ = [
     "READERS",
+    "FoundSlides",
     "Level",
     "PatchedSlide",
     "Slide",
@@ -21,6 +23,7 @@ __all__ = [
     "Verdict",
     "address",
     "as_stored",
+    "find_slides",
     "is_slide_folder",
     "judge_readers",
     "open_slide",

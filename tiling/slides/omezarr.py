@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 import math
-import sys
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +15,10 @@ import zarr
 from zarr.errors import GroupNotFoundError
 from zarr.types import AnyArray
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import (
     DamagedSlideError,
     RuntimeUnavailableError,
-    SlideError,
     SlideNotFoundError,
     UnknownFormatError,
     UnsuitableSlideError,
@@ -46,23 +43,6 @@ from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
-_TROUBLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RuntimeError,
-    MemoryError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-)
-_FAR_TROUBLE = (
-    ("aiohttp", "ClientError"),
-    ("botocore.exceptions", "BotoCoreError"),
-    ("botocore.exceptions", "ClientError"),
-)
 _BLOCK = 1024
 """Edge of a block: its chunks are fetched at once, which counts where they are far."""
 
@@ -165,14 +145,14 @@ class OmeZarrSlide(BlockSlide):
         rows, columns = slice(box.y, box.bottom), slice(box.x, box.right)
         places = {"y": rows, "x": columns, "c": slice(None)}
         where = tuple(places.get(axis, 0) for axis in self._axes)
-        try:
-            samples = np.asarray(self._arrays[level][where])
-        except _trouble() as error:
-            raise DamagedSlideError(
+        with boundary(
+            lambda why: DamagedSlideError(
                 f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
-                f"cannot be read: {error}",
+                f"cannot be read: {why}",
                 address(self.path),
-            ) from error
+            )
+        ):
+            samples = np.asarray(self._arrays[level][where])
         left = [axis for axis in self._axes if axis in places]
         samples = samples.transpose([left.index(axis) for axis in "yxc" if axis in left])
         if self._left_out:
@@ -226,6 +206,11 @@ def _refuse_long_metadata(path: Path) -> None:
 
 def _open_group(path: Path) -> zarr.Group:
     where = address(path)
+    with boundary(lambda why: DamagedSlideError(f"the store cannot be opened: {why}", where)):
+        return _open_where(path, where)
+
+
+def _open_where(path: Path, where: str) -> zarr.Group:
     try:
         return zarr.open_group(where, mode="r")
     except ImportError as error:
@@ -242,26 +227,10 @@ def _open_group(path: Path) -> zarr.Group:
                 "Check it; of what lies elsewhere only OME-Zarr is read.",
             ) from error
         raise UnknownFormatError("a Zarr store without an image", path) from error
-    except _trouble() as error:
-        raise DamagedSlideError(f"the store cannot be opened: {error}", where) from error
 
 
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except SlideError:
-        raise
-    except _trouble() as error:
-        raise DamagedSlideError(f"the store's metadata are damaged: {error}", path) from error
-
-
-def _trouble() -> tuple[type[Exception], ...]:
-    """Return what may be raised, by those libraries for far stores too that are loaded."""
-    loaded = [
-        getattr(sys.modules[module], name) for module, name in _FAR_TROUBLE if module in sys.modules
-    ]
-    return (*_TROUBLE, *loaded)
+def _understood(path: Path) -> AbstractContextManager[None]:
+    return boundary(lambda why: DamagedSlideError(f"the store's metadata are damaged: {why}", path))
 
 
 def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import (
     ArgumentError,
     DamagedSlideError,
@@ -176,14 +177,12 @@ def _checked(path: Path | str) -> Path:
     path = Path(path)
     if is_remote(path):
         return path
-    if not path.exists():
-        raise SlideNotFoundError("there is no such slide", path, "Check the path.")
-    if path.is_dir():
-        return path
-    try:
+    with boundary(lambda why: DamagedSlideError(f"the file cannot be read: {why}", path)):
+        if not path.exists():
+            raise SlideNotFoundError("there is no such slide", path, "Check the path.")
+        if path.is_dir():
+            return path
         path.open("rb").close()
-    except OSError as error:
-        raise DamagedSlideError(f"the file cannot be read: {error.strerror}", path) from error
     _refuse_thumbnail(path)
     return path
 

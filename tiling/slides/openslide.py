@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import openslide
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.czi_structure import check_czi
@@ -81,6 +82,13 @@ class OpenSlideSlide(BlockSlide):
         check_structure(self._file)
         check_czi(self._file)
         self._handle = self._open()
+        with boundary(lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", path)):
+            self._look_around(path)
+        self.why = f"OpenSlide knows {self.facts.vendor} files"
+        when_forked(self, OpenSlideSlide._after_fork)
+
+    def _look_around(self, path: Path) -> None:
+        """Take down what the handle says of the file."""
         self._downsamples = self._handle.level_downsamples
         if any(min(size) < 1 for size in self._handle.level_dimensions):
             self._handle.close()
@@ -104,8 +112,6 @@ class OpenSlideSlide(BlockSlide):
             icc_profile=profile,
         )
         self._tilings = [self._tiling(index) for index in range(len(self.levels))]
-        self.why = f"OpenSlide knows {self.facts.vendor} files"
-        when_forked(self, OpenSlideSlide._after_fork)
 
     @property
     def kept_bytes(self) -> int:
@@ -134,13 +140,17 @@ class OpenSlideSlide(BlockSlide):
         """Return the profile, and what to say of one that is damaged."""
         try:
             profile = self._handle.color_profile
-        except (openslide.OpenSlideError, OSError) as error:
+        except (openslide.OpenSlideError, OSError, ValueError) as error:
             # An error kills the handle.
             self._reopen(self._handle)
             return None, (f"its ICC profile is damaged: {error}",)
         return (None if profile is None else bytes(profile.tobytes())), ()
 
     def _open(self) -> openslide.OpenSlide:
+        with boundary(lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", self.path)):
+            return self._open_handle()
+
+    def _open_handle(self) -> openslide.OpenSlide:
         file = self._file
         try:
             handle = openslide.OpenSlide(file)
@@ -180,16 +190,14 @@ class OpenSlideSlide(BlockSlide):
     def _attempt(self, read: Callable[[openslide.OpenSlide], Pixels], what: str) -> Pixels:
         """Read pixels; an error kills the handle, for the other threads as well."""
         handle = self._handle
-        try:
-            return read(handle)
-        except openslide.OpenSlideError:
-            self._reopen(handle)
-            # It may have been another thread's error, so try with a handle that nobody else has.
+        with boundary(lambda why: DamagedSlideError(f"{what} cannot be read: {why}", self.path)):
             try:
+                return read(handle)
+            except openslide.OpenSlideError:
+                self._reopen(handle)
+                # It may have been another thread's, so try with a handle that nobody else has.
                 with self._open() as alone:
                     return read(alone)
-            except openslide.OpenSlideError as error:
-                raise DamagedSlideError(f"{what} cannot be read: {error}", self.path) from error
 
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this slide from another, though it may be many files."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError, UnsuitableSlideError
+from wsiseg.errors import DamagedSlideError, UnsuitableSlideError
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides.decoding import decoding, open_picture, picture_orientation, strips
 from wsiseg.tiling.slides.deep_pictures import colour_depth, decoder_of
 from wsiseg.tiling.slides.forking import when_forked
 from wsiseg.tiling.slides.jpeg2000 import read_headers
-from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
+from wsiseg.tiling.slides.orientation import Orientation
 from wsiseg.tiling.slides.slide import (
-    FOREIGN,
     WHITE,
     Pixels,
     Samples,
@@ -39,21 +36,7 @@ _MOST_COMPONENTS = 4
 _ROWS = 512
 """Rows that are converted at a time."""
 
-# Common ones first.  None of them runs other programs, as Pillow does for some.
-_KINDS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
-_DAMAGE = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-)
 
 
 class PictureSlide(Slide):
@@ -82,8 +65,8 @@ class PictureSlide(Slide):
         self._pixels: Pixels | None = None
         # Its directories are to be sound before anybody follows them.
         self._tiff = self._describe_tiff()
-        with self._open() as picture, _translated(path):
-            self._orientation = _orientation(picture)
+        with self._open() as picture, decoding(path):
+            self._orientation = picture_orientation(picture)
             self.facts = _find_facts(picture, self._orientation, path, self._tiff)
         self.why = f"a {self.facts.vendor} picture, decoded whole"
         when_forked(self, PictureSlide._after_fork)
@@ -96,32 +79,15 @@ class PictureSlide(Slide):
         return describe_tiff(self.path)
 
     def _open(self) -> Image.Image:
-        """Open the file without decoding it, and without Pillow's guard.
-
-        The guard is one for the whole process, and warns of what is read here.
-        """
-        if not self.path.is_file():
-            raise UnknownFormatError(FOREIGN, self.path)
-        with self.path.open("rb") as file:
-            beginning = file.read(16)
-        for kind in _KINDS:
-            if kind not in Image.OPEN:
-                Image.init()
-            factory, accepts = Image.OPEN.get(kind, (None, None))
-            if factory is None or accepts is None or not accepts(beginning):
-                continue
-            with _translated(self.path), ExitStack() as stack:
-                stream = stack.enter_context(self.path.open("rb"))
-                picture = factory(stream, str(self.path))
-                if self._tiff is not None:
-                    picture.seek(self._tiff.number)
-                if picture.width * picture.height > LARGEST_PICTURE:
-                    raise _too_large(self.path)
-                # From here on the picture closes it: some decode right from the file.
-                picture._exclusive_fp = True  # noqa: SLF001
-                stack.pop_all()
-                return picture
-        raise UnknownFormatError(FOREIGN, self.path)
+        picture = open_picture(self.path, 0 if self._tiff is None else self._tiff.number)
+        if picture.width * picture.height > LARGEST_PICTURE:
+            picture.close()
+            raise DamagedSlideError(
+                "the picture is too large to be decoded whole",
+                self.path,
+                "Convert it to a tiled TIFF.",
+            )
+        return picture
 
     @property
     def kept_bytes(self) -> int:
@@ -138,7 +104,7 @@ class PictureSlide(Slide):
             return self._pixels
 
     def _decode(self) -> Pixels:
-        with self._open() as picture, _translated(self.path):
+        with self._open() as picture, decoding(self.path):
             depth = colour_depth(picture, self.path)
             decode = decoder_of(picture, depth)
             if decode is not None:
@@ -150,10 +116,9 @@ class PictureSlide(Slide):
             mode = "RGBA" if has_alpha else "RGB"
             picture.load()
             pixels = np.empty((picture.height, picture.width, 3), np.uint8)
-            for top in range(0, picture.height, _ROWS):
-                rows = pixels[top : top + _ROWS]
-                part = picture.crop((0, top, picture.width, top + len(rows))).convert(mode)
-                rows[...] = on_background(np.asarray(part), WHITE)
+            for top, part in strips(picture):
+                rows = np.asarray(part.convert(mode))
+                pixels[top : top + len(rows)] = on_background(rows, WHITE)
         return self._orientation.turn(pixels)
 
     def _has_alpha(self, picture: Image.Image) -> bool:
@@ -184,28 +149,6 @@ class PictureSlide(Slide):
     def close(self) -> None:
         """Drop the pixels."""
         self._pixels = None
-
-
-def _too_large(path: Path) -> DamagedSlideError:
-    return DamagedSlideError(
-        "the picture is too large to be decoded whole", path, "Convert it to a tiled TIFF."
-    )
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn whatever Pillow does with a file that it cannot read into an error of ours."""
-    try:
-        yield
-    except SlideError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
-    except _DAMAGE as error:
-        if isinstance(error.__context__, KeyError):
-            # It looked up what a code of the file means.
-            raise UnknownFormatError(f"Pillow does not know what {error} is", path) from error
-        raise DamagedSlideError(f"the picture is damaged: {error}", path) from error
 
 
 def _find_facts(
@@ -268,12 +211,6 @@ def _further_component(picture: Image.Image, path: Path) -> tuple[str, ...]:
 def _icc_profile(picture: Image.Image) -> bytes | None:
     profile = picture.info.get("icc_profile")
     return profile if isinstance(profile, bytes) and profile else None
-
-
-def _orientation(picture: Image.Image) -> Orientation:
-    """Return how the camera was held; Pillow itself turns what is TIFF."""
-    exif = picture.info.get("exif", b"")
-    return UPRIGHT if picture.format == "TIFF" else exif_orientation(exif)
 
 
 def _is_stack(picture: Image.Image) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
+from wsiseg.boundaries import boundary
+from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.file_bytes import FileBytes
 from wsiseg.tiling.slides.forking import when_forked
@@ -37,7 +37,7 @@ from wsiseg.tiling.slides.tiff_pyramid import (
 )
 from wsiseg.tiling.slides.tiff_samples import find_sampling
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE, check_structure, is_tiff
-from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS, TiffTiles
+from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 from wsiseg.tiling.slides.tiled import TiledSlide
 
 _UNKNOWN_TO_OPENSLIDE = ("JPEG2000", "WEBP")
@@ -108,13 +108,13 @@ class TiffSlide(TiledSlide):
 
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         tiles = self._tiles[level]
-        try:
+        with boundary(
+            lambda why: DamagedSlideError(
+                f"tile {index} of level {level} cannot be decoded: {why}", self.path
+            )
+        ):
             parts = [self._bytes.read(*span) for span in tiles.spans(index)]
             return tiles.decode(parts, index, reduction)
-        except DECODING_ERRORS as error:
-            raise DamagedSlideError(
-                f"tile {index} of level {level} cannot be decoded: {error}", self.path
-            ) from error
 
     def _read_associated(self, name: str) -> Pixels:
         # A file of its own, as tifffile moves about in the one that it has.
@@ -227,12 +227,6 @@ def _map(
     return np.memmap(path, dtype, "r", page.dataoffsets[0], (height, width, samples))
 
 
-@contextmanager
-def understood(path: Path) -> Iterator[None]:
+def understood(path: Path) -> AbstractContextManager[None]:
     """Turn whatever a damaged structure makes tifffile do into :class:`DamagedSlideError`."""
-    try:
-        yield
-    except SlideError:
-        raise
-    except DECODING_ERRORS as error:
-        raise DamagedSlideError(f"the TIFF structure is damaged: {error}", path) from error
+    return boundary(lambda why: DamagedSlideError(f"the TIFF structure is damaged: {why}", path))

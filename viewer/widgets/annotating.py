@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -46,6 +45,7 @@ from wsiseg.viewer.widgets.class_list import ClassList
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.handing_over import hand_folders
 from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.widgets.pouring import Change, Pouring, find_changes
 from wsiseg.viewer.working import Work
 
@@ -78,7 +78,7 @@ class AnnotateWidget(QWidget):
         self.folder = PathField("of annotations", ask_folder)
         self.kind = _combo("OME-Zarr", "GeoJSON")
         self.standing = _combo("refuse", "add", "replace")
-        self.status = QLabel(wordWrap=True)
+        self.status = PlainLabel(wrap=True)
         self.buttons: dict[str, QPushButton] = {}
         self._lay_out()
         self._pouring.done.connect(lambda: self._count(-1))

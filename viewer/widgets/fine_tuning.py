@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QProgressBar,
@@ -46,6 +45,7 @@ from wsiseg.viewer.widgets.curves import Curve, Curves
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.handing_over import hand_checkpoint
 from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.widgets.training import Training
 from wsiseg.viewer.working import Work
 
@@ -177,7 +177,7 @@ class FineTuneWidget(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.clicked.connect(self.cancel)
         self.bar = QProgressBar(textVisible=False)
-        self.status = QLabel(wordWrap=True)
+        self.status = PlainLabel(wrap=True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.curves = Curves(_PLOTS)
         self.log = QPlainTextEdit(readOnly=True, maximumBlockCount=_LINES)

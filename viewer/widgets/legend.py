@@ -8,11 +8,12 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPixmap
-from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.scene import by_preference
+from wsiseg.viewer.widgets.plain_label import PlainLabel
 
 if TYPE_CHECKING:
     import napari
@@ -36,7 +37,7 @@ class LegendWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._layer: Labels | None = None
-        self.heading = QLabel()
+        self.heading = PlainLabel()
         self.list = QListWidget()
         self.list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)

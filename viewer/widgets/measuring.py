@@ -9,7 +9,6 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QTableWidget,
@@ -23,6 +22,7 @@ from wsiseg.exports.areas import ClassArea
 from wsiseg.viewer import scene
 from wsiseg.viewer.measuring import Measurable, find_measurable, save_areas
 from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.working import Work
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class AreasWidget(QWidget):
         self._viewer = napari_viewer
         self._work: Work | None = None
         self.rows: list[ClassArea] = []
-        self.heading = QLabel("Select a mask, and measure it or the region that is drawn.")
+        self.heading = PlainLabel("Select a mask, and measure it or the region that is drawn.")
         self.heading.setWordWrap(True)
         self.whole, self.drawn = QPushButton("Whole mask"), QPushButton("Drawn region")
         self.bar = QProgressBar()

@@ -9,6 +9,8 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 
+from wsiseg.viewer.plain import plain
+
 _SHOWN = 28
 """Letters that have room."""
 
@@ -61,7 +63,7 @@ class PathField(QWidget):
         self.chosen.emit()
 
     def _edit(self, text: str) -> None:
-        self.line.setToolTip(text)
+        self.line.setToolTip(plain(text))
         self.edited.emit()
 
     def _pick(self) -> None:

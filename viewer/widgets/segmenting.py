@@ -7,14 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_warning
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -28,11 +26,12 @@ from wsiseg.viewer import scene
 from wsiseg.viewer.layers import KEY, LayerData, MaskView
 from wsiseg.viewer.preview import Preview, TileProgress
 from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, StandingOutput
-from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.telling import show_line, told, warn_line
 from wsiseg.viewer.widgets.colour_fields import ColourFields
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.live import LiveLabels, Turns
 from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.working import Work
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class SegmentWidget(QWidget):
         self.starting, self.cancelling = QPushButton("Start"), QPushButton("Cancel")
         self.resuming, self.overwriting = QPushButton("Resume"), QPushButton("Overwrite")
         self.bar = QProgressBar()
-        self.status = QLabel("The bundled checkpoint is a demonstration, no medical device.")
+        self.status = PlainLabel("The bundled checkpoint is a demonstration, no medical device.")
         self.status.setWordWrap(True)
         self._clock = QTimer(self)
         self._clock.setInterval(_REFRESH_MS)
@@ -232,7 +231,7 @@ class SegmentWidget(QWidget):
                 self._show(found.layers)
                 self.status.setText(_describe(found))
                 if found.unread:
-                    show_warning(f"{found.unread} tiles cannot be read and are left blank.")
+                    warn_line(f"{found.unread} tiles cannot be read and are left blank.")
             case StandingOutput():
                 self._standing = found
                 what = "A finished mask" if found.finished else "An unfinished run"

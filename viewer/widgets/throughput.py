@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from wsiseg.errors import AnnotationError
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers import LayerData, MaskView, throughput_layer
 from wsiseg.viewer.runs import RunTiles, milliseconds, read_tiles
 from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.working import Work
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class ThroughputWidget(QWidget):
         self._viewer = napari_viewer
         self._heat_map: Layer | None = None
         self.showing = QPushButton("Show the selected mask's run")
-        self.figures = {name: QLabel("–") for name in _FIGURES}
+        self.figures = {name: PlainLabel("–") for name in _FIGURES}
         form = QFormLayout()
         for name, label in self.figures.items():
             label.setWordWrap(True)

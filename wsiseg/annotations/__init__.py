@@ -6,6 +6,7 @@ from wsiseg.annotations.placing import Coordinates, place
 from wsiseg.annotations.polygonising import polygonise
 from wsiseg.annotations.reading import read_annotations
 from wsiseg.annotations.regions import read_regions
+from wsiseg.annotations.tissue import read_tissue
 from wsiseg.annotations.writing import write_qupath
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "polygonise",
     "read_annotations",
     "read_regions",
+    "read_tissue",
     "write_qupath",
 ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import shapely
-
 from wsiseg.annotations.annotation import AnnotationFile
 from wsiseg.annotations.asap import ASAP
 from wsiseg.annotations.geojson import GEOJSON
@@ -15,12 +13,11 @@ from wsiseg.annotations.parsing import UnparsableError, parse_file, shorten
 from wsiseg.annotations.program import Program
 from wsiseg.annotations.qupath import QUPATH
 from wsiseg.annotations.repairing import make_annotations
+from wsiseg.boundaries import boundary
 from wsiseg.errors import AnnotationError
 
 PROGRAMS: tuple[Program, ...] = (QUPATH, GEOJSON, ASAP, HALO, IMAGESCOPE)
 """The first that recognises a file reads it: the more particular ones stand before the others."""
-
-_MALFORMED = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 
 
 def read_annotations(path: Path) -> AnnotationFile:
@@ -50,16 +47,10 @@ def read_annotations(path: Path) -> AnnotationFile:
     program = next((each for each in PROGRAMS if each.recognises(content)), None)
     if program is None:
         raise _unknown(path)
-    try:
+    with boundary(
+        lambda why: AnnotationError(f"the {program.name} file cannot be used: {why}", path)
+    ):
         annotations, notes = make_annotations(program.read(content))
-    except MemoryError as error:
-        raise AnnotationError(
-            "the annotations take more memory than there is", path, "Divide the file."
-        ) from error
-    except (*_MALFORMED, shapely.errors.ShapelyError) as error:
-        raise AnnotationError(
-            f"the {program.name} file cannot be used: {shorten(error)}", path
-        ) from error
     if not annotations:
         hint = "; ".join(notes) or "draw something, and save or export it once more"
         raise AnnotationError("the file holds no annotation", path, f"{hint[0].upper()}{hint[1:]}.")

@@ -39,15 +39,9 @@ class StoreLabels(LabelSource):
     def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
         """Lay the store over a plane; see :class:`LabelSource`."""
         image = open_label_image(self.path)
-        image.refuse_other_pixels(slide.facts.stretch)
-        values = image.values
-        unit, (y, x) = _unit(image, slide, plane)
-        side = image.scale / unit
-        down, across = (move / unit - (side - 1) / 2 for move in image.shift)
-        pixel, corner = (side * y, side * x), (down * y, across * x)
-        _refuse_other_slide(values.shape, pixel, corner, slide, self.path)
+        pixel, corner = place_store(image, slide, plane)
         table = make_table(self._meanings(image))
-        return GriddedLabels(values, table, plane, self.path, pixel=pixel, corner=corner)
+        return GriddedLabels(image.values, table, plane, self.path, pixel=pixel, corner=corner)
 
     def _meanings(self, image: LabelImage) -> dict[int, int]:
         named = {value: entry.name for value, entry in image.classes.items()}
@@ -60,6 +54,30 @@ class StoreLabels(LabelSource):
         # Whoever maps a number need not map its name as well.
         names = {value: name for value, name in named.items() if value not in numbered}
         return meanings | self.class_map.table(names | numbered, self.path)
+
+
+def place_store(
+    image: LabelImage, slide: Slide, plane: WorkingPlane
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return where a label image lies on its slide.
+
+    Returns
+    -------
+    pixel, corner : tuple of float
+        Pixels of level 0 along one of its pixels, and its corner in them, ``(y, x)``.
+
+    Raises
+    ------
+    AnnotationError, DataSetError
+        If it is of a slide with other pixels, or reaches beyond this one.
+    """
+    image.refuse_other_pixels(slide.facts.stretch)
+    unit, (y, x) = _unit(image, slide, plane)
+    side = image.scale / unit
+    down, across = (move / unit - (side - 1) / 2 for move in image.shift)
+    pixel, corner = (side * y, side * x), (down * y, across * x)
+    _refuse_other_slide(image.values.shape, pixel, corner, slide, image.path)
+    return pixel, corner
 
 
 def stored_classes(path: Path) -> tuple[LabelClass, ...]:

@@ -25,6 +25,6 @@ def main(arguments: list[str] | None = None) -> None:
 
         status = run(sys.argv[1:] if arguments is None else arguments, interruption)
     except KeyboardInterrupt:
-        print(f"error: {interruption.name}.", file=sys.stderr)
+        sys.stderr.write(f"error: {interruption.name}.\n")
         status = interruption.status
     interruption.leave(status)

@@ -6,17 +6,21 @@ Nothing heavy is imported before a command runs, so that ``wsiseg --help`` answe
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
-import traceback
-import warnings
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from wsiseg.cli.lazy import LazyCommand, lazy_group
+from wsiseg.cli.printing import (
+    complain,
+    complain_of,
+    print_json_error,
+    say,
+    say_json_line,
+    streams,
+)
 from wsiseg.cli.signals import INTERRUPTED, Interruption
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
@@ -85,7 +89,7 @@ def _version(
     ] = False,
 ) -> None:
     if show:
-        print(version("wsiseg"))
+        say(version("wsiseg"))
         raise typer.Exit
 
 
@@ -99,23 +103,16 @@ def run(arguments: list[str], interruption: Interruption) -> int:
     interruption : Interruption
         Which signal it was, if one came.
     """
-    if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
-        # Whoever read our output may have had enough, as `head` has; that is no failure.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     debug = "--debug" in arguments
     # Damaged files make it complain on its own account; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
-    if not debug:
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    return _run(arguments, interruption, debug=debug)
+    with streams(debug=debug):
+        return _run(arguments, interruption, debug=debug)
 
 
 def _run(arguments: list[str], interruption: Interruption, *, debug: bool) -> int:
     try:
-        status = app(arguments, standalone_mode=False) or 0
-        if status == INTERRUPTED:
-            raise KeyboardInterrupt
-        return status
+        return _invoke(arguments)
     except typer.Exit as stop:
         return stop.exit_code
     except typer.TyperException as error:
@@ -123,35 +120,53 @@ def _run(arguments: list[str], interruption: Interruption, *, debug: bool) -> in
         if not message:
             # Without any command the help has been shown already.
             return WRONG_USAGE
-        end = "" if message.endswith("?") else "."
-        return _complain(f"{message}{end} Try --help.", WRONG_USAGE)
+        return _fail(arguments, WRONG_USAGE, message, hint="Try --help.")
     except (ArgumentError, UnknownArchitectureError) as error:
-        _trace(debug)
-        return _complain(str(error), WRONG_USAGE)
+        _trace(error, debug=debug)
+        return _fail(arguments, WRONG_USAGE, error.what, error.where, error.hint)
     except WsisegError as error:
-        _trace(debug)
-        return _complain(str(error), FAILED)
+        _trace(error, debug=debug)
+        return _fail(arguments, FAILED, error.what, error.where, error.hint)
     except (KeyboardInterrupt, typer.Abort) as stop:
         # Each command says whether, and how, it can be gone on with.
-        return _end(interruption, " ".join(map(str, stop.args)))
+        hint = " ".join(map(str, stop.args))
+        return _fail(arguments, interruption.status, interruption.name, hint=hint)
     except Exception as error:
         if interruption.came:
             # A library has made something else of it.
-            return _end(interruption, "")
-        _trace(debug)
-        hint = "" if debug else " Run again with --debug to see where."
-        return _complain(f"unexpected {type(error).__name__}: {error}.{hint}", FAILED)
+            return _fail(arguments, interruption.status, interruption.name)
+        _trace(error, debug=debug)
+        hint = "" if debug else "Run again with --debug to see where."
+        return _fail(arguments, FAILED, f"unexpected {type(error).__name__}: {error}", hint=hint)
 
 
-def _end(interruption: Interruption, hint: str) -> int:
-    return _complain(f"{interruption.name}. {hint}", interruption.status)
+def _invoke(arguments: list[str]) -> int:
+    status = app(arguments, standalone_mode=False) or 0
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    if sys.stdout is not None:
+        # What cannot be written is to be known while it can be told.
+        sys.stdout.flush()
+    return status
 
 
-def _trace(debug: bool) -> None:
+def _trace(error: Exception, *, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        complain_of(error)
 
 
-def _complain(text: str, status: int) -> int:
-    print(f"error: {in_options(' '.join(text.split()))}", file=sys.stderr)
+def _fail(
+    arguments: list[str], status: int, what: str, where: object = None, hint: str | None = None
+) -> int:
+    """Say what failed, as JSON too if that was asked for, and return the exit status."""
+    what = in_options(what)
+    # A file may be called like a parameter.
+    place = in_options(where) if isinstance(where, str) else where and str(where)
+    hint = in_options(hint) if hint else None
+    complain(f"error: {str(WsisegError(what, place, hint)).replace('?. ', '? ')}")
+    error = {"what": what, "where": place, "hint": hint, "status": status}
+    if "--events" in arguments:
+        say_json_line({"event": "error", **error})
+    elif "--json" in arguments:
+        print_json_error(error)
     return status

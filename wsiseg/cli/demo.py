@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.printing import print_json, say
 
 if TYPE_CHECKING:
     from wsiseg.cli.progress import ConsoleListener
@@ -45,10 +46,11 @@ def demo(
         print_json({"slides": entries})
     elif not quiet:
         print_results(entries, output)
-        print(
-            f"\nTo look at it:  pip install 'wsiseg[viewer]'\n"
-            f"                wsiseg view {slide} {entries[0]['mask']}\n"
-            "The labels are those of a demonstration model, which is no medical device."
+        say(
+            "",
+            "To look at it:  pip install 'wsiseg[viewer]'",
+            f"                wsiseg view {slide} {entries[0]['mask']}",
+            "The labels are those of a demonstration model, which is no medical device.",
         )
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from wsiseg.cli.declared import takes
-from wsiseg.cli.options import AsJson, Debug, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.printing import print_json, say
 from wsiseg.errors import ArgumentError
 from wsiseg.training.options import DataOptions, EvaluateOptions
 
@@ -53,7 +54,7 @@ def evaluate(
     if as_json:
         print_json(scores)
     else:
-        print(describe_table(scores))
+        say(*describe_table(scores))
         if output is not None:
             files = ("scores.json", "scores.csv", "confusion.png")
-            print(f"\nscores      {', '.join(str(output / name) for name in files)}")
+            say("", f"scores      {', '.join(str(output / name) for name in files)}")

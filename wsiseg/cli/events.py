@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 
+from wsiseg.cli.printing import say_json_line
 from wsiseg.training.listener import Row, TrainingListener
 
 _PAUSE = 0.1
@@ -14,7 +14,7 @@ _PAUSE = 0.1
 def print_event(event: str, **content: object) -> None:
     """Print one event; not a number and infinity become null."""
     plain = {name: _finite(value) for name, value in content.items()}
-    print(json.dumps({"event": event, **plain}), flush=True)
+    say_json_line({"event": event, **plain})
 
 
 def _finite(value: object) -> object:

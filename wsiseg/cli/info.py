@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName
+from wsiseg.cli.printing import print_json, say
 
 if TYPE_CHECKING:
     from wsiseg.tiling.slides import Slide, SlideFacts
@@ -66,7 +67,7 @@ def info(
     if as_json:
         print_json(content)
     else:
-        print(_as_text(content, facts))
+        say(*_as_text(content, facts))
 
 
 def _lighting(slide: Slide) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ def _lighting(slide: Slide) -> tuple[str, ...]:
     return (f"{DARK_FIELD}; segment wants --force",)
 
 
-def _as_text(content: dict[str, Any], facts: SlideFacts) -> str:
+def _as_text(content: dict[str, Any], facts: SlideFacts) -> list[str]:
     tile, bounds = content["tile"], content["bounds"]
     lines = {
         "size": f"{content['width']} × {content['height']} pixels",
@@ -103,7 +104,7 @@ def _as_text(content: dict[str, Any], facts: SlideFacts) -> str:
         size = f"{level['width']} × {level['height']}"
         text.append(f"level {index:<6}{size:18} 1/{level['downsample']:g}")
     text += [f"{'warning':12}{warning}" for warning in content["warnings"]]
-    return "\n".join(text)
+    return text
 
 
 def _resolution(facts: SlideFacts) -> str:

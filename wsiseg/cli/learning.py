@@ -6,10 +6,11 @@ import math
 import time
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from wsiseg.cli.printing import Terminal
 from wsiseg.cli.wording import in_options
+from wsiseg.shown import shown
 from wsiseg.training.listener import Row, TrainingListener
 from wsiseg.training.plural import plural
 
@@ -27,7 +28,7 @@ class ConsoleTraining(TrainingListener):
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Terminal()
         self._quiet = quiet
         self._bar: Progress | None = None
         self._task = TaskID(0)
@@ -41,7 +42,7 @@ class ConsoleTraining(TrainingListener):
         self.stop()
         self._stage = stage
         if not self._quiet:
-            self._console.print(f"  {stage}", markup=False)
+            self._console.say(f"  {stage}")
 
     def advanced(self, done: int, samples: int) -> None:
         """Move the bar, or say a line now and then."""
@@ -51,18 +52,18 @@ class ConsoleTraining(TrainingListener):
             self._bar.update(self._task, completed=done, total=samples)
         elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.print(f"  {done}/{samples} samples")
+            self._console.say(f"  {done}/{samples} samples")
         if done == samples:
             self.stop()
 
     def noted(self, text: str) -> None:
         """Say something that is not a warning."""
         if not self._quiet:
-            self._console.print(f"note: {in_options(text)}", markup=False)
+            self._console.say(f"note: {in_options(text)}")
 
     def warned(self, text: str) -> None:
         """Say what was left out or assumed."""
-        self._console.print(f"warning: {in_options(text)}", markup=False)
+        self._console.say(f"warning: {in_options(text)}")
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
         """Begin the bar."""
@@ -70,7 +71,7 @@ class ConsoleTraining(TrainingListener):
         self._epochs, self._steps = epochs, steps
         self._elapsed = elapsed
         if not self._quiet:
-            self._console.print(f"  {plural(epochs, 'epoch')} of {plural(steps, 'step')}")
+            self._console.say(f"  {plural(epochs, 'epoch')} of {plural(steps, 'step')}")
         self._draw("steps", epochs * steps)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
@@ -79,7 +80,7 @@ class ConsoleTraining(TrainingListener):
             self._bar.update(self._task, completed=epoch * self._steps + step)
         elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.print(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
+            self._console.say(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
 
     def finished_epoch(self, row: Row, best: float) -> None:
         """Say a line per epoch."""
@@ -90,7 +91,7 @@ class ConsoleTraining(TrainingListener):
         if row["val_miou"] is not None:
             text += f"  mean IoU {row['val_miou']:.4f} (best {best:.4f})"
         seconds, self._elapsed = row["seconds"] - self._elapsed, row["seconds"]
-        self._console.print(f"{text}  {seconds:.1f} s")
+        self._console.say(f"{text}  {seconds:.1f} s")
 
     def _draw(self, what: str, total: int) -> None:
         if self._quiet or not self._console.is_terminal:
@@ -113,18 +114,18 @@ class ConsoleTraining(TrainingListener):
             self._bar = None
 
 
-def describe_table(scores: dict[str, Any]) -> str:
-    """Return scores as a table of classes and a few lines below."""
+def describe_table(scores: dict[str, Any]) -> list[str]:
+    """Return the lines of a table of classes, and a few below."""
     boundary = scores.get("boundary_f", {})
     names = list(scores["class_iou"])
-    width = max(len(name) for name in [*names, "pixel accuracy"]) + 2
+    width = max(len(shown(name)) for name in [*names, "pixel accuracy"]) + 2
     head = f"{'class':{width}}{'IoU':>8}{'Dice':>8}{'recall':>8}" + (
         f"{'border F':>10}" if boundary else ""
     )
     lines = [head]
     for name in names:
         figures = [scores[key][name] for key in ("class_iou", "class_dice", "class_recall")]
-        line = f"{name:{width}}" + "".join(f"{_figure(value):>8}" for value in figures)
+        line = f"{shown(name):{width}}" + "".join(f"{_figure(value):>8}" for value in figures)
         lines.append(line + (f"{_figure(boundary[name]):>10}" if boundary else ""))
     means = [scores[key] for key in ("miou", "mean_dice", "mean_class_recall")]
     line = f"{'mean':{width}}" + "".join(f"{_figure(value):>8}" for value in means)
@@ -138,7 +139,7 @@ def describe_table(scores: dict[str, Any]) -> str:
     }
     lines += [f"{name:{width}}{_figure(v):>8}" for name, v in extra.items() if v is not None]
     lines.append(f"{'images':{width}}{scores['images']:>8}  {scores['pixels'] / 1e6:.2f} Mpx")
-    return "\n".join(lines)
+    return lines
 
 
 def _figure(value: float | None) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.printing import Json, print_json, say
 from wsiseg.cli.wording import name_option
 from wsiseg.settings import split_pairs
 
@@ -53,7 +54,7 @@ def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = Fa
         print_json(entries)
         return
     for entry in entries:
-        print(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
+        say(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
 
 
 @app.command(epilog="Example: wsiseg models show espnet --classes 8 --set alpha3=5")
@@ -90,15 +91,15 @@ def show(
             }
         )
         return
-    print(f"{name}, {classes} classes: {architecture.paper}")
+    say(f"{name}, {classes} classes: {architecture.paper}")
     for line in _list_costs(costs):
-        print(line)
+        say(line)
     width = max((len(key) for key in architecture.arguments), default=0)
     for heading, key in zip(chain(["--set"], repeat("")), architecture.arguments, strict=False):
-        print(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
+        say(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
     for heading, compared in zip(chain(["published"], repeat("")), published, strict=False):
         figure, here = compared.figure, f", here {compared.text}" if compared.text else ""
-        print(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
+        say(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
 
 
 def _measure(network: SegmentationNetwork) -> dict[str, Any]:
@@ -192,10 +193,10 @@ def import_model(
     if as_json:
         print_json(content)
     elif checkpoint.card.encoder_only:
-        print(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
-        print(f"To train it:  wsiseg train --init {output} -o run/ …")
+        say(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
+        say(f"To train it:  wsiseg train --init {output} -o run/ …")
     else:
-        print(
+        say(
             f"{output}: {architecture}, {content['classes']} classes of {content['dataset']}, "
             f"{content['parameters']:,} parameters"
         )

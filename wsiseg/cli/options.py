@@ -1,14 +1,11 @@
-"""Options that every command takes, and how commands print."""
+"""Options that every command takes."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-Json = dict[str, object]
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout.", show_default=False)
@@ -57,8 +54,3 @@ StainReference = Annotated[
         "--stain-reference",
     ),
 ]
-
-
-def print_json(content: object) -> None:
-    """Print one JSON document on stdout."""
-    print(json.dumps(content, indent=2, ensure_ascii=False))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.status import Status
 from rich.text import Text
 
+from wsiseg.cli.printing import Terminal, complain_of
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
@@ -36,7 +35,7 @@ class ConsoleListener(Listener):
 
     def __init__(self, *, quiet: bool, debug: bool = False) -> None:
         self._debug = debug
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Terminal()
         self._quiet = quiet
         self._bar: Progress | None = None
         self._status: Status | None = None
@@ -47,13 +46,23 @@ class ConsoleListener(Listener):
     def began(self, stage: str) -> None:
         """Turn a wheel beside what is being done, or say it where no wheel can turn."""
         self.stop()
+        self._spoken = time.monotonic()
         if self._quiet:
             return
         if not self._console.is_terminal:
-            self._console.print(f"  {stage}", markup=False)
+            self._console.say(f"  {stage}")
         else:
-            self._status = self._console.status(f"  {stage}")
+            self._status = self._console.wheel(f"  {stage}")
             self._status.start()
+
+    def searched(self, share: float) -> None:
+        """Say beside the wheel how much has been searched, or in a line now and then."""
+        line = f"  {share:.0%} searched for tissue"
+        if self._status is not None:
+            self._status.update(line)
+        elif not self._quiet and share < 1 and time.monotonic() - self._spoken > _PAUSE:
+            self._spoken = time.monotonic()
+            self._console.say(line)
 
     def planned(self, job: Job) -> None:
         """Say what will be done."""
@@ -61,7 +70,7 @@ class ConsoleListener(Listener):
         if self._quiet:
             return
         for line in describe_plan(job):
-            self._console.print(line, markup=False)
+            self._console.say(line)
 
     def expects(self, tiles: int) -> None:
         """Begin the bar."""
@@ -93,7 +102,7 @@ class ConsoleListener(Listener):
             self._spoken = time.monotonic()
             seconds = self._spoken - self._start
             left = seconds / self._tiles * (self._wanted - self._tiles)
-            self._console.print(
+            self._console.say(
                 f"  {self._tiles}/{self._wanted} tiles, {self._tiles / seconds:.1f} tiles/s, "
                 f"{self._pixels / 1e6 / seconds:.1f} Mpx/s, {left:.0f} s left"
             )
@@ -101,11 +110,11 @@ class ConsoleListener(Listener):
     def noted(self, text: str) -> None:
         """Say something that is not a warning."""
         if not self._quiet:
-            self._console.print(f"note: {text}", markup=False)
+            self._console.say(f"note: {text}")
 
     def warned(self, text: str) -> None:
         """Say what was left out or assumed."""
-        self._console.print(f"warning: {in_options(text)}", markup=False)
+        self._console.say(f"warning: {in_options(text)}")
 
     def finished(self, summary: Json) -> None:
         """Take the bar away."""
@@ -115,12 +124,12 @@ class ConsoleListener(Listener):
         """Say which slide failed, and why."""
         self.stop()
         if self._debug:
-            traceback.print_exception(error)
+            complain_of(error)
         text = str(error)
         if not isinstance(error, WsisegError):
             hint = "" if self._debug else " Run again with --debug to see where."
             text = f"unexpected {type(error).__name__}: {error} ({path}).{hint}"
-        self._console.print(f"error: {in_options(' '.join(text.split()))}", markup=False)
+        self._console.say(f"error: {in_options(' '.join(text.split()))}")
 
     def stop(self) -> None:
         """Take the bar or the wheel away, if there is one."""

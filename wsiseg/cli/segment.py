@@ -8,13 +8,20 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli.declared import takes
-from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.printing import Json, begin_json, print_json, say
 from wsiseg.segmentation.options import SegmentOptions
 
 
 @takes(SegmentOptions)
 def segment(
-    slides: Annotated[list[Path], typer.Argument(help="Slides or pictures.", show_default=False)],
+    slides: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Slides or pictures, or folders of them.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the masks.", show_default=False)
     ],
@@ -25,6 +32,10 @@ def segment(
             "-c", "--checkpoint", help="A .safetensors checkpoint; the bundled one if left out."
         ),
     ] = None,
+    recursive: Annotated[
+        bool,
+        typer.Option("--recursive", help="Look into the folders in a folder, too.", metavar=""),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -36,25 +47,30 @@ def segment(
     from wsiseg.cli.wording import in_options
     from wsiseg.segmentation.batch import segment_batch
     from wsiseg.segmentation.segmenting import make_predictor
+    from wsiseg.tiling.slides import find_slides
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
+    found = find_slides(slides, recursive=recursive, leave=[output])
+    for note in found.notes:
+        listener.noted(in_options(note))
     if checkpoint is None:
         listener.noted(
             "no -c given: the bundled demonstration checkpoint is used, no medical device"
         )
     predictor = make_predictor(checkpoint, options)
     entries: list[Json] = []
+    begin_json({"slides": entries})
     try:
-        for entry in segment_batch(slides, predictor, output, options, listener):
+        for entry in segment_batch(found.slides, predictor, output, options, listener):
             failure = entry["error"]
             entries.append(entry | {"error": failure and in_options(str(failure))})
     except KeyboardInterrupt as stop:
         raise typer.Abort(hint_to_go_on(entries)) from stop
     finally:
         listener.stop()
-        if as_json:
-            print_json({"slides": entries})
-    if not (as_json or quiet):
+    if as_json:
+        print_json({"slides": entries})
+    elif not quiet:
         print_results(entries, output)
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)
@@ -79,5 +95,5 @@ def print_results(entries: list[Json], folder: Path) -> None:
             continue
         files = OutputFiles(folder, slide_name(Path(str(entry["slide"]))))
         for line in describe_result(read_run(files.run)):
-            print(line)
-        print(f"per tile    {files.tiles}")
+            say(line)
+        say(f"per tile    {files.tiles}")

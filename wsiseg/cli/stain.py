@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Icc, Quiet, ReaderName, print_json
+from wsiseg.cli.options import AsJson, Debug, Icc, Quiet, ReaderName
+from wsiseg.cli.printing import print_json, say
 
 
 def stain(
@@ -52,4 +53,4 @@ def stain(
     if as_json:
         print_json({"output": str(output), "method": method, "icc": icc, **asdict(look)})
     elif not quiet:
-        print(f"reference   {output}")
+        say(f"reference   {output}")

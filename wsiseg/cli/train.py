@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from wsiseg.cli.declared import takes
-from wsiseg.cli.options import AsJson, Debug, Json, Quiet, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.printing import Json, print_json, say
 from wsiseg.errors import ArgumentError
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 
@@ -81,10 +82,10 @@ def train(
         best = output / result.checkpoint.name
         scored = "validation" if result.kept_back else "training"
         level = "--level 0 " if result.mpp is None else ""
-        print(f"checkpoint  {best}")
-        print(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
-        print(f"curves      {output / 'curves.png'}")
-        print(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
+        say(f"checkpoint  {best}")
+        say(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
+        say(f"curves      {output / 'curves.png'}")
+        say(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
 
 
 def _read_options(chosen: dict[str, Any], output: Path, *, resume: bool) -> TrainOptions:

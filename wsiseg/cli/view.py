@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option, print_json
+from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option
+from wsiseg.cli.printing import print_json
 
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 

@@ -10,11 +10,12 @@ import numpy.typing as npt
 import skimage.data
 import tifffile
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import OutputExistsError
+from wsiseg.store.disk import translated
 from wsiseg.store.pyramid import halve_by_mean
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.tiling.slides.tiff_tiles import DECODING_ERRORS
 
 HEIGHT, WIDTH = 10_000, 12_000
 MPP = 0.5
@@ -48,7 +49,7 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
     """
     level = _paint(height, width, seed)
     unfinished = path.with_name(path.name + ".partial")
-    with tifffile.TiffWriter(unfinished, bigtiff=True) as file:
+    with translated(path), tifffile.TiffWriter(unfinished, bigtiff=True) as file:
         for k in range(_LEVELS):
             file.write(
                 _tiles(level),
@@ -66,7 +67,8 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
             )
             even = level[: level.shape[0] // 2 * 2, : level.shape[1] // 2 * 2]
             level = halve_by_mean(even.transpose(2, 0, 1)).transpose(1, 2, 0)
-    return unfinished.replace(path)
+    with translated(path):
+        return unfinished.replace(path)
 
 
 def demo_slide_stands(path: Path) -> bool:
@@ -79,17 +81,14 @@ def demo_slide_stands(path: Path) -> bool:
     """
     if not path.exists():
         return False
-    try:
-        with tifffile.TiffFile(path) as file:
-            ours = file.pages.first.software == _MADE_BY
-    except DECODING_ERRORS:
-        ours = False
-    if not ours:
-        raise OutputExistsError(
-            "a file that the demonstration has not built is in the way",
-            path,
-            "Choose another `output`, or move it away.",
-        )
+    other = OutputExistsError(
+        "a file that the demonstration has not built is in the way",
+        path,
+        "Choose another `output`, or move it away.",
+    )
+    with boundary(lambda _: other), tifffile.TiffFile(path) as file:
+        if file.pages.first.software != _MADE_BY:
+            raise other
     return True
 
 

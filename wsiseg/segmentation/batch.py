@@ -21,6 +21,7 @@ from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
 from wsiseg.store.outputs import OutputFiles, folds_case, made_folder
 from wsiseg.tiling.slides import Slide, address, open_slide, slide_name
+from wsiseg.tiling.tissue import ShareListener
 
 
 def segment_batch(
@@ -186,8 +187,10 @@ def _describe(error: Exception | None) -> str:
     return f"unexpected {type(error).__name__}: {error}"
 
 
-def _find_area(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> Area | None:
-    return find_area(slide, choose_plane(slide, checkpoint, options), options)
+def _find_area(
+    slide: Slide, searched: ShareListener, checkpoint: Checkpoint, options: SegmentOptions
+) -> Area | None:
+    return find_area(slide, choose_plane(slide, checkpoint, options), options, searched)
 
 
 def interrupted_entry(path: Path, predictor: Predictor, folder: Path) -> Json:

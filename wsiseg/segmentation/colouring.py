@@ -176,7 +176,7 @@ def _read_reference(path: Path, method: str, icc: bool, _content: str) -> Look:
         found = TypeAdapter(METHODS[made_by].kind).validate_python(stated)
     except OSError as error:
         raise StainError(f"the reference cannot be read: {error.strerror}", path) from error
-    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+    except Exception as error:
         raise StainError(
             "this is no reference of stains", path, "Make one by wsiseg stain, or name a slide."
         ) from error

@@ -25,6 +25,9 @@ class Listener:
     def continued(self) -> None:
         """Hear now and then that what began goes on; raising ends it."""
 
+    def searched(self, share: float) -> None:
+        """Hear how much of a slide has been searched for tissue; raising ends it."""
+
     def recalled(self, box: Box, labels: AnyArray) -> None:
         """Hear of a band that an interrupted run left, and where its labels are on the disk."""
 

@@ -10,7 +10,7 @@ from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, OPENSLIDE_CACHE_BYTES
-from wsiseg.tiling.tissue import OVERVIEW_EDGE
+from wsiseg.tiling.tissue import OVERVIEW_EDGE, READING_BYTES, READING_THREADS
 
 _RUNTIME_OVERHEAD = 256 * 2**20
 """What a runtime holds besides intermediate results: its code, the weights, its own buffers."""
@@ -18,7 +18,12 @@ _RUNTIME_OVERHEAD = 256 * 2**20
 _TISSUE_BYTES = 25
 """Per pixel of an overview in which tissue is looked for, and what it is made of."""
 
-NEXT_SLIDE_BYTES = CACHE_BYTES + OPENSLIDE_CACHE_BYTES + _TISSUE_BYTES * OVERVIEW_EDGE**2
+NEXT_SLIDE_BYTES = (
+    CACHE_BYTES
+    + OPENSLIDE_CACHE_BYTES
+    + _TISSUE_BYTES * OVERVIEW_EDGE**2
+    + READING_THREADS * READING_BYTES
+)
 """What the next slide of a batch takes while the last pixels of this one are written."""
 
 

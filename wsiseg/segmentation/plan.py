@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from wsiseg.annotations import read_regions
+from wsiseg.annotations import read_regions, read_tissue
 from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
@@ -23,7 +24,14 @@ from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.tissue import TissueMask, find_tissue, read_overview, read_tissue_picture
+from wsiseg.tiling.tissue import (
+    READING_THREADS,
+    ShareListener,
+    TissueMask,
+    find_tissue,
+    read_overview,
+    unheard,
+)
 
 LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
 """Tile edges to try, the largest first: few borders matter more than how they are blended."""
@@ -118,6 +126,7 @@ def make_plan(
     area: Area | None = None,
     *,
     followed: bool = False,
+    searched: ShareListener = unheard,
 ) -> Plan:
     """Settle what a run will do.
 
@@ -135,6 +144,8 @@ def make_plan(
         Where to look, in place of the tissue that the options look for.
     followed : bool
         Make the next slide ready while this one is written, if the budget has room for it.
+    searched : callable
+        Told the share of the slide in which tissue has been looked for; raising ends it.
 
     Raises
     ------
@@ -169,7 +180,7 @@ def make_plan(
         ahead=max(readers, 2 * batch) + 1,
     )
     grid, windows = _cut_work(plane, predictor, options, costs)
-    area = area or find_area(slide, plane, options)
+    area = area or find_area(slide, plane, options, searched)
     return Plan(
         plane=plane,
         grid=grid,
@@ -285,7 +296,12 @@ def _assumptions(
     return tuple(found)
 
 
-def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> TissueMask | None:
+def find_area(
+    slide: Slide,
+    plane: WorkingPlane,
+    options: SegmentOptions,
+    searched: ShareListener = unheard,
+) -> TissueMask | None:
     """Return where to look: the slide's tissue, a picture of it, or None for everywhere.
 
     Raises
@@ -296,10 +312,11 @@ def find_area(slide: Slide, plane: WorkingPlane, options: SegmentOptions) -> Tis
     if options.tissue == "none":
         return None
     if options.tissue == "auto":
-        seen = read_overview(slide)
+        threads = options.readers or min(READING_THREADS, os.cpu_count() or 1)
+        seen = read_overview(slide, threads, searched)
         notes = check_lighting(slide, seen[0], force=options.force)
-        return replace(find_tissue(slide, plane, seen), notes=notes)
-    return read_tissue_picture(Path(options.tissue), plane, slide.facts.stretch)
+        return replace(find_tissue(slide, plane, seen=seen), notes=notes)
+    return read_tissue(Path(options.tissue), slide, plane)
 
 
 def _candidate_grids(

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, field_validator
 from pydantic_core import from_json
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import OutputError
 from wsiseg.segmentation.colouring import describe_colours
 from wsiseg.segmentation.job import Job
@@ -203,12 +204,12 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
     OutputError
         If it is missing or damaged.
     """
-    try:
+    with boundary(
+        lambda why: OutputError(f"the run file cannot be read: {why}", path, "Use `overwrite`.")
+    ):
         text = path.read_bytes()
         _Run.model_validate_json(text, strict=True)
         content: dict[str, dict[str, Any]] = from_json(text)
-    except (OSError, ValueError) as error:
-        raise OutputError("the run file cannot be read", path, "Use `overwrite`.") from error
     return content
 
 

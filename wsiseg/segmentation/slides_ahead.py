@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Self
 
 from wsiseg.segmentation.plan import Area
 from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.tissue import ShareListener
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,21 @@ class SlidesAhead:
     opening : callable
         Opens one.
     looking : callable
-        Finds its tissue; called in a thread.
+        Finds its tissue; called in a thread, with what hears how far it is, and may end it.
     """
 
     def __init__(
         self,
         paths: Iterable[Path],
         opening: Callable[[Path], Slide],
-        looking: Callable[[Slide], Area | None],
+        looking: Callable[[Slide, ShareListener], Area | None],
     ) -> None:
         self._paths = deque(paths)
         self._opening = opening
         self._looking = looking
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open")
         self._ahead: Future[ReadySlide] | None = None
+        self._ending = threading.Event()
 
     @property
     def is_last(self) -> bool:
@@ -97,14 +100,19 @@ class SlidesAhead:
         start = time.perf_counter()
         with ExitStack() as stack:
             slide = stack.enter_context(self._opening(path))
-            area = self._looking(slide)
+            area = self._looking(slide, self._go_on)
             stack.pop_all()
         return ReadySlide(slide, area, time.perf_counter() - start)
+
+    def _go_on(self, _: float) -> None:
+        if self._ending.is_set():
+            raise CancelledError
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._ending.set()
         # Who interrupts a search for tissue does not wait for its end.
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self._pool.shutdown(wait=not interrupted, cancel_futures=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from wsiseg.boundaries import boundary
+from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.runtimes import Runtime
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
@@ -99,7 +101,14 @@ def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]
         return [None] * len(batch)
     # Every batch has the same shape, so that nothing is compiled twice.
     blank = np.zeros((*tile, 3), np.uint8)
-    outputs = runtime.run(np.stack(pixels + [blank] * (size - len(pixels))))
+    with boundary(
+        lambda why: RuntimeUnavailableError(
+            f"{runtime.name} cannot run the network: {why}",
+            None,
+            "A smaller `tile` or `batch` needs less memory.",
+        )
+    ):
+        outputs = runtime.run(np.stack(pixels + [blank] * (size - len(pixels))))
     predictions: list[Prediction | None] = []
     place = 0
     for read in batch:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wsiseg.boundaries import reason
 from wsiseg.errors import OutputError, WsisegError
 
 Json = dict[str, object]
@@ -17,22 +18,22 @@ UNFINISHED = ".partial"
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn failures of the file system into :class:`OutputError`."""
+    """Turn failures of the file system, and of whatever writes, into :class:`OutputError`."""
     try:
         yield
     except WsisegError:
-        # Some of ours are OSErrors, too, and have said already what is wrong.
         raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"writing failed: {reason}", error.filename or path) from error
+    except Exception as error:
+        where = getattr(error, "filename", None) or path
+        raise OutputError(f"writing failed: {reason(error)}", where) from error
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file that appears complete or not at all."""
     unfinished = path.with_name(path.name + UNFINISHED)
     with translated(path):
-        unfinished.write_text(text, encoding="utf-8")
+        # Bytes of a file's name that are no text are written as the bytes that they are.
+        unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
         unfinished.replace(path)
 
 

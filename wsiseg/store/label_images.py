@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import numpy.typing as npt
 import zarr
 from zarr.errors import GroupNotFoundError
 
+from wsiseg.boundaries import boundary
 from wsiseg.classes import Colour, LabelClass, distinct_colour
-from wsiseg.errors import AnnotationError, WsisegError
+from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
 
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
@@ -144,13 +144,10 @@ class StoredValues:
             If a chunk cannot be decoded.
         """
         place: tuple[int | slice, ...] = (*self._leading, *key)
-        try:
+        with boundary(
+            lambda why: AnnotationError(f"the store's pixels cannot be read: {why}", self._path)
+        ):
             return np.asarray(self._array[place])
-        except Exception as error:
-            # Damaged data makes the codecs stumble in any way there is.
-            raise AnnotationError(
-                f"the store's pixels cannot be read: {error}", self._path
-            ) from error
 
 
 def open_label_image(path: Path) -> LabelImage:
@@ -162,7 +159,9 @@ def open_label_image(path: Path) -> LabelImage:
         If it is no such thing, or there are several.
     """
     path, group = _open_group(path)
-    with _understood(path):
+    with boundary(
+        lambda why: AnnotationError(f"the store's metadata are not those of OME-Zarr: {why}", path)
+    ):
         attributes: Any = dict(group.attrs)
         ome = attributes.get("ome", attributes)
         multiscale = ome["multiscales"][0]
@@ -185,16 +184,15 @@ def is_store(path: Path) -> bool:
 
 
 def _open_group(path: Path) -> tuple[Path, zarr.Group]:
-    try:
-        group = zarr.open_group(path, mode="r")
+    with boundary(lambda why: AnnotationError(f"this is no OME-Zarr store: {why}", path)):
+        try:
+            group = zarr.open_group(path, mode="r")
+        except (GroupNotFoundError, FileNotFoundError, NotADirectoryError) as error:
+            raise AnnotationError("this is no OME-Zarr store of labels", path) from error
         attributes: Any = dict(group.attrs)
         own = "image-label" in attributes.get("ome", attributes)
         labels = group.get(LABELS)
         inside = sorted(labels.group_keys()) if isinstance(labels, zarr.Group) else []
-    except (GroupNotFoundError, FileNotFoundError, NotADirectoryError) as error:
-        raise AnnotationError("this is no OME-Zarr store of labels", path) from error
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise AnnotationError(f"this is no OME-Zarr store: {error}", path) from error
     if own or not inside:
         return path, group
     if MASK not in inside and len(inside) > 1:
@@ -204,21 +202,6 @@ def _open_group(path: Path) -> tuple[Path, zarr.Group]:
             f"Give the one that is meant, {path.name}/{LABELS}/{inside[0]} for instance.",
         )
     return _open_group(path / LABELS / (MASK if MASK in inside else inside[0]))
-
-
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """Turn whatever metadata of another shape make us stumble over into an error of ours."""
-    try:
-        yield
-    except WsisegError:
-        raise
-    except KeyError as error:
-        raise AnnotationError(f"the store's metadata lack {error}", path) from error
-    except (IndexError, TypeError, ValueError, AttributeError) as error:
-        raise AnnotationError(
-            f"the store's metadata are not those of OME-Zarr: {error}", path
-        ) from error
 
 
 def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import time
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
+
+from wsiseg.tables import to_csv
 
 Status = Literal["done", "unread"]
 
@@ -92,12 +93,10 @@ class Stopwatch:
 
 def rows_to_csv(rows: Iterable[TileRow]) -> str:
     """Return rows as CSV text, times rounded to microseconds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(round(v, 3) if isinstance(v, float) else v for v in astuple(row))
-    return text.getvalue()
+    return to_csv(
+        COLUMNS,
+        ([round(v, 3) if isinstance(v, float) else v for v in astuple(row)] for row in rows),
+    )
 
 
 def rows_from_csv(path: Path) -> list[TileRow]:

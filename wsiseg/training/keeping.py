@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from wsiseg.errors import TrainingError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.store.disk import write_whole
+from wsiseg.tables import to_csv
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.run_folder import RunFolder
@@ -181,12 +180,7 @@ class Keeper(Callback):
             self._listener.finished_epoch(row, self.best)
 
     def _as_csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for row in self.rows:
-            writer.writerow({k: "" if v is None else f"{v:.8g}" for k, v in row.items()})
-        return text.getvalue()
+        return to_csv(COLUMNS, ([_figure(row[name]) for name in COLUMNS] for row in self.rows))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what going on needs."""
@@ -210,6 +204,10 @@ class Keeper(Callback):
         if is_main_process():
             # Whatever has become of the file, it is of these epochs again.
             write_whole(self._folder.metrics, self._as_csv())
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.8g}"
 
 
 def keep_last(folder: RunFolder) -> ModelCheckpoint:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import ArgumentError, DataSetError, OutputExistsError, TrainingError
 from wsiseg.store.disk import translated, write_whole
 from wsiseg.training.metrics import plot_curves
@@ -173,15 +174,11 @@ class RunFolder:
         """
         if not self.metrics.exists():
             return []
-        try:
-            with self.metrics.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            for row in rows:
-                for value in row.values():
-                    float(value or 0)
-        except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise TrainingError("the scores of the epochs cannot be read", self.metrics) from error
-        return rows
+        with (
+            boundary(lambda why: DataSetError(f"the scores cannot be read: {why}", self.metrics)),
+            self.metrics.open(encoding="utf-8", newline="") as file,
+        ):
+            return list(csv.DictReader(file))
 
     def draw_curves(self) -> None:
         """Draw what ``metrics.csv`` holds."""

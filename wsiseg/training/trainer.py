@@ -15,6 +15,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
+from wsiseg.boundaries import reason
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError, TrainingError, WsisegError
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes.recipe import Stage
@@ -102,12 +103,16 @@ def translated() -> Iterator[None]:
         raise KeyboardInterrupt from stop
     except WsisegError as error:
         raise _told_by_worker(error) from error
-    except RuntimeError as error:
+    except Exception as error:
         if any(f"killed by signal: {name}" in str(error) for name in _ENDING):
             # A signal to all processes of a terminal or a job reaches those that read, too.
             raise KeyboardInterrupt from error
-        if "out of memory" not in str(error).lower():
-            raise
+        if "out of memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise TrainingError(
+                f"the training broke off: {type(error).__name__}: {reason(error)}",
+                None,
+                "`debug` shows where.",
+            ) from error
         raise TrainingError(
             "the device's memory does not suffice", None, "Use a smaller --batch or --tile."
         ) from error

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
+from wsiseg.shown import shown
 from wsiseg.store.disk import translated
 from wsiseg.training.metrics.confusion import ConfusionMatrix, ratio
 
@@ -114,7 +115,8 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _shorten(name: str) -> str:
-    """Return a name that leaves room for the cells."""
+    """Return a name that can be drawn and leaves room for the cells."""
+    name = shown(name)
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 

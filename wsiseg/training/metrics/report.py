@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsiseg.errors import ArgumentError
+from wsiseg.tables import to_csv
 from wsiseg.training.metrics.boundary import BoundaryScore
 from wsiseg.training.metrics.confusion import ConfusionMatrix, PerClass
 from wsiseg.training.metrics.objects import ObjectScore
@@ -93,18 +92,16 @@ def scores_to_csv(scores: Mapping[str, Any]) -> str:
         computed, or has no mean. The means are those of `scores`: classes without a score are left
         out, and that of ``boundary_f`` is taken over pictures (`BoundaryScore.mean`).
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
     confusion = scores["confusion"]
     tables = [scores.get(key, {}) for key in ("class_iou", "class_dice", "class_recall")]
     tables.append(scores.get("boundary_f", {}))
+    rows: list[list[str | int]] = []
     for index, name in enumerate(scores["class_iou"]):
         pixels = [sum(confusion[index]), sum(row[index] for row in confusion)]
-        writer.writerow([name, *(_cell(table.get(name)) for table in tables), *pixels])
+        rows.append([name, *(_cell(table.get(name)) for table in tables), *pixels])
     means = ("miou", "mean_dice", "mean_class_recall", "mean_boundary_f")
-    writer.writerow(["mean", *(_cell(scores.get(key)) for key in means), "", ""])
-    return text.getvalue()
+    rows.append(["mean", *(_cell(scores.get(key)) for key in means), "", ""])
+    return to_csv(COLUMNS, rows)
 
 
 def _check_names(

@@ -1,0 +1,239 @@
+"""Which of the files and folders in a folder are slides.
+
+What a slide is, is told by its ending here, and by its content when it is opened; what makes up one
+slide together, a MIRAX or a DICOM series for instance, is found once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsiseg.boundaries import boundary
+from wsiseg.errors import SlideError, SlideNotFoundError
+from wsiseg.tiling.slides.locations import is_remote
+from wsiseg.tiling.slides.opening import is_slide_folder
+
+SLIDE_ENDINGS = frozenset(
+    (
+        *(".svs", ".tif", ".tiff", ".btf", ".tf2", ".tf8", ".qptiff", ".ndpi", ".vms", ".vmu"),
+        *(".scn", ".mrxs", ".svslide", ".bif", ".czi", ".dcm", ".vsi"),
+        *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".avif"),
+        *(".ppm", ".pgm", ".pnm"),
+    )
+)
+"""Endings of what may be a slide, small."""
+
+_SYSTEMS_OWN = {"thumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin", "lost+found"}
+_LISTS_PARTS = {".vms", ".vmu"}
+_LIST_BYTES = 2**18
+_OURS = "wsiseg"
+_SHOWN = 3
+
+_OTHER = "file", "that is no slide", "that are no slides"
+_STORE = "store", "that is no slide but a mask, say", "that are no slides but masks, say"
+_FOLDER = "folder", "(`recursive` looks into it)", "(`recursive` looks into them)"
+_LOCKED = "folder", "that cannot be read", "that cannot be read"
+
+Kind = tuple[str, str, str]
+"""What a thing is, and what is to be said of one and of several."""
+
+
+@dataclass(frozen=True)
+class FoundSlides:
+    """What there is to work on.
+
+    Attributes
+    ----------
+    slides : tuple of Path
+        Each of them once; those of a folder in natural order.
+    passed : tuple of (Kind, Path)
+        What lies in the folders and is not taken, and the kind of thing that it is.
+    """
+
+    slides: tuple[Path, ...]
+    passed: tuple[tuple[Kind, Path], ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is passed over, a line for each kind."""
+        kinds = dict.fromkeys(kind for kind, _ in self.passed)
+        return tuple(
+            _summary(kind, [path.name for each, path in self.passed if each == kind])
+            for kind in kinds
+        )
+
+
+def find_slides(
+    paths: Iterable[Path], *, recursive: bool = False, leave: Sequence[Path] = ()
+) -> FoundSlides:
+    """Return the slides that files, folders and addresses stand for.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files and addresses are taken as they are.  So is a folder that is a slide, an OME-Zarr
+        image or a DICOM series; of any other the slides in it.
+    recursive : bool
+        Look into the folders in it as well.
+    leave : sequence of Path
+        Folders that are not looked into: where masks are written.
+
+    Raises
+    ------
+    SlideNotFoundError
+        If a folder holds no slide.
+    SlideError
+        If a folder cannot be read.
+    """
+    search = _Search(recursive, {path.resolve() for path in leave})
+    for path in paths:
+        if is_remote(path) or not _is_folder(path) or _is_one_slide(path):
+            search.take(path)
+            continue
+        before, passed = search.met, len(search.passed)
+        search.look_into(path, top=True)
+        if search.met == before:
+            held = FoundSlides((), tuple(search.passed[passed:])).notes
+            hint = " ".join(f"{note[0].upper()}{note[1:]}." for note in held) or "It is empty."
+            raise SlideNotFoundError("there is no slide in the folder", path, hint)
+    return FoundSlides(tuple(search.slides), tuple(search.passed))
+
+
+class _Search:
+    """Slides as they are met, each of them once."""
+
+    def __init__(self, recursive: bool, leave: set[Path]) -> None:
+        self.recursive = recursive
+        self.leave = leave
+        self.slides: list[Path] = []
+        self.passed: list[tuple[Kind, Path]] = []
+        self.met = 0
+        self._seen: set[object] = set()
+        self._entered: set[tuple[int, int]] = set()
+
+    def take(self, path: Path) -> None:
+        """Take a slide, unless it has been taken under whatever name."""
+        self.met += 1
+        key = str(path) if is_remote(path) else path.resolve()
+        if key not in self._seen:
+            self._seen.add(key)
+            self.slides.append(path)
+
+    def look_into(self, folder: Path, *, top: bool = False) -> None:
+        """Take the slides of a folder, and pass over the rest."""
+        with boundary(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
+            status = folder.stat()
+            entries = sorted(folder.iterdir(), key=_natural)
+        # A link may lead back to where the search has come from.
+        here = status.st_dev, status.st_ino
+        if here in self._entered and not top:
+            return
+        self._entered.add(here)
+        entries = [entry for entry in entries if not _is_hidden(entry)]
+        parts = _parts(entries)
+        for entry in entries:
+            if entry.name in parts:
+                continue
+            if _is_folder(entry):
+                self._meet_folder(entry)
+            elif entry.suffix.lower() in SLIDE_ENDINGS and entry.is_file():
+                self.take(entry)
+            else:
+                self.passed.append((_OTHER, entry))
+
+    def _meet_folder(self, folder: Path) -> None:
+        if folder.resolve() in self.leave:
+            return
+        if _is_store(folder):
+            if not _is_ours(folder) and is_slide_folder(folder):
+                self.take(folder)
+            else:
+                self.passed.append((_STORE, folder))
+        elif _is_one_slide(folder):
+            self.take(folder)
+        elif not self.recursive:
+            self.passed.append((_FOLDER, folder))
+        else:
+            try:
+                self.look_into(folder)
+            except SlideError:
+                self.passed.append((_LOCKED, folder))
+
+
+def _is_folder(path: Path) -> bool:
+    with boundary(lambda why: SlideError(f"the path cannot be looked at: {why}", path)):
+        return path.is_dir()
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _SYSTEMS_OWN
+
+
+def _is_store(folder: Path) -> bool:
+    names = ("zarr.json", ".zgroup", ".zattrs")
+    return folder.name.lower().endswith(".zarr") or any((folder / n).is_file() for n in names)
+
+
+def _is_ours(store: Path) -> bool:
+    """Tell whether a store was written by this package, with a mask inside."""
+    try:
+        return f'"{_OURS}"' in (store / "zarr.json").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
+def _is_one_slide(folder: Path) -> bool:
+    """Tell whether a folder is a slide as a whole: a store, or a DICOM series and nothing else."""
+    if _is_store(folder):
+        return is_slide_folder(folder)
+    with boundary(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
+        files = [entry for entry in folder.iterdir() if not _is_hidden(entry) and entry.is_file()]
+    endings = {file.suffix.lower() for file in files}
+    return bool(files) and not (endings & SLIDE_ENDINGS - {".dcm"}) and is_slide_folder(folder)
+
+
+def _parts(entries: Sequence[Path]) -> set[str]:
+    """Return the names of what belongs to another slide in the same folder."""
+    parts: set[str] = set()
+    names = {entry.name.lower(): entry.name for entry in entries}
+    for entry in entries:
+        ending = entry.suffix.lower()
+        if ending == ".mrxs":
+            parts.add(entry.stem)
+        elif ending == ".vsi":
+            parts.add(f"_{entry.stem}_")
+        elif ending in _LISTS_PARTS:
+            parts |= {names[name] for name in _listed(entry) if name in names} - {entry.name}
+    return parts
+
+
+def _listed(path: Path) -> Iterator[str]:
+    """Yield the names of files, small, that a Hamamatsu VMS or VMU says it is made of."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LIST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        # What is wrong with it will be said when it is opened.
+        return
+    for line in text.splitlines():
+        _, equals, name = line.partition("=")
+        if equals:
+            yield os.path.basename(name.strip().replace("\\", "/")).lower()  # noqa: PTH119
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Return what sorts names as people do: slide 2 before slide 10."""
+    pieces = re.split(r"([0-9]+)", path.name.casefold())
+    key = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces if p]
+    return key, path.name
+
+
+def _summary(kind: Kind, names: Sequence[str]) -> str:
+    thing, one, several = kind
+    what = f"1 {thing} {one}" if len(names) == 1 else f"{len(names)} {thing}s {several}"
+    listed = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return f"passed over {what}: {listed}"

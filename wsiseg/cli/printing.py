@@ -1,0 +1,199 @@
+"""All that is printed goes through here: results on stdout, everything else on stderr.
+
+Names of slides, classes and files are other people's, so every line is passed through
+:func:`wsiseg.shown.shown`; JSON is ASCII.  Streams that cannot hold a character get an escape for
+it, and streams that end or are full are dealt with once, in :class:`_Stream`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from wsiseg.errors import OutputError
+from wsiseg.shown import shown
+
+Json = dict[str, Any]
+
+NOBODY_READS = 141
+"""Exit status where whoever read stdout has had enough, as `head` has: 128 and SIGPIPE."""
+
+
+def say(*lines: str) -> None:
+    """Print lines of a result on stdout."""
+    for line in lines:
+        print(shown(line), file=sys.stdout, flush=True)  # noqa: T201
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr."""
+    print(shown(line), file=sys.stderr)  # noqa: T201
+
+
+def complain_of(error: BaseException) -> None:
+    """Print where an exception came from."""
+    for lines in traceback.format_exception(error):
+        # What other programs take for the end of a line may stand in a message.
+        for line in lines.rstrip("\n").split("\n"):
+            complain(line)
+
+
+_begun: list[Json] = []
+
+
+def begin_json(content: Json) -> None:
+    """Name what is to be in the document even if the command does not get to its end."""
+    _begun[:] = [content]
+
+
+def print_json(content: object) -> None:
+    """Print one JSON document on stdout."""
+    _begun.clear()
+    print(json.dumps(content, indent=2), file=sys.stdout, flush=True)  # noqa: T201
+
+
+def say_json_line(content: Json) -> None:
+    """Print one JSON object in one line on stdout."""
+    print(json.dumps(content), file=sys.stdout, flush=True)  # noqa: T201
+
+
+def print_json_error(error: Json) -> None:
+    """Print the document of a command that failed, unless it has printed one before."""
+    if isinstance(sys.stdout, _Stream) and sys.stdout.used:
+        return
+    # Stderr has told of it already.
+    with contextlib.suppress(OutputError):
+        print_json({**(_begun[0] if _begun else {}), "error": error})
+
+
+class Terminal(Console):
+    """Stderr, for lines, bars and wheels."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        self.print(shown(line))
+
+    def wheel(self, line: str) -> Status:
+        """Return a wheel that turns beside a line."""
+        plain = not self.encoding.lower().startswith("utf")
+        return self.status(Text(shown(line)), spinner="line" if plain else "dots")
+
+
+class _Stream:
+    """A stream that tells of its end in our own way.
+
+    Parameters
+    ----------
+    stream : text stream
+        Stdout or stderr.
+    vital : bool
+        Whether what cannot be written is a failure; else the rest is dropped.
+    """
+
+    def __init__(self, stream: TextIO, *, vital: bool) -> None:
+        self._stream = stream
+        self._vital = vital
+        self.used = False
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        self.used = True
+        with self._translated():
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what has been written."""
+        with self._translated():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._drop_the_rest()
+            if not self._vital:
+                return
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(NOBODY_READS) from error
+            raise OutputError(f"printing failed: {error.strerror or error}", "stdout") from error
+
+    def _drop_the_rest(self) -> None:
+        """Let the interpreter find a stream that takes what is left, when it ends."""
+        with contextlib.suppress(OSError, ValueError):
+            number = self._stream.fileno()
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, number)
+            os.close(nothing)
+
+
+@contextlib.contextmanager
+def streams(*, debug: bool) -> Iterator[None]:
+    """Print through our own streams, and what libraries say of themselves as well.
+
+    Parameters
+    ----------
+    debug : bool
+        Whether the warnings of libraries about a file are wanted.
+    """
+    _begun.clear()
+    with contextlib.ExitStack() as stack:
+        # Where a stream has been closed before, there is none.
+        if sys.stdout is not None:
+            stack.enter_context(
+                contextlib.redirect_stdout(_as_text(_Stream(sys.stdout, vital=True)))
+            )
+        if sys.stderr is not None:
+            stack.enter_context(
+                contextlib.redirect_stderr(_as_text(_Stream(sys.stderr, vital=False)))
+            )
+        stack.enter_context(warnings.catch_warnings())
+        if not debug:
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        warnings.showwarning = _show_warning
+        before, logging.lastResort = logging.lastResort, _LastResort(logging.WARNING)
+        stack.callback(setattr, logging, "lastResort", before)
+        yield
+
+
+def _as_text(stream: Any) -> TextIO:
+    return stream  # type: ignore[no-any-return]
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    complain(f"warning: {category.__name__}: {' '.join(str(message).split())}")
+
+
+class _LastResort(logging.Handler):
+    """Prints what a library logs where nobody listens."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        complain(f"{record.levelname.lower()}: {' '.join(self.format(record).split())}")
