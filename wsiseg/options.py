@@ -15,6 +15,7 @@ from wsiseg.tiling.colour import Colours
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 OnBadTile = Literal["fill", "fail"]
+OnBadNumbers = Literal["fill", "fail"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
@@ -59,6 +60,8 @@ class SegmentOptions:
         What an unreadable tile does.
     max_bad_tiles : str
         A number or a percentage of tiles; with more unreadable ones the slide fails.
+    on_bad_numbers : {"fill", "fail"}
+        What NaN or infinity of the network does: such pixels are not analysed, or the slide fails.
     reader : str or None
         Who reads the slide, see :func:`wsiseg.open_slide`; chosen if None.
     """
@@ -87,6 +90,7 @@ class SegmentOptions:
     overwrite: bool = False
     on_bad_tile: OnBadTile = "fill"
     max_bad_tiles: str = "1%"
+    on_bad_numbers: OnBadNumbers = "fill"
     reader: str | None = None
 
     def __post_init__(self) -> None:
@@ -103,6 +107,12 @@ class SegmentOptions:
         if self.on_bad_tile not in ("fill", "fail"):
             raise ArgumentError(
                 f"{self.on_bad_tile!r} is no way to treat a bad tile", "`on_bad_tile`"
+            )
+        if self.on_bad_numbers not in ("fill", "fail"):
+            raise ArgumentError(
+                f"{self.on_bad_numbers!r} is no way to treat pixels without numbers",
+                "`on_bad_numbers`",
+                "Use fill or fail.",
             )
         for name, smallest in (
             ("tile", 8),

@@ -138,6 +138,13 @@ def segment(
             rich_help_panel=_TROUBLE,
         ),
     ] = "1%",
+    on_bad_numbers: Annotated[
+        str,
+        typer.Option(
+            help="fill or fail: what NaN or infinity from the network does.",
+            rich_help_panel=_TROUBLE,
+        ),
+    ] = "fill",
     reader: ReaderName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -171,6 +178,7 @@ def segment(
         overwrite=overwrite,
         on_bad_tile=on_bad_tile,  # type: ignore[arg-type]
         max_bad_tiles=max_bad_tiles,
+        on_bad_numbers=on_bad_numbers,  # type: ignore[arg-type]
         reader=reader,
     )
 

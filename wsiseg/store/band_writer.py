@@ -54,8 +54,10 @@ class BandWriter:
     def _write(self, band: Band, rows: list[TileRow]) -> None:
         self._store.write(band)
         # Class by class this is several times as fast as bincount, which widens every label.
-        labels = range(len(self.counts))
-        counts = np.array([np.count_nonzero(band.labels == label) for label in labels])
+        labels = range(len(self.counts)) if band.touched else ()
+        counts = np.zeros_like(self.counts)
+        for label in labels:
+            counts[label] = np.count_nonzero(band.labels == label)
         self.counts += counts
         self._journal.record(BandRecord(band.box, counts.tolist(), rows))
 

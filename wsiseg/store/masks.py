@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import zarr
@@ -80,11 +80,32 @@ class MaskStore:
         """
         rows, columns = slice(band.box.y, band.box.bottom), slice(band.box.x, band.box.right)
         with translated(self.path):
+            if not band.touched:
+                # What is not there reads as not analysed.
+                for shard in self._shards(band):
+                    shard.unlink()
+                return
             self.labels[rows, columns] = band.labels
             if self._probabilities is not None and band.probabilities is not None:
                 self._probabilities[:, rows, columns] = band.probabilities
-            for folder in filter(None, (self.path, self.probabilities_path)):
-                _flush(folder / "0", self.labels, band)
+            # So that a journal may say that they are on the disk.
+            for shard in self._shards(band):
+                _flush(shard)
+
+    def _shards(self, band: Band) -> Iterator[Path]:
+        """Yield the files of a band that are there."""
+        assert self.labels.shards is not None
+        height, width = self.labels.shards
+        row = str(band.box.y // height)
+        folders = [self.path / "0" / "c"]
+        if self.probabilities_path is not None:
+            planes = self.probabilities_path / "0" / "c"
+            folders += [planes / str(index) for index in range(len(self._classes))]
+        for folder in folders:
+            for column in range(band.box.x // width, -(-band.box.right // width)):
+                shard = folder / row / str(column)
+                if shard.exists():
+                    yield shard
 
     def finish(
         self, name: str, placement: Placement, notes: Json, continued: Continued = unheard
@@ -128,16 +149,9 @@ def _channel(entry: LabelClass) -> Json:
     }
 
 
-def _flush(array: Path, labels: AnyArray, band: Band) -> None:
-    """See the shards of a band to the disk, so that a journal may say they are there."""
-    assert labels.shards is not None
-    height, width = labels.shards[-2:]
-    row = band.box.y // height
-    columns = range(band.box.x // width, -(-band.box.right // width))
-    for column in columns:
-        for shard in array.glob(f"c/**/{row}/{column}"):
-            descriptor = os.open(shard, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+def _flush(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
