@@ -53,7 +53,7 @@ def import_classifier(state: State, where: object = None) -> ESPNetv2Classifier:
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
     """
-    tensors = flush_subnormals(renamed_state(state, _RENAMES))
+    tensors = renamed_state(state, _RENAMES)
     first, last = tensors.get("encoder.down2.act.weight"), tensors.get("classifier.weight")
     widths = [
         w for w, channels in CHANNELS.items() if first is not None and channels[1] == len(first)

@@ -17,6 +17,7 @@ from wsiseg.errors import (
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, has_card
 from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.importing.archives import refuse_bomb
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
@@ -39,7 +40,7 @@ from wsiseg.models.networks.espnetv2 import ESPNetv2
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.registry import Arguments, create_model, find_architecture
-from wsiseg.models.weights import flush_subnormals, load_strictly
+from wsiseg.models.weights import load_strictly
 
 LAYOUTS: tuple[KeyLayout, ...] = (
     ESPNetLayout(),
@@ -200,7 +201,7 @@ class _Published:
 
     def __init__(self, architecture: str, state: State, where: Path | None = None) -> None:
         self._architecture = architecture
-        self._state = flush_subnormals(_without_prefix(state))
+        self._state = _without_prefix(state)
         self._where = where
         self.layout = _find_layout(architecture, self._state, where)
         watched = _Watched(self._state)
@@ -260,6 +261,7 @@ def _read(path: Path) -> State:
         raise CheckpointError(
             "this is a checkpoint already, and needs no import", path, "Use it as it is, with -c."
         )
+    refuse_bomb(path)
     try:
         with warnings.catch_warnings():
             # That a pickle is of another protocol matters to nobody once it is refused.
