@@ -15,8 +15,8 @@ from torch.nn.modules.module import (
 MOST_PARAMETERS = 200_000_000
 """The largest architecture here, FCN-8s, has 138 million."""
 
-MOST_MODULES = 10_000
-"""The largest here, RDRNet-L, has fewer than three thousand."""
+MOST_MODULES = 4_000
+"""The largest here, RDRNet-L, has seven hundred."""
 
 
 class OversizedNetworkError(ValueError):

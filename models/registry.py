@@ -74,7 +74,7 @@ class Architecture:
         return {key: _parse(key, text, hints[key]) for key, text in settings.items()}
 
     def check(self, arguments: Mapping[str, object]) -> None:
-        """Raise ArgumentError for an unknown name, or a value of the wrong kind or out of bounds."""
+        """Raise ArgumentError for an unknown name, or a value of the wrong kind or size."""
         self._check_names(arguments)
         hints = typing.get_type_hints(self.network.__init__)
         for key, value in arguments.items():
@@ -97,7 +97,9 @@ class Architecture:
             if name not in self.arguments:
                 known = ", ".join(self.arguments) or "none"
                 raise ArgumentError(
-                    f"{self.name} has no argument {reprlib.repr(name)}", where, f"It takes: {known}."
+                    f"{self.name} has no argument {reprlib.repr(name)}",
+                    where,
+                    f"It takes: {known}.",
                 )
 
 
@@ -113,7 +115,9 @@ def _parse(key: str, text: str, kind: object) -> bool | int | float | str:
     try:
         return parsers[kind](text)
     except (KeyError, ValueError):
-        raise ArgumentError(f"{key} wants {_wanted(kind)}, got {reprlib.repr(text)}", "--set") from None
+        raise ArgumentError(
+            f"{key} wants {_wanted(kind)}, got {reprlib.repr(text)}", "--set"
+        ) from None
 
 
 def _largest(kind: object) -> float:

@@ -96,7 +96,7 @@ def refuse_bad_weights(state: Mapping[str, Tensor], where: object = None) -> Non
     for key, value in state.items():
         if not value.is_floating_point() or not value.numel():
             continue
-        # NaN passes through both.
+        # NaN among them makes both NaN, of which no comparison holds.
         lowest, highest = (float(end) for end in value.aminmax())
         what = None
         if not -_LARGEST <= lowest <= highest <= _LARGEST:

@@ -148,6 +148,7 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
             }
             for index, (entry, pixels) in enumerate(counts)
         ],
+        "warnings": ledger.warnings,
         "error": None,
     }
 

@@ -40,6 +40,7 @@ from wsiseg.models.networks.espnetv2 import ESPNetv2
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.registry import Arguments, create_model, find_architecture
+from wsiseg.models.weight_files import shorten
 from wsiseg.models.weights import load_strictly
 
 LAYOUTS: tuple[KeyLayout, ...] = (
@@ -280,7 +281,8 @@ def _read(path: Path) -> State:
                 content = content[key]
                 break
     if not isinstance(content, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+        isinstance(k, str) and isinstance(v, Tensor) and v.layout == torch.strided
+        for k, v in content.items()
     ):
         raise CheckpointError("the file holds no state dict", path)
     return content
@@ -303,7 +305,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
     for layout in able:
         if layout.recognises(architecture, state):
             return layout
-    first = ", ".join(list(state)[:3]) or "nothing"
+    first = ", ".join(shorten(key) for key in list(state)[:3]) or "nothing"
     raise CheckpointError(
         f"these are no weights of {architecture} in a known layout; the file begins with {first}",
         where,
