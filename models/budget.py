@@ -37,7 +37,7 @@ def within_budget() -> Iterator[None]:
     builder = threading.get_ident()
     modules = parameters = 0
 
-    def count_module(module: nn.Module, name: str, part: nn.Module | None) -> None:
+    def count_module(*_: object) -> None:
         nonlocal modules
         if threading.get_ident() == builder:
             modules += 1
@@ -45,7 +45,7 @@ def within_budget() -> Iterator[None]:
                 msg = f"the network has more than {MOST_MODULES:,} layers"
                 raise OversizedNetworkError(msg)
 
-    def count_parameter(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+    def count_parameter(_: nn.Module, __: str, parameter: nn.Parameter | None) -> None:
         nonlocal parameters
         if threading.get_ident() == builder and parameter is not None:
             parameters += parameter.numel()

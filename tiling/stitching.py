@@ -51,7 +51,7 @@ class Prediction:
         if self.labels is not None:
             return self.labels
         assert self.probabilities is not None
-        labels = self.probabilities.argmax(axis=0).astype(np.uint8)
+        labels: Bytes = self.probabilities.argmax(axis=0).astype(np.uint8)
         labels[_blank(self.probabilities)] = UNSEEN
         return labels
 
@@ -412,7 +412,8 @@ def _most_overlapping(tiles: list[Tile]) -> int:
 def _blank(planes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return where no plane has anything."""
     # Bit by bit this is several times as fast as any(axis=0).
-    return np.bitwise_or.reduce(planes, axis=0) == 0
+    blank: npt.NDArray[np.bool_] = np.bitwise_or.reduce(planes, axis=0) == 0
+    return blank
 
 
 def _first_largest(planes: npt.NDArray[np.uint32]) -> Bytes:

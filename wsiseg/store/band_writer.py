@@ -7,12 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from wsiseg.store.arrays import BANDS_AHEAD
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.throughput.recorder import TileRow
 from wsiseg.tiling.stitching import Band
+
+_STRIP = 64
 
 
 class BandWriter:
@@ -53,11 +56,7 @@ class BandWriter:
 
     def _write(self, band: Band, rows: list[TileRow]) -> None:
         self._store.write(band)
-        # Class by class this is several times as fast as bincount, which widens every label.
-        labels = range(len(self.counts)) if band.touched else ()
-        counts = np.zeros_like(self.counts)
-        for label in labels:
-            counts[label] = np.count_nonzero(band.labels == label)
+        counts = _count(band, len(self.counts))
         self.counts += counts
         self._journal.record(BandRecord(band.box, counts.tolist(), rows))
 
@@ -71,3 +70,15 @@ class BandWriter:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
+
+
+def _count(band: Band, classes: int) -> npt.NDArray[np.int64]:
+    """Count the pixels of every class, a few rows at a time to take no memory."""
+    counts = np.zeros(classes, np.int64)
+    if not band.touched:
+        return counts
+    for top in range(0, band.box.height, _STRIP):
+        strip = band.labels[top : top + _STRIP]
+        # Class by class this is several times as fast as bincount, which widens every label.
+        counts += [np.count_nonzero(strip == label) for label in range(classes)]
+    return counts
