@@ -27,10 +27,10 @@ from monai.inferers import sliding_window_inference
 import wsiseg
 from wsiseg.demo import demonstration_checkpoint
 from wsiseg.demo.slide import build_demo_slide
-from wsiseg.listener import Listener
 from wsiseg.models import Checkpoint
-from wsiseg.options import SegmentOptions
-from wsiseg.segmenting import make_predictor, segment_slide
+from wsiseg.segmentation.listener import Listener
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.segmenting import make_predictor, segment_slide
 from wsiseg.tiling import Box
 from wsiseg.tiling.slides import Slide
 

@@ -19,11 +19,11 @@ import shapely
 import tifffile
 from PIL import Image
 
+from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.cli.learning import ConsoleTraining
 from wsiseg.models.checkpoint import load_checkpoint
 from wsiseg.models.importing import import_checkpoint
 from wsiseg.training import DataOptions, EvaluateOptions, TrainOptions, evaluate, open_data, train
-from wsiseg.training.annotations import Annotation, polygonise, write_qupath
 
 MPP = 0.62005
 CELL = (576, 832)

@@ -19,7 +19,7 @@ from wsiseg.demo.slide import HEIGHT, WIDTH, build_demo_slide
 
 ONLY_IMPORTS = (
     "import openvino, openslide, scipy.ndimage, shapely, skimage.filters, tifffile, torch, zarr;"
-    "import wsiseg.segmenting;"
+    "import wsiseg.segmentation.segmenting;"
     "from wsiseg.throughput.hardware import peak_rss_mb; print(peak_rss_mb())"
 )
 LIMIT_MIB = 1536

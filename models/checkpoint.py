@@ -22,13 +22,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import (
     ArgumentError,
     CheckpointError,
     OutputError,
     UnknownArchitectureError,
 )
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import create_model

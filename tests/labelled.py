@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wsiseg.models.class_sets import numbered_classes
+from wsiseg.annotations.labels import IGNORED, Labels
+from wsiseg.annotations.pictures import PictureLabels
+from wsiseg.classes import numbered_classes
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.annotations.labels import IGNORED, Labels
-from wsiseg.training.annotations.pictures import PictureLabels
 from wsiseg.training.datasets.dataset import DataSet, Sample
 
 

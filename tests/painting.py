@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.polygons import PolygonLabels
+from wsiseg.annotations.stores import StoreLabels
+from wsiseg.classes import LabelClass
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.polygons import PolygonLabels
-from wsiseg.training.annotations.stores import StoreLabels
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets.annotating import DRAWN, AnnotateWidget
 

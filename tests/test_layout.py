@@ -83,7 +83,7 @@ def test_a_wrong_value_is_refused_before_torch_is_loaded(words, tmp_path):
 def test_public_names_are_there_and_can_be_called():
     for name in wsiseg.__all__:
         assert getattr(wsiseg, name) is not None
-    importlib.import_module("wsiseg.segmenting")
+    importlib.import_module("wsiseg.segmentation.segmenting")
     assert callable(wsiseg.segment)
     with pytest.raises(AttributeError, match="nothing"):
         _ = wsiseg.nothing

@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wsiseg.classes import numbered_classes
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import register
-from wsiseg.segmenting import segment
+from wsiseg.segmentation.segmenting import segment
 
 REACH = 8
 

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from wsiseg.annotations import (
+    Annotation,
+    polygonise,
+    read_annotations,
+    write_qupath,
+)
+from wsiseg.annotations.geojson import outermost_features
+from wsiseg.annotations.gridded import GriddedLabels, Table, Values, look_up, make_table
+from wsiseg.annotations.labels import Labels
+from wsiseg.annotations.placing import Counting, find_counting
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.disk import translated, write_whole
 from wsiseg.store.metadata import NOT_ANALYSED, Placement
 from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
@@ -20,16 +30,6 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.training.annotations import (
-    Annotation,
-    polygonise,
-    read_annotations,
-    write_qupath,
-)
-from wsiseg.training.annotations.geojson import outermost_features
-from wsiseg.training.annotations.gridded import GriddedLabels, Table, Values, look_up, make_table
-from wsiseg.training.annotations.labels import Labels
-from wsiseg.training.annotations.placing import Counting, find_counting
 from wsiseg.training.datasets.pairing import sample_name
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import (

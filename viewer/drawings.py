@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import shapely
 
-from wsiseg.errors import AnnotationError
-from wsiseg.models.class_sets import LabelClass, distinct_colour
-from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.training.annotations import (
+from wsiseg.annotations import (
     Annotation,
     AnnotationFile,
     ShapePainter,
     place,
     read_annotations,
 )
-from wsiseg.training.annotations.labels import Labels
+from wsiseg.annotations.labels import Labels
+from wsiseg.classes import LabelClass, distinct_colour
+from wsiseg.errors import AnnotationError
+from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer.annotating import RESERVED, free_value
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, LayerData, SlideView

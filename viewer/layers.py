@@ -14,7 +14,7 @@ from napari.utils.colormaps import Colormap, DirectLabelColormap
 from shapely.geometry.base import BaseGeometry
 from skimage.measure import approximate_polygon, find_contours
 
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import LabelImage
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.tiling.boxes import Box

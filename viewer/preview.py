@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from zarr.types import AnyArray
 
-from wsiseg.job import Job
-from wsiseg.listener import Listener
+from wsiseg.segmentation.job import Job
+from wsiseg.segmentation.listener import Listener
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.regions import Regions

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import AnnotationError
-from wsiseg.provenance import read_run
+from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.label_images import LabelImage
 from wsiseg.throughput.recorder import TileRow, rows_from_csv
 from wsiseg.tiling.boxes import Box

@@ -9,7 +9,7 @@ from platformdirs import user_cache_path
 
 from wsiseg.demo.slide import build_demo_slide
 from wsiseg.errors import WsisegError
-from wsiseg.segmenting import segment
+from wsiseg.segmentation.segmenting import segment
 from wsiseg.store.disk import translated
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame

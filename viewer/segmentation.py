@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
-from wsiseg.colouring import recolour, warn_of_other_colours
 from wsiseg.errors import ArgumentError, OutputExistsError
-from wsiseg.ledger import Ledger
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
-from wsiseg.options import SegmentOptions
-from wsiseg.plan import Plan, choose_plane, make_plan
-from wsiseg.provenance import read_run
-from wsiseg.segmenting import make_predictor, needed_outputs, segment_slide
+from wsiseg.segmentation.colouring import recolour, warn_of_other_colours
+from wsiseg.segmentation.ledger import Ledger
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import Plan, choose_plane, make_plan
+from wsiseg.segmentation.provenance import read_run
+from wsiseg.segmentation.segmenting import make_predictor, needed_outputs, segment_slide
+from wsiseg.segmentation.streaming import stream_window
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.disk import Json
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.store.outputs import OutputFiles
-from wsiseg.streaming import stream_window
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.regions import Regions

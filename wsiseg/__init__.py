@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from wsiseg import tiling as tiling
     from wsiseg import training as training
     from wsiseg.models import load_checkpoint as load_checkpoint
-    from wsiseg.segmenting import SegmentResult as SegmentResult
-    from wsiseg.segmenting import segment as segment
+    from wsiseg.segmentation.segmenting import SegmentResult as SegmentResult
+    from wsiseg.segmentation.segmenting import segment as segment
     from wsiseg.tiling.slides import open_slide as open_slide
 
 # Loaded at first use, so that `import wsiseg` and `wsiseg --help` do not wait for torch.
 _HOMES = {
-    "SegmentResult": "wsiseg.segmenting",
+    "SegmentResult": "wsiseg.segmentation.segmenting",
     "load_checkpoint": "wsiseg.models",
     "models": "wsiseg.models",
     "open_slide": "wsiseg.tiling.slides",
-    "segment": "wsiseg.segmenting",
+    "segment": "wsiseg.segmentation.segmenting",
     "tiling": "wsiseg.tiling",
     "training": "wsiseg.training",
 }

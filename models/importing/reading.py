@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import (
     ArgumentError,
     CheckpointError,
@@ -16,7 +17,7 @@ from wsiseg.errors import (
     WeightsMismatchError,
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, has_card
-from wsiseg.models.class_sets import CLASS_SETS, VOID, LabelClass
+from wsiseg.models.class_sets import CLASS_SETS, VOID
 from wsiseg.models.importing.archives import refuse_bomb
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout

@@ -8,7 +8,7 @@ from commands import run
 from tiny import tiny_checkpoint
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError, ResolutionError
-from wsiseg.options import SegmentOptions
+from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.resolution import level0_mpp
 
 

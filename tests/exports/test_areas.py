@@ -6,9 +6,9 @@ import shapely
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError
 from wsiseg.exports.areas import measure_areas
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement

@@ -14,7 +14,7 @@ from tiny import tiny_checkpoint
 from wsiseg.errors import BadNumbersError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.segmenting import segment
+from wsiseg.segmentation.segmenting import segment
 from wsiseg.tiling.stitching import UNSEEN
 
 SHAPE = (600, 500)

@@ -6,7 +6,7 @@ from PIL import Image
 
 import wsiseg
 from tiny import tiny_checkpoint
-from wsiseg.listener import Listener
+from wsiseg.segmentation.listener import Listener
 
 
 class Collect(Listener):

@@ -17,16 +17,16 @@ from array_slide import noise
 from commands import run
 from drawn import asap, feature, imagescope, in_asap, layer, region
 from tiny import segment_tiny, tiny_checkpoint
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.labels import IGNORED, LabelSource
+from wsiseg.annotations.pictures import PictureLabels
+from wsiseg.annotations.polygons import PolygonLabels
+from wsiseg.annotations.stores import StoreLabels
 from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.labels import IGNORED, LabelSource
-from wsiseg.training.annotations.pictures import PictureLabels
-from wsiseg.training.annotations.polygons import PolygonLabels
-from wsiseg.training.annotations.stores import StoreLabels
 from wsiseg.training.datasets.dataset import Sample
 from wsiseg.training.datasets.viewing import OpenSample, View
 

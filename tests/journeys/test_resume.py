@@ -13,7 +13,7 @@ from PIL import Image
 import wsiseg
 from tiny import tiny_checkpoint
 from wsiseg.errors import OutputError, OutputExistsError
-from wsiseg.listener import Listener
+from wsiseg.segmentation.listener import Listener
 from wsiseg.store.masks import MaskStore
 
 OPTIONS = {"level": 0, "tissue": "none", "runtime": "torch", "tile": 512, "halo": 8}
@@ -111,7 +111,7 @@ def test_a_run_stopped_while_finishing_goes_on(slide, tmp_path, monkeypatch, sta
     place = {
         "pyramid": "wsiseg.store.masks.multiscales",
         "image": "wsiseg.store.images._describe",
-        "metadata": "wsiseg.segmenting.write_json",
+        "metadata": "wsiseg.segmentation.segmenting.write_json",
     }[stage]
 
     def stop(*arguments, **settings):

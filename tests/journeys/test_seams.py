@@ -57,8 +57,8 @@ def test_batch_readers_and_stripes_do_not_change_a_pixel(tmp_path, blend, monkey
     probabilities = read_probabilities(tmp_path)
     for variation in ({"batch": 3}, {"readers": 4}, {"threads": 1}, {"batch": 7, "readers": 1}):
         np.testing.assert_array_equal(segment(pixels, tmp_path, **options, **variation), expected)
-    monkeypatch.setattr("wsiseg.plan.SHARD_WIDTH", 64)
-    monkeypatch.setattr("wsiseg.plan._ways_to_cut", cut_in_three)
+    monkeypatch.setattr("wsiseg.segmentation.plan.SHARD_WIDTH", 64)
+    monkeypatch.setattr("wsiseg.segmentation.plan._ways_to_cut", cut_in_three)
     np.testing.assert_array_equal(segment(pixels, tmp_path, **options), expected)
     np.testing.assert_array_equal(read_probabilities(tmp_path), probabilities)
 

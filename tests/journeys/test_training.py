@@ -14,7 +14,7 @@ from PIL import Image
 import wsiseg
 from commands import run
 from pictures import CLASS_MAP, draw, write_pictures
-from wsiseg.training.annotations import Annotation, polygonise, write_qupath
+from wsiseg.annotations import Annotation, polygonise, write_qupath
 
 NAMES = ("ground", "round", "long")
 SMALL = ("--set", "alpha2=1", "--set", "alpha3=1", "--workers", 0, "--batch", 2)

@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from checkpoints import NORMALISATION, make_card, make_checkpoint
 from golden import digest, read_golden
+from wsiseg.classes import LabelClass
 from wsiseg.errors import OutputError
 from wsiseg.models import import_checkpoint, load_checkpoint
 from wsiseg.models.checkpoint import ClassEntry
-from wsiseg.models.class_sets import BREAST_TISSUE, LabelClass
+from wsiseg.models.class_sets import BREAST_TISSUE
 
 # What is written comes back.
 

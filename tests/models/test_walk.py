@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from forms import FORMS, PLAIN, Form
 from gradients import assert_reached, learn_from
 from lively import enliven, norms
+from wsiseg.classes import numbered_classes
 from wsiseg.models import create_model, list_architectures, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.folding import fold
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET

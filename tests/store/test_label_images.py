@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import zarr
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.label_images import is_store, open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement

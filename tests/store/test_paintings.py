@@ -9,8 +9,8 @@ import zarr
 from ome_zarr_models.v05.image_label import ImageLabel
 from yaozarrs import validate_zarr_store
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputError, OutputExistsError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.store import paintings
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.metadata import Placement

@@ -11,8 +11,8 @@ from skimage.color import hed2rgb, rgb2hed
 
 from array_slide import noise
 from labelled import placed, striped
+from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.annotations.labels import IGNORED, Labels
 from wsiseg.training.augmenting import AUGMENTATIONS, TISSUE, Augmentation, resize, restain
 
 STILL = Augmentation()

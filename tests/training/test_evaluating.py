@@ -11,14 +11,14 @@ from skimage.measure import label
 
 from pictures import CLASS_MAP, draw, write_pictures
 from tiny import Tiny, label_whole
+from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.importing import import_checkpoint
 from wsiseg.models.normalisation import Normalisation
-from wsiseg.options import SegmentOptions
+from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.training import DataOptions, EvaluateOptions, evaluate, open_data, write_scores
-from wsiseg.training.annotations import Annotation, polygonise, write_qupath
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
 

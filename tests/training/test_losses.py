@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.losses import (
     CrossEntropy,
     Dice,

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import DataSetError
-from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID, LabelClass
+from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.layout import Layout
 from wsiseg.training.datasets.public import LAYOUTS, find_layout

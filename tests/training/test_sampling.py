@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 from array_slide import ArraySlide
 from drawn import collection, in_qupath, write
 from labelled import striped, write_samples
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.labels import IGNORED
+from wsiseg.annotations.polygons import PolygonLabels
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.annotations.polygons import PolygonLabels
 from wsiseg.training.augmenting import TISSUE, Augmentation
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import SampleShelf, View

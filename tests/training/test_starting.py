@@ -9,10 +9,10 @@ from torch import Tensor
 
 from forms import narrowed
 from tiny import tiny_checkpoint
+from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 from wsiseg.models import create_model, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import LabelClass, numbered_classes
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Architecture, list_architectures
 from wsiseg.training import starting

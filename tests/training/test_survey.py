@@ -12,6 +12,9 @@ from shapely.geometry import box as rectangle
 
 from drawn import collection, in_qupath, write
 from labelled import striped, write_samples
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.labels import IGNORED, LabelPlane, Labels, LabelSource
+from wsiseg.annotations.polygons import PolygonLabels
 from wsiseg.errors import (
     AnnotationError,
     DamagedSlideError,
@@ -22,9 +25,6 @@ from wsiseg.errors import (
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.labels import IGNORED, LabelPlane, Labels, LabelSource
-from wsiseg.training.annotations.polygons import PolygonLabels
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import OpenSample, View
 from wsiseg.training.survey import survey

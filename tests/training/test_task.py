@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from lively import lively
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.normalisation import IMAGENET
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.losses import CrossEntropy
 from wsiseg.training.recipes import find_recipe
 from wsiseg.training.supervising import shrink_labels

@@ -11,8 +11,8 @@ from torch import nn
 import vendor_slides
 import wsiseg
 from array_slide import ArraySlide
+from wsiseg.classes import LabelClass
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import register

@@ -10,18 +10,18 @@ import zarr
 from ome_zarr_models.v05.image_label import ImageLabel
 
 from array_slide import ArraySlide
+from wsiseg.annotations import read_annotations, write_qupath
+from wsiseg.annotations.annotation import Annotation
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.polygons import PolygonLabels
+from wsiseg.annotations.stores import StoreLabels
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError, OutputError, OutputExistsError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
 from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.squared import squared
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.training.annotations import read_annotations, write_qupath
-from wsiseg.training.annotations.annotation import Annotation
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.polygons import PolygonLabels
-from wsiseg.training.annotations.stores import StoreLabels
 from wsiseg.training.datasets.folders import open_slides
 from wsiseg.viewer.annotating import (
     labels_under,

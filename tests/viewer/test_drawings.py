@@ -6,8 +6,8 @@ import shapely
 
 from drawn import RING, SQUARE, TRIANGLE, collection, imagescope, in_qupath, layer, region, write
 from drawn import slide as slide_of
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer.annotating import region_at
 from wsiseg.viewer.drawings import drawing_layer, paint_drawing, read_drawing

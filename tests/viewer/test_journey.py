@@ -6,7 +6,7 @@ import tifffile
 
 import wsiseg
 from pictures import draw
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 
 SMALL = "--set alpha2=1 --set alpha3=1 --workers 0 --batch 2 --tile 64 --val-fraction 0"
 CLASSES = {0: LabelClass("ground", (200, 200, 200)), 1: LabelClass("round", (200, 30, 30))}

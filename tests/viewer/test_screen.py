@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 import wsiseg
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement

@@ -11,10 +11,10 @@ import zarr
 import wsiseg
 from array_slide import ArraySlide
 from tiny import tiny_checkpoint
+from wsiseg.classes import LabelClass
 from wsiseg.errors import ArgumentError, CheckpointError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
-from wsiseg.models.class_sets import LabelClass
-from wsiseg.options import SegmentOptions
+from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer import preview as previews

@@ -23,8 +23,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.errors import ArgumentError
-from wsiseg.models.class_sets import LabelClass, numbered_classes
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer import scene

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import ArgumentError
-from wsiseg.models.class_sets import LabelClass, distinct_colour
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer.annotating import NOT_ANNOTATED, RESERVED, free_value
 from wsiseg.viewer.telling import told

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from wsiseg.models.checkpoint import Checkpoint
-from wsiseg.options import SegmentOptions
+from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers import KEY, LayerData, MaskView

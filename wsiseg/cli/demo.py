@@ -19,12 +19,12 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Build a 10000×12000 slide, unless it stands, and segment it with the bundled checkpoint."""
-    from wsiseg.batch import segment_batch
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment import print_results
     from wsiseg.demo.slide import build_demo_slide, demo_slide_stands
-    from wsiseg.options import SegmentOptions
-    from wsiseg.segmenting import make_predictor
+    from wsiseg.segmentation.batch import segment_batch
+    from wsiseg.segmentation.options import SegmentOptions
+    from wsiseg.segmentation.segmenting import make_predictor
     from wsiseg.store.outputs import OutputFiles
 
     OutputFiles(output, "").prepare()

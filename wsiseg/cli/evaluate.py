@@ -87,7 +87,7 @@ def evaluate(
     """Score a checkpoint on annotated slides, masks or a public set."""
     words = dict(locals())
     from wsiseg.errors import ArgumentError
-    from wsiseg.options import SegmentOptions
+    from wsiseg.segmentation.options import SegmentOptions
     from wsiseg.training.options import DataOptions
 
     if instances is None and (objects is not None or smallest):

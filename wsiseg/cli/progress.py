@@ -13,8 +13,8 @@ from rich.text import Text
 
 from wsiseg.cli.wording import in_options
 from wsiseg.errors import WsisegError
-from wsiseg.job import Job
-from wsiseg.listener import Listener
+from wsiseg.segmentation.job import Job
+from wsiseg.segmentation.listener import Listener
 from wsiseg.store.disk import Json
 from wsiseg.throughput.summary import ADVICE
 

@@ -151,7 +151,7 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Segment slides into multiscale OME-Zarr masks, tile by tile."""
-    from wsiseg.options import SegmentOptions, parse_size
+    from wsiseg.segmentation.options import SegmentOptions, parse_size
 
     options = SegmentOptions(
         mpp=mpp,
@@ -182,10 +182,10 @@ def segment(
         reader=reader,
     )
 
-    from wsiseg.batch import segment_batch
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.wording import in_options
-    from wsiseg.segmenting import make_predictor
+    from wsiseg.segmentation.batch import segment_batch
+    from wsiseg.segmentation.segmenting import make_predictor
 
     listener = ConsoleListener(quiet=quiet)
     if checkpoint is None:
@@ -211,7 +211,7 @@ def segment(
 def print_results(entries: list[Json], folder: Path) -> None:
     """Print what became of each slide on stdout."""
     from wsiseg.cli.progress import describe_result
-    from wsiseg.provenance import read_run
+    from wsiseg.segmentation.provenance import read_run
     from wsiseg.store.outputs import OutputFiles
     from wsiseg.tiling.slides import slide_name
 

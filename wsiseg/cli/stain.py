@@ -29,8 +29,8 @@ def stain(
     from dataclasses import asdict
 
     from wsiseg.cli.progress import ConsoleListener
-    from wsiseg.colouring import recolour, save_reference
     from wsiseg.errors import ArgumentError, OutputExistsError
+    from wsiseg.segmentation.colouring import recolour, save_reference
     from wsiseg.tiling.colour import METHODS, Colours, find_look
     from wsiseg.tiling.slides import open_slide
 

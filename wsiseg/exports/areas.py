@@ -12,14 +12,14 @@ import numpy.typing as npt
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
+from wsiseg.annotations.gridded import Values
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.training.annotations.gridded import Values
 
 _BLOCK = 2048
 

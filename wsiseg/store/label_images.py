@@ -13,8 +13,8 @@ import numpy.typing as npt
 import zarr
 from zarr.errors import GroupNotFoundError
 
+from wsiseg.classes import Colour, LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError, WsisegError
-from wsiseg.models.class_sets import Colour, LabelClass, distinct_colour
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
 
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}

@@ -9,7 +9,7 @@ from pathlib import Path
 import zarr
 from zarr.types import AnyArray
 
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 from wsiseg.store.arrays import create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputExistsError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.store.arrays import create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.label_images import LabelImage, open_label_image

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageFilter
 from skimage.color import hed_from_rgb, rgb_from_hed
 
+from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.annotations.labels import IGNORED, Labels
 from wsiseg.training.distorting import distort, turn_hue
 
 Generator = np.random.Generator

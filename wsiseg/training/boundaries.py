@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsiseg.training.annotations.labels import IGNORED
+from wsiseg.annotations.labels import IGNORED
 
 SURE = 0.8
 """Probability of a boundary from which on it counts as one."""

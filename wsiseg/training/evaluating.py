@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from wsiseg.annotations.labels import IGNORED, Labels
+from wsiseg.annotations.pictures import read_values
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
-from wsiseg.options import SegmentOptions
-from wsiseg.plan import make_plan
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import make_plan
+from wsiseg.segmentation.streaming import stream_window
 from wsiseg.store.disk import translated, write_json, write_whole
-from wsiseg.streaming import stream_window
 from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN, Band
-from wsiseg.training.annotations.labels import IGNORED, Labels
-from wsiseg.training.annotations.pictures import read_values
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import OpenSample, View
 from wsiseg.training.listener import TrainingListener

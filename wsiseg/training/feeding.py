@@ -8,9 +8,9 @@ import lightning.pytorch as lightning
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.tiling.grid import Tile, TileGrid
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
 from wsiseg.training.datasets.viewing import OpenSample, SampleShelf
 from wsiseg.training.material import Material

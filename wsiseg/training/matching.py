@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wsiseg.annotations.labels import IGNORED, Labels
+from wsiseg.classes import LabelClass
 from wsiseg.errors import DataSetError
-from wsiseg.models.class_sets import LabelClass
-from wsiseg.training.annotations.labels import IGNORED, Labels
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.public import LAYOUTS
 

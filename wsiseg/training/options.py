@@ -77,7 +77,7 @@ class DataOptions(_Settings):
     slides, annotations
         Folders of slides and of annotations with the same stems.
     class_map
-        Text or file for :meth:`wsiseg.training.annotations.ClassMap.read`.
+        Text or file for :meth:`wsiseg.annotations.ClassMap.read`.
     coordinates
         Where annotations count their pixels from.
     only, without

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from wsiseg.annotations.labels import Labels
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.annotations.labels import Labels
 from wsiseg.training.augmenting import Augmentation, resize
 from wsiseg.training.datasets.viewing import SampleShelf
 from wsiseg.training.survey import Survey

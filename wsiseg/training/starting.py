@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from wsiseg.classes import LabelClass
 from wsiseg.errors import ArgumentError, CheckpointError
 from wsiseg.models.checkpoint import Checkpoint
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.models.networks.network import MOST_CLASSES, SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Arguments, create_model, find_architecture

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.supervision import WithBoundaries
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.boundaries import find_boundaries, find_detail, keep_boundaries
 from wsiseg.training.losses import CrossEntropy, Dice, Sum
 

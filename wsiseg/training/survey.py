@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.colouring import recolour
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.choosing import usable_cores
+from wsiseg.segmentation.colouring import recolour
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import View
 

@@ -7,9 +7,10 @@ import torch
 
 from golden import read_golden
 from published import assert_exact
+from wsiseg.classes import LabelClass
 from wsiseg.errors import CheckpointError, WeightsMismatchError
 from wsiseg.models import import_checkpoint, load_checkpoint
-from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID, LabelClass
+from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 
 ENET = "PyTorch-ENet/ENet_default_camvid12_commit921e40c.pth"

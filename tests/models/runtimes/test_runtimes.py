@@ -12,10 +12,10 @@ from torch import nn
 
 from golden import read_golden
 from lively import lively
+from wsiseg.classes import numbered_classes
 from wsiseg.errors import RuntimeUnavailableError, WsisegError
 from wsiseg.models import create_model, import_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.class_sets import numbered_classes
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.profiling import activation_bytes_per_pixel, count_parameters

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.resolution import plane_at_level
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.public import find_layout
 
 CAMVID = find_layout("camvid")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.errors import AnnotationError, DataSetError
 from wsiseg.models.class_sets import CITYSCAPES, CITYSCAPES_CATEGORIES
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.resolution import plane_at_level
-from wsiseg.training.annotations.labels import IGNORED, Labels
 from wsiseg.training.datasets.dataset import Sample
 from wsiseg.training.datasets.public import find_layout
 

@@ -13,13 +13,13 @@ from shapely.geometry import box as rectangle
 
 from drawn import asap, collection, feature, in_asap, in_qupath, write
 from labelled import touch
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.labels import IGNORED
+from wsiseg.annotations.pictures import PictureLabels
+from wsiseg.annotations.polygons import PolygonLabels
+from wsiseg.annotations.stores import StoreLabels
 from wsiseg.errors import AnnotationError, ArgumentError, DataSetError
 from wsiseg.tiling import Box
-from wsiseg.training.annotations.class_map import ClassMap
-from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.annotations.pictures import PictureLabels
-from wsiseg.training.annotations.polygons import PolygonLabels
-from wsiseg.training.annotations.stores import StoreLabels
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
 from wsiseg.training.datasets.viewing import OpenSample, View

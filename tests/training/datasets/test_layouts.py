@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.layout import Layout, match_by_name
 from wsiseg.training.datasets.public import LAYOUTS, find_layout
 

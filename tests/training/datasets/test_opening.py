@@ -8,8 +8,8 @@ from shapely.geometry import box as rectangle
 
 from drawn import collection, in_qupath, write
 from labelled import touch
+from wsiseg.annotations.polygons import PolygonLabels
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.training.annotations.polygons import PolygonLabels
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.opening import open_data, read_stems, split_data
 from wsiseg.training.options import DataOptions, TrainOptions

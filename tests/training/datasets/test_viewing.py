@@ -13,11 +13,11 @@ import tifffile
 
 from array_slide import noise
 from labelled import placed, striped, write_samples
+from wsiseg.annotations.labels import IGNORED
+from wsiseg.annotations.pictures import PictureLabels
 from wsiseg.errors import ArgumentError, DataSetError, ResolutionError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.slide import Slide
-from wsiseg.training.annotations.labels import IGNORED
-from wsiseg.training.annotations.pictures import PictureLabels
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.viewing import OpenSample, SampleShelf, View
 

@@ -6,7 +6,7 @@ from napari.utils.notifications import notification_manager
 from painting import furnish
 from segment_window import OPTIONS
 from tiny import tiny_checkpoint
-from wsiseg.options import SegmentOptions
+from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.viewer.widgets.segmenting import SegmentWidget
 
 

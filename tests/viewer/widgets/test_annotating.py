@@ -14,7 +14,7 @@ from qtpy.QtGui import QColor
 from drawn import SQUARE, collection, in_qupath, write
 from painting import AREA, TWO, begin, furnish, moved, read_on_slide, wait_for_work
 from tiny import tiny_checkpoint
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import UNSEEN

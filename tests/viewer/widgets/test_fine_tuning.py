@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QWidget
 
 import wsiseg
 from pictures import draw
+from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.demo.checkpoint import CHECKPOINT
-from wsiseg.training.annotations import Annotation, polygonise, write_qupath
 from wsiseg.viewer.fine_tuning import can_go_on
 from wsiseg.viewer.widgets.fine_tuning import FineTuneWidget
 from wsiseg.viewer.widgets.segmenting import SegmentWidget

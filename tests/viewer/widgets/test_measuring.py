@@ -11,7 +11,7 @@ import zarr
 from napari.utils.colormaps import label_colormap
 from napari.utils.notifications import notification_manager
 
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.classes import LabelClass
 from wsiseg.tiling import Box
 from wsiseg.viewer.annotating import give_classes, painting_layer, region_at
 from wsiseg.viewer.layers import KEY

@@ -6,8 +6,8 @@ from napari.utils.notifications import notification_manager
 
 import wsiseg.tiling.reading
 from segment_window import finish, look_at
+from wsiseg.classes import LabelClass
 from wsiseg.errors import DamagedSlideError
-from wsiseg.models.class_sets import LabelClass
 from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.viewer.annotating import region_at, save_painting

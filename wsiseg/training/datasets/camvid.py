@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.class_sets import CAMVID
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.layout import Layout, Pair, match_by_name
 
 _VOID = 11

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import CITYSCAPES, CITYSCAPES_CATEGORIES
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.layout import Layout, Pair, match_by_name
 
 _PICTURE = "_leftImg8bit.png"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wsiseg.models.class_sets import LabelClass
+from wsiseg.annotations.labels import LabelSource
+from wsiseg.classes import LabelClass
 from wsiseg.tiling.colour import Colours
-from wsiseg.training.annotations.labels import LabelSource
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wsiseg.errors import AnnotationError, ArgumentError
-from wsiseg.models.class_sets import Colour
-from wsiseg.store.label_images import is_store
-from wsiseg.training.annotations.class_map import (
+from wsiseg.annotations.class_map import (
     IGNORE,
     UNANNOTATED,
     UNCLASSIFIED,
     ClassMap,
     Pairs,
 )
-from wsiseg.training.annotations.labels import LabelSource
-from wsiseg.training.annotations.pictures import PictureLabels
-from wsiseg.training.annotations.placing import Coordinates
-from wsiseg.training.annotations.polygons import PolygonLabels
-from wsiseg.training.annotations.reading import read_annotations
-from wsiseg.training.annotations.stores import StoreLabels, stored_classes
+from wsiseg.annotations.labels import LabelSource
+from wsiseg.annotations.pictures import PictureLabels
+from wsiseg.annotations.placing import Coordinates
+from wsiseg.annotations.polygons import PolygonLabels
+from wsiseg.annotations.reading import read_annotations
+from wsiseg.annotations.stores import StoreLabels, stored_classes
+from wsiseg.classes import Colour
+from wsiseg.errors import AnnotationError, ArgumentError
+from wsiseg.store.label_images import is_store
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.pairing import (
     IMAGES,

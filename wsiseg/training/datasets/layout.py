@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from wsiseg.annotations.pictures import PictureLabels
+from wsiseg.classes import LabelClass
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.models.class_sets import LabelClass
-from wsiseg.training.annotations.pictures import PictureLabels
 from wsiseg.training.datasets.dataset import DataSet, Sample
 
 Pair = tuple[Path, Path]

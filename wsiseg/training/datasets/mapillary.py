@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wsiseg.annotations.labels import IGNORED
+from wsiseg.classes import LabelClass
 from wsiseg.errors import DataSetError
-from wsiseg.models.class_sets import LabelClass
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.layout import Layout, Pair, match_by_name
 
 MAPILLARY = tuple(

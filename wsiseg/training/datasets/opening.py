@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from wsiseg.colouring import check_reference
+from wsiseg.annotations.class_map import ClassMap, names_nothing, read_pairs
 from wsiseg.errors import DataSetError
-from wsiseg.training.annotations.class_map import ClassMap, names_nothing, read_pairs
+from wsiseg.segmentation.colouring import check_reference
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
 from wsiseg.training.datasets.public import find_layout

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from wsiseg.colouring import recolour
+from wsiseg.annotations.labels import LabelPlane, Labels
 from wsiseg.errors import ArgumentError, ResolutionError
+from wsiseg.segmentation.colouring import recolour
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp, plane_at_scale
 from wsiseg.tiling.slides import Slide, open_slide
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.annotations.labels import LabelPlane, Labels
 from wsiseg.training.datasets.dataset import Sample
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import VOC
-from wsiseg.training.annotations.labels import IGNORED
 from wsiseg.training.datasets.layout import Layout, Pair
 
 _PICTURES, _LABELS, _AUGMENTED = "JPEGImages", "SegmentationClass", "SegmentationClassAug"

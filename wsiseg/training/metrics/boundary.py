@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
+from wsiseg.annotations.labels import Labels
 from wsiseg.errors import ArgumentError
-from wsiseg.training.annotations.labels import Labels
 from wsiseg.training.metrics.confusion import PerClass, mean_of_known, ratio
 from wsiseg.training.metrics.pairs import check_class_count, scored_pixels
 

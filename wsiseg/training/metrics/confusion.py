@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wsiseg.annotations.labels import Labels
 from wsiseg.errors import ArgumentError
-from wsiseg.training.annotations.labels import Labels
 from wsiseg.training.metrics.pairs import check_class_count, scored_pixels
 
 PerClass = npt.NDArray[np.float64]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.training.annotations.labels import IGNORED, Labels
 
 
 def check_class_count(classes: int) -> None:

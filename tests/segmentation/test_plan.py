@@ -1,0 +1,103 @@
+import itertools
+
+import pytest
+
+from array_slide import ArraySlide, noise
+from tiny import REACH, tiny_checkpoint
+from wsiseg.errors import ArgumentError, MemoryBudgetError, ResolutionError
+from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.segmentation.memory import MemoryCosts
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import make_plan
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import TileGrid
+
+
+@pytest.fixture
+def predictor():
+    return Predictor(tiny_checkpoint(), choose_runtime("torch", "cpu"))
+
+
+def plan_of(predictor, slide, **options):
+    return make_plan(slide, predictor, SegmentOptions(**{"tissue": "none", **options}))
+
+
+def test_the_checkpoints_resolution_is_worked_at_unless_another_is_asked_for(predictor):
+    slide = ArraySlide(noise(100, 80), mpp=0.25)
+    assert plan_of(predictor, slide).plane.mpp == 0.5
+    assert plan_of(predictor, slide, mpp=1.0).plane.slide_scale == 4
+    assert plan_of(predictor, slide, level=0).plane.mpp == 0.25
+    with pytest.raises(ResolutionError):
+        plan_of(predictor, ArraySlide(noise(9, 9), mpp=None))
+    nowhere = Predictor(tiny_checkpoint(mpp=None), predictor.choice)
+    with pytest.raises(ArgumentError, match="`level=0`"):
+        plan_of(nowhere, slide)
+
+
+def test_a_checkpoint_that_saw_smaller_pictures_is_announced_where_levels_are_worked_at(predictor):
+    halved = tiny_checkpoint(mpp=None)
+    halved.card = halved.card.model_copy(update={"training": {"scale": 0.5}})
+    slide = ArraySlide(noise(100, 80), mpp=0.25)
+    plan = plan_of(Predictor(halved, predictor.choice), slide, level=0)
+    assert "trained at 0.5 times the size of its pictures" in plan.warnings[0]
+    assert not plan_of(Predictor(halved, predictor.choice), slide, mpp=0.5).warnings
+    assert not plan_of(predictor, slide, level=0).warnings
+
+
+def test_the_halo_is_no_larger_than_the_network_sees(predictor):
+    grid = plan_of(predictor, ArraySlide(noise(3000, 40))).grid
+    assert 0 < grid.halo <= REACH
+
+
+def test_tile_and_halo_of_the_user_are_kept(predictor):
+    plan = plan_of(predictor, ArraySlide(noise(300, 200)), tile=128, halo=16)
+    assert (plan.grid.tile, plan.grid.halo) == ((128, 128), 16)
+
+
+def test_a_smaller_budget_means_smaller_tiles_or_stripes_and_is_kept(predictor):
+    slide = ArraySlide(noise(2400, 9000))
+    rich, poor = (
+        plan_of(predictor, slide, blend="gaussian", memory=mib << 20) for mib in (4096, 600)
+    )
+    assert len(rich.windows) == 1
+    assert poor.memory.total <= 600 << 20
+    assert poor.grid.tile < rich.grid.tile or len(poor.windows) > 1
+    with pytest.raises(MemoryBudgetError, match="`memory`"):
+        plan_of(predictor, slide, memory=100 << 20)
+
+
+def test_stripes_partition_the_plane_at_shards_and_are_announced(predictor):
+    slide = ArraySlide(noise(64, 9000))
+    plan = plan_of(predictor, slide, blend="gaussian", tile=64, halo=8, memory=486 << 20)
+    edges = [(window.x, window.right) for window in plan.windows]
+    assert len(edges) > 1
+    assert edges[0][0] == 0
+    assert edges[-1][1] == 9000
+    assert all(right == left for (_, right), (left, _) in itertools.pairwise(edges))
+    assert all(left % 4096 == 0 for left, _ in edges)
+    assert any("stripes" in text for text in plan.warnings)
+
+
+def test_enlarging_is_announced(predictor):
+    plan = plan_of(predictor, ArraySlide(noise(40, 30), mpp=1.0))
+    assert (plan.plane.height, plan.plane.width) == (80, 60)
+    assert any("enlarged 2.00 times" in text for text in plan.warnings)
+
+
+def test_memory_does_not_grow_with_the_slides_height():
+    costs = MemoryCosts(
+        kept_bytes=1 << 26,
+        bytes_per_pixel=100,
+        classes=8,
+        blend="crop",
+        probabilities=False,
+        source_scale=0,
+        batch=1,
+        readers=2,
+        ahead=3,
+    )
+    needs = [
+        costs.need(TileGrid((height, 12_000), (1024, 1024), 64, 8), [Box(0, 0, height, 12_000)])
+        for height in (10_000, 20_000)
+    ]
+    assert needs[0] == needs[1]

@@ -1,0 +1,294 @@
+"""Which class each name or value in an annotation file means."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wsiseg.annotations.labels import IGNORED
+from wsiseg.classes import Colour, LabelClass, distinct_colour
+from wsiseg.errors import AnnotationError, ArgumentError
+from wsiseg.store.metadata import NOT_ANALYSED
+
+UNANNOTATED, UNCLASSIFIED = "unannotated", "unclassified"
+"""Keys for the area that nobody drew on, and for shapes that were given no class."""
+
+IGNORE, EXHAUSTIVE = "ignore", "exhaustive"
+"""What a key can mean instead of a class: leave it out; everything inside is annotated."""
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """From what stands in a file to the classes that a network learns.
+
+    Attributes
+    ----------
+    classes : tuple of LabelClass
+        In the order of the labels.
+    targets : mapping of str to int or None
+        The label that a name or value means; None marks a region that is annotated exhaustively.
+    ground : int
+        The label of area that nobody drew on: all of it, or where regions are marked as
+        exhaustive, only that inside them.
+    """
+
+    classes: tuple[LabelClass, ...]
+    targets: Mapping[str, int | None]
+    ground: int = IGNORED
+
+    @classmethod
+    def read(cls, text: str) -> ClassMap:
+        """Read ``KEY=CLASS,…`` or a YAML or JSON file with the same keys and classes.
+
+        A key is a name, or a value of a painted mask.  Keys that share a class are merged.
+        ``ignore`` leaves a key out, ``exhaustive`` marks its shapes as regions in which everything
+        is annotated.  ``unannotated=CLASS`` says what area without annotation is, and
+        ``unclassified=CLASS`` what shapes without a class are.
+
+        A file holds either such a mapping or two of them, ``map`` and ``colours``
+        (``CLASS: "#rrggbb"``).
+
+        Raises
+        ------
+        ArgumentError
+            If it cannot be read, or names no class.
+        """
+        return cls.build(*read_pairs(text))
+
+    @classmethod
+    def build(
+        cls, pairs: Mapping[str, str], colours: Mapping[str, Colour] | None = None
+    ) -> ClassMap:
+        """Give the classes their labels, in the order in which they are first named.
+
+        Parameters
+        ----------
+        pairs : mapping of str to str
+            The class, ``ignore`` or ``exhaustive``, of each key.
+        colours : mapping of str to tuple of int, optional
+            RGB of some of the classes; the others get distinct ones.
+
+        Raises
+        ------
+        ArgumentError
+            If it names no class, more than 255 of them, one that masks have no place for, or has
+            exhaustive regions without a class for what is not annotated in them.
+        """
+        names = list(dict.fromkeys(n for n in pairs.values() if n not in (IGNORE, EXHAUSTIVE)))
+        if not names:
+            raise ArgumentError("the class map names no class", "--class-map", _EXAMPLE)
+        if len(names) > IGNORED:
+            raise ArgumentError(
+                f"the class map names {len(names)} classes, more than {IGNORED}", "--class-map"
+            )
+        if NOT_ANALYSED in names:
+            raise ArgumentError(
+                f"{NOT_ANALYSED!r} is what masks call pixels without a class",
+                "--class-map",
+                f"Map it to another name, or to {IGNORE}.",
+            )
+        labels: dict[str, int | None] = {name: index for index, name in enumerate(names)}
+        labels |= {IGNORE: IGNORED, EXHAUSTIVE: None}
+        targets = {key: labels[name] for key, name in pairs.items()}
+        ground = targets.pop(UNANNOTATED, IGNORED)
+        if ground is None or (ground == IGNORED and None in targets.values()):
+            raise ArgumentError(
+                "exhaustive regions need to know what their unannotated area is",
+                "--class-map",
+                f"Add {UNANNOTATED}=CLASS.",
+            )
+        given = colours or {}
+        classes = tuple(
+            LabelClass(name, given.get(name, distinct_colour(index)))
+            for index, name in enumerate(names)
+        )
+        return cls(classes, targets, ground)
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether some regions are marked as annotated exhaustively."""
+        return None in self.targets.values()
+
+    def label(self, key: str | None, where: Path) -> int | None:
+        """Return the label that a name or value means; None for an exhaustive region.
+
+        Raises
+        ------
+        AnnotationError
+            If the map does not know it.
+        """
+        wanted = UNCLASSIFIED if key is None else key
+        if wanted in self.targets:
+            return self.targets[wanted]
+        if key is None:
+            raise AnnotationError(
+                "an annotation has no class",
+                where,
+                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to --class-map.",
+            )
+        raise AnnotationError(
+            f"the class map does not know {wanted!r}",
+            where,
+            f"{_suggest(wanted, list(self.targets))} {wanted}={IGNORE} leaves it out.",
+        )
+
+    def table(self, keys: Mapping[int, str], where: Path) -> dict[int, int]:
+        """Return the label of every value of a painted mask.
+
+        Parameters
+        ----------
+        keys : mapping of int to str
+            What the values are called: their names if they have some, else the numbers.
+        where : Path
+            For errors.
+
+        Raises
+        ------
+        AnnotationError
+            If a key is unknown, or means a region.
+        """
+        found = {}
+        for value, key in keys.items():
+            label = self.label(key, where)
+            if label is None:
+                raise AnnotationError(
+                    f"{key!r} marks a region as exhaustive, which a painted mask cannot",
+                    where,
+                    f"Map it to a class or to {IGNORE}.",
+                )
+            found[value] = label
+        return found
+
+    @property
+    def values(self) -> dict[int, str]:
+        """The keys that are values of painted masks, 0 to 65535."""
+        numbers = {int(key): key for key in self.targets if _NUMBER.fullmatch(key)}
+        return {number: key for number, key in numbers.items() if number < 65536}
+
+
+Pairs = Mapping[str, str]
+"""The class, ``ignore`` or ``exhaustive``, that each key means."""
+
+
+def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour]]:
+    """Return what a class map says, and the colours in it; see :meth:`ClassMap.read`.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be read.
+    """
+    return _read_file(Path(text)) if _names_file(text) else (_read_inline(text), {})
+
+
+def names_nothing(pairs: Pairs) -> bool:
+    """Tell whether a class map only says what area and shapes without a name are."""
+    return bool(pairs) and pairs.keys() <= {UNANNOTATED, UNCLASSIFIED}
+
+
+_NULL = "tag:yaml.org,2002:null"
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
+_EXAMPLE = 'Write it like "0=background,255=gland", or name a YAML file.'
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    # Names that differ in their case only are as near as can be.
+    folded = {entry.casefold(): entry for entry in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return f"Did you mean {folded[near[0]]!r}?" if near else f"It knows {', '.join(known)}."
+
+
+def _names_file(text: str) -> bool:
+    if "=" not in text:
+        return True
+    try:
+        return Path(text).is_file()
+    except OSError:
+        # Too long for a path, so it is a map.
+        return False
+
+
+def _read_inline(text: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        key, _, name = (piece.strip() for piece in part.partition("="))
+        if not key or not name:
+            raise ArgumentError(f"{part!r} is not of the form KEY=CLASS", "--class-map", _EXAMPLE)
+        if key in pairs:
+            raise ArgumentError(f"{key!r} is given two meanings", "--class-map")
+        pairs[key] = name
+    return pairs
+
+
+def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour]]:
+    if not path.exists():
+        raise ArgumentError(
+            "there is no such file, and without = it is no class map", path, _EXAMPLE
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            # JSON is YAML but for tabs, which its strings cannot hold.
+            text = text.replace("\t", " ")
+        # Nodes, not values: YAML would turn the keys No, 010 and 2024-01-01 into something else.
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ArgumentError(f"the class map cannot be read: {reason}", path, _EXAMPLE) from error
+    content = _entries(node, path)
+    if not any(isinstance(value, yaml.MappingNode) for value in content.values()):
+        return _texts(content, path), {}
+    unknown = content.keys() - {"map", "colours"}
+    if unknown or "map" not in content:
+        raise ArgumentError(
+            "the class map holds more than keys and classes",
+            path,
+            'Write "KEY: CLASS" lines, or put them under "map" and beside it "colours".',
+        )
+    pairs = _texts(_entries(content["map"], path), path)
+    colours = _texts(_entries(content["colours"], path), path) if "colours" in content else {}
+    for name in colours.keys() - set(pairs.values()):
+        raise ArgumentError(
+            f"there is a colour for {name!r}, which is no class",
+            path,
+            _suggest(name, list(dict.fromkeys(pairs.values()))),
+        )
+    return pairs, {name: _parse_colour(text, path) for name, text in colours.items()}
+
+
+def _entries(node: Any, path: Path) -> dict[str, Any]:
+    """Return the values of a mapping by their keys, as they are written."""
+    if not isinstance(node, yaml.MappingNode):
+        raise ArgumentError("the class map is no mapping of keys to classes", path, _EXAMPLE)
+    found: dict[str, Any] = {}
+    for key, value in node.value:
+        name, line = key.value, key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or not name:
+            raise ArgumentError(f"line {line} has no name or number as its key", path, _EXAMPLE)
+        if name in found:
+            raise ArgumentError(f"line {line} gives {name!r} a second meaning", path)
+        found[name] = value
+    return found
+
+
+def _texts(entries: Mapping[str, Any], path: Path) -> dict[str, str]:
+    for key, node in entries.items():
+        if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL or not node.value:
+            raise ArgumentError(
+                f"{key!r} in line {node.start_mark.line + 1} names no class or colour",
+                path,
+                "Texts that begin with # need quotation marks.",
+            )
+    return {key: str(node.value) for key, node in entries.items()}
+
+
+def _parse_colour(text: str, path: Path) -> Colour:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ArgumentError(f"{text!r} is no colour", path, 'Write it like "#c80000".')
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)

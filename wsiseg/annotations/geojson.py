@@ -1,0 +1,96 @@
+"""GeoJSON of any origin (RFC 7946, in pixels instead of degrees)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from wsiseg.annotations.program import Drawing, Program, Ring, Rings
+
+_AREALESS = {
+    "Point": "point",
+    "MultiPoint": "point",
+    "LineString": "line",
+    "MultiLineString": "line",
+}
+_KINDS = {"Feature", "FeatureCollection", "Polygon", "MultiPolygon", "GeometryCollection"}
+
+
+def outermost_features(content: Any) -> list[Any]:
+    """Return the features of a document: of a collection, a list, or the one that it is."""
+    if isinstance(content, dict) and "features" in content:
+        content = content["features"]
+        if not isinstance(content, list):
+            raise ValueError("its features are no list")
+    return content if isinstance(content, list) else [content]
+
+
+def read_feature(feature: Any) -> Drawing:
+    """Return the shape of a feature, or of a bare geometry; it has no class.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none.
+    """
+    if not isinstance(feature, dict):
+        raise ValueError("a feature is no object")
+    geometry = feature.get("geometry", feature if feature.get("type") != "Feature" else None)
+    if geometry is None:
+        return Drawing(None, without_area=("feature without geometry",))
+    polygons, others = _parts(geometry)
+    rings = [ring for polygon in polygons for ring in polygon]
+    return Drawing(
+        None,
+        polygons=tuple(polygons),
+        without_area=tuple(others),
+        unclosed=any(len(ring) and (ring[0] != ring[-1]).any() for ring in rings),
+    )
+
+
+def _parts(geometry: Any) -> tuple[list[Rings], list[str]]:
+    """Return the polygons of a geometry, and what else is in it."""
+    if not isinstance(geometry, dict):
+        raise ValueError("a geometry is no object")
+    kind = geometry.get("type")
+    if not isinstance(kind, str) or kind not in _KINDS | _AREALESS.keys():
+        raise ValueError(f"{kind!r} is no kind of geometry")
+    if kind in _AREALESS:
+        return [], [_AREALESS[kind]]
+    if kind == "GeometryCollection":
+        polygons: list[Rings] = []
+        others: list[str] = []
+        for part in geometry["geometries"]:
+            more_polygons, more_others = _parts(part)
+            polygons += more_polygons
+            others += more_others
+        return polygons, others
+    if "coordinates" not in geometry:
+        raise ValueError(f"a {kind} has no coordinates")
+    coordinates = geometry["coordinates"]
+    several = coordinates if kind == "MultiPolygon" else [coordinates]
+    return [tuple(_ring(ring) for ring in polygon) for polygon in several], []
+
+
+def _ring(points: Any) -> Ring:
+    ring = np.array(points, np.float64)
+    if ring.size == 0:
+        return np.empty((0, 2))
+    if ring.ndim != 2 or ring.shape[1] < 2:
+        raise ValueError("a ring is no list of points")
+    return ring[:, :2]
+
+
+def _recognises(content: Any) -> bool:
+    if isinstance(content, dict):
+        return "features" in content or content.get("type") in [*_KINDS, *_AREALESS]
+    return isinstance(content, list)
+
+
+def _read(content: Any) -> Iterator[Drawing]:
+    return map(read_feature, outermost_features(content))
+
+
+GEOJSON = Program("GeoJSON", "level 0", _recognises, _read)

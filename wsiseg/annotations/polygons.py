@@ -1,0 +1,88 @@
+"""Files of polygons as labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.labels import IGNORED, LabelPlane, Labels, LabelSource
+from wsiseg.annotations.painting import ShapePainter
+from wsiseg.annotations.placing import Coordinates, place
+from wsiseg.annotations.reading import read_annotations
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.resolution import WorkingPlane
+from wsiseg.tiling.slides import Slide
+
+
+class PolygonLabels(LabelSource):
+    """What somebody drew in QuPath, ASAP, ImageScope or HALO.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    class_map : ClassMap
+        What the names mean.
+    coordinates : {"auto", "level0", "bounds"}
+        Where its pixels count from.
+    """
+
+    def __init__(self, path: Path, class_map: ClassMap, coordinates: Coordinates = "auto") -> None:
+        super().__init__(path)
+        self.class_map = class_map
+        self.coordinates = coordinates
+
+    def open(self, slide: Slide, plane: WorkingPlane) -> PaintedPolygons:
+        """Lay the polygons over a plane; see :class:`LabelSource`."""
+        placed = place(read_annotations(self.path), slide, self.coordinates)
+        ground = self.class_map.ground
+        shapes, regions = [], []
+        for annotation in placed.annotations:
+            label = self.class_map.label(annotation.name, self.path)
+            if label is None:
+                regions.append((annotation.geometry, ground))
+            else:
+                shapes.append((annotation.geometry, label))
+        if self.class_map.exhaustive:
+            ground = IGNORED
+        # What was drawn inside a region lies over it, whichever came first.
+        painter = ShapePainter([*regions, *shapes], plane)
+        return PaintedPolygons(painter, plane, ground, placed.notes)
+
+
+class PaintedPolygons(LabelPlane):
+    """Polygons laid over a plane.
+
+    Parameters
+    ----------
+    painter : ShapePainter
+        Of the shapes.
+    plane : WorkingPlane
+        What they are laid over.
+    ground : int
+        Label of what nobody drew on.
+    notes : tuple of str
+        See :class:`LabelPlane`.
+    """
+
+    def __init__(
+        self, painter: ShapePainter, plane: WorkingPlane, ground: int, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.notes = notes
+        self._painter = painter
+        self._plane = plane
+        self._ground = ground
+
+    def read(self, box: Box) -> Labels:
+        """Return the labels of a box; see :class:`LabelPlane`."""
+        labels = self._painter.paint(box, self._ground)
+        inside = box.intersection(self._plane.box)
+        if inside != box:
+            kept = labels[inside.within(box)].copy()
+            labels.fill(IGNORED)
+            labels[inside.within(box)] = kept
+        return labels
+
+    def landmarks(self, narrowest: float) -> list[tuple[int, float, float]]:
+        """Return a place inside each small polygon; see :class:`LabelPlane`."""
+        return self._painter.landmarks(narrowest)

@@ -1,0 +1,194 @@
+"""From what was drawn to shapes that can be painted, with a word on all that was not as drawn."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from wsiseg.annotations.annotation import Annotation
+from wsiseg.annotations.program import Drawing, Ring
+
+FARTHEST = 1e7
+"""Pixels from the corner beyond which no slide reaches."""
+
+_NAMED = 3
+"""Annotations that a note names; of more it tells the number."""
+
+
+@dataclass(frozen=True)
+class _Flaw:
+    one: str
+    many: str
+
+
+_FEW = _Flaw(
+    "has fewer than three corners and was left out",
+    "have fewer than three corners and were left out",
+)
+_STUB = _Flaw(
+    "has a ring of fewer than three corners, which was left out",
+    "have rings of fewer than three corners, which were left out",
+)
+_UNCLOSED = _Flaw("is not closed and was closed", "are not closed and were closed")
+_CROSSING = _Flaw("crosses itself and was repaired", "cross themselves and were repaired")
+_FLAT = _Flaw("covers no area and was left out", "cover no area and were left out")
+_CUT_AWAY = _Flaw(
+    "lies in excluded regions and was left out", "lie in excluded regions and were left out"
+)
+_IDLE = _Flaw("excludes nothing on its layer", "exclude nothing on their layers")
+
+
+@dataclass(frozen=True)
+class _Shape:
+    title: str
+    drawing: Drawing
+    geometry: BaseGeometry
+
+
+@dataclass
+class _Findings:
+    """What is to be told, gathered by kind: a file may have the same flaw ten thousand times."""
+
+    flaws: dict[_Flaw, list[str]] = field(default_factory=lambda: defaultdict(list))
+    without_area: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> Iterator[str]:
+        for flaw, titles in self.flaws.items():
+            if len(titles) == 1:
+                yield f"annotation {titles[0]} {flaw.one}"
+                continue
+            named = ", ".join(titles[:_NAMED])
+            more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
+            yield f"{len(titles)} annotations {flaw.many}: {named}{more}"
+        if self.without_area:
+            kinds = [f"{n} {kind}{'s' * (n > 1)}" for kind, n in self.without_area.items()]
+            many = self.without_area.total() > 1
+            verbs = "were left out: they have" if many else "was left out: it has"
+            yield f"{', '.join(kinds)} {verbs} no area"
+
+
+def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
+    """Turn what was drawn into valid shapes.
+
+    What has no area is left out.  What crosses itself is repaired so that everything that was
+    circled belongs to it, once or twice.  Excluded regions are cut out of their layer.
+
+    Parameters
+    ----------
+    drawings : iterable of Drawing
+        In painting order.
+
+    Returns
+    -------
+    tuple of Annotation
+        In the same order.
+    tuple of str
+        Notes on what was repaired or left out, one for each kind of flaw.
+
+    Raises
+    ------
+    ValueError
+        If a coordinate is no number, or lies farther out than any slide reaches: nobody knows
+        what area was meant.
+    """
+    findings = _Findings()
+    shapes = []
+    for number, drawing in enumerate(drawings, 1):
+        title = f"{number}" if drawing.name is None else f"{number} ({drawing.name})"
+        findings.without_area.update(drawing.without_area)
+        if drawing.polygons:
+            _refuse_nowhere(drawing, title)
+            geometry = _build(drawing, title, findings)
+            if geometry is not None:
+                shapes.append(_Shape(title, drawing, geometry))
+    annotations = tuple(
+        Annotation(shape.drawing.name, geometry, shape.drawing.colour)
+        for shape, geometry in _without_excluded(shapes, findings)
+    )
+    return annotations, tuple(findings.notes())
+
+
+def _refuse_nowhere(drawing: Drawing, title: str) -> None:
+    for ring in (ring for polygon in drawing.polygons for ring in polygon if len(ring)):
+        farthest = np.abs(ring).max()
+        if not np.isfinite(farthest):
+            raise ValueError(f"annotation {title} has a coordinate that is no number")
+        if farthest > FARTHEST:
+            raise ValueError(
+                f"annotation {title} reaches to pixel {farthest:g}, farther than any slide"
+            )
+
+
+def _build(drawing: Drawing, title: str, findings: _Findings) -> BaseGeometry | None:
+    """Return a drawing's area as a valid geometry, or None if there is none."""
+    polygons = [
+        Polygon(rings[0], [ring for ring in rings[1:] if _is_ring(ring)])
+        for rings in drawing.polygons
+        if rings and _is_ring(rings[0])
+    ]
+    if not polygons:
+        findings.flaws[_FEW].append(title)
+        return None
+    if not all(_is_ring(ring) for rings in drawing.polygons for ring in rings):
+        findings.flaws[_STUB].append(title)
+    if drawing.unclosed:
+        findings.flaws[_UNCLOSED].append(title)
+    geometry = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
+    if shapely.is_valid(geometry):
+        return geometry
+    repaired = _areas_of(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
+    findings.flaws[_CROSSING if repaired else _FLAT].append(title)
+    return repaired
+
+
+def _is_ring(ring: Ring) -> bool:
+    return len(ring) >= 3 and len(ring) - bool((ring[0] == ring[-1]).all()) >= 3
+
+
+def _areas_of(geometry: BaseGeometry) -> BaseGeometry | None:
+    """Return the Polygon or MultiPolygon in a geometry, or None if it covers nothing."""
+    parts = shapely.get_parts(shapely.get_parts(geometry))
+    polygons = [part for part in parts if isinstance(part, Polygon) and part.area > 0]
+    if len(polygons) > 1:
+        return MultiPolygon(polygons)
+    return polygons[0] if polygons else None
+
+
+def _without_excluded(
+    shapes: list[_Shape], findings: _Findings
+) -> Iterator[tuple[_Shape, BaseGeometry]]:
+    """Yield the shapes that are not excluded, the excluded ones of their layer cut out."""
+    kept = [shape for shape in shapes if not shape.drawing.excluded]
+    excluded = [shape for shape in shapes if shape.drawing.excluded]
+    cuts = _meetings(kept, excluded)
+    useful = {other for others in cuts.values() for other in others}
+    if len(useful) < len(excluded):
+        findings.flaws[_IDLE] = [s.title for i, s in enumerate(excluded) if i not in useful]
+    for index, shape in enumerate(kept):
+        if index not in cuts:
+            yield shape, shape.geometry
+            continue
+        holes = shapely.union_all([excluded[other].geometry for other in cuts[index]])
+        rest = _areas_of(shapely.difference(shape.geometry, holes))
+        if rest is None:
+            findings.flaws[_CUT_AWAY].append(shape.title)
+        else:
+            yield shape, rest
+
+
+def _meetings(kept: list[_Shape], excluded: list[_Shape]) -> dict[int, list[int]]:
+    """Return for every shape that excluded ones of its layer meet, which ones."""
+    found: dict[int, list[int]] = defaultdict(list)
+    if kept and excluded:
+        tree = shapely.STRtree([shape.geometry for shape in excluded])
+        pairs = tree.query([shape.geometry for shape in kept], predicate="intersects")
+        for one, other in pairs.T.tolist():
+            if kept[one].drawing.layer == excluded[other].drawing.layer:
+                found[one].append(other)
+    return found

@@ -1,0 +1,109 @@
+"""Masks painted in napari, or written by ``wsiseg segment``: OME-Zarr label images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.gridded import GriddedLabels, make_table
+from wsiseg.annotations.labels import IGNORED, LabelSource
+from wsiseg.classes import LabelClass
+from wsiseg.errors import DataSetError
+from wsiseg.store.label_images import LabelImage, open_label_image
+from wsiseg.tiling.resolution import WorkingPlane, level0_mpp
+from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.stitching import UNSEEN
+
+_UNPAINTED = 0
+"""What napari leaves where nobody painted, unless the store gives the value a class."""
+
+_SLACK = 0.01
+"""Share of a slide's side that rounded metadata may let a mask reach beyond it."""
+
+
+class StoreLabels(LabelSource):
+    """An OME-Zarr label image, placed on its slide by its scale and translation.
+
+    Parameters
+    ----------
+    path : Path
+        A label image, or an image with one at ``labels/``.
+    class_map : ClassMap
+        What its values mean, by the numbers or by the class names in its properties.
+    """
+
+    def __init__(self, path: Path, class_map: ClassMap) -> None:
+        super().__init__(path)
+        self.class_map = class_map
+
+    def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
+        """Lay the store over a plane; see :class:`LabelSource`."""
+        image = open_label_image(self.path)
+        image.refuse_other_pixels(slide.facts.stretch)
+        values = image.values
+        unit, (y, x) = _unit(image, slide, plane)
+        side = image.scale / unit
+        down, across = (move / unit - (side - 1) / 2 for move in image.shift)
+        pixel, corner = (side * y, side * x), (down * y, across * x)
+        _refuse_other_slide(values.shape, pixel, corner, slide, self.path)
+        table = make_table(self._meanings(image))
+        return GriddedLabels(values, table, plane, self.path, pixel=pixel, corner=corner)
+
+    def _meanings(self, image: LabelImage) -> dict[int, int]:
+        named = {value: entry.name for value, entry in image.classes.items()}
+        numbered = self.class_map.values
+        meanings = {UNSEEN: IGNORED}
+        if _UNPAINTED not in named:
+            # A painted mask marks no regions inside which everything would be annotated.
+            ground = IGNORED if self.class_map.exhaustive else self.class_map.ground
+            meanings[_UNPAINTED] = ground
+        # Whoever maps a number need not map its name as well.
+        names = {value: name for value, name in named.items() if value not in numbered}
+        return meanings | self.class_map.table(names | numbered, self.path)
+
+
+def stored_classes(path: Path) -> tuple[LabelClass, ...]:
+    """Return the classes that a label image names, in the order of their values.
+
+    Raises
+    ------
+    AnnotationError
+        If it is no OME-Zarr store.
+    """
+    return tuple(entry for _, entry in sorted(open_label_image(path).classes.items()))
+
+
+def _unit(
+    image: LabelImage, slide: Slide, plane: WorkingPlane
+) -> tuple[float, tuple[float, float]]:
+    """Return what a pixel measures in the unit of the store's axes, and how long it is at level 0.
+
+    It is a pixel of level 0, or one of the slide's file where the axes have no unit.
+    """
+    if image.unit is None:
+        return 1.0, slide.facts.stretch
+    micrometres = image.micrometres
+    # A plane that was laid with --slide-mpp knows better than the file.
+    mpp = level0_mpp(slide) if plane.mpp is None else plane.mpp / plane.slide_scale
+    return mpp / micrometres, (1.0, 1.0)
+
+
+def _refuse_other_slide(
+    shape: tuple[int, ...],
+    pixel: tuple[float, float],
+    corner: tuple[float, float],
+    slide: Slide,
+    path: Path,
+) -> None:
+    full = slide.levels[0].box
+    for start, length, side, edge in zip(corner, shape, pixel, full.shape, strict=True):
+        slack = max(2 * side, _SLACK * edge)
+        if start < -slack or start + length * side > edge + slack:
+            height, width = (round(n * each) for n, each in zip(shape, pixel, strict=True))
+            y, x = map(round, corner)
+            raise DataSetError(
+                f"the labels cover {width}×{height} pixels from ({y}, {x}) on, "
+                f"{slide.path.name} has {full.width}×{full.height}",
+                path,
+                "Check the scale and the unit of the store's axes.",
+            )

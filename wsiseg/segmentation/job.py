@@ -1,0 +1,45 @@
+"""One slide's job: everything that its steps share and none of them changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wsiseg.models.runtimes import Predictor
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import Plan
+from wsiseg.store.metadata import Placement
+from wsiseg.store.outputs import OutputFiles
+from wsiseg.tiling.slides import Slide
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with one slide.
+
+    Attributes
+    ----------
+    slide : Slide
+        Open.
+    predictor : Predictor
+        The checkpoint and who runs it.
+    options : SegmentOptions
+        What the user asked for.
+    plan : Plan
+        What follows from it for this slide.
+    files : OutputFiles
+        Where the results go.
+    seen : Slide
+        The slide in the colours in which the network sees it.
+    """
+
+    slide: Slide
+    predictor: Predictor
+    options: SegmentOptions
+    plan: Plan
+    files: OutputFiles
+    seen: Slide
+
+    @property
+    def placement(self) -> Placement:
+        """Where the working plane lies on the slide."""
+        return Placement(self.plan.plane.mpp, self.plan.plane.slide_scale)

@@ -1,0 +1,134 @@
+"""What happened in a run so far."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from zarr.types import AnyArray
+
+from wsiseg.segmentation.listener import Listener
+from wsiseg.segmentation.streaming import Step
+from wsiseg.store.journal import BandRecord
+from wsiseg.throughput.recorder import Stopwatch, TileRow
+from wsiseg.tiling.boxes import Box
+
+
+class Ledger:
+    """Keeps count of tiles, pixels, seconds and warnings of one slide.
+
+    Parameters
+    ----------
+    classes : int
+        Number of classes.
+    listener : Listener
+        Told of everything as it happens.
+    spent : float
+        Seconds that the slide has taken before.
+    """
+
+    def __init__(self, classes: int, listener: Listener, spent: float = 0.0) -> None:
+        self.watch = Stopwatch(spent)
+        self.counts = np.zeros(classes, np.int64)
+        self.warnings: list[str] = []
+        self.written_pixels = 0
+        self.setup_seconds = 0.0
+        self.filled_at = 0.0
+        self._listener = listener
+        self._rows: dict[int, TileRow] = {}
+        self._recalled: dict[int, TileRow] = {}
+        self._fresh: list[TileRow] = []
+
+    def warn(self, text: str) -> None:
+        """Note something that was left out or assumed."""
+        self.warnings.append(text)
+        self._listener.warned(text)
+
+    def recall(self, record: BandRecord, labels: AnyArray) -> None:
+        """Take over a band that an interrupted run left, and where its labels are on the disk."""
+        self._listener.recalled(record.box, labels)
+        self.counts += record.counts
+        self._recalled.update((row.index, row) for row in record.rows)
+        for row in record.rows:
+            if row.status == "unread":
+                self.warn(f"tile {row.index} at y={row.y}, x={row.x} was not analysed before")
+
+    def note(self, step: Step, window: Box) -> None:
+        """Take down one step of the stream."""
+        if step.read is None or step.row is None:
+            return
+        before = self._rows.get(step.row.index)
+        if before is not None:
+            step.row.add(before)
+        self._rows[step.row.index] = step.row
+        self._fresh.append(step.row)
+        if step.read.error is not None and before is None:
+            tile = step.read.tile
+            self.warn(
+                f"tile {tile.index} at y={tile.box.y}, x={tile.box.x} is not analysed: "
+                f"{step.read.error.what}"
+            )
+        if step.prediction is not None:
+            self._listener.labelled(step.read.tile, step.prediction)
+        self._listener.advanced(step.read.tile.core.intersection(window).area)
+
+    def note_waiting(self, step: Step) -> None:
+        """Take down how long a tile waited for the disk."""
+        seconds = self.watch.lap()
+        if step.row is not None:
+            step.row.write_ms += seconds * 1e3
+
+    def note_written(self, counts: npt.NDArray[np.int64]) -> None:
+        """Take down how many pixels of every class this run wrote."""
+        self.counts += counts
+        self.written_pixels = int(counts.sum())
+
+    def note_bad_numbers(self) -> None:
+        """Warn of pixels for which the network gave no numbers, in this run or one before it."""
+        bad = [row for row in self.all_rows if row.without_numbers]
+        if bad:
+            self.warn(
+                f"the network gave no numbers for {self.pixels_without_numbers} pixels of "
+                f"{len(bad)} of {len(self.all_rows)} tiles, the first at y={bad[0].y}, "
+                f"x={bad[0].x}; they are not analysed"
+            )
+
+    def began(self, stage: str) -> None:
+        """Say that something began that may take a while."""
+        self._listener.began(stage)
+
+    def continued(self) -> None:
+        """Say that it goes on."""
+        self._listener.continued()
+
+    def expect(self, tiles: int) -> None:
+        """Say how many tiles will be done."""
+        self._listener.expects(tiles)
+
+    def take_rows(self) -> list[TileRow]:
+        """Return the rows since this was last asked."""
+        rows, self._fresh = self._fresh, []
+        # Copies, as the last of them may still be waiting for the disk.
+        return [replace(row) for row in rows]
+
+    @property
+    def rows(self) -> list[TileRow]:
+        """The tiles of this run, by index."""
+        return [self._rows[index] for index in sorted(self._rows)]
+
+    @property
+    def all_rows(self) -> list[TileRow]:
+        """The tiles of this run and of an interrupted one before it, by index."""
+        rows = self._recalled | self._rows
+        return [rows[index] for index in sorted(rows)]
+
+    @property
+    def unread_tiles(self) -> int:
+        """How many tiles could not be read."""
+        return sum(row.status == "unread" for row in self.all_rows)
+
+    @property
+    def pixels_without_numbers(self) -> int:
+        """For how many pixels the network gave NaN or infinity."""
+        return sum(row.without_numbers for row in self.all_rows)

@@ -1,0 +1,320 @@
+"""The main job: a slide in, a mask out.
+
+Plan, read, predict, stitch, write, pyramid: the order of the functions below is that in which
+pixels pass through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import zarr
+from zarr.types import AnyArray
+
+from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
+from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
+from wsiseg.models.tile_network import Output
+from wsiseg.segmentation.colouring import check_reference, recolour, warn_of_other_colours
+from wsiseg.segmentation.job import Job
+from wsiseg.segmentation.ledger import Ledger
+from wsiseg.segmentation.listener import Listener
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import Area, make_plan
+from wsiseg.segmentation.provenance import describe_run, identify, read_run
+from wsiseg.segmentation.streaming import stream_window
+from wsiseg.store.band_writer import BandWriter
+from wsiseg.store.disk import Json, write_json, write_whole
+from wsiseg.store.images import write_image
+from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
+from wsiseg.store.masks import MaskStore
+from wsiseg.store.outputs import OutputFiles
+from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides import Slide, as_stored, open_slide
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    mask : Path
+        The mask's store.
+    summary : dict
+        The slide's entry of ``wsiseg segment --json``.
+    """
+
+    mask: Path
+    summary: dict[str, object]
+
+    @property
+    def labels(self) -> AnyArray:
+        """Level 0 of the mask: uint8 ``(H, W)``, 255 where nothing was analysed."""
+        return zarr.open_array(self.mask / "0", mode="r")
+
+
+def segment(
+    slide: Slide | Path | str,
+    checkpoint: Checkpoint | Path | str | None = None,
+    output: Path | str = ".",
+    *,
+    listener: Listener | None = None,
+    **options: object,
+) -> SegmentResult:
+    """Segment one slide.
+
+    Parameters
+    ----------
+    slide : Slide or path-like
+        An open slide, which stays open, or a file.
+    checkpoint : Checkpoint or path-like, optional
+        The bundled demonstration checkpoint if left out.
+    output : path-like
+        Folder for the mask and its companions; made if need be.
+    listener : Listener, optional
+        Hears how it goes.
+    **options
+        Fields of :class:`wsiseg.segmentation.options.SegmentOptions`.
+
+    Raises
+    ------
+    WsisegError
+        One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
+    """
+    settings = SegmentOptions.from_names(options)
+    check_reference(settings.colours)
+    with ExitStack() as stack:
+        opening = Stopwatch()
+        opened = (
+            slide
+            if isinstance(slide, Slide)
+            else stack.enter_context(open_slide(slide, settings.reader))
+        )
+        if settings.slide_mpp is not None:
+            # One number of the user's says that pixels are square.
+            opened = as_stored(opened)
+        spent = opening.total
+        predictor = make_predictor(checkpoint, settings)
+        return segment_slide(
+            opened, predictor, Path(output), settings, listener or Listener(), spent=spent
+        )
+
+
+def make_predictor(
+    checkpoint: Checkpoint | Path | str | None, options: SegmentOptions
+) -> Predictor:
+    """Return the checkpoint with the runtime that the options ask for."""
+    if checkpoint is None:
+        from wsiseg.demo import demonstration_checkpoint
+
+        checkpoint = demonstration_checkpoint()
+    elif not isinstance(checkpoint, Checkpoint):
+        checkpoint = load_checkpoint(checkpoint)
+    choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
+    return Predictor(checkpoint, choice)
+
+
+def segment_slide(
+    slide: Slide,
+    predictor: Predictor,
+    folder: Path,
+    options: SegmentOptions,
+    listener: Listener,
+    *,
+    area: Area | None = None,
+    spent: float = 0.0,
+    filled: Callable[[], None] | None = None,
+) -> SegmentResult:
+    """Segment one open slide with a predictor that can be used again.
+
+    See :func:`segment` for what it raises.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    predictor : Predictor
+        The checkpoint and who runs it.
+    folder : Path
+        Where the mask goes.
+    options : SegmentOptions
+        What was asked for.
+    listener : Listener
+        Hears how it goes.
+    area : Area, optional
+        Where to look, if that has been found out already.
+    spent : float
+        Seconds that opening the slide and finding its area took.
+    filled : callable, optional
+        Makes the next slide ready; called when this one has been read and only writing is left to
+        do, if there is memory for both.
+    """
+    files = OutputFiles(folder, slide.name, options.with_image)
+    files.check()
+    _refuse_slide_as_output(slide, files)
+    _refuse_standing(files, options)
+    listener.began("planning: resolution, tissue, memory")
+    ledger = Ledger(len(predictor.checkpoint.classes), listener, spent)
+    plan = make_plan(slide, predictor, options, area=area, followed=filled is not None)
+    warn_of_other_colours(predictor.checkpoint.card.training, options.colours, ledger.warn)
+    seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
+    job = Job(slide, predictor, options, plan, files, seen)
+    identity = identify(job)
+    if files.finished and options.resume:
+        refuse_other_run(read_run(files.run)["identity"], identity, files.run)
+        listener.began("finished before, nothing is left to do")
+        return SegmentResult(files.mask, read_run(files.run)["summary"])
+    for warning in job.plan.warnings:
+        ledger.warn(warning)
+    if not plan.tiles:
+        ledger.warn("nothing is analysed, as no tissue is found; `tissue=none` looks everywhere")
+    listener.planned(job)
+    journal = Journal(files.journal, identity)
+    try:
+        store = _fill(job, journal, ledger)
+        if filled is not None and plan.memory.next_slide:
+            filled()
+        _finish(job, store, ledger, identity)
+    except BaseException:
+        # What is on the disk can be gone on with; without metadata no program takes it for a mask.
+        if journal.is_empty and files.journal.exists():
+            files.remove()
+        raise
+    result = SegmentResult(files.mask, read_run(files.run)["summary"])
+    listener.finished(result.summary)
+    return result
+
+
+def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
+    if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
+        raise OutputExistsError(
+            "the mask would take the slide's own place", files.store, "Choose another `output`."
+        )
+
+
+def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
+    standing = files.standing
+    if standing is None or options.overwrite:
+        return
+    if not options.resume:
+        raise OutputExistsError(
+            "the output exists", standing, "Go on with it by `resume` or replace it by `overwrite`."
+        )
+    if not (files.journal.exists() or files.finished):
+        raise OutputExistsError(
+            "the output exists, and is no run to go on with", standing, "Replace it by `overwrite`."
+        )
+
+
+def _fill(job: Job, journal: Journal, ledger: Ledger) -> MaskStore:
+    """Fill level 0 of the mask, window by window, going on where an earlier run stopped."""
+    plan, options, files = job.plan, job.options, job.files
+    done = journal.read() if options.resume and files.journal.exists() else []
+    start = ledger.watch.total
+    runtime = job.predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
+    ledger.setup_seconds = ledger.watch.total - start
+    if not done:
+        files.remove()
+        files.prepare()
+        journal.begin()
+    else:
+        ledger.began(f"going on after {len(done)} bands of an interrupted run")
+    store = MaskStore(
+        files.mask,
+        (plan.plane.height, plan.plane.width),
+        job.predictor.checkpoint.classes,
+        probabilities=files.probabilities if options.probabilities else None,
+        fresh=not done,
+    )
+    for record in done:
+        ledger.recall(record, store.labels)
+    windows = [_unfinished(window, done) for window in plan.windows]
+    whole = options.blend != "crop"
+    ledger.expect(sum(len(plan.tiles_for(window, whole=whole)) for window in windows))
+    with BandWriter(store, journal, plan.classes) as writer:
+        for window in windows:
+            _fill_window(job, window, runtime, writer, ledger)
+        ledger.filled_at = ledger.watch.total
+        writer.wait()
+    ledger.note_written(writer.counts)
+    ledger.note_bad_numbers()
+    return store
+
+
+def _fill_window(
+    job: Job, window: Box, runtime: Runtime, writer: BandWriter, ledger: Ledger
+) -> None:
+    allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
+    for step in stream_window(
+        job.seen, job.plan, job.options, window=window, runtime=runtime, watch=ledger.watch
+    ):
+        ledger.note(step, window)
+        if step.read is not None and step.read.error is not None:
+            _judge_bad_tile(job, step.read.error, ledger.unread_tiles, allowed)
+        for band in step.bands:
+            writer.write(band, ledger.take_rows())
+            ledger.note_waiting(step)
+
+
+def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
+    """Return what the network has to give for what the options ask for."""
+    if options.blend != "crop":
+        return ("probabilities",)
+    return ("labels", "probabilities") if options.probabilities else ("labels",)
+
+
+def _unfinished(window: Box, done: list[BandRecord]) -> Box:
+    """Return the rows of a window below the last band that is on the disk."""
+    bottoms = [record.box.bottom for record in done if record.box.x == window.x]
+    top = max(bottoms, default=window.y)
+    return Box(top, window.x, window.bottom - top, window.width)
+
+
+def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: int) -> None:
+    """Raise if one more unreadable tile is one too many."""
+    if job.options.on_bad_tile == "fail":
+        raise error
+    if unread > allowed:
+        raise TooManyBadTilesError(
+            f"{unread} of {len(job.plan.tiles)} tiles cannot be read, {allowed} are allowed; "
+            f"the last: {error.what}",
+            job.slide.path,
+            "Allow more with `max_bad_tiles`.",
+        )
+
+
+def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> None:
+    """Build the pyramid, write the metadata, and last of all the companions."""
+    slide, plan, files = job.slide, job.plan, job.files
+    notes: Json = {
+        "slide": slide.path.name,
+        "run": files.run.name,
+        "slide_scale": plan.plane.slide_scale,
+        "stretch": list(slide.facts.stretch),
+        "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
+    }
+    ledger.began("building the pyramid")
+    store.finish(slide.name, job.placement, notes, ledger.continued)
+    if job.options.with_image:
+        ledger.began("writing the image")
+        unread = write_image(
+            files.store,
+            slide,
+            plan.plane,
+            job.placement,
+            notes,
+            continued=ledger.continued,
+        )
+        if unread:
+            ledger.warn(
+                f"the image is white in {len(unread)} pieces of the file that cannot be read, "
+                f"the first at y={unread[0].y}, x={unread[0].x}"
+            )
+    write_whole(files.tiles, rows_to_csv(ledger.all_rows))
+    write_json(files.run, describe_run(job, ledger, identity))
+    files.journal.unlink(missing_ok=True)

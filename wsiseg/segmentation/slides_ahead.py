@@ -1,0 +1,110 @@
+"""The slides of a batch, each opened while the last pixels of the one before are written."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from wsiseg.segmentation.plan import Area
+from wsiseg.tiling.slides import Slide
+
+
+@dataclass(frozen=True)
+class ReadySlide:
+    """A slide to work on.
+
+    Attributes
+    ----------
+    slide : Slide
+        Open.
+    area : Area or None
+        Where its tissue lies, if there was time to look for it.
+    seconds : float
+        What both took.
+    """
+
+    slide: Slide
+    area: Area | None
+    seconds: float
+
+
+class SlidesAhead:
+    """Slides in their order, one of them ahead.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files.
+    opening : callable
+        Opens one.
+    looking : callable
+        Finds its tissue; called in a thread.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        opening: Callable[[Path], Slide],
+        looking: Callable[[Slide], Area | None],
+    ) -> None:
+        self._paths = deque(paths)
+        self._opening = opening
+        self._looking = looking
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open")
+        self._ahead: Future[ReadySlide] | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether none follows."""
+        return not self._paths
+
+    def begin_next(self) -> None:
+        """Begin to open the next slide in a thread, if there is one."""
+        if self._paths:
+            self._ahead = self._pool.submit(self._prepare, self._paths.popleft())
+
+    @contextmanager
+    def next(self) -> Iterator[ReadySlide]:
+        """Hand out the next slide, open it now if nobody has begun to, and close it afterwards.
+
+        Raises
+        ------
+        WsisegError
+            If it cannot be opened, or its tissue not be found.
+        """
+        if self._ahead is None:
+            start = time.perf_counter()
+            slide = self._opening(self._paths.popleft())
+            ready = ReadySlide(slide, None, time.perf_counter() - start)
+        else:
+            begun = self._ahead
+            try:
+                ready = begun.result()
+            finally:
+                # Whoever is interrupted while waiting leaves it to be closed at the end.
+                if begun.done():
+                    self._ahead = None
+        with ready.slide:
+            yield ready
+
+    def _prepare(self, path: Path) -> ReadySlide:
+        start = time.perf_counter()
+        with ExitStack() as stack:
+            slide = stack.enter_context(self._opening(path))
+            area = self._looking(slide)
+            stack.pop_all()
+        return ReadySlide(slide, area, time.perf_counter() - start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        if self._ahead is not None and self._ahead.exception() is None:
+            self._ahead.result().slide.close()

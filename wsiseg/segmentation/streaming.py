@@ -1,0 +1,168 @@
+"""Tiles of one window on their way: read, predicted, stitched to bands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from wsiseg.errors import BadNumbersError
+from wsiseg.models.runtimes import Runtime
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.plan import Plan
+from wsiseg.store.arrays import BAND_HEIGHT
+from wsiseg.throughput.recorder import Stopwatch, TileRow
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.reading import ReadTile, TileReader
+from wsiseg.tiling.regions import Regions
+from wsiseg.tiling.slides import Slide
+from wsiseg.tiling.stitching import UNSEEN, Band, Prediction, make_stitcher
+
+
+@dataclass
+class Step:
+    """One tile further.
+
+    Attributes
+    ----------
+    read : ReadTile or None
+        The tile; None at the end, when the remaining bands leave.
+    prediction : Prediction or None
+        What the network says of it; None if it could not be read.
+    row : TileRow or None
+        What it cost; writing is filled in by whoever writes.
+    bands : iterable of Band
+        What it finished, to be taken before the next step.  Each is made as it is taken, as the
+        rows of a large slide without tissue are many bands at once.
+    """
+
+    read: ReadTile | None = None
+    prediction: Prediction | None = None
+    row: TileRow | None = None
+    bands: Iterable[Band] = ()
+
+
+def stream_window(
+    slide: Slide,
+    plan: Plan,
+    options: SegmentOptions,
+    *,
+    window: Box,
+    runtime: Runtime,
+    watch: Stopwatch,
+) -> Iterator[Step]:
+    """Take every tile that can change a window through the network, in order.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    plan : Plan
+        What to do with it.
+    options : SegmentOptions
+        How tiles are merged, and whether probabilities are kept.
+    window : Box
+        The part of the plane to fill; begins at a band's first row.
+    runtime : Runtime
+        Ready for the plan's tiles.
+    watch : Stopwatch
+        Started with the run.
+
+    Raises
+    ------
+    BadNumbersError
+        If the network gives no numbers for a pixel, and the options do not have that filled.
+    """
+    tiles = plan.tiles_for(window, whole=options.blend != "crop")
+    stitcher = make_stitcher(
+        options.blend,
+        window,
+        tiles,
+        BAND_HEIGHT,
+        plan.classes,
+        keep_probabilities=options.probabilities,
+    )
+    with TileReader(slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
+        watch.lap()
+        for batch in reader.batches(tiles, plan.batch):
+            waited = watch.lap() / len(batch)
+            predictions = _predict(batch, runtime)
+            forward = watch.lap() / len(batch)
+            for read, prediction in zip(batch, predictions, strict=True):
+                before = stitcher.without_numbers
+                bands = stitcher.add(read.tile, prediction)
+                row = _row(read, waited, forward, watch)
+                row.without_numbers = stitcher.without_numbers - before
+                if row.without_numbers and options.on_bad_numbers == "fail":
+                    raise _bad_numbers(row, slide)
+                yield Step(read, prediction, row, _give(bands, plan.regions, watch, row))
+                watch.lap()
+    yield Step(bands=_give(stitcher.finished(), plan.regions, watch))
+
+
+def _give(
+    bands: Iterable[Band], regions: Regions | None, watch: Stopwatch, row: TileRow | None = None
+) -> Iterator[Band]:
+    """Give bands one by one; what making them takes counts as stitching of the tile."""
+    for band in bands:
+        masked = _masked(band, regions)
+        if row is not None:
+            row.stitch_ms += watch.lap() * 1e3
+        yield masked
+
+
+def _bad_numbers(row: TileRow, slide: Slide) -> BadNumbersError:
+    return BadNumbersError(
+        f"the network gave no numbers for {row.without_numbers} pixels of tile {row.index} "
+        f"at y={row.y}, x={row.x}",
+        slide.path,
+        "Use another `precision` or checkpoint, or leave such pixels out with "
+        "`on_bad_numbers=fill`.",
+    )
+
+
+def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]:
+    """Run the network on what could be read; unreadable tiles give None."""
+    size, tile = runtime.settings.batch, runtime.settings.tile
+    pixels = [read.pixels for read in batch if read.pixels is not None]
+    if not pixels:
+        return [None] * len(batch)
+    # Every batch has the same shape, so that nothing is compiled twice.
+    blank = np.zeros((*tile, 3), np.uint8)
+    outputs = runtime.run(np.stack(pixels + [blank] * (size - len(pixels))))
+    predictions: list[Prediction | None] = []
+    place = 0
+    for read in batch:
+        if read.pixels is None:
+            predictions.append(None)
+        else:
+            found = {name: planes[place] for name, planes in outputs.items()}
+            predictions.append(Prediction(**found))
+            place += 1
+    return predictions
+
+
+def _masked(band: Band, regions: Regions | None) -> Band:
+    """Forget what lies outside the user's regions."""
+    if regions is not None and band.touched:
+        outside = ~regions.rasterise(band.box)
+        band.labels[outside] = UNSEEN
+        if band.probabilities is not None:
+            band.probabilities[:, outside] = 0
+    return band
+
+
+def _row(read: ReadTile, waited: float, forward: float, watch: Stopwatch) -> TileRow:
+    return TileRow(
+        index=read.tile.index,
+        y=read.tile.box.y,
+        x=read.tile.box.x,
+        read_ms=read.seconds * 1e3,
+        forward_ms=forward * 1e3,
+        stitch_ms=watch.lap() * 1e3,
+        write_ms=0.0,
+        wait_ms=waited * 1e3,
+        finished_s=watch.total,
+        status="done" if read.error is None else "unread",
+    )
