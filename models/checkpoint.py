@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import unicodedata
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,8 +17,8 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -32,11 +33,28 @@ from wsiseg.errors import (
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import create_model
-from wsiseg.models.weights import flush_subnormals, load_strictly
+from wsiseg.models.weight_files import WeightsHeader, parse_json, read_header, shorten
+from wsiseg.models.weights import compare_shapes, load_strictly
 
 HEADER_KEY = "wsiseg"
 
+_REAL = ("F16", "BF16", "F32", "F64")
+"""What the format calls the kinds of numbers that weights may be."""
+
+LONGEST_NAME = 100
+"""Letters of a class's name."""
+
+
+def _without_control(name: str) -> str:
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+        msg = "a name may hold no control characters"
+        raise ValueError(msg)
+    return name
+
+
+ClassName = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_without_control)]
 _Byte = Annotated[int, Field(ge=0, le=255)]
+_Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 
 
 class ClassEntry(BaseModel):
@@ -44,7 +62,7 @@ class ClassEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: ClassName
     colour: tuple[_Byte, _Byte, _Byte]
 
 
@@ -74,10 +92,10 @@ class CheckpointCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     format: Literal[1] = 1
-    architecture: str
-    arguments: dict[str, bool | int | float | str] = {}
+    architecture: _Name
+    arguments: Annotated[dict[_Name, bool | int | float | _Name], Field(max_length=64)] = {}
     classes: Annotated[tuple[ClassEntry, ...], Field(min_length=1, max_length=255)]
-    mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    mpp: Annotated[float, Field(ge=1e-3, le=1e4, allow_inf_nan=False)] | None = None
     normalisation: Normalisation = Normalisation()
     encoder_only: bool = False
     training: dict[str, object] = {}
@@ -178,28 +196,20 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
         If the file is missing, damaged or of another kind, or its tensors do not fit.
     """
     path = Path(path)
-    header, state = _read(path)
-    if HEADER_KEY not in header:
-        raise CheckpointError(
-            "the file holds weights, but not what a run needs to know about them",
-            path,
-            "Turn published weights into a checkpoint with 'wsiseg models import'.",
-        )
+    header = _read_header(path)
+    card = _read_card(header.notes, path)
     try:
-        card = CheckpointCard.model_validate_json(header[HEADER_KEY])
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{part}: " for part in first["loc"])
-        raise CheckpointError(
-            f"the checkpoint's header is invalid: {place}{first['msg']}", path
-        ) from error
-    try:
+        # Without memory for weights: what is built for a file has to fit it first.
+        with torch.device("meta"):
+            wanted = create_model(card.architecture, len(card.classes), **card.arguments)
+        real = {key for key, dtype in header.dtypes.items() if dtype in _REAL}
+        compare_shapes(wanted, header.shapes, real, path)
         network = create_model(card.architecture, len(card.classes), **card.arguments)
     except (ArgumentError, UnknownArchitectureError) as error:
         raise CheckpointError(
             f"the checkpoint's network cannot be built: {error.what}", path, error.hint
         ) from error
-    load_strictly(network, flush_subnormals(state), path)
+    load_strictly(network, _read_tensors(path), path)
     if card.encoder_only and not to_train:
         raise CheckpointError(
             "only the encoder of this network has been trained, it labels nothing yet",
@@ -212,25 +222,50 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
 def has_card(path: Path) -> bool:
     """Tell whether a file is a checkpoint of this package, whole or with damaged contents."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return HEADER_KEY in (file.metadata() or {})
-    except (SafetensorError, OSError):
+        return HEADER_KEY in read_header(path).notes
+    except (ValueError, OSError):
         return False
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    with boundary(lambda why: CheckpointError(f"the checkpoint cannot be read: {why}", path)):
-        if path.is_dir():
-            raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))
-        if not path.is_file():
-            raise CheckpointError("there is no such checkpoint", path, "Check the path.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except Exception as error:
+def _read_header(path: Path) -> WeightsHeader:
+    if path.is_dir():
+        raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))
+    if not path.is_file():
+        raise CheckpointError("there is no such checkpoint", path, "Check the path.")
+    with boundary(lambda _: _no_checkpoint(path)):
+        return read_header(path)
+
+
+def _read_card(notes: dict[str, str], path: Path) -> CheckpointCard:
+    if HEADER_KEY not in notes:
         raise CheckpointError(
-            "this is no .safetensors checkpoint", path, _suggest(path.parent, path.suffix)
+            "the file holds weights, but not what a run needs to know about them",
+            path,
+            "Turn published weights into a checkpoint with 'wsiseg models import'.",
+        )
+    try:
+        card = CheckpointCard.model_validate_json(notes[HEADER_KEY])
+        parse_json(notes[HEADER_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"{shorten(str(part))}: " for part in first["loc"][:4])
+        raise CheckpointError(
+            f"the checkpoint's header is invalid: {place}{shorten(first['msg'], 120)}", path
         ) from error
+    except ValueError as error:
+        raise CheckpointError(f"the checkpoint's header is invalid: {error}", path) from error
+    return card
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    with boundary(lambda _: _no_checkpoint(path)), safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def _no_checkpoint(path: Path) -> CheckpointError:
+    return CheckpointError(
+        "this is no .safetensors checkpoint", path, _suggest(path.parent, path.suffix)
+    )
 
 
 def _suggest(folder: Path, ending: str = "") -> str:

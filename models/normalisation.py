@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 Triple = tuple[float, float, float]
-_Divisor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Divisor = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
+_Mean = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
 class Normalisation(BaseModel):
@@ -28,7 +29,7 @@ class Normalisation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     order: Literal["RGB", "BGR"] = "RGB"
-    mean: Triple = (0.485, 0.456, 0.406)
+    mean: tuple[_Mean, _Mean, _Mean] = (0.485, 0.456, 0.406)
     std: tuple[_Divisor, _Divisor, _Divisor] = (0.229, 0.224, 0.225)
     divide_first: _Divisor = 255.0
     divide_last: _Divisor = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import reprlib
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 N = TypeVar("N", bound="SegmentationNetwork")
 
 Arguments = dict[str, bool | int | float | str]
+
+LARGEST_WHOLE = 4096
+LARGEST_FACTOR = 16.0
+"""What any argument of a network may be at most: a channel or block count, and a factor."""
 
 _ARCHITECTURES: dict[str, Architecture] = {}
 
@@ -69,7 +74,7 @@ class Architecture:
         return {key: _parse(key, text, hints[key]) for key, text in settings.items()}
 
     def check(self, arguments: Mapping[str, object]) -> None:
-        """Raise ArgumentError for an unknown name or a value of the wrong kind."""
+        """Raise ArgumentError for an unknown name, or a value of the wrong kind or size."""
         self._check_names(arguments)
         hints = typing.get_type_hints(self.network.__init__)
         for key, value in arguments.items():
@@ -78,7 +83,13 @@ class Architecture:
             kinds = (int, float) if hints[key] is float else (hints[key],)
             if (value not in allowed) if allowed else type(value) not in kinds:
                 raise ArgumentError(
-                    f"{value!r} is no value of {key}", self.name, _wanted(hints[key])
+                    f"{reprlib.repr(value)} is no value of {key}", self.name, _wanted(hints[key])
+                )
+            if isinstance(value, int | float) and not 0 <= value <= _largest(hints[key]):
+                raise ArgumentError(
+                    f"{key} is {reprlib.repr(value)}",
+                    self.name,
+                    f"It may be 0 to {_largest(hints[key]):g}.",
                 )
 
     def _check_names(self, names: Iterable[str], where: str | None = None) -> None:
@@ -86,7 +97,9 @@ class Architecture:
             if name not in self.arguments:
                 known = ", ".join(self.arguments) or "none"
                 raise ArgumentError(
-                    f"{self.name} has no argument {name!r}", where, f"It takes: {known}."
+                    f"{self.name} has no argument {reprlib.repr(name)}",
+                    where,
+                    f"It takes: {known}.",
                 )
 
 
@@ -102,7 +115,13 @@ def _parse(key: str, text: str, kind: object) -> bool | int | float | str:
     try:
         return parsers[kind](text)
     except (KeyError, ValueError):
-        raise ArgumentError(f"{key} wants {_wanted(kind)}, got {text!r}", "--set") from None
+        raise ArgumentError(
+            f"{key} wants {_wanted(kind)}, got {reprlib.repr(text)}", "--set"
+        ) from None
+
+
+def _largest(kind: object) -> float:
+    return LARGEST_FACTOR if kind is float else LARGEST_WHOLE
 
 
 def _wanted(kind: object) -> str:
@@ -146,9 +165,9 @@ def find_architecture(name: str) -> Architecture:
     known = {architecture.name: architecture for architecture in list_architectures()}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name.lower(), known, n=3)
+    near = difflib.get_close_matches(name.lower(), known, n=3) if len(name) < 100 else []
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-    raise UnknownArchitectureError(f"there is no architecture {name!r}", None, hint)
+    raise UnknownArchitectureError(f"there is no architecture {reprlib.repr(name)}", None, hint)
 
 
 def create_model(name: str, classes: int, **arguments: object) -> SegmentationNetwork:
@@ -173,11 +192,21 @@ def create_model(name: str, classes: int, **arguments: object) -> SegmentationNe
     UnknownArchitectureError
         No such name.
     ArgumentError
-        An argument that the architecture does not take, or a class count out of range.
+        An argument that the architecture does not take, a class count out of range, or a network
+        that would be far larger than any that is known.
     """
+    from wsiseg.models.budget import within_budget
+
     architecture = find_architecture(name)
     architecture.check(arguments)
     try:
-        return architecture.network(classes, **arguments)
+        with within_budget():
+            return architecture.network(classes, **arguments)
     except ValueError as error:
         raise ArgumentError(str(error), name) from error
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError) as error:
+        # Sizes that no layer can have stumble wherever they are first used.
+        given = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        raise ArgumentError(
+            f"there is no network with {given or f'{classes} classes'}", name
+        ) from error

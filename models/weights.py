@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from wsiseg.errors import WeightsMismatchError
+from wsiseg.errors import CheckpointError, WeightsMismatchError
+from wsiseg.models.weight_files import shorten
 
 _SHOWN = 3
 _SUBNORMAL = 1e-30
+_LARGEST = 1e18
+"""Products of two larger numbers overflow."""
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], where: object = None) -> None:
@@ -22,23 +25,61 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], where: object
     Raises
     ------
     WeightsMismatchError
-        Naming the first tensors that are missing, left over or of another shape.
+        Naming the first tensors that are missing, left over, of another shape or of another type.
+    CheckpointError
+        Naming the first tensor that holds what is no weight.
+    """
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    real = {key for key, value in state.items() if value.is_floating_point()}
+    compare_shapes(network, shapes, real, where)
+    network.load_state_dict(flush_subnormals(state), strict=False)
+    refuse_bad_weights(network.state_dict(), where)
+
+
+def compare_shapes(
+    network: nn.Module,
+    shapes: Mapping[str, tuple[int, ...]],
+    real: Collection[str],
+    where: object = None,
+) -> None:
+    """Compare what a file holds with what a network needs; its weights may be on the meta device.
+
+    Parameters
+    ----------
+    network : Module
+        What they are for.
+    shapes : mapping of str to tuple of int
+        Of each tensor that is there.
+    real : collection of str
+        Those of them that hold floating-point numbers.
+    where : object, optional
+        The file, for errors.
+
+    Raises
+    ------
+    WeightsMismatchError
+        Naming the first tensors that are missing, left over, of another shape or of another type.
     """
     wanted = network.state_dict()
     needed = {key for key in wanted if not key.endswith("num_batches_tracked")}
-    missing = sorted(needed - state.keys())
-    unknown = sorted(state.keys() - wanted.keys())
-    misshapen = [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in wanted
-        if key in state and state[key].shape != wanted[key].shape
-    ]
+    both = [key for key in wanted if key in shapes]
     complaints = [
         f"{len(found)} {kind}: {', '.join(found[:_SHOWN])}{', …' if len(found) > _SHOWN else ''}"
         for kind, found in (
-            ("missing", missing),
-            ("left over", unknown),
-            ("of another shape", misshapen),
+            ("missing", sorted(needed - shapes.keys())),
+            ("left over", [shorten(key) for key in sorted(shapes.keys() - wanted.keys())]),
+            (
+                "of another shape",
+                [
+                    f"{key} is {shorten(str(shapes[key]))} instead of {tuple(wanted[key].shape)}"
+                    for key in both
+                    if shapes[key] != wanted[key].shape
+                ],
+            ),
+            (
+                "of another type",
+                [key for key in both if (key in real) != wanted[key].is_floating_point()],
+            ),
         )
         if found
     ]
@@ -48,7 +89,24 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], where: object
             where,
             "Check the architecture, its arguments and the number of classes.",
         )
-    network.load_state_dict(dict(state), strict=False)
+
+
+def refuse_bad_weights(state: Mapping[str, Tensor], where: object = None) -> None:
+    """Raise CheckpointError for a tensor with NaN, infinity or other values that are no weights."""
+    for key, value in state.items():
+        if not value.is_floating_point() or not value.numel():
+            continue
+        # NaN among them makes both NaN, of which no comparison holds.
+        lowest, highest = (float(end) for end in value.aminmax())
+        what = None
+        if not -_LARGEST <= lowest <= highest <= _LARGEST:
+            what = f"{key} holds NaN, infinity or numbers beyond {_LARGEST:g}"
+        elif key.endswith("running_var") and lowest < 0:
+            what = f"{key} holds a negative variance"
+        if what is not None:
+            raise CheckpointError(
+                f"the weights are damaged: {what}", where, "Get the file anew, or train again."
+            )
 
 
 def flush_subnormals(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

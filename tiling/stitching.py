@@ -6,12 +6,13 @@ as the shards of a mask do, and leave in order; within that, tiles may arrive in
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,10 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 
 UNSEEN = 255
-"""The label of pixels that no tile has looked at."""
+"""The label of pixels that no tile has looked at, or for which a network gave no numbers."""
+
+_STRIP = 64
+"""Rows that are settled at a time, which keeps what that takes small, and in the caches."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -34,13 +38,22 @@ class Prediction:
     Attributes
     ----------
     labels : ndarray or None
-        uint8 ``(H, W)``, class indices.
+        uint8 ``(H, W)``, class indices; 255 where the network gave no numbers.
     probabilities : ndarray or None
-        uint8 ``(classes, H, W)``, 255 for 1.0.
+        uint8 ``(classes, H, W)``, 255 for 1.0; all 0 where the network gave no numbers.
     """
 
     labels: Bytes | None = None
     probabilities: Bytes | None = None
+
+    def most_likely(self) -> Bytes:
+        """Return the labels, from the probabilities if there is nothing else."""
+        if self.labels is not None:
+            return self.labels
+        assert self.probabilities is not None
+        labels: Bytes = self.probabilities.argmax(axis=0).astype(np.uint8)
+        labels[_blank(self.probabilities)] = UNSEEN
+        return labels
 
 
 @dataclass(frozen=True)
@@ -55,11 +68,23 @@ class Band:
         uint8 ``(height, width)``; 255 where nothing was analysed.
     probabilities : ndarray or None
         uint8 ``(classes, height, width)``, if they were asked for; 0 where nothing was analysed.
+    touched : bool
+        Whether any tile reached these rows; if none did, the arrays take no memory and are
+        read-only.
     """
 
     box: Box
     labels: Bytes
     probabilities: Bytes | None = None
+    touched: bool = True
+
+    @classmethod
+    def unseen(cls, box: Box, classes: int | None) -> Self:
+        """Return rows without tissue; with probabilities of `classes` if that is not None."""
+        labels = np.broadcast_to(np.uint8(UNSEEN), box.shape)
+        if classes is None:
+            return cls(box, labels, None, touched=False)
+        return cls(box, labels, np.broadcast_to(np.uint8(0), (classes, *box.shape)), touched=False)
 
 
 class Stitcher(ABC):
@@ -73,19 +98,33 @@ class Stitcher(ABC):
         All that will be added; rows that none of them touches stay unseen.
     band_height : int
         Rows of a band, the last one excepted.
+    kept : int or None
+        Classes whose probabilities are given as well; None for labels alone.
+
+    Attributes
+    ----------
+    without_numbers : int
+        Pixels of the window for which the network gave no numbers so far; they stay unseen.
     """
 
-    def __init__(self, window: Box, tiles: Iterable[Tile], band_height: int) -> None:
+    def __init__(
+        self, window: Box, tiles: Iterable[Tile], band_height: int, kept: int | None
+    ) -> None:
+        self.without_numbers = 0
         self._window = window
         self._band_height = band_height
+        self._kept = kept
+        self._rings: list[_OpenRows] = []
         reaches = [self._reach(tile) for tile in tiles]
         self._pending = Counter(reach.y for reach in reaches)
-        self._top = window.y
+        self._top = self._touched = window.y
         tallest = max((reach.height for reach in reaches), default=0)
         self._open_height = max(1, min(window.height, tallest + band_height))
 
     def add(self, tile: Tile, prediction: Prediction | None) -> Iterator[Band]:
         """Merge one tile and give the bands that are finished by it.
+
+        They are made one by one as they are taken; what is not taken leaves with the next tile.
 
         Parameters
         ----------
@@ -93,17 +132,24 @@ class Stitcher(ABC):
             One of those announced; each is added once.
         prediction : Prediction or None
             None for an unreadable tile: what it can change stays unseen, also where a neighbour
-            has looked, as the neighbour alone would say something else than both of them.
+            has looked, as the neighbour alone would say something else than both of them.  So do
+            single pixels for which the network gave no numbers.
         """
+        # Finished rows leave first, or the ring would span those above the first tissue.
+        before = list(self.finished())
+        reach = self._reach(tile)
+        place = reach.intersection(self._window)
+        self._touched = max(self._touched, place.bottom)
+        for ring in self._rings:
+            ring.reach(place.bottom)
         if prediction is None:
-            self._lose(self._reach(tile).intersection(self._window))
+            self._lose(place)
         else:
             self._merge(tile, prediction)
-        first = self._reach(tile).y
-        self._pending[first] -= 1
-        if not self._pending[first]:
-            del self._pending[first]
-        yield from self.finished()
+        self._pending[reach.y] -= 1
+        if not self._pending[reach.y]:
+            del self._pending[reach.y]
+        return itertools.chain(before, self.finished())
 
     def finished(self) -> Iterator[Band]:
         """Give the bands above the first row that a missing tile could still touch."""
@@ -115,13 +161,17 @@ class Stitcher(ABC):
             yield self._take(height)
 
     def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> _OpenRows:
-        return _OpenRows(planes, self._window, self._open_height, dtype, empty)
+        self._rings.append(_OpenRows(planes, self._window, self._open_height, dtype, empty))
+        return self._rings[-1]
 
     def _take(self, height: int) -> Band:
         box = Box(self._top, self._window.x, height, self._window.width)
-        band = self._pop(box)
         self._top += height
-        return band
+        if box.y < self._touched:
+            return self._pop(box)
+        for ring in self._rings:
+            ring.pass_over(box)
+        return Band.unseen(box, self._kept)
 
     @abstractmethod
     def _reach(self, tile: Tile) -> Box:
@@ -146,7 +196,7 @@ class CropStitcher(Stitcher):
     def __init__(
         self, window: Box, tiles: Iterable[Tile], band_height: int, classes: int | None = None
     ) -> None:
-        super().__init__(window, tiles, band_height)
+        super().__init__(window, tiles, band_height, classes)
         self._labels = self._open_rows(1, np.uint8, UNSEEN)
         self._probabilities = None if classes is None else self._open_rows(classes, np.uint8, 0)
 
@@ -157,7 +207,9 @@ class CropStitcher(Stitcher):
         place = tile.core.intersection(self._window)
         rows, columns = place.within(tile.box)
         assert prediction.labels is not None
-        self._labels.put(place, prediction.labels[None, rows, columns])
+        labels = prediction.labels[None, rows, columns]
+        self.without_numbers += int(np.count_nonzero(labels == UNSEEN))
+        self._labels.put(place, labels)
         if self._probabilities is not None:
             assert prediction.probabilities is not None
             self._probabilities.put(place, prediction.probabilities[:, rows, columns])
@@ -183,9 +235,8 @@ class BlendStitcher(Stitcher):
         *,
         keep_probabilities: bool = False,
     ) -> None:
-        super().__init__(window, tiles, band_height)
+        super().__init__(window, tiles, band_height, classes if keep_probabilities else None)
         self._weights = weights
-        self._keep = keep_probabilities
         self._sums = self._open_rows(classes, np.uint32, 0)
         self._shares = self._open_rows(1, np.uint32, 0)
         self._lost = self._open_rows(1, np.bool_, 0)
@@ -198,11 +249,17 @@ class BlendStitcher(Stitcher):
         rows, columns = place.within(tile.box)
         weights = self._weights[rows, columns]
         assert prediction.probabilities is not None
+        probabilities = prediction.probabilities[:, rows, columns]
         for part, sums in self._sums.views(place):
-            for index, plane in enumerate(prediction.probabilities[:, rows, columns]):
+            for index, plane in enumerate(probabilities):
                 sums[index] += weights[part] * plane[part]
         for part, shares in self._shares.views(place):
             shares[0] += weights[part]
+        blank = _blank(probabilities)
+        if blank.any():
+            for part, lost in self._lost.views(place):
+                self.without_numbers += int(np.count_nonzero(blank[part] & ~lost[0]))
+                lost[0] |= blank[part]
 
     def _lose(self, place: Box) -> None:
         for _, lost in self._lost.views(place):
@@ -210,18 +267,20 @@ class BlendStitcher(Stitcher):
 
     def _pop(self, box: Box) -> Band:
         labels = np.empty(box.shape, np.uint8)
-        probabilities = np.empty((len(self._sums), *box.shape), np.uint8) if self._keep else None
-        lost = self._lost.take(box)[0]
-        views = zip(self._sums.views(box), self._shares.views(box), strict=True)
-        for (part, sums), (_, shares) in views:
-            sums[:, lost[part]] = 0
-            labels[part] = _first_largest(sums)
-            # No tile, one whose network gave no numbers, or one that could not be read.
-            labels[part][~sums.any(axis=0)] = UNSEEN
-            if probabilities is not None:
-                probabilities[:, part] = _weighted_mean(sums, shares[0])
-        self._sums.drop(box)
-        self._shares.drop(box)
+        probabilities = None if self._kept is None else np.empty((self._kept, *box.shape), np.uint8)
+        for top in range(box.y, box.bottom, _STRIP):
+            strip = Box(top, box.x, min(_STRIP, box.bottom - top), box.width)
+            views = (ring.views(strip) for ring in (self._sums, self._shares, self._lost))
+            for (part, sums), (_, shares), (_, lost) in zip(*views, strict=True):
+                rows = slice(part.start + top - box.y, part.stop + top - box.y)
+                sums[:, lost[0]] = 0
+                labels[rows] = _first_largest(sums)
+                # No tile, one whose network gave no numbers, or one that could not be read.
+                labels[rows][_blank(sums)] = UNSEEN
+                if probabilities is not None:
+                    probabilities[:, rows] = _weighted_mean(sums, shares[0])
+        for ring in self._rings:
+            ring.drop(box)
         return Band(box, labels, probabilities)
 
 
@@ -239,13 +298,8 @@ class _OpenRows:
         self._top = window.y
         self._ring = np.full((planes, height, window.width), empty, dtype)
 
-    def __len__(self) -> int:
-        return len(self._ring)
-
     def views(self, place: Box) -> list[tuple[slice, npt.NDArray[Any]]]:
         """Return one place as views ``(planes, rows, width)``, each with its rows of the place."""
-        if place.bottom - self._top > self._ring.shape[1]:
-            self._grow(place.bottom - self._top)
         height, columns = (
             self._ring.shape[1],
             slice(place.x - self._window.x, place.right - self._window.x),
@@ -275,9 +329,17 @@ class _OpenRows:
         """Let go of the topmost rows."""
         for _, view in self.views(place):
             view[...] = self._empty
+        self.pass_over(place)
+
+    def pass_over(self, place: Box) -> None:
+        """Let go of the topmost rows, which nothing was put into."""
         self._top = place.bottom
 
-    def _grow(self, height: int) -> None:
+    def reach(self, bottom: int) -> None:
+        """Make room for all rows above `bottom`."""
+        height = bottom - self._top
+        if height <= self._ring.shape[1]:
+            return
         held = Box(self._top, self._window.x, self._ring.shape[1], self._window.width)
         parts = [(part, view.copy()) for part, view in self.views(held)]
         shape = (len(self._ring), height, self._window.width)
@@ -345,6 +407,13 @@ def _most_overlapping(tiles: list[Tile]) -> int:
         max((sum(s <= start < e for s, e in spans) for start, _ in spans), default=0)
         for spans in (rows, columns)
     )
+
+
+def _blank(planes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return where no plane has anything."""
+    # Bit by bit this is several times as fast as any(axis=0).
+    blank: npt.NDArray[np.bool_] = np.bitwise_or.reduce(planes, axis=0) == 0
+    return blank
 
 
 def _first_largest(planes: npt.NDArray[np.uint32]) -> Bytes:

@@ -91,11 +91,7 @@ class Preview:
     def put(self, tile: Tile, prediction: Prediction) -> None:
         """Show a tile, without its halo."""
         place = tile.core.intersection(self._part.box)
-        labels = prediction.labels
-        if labels is None:
-            assert prediction.probabilities is not None
-            labels = prediction.probabilities.argmax(0).astype(np.uint8)
-        labels = labels[place.within(tile.box)]
+        labels = prediction.most_likely()[place.within(tile.box)]
         if self._regions is not None:
             labels = np.where(self._regions.rasterise(place), labels, np.uint8(UNSEEN))
         self._fill(place, labels, Box(0, 0, *labels.shape))

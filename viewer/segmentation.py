@@ -211,6 +211,7 @@ class PartTask:
             for band in step.bands:
                 place = band.box.intersection(box)
                 labels[place.within(box)] = band.labels[place.within(band.box)]
+        ledger.note_bad_numbers()
         return labels
 
     def _layer(self, labels: npt.NDArray[np.uint8], part: RegionView) -> LayerData:

@@ -11,6 +11,7 @@
     │   └── ResolutionError        its mpp is missing or absurd        (ValueError)
     ├── StainError                 its stains, or a reference for them, are unusable (ValueError)
     ├── TooManyBadTilesError       more unreadable tiles than allowed  (OSError)
+    ├── BadNumbersError            a network's output is not finite    (ArithmeticError)
     ├── AnnotationError            a file of polygons or a mask is unusable     (ValueError)
     ├── DataSetError               training data are missing or do not fit      (ValueError)
     ├── TrainingError              training cannot begin or go on               (RuntimeError)
@@ -35,6 +36,7 @@ from __future__ import annotations
 __all__ = [
     "AnnotationError",
     "ArgumentError",
+    "BadNumbersError",
     "CheckpointError",
     "DamagedSlideError",
     "DataSetError",
@@ -112,6 +114,10 @@ class StainError(WsisegError, ValueError):
 
 class TooManyBadTilesError(WsisegError, OSError):
     """More tiles were unreadable than the user allowed."""
+
+
+class BadNumbersError(WsisegError, ArithmeticError):
+    """A network gave NaN or infinity, and the user did not want such pixels left out."""
 
 
 class AnnotationError(WsisegError, ValueError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from wsiseg.errors import CheckpointError
+from wsiseg.errors import CheckpointError, WeightsMismatchError
+from wsiseg.models.budget import within_budget
 from wsiseg.models.importing.espnetv2 import ENCODER, PYRAMID
 from wsiseg.models.importing.renaming import Renames, State, renamed_state
 from wsiseg.models.networks.espnetv2 import CHANNELS
 from wsiseg.models.networks.espnetv2_classifier import ESPNetv2Classifier
-from wsiseg.models.weights import flush_subnormals, load_strictly
+from wsiseg.models.weights import load_strictly
 
 _RENAMES: Renames = (
     (r"^module\.", ""),
@@ -53,7 +54,7 @@ def import_classifier(state: State, where: object = None) -> ESPNetv2Classifier:
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
     """
-    tensors = flush_subnormals(renamed_state(state, _RENAMES))
+    tensors = renamed_state(state, _RENAMES)
     first, last = tensors.get("encoder.down2.act.weight"), tensors.get("classifier.weight")
     widths = [
         w for w, channels in CHANNELS.items() if first is not None and channels[1] == len(first)
@@ -64,6 +65,12 @@ def import_classifier(state: State, where: object = None) -> ESPNetv2Classifier:
             where,
             "Weights of the segmentation network go through 'wsiseg models import'.",
         )
-    network = ESPNetv2Classifier(last.shape[0], width=widths[0])
+    try:
+        with within_budget():
+            network = ESPNetv2Classifier(last.shape[0], width=widths[0])
+    except ValueError as error:
+        raise WeightsMismatchError(
+            f"classifier.weight is {tuple(last.shape)}, which it is in no classifier", where
+        ) from error
     load_strictly(network, tensors, where)
     return network.eval()

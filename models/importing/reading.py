@@ -18,6 +18,7 @@ from wsiseg.errors import (
 )
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, has_card
 from wsiseg.models.class_sets import CLASS_SETS, VOID
+from wsiseg.models.importing.archives import refuse_bomb
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
 from wsiseg.models.importing.bisenetv2 import MMSegBiSeNetV2Layout
 from wsiseg.models.importing.cgnet import CGNetLayout, MMSegCGNetLayout
@@ -40,7 +41,8 @@ from wsiseg.models.networks.espnetv2 import ESPNetv2
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.registry import Arguments, create_model, find_architecture
-from wsiseg.models.weights import flush_subnormals, load_strictly
+from wsiseg.models.weight_files import shorten
+from wsiseg.models.weights import load_strictly
 
 LAYOUTS: tuple[KeyLayout, ...] = (
     ESPNetLayout(),
@@ -201,7 +203,7 @@ class _Published:
 
     def __init__(self, architecture: str, state: State, where: Path | None = None) -> None:
         self._architecture = architecture
-        self._state = flush_subnormals(_without_prefix(state))
+        self._state = _without_prefix(state)
         self._where = where
         self.layout = _find_layout(architecture, self._state, where)
         watched = _Watched(self._state)
@@ -261,6 +263,7 @@ def _read(path: Path) -> State:
         raise CheckpointError(
             "this is a checkpoint already, and needs no import", path, "Use it as it is, with -c."
         )
+    refuse_bomb(path)
     try:
         with warnings.catch_warnings():
             # That a pickle is of another protocol matters to nobody once it is refused.
@@ -279,7 +282,8 @@ def _read(path: Path) -> State:
                 content = content[key]
                 break
     if not isinstance(content, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+        isinstance(k, str) and isinstance(v, Tensor) and v.layout == torch.strided
+        for k, v in content.items()
     ):
         raise CheckpointError("the file holds no state dict", path)
     return content
@@ -302,7 +306,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
     for layout in able:
         if layout.recognises(architecture, state):
             return layout
-    first = ", ".join(list(state)[:3]) or "nothing"
+    first = ", ".join(shorten(key) for key in list(state)[:3]) or "nothing"
     raise CheckpointError(
         f"these are no weights of {architecture} in a known layout; the file begins with {first}",
         where,

@@ -12,6 +12,7 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.cloning import clone
+from wsiseg.models.runtimes.keeping_nan import keep_nan
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
 from wsiseg.models.tile_network import TileNetwork
 
@@ -55,7 +56,11 @@ class OpenVinoRuntime(Runtime):
         self._refuse_emulation(core, settings)
         # Latency beats throughput hints here: one large tile fills the cores by itself.
         compiled = core.compile_model(
-            _convert(network, (settings.batch, *settings.tile, 3)),
+            _convert(
+                network,
+                (settings.batch, *settings.tile, 3),
+                narrow=settings.precision == "fp16",
+            ),
             "CPU",
             {
                 "PERFORMANCE_HINT": "LATENCY",
@@ -85,14 +90,20 @@ class OpenVinoRuntime(Runtime):
         }
 
 
-def _convert(network: TileNetwork, shape: tuple[int, int, int, int]) -> ov.Model:
+def _convert(network: TileNetwork, shape: tuple[int, int, int, int], *, narrow: bool) -> ov.Model:
     """Trace the network on a small picture, which is quick, and give it the tiles' shape after.
 
     Weights are traced as constants, and the front end is called without the converter around it:
     that takes a third of the time, for which Python is held, and reports to nobody.
+
+    A network that overflows on noise, or whose numbers are as `narrow` as to do so anywhere, is
+    made to keep NaN, which takes longer.
     """
     fixed = clone(network).requires_grad_(False)
-    example = torch.zeros((1, _TRACED_EDGE, _TRACED_EDGE, 3), dtype=torch.uint8)
+    noise = torch.Generator().manual_seed(0)
+    example = torch.randint(
+        0, 256, (1, _TRACED_EDGE, _TRACED_EDGE, 3), dtype=torch.uint8, generator=noise
+    )
 
     def segment(tiles: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return fixed(tiles)  # type: ignore[no-any-return]
@@ -102,5 +113,7 @@ def _convert(network: TileNetwork, shape: tuple[int, int, int, int]) -> ov.Model
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced, example_input=example)
         model = frontend.convert(frontend.load(decoder))
+        if narrow or not fixed.gives_numbers(example):
+            keep_nan(model)
     model.reshape(list(shape))
     return model

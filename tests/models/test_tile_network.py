@@ -135,11 +135,28 @@ def test_first_of_equal_classes_wins() -> None:
     assert (labels == 1).all()
 
 
-def test_logits_that_are_no_numbers_give_no_class_that_does_not_exist() -> None:
-    for logits in ([torch.nan] * 4, [0.0, torch.nan, 1.0], [torch.inf, 0.0], [-torch.inf] * 3):
-        (labels,) = TileNetwork(Constant(logits), PLAIN)(random_tiles(1, 2, 2))
-        # 255 is what a mask holds where nothing was analysed.
-        assert ((labels < len(logits)) | (labels == 255)).all()
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_logit_that_is_not_finite_gives_no_label_and_no_probability(
+    bad: float, place: int
+) -> None:
+    logits = [0.0, 3.0, -2.0]
+    logits[place] = bad
+    labels, probabilities = TileNetwork(Constant(logits), PLAIN, ("labels", "probabilities"))(
+        random_tiles(1, 2, 2)
+    )
+    assert (labels == 255).all()
+    assert not probabilities.any()
+
+
+def test_logits_as_large_as_a_number_can_be_are_numbers() -> None:
+    most = torch.finfo(torch.float32).max
+    for logits, winner in (([-most, most, most], 1), ([-most] * 3, 0), ([most] * 3, 0)):
+        labels, probabilities = TileNetwork(Constant(logits), PLAIN, ("labels", "probabilities"))(
+            random_tiles(1, 2, 2)
+        )
+        assert (labels == winner).all()
+        assert (probabilities.amax(1) > 0).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -378,6 +378,98 @@ def test_memory_does_not_grow_with_the_height(blend: Blend) -> None:
     assert peak(8192) < peak(1024) + 64 * 1024
 
 
+def peak_of(blend: Blend, window: Box, tiles: list[Tile], *, keep: bool) -> int:
+    """Return the most bytes that stitching takes while each band is let go of at once."""
+    shape = tiles[0].box.shape
+    prediction = Prediction(np.ones(shape, np.uint8), np.ones((4, *shape), np.uint8))
+    tracemalloc.start()
+    stitcher = make_stitcher(blend, window, tiles, 64, 4, keep_probabilities=keep)
+    rows = 0
+    for tile in tiles:
+        for band in stitcher.add(tile, prediction):
+            rows += band.box.height
+    rows += sum(band.box.height for band in stitcher.finished())
+    highest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows == window.height
+    return highest
+
+
+@pytest.mark.parametrize(
+    ("blend", "keep"), [("crop", False), ("crop", True), ("gaussian", False), ("cosine", True)]
+)
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_rows_without_tissue_take_no_memory(blend: Blend, keep: bool, shuffled: bool) -> None:
+    """Above the first tile, between two of them and below the last, in every stripe."""
+    grid = TileGrid((65536, 256), (64, 64), 16, 16)
+    dense = [tile for tile in grid if tile.core.y < 2048]
+    rows = sorted({tile.core.y for tile in grid})
+    shown = {*rows[1000:1004], *rows[1500:1503]}
+    sparse = [tile for tile in grid if tile.core.y in shown]
+    if shuffled:
+        # As tiles of one row may be; the rows themselves come in order.
+        sparse.sort(key=lambda tile: (tile.core.y, -tile.core.x))
+    for window in (whole(grid), Box(0, 0, 65536, 128), Box(0, 128, 65536, 128)):
+        near = touching(blend, window, sparse)
+        short = Box(0, window.x, 2048, window.width)
+        least = peak_of(blend, short, touching(blend, short, dense), keep=keep)
+        # Bands without tissue are but a few words each; that many rows of pixels are megabytes.
+        assert peak_of(blend, window, near, keep=keep) < least + 512 * 1024
+
+
+@given(blends, grids(90), band_heights, seeds, st.data())
+def test_rows_above_the_first_tile_leave_before_it_and_are_those_of_the_whole(
+    blend: Blend, grid: TileGrid, band_height: int, seed: int, data: st.DataObject
+) -> None:
+    shown = data.draw(st.sets(st.integers(0, len(grid) - 1)))
+    predictions = random_probabilities(grid, 2, seed)
+    read = {index: predictions[index] for index in shown}
+    tiles = [grid[index] for index in sorted(shown)]
+    stitcher = make_stitcher(blend, whole(grid), tiles, band_height, 2, keep_probabilities=True)
+    bands: list[Band] = []
+    for tile in tiles:
+        bands += stitcher.add(tile, read[tile.index])
+    bands += stitcher.finished()
+    drained = stitched(blend, whole(grid), tiles, read, band_height, classes=2, keep=True)
+    assert [band.box for band in bands] == [band.box for band in drained]
+    np.testing.assert_array_equal(labels_of(bands), labels_of(drained))
+    np.testing.assert_array_equal(probabilities_of(bands), probabilities_of(drained))
+    for band in bands:
+        assert band.touched or (band.labels == UNSEEN).all()
+
+
+@given(blends, grids(60), seeds)
+def test_pixels_without_numbers_in_any_tile_are_unseen_and_counted_once(
+    blend: Blend, grid: TileGrid, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    predictions = random_probabilities(grid, 3, seed)
+    lost = np.zeros(padded_shape(grid), bool)
+    for tile in grid:
+        blank = random.random(grid.tile) < 0.1
+        prediction = predictions[tile.index]
+        assert prediction.labels is not None
+        assert prediction.probabilities is not None
+        prediction.labels[blank] = UNSEEN
+        prediction.probabilities[:, blank] = 0
+        reach = tile.core if blend == "crop" else tile.box
+        place = reach.within(Box(0, 0, *lost.shape))
+        lost[place] |= blank[reach.within(tile.box)]
+    lost = lost[: grid.plane[0], : grid.plane[1]]
+    stitcher = make_stitcher(blend, whole(grid), list(grid), 16, 3, keep_probabilities=True)
+    bands = [band for tile in grid for band in stitcher.add(tile, predictions[tile.index])]
+    np.testing.assert_array_equal(labels_of(bands) == UNSEEN, lost)
+    np.testing.assert_array_equal(~probabilities_of(bands).any(axis=0), lost)
+    assert stitcher.without_numbers == lost.sum()
+
+
+def test_the_most_likely_class_of_a_pixel_without_probabilities_is_none() -> None:
+    probabilities = np.array([[[0, 9, 1]], [[0, 3, 7]]], np.uint8)
+    assert Prediction(None, probabilities).most_likely().tolist() == [[UNSEEN, 0, 1]]
+    labels = np.array([[4, UNSEEN]], np.uint8)
+    np.testing.assert_array_equal(Prediction(labels).most_likely(), labels)
+
+
 @given(grids(40))
 @settings(max_examples=20)
 def test_labels_of_many_classes_survive(grid: TileGrid) -> None:

@@ -214,11 +214,13 @@ def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = 
         "tiles": None,
         "tiles_per_s": None,
         "unread_tiles": None,
+        "pixels_without_numbers": None,
         "peak_rss_mb": None,
         "runtime": choice.runtime,
         "precision": choice.precision,
         "device": choice.device,
         "bottleneck": None,
         "classes": [],
+        "warnings": [],
         "error": error,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from wsiseg.segmentation.options import OnBadTile
+from wsiseg.segmentation.options import OnBadNumbers, OnBadTile
 from wsiseg.tiling.blending import Blend
 
 
@@ -41,4 +41,5 @@ class SegmentKeywords(TypedDict, total=False):
     resume: bool
     overwrite: bool
     on_bad_tile: OnBadTile
+    on_bad_numbers: OnBadNumbers
     max_bad_tiles: int | str

@@ -33,7 +33,6 @@ class Ledger:
         self.counts = np.zeros(classes, np.int64)
         self.warnings: list[str] = []
         self.written_pixels = 0
-        self._settled_pixels = 0
         self.setup_seconds = 0.0
         self.filled_at = 0.0
         self._listener = listener
@@ -72,10 +71,7 @@ class Ledger:
             )
         if step.prediction is not None:
             self._listener.labelled(step.read.tile, step.prediction)
-        settled = step.read.tile.core.intersection(window).area
-        if step.read.error is None:
-            self._settled_pixels += settled
-        self._listener.advanced(settled)
+        self._listener.advanced(step.read.tile.core.intersection(window).area)
 
     def note_waiting(self, step: Step) -> None:
         """Take down how long a tile waited for the disk."""
@@ -83,21 +79,20 @@ class Ledger:
         if step.row is not None:
             step.row.write_ms += seconds * 1e3
 
-    def note_written(self, counts: npt.NDArray[np.int64], *, complete: bool) -> None:
-        """Take down what this run wrote.
-
-        Parameters
-        ----------
-        counts : ndarray
-            Pixels of every class.
-        complete : bool
-            Whether every pixel of the tiles was to be kept.
-        """
+    def note_written(self, counts: npt.NDArray[np.int64]) -> None:
+        """Take down how many pixels of every class this run wrote."""
         self.counts += counts
         self.written_pixels = int(counts.sum())
-        lost = self._settled_pixels - self.written_pixels
-        if complete and lost > 0:
-            self.warn(f"the network gave no numbers for {lost} pixels; they are not analysed")
+
+    def note_bad_numbers(self) -> None:
+        """Warn of pixels for which the network gave no numbers, in this run or one before it."""
+        bad = [row for row in self.all_rows if row.without_numbers]
+        if bad:
+            self.warn(
+                f"the network gave no numbers for {self.pixels_without_numbers} pixels of "
+                f"{len(bad)} of {len(self.all_rows)} tiles, the first at y={bad[0].y}, "
+                f"x={bad[0].x}; they are not analysed"
+            )
 
     def began(self, stage: str) -> None:
         """Say that something began that may take a while."""
@@ -132,3 +127,8 @@ class Ledger:
     def unread_tiles(self) -> int:
         """How many tiles could not be read."""
         return sum(row.status == "unread" for row in self.all_rows)
+
+    @property
+    def pixels_without_numbers(self) -> int:
+        """For how many pixels the network gave NaN or infinity."""
+        return sum(row.without_numbers for row in self.all_rows)

@@ -15,6 +15,7 @@ from wsiseg.tiling.colour import Colours
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 OnBadTile = Literal["fill", "fail"]
+OnBadNumbers = Literal["fill", "fail"]
 
 _WORK, _COMPUTE, _OUTPUT, _ERRORS = "Where and how", "Compute", "Output", "Errors and resuming"
 _SLIDES, _COLOURS = "Slides", "Colours"
@@ -187,6 +188,11 @@ class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOption
     ] = False
     on_bad_tile: Annotated[
         OnBadTile, Field(description="What an unreadable tile does."), Option(_ERRORS)
+    ] = "fill"
+    on_bad_numbers: Annotated[
+        OnBadNumbers,
+        Field(description="What pixels do for which the network gives NaN or infinity."),
+        Option(_ERRORS),
     ] = "fill"
     max_bad_tiles: Annotated[
         str,

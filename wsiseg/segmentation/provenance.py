@@ -178,6 +178,7 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
         "tiles": len(ledger.all_rows),
         "tiles_per_s": round(len(ledger.rows) / seconds, 3),
         "unread_tiles": ledger.unread_tiles,
+        "pixels_without_numbers": ledger.pixels_without_numbers,
         "peak_rss_mb": round(peak_rss_mb(), 1),
         "runtime": choice.runtime,
         "precision": choice.precision,
@@ -192,6 +193,7 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
             }
             for index, (entry, pixels) in enumerate(counts)
         ],
+        "warnings": ledger.warnings,
         "error": None,
     }
 

@@ -285,9 +285,8 @@ def _fill(job: Job, journal: Journal, ledger: Ledger, done: list[BandRecord]) ->
             _fill_window(job, window, runtime, writer, ledger)
         ledger.filled_at = ledger.watch.total
         writer.wait()
-    # Blended, an unreadable tile takes pixels from its neighbours.
-    kept = plan.regions is None and not (whole and ledger.unread_tiles)
-    ledger.note_written(writer.counts, complete=kept)
+    ledger.note_written(writer.counts)
+    ledger.note_bad_numbers()
     return store
 
 
@@ -303,7 +302,7 @@ def _fill_window(
             _judge_bad_tile(job, step.read.error, ledger.unread_tiles, allowed)
         for band in step.bands:
             writer.write(band, ledger.take_rows())
-        ledger.note_waiting(step)
+            ledger.note_waiting(step)
 
 
 def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from wsiseg.boundaries import boundary
-from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
 from wsiseg.models.runtimes import Runtime
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
@@ -33,14 +33,15 @@ class Step:
         What the network says of it; None if it could not be read.
     row : TileRow or None
         What it cost; writing is filled in by whoever writes.
-    bands : list of Band
-        What it finished.
+    bands : iterable of Band
+        What it finished, to be taken before the next step.  Each is made as it is taken, as the
+        rows of a large slide without tissue are many bands at once.
     """
 
     read: ReadTile | None = None
     prediction: Prediction | None = None
     row: TileRow | None = None
-    bands: list[Band] = field(default_factory=list)
+    bands: Iterable[Band] = ()
 
 
 def stream_window(
@@ -68,6 +69,11 @@ def stream_window(
         Ready for the plan's tiles.
     watch : Stopwatch
         Started with the run.
+
+    Raises
+    ------
+    BadNumbersError
+        If the network gives no numbers for a pixel, and the options do not have that filled.
     """
     tiles = plan.tiles_for(window, whole=options.blend != "crop")
     stitcher = make_stitcher(
@@ -85,12 +91,36 @@ def stream_window(
             predictions = _predict(batch, runtime)
             forward = watch.lap() / len(batch)
             for read, prediction in zip(batch, predictions, strict=True):
-                bands = [
-                    _masked(band, plan.regions) for band in stitcher.add(read.tile, prediction)
-                ]
-                yield Step(read, prediction, _row(read, waited, forward, watch), bands)
+                before = stitcher.without_numbers
+                bands = stitcher.add(read.tile, prediction)
+                row = _row(read, waited, forward, watch)
+                row.without_numbers = stitcher.without_numbers - before
+                if row.without_numbers and options.on_bad_numbers == "fail":
+                    raise _bad_numbers(row, slide)
+                yield Step(read, prediction, row, _give(bands, plan.regions, watch, row))
                 watch.lap()
-    yield Step(bands=[_masked(band, plan.regions) for band in stitcher.finished()])
+    yield Step(bands=_give(stitcher.finished(), plan.regions, watch))
+
+
+def _give(
+    bands: Iterable[Band], regions: Regions | None, watch: Stopwatch, row: TileRow | None = None
+) -> Iterator[Band]:
+    """Give bands one by one; what making them takes counts as stitching of the tile."""
+    for band in bands:
+        masked = _masked(band, regions)
+        if row is not None:
+            row.stitch_ms += watch.lap() * 1e3
+        yield masked
+
+
+def _bad_numbers(row: TileRow, slide: Slide) -> BadNumbersError:
+    return BadNumbersError(
+        f"the network gave no numbers for {row.without_numbers} pixels of tile {row.index} "
+        f"at y={row.y}, x={row.x}",
+        slide.path,
+        "Use another `precision` or checkpoint, or leave such pixels out with "
+        "`on_bad_numbers=fill`.",
+    )
 
 
 def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]:
@@ -123,7 +153,7 @@ def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]
 
 def _masked(band: Band, regions: Regions | None) -> Band:
     """Forget what lies outside the user's regions."""
-    if regions is not None:
+    if regions is not None and band.touched:
         outside = ~regions.rasterise(band.box)
         band.labels[outside] = UNSEEN
         if band.probabilities is not None:

@@ -54,15 +54,16 @@ class BandWriter:
 
     def _write(self, band: Band, rows: list[TileRow]) -> None:
         self._store.write(band)
-        counts = count(band.labels, len(self.counts))
+        # A band that no tile touched has nothing to count, and nothing on the disk.
+        counts = count(band.labels, len(self.counts)) if band.touched else [0] * len(self.counts)
         self.counts += counts
         kept = band.probabilities
         record = BandRecord(
             band.box,
             counts,
             rows,
-            labels_crc32=checksum(band.labels),
-            probabilities_crc32=None if kept is None else checksum(kept),
+            labels_crc32=checksum(band.labels) if band.touched else None,
+            probabilities_crc32=None if kept is None or not band.touched else checksum(kept),
         )
         self._journal.record(record)
 

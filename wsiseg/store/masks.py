@@ -113,6 +113,10 @@ class MaskStore:
         """
         rows, columns = slice(band.box.y, band.box.bottom), slice(band.box.x, band.box.right)
         with translated(self.path):
+            if not band.touched:
+                # What is not there reads as not analysed.
+                self.forget(band.box)
+                return
             self.labels[rows, columns] = band.labels
             if self._probabilities is not None and band.probabilities is not None:
                 self._probabilities[:, rows, columns] = band.probabilities

@@ -106,6 +106,9 @@ def _halve_level(
         bottom, right = min(top + BAND_HEIGHT, height), min(left + SHARD_WIDTH, width)
         source: Place = (*plane, slice(2 * top, 2 * bottom), slice(2 * left, 2 * right))
         block = np.asarray(finer[source])
+        if (block == finer.fill_value).all():
+            # As it reads without having been written.
+            return
         even = np.pad(block, [(0, side % 2) for side in block.shape], mode="edge")
         target: Place = (*plane, slice(top, bottom), slice(left, right))
         coarser[target] = halve(even)

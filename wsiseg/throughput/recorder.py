@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,8 @@ class TileRow:
         When it was done, from the start of the run, opening the slide included.
     status : {"done", "unread"}
         Whether its pixels could be read.
+    without_numbers : int
+        Pixels for which the network gave no numbers, and no tile before it either; not a column.
     """
 
     index: int
@@ -50,6 +52,7 @@ class TileRow:
     wait_ms: float
     finished_s: float
     status: Status
+    without_numbers: int = 0
 
     def add(self, other: TileRow) -> None:
         """Take over what the same tile cost another time: two stripes may want it."""
@@ -58,9 +61,10 @@ class TileRow:
         self.stitch_ms += other.stitch_ms
         self.write_ms += other.write_ms
         self.wait_ms += other.wait_ms
+        self.without_numbers += other.without_numbers
 
 
-COLUMNS = tuple(field.name for field in fields(TileRow))
+COLUMNS = tuple(field.name for field in fields(TileRow) if field.name != "without_numbers")
 
 _KINDS: dict[str, Any] = dict.fromkeys(COLUMNS, float)
 _KINDS |= {"index": int, "y": int, "x": int, "status": str}
@@ -95,8 +99,12 @@ def rows_to_csv(rows: Iterable[TileRow]) -> str:
     """Return rows as CSV text, times rounded to microseconds."""
     return to_csv(
         COLUMNS,
-        ([round(v, 3) if isinstance(v, float) else v for v in astuple(row)] for row in rows),
+        ([_rounded(getattr(row, name)) for name in COLUMNS] for row in rows),
     )
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def rows_from_csv(path: Path) -> list[TileRow]:

@@ -135,6 +135,10 @@ def score(
     if scores.too_large:
         large = plural(scores.too_large, "large slide")
         listener.warned(f"borders and objects of {large} are not scored")
+    if scores.without_numbers:
+        listener.warned(
+            f"the network gave no numbers for {scores.without_numbers} pixels; they count as wrong"
+        )
     return {
         "images": len(dataset.samples),
         "data": dataset.name,
@@ -188,7 +192,7 @@ class _Scores:
         self.objects = ObjectScore() if numbered else None
         self.foreground = _find_foreground(matching.names, options.objects) if numbered else 0
         self.smallest = options.smallest
-        self.whole = self.too_large = 0
+        self.whole = self.too_large = self.without_numbers = 0
         self._borders = options.boundary
 
     def wants_whole(self, opened: OpenSample) -> bool:
@@ -238,6 +242,7 @@ def _score_sample(
         for step in steps:
             if step.read is not None and step.read.error is not None:
                 raise step.read.error
+            scores.without_numbers += 0 if step.row is None else step.row.without_numbers
             for band in step.bands:
                 found = scores.add_band(band, opened)
                 if keep:

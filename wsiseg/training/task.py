@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.tile_network import label_pixels
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes.recipe import Stage
 from wsiseg.training.sampling import Batch
@@ -108,7 +109,7 @@ class SegmentationTask(lightning.LightningModule):
         counted = (labels != IGNORED).sum()
         self._loss_sum += torch.stack([self.loss(outputs, labels.long()) * counted, counted])
         logits = outputs[0] if outputs[0].shape[-2:] == labels.shape[-2:] else self(pixels)
-        found = logits.argmax(1).to(torch.uint8).cpu().numpy()
+        found = label_pixels(logits).cpu().numpy()
         for truth, predicted in zip(labels.cpu().numpy(), found, strict=True):
             self.confusion.add(truth, predicted)
 

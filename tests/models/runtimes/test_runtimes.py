@@ -17,7 +17,7 @@ from wsiseg.errors import RuntimeUnavailableError, WsisegError
 from wsiseg.models import create_model, import_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import IMAGENET
+from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.profiling import activation_bytes_per_pixel, count_parameters
 from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output, TileNetwork
@@ -346,3 +346,57 @@ def test_signals_are_still_handled_once_another_thread_has_dropped_openvino() ->
         [sys.executable, "-c", SIGNALLED, str(here)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+class Overflowing(SegmentationNetwork):
+    """The three channels, so large that those above 170 are infinite."""
+
+    input_multiple = 1
+
+    def __init__(self) -> None:
+        super().__init__(3)
+
+    def dense(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2e36
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_every_pixel_without_numbers_is_255_wherever_they_are_missing(
+    runtime: str, precision: str
+) -> None:
+    if runtime == "openvino" and precision == "bf16" and not processor_computes_in("bf16"):
+        pytest.skip("the CPU has no bf16")
+    plain = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), divide_first=1.0)
+    tile = np.random.default_rng(3).integers(0, 100, (1, 32, 64, 3), np.uint8)
+    bad = np.random.default_rng(4).random((1, 32, 64, 3)) < 0.1
+    tile[bad] = 255
+    outputs: tuple[Output, ...] = BOTH
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    found = (
+        choose_runtime(runtime, "cpu", precision)
+        .start(TileNetwork(Overflowing(), plain, outputs).eval(), (32, 64), 1)
+        .run(tile)
+    )
+    lost = bad.any(axis=-1)
+    np.testing.assert_array_equal(found["labels"] == 255, lost)
+    np.testing.assert_array_equal(~found["probabilities"].any(axis=1), lost)
+    expected = tile.argmax(axis=-1)[~lost]
+    assert precision == "bf16" or (found["labels"][~lost] == expected).all()
+
+
+@pytest.mark.parametrize(("name", "bad"), [("espnet", np.nan), ("enet", np.nan), ("enet", np.inf)])
+def test_a_bad_weight_in_the_first_layer_reaches_the_labels_on_every_runtime(
+    name: str, bad: float
+) -> None:
+    # OpenVINO's ReLU and maximum turn NaN into numbers.
+    torch.manual_seed(0)
+    network = create_model(name, 3).eval()
+    kernels = (p for p in network.parameters() if p.dim() == 4)
+    with torch.no_grad():
+        next(kernels).view(-1)[0] = bad
+    for runtime in ("torch", "openvino"):
+        found = start(runtime, network, (64, 64), 1).run(random_tiles(1, 64, 64))
+        assert (found["labels"] == 255).all(), runtime
+        assert not found["probabilities"].any(), runtime
