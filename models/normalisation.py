@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
+from torch import Tensor, nn
 
 Triple = tuple[float, float, float]
 _Divisor = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
@@ -66,6 +66,33 @@ class Normalisation(BaseModel):
     @staticmethod
     def _column(values: Triple) -> Tensor:
         return torch.tensor(values, dtype=torch.float32).reshape(1, 3, 1, 1)
+
+
+class Normaliser(nn.Module):
+    """A normalisation as a part of a network: one product and one sum.
+
+    It differs from :meth:`Normalisation.apply` by rounding only.
+
+    Parameters
+    ----------
+    normalisation : Normalisation
+        What the network was trained on.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.channels = [2, 1, 0] if normalisation.order == "BGR" else [0, 1, 2]
+        scale, shift = normalisation.folded()
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Map uint8 ``(B, H, W, 3)``, RGB, to numbers ``(B, 3, H, W)``, float32 unless moved."""
+        ordered = pixels[..., self.channels].permute(0, 3, 1, 2)
+        return ordered.to(self.scale.dtype) * self.scale + self.shift
 
 
 UNIT = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

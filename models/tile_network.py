@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.normalisation import Normalisation, Normaliser
 
 Output = Literal["labels", "probabilities"]
 
@@ -32,9 +32,6 @@ class TileNetwork(nn.Module):
         What :meth:`forward` gives, in that order.
     """
 
-    scale: Tensor
-    shift: Tensor
-
     def __init__(
         self,
         network: SegmentationNetwork,
@@ -44,10 +41,7 @@ class TileNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.outputs = outputs
-        self.channels = [2, 1, 0] if normalisation.order == "BGR" else [0, 1, 2]
-        scale, shift = normalisation.folded()
-        self.register_buffer("scale", scale)
-        self.register_buffer("shift", shift)
+        self.normalise = Normaliser(normalisation)
 
     @property
     def classes(self) -> int:
@@ -69,7 +63,7 @@ class TileNetwork(nn.Module):
             with 255 for 1.0, both uint8.  A pixel with a logit that is NaN or infinite has the
             label 255, and no probability for any class.
         """
-        logits = self._logits(tiles)
+        logits = self.network(self.normalise(tiles))
         finite = _all_finite(logits)
         return tuple(
             _first_largest(logits, finite) if output == "labels" else _as_bytes(logits, finite)
@@ -78,12 +72,7 @@ class TileNetwork(nn.Module):
 
     def gives_numbers(self, tiles: Tensor) -> bool:
         """Tell whether all logits of a batch, as for :meth:`forward`, are finite."""
-        return bool(_all_finite(self._logits(tiles)).all())
-
-    def _logits(self, tiles: Tensor) -> Tensor:
-        ordered = tiles[..., self.channels].permute(0, 3, 1, 2)
-        logits: Tensor = self.network(ordered.to(self.scale.dtype) * self.scale + self.shift)
-        return logits
+        return bool(_all_finite(self.network(self.normalise(tiles))).all())
 
 
 def label_pixels(logits: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 
 from wsiseg.models.importing.espnet import ESPNetLayout
-from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.normalisation import IMAGENET, Normalisation, Normaliser
 
 PUBLISHED = [IMAGENET, *ESPNetLayout.normalisations.values()]
 
@@ -79,3 +79,12 @@ def test_pixels_stay_as_they_were() -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Normalisation(**settings)
+
+
+@pytest.mark.parametrize("normalisation", PUBLISHED)
+def test_part_of_a_network_is_the_same_map(normalisation: Normalisation) -> None:
+    # Another value in each channel, so that their order shows.
+    pixels = every_value() * torch.tensor([1, 3, 5], dtype=torch.uint8)
+    part = Normaliser(normalisation)
+    torch.testing.assert_close(part(pixels), normalisation.apply(pixels), atol=1e-5, rtol=1e-5)
+    assert part.state_dict() == {}

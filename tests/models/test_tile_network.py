@@ -189,5 +189,5 @@ def test_odd_tiles_give_labels_of_their_size() -> None:
 
 def test_constants_move_with_the_network() -> None:
     wrapped = TileNetwork(Channels(), IMAGENET).double()
-    assert wrapped.scale.dtype == wrapped.shift.dtype == torch.float64
+    assert wrapped.normalise.scale.dtype == wrapped.normalise.shift.dtype == torch.float64
     assert wrapped(random_tiles(1, 2, 2))[0].dtype == torch.uint8

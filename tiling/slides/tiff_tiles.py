@@ -14,21 +14,6 @@ from wsiseg.tiling.slides.tiff_pyramid import segment_shape
 from wsiseg.tiling.slides.tiff_samples import Sampling
 from wsiseg.tiling.slides.tiled import FileTiling
 
-# Damaged data make tifffile stumble in any of these ways; imagecodecs has an error class per
-# codec, all of them RuntimeErrors.
-DECODING_ERRORS = (
-    tifffile.TiffFileError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-)
-
 _JPEG_END = b"\xff\xd9"
 _JPEG2000_START = b"\xff\x4f\xff\x51"
 _JPEG_REDUCTIONS = (2, 4, 8)
@@ -104,8 +89,8 @@ class TiffTiles:
 
         Raises
         ------
-        DECODING_ERRORS
-            If the bytes are damaged.
+        Exception
+            Whatever the codec makes of damaged bytes; imagecodecs has an error class for each.
         """
         shape = self.shape[0] // reduction, self.shape[1] // reduction
         if not all(parts):

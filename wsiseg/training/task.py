@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.normalisation import Normalisation, Normaliser
 from wsiseg.models.tile_network import label_pixels
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes.recipe import Stage
@@ -62,25 +62,14 @@ class SegmentationTask(lightning.LightningModule):
         self._steps_per_epoch = steps_per_epoch
         self._seed = seed
         self._frozen = frozen
-        self._order = normalisation.order
-        scale, shift = normalisation.folded()
-        self.scale: Tensor
-        self.shift: Tensor
-        self.register_buffer("scale", scale, persistent=False)
-        self.register_buffer("shift", shift, persistent=False)
+        self.normalise = Normaliser(normalisation)
         self.confusion = ConfusionMatrix(network.classes)
         self._loss_sum = torch.zeros(2)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits for uint8 pixels ``(B, H, W, 3)``."""
-        logits: Tensor = self.network(self._normalise(pixels))
+        logits: Tensor = self.network(self.normalise(pixels))
         return logits
-
-    def _normalise(self, pixels: Tensor) -> Tensor:
-        channels = pixels.permute(0, 3, 1, 2)
-        if self._order == "BGR":
-            channels = channels.flip(1)
-        return channels.float() * self.scale + self.shift
 
     def on_train_epoch_start(self) -> None:
         """Keep the frozen part from learning by its batch norms."""
@@ -92,7 +81,7 @@ class SegmentationTask(lightning.LightningModule):
         # Drawn anew for each step, so that a resumed training draws what an unbroken one does.
         torch.manual_seed(self._seed + 1_000_003 * (self.global_step + 1))
         pixels, labels = batch
-        outputs = self.network.supervised(self._normalise(pixels))
+        outputs = self.network.supervised(self.normalise(pixels))
         loss: Tensor = self.loss(outputs, labels.long())
         self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=len(pixels))
         return loss
@@ -105,7 +94,7 @@ class SegmentationTask(lightning.LightningModule):
     def validation_step(self, batch: Batch, number: int) -> None:
         """Count what a tile's labels are taken for."""
         pixels, labels = batch
-        outputs = self.network.supervised(self._normalise(pixels))
+        outputs = self.network.supervised(self.normalise(pixels))
         counted = (labels != IGNORED).sum()
         self._loss_sum += torch.stack([self.loss(outputs, labels.long()) * counted, counted])
         logits = outputs[0] if outputs[0].shape[-2:] == labels.shape[-2:] else self(pixels)
