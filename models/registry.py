@@ -69,7 +69,7 @@ class Architecture:
         ArgumentError
             For an unknown key or a value of the wrong kind.
         """
-        self._check_names(settings, "--set")
+        self._check_names(settings, "`arguments`")
         hints = typing.get_type_hints(self.network.__init__)
         return {key: _parse(key, text, hints[key]) for key, text in settings.items()}
 
@@ -116,7 +116,7 @@ def _parse(key: str, text: str, kind: object) -> bool | int | float | str:
         return parsers[kind](text)
     except (KeyError, ValueError):
         raise ArgumentError(
-            f"{key} wants {_wanted(kind)}, got {reprlib.repr(text)}", "--set"
+            f"{key} wants {_wanted(kind)}, got {reprlib.repr(text)}", "`arguments`"
         ) from None
 
 

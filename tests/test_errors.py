@@ -1,4 +1,7 @@
+import ast
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +30,45 @@ def test_every_error_can_be_caught_as_one(name):
     kind = getattr(errors, name)
     assert issubclass(kind, WsisegError)
     assert kind.__doc__
+
+
+ROOT = Path(__file__).resolve().parent.parent
+WINDOW_TYPES_A_COMMAND = {"viewer/fine_tuning.py", "viewer/widgets/fine_tuning.py"}
+
+
+def messages(source):
+    """Yield every text in a module that is no docstring."""
+    tree = ast.parse(source)
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def library_modules():
+    for room in ("wsiseg", "models", "tiling", "viewer"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            if not name.startswith("wsiseg/cli/") and name not in WINDOW_TYPES_A_COMMAND:
+                yield path
+
+
+def options_in(source):
+    """Return the texts that name an option; a whole command may be named."""
+    return [
+        text
+        for text in messages(source)
+        if re.search(r"(?<![\w-])--[a-z]", text) and not re.search(r"wsiseg [a-z ]*--", text)
+    ]
+
+
+def test_the_library_speaks_of_parameters_and_never_of_options():
+    told = {path: options_in(path.read_text(encoding="utf-8")) for path in library_modules()}
+    found = {path.relative_to(ROOT).as_posix(): texts for path, texts in told.items() if texts}
+    # The one setting whose option is not called as it is.
+    assert found == {"wsiseg/training/options.py": ["--set"]}
+
+
+def test_an_option_in_a_message_is_found():
+    found = options_in('"""Doc --x."""\nraise E(f"Use --tile {n}.", "--tile")')
+    assert sorted(found) == ["--tile", "Use --tile "]

@@ -136,9 +136,9 @@ def scene_layers(
     tell = tell_once()
     if not is_slide(slide):
         if slide_mpp is not None:
-            raise ArgumentError("a store knows its resolution", "--slide-mpp", "Leave it out.")
+            raise ArgumentError("a store knows its resolution", "`slide_mpp`", "Leave it out.")
         if reader is not None:
-            raise ArgumentError("a store of ours needs no reader", "--reader", "Leave it out.")
+            raise ArgumentError("a store of ours needs no reader", "`reader`", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
     with ExitStack() as stack:
         opened = stack.enter_context(open_slide(slide, reader, square=slide_mpp is None))

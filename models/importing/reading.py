@@ -146,7 +146,7 @@ def import_checkpoint(
     if trained_on not in layout.normalisations:
         raise ArgumentError(
             f"{layout.authors} published no weights for {trained_on}",
-            "--dataset",
+            "`dataset`",
             f"Known: {', '.join(layout.normalisations)}.",
         )
     names = _class_names(trained_on, classes, path)
@@ -167,7 +167,7 @@ def _import_encoder(
     if dataset is not None:
         raise ArgumentError(
             f"a classifier of pictures knows no classes of {dataset}",
-            "--dataset",
+            "`dataset`",
             "Leave it out: 'wsiseg train' takes the classes from what it learns.",
         )
     classifier = import_classifier(state, path)
@@ -310,7 +310,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
     raise CheckpointError(
         f"these are no weights of {architecture} in a known layout; the file begins with {first}",
         where,
-        _suggest(state) or "Check --architecture.",
+        _suggest(state) or "Check `architecture`.",
     )
 
 
@@ -318,7 +318,7 @@ def _suggest(state: State) -> str:
     """Return a hint at the architectures that weights may be of, nothing for unknown ones."""
     names = [n for k in LAYOUTS for n in k.architectures if k.recognises(n, state)]
     names += ["espnetv2"] if is_classifier(state) else []
-    return f"Did you mean --architecture {' or '.join(dict.fromkeys(names))}?" if names else ""
+    return f"Did you mean `architecture` {' or '.join(dict.fromkeys(names))}?" if names else ""
 
 
 def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:
@@ -326,7 +326,7 @@ def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:
     if len(fitting) == 1:
         return fitting[0]
     raise CheckpointError(
-        f"what {classes} classes were trained on cannot be told", path, "Add --dataset."
+        f"what {classes} classes were trained on cannot be told", path, "Add `dataset`."
     )
 
 
@@ -337,5 +337,5 @@ def _class_names(dataset: str, classes: int, path: Path) -> tuple[LabelClass, ..
     if classes == len(names):
         return names
     raise CheckpointError(
-        f"the file has {classes} classes, {dataset} has {len(names)}", path, "Check --dataset."
+        f"the file has {classes} classes, {dataset} has {len(names)}", path, "Check `dataset`."
     )

@@ -71,22 +71,22 @@ def choose_runtime(
         For a name that does not exist.
     """
     if runtime not in ("auto", *_RUNTIMES):
-        raise ArgumentError(f"there is no runtime {runtime!r}", "--runtime", _one_of(_RUNTIMES))
+        raise ArgumentError(f"there is no runtime {runtime!r}", "`runtime`", _one_of(_RUNTIMES))
     if precision not in ("auto", "fp32", "fp16", "bf16"):
         raise ArgumentError(
-            f"there is no precision {precision!r}", "--precision", _one_of(("fp32", "fp16", "bf16"))
+            f"there is no precision {precision!r}", "`precision`", _one_of(("fp32", "fp16", "bf16"))
         )
     if threads is not None and threads < 1:
-        raise ArgumentError(f"{threads} threads cannot run anything", "--threads")
+        raise ArgumentError(f"{threads} threads cannot run anything", "`threads`")
     place = _auto_device(runtime) if device == "auto" else str(find_device(device))
     chosen = _auto_runtime(place) if runtime == "auto" else runtime
     if chosen not in installed_runtimes():
         raise RuntimeUnavailableError(
-            f"{chosen} is not installed", "--runtime", f"Run: pip install 'wsiseg[{chosen}]'."
+            f"{chosen} is not installed", "`runtime`", f"Run: pip install 'wsiseg[{chosen}]'."
         )
     if chosen == "openvino" and place != "cpu":
         raise RuntimeUnavailableError(
-            f"openvino runs on the CPU here, not on {place}", "--device", "Use --runtime torch."
+            f"openvino runs on the CPU here, not on {place}", "`device`", "Use `runtime=torch`."
         )
     return RuntimeChoice(
         runtime=chosen,

@@ -77,8 +77,8 @@ class OpenVinoRuntime(Runtime):
         if wanted and wanted not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise RuntimeUnavailableError(
                 f"this CPU does not compute in {settings.precision}",
-                "--precision",
-                "Use --precision fp32.",
+                "`precision`",
+                "Use `precision=fp32`.",
             )
 
     def run(self, tiles: Bytes) -> dict[str, Bytes]:

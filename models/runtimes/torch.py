@@ -58,7 +58,7 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise RuntimeUnavailableError(
-            f"there is no device {name!r}", "--device", "Use cpu, cuda, cuda:N or mps."
+            f"there is no device {name!r}", "`device`", "Use cpu, cuda, cuda:N or mps."
         ) from error
     usable = {
         "cpu": True,
@@ -67,6 +67,6 @@ def find_device(name: str) -> torch.device:
     }
     if not usable.get(device.type, False):
         raise RuntimeUnavailableError(
-            f"PyTorch does not see the device {name!r}", "--device", "Try --device cpu."
+            f"PyTorch does not see the device {name!r}", "`device`", "Try `device=cpu`."
         )
     return device

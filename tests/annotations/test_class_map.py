@@ -107,7 +107,7 @@ def test_a_map_that_is_too_long_for_a_path() -> None:
 def test_what_masks_call_pixels_without_a_class_is_none() -> None:
     with pytest.raises(ArgumentError, match="'not analysed' is what masks call") as caught:
         ClassMap.read("0=tumor,1=not analysed")
-    assert caught.value.where == "--class-map"
+    assert caught.value.where == "`class_map`"
     assert ClassMap.read("0=tumor,not analysed=ignore").label("not analysed", WHERE) == IGNORED
 
 

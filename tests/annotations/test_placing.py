@@ -43,7 +43,7 @@ def test_where_the_shapes_fit_tells_what_they_count_from(
     assert shapes(placed) == [shape.normalize() for shape in SHAPES]
     assert placed.notes[0] == "a note"
     assert where in placed.notes[1]
-    assert "--coordinates" not in placed.notes[1]
+    assert "`coordinates`" not in placed.notes[1]
 
 
 @pytest.mark.parametrize(("origin", "moved"), [("level 0", (0, 0)), ("bounds", (50, 60))])
@@ -113,7 +113,7 @@ def test_nothing_may_lie_outside(
         place(file([*inside, *outside], "level 0"), where, "level0")
     assert message in str(caught.value)
     assert caught.value.where == PATH
-    assert "--coordinates" in (caught.value.hint or "")
+    assert "`coordinates`" in (caught.value.hint or "")
 
 
 @given(st.integers(0, 1900), st.integers(0, 900), st.sampled_from(["level 0", "bounds"]))

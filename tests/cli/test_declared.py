@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field
 from typer.testing import CliRunner
 
 from wsiseg.cli.declared import takes
-from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError
 from wsiseg.settings import Option, Settings, split_pairs
 
@@ -116,8 +115,7 @@ def test_other_choices_are_left_to_the_settings():
     assert sys.modules["wsiseg.cli.declared"]._plain_type(Literal["a", "b"]) == (str, ("a", "b"))
 
 
-def test_an_option_of_another_name_is_called_so_in_errors(run):
+def test_pairs_are_given_one_by_one(run):
     _, called = run("one", "--set", "a=1", "--set", "b = 2")
     assert called["oven"].notes == {"a": "1", "b": "2"}
     assert called["chosen"] == {"notes": ["a=1", "b = 2"]}
-    assert in_options("wrong (`notes`)") == "wrong (--set)"

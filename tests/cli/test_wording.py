@@ -6,16 +6,19 @@ from PIL import Image
 from array_slide import ArraySlide, noise
 from commands import run
 from tiny import tiny_checkpoint
-from wsiseg.cli.wording import in_options
+from wsiseg.cli.wording import in_options, use_options
 from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.resolution import level0_mpp
 
 
 def test_a_parameter_becomes_an_option_with_its_value():
+    use_options({"tile": "--tile", "slide_mpp": "--slide-mpp", "level": "--level", "x": "--set"})
     said = "too small (`tile`). Give it with `slide_mpp`, or work at `level=0`."
     printed = "too small (--tile). Give it with --slide-mpp, or work at --level 0."
     assert in_options(said) == printed
+    assert in_options("wrong (`x`)") == "wrong (--set)"
+    assert in_options("`gland` is not in the class map") == "`gland` is not in the class map"
     assert in_options("a line of `other things`, and `") == "a line of `other things`, and `"
 
 

@@ -160,7 +160,7 @@ def test_settings_that_make_no_sense_are_refused(
     with pytest.raises(ArgumentError) as caught:
         TOY.parse(settings)
     assert message in str(caught.value)
-    assert "(--set)" in str(caught.value)
+    assert "(`arguments`)" in str(caught.value)
     if hint is None:
         assert caught.value.hint is None
     else:

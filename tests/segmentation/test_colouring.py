@@ -119,7 +119,7 @@ MACENKO = (
         ('{"method": "macenko", "colours": [[1]], "strengths": [1]}', "no reference of stains"),
         (REINHARD % ("false", 1), "is of reinhard"),
         (REINHARD % ("false", 0), "no reference of stains"),
-        (MACENKO % ("true", 1), "made with --icc"),
+        (MACENKO % ("true", 1), "made with `icc`"),
         (MACENKO % ("false", "NaN"), "no reference of stains"),
     ],
 )

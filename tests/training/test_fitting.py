@@ -91,7 +91,7 @@ def test_a_picture_that_breaks_while_it_is_learnt_is_one_line(workers, pictures,
 
 
 def test_a_loss_that_is_no_number_ends_the_training(pictures, tmp_path):
-    with pytest.raises(TrainingError, match=r"the loss is .* --lr"):
+    with pytest.raises(TrainingError, match=r"the loss is .* `lr`"):
         fit(options(pictures, lr=1e30, epochs=5, ema=0.0, clip=0.0), tmp_path / "run")
 
 

@@ -86,11 +86,11 @@ def test_cityscapes_is_scored_on_mapillary_by_its_seven_categories() -> None:
 def test_a_class_that_the_checkpoint_does_not_know_is_named() -> None:
     with pytest.raises(DataSetError, match="does not know gland") as caught:
         match_classes(classes("tumour", "fat"), data("fat", "gland"))
-    assert "It knows tumour, fat; --class-map" in str(caught.value)
+    assert "It knows tumour, fat; `class_map`" in str(caught.value)
     with pytest.raises(DataSetError, match="It knows tumour, fat") as caught:
         match_classes(classes("tumour", "fat"), whole("camvid"))
     # The classes of a public set are known; nothing can map them.
-    assert "--class-map" not in str(caught.value)
+    assert "`class_map`" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -122,7 +122,7 @@ def test_a_finished_training_is_not_trained_again(pictures, tmp_path):
 
 def test_a_standing_training_is_refused_or_replaced(pictures, tmp_path):
     fit(options(pictures), tmp_path / "run")
-    with pytest.raises(OutputExistsError, match=r"--resume .* --overwrite"):
+    with pytest.raises(OutputExistsError, match=r"`resume` .* `overwrite`"):
         fit(options(pictures), tmp_path / "run")
     assert fit(options(pictures, epochs=1), tmp_path / "run", overwrite=True).epochs == 1
     assert len(rows_of(tmp_path / "run")) == 1
@@ -130,9 +130,9 @@ def test_a_standing_training_is_refused_or_replaced(pictures, tmp_path):
 
 def test_resuming_with_other_settings_is_refused(pictures, tmp_path):
     fit(options(pictures), tmp_path / "run")
-    with pytest.raises(ArgumentError, match=r"has None, not 0\.5 \(--lr\)"):
+    with pytest.raises(ArgumentError, match=r"has None, not 0\.5 \(`lr`\)"):
         fit(options(pictures, lr=0.5), tmp_path / "run", resume=True)
-    with pytest.raises(ArgumentError, match="--overwrite exclude"):
+    with pytest.raises(ArgumentError, match="`overwrite` exclude"):
         fit(options(pictures), tmp_path / "run", resume=True, overwrite=True)
 
 

@@ -230,7 +230,7 @@ def test_networks_without_an_encoder_stage_are_told_so(name: str) -> None:
     options = options_of(model=name, recipe="espnet", arguments={})
     with pytest.raises(ArgumentError, match=f"{name} names none") as caught:
         start(options, ENCODER, numbered_classes(3))
-    assert caught.value.where == "--recipe"
+    assert caught.value.where == "`recipe`"
 
 
 def test_a_checkpoint_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_frozen_encoder_keeps_its_weights_and_nothing_else_does(name: str) -> 
 def test_a_network_without_an_encoder_cannot_be_frozen() -> None:
     with pytest.raises(ArgumentError, match="Tiny has no encoder to freeze") as caught:
         freeze_encoder(tiny_checkpoint().network)
-    assert caught.value.where == "--freeze-encoder"
+    assert caught.value.where == "`freeze_encoder`"
 
 
 def test_other_classes_leave_the_width_of_the_decoder_as_it_was(tmp_path: Path) -> None:

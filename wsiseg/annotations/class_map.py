@@ -94,15 +94,15 @@ class ClassMap:
         """
         names = list(dict.fromkeys(n for n in pairs.values() if n not in (IGNORE, EXHAUSTIVE)))
         if not names:
-            raise ArgumentError("the class map names no class", "--class-map", _EXAMPLE)
+            raise ArgumentError("the class map names no class", "`class_map`", _EXAMPLE)
         if len(names) > IGNORED:
             raise ArgumentError(
-                f"the class map names {len(names)} classes, more than {IGNORED}", "--class-map"
+                f"the class map names {len(names)} classes, more than {IGNORED}", "`class_map`"
             )
         if NOT_ANALYSED in names:
             raise ArgumentError(
                 f"{NOT_ANALYSED!r} is what masks call pixels without a class",
-                "--class-map",
+                "`class_map`",
                 f"Map it to another name, or to {IGNORE}.",
             )
         labels: dict[str, int | None] = {name: index for index, name in enumerate(names)}
@@ -112,7 +112,7 @@ class ClassMap:
         if ground is None or (ground == IGNORED and None in targets.values()):
             raise ArgumentError(
                 "exhaustive regions need to know what their unannotated area is",
-                "--class-map",
+                "`class_map`",
                 f"Add {UNANNOTATED}=CLASS.",
             )
         known = labels.keys() - {EXHAUSTIVE}
@@ -121,7 +121,7 @@ class ClassMap:
                 what = "twice" if name in known else "which is no class"
                 raise ArgumentError(
                     f"the order of painting names {name!r}, {what}",
-                    "--class-map",
+                    "`class_map`",
                     _suggest(name, names),
                 )
         given = colours or {}
@@ -159,7 +159,7 @@ class ClassMap:
             raise AnnotationError(
                 "an annotation has no class",
                 where,
-                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to --class-map.",
+                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to `class_map`.",
             )
         raise AnnotationError(
             f"the class map does not know {wanted!r}",
@@ -253,9 +253,9 @@ def _read_inline(text: str) -> dict[str, str]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         key, _, name = (piece.strip() for piece in part.partition("="))
         if not key or not name:
-            raise ArgumentError(f"{part!r} is not of the form KEY=CLASS", "--class-map", _EXAMPLE)
+            raise ArgumentError(f"{part!r} is not of the form KEY=CLASS", "`class_map`", _EXAMPLE)
         if key in pairs:
-            raise ArgumentError(f"{key!r} is given two meanings", "--class-map")
+            raise ArgumentError(f"{key!r} is given two meanings", "`class_map`")
         pairs[key] = name
     return pairs
 

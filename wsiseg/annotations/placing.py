@@ -56,7 +56,7 @@ def place(file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto")
         raise AnnotationError(
             f"{lost} of {total} annotations lie outside the slide",
             file.path,
-            "Are they of this slide? --coordinates says where their pixels count from.",
+            "Are they of this slide? `coordinates` says where their pixels count from.",
         )
     return placed
 

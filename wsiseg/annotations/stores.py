@@ -101,7 +101,7 @@ def _unit(
     if image.unit is None:
         return 1.0, slide.facts.stretch
     micrometres = image.micrometres
-    # A plane that was laid with --slide-mpp knows better than the file.
+    # A plane that was laid with `slide_mpp` knows better than the file.
     mpp = level0_mpp(slide) if plane.mpp is None else plane.mpp / plane.slide_scale
     return mpp / micrometres, (1.0, 1.0)
 

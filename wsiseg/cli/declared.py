@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from wsiseg.cli.wording import name_option
 from wsiseg.settings import Option, Settings
 
 Command = Callable[..., None]
@@ -82,7 +81,6 @@ def _parameter(name: str, field: FieldInfo, declared: Option) -> inspect.Paramet
     if default in ({}, False):
         default = None
     names = declared.names or (f"--{name.replace('_', '-')}",)
-    name_option(name, names[0])
     if default is True:
         names = (f"{names[0]}/--no-{names[0].removeprefix('--')}",)
     info = typer.Option(

@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from wsiseg.cli.wording import in_options, use_options
+
 
 @dataclass(frozen=True)
 class LazyCommand:
@@ -34,13 +36,26 @@ class LazyCommand:
         """Import it, and return it as a command or group that can be run."""
         found = EntryPoint(name, self.place, "wsiseg.cli").load()
         if isinstance(found, typer.Typer):
-            return get_group(found)
+            group = get_group(found)
+            _speak_of(*group.commands.values())
+            return group
         alone = typer.Typer(
             add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
         )
         epilog = None if self.example is None else f"Example: {self.example}"
         alone.command(name, help=self.help, epilog=epilog)(found)
-        return get_command(alone)
+        command = get_command(alone)
+        _speak_of(command)
+        return command
+
+
+def _speak_of(*commands: Any) -> None:
+    """Let messages and help name the options of these commands, and not parameters."""
+    options = [each for command in commands for each in command.params if each.opts]
+    use_options({each.name: max(each.opts, key=len) for each in options if "-" in each.opts[0]})
+    for each in options:
+        if getattr(each, "help", None):
+            each.help = in_options(each.help)
 
 
 def lazy_group(table: Mapping[str, LazyCommand]) -> type[TyperGroup]:

@@ -11,14 +11,11 @@ import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
 from wsiseg.cli.printing import Json, print_json, say
-from wsiseg.cli.wording import name_option
 from wsiseg.settings import split_pairs
 
 if TYPE_CHECKING:
     from wsiseg.models.comparing import Comparison
     from wsiseg.models.networks.network import SegmentationNetwork
-
-name_option("arguments", "--set")
 
 app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
 

@@ -195,7 +195,7 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
         f"mask        {summary['mask']}",
         f"throughput  {throughput}",
         f"time        {parts}",
-        *[f"limit       {limit}: {ADVICE[limit]}"] * bool(summary["tiles"]),
+        *[f"limit       {limit}: {in_options(ADVICE[limit])}"] * bool(summary["tiles"]),
         f"classes     {areas or 'nothing was analysed'}",
     ]
     if unseen["pixels"]:

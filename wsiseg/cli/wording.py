@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-_PARAMETER = re.compile(r"`([a-z_]+)(?:=(\w+))?`")
+_PARAMETER = re.compile(r"`([a-z_]+)(?:=([\w.]+))?`")
 
-_OPTIONS: dict[str, str] = {}
-"""Options that are not called as the parameter is."""
+_options: dict[str, str] = {}
 
 
-def name_option(parameter: str, option: str) -> None:
-    """Note what the option of a parameter is called."""
-    _OPTIONS[parameter] = option
+def use_options(options: Mapping[str, str]) -> None:
+    """Say which command is run: what the options are called that belong to its parameters.
+
+    Parameters
+    ----------
+    options : mapping of str to str
+        ``{"slide_mpp": "--slide-mpp", "arguments": "--set"}``, for instance.
+    """
+    _options.clear()
+    _options.update(options)
 
 
 def in_options(text: str) -> str:
-    """Write the parameters that an error names as options: `slide_mpp` as ``--slide-mpp``."""
+    """Write the parameters that a text names as options: `slide_mpp` as ``--slide-mpp``.
+
+    What is no parameter of the command, a class called `gland` for instance, stays as it is.
+    """
     return _PARAMETER.sub(_option, text)
 
 
 def _option(parameter: re.Match[str]) -> str:
     name, value = parameter.groups()
-    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-    return option + (f" {value}" if value else "")
+    if name not in _options:
+        return parameter[0]
+    return _options[name] + (f" {value}" if value else "")

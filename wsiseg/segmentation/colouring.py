@@ -185,7 +185,7 @@ def _read_reference(path: Path, method: str, icc: bool, _content: str) -> Look:
     if with_icc != icc:
         done = "with" if with_icc else "without"
         raise StainError(
-            f"the reference was made {done} --icc", path, "Do the same here, or make it anew."
+            f"the reference was made {done} `icc`", path, "Do the same here, or make it anew."
         )
     return found
 

@@ -93,7 +93,7 @@ class LabelImage:
             raise AnnotationError(
                 "the mask was made of this slide with pixels of another shape",
                 self.path,
-                "Give the --slide-mpp of its run, or none as its run.",
+                "Give the `slide_mpp` of its run, or none as its run.",
             )
 
     @property

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from wsiseg.throughput.recorder import TileRow
 
 ADVICE = {
-    "reading": "more --readers, a faster disk, or a coarser --mpp would help",
-    "network": "a faster device, a smaller network, or a coarser --mpp would help",
-    "stitching": "--blend crop costs least",
+    "reading": "more `readers`, a faster disk, or a coarser `mpp` would help",
+    "network": "a faster device, a smaller network, or a coarser `mpp` would help",
+    "stitching": "`blend=crop` costs least",
     "writing": "a faster disk for the output would help",
     "setup": "making the network ready counts less on larger slides, and once for several",
     "other": "planning and looking for tissue count less on larger slides",

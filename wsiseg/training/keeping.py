@@ -116,7 +116,7 @@ class Keeper(Callback):
             raise TrainingError(
                 f"the loss is {loss} after step {trainer.global_step}",
                 None,
-                "Use a smaller --lr, or --clip.",
+                "Use a smaller `lr`, or `clip`.",
             )
         self._listener.stepped(trainer.current_epoch, number + 1, loss)
 

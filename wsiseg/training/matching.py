@@ -67,7 +67,7 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> Matching:
         )
     hint = f"It knows {', '.join(own)}"
     if not any(dataset.classes == layout.classes for layout in LAYOUTS):
-        hint += "; --class-map can give the data those names"
+        hint += "; `class_map` can give the data those names"
     raise DataSetError(
         f"the checkpoint does not know {', '.join(missing[:5])}{', …' if missing[5:] else ''}",
         dataset.name,

@@ -85,7 +85,7 @@ def gather(
     if len(training.classes) < 2:
         raise DataSetError(
             f"there is one class only, {training.classes[0].name}",
-            "--class-map",
+            "`class_map`",
             "Say what the rest is, with unannotated=background for instance.",
         )
     view = _choose_view(options, init, training)
@@ -132,7 +132,7 @@ def _common_mpp(dataset: DataSet, found: Survey) -> float | None:
             else f"the samples have {min(stated):g} to {max(stated):g} µm per working pixel"
         )
         raise DataSetError(
-            what, None, "Work all of them at one resolution, with --mpp, or --slide-mpp besides."
+            what, None, "Work all of them at one resolution, with `mpp`, or `slide_mpp` besides."
         )
     return stated[0]
 
@@ -148,7 +148,7 @@ def _choose_view(options: TrainOptions, init: Checkpoint | None, dataset: DataSe
             mpp = None if init is None else init.mpp
             if mpp is None:
                 raise ArgumentError(
-                    "slides need a resolution to be worked at", "--mpp", "0.5 µm per pixel, say."
+                    "slides need a resolution to be worked at", "`mpp`", "0.5 µm per pixel, say."
                 )
         elif init is not None and init.mpp is None:
             scale = init.scale

@@ -173,7 +173,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ViewOptions):
     objects: Annotated[
         str | None,
         Field(
-            description="The class that --instances numbers; the last of two classes if left out."
+            description="The class that `instances` numbers; the last of two classes if left out."
         ),
         Option(_SCORES),
     ] = None
@@ -209,7 +209,7 @@ class TrainOptions(ViewOptions):
     init: Annotated[_Path | None, Option(shown=False)] = None
     model: Annotated[
         str | None,
-        Field(description="An architecture; that of --init, or espnet."),
+        Field(description="An architecture; that of `init`, or espnet."),
         Option(_NETWORK),
     ] = None
     arguments: Annotated[

@@ -77,5 +77,5 @@ def _damaged(path: Path) -> TrainingError:
     return TrainingError(
         "the state of the training is damaged, or of another network",
         path,
-        "Train anew with --overwrite, or elsewhere, with --init and its best.safetensors.",
+        "Train anew with `overwrite`, or elsewhere, with `init` and its best.safetensors.",
     )

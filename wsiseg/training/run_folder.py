@@ -110,7 +110,7 @@ class RunFolder:
         """
         if not self.config.exists():
             raise TrainingError(
-                "no training stands here", self.path, "Leave --resume out to begin one."
+                "no training stands here", self.path, "Leave `resume` out to begin one."
             )
         return TrainOptions.load(self.config)
 
@@ -133,7 +133,7 @@ class RunFolder:
             raise OutputExistsError(
                 "a training stands here",
                 self.path,
-                "Go on with it by --resume or replace it by --overwrite.",
+                "Go on with it by `resume` or replace it by `overwrite`.",
             )
         # Whoever's config.yaml it may be, it is replaced only if it is ours.
         try:

@@ -118,7 +118,7 @@ def freeze_encoder(network: SegmentationNetwork) -> nn.Module:
     encoder = getattr(network, "encoder", None)
     if not isinstance(encoder, nn.Module):
         raise ArgumentError(
-            f"{type(network).__name__} has no encoder to freeze", "--freeze-encoder"
+            f"{type(network).__name__} has no encoder to freeze", "`freeze_encoder`"
         )
     return encoder.requires_grad_(False)
 
@@ -146,8 +146,8 @@ def _encoder_of(name: str, arguments: Arguments, recipe: str) -> tuple[str, Argu
     if encoder is None:
         raise ArgumentError(
             f"the recipe {recipe} trains an encoder first, and {name} names none",
-            "--recipe",
-            "Use --recipe plain.",
+            "`recipe`",
+            "Use `recipe=plain`.",
         )
     taken = find_architecture(encoder).arguments
     return encoder, {key: value for key, value in arguments.items() if key in taken}
@@ -203,7 +203,7 @@ def _take_over(
         raise CheckpointError(
             f"none of its layers fits {type(network).__name__}",
             donor.path,
-            "Check --model and --init.",
+            "Check `model` and `init`.",
         )
     network.load_state_dict(fitting, strict=False)
     if not anew:

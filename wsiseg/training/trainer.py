@@ -49,11 +49,11 @@ def check_machine(options: TrainOptions) -> None:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(options.device, True):
         raise RuntimeUnavailableError(
-            f"there is no {options.device} device here", "--device", "Use --device cpu."
+            f"there is no {options.device} device here", "`device`", "Use `device=cpu`."
         )
     on_cpu = options.device == "cpu" or (options.device == "auto" and not any(there.values()))
     if on_cpu and options.precision == "fp16":
-        raise ArgumentError("fp16 needs a GPU", "--precision", "On CPUs there is bf16.")
+        raise ArgumentError("fp16 needs a GPU", "`precision`", "On CPUs there is bf16.")
 
 
 def make_trainer(
@@ -88,8 +88,8 @@ def make_trainer(
     except (MisconfigurationException, ValueError) as error:
         raise ArgumentError(
             f"Lightning refuses: {str(error).splitlines()[0].rstrip('.')}",
-            "--strategy",
-            "Check --device, --devices and --strategy.",
+            "`strategy`",
+            "Check `device`, `devices` and `strategy`.",
         ) from error
 
 
@@ -114,7 +114,7 @@ def translated() -> Iterator[None]:
                 "`debug` shows where.",
             ) from error
         raise TrainingError(
-            "the device's memory does not suffice", None, "Use a smaller --batch or --tile."
+            "the device's memory does not suffice", None, "Use a smaller `batch` or `tile`."
         ) from error
 
 

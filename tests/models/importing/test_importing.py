@@ -139,7 +139,7 @@ def test_prefix_of_parallel_training_is_taken_off(drawn: State, tmp_path: Path) 
     imported = import_state(prefixed, "espnet").state_dict()
     assert all(torch.equal(imported[key], value) for key, value in expected.items())
     path = written(tmp_path, {f"module.{key}": value for key, value in drawn.items()})
-    assert "--dataset" in refusal(path)  # it gets as far as the number of classes
+    assert "`dataset`" in refusal(path)  # it gets as far as the number of classes
 
 
 @pytest.mark.parametrize("wrapper", ["model", "state_dict", "model_state_dict"])
@@ -211,22 +211,22 @@ def test_weights_of_another_architecture_are_refused(
     text = refusal(weights / file, architecture)
     assert f"no weights of {architecture}" in text
     other = "espnet" if architecture == "espnet-c" else "espnet-c"
-    assert text.endswith(f"Did you mean --architecture {other}?")
+    assert text.endswith(f"Did you mean `architecture` {other}?")
 
 
 def test_weights_of_another_network_are_refused_with_its_name(data: Path) -> None:
     path = data / "weights" / "CGNet" / "model_blob3986643f.pth"
     text = refusal(path)
     assert "the file begins with" in text
-    assert "--architecture cgnet?" in text
+    assert "`architecture` cgnet?" in text
     with pytest.raises(UnknownArchitectureError, match="no importer for pspnet") as caught:
         import_checkpoint(path, "pspnet")
-    assert "--architecture cgnet?" in str(caught.value)
+    assert "`architecture` cgnet?" in str(caught.value)
 
 
 def test_weights_of_a_strange_network_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, {"backbone.stem.weight": torch.zeros(3)})
-    assert refusal(path).endswith("Check --architecture.")
+    assert refusal(path).endswith("Check `architecture`.")
     with pytest.raises(UnknownArchitectureError, match="There are importers for bisenetv1, "):
         import_checkpoint(path, "pspnet")
 
@@ -242,7 +242,7 @@ def test_data_set_of_another_class_count_is_refused(weights: Path) -> None:
     text = refusal(weights / "decoder/espnet_p_2_q_3.pth", dataset="camvid")
     assert "20 classes" in text
     assert "11" in text
-    assert "--dataset" in text
+    assert "`dataset`" in text
 
 
 @pytest.mark.parametrize("dataset", ["voc", "moon"])
@@ -258,7 +258,7 @@ def test_data_set_that_the_authors_published_nothing_for_is_refused(
 def test_data_set_that_cannot_be_told_is_asked_for(drawn: State, tmp_path: Path) -> None:
     text = refusal(written(tmp_path, drawn))
     assert "5 classes" in text
-    assert "Add --dataset" in text
+    assert "Add `dataset`" in text
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_asking_for_openvino_where_it_is_missing_tells_how_to_get_it(no_openvino
     text = str(caught.value)
     assert "openvino is not installed" in text
     assert "pip install 'wsiseg[openvino]'" in text
-    assert "--runtime" in text
+    assert "`runtime`" in text
 
 
 def test_auto_takes_torch_on_a_gpu(cuda: None) -> None:
@@ -87,14 +87,14 @@ def test_openvino_on_a_gpu_is_refused_with_the_way_out(cuda: None, with_openvino
     with pytest.raises(RuntimeUnavailableError) as caught:
         choose_runtime("openvino", device="cuda:0")
     assert "cuda:0" in str(caught.value)
-    assert caught.value.hint == "Use --runtime torch."
+    assert caught.value.hint == "Use `runtime=torch`."
 
 
 def test_unknown_runtime_is_refused_with_those_that_exist() -> None:
     with pytest.raises(ArgumentError) as caught:
         choose_runtime("tensorflow")
     assert "there is no runtime 'tensorflow'" in str(caught.value)
-    assert caught.value.where == "--runtime"
+    assert caught.value.where == "`runtime`"
     assert caught.value.hint == "Use auto or one of: openvino, torch."
 
 
@@ -103,7 +103,7 @@ def test_unknown_precision_is_refused_with_those_that_exist(precision: str) -> N
     with pytest.raises(ArgumentError) as caught:
         choose_runtime(precision=precision)
     assert repr(precision) in str(caught.value)
-    assert caught.value.where == "--precision"
+    assert caught.value.where == "`precision`"
     assert caught.value.hint == "Use auto or one of: fp32, fp16, bf16."
 
 
@@ -126,7 +126,7 @@ def test_device_that_is_not_there_is_refused(no_gpu: None, runtime: str, device:
     with pytest.raises(RuntimeUnavailableError) as caught:
         choose_runtime(runtime, device=device)
     assert repr(device) in str(caught.value)
-    assert caught.value.hint == "Try --device cpu."
+    assert caught.value.hint == "Try `device=cpu`."
 
 
 def test_gpu_beyond_the_last_is_refused(cuda: None) -> None:

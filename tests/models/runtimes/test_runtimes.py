@@ -241,7 +241,7 @@ def test_precision_that_the_processor_would_emulate_is_refused(
         with pytest.raises(RuntimeUnavailableError) as caught:
             start("openvino", Toy(2).eval(), (16, 16), 1, precision=precision)
         assert precision in str(caught.value)
-        assert caught.value.hint == "Use --precision fp32."
+        assert caught.value.hint == "Use `precision=fp32`."
 
 
 # The predictor.

@@ -70,11 +70,11 @@ def test_an_empty_part_and_one_without_labels(tmp_path: Path) -> None:
 
 def test_a_part_that_is_missing_names_those_that_are_there(tmp_path: Path) -> None:
     make_part(tmp_path, "ab")
-    with pytest.raises(DataSetError, match=r"no such folder .*test\).*--split, train is there"):
+    with pytest.raises(DataSetError, match=r"no such folder .*test\).*`split`, train is there"):
         CAMVID.open(tmp_path, "test")
     for kind in ("val", "valannot"):
         shutil.copytree(tmp_path / "train", tmp_path / kind)
         (tmp_path / "test").mkdir(exist_ok=True)
         (tmp_path / "testannot").mkdir(exist_ok=True)
-    with pytest.raises(DataSetError, match=r"is empty .*--split, train, val are there"):
+    with pytest.raises(DataSetError, match=r"is empty .*`split`, train, val are there"):
         CAMVID.open(tmp_path, "test")

@@ -59,7 +59,7 @@ def test_a_folder_that_is_none_or_holds_something_else(layout: Layout, tmp_path:
         layout.open(tmp_path / "file", "train")
     with pytest.raises(DataSetError, match="no such folder"):
         layout.open(tmp_path / "nowhere", "train")
-    with pytest.raises(DataSetError, match=f"{layout.name} wants --root"):
+    with pytest.raises(DataSetError, match=f"{layout.name} wants `root`"):
         layout.open(tmp_path, "train")
 
 

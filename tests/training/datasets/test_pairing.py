@@ -65,10 +65,10 @@ def test_folders_are_slides_if_they_hold_an_image(folders: tuple[Path, Path]) ->
 
 def test_a_missing_or_empty_folder_is_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
     slides, drawn = folders
-    with pytest.raises(DataSetError, match=r"no such folder.*--annotations"):
+    with pytest.raises(DataSetError, match=r"no such folder.*`annotations`"):
         annotated_slides(slides, tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataSetError, match=r"holds no slides.*--slides"):
+    with pytest.raises(DataSetError, match=r"holds no slides.*`slides`"):
         annotated_slides(tmp_path / "empty", drawn)
 
 

@@ -67,14 +67,14 @@ def test_the_plane_is_the_one_that_was_asked_for(
 
 
 def test_a_resolution_and_a_scale_exclude_each_other() -> None:
-    with pytest.raises(ArgumentError, match="--mpp and --scale exclude each other"):
+    with pytest.raises(ArgumentError, match="`mpp` and `scale` exclude each other"):
         View(mpp=0.5, scale=0.5)
 
 
 def test_hints_name_options_that_there_are(pictures: DataSet) -> None:
-    with pytest.raises(ResolutionError, match="--slide-mpp, or leave --mpp out") as caught:
+    with pytest.raises(ResolutionError, match="`slide_mpp`, or leave `mpp` out") as caught:
         OpenSample(pictures.samples[0], View(mpp=0.5))
-    assert "--level" not in str(caught.value)
+    assert "`level`" not in str(caught.value)
 
 
 @pytest.mark.parametrize("view", [View(mpp=0.5), View(scale=0.0), View(mpp=0.5, slide_mpp=99.0)])

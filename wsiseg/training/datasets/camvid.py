@@ -22,7 +22,7 @@ class CamVid(Layout):
     classes = CAMVID
     meanings = _MEANINGS
     splits = ("train", "val", "test")
-    expects = "camvid wants --root with train, trainannot, val and valannot in it."
+    expects = "camvid wants `root` with train, trainannot, val and valannot in it."
 
     def pairs(self, root: Path, split: str) -> list[Pair]:
         """Return what lies in the part's folders; see :class:`Layout`."""

@@ -40,7 +40,7 @@ class Cityscapes(Layout):
     categories = CITYSCAPES_CATEGORIES
     splits = ("train", "val")
     unlabelled = ("test",)
-    expects = "cityscapes wants --root with leftImg8bit and gtFine in it."
+    expects = "cityscapes wants `root` with leftImg8bit and gtFine in it."
 
     def pairs(self, root: Path, split: str) -> Iterator[Pair]:
         """Yield the part's pictures, city by city; see :class:`Layout`."""

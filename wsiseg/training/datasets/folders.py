@@ -133,7 +133,7 @@ def _name_classes(paths: Sequence[Path], nameless: Pairs, given: Mapping[str, Co
         if is_picture(path, LOSSLESS):
             raise ArgumentError(
                 "painted masks need to know what their values mean",
-                "--class-map",
+                "`class_map`",
                 'Write it like "0=background,255=gland", or name a YAML file.',
             )
         for name, colour in _classes_in(path):
@@ -143,7 +143,7 @@ def _name_classes(paths: Sequence[Path], nameless: Pairs, given: Mapping[str, Co
         raise AnnotationError(
             "no annotation has a class",
             paths[0].parent,
-            f'Say what they are with --class-map "{UNCLASSIFIED}=CLASS,{UNANNOTATED}=CLASS", or of '
+            f'Say what they are with `class_map` "{UNCLASSIFIED}=CLASS,{UNANNOTATED}=CLASS", or of '
             'painted masks with "1=CLASS,2=CLASS".',
         )
     # A colour that another class has already is none; such a class gets one of its own.

@@ -99,13 +99,13 @@ class Layout(ABC):
         if name in self.unlabelled:
             raise DataSetError(
                 f"the labels of the {name} part of {self.name} are not public",
-                "--split",
+                "`split`",
                 f"Score on {self.validation_split}; that part is scored by the set's own server.",
             )
         near = difflib.get_close_matches(name, known, n=1)
         raise ArgumentError(
             f"{self.name} has no part {name!r}",
-            "--split",
+            "`split`",
             f"Did you mean {near[0]}?" if near else f"Its parts are {', '.join(self.splits)}.",
         )
 
@@ -149,7 +149,7 @@ class Layout(ABC):
             raise DataSetError(
                 error.what,
                 error.where,
-                f"Of the parts of {self.name} for --split, {', '.join(others)} "
+                f"Of the parts of {self.name} for `split`, {', '.join(others)} "
                 f"{'is' if len(others) == 1 else 'are'} there.",
             ) from error
         return pairs

@@ -128,7 +128,7 @@ class Mapillary(Layout):
     unlabelled = ("test", "testing")
     training_split = "training"
     validation_split = "validation"
-    expects = "mapillary wants --root with training and validation in it."
+    expects = "mapillary wants `root` with training and validation in it."
 
     def pairs(self, root: Path, split: str) -> list[Pair]:
         """Return what lies in the part's folders; see :class:`Layout`."""

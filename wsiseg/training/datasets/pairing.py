@@ -67,13 +67,13 @@ def _files(*endings: str) -> str:
 
 
 _ANY, _STORES = "files that wsiseg info opens", "OME-Zarr stores"
-IMAGES = Kind("--images", "pictures", may_be_slide, _ANY)
-SLIDES = Kind("--slides", "slides", _is_slide, f"{_ANY}, OME-Zarr images and folders of DICOM")
-LABELS = Kind("--labels", "labels", _is_mask, _files(*LOSSLESS))
-INSTANCES = Kind("--instances", "instances", _is_mask, _files(*LOSSLESS))
-BESIDE = Kind("--annotations", "annotations", _is_drawing, f"{_STORES} and {_files(*DRAWINGS)}")
+IMAGES = Kind("`images`", "pictures", may_be_slide, _ANY)
+SLIDES = Kind("`slides`", "slides", _is_slide, f"{_ANY}, OME-Zarr images and folders of DICOM")
+LABELS = Kind("`labels`", "labels", _is_mask, _files(*LOSSLESS))
+INSTANCES = Kind("`instances`", "instances", _is_mask, _files(*LOSSLESS))
+BESIDE = Kind("`annotations`", "annotations", _is_drawing, f"{_STORES} and {_files(*DRAWINGS)}")
 ANNOTATIONS = Kind(
-    "--annotations",
+    "`annotations`",
     "annotations",
     _is_annotation,
     f"{_STORES} and {_files(*DRAWINGS, *LOSSLESS)}",

@@ -29,6 +29,6 @@ def find_layout(name: str) -> Layout:
     near = difflib.get_close_matches(name.lower(), known, n=1)
     raise ArgumentError(
         f"there is no data set {name!r}",
-        "--dataset",
+        "`dataset`",
         f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}.",
     )

@@ -40,7 +40,7 @@ class View:
 
     def __post_init__(self) -> None:
         if self.mpp is not None and self.scale is not None:
-            raise ArgumentError("--mpp and --scale exclude each other", None, "Give one of them.")
+            raise ArgumentError("`mpp` and `scale` exclude each other", None, "Give one of them.")
 
     def open(self, sample: Sample) -> Slide:
         """Open a sample's picture or slide, whose pixels are square if `slide_mpp` says so."""
@@ -67,7 +67,7 @@ class View:
             if error.hint is None:
                 raise
             # Levels are chosen where slides are segmented, and nowhere here.
-            hint = "Give it with --slide-mpp, or leave --mpp out and work at --scale 1."
+            hint = "Give it with `slide_mpp`, or leave `mpp` out and work at `scale=1`."
             raise ResolutionError(error.what, error.where, hint) from error
 
 

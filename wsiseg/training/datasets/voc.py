@@ -32,7 +32,7 @@ class Voc(Layout):
     splits = ("train", "val", "trainval", "trainaug")
     unlabelled = ("test",)
     expects = (
-        "voc wants --root with JPEGImages and SegmentationClass in it, or VOC2012 around them."
+        "voc wants `root` with JPEGImages and SegmentationClass in it, or VOC2012 around them."
     )
 
     def pairs(self, root: Path, split: str) -> list[Pair]:
