@@ -50,11 +50,20 @@ class Box:
         width = max(0, min(self.right, other.right) - x)
         return Box(y, x, height, width)
 
+    def grown(self, reach: int) -> Box:
+        """Return the box with as much more on every side."""
+        return Box(self.y - reach, self.x - reach, self.height + 2 * reach, self.width + 2 * reach)
+
+    @classmethod
+    def around(cls, top: float, left: float, bottom: float, right: float) -> Box:
+        """Return the smallest box that covers a rectangle with edges anywhere."""
+        y, x = math.floor(top), math.floor(left)
+        return cls(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
+
     def reduced(self, factor: float) -> Box:
         """Return the box that covers it in pixels `factor` times as long."""
-        y, x = math.floor(self.y / factor), math.floor(self.x / factor)
-        bottom, right = math.ceil(self.bottom / factor), math.ceil(self.right / factor)
-        return Box(y, x, bottom - y, right - x)
+        edges = (edge / factor for edge in (self.y, self.x, self.bottom, self.right))
+        return Box.around(*edges)
 
     def stretched(self, y: float, x: float) -> Box:
         """Return the box in pixels of which `y` are as high and `x` as wide as one of its own.

@@ -171,7 +171,7 @@ def _announce(slide: Slide, plane: WorkingPlane, box: Box) -> Callable[[], None]
     sources = [_source(slide, plane, block, 1) for block in _blocks(plane, inside)]
     top, left = min(s.y for s in sources), min(s.x for s in sources)
     bottom, right = max(s.bottom for s in sources), max(s.right for s in sources)
-    return slide.announce(plane.level, Box(top, left, bottom - top, right - left))
+    return slide.announce(plane.level, Box.around(top, left, bottom, right))
 
 
 class TileReader:

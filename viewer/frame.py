@@ -84,8 +84,4 @@ class Frame:
 
 def working_box(slide_box: Box, plane: WorkingPlane) -> Box:
     """Return the working pixels that a box of level 0 touches, inside the plane."""
-    corners = (slide_box.y, slide_box.x, slide_box.bottom, slide_box.right)
-    top, left, bottom, right = (corner / plane.slide_scale for corner in corners)
-    y, x = int(np.floor(top)), int(np.floor(left))
-    box = Box(y, x, int(np.ceil(bottom)) - y, int(np.ceil(right)) - x)
-    return box.intersection(plane.box)
+    return slide_box.reduced(plane.slide_scale).intersection(plane.box)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +58,7 @@ class SlideView:
     def box_around(self, region: BaseGeometry) -> Box:
         """Return the box of level 0 around a region, ``x, y`` in pixels of level 0."""
         left, top, right, bottom = region.bounds
-        y, x = math.floor(top), math.floor(left)
-        box = Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
-        return box.intersection(self.slide.levels[0].box)
+        return Box.around(top, left, bottom, right).intersection(self.slide.levels[0].box)
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,7 @@ def field_of_view(viewer: ViewerModel, view: SlideView) -> Box:
     camera, canvas = viewer.scene.camera, np.array(viewer.canvas.size, float)
     centre, half = np.array(camera.center[-2:], float), canvas / camera.zoom / 2
     (top, left), (bottom, right) = view.frame.to_slide(np.array([centre - half, centre + half]))
-    y, x = int(np.floor(top)), int(np.floor(left))
-    seen = Box(y, x, int(np.ceil(bottom)) - y, int(np.ceil(right)) - x)
-    seen = seen.intersection(view.slide.levels[0].box)
+    seen = Box.around(top, left, bottom, right).intersection(view.slide.levels[0].box)
     if not seen.area:
         raise ArgumentError(f"the window shows nothing of {view.slide.name}")
     return seen

@@ -12,13 +12,12 @@ from shapely.geometry.base import BaseGeometry
 from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
-from wsiseg.segmentation.colouring import recolour, warn_of_other_colours
 from wsiseg.segmentation.ledger import Ledger
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan, choose_plane, make_plan
 from wsiseg.segmentation.provenance import read_run
-from wsiseg.segmentation.segmenting import make_predictor, needed_outputs, segment_slide
-from wsiseg.segmentation.streaming import stream_window
+from wsiseg.segmentation.segmenting import make_predictor, segment_slide
+from wsiseg.segmentation.streaming import TileStream
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.disk import Json
 from wsiseg.store.metadata import NOT_ANALYSED
@@ -197,16 +196,10 @@ class PartTask:
         top = box.y // BAND_HEIGHT * BAND_HEIGHT
         window = Box(top, box.x, box.bottom - top, box.width)
         ledger.began("preparing the network")
-        runtime = predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
-        ledger.expect(len(plan.tiles_for(window, whole=options.blend != "crop")))
+        stream = TileStream(self.view.slide, predictor, plan, options)
+        ledger.expect(len(stream.tiles(window)))
         labels = np.full(box.shape, UNSEEN, np.uint8)
-        learnt = predictor.checkpoint.card.training
-        warn_of_other_colours(learnt, options.colours, ledger.warn)
-        seen = recolour(self.view.slide, options.colours, ledger.warn, options.slide_mpp)
-        steps = stream_window(
-            seen, plan, options, window=window, runtime=runtime, watch=ledger.watch
-        )
-        for step in steps:
+        for step in stream.steps(window):
             ledger.note(step, box)
             for band in step.bands:
                 place = band.box.intersection(box)
@@ -374,7 +367,7 @@ class _Part:
 
     def __init__(self, box: Box, options: SegmentOptions, tile: int) -> None:
         reach = 0 if options.blend == "crop" else tile
-        self._box = Box(box.y - reach, box.x - reach, box.height + 2 * reach, box.width + 2 * reach)
+        self._box = box.grown(reach)
 
     def touches(self, box: Box) -> bool:
         return bool(box.intersection(self._box).area)

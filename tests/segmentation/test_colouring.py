@@ -17,7 +17,7 @@ from wsiseg.errors import OutputError, StainError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation import colouring
 from wsiseg.segmentation.batch import segment_batch
-from wsiseg.segmentation.colouring import describe_colours, read_reference, recolour
+from wsiseg.segmentation.colouring import read_reference, recolour
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.segmenting import make_predictor
@@ -63,7 +63,7 @@ def test_a_slide_is_segmented_as_if_it_had_been_written_in_those_colours(tmp_pat
     np.testing.assert_array_equal(labels(asked.mask), labels(wanted.mask))
     assert (labels(asked.mask) != labels(plain.mask)).any()
     noted = json.loads((tmp_path / "b.run.json").read_text())["identity"]["colours"]
-    assert noted == json.loads(json.dumps(describe_colours(seen)))
+    assert noted == json.loads(json.dumps([step.describe() for step in seen.steps]))
 
 
 def test_a_run_is_not_gone_on_with_in_other_colours(tmp_path):
@@ -184,7 +184,7 @@ def test_an_ome_zarr_slide_may_be_a_reference(tmp_path):
         look = find_look(slide, "reinhard")
     colours = Colours(stain="reinhard", reference=tmp_path / "lab.ome.zarr")
     seen = recolour(ArraySlide(draw_tissue(), mpp=None), colours, pytest.fail)
-    assert describe_colours(seen)[0]["reference"] == asdict(look)
+    assert seen.steps[0].describe()["reference"] == asdict(look)
 
 
 def test_samples_are_learnt_from_in_those_colours(tmp_path):

@@ -39,3 +39,23 @@ def test_within_cuts_the_pixels_of_the_box(outer: Box, other: Box) -> None:
     y, x = np.mgrid[outer.y : outer.bottom, outer.x : outer.right]
     cut = inner.within(outer)
     assert set(zip(y[cut].flat, x[cut].flat, strict=True)) == points(inner)
+
+
+@given(boxes, st.integers(0, 5))
+def test_growing_adds_as_much_on_every_side(box: Box, reach: int) -> None:
+    grown = box.grown(reach)
+    assert (grown.y, grown.x) == (box.y - reach, box.x - reach)
+    assert (grown.bottom, grown.right) == (box.bottom + reach, box.right + reach)
+
+
+edges = st.floats(-20, 20).flatmap(lambda low: st.tuples(st.just(low), st.floats(low, 25)))
+
+
+@given(edges, edges)
+def test_around_covers_a_rectangle_and_no_row_or_column_more(rows, columns) -> None:
+    (top, bottom), (left, right) = rows, columns
+    box = Box.around(top, left, bottom, right)
+    assert box.y <= top < box.y + 1
+    assert box.x <= left < box.x + 1
+    assert box.bottom - 1 < bottom <= box.bottom
+    assert box.right - 1 < right <= box.right

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -139,8 +138,7 @@ def _count(
 def _frame(region: BaseGeometry, pixel: float) -> Box:
     """Return the pixels of the mask that a region can touch."""
     left, top, right, bottom = (corner / pixel for corner in region.bounds)
-    y, x = math.floor(top), math.floor(left)
-    return Box(y, x, math.ceil(bottom) - y, math.ceil(right) - x)
+    return Box.around(top, left, bottom, right)
 
 
 def _in_range(values: npt.NDArray[np.integer[Any]]) -> bool:

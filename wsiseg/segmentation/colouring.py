@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from wsiseg.errors import DamagedSlideError, StainError
-from wsiseg.store.disk import Json, write_whole
+from wsiseg.store.disk import write_whole
 from wsiseg.tiling.colour import (
     METHODS,
     Colours,
@@ -38,6 +38,21 @@ def recolour(
 ) -> Slide:
     """Return a slide as it looks after what was asked for; the slide itself if that is nothing.
 
+    See :func:`find_colour_steps`.
+    """
+    return in_other_colours(slide, find_colour_steps(slide, colours, warn, slide_mpp))
+
+
+def in_other_colours(slide: Slide, steps: tuple[ColourStep, ...]) -> Slide:
+    """Return a slide as it looks after some steps; the slide itself if there are none."""
+    return RecolouredSlide(slide, steps) if steps else slide
+
+
+def find_colour_steps(
+    slide: Slide, colours: Colours, warn: Callable[[str], None], slide_mpp: float | None = None
+) -> tuple[ColourStep, ...]:
+    """Find out what is to be done to the colours of a slide.
+
     Parameters
     ----------
     slide : Slide
@@ -59,7 +74,7 @@ def recolour(
     if colours.icc and slide.facts.icc_profile is None:
         warn("the slide has no ICC profile; its colours are taken as they are")
     if not (colours.icc or colours.stain):
-        return slide
+        return ()
     reference = None if colours.reference is None else _fingerprint(colours.reference)
     seen_as = [slide.reader, slide.fingerprint(), slide.facts.stretch]
     key = json.dumps([*seen_as, str(colours), reference, slide_mpp])
@@ -67,7 +82,7 @@ def recolour(
         _found[key] = tuple(_find_steps(slide, colours, slide_mpp))
         while len(_found) > _ROOM:
             _found.popitem(last=False)
-    return RecolouredSlide(slide, _found[key]) if _found[key] else slide
+    return _found[key]
 
 
 def _find_steps(slide: Slide, colours: Colours, slide_mpp: float | None) -> Iterator[ColourStep]:
@@ -108,13 +123,6 @@ def warn_of_other_colours(
 def _in_words(icc: bool, stain: object) -> str:
     steps = ["by their ICC profile"] * icc + [f"normalised by {stain}"] * (stain is not None)
     return " and ".join(steps) or "as they are"
-
-
-def describe_colours(slide: Slide) -> list[Json] | None:
-    """Return what was done to a slide's colours, as plain values; None if nothing was."""
-    if not isinstance(slide, RecolouredSlide):
-        return None
-    return [step.describe() for step in slide.steps]
 
 
 def save_reference(path: Path, method: str, look: Look, *, icc: bool = False) -> None:

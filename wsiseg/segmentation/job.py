@@ -28,8 +28,6 @@ class Job:
         What follows from it for this slide.
     files : OutputFiles
         Where the results go.
-    seen : Slide
-        The slide in the colours in which the network sees it.
     """
 
     slide: Slide
@@ -37,7 +35,6 @@ class Job:
     options: SegmentOptions
     plan: Plan
     files: OutputFiles
-    seen: Slide
 
     @property
     def placement(self) -> Placement:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +60,7 @@ class Ledger:
         """Take down one step of the stream."""
         if step.read is None or step.row is None:
             return
+        step.row.finished_s = self.watch.total
         before = self._rows.get(step.row.index)
         if before is not None:
             step.row.add(before)
@@ -73,11 +76,13 @@ class Ledger:
             self._listener.labelled(step.read.tile, step.prediction)
         self._listener.advanced(step.read.tile.core.intersection(window).area)
 
-    def note_waiting(self, step: Step) -> None:
-        """Take down how long a tile waited for the disk."""
-        seconds = self.watch.lap()
+    @contextmanager
+    def writing(self, step: Step) -> Iterator[None]:
+        """Take down how long a tile waits for the disk."""
+        waiting = Stopwatch()
+        yield
         if step.row is not None:
-            step.row.write_ms += seconds * 1e3
+            step.row.write_ms += waiting.total * 1e3
 
     def note_written(self, counts: npt.NDArray[np.int64]) -> None:
         """Take down how many pixels of every class this run wrote."""

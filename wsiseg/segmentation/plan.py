@@ -15,11 +15,13 @@ from wsiseg.annotations import read_regions, read_tissue
 from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
+from wsiseg.segmentation.colouring import find_colour_steps, warn_of_other_colours
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.suitability import check_lighting, check_resolution
 from wsiseg.store.arrays import SHARD_WIDTH
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.colour import ColourStep
 from wsiseg.tiling.grid import Tile, TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
@@ -71,6 +73,8 @@ class Plan:
         For the widest window.
     classes : int
         Number of classes.
+    colour_steps : tuple of ColourStep
+        What is done to the slide's colours before the network sees them.
     warnings : tuple of str
         What was assumed.
     """
@@ -86,6 +90,7 @@ class Plan:
     ahead: int
     memory: MemoryNeed
     classes: int
+    colour_steps: tuple[ColourStep, ...]
     warnings: tuple[str, ...]
 
     @cached_property
@@ -157,6 +162,8 @@ def make_plan(
         If tile and halo do not fit each other.
     AnnotationError
         If regions or a tissue mask cannot be used.
+    StainError
+        If stains are to be normalised and cannot be.
     MemoryBudgetError
         If no way of cutting the work fits the budget.
     """
@@ -181,6 +188,9 @@ def make_plan(
     )
     grid, windows = _cut_work(plane, predictor, options, costs)
     area = area or find_area(slide, plane, options, searched)
+    said: list[str] = []
+    warn_of_other_colours(checkpoint.card.training, options.colours, said.append)
+    steps = find_colour_steps(slide, options.colours, said.append, options.slide_mpp)
     return Plan(
         plane=plane,
         grid=grid,
@@ -193,12 +203,14 @@ def make_plan(
         ahead=costs.ahead,
         memory=_with_next(costs.need(grid, windows), options.memory, followed=followed),
         classes=costs.classes,
+        colour_steps=steps,
         warnings=(
             *slide.facts.warnings,
             *doubts,
             *(area.notes if isinstance(area, TissueMask) else ()),
             *_assumptions(plane, len(windows), grid, checkpoint, options),
             *notes,
+            *said,
         ),
     )
 

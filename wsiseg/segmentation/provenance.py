@@ -16,7 +16,6 @@ from pydantic_core import from_json
 
 from wsiseg.boundaries import boundary
 from wsiseg.errors import OutputError
-from wsiseg.segmentation.colouring import describe_colours
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.ledger import Ledger
 from wsiseg.store.disk import Json
@@ -80,7 +79,7 @@ def identify(job: Job) -> Json:
         # Another reader tells a slide by other signs, so it is to be named first.
         "reader": job.slide.reader,
         "slide": job.slide.fingerprint(),
-        "colours": describe_colours(job.seen),
+        "colours": [step.describe() for step in plan.colour_steps] or None,
         "checkpoint": job.predictor.checkpoint.sha256,
         "blend": options.blend,
         "probabilities": options.probabilities,

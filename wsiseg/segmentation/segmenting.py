@@ -17,9 +17,8 @@ from zarr.types import AnyArray
 
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
-from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
-from wsiseg.models.tile_network import Output
-from wsiseg.segmentation.colouring import check_reference, recolour, warn_of_other_colours
+from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.ledger import Ledger
@@ -28,7 +27,7 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, make_plan
 from wsiseg.segmentation.provenance import describe_run, identify, read_run
 from wsiseg.segmentation.recalling import open_store, recall, unfinished
-from wsiseg.segmentation.streaming import stream_window
+from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.checking import find_damage, find_damaged_layout
@@ -171,33 +170,39 @@ def segment_slide(
     with made_folder(folder), hold(files.lock, ledger.warn):
         _refuse_standing(files, options)
         listener.began("planning: resolution, tissue, memory")
-        plan = make_plan(slide, predictor, options, area=area, followed=filled is not None)
-        warn_of_other_colours(predictor.checkpoint.card.training, options.colours, ledger.warn)
-        seen = recolour(slide, options.colours, ledger.warn, options.slide_mpp)
-        job = Job(slide, predictor, options, plan, files, seen)
-        if not _is_finished(job, ledger):
+        plan = make_plan(
+            slide,
+            predictor,
+            options,
+            area=area,
+            followed=filled is not None,
+            searched=listener.searched,
+        )
+        job = Job(slide, predictor, options, plan, files)
+        summary = _find_finished(job, ledger)
+        if summary is None:
             if planned is not None:
                 planned()
-            _run(job, ledger, listener, filled)
-        return SegmentResult(files.mask, read_run(files.run)["summary"])
+            summary = _run(job, ledger, listener, filled)
+        return SegmentResult(files.mask, summary)
 
 
-def _is_finished(job: Job, ledger: Ledger) -> bool:
-    """Tell whether nothing is left to do for a run that is gone on with."""
+def _find_finished(job: Job, ledger: Ledger) -> Json | None:
+    """Return the summary of a run that is gone on with and has nothing left to do, or None."""
     files = job.files
     if not (job.options.resume and files.run.is_file()):
-        return False
+        return None
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
     ledger.began("checking the mask that stands")
     damage = _find_damage(job, run["summary"], ledger)
     if damage is not None:
         ledger.warn(f"the finished mask is damaged: {damage}; it is made again")
-        return False
+        return None
     ledger.began("finished before, nothing is left to do")
     # Of a run that was killed between its last two steps.
     files.journal.unlink(missing_ok=True)
-    return True
+    return run["summary"]
 
 
 def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
@@ -218,8 +223,11 @@ def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
     return find_damage(files.mask, shape, counts, ledger.continued)
 
 
-def _run(job: Job, ledger: Ledger, listener: Listener, filled: Callable[[], None] | None) -> None:
-    """Fill the mask and finish it; what stands of an interrupted run is gone on with."""
+def _run(job: Job, ledger: Ledger, listener: Listener, filled: Callable[[], None] | None) -> Json:
+    """Fill the mask and finish it; what stands of an interrupted run is gone on with.
+
+    Returns the run's summary.
+    """
     files = job.files
     for warning in job.plan.warnings:
         ledger.warn(warning)
@@ -233,13 +241,14 @@ def _run(job: Job, ledger: Ledger, listener: Listener, filled: Callable[[], None
         store = _fill(job, journal, ledger, done)
         if filled is not None and job.plan.memory.next_slide:
             filled()
-        _finish(job, store, ledger, identity)
+        summary = _finish(job, store, ledger, identity)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if files.journal.exists() and journal.is_empty:
             files.remove()
         raise
-    listener.finished(read_run(files.run)["summary"])
+    listener.finished(summary)
+    return summary
 
 
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
@@ -266,9 +275,9 @@ def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
 def _fill(job: Job, journal: Journal, ledger: Ledger, done: list[BandRecord]) -> MaskStore:
     """Fill level 0 of the mask, window by window, but for the bands that are done."""
     plan, options, files = job.plan, job.options, job.files
-    start = ledger.watch.total
-    runtime = job.predictor.ready(plan.grid.tile, plan.batch, needed_outputs(options))
-    ledger.setup_seconds = ledger.watch.total - start
+    # A network that cannot be made ready leaves what stands.
+    stream = TileStream(job.slide, job.predictor, plan, options)
+    ledger.setup_seconds = stream.setup_seconds
     if not done:
         files.remove()
         journal.begin()
@@ -278,11 +287,10 @@ def _fill(job: Job, journal: Journal, ledger: Ledger, done: list[BandRecord]) ->
     for record in done:
         ledger.recall(record, store.labels)
     windows = unfinished(plan.windows, done)
-    whole = options.blend != "crop"
-    ledger.expect(sum(len(plan.tiles_for(window, whole=whole)) for window in windows))
+    ledger.expect(sum(len(stream.tiles(window)) for window in windows))
     with BandWriter(store, journal, plan.classes) as writer:
         for window in windows:
-            _fill_window(job, window, runtime, writer, ledger)
+            _fill_window(job, window, stream, writer, ledger)
         ledger.filled_at = ledger.watch.total
         writer.wait()
     ledger.note_written(writer.counts)
@@ -291,25 +299,16 @@ def _fill(job: Job, journal: Journal, ledger: Ledger, done: list[BandRecord]) ->
 
 
 def _fill_window(
-    job: Job, window: Box, runtime: Runtime, writer: BandWriter, ledger: Ledger
+    job: Job, window: Box, stream: TileStream, writer: BandWriter, ledger: Ledger
 ) -> None:
     allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
-    for step in stream_window(
-        job.seen, job.plan, job.options, window=window, runtime=runtime, watch=ledger.watch
-    ):
+    for step in stream.steps(window):
         ledger.note(step, window)
         if step.read is not None and step.read.error is not None:
             _judge_bad_tile(job, step.read.error, ledger.unread_tiles, allowed)
         for band in step.bands:
-            writer.write(band, ledger.take_rows())
-            ledger.note_waiting(step)
-
-
-def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
-    """Return what the network has to give for what the options ask for."""
-    if options.blend != "crop":
-        return ("probabilities",)
-    return ("labels", "probabilities") if options.probabilities else ("labels",)
+            with ledger.writing(step):
+                writer.write(band, ledger.take_rows())
 
 
 def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: int) -> None:
@@ -325,7 +324,7 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
         )
 
 
-def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> None:
+def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> Json:
     """Build the pyramid, write the metadata, and last of all the companions."""
     slide, plan, files = job.slide, job.plan, job.files
     notes: Json = {
@@ -353,5 +352,8 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> None:
                 f"the first at y={unread[0].y}, x={unread[0].x}"
             )
     write_whole(files.tiles, rows_to_csv(ledger.all_rows))
-    write_json(files.run, describe_run(job, ledger, identity))
+    run = describe_run(job, ledger, identity)
+    write_json(files.run, run)
     files.journal.unlink(missing_ok=True)
+    summary: Json = run["summary"]  # type: ignore[assignment]
+    return summary

@@ -1,4 +1,4 @@
-"""Tiles of one window on their way: read, predicted, stitched to bands."""
+"""Tiles on their way: read, predicted, stitched to bands."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import numpy as np
 
 from wsiseg.boundaries import boundary
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
-from wsiseg.models.runtimes import Runtime
+from wsiseg.models.runtimes import Predictor, Runtime
+from wsiseg.models.tile_network import Output
+from wsiseg.segmentation.colouring import in_other_colours
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.throughput.recorder import Stopwatch, TileRow
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.reading import ReadTile, TileReader
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.slides import Slide
@@ -32,7 +35,8 @@ class Step:
     prediction : Prediction or None
         What the network says of it; None if it could not be read.
     row : TileRow or None
-        What it cost; writing is filled in by whoever writes.
+        What it cost: reading, waiting, the network, and stitching as its bands are taken.  When it
+        was finished and how long it waited for the disk is for whoever takes it to fill in.
     bands : iterable of Band
         What it finished, to be taken before the next step.  Each is made as it is taken, as the
         rows of a large slide without tissue are many bands at once.
@@ -44,73 +48,103 @@ class Step:
     bands: Iterable[Band] = ()
 
 
-def stream_window(
-    slide: Slide,
-    plan: Plan,
-    options: SegmentOptions,
-    *,
-    window: Box,
-    runtime: Runtime,
-    watch: Stopwatch,
-) -> Iterator[Step]:
-    """Take every tile that can change a window through the network, in order.
+class TileStream:
+    """A slide's way through a network: its tiles are read, predicted, and stitched to bands.
+
+    What segmenting, scoring and the viewer's field of view have in common; they differ in what
+    they do with the bands.
 
     Parameters
     ----------
     slide : Slide
         Open.
+    predictor : Predictor
+        Made ready for the plan's tiles here.
     plan : Plan
-        What to do with it.
+        What to do with the slide.
     options : SegmentOptions
         How tiles are merged, and whether probabilities are kept.
-    window : Box
-        The part of the plane to fill; begins at a band's first row.
-    runtime : Runtime
-        Ready for the plan's tiles.
-    watch : Stopwatch
-        Started with the run.
 
-    Raises
-    ------
-    BadNumbersError
-        If the network gives no numbers for a pixel, and the options do not have that filled.
+    Attributes
+    ----------
+    setup_seconds : float
+        What making the network ready took.
     """
-    tiles = plan.tiles_for(window, whole=options.blend != "crop")
-    stitcher = make_stitcher(
-        options.blend,
-        window,
-        tiles,
-        BAND_HEIGHT,
-        plan.classes,
-        keep_probabilities=options.probabilities,
-    )
-    with TileReader(slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
-        watch.lap()
-        for batch in reader.batches(tiles, plan.batch):
-            waited = watch.lap() / len(batch)
-            predictions = _predict(batch, runtime)
-            forward = watch.lap() / len(batch)
-            for read, prediction in zip(batch, predictions, strict=True):
-                before = stitcher.without_numbers
-                bands = stitcher.add(read.tile, prediction)
-                row = _row(read, waited, forward, watch)
-                row.without_numbers = stitcher.without_numbers - before
-                if row.without_numbers and options.on_bad_numbers == "fail":
-                    raise _bad_numbers(row, slide)
-                yield Step(read, prediction, row, _give(bands, plan.regions, watch, row))
-                watch.lap()
-    yield Step(bands=_give(stitcher.finished(), plan.regions, watch))
+
+    def __init__(
+        self, slide: Slide, predictor: Predictor, plan: Plan, options: SegmentOptions
+    ) -> None:
+        self._slide = in_other_colours(slide, plan.colour_steps)
+        self._plan = plan
+        self._options = options
+        watch = Stopwatch()
+        outputs = _needed_outputs(options)
+        self._runtime = predictor.ready(plan.grid.tile, plan.batch, outputs)
+        self.setup_seconds = watch.total
+
+    def tiles(self, window: Box) -> list[Tile]:
+        """Return the tiles that can change a window, in the order in which they are done."""
+        return self._plan.tiles_for(window, whole=self._options.blend != "crop")
+
+    def steps(self, window: Box) -> Iterator[Step]:
+        """Take every tile that can change a window through the network, in order.
+
+        Parameters
+        ----------
+        window : Box
+            The part of the plane to fill; begins at a band's first row.
+
+        Raises
+        ------
+        BadNumbersError
+            If the network gives no numbers for a pixel, and the options do not have that filled.
+        """
+        plan, options, tiles = self._plan, self._options, self.tiles(window)
+        stitcher = make_stitcher(
+            options.blend,
+            window,
+            tiles,
+            BAND_HEIGHT,
+            plan.classes,
+            keep_probabilities=options.probabilities,
+        )
+        # Of its own, and set anew after every yield: others' time is not that of a tile.
+        watch = Stopwatch()
+        with TileReader(self._slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
+            for batch in reader.batches(tiles, plan.batch):
+                waited = watch.lap() / len(batch)
+                predictions = _predict(batch, self._runtime)
+                forward = watch.lap() / len(batch)
+                for read, prediction in zip(batch, predictions, strict=True):
+                    before = stitcher.without_numbers
+                    bands = stitcher.add(read.tile, prediction)
+                    row = _row(read, waited, forward, watch.lap())
+                    row.without_numbers = stitcher.without_numbers - before
+                    if row.without_numbers and options.on_bad_numbers == "fail":
+                        raise _bad_numbers(row, self._slide)
+                    yield Step(read, prediction, row, _give(bands, plan.regions, row))
+                    watch.lap()
+        yield Step(bands=_give(stitcher.finished(), plan.regions))
+
+
+def _needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
+    """Return what the network has to give for what the options ask for."""
+    if options.blend != "crop":
+        return ("probabilities",)
+    return ("labels", "probabilities") if options.probabilities else ("labels",)
 
 
 def _give(
-    bands: Iterable[Band], regions: Regions | None, watch: Stopwatch, row: TileRow | None = None
+    bands: Iterable[Band], regions: Regions | None, row: TileRow | None = None
 ) -> Iterator[Band]:
     """Give bands one by one; what making them takes counts as stitching of the tile."""
+    watch = Stopwatch()
     for band in bands:
         masked = _masked(band, regions)
         if row is not None:
             row.stitch_ms += watch.lap() * 1e3
         yield masked
+        watch.lap()
 
 
 def _bad_numbers(row: TileRow, slide: Slide) -> BadNumbersError:
@@ -161,16 +195,16 @@ def _masked(band: Band, regions: Regions | None) -> Band:
     return band
 
 
-def _row(read: ReadTile, waited: float, forward: float, watch: Stopwatch) -> TileRow:
+def _row(read: ReadTile, waited: float, forward: float, stitched: float) -> TileRow:
     return TileRow(
         index=read.tile.index,
         y=read.tile.box.y,
         x=read.tile.box.x,
         read_ms=read.seconds * 1e3,
         forward_ms=forward * 1e3,
-        stitch_ms=watch.lap() * 1e3,
+        stitch_ms=stitched * 1e3,
         write_ms=0.0,
         wait_ms=waited * 1e3,
-        finished_s=watch.total,
+        finished_s=0.0,
         status="done" if read.error is None else "unread",
     )

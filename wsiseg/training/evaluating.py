@@ -15,10 +15,9 @@ from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
-from wsiseg.segmentation.streaming import stream_window
+from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translated, write_json, write_whole
-from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN, Band
 from wsiseg.training.datasets.dataset import DataSet, Sample
@@ -231,15 +230,12 @@ def _score_sample(
     # Where tiles are blended, one that is not annotated itself may still reach what is.
     reach = 0 if options.blend == "crop" else max(plan.grid.tile)
     plan = replace(plan, area=_Annotated(opened, reach))
-    runtime = predictor.ready(plan.grid.tile, plan.batch, _outputs(options))
+    stream = TileStream(slide, predictor, plan, options)
     keep = scores.wants_whole(opened)
     truth = np.full(plane.box.shape if keep else (0, 0), IGNORED, np.uint8)
     predicted = truth.copy()
     for window in plan.windows:
-        steps = stream_window(
-            slide, plan, options, window=window, runtime=runtime, watch=Stopwatch()
-        )
-        for step in steps:
+        for step in stream.steps(window):
             if step.read is not None and step.read.error is not None:
                 raise step.read.error
             scores.without_numbers += 0 if step.row is None else step.row.without_numbers
@@ -260,12 +256,7 @@ class _Annotated:
         self._reach = reach
 
     def touches(self, box: Box) -> bool:
-        grown = Box(
-            box.y - self._reach,
-            box.x - self._reach,
-            box.height + 2 * self._reach,
-            box.width + 2 * self._reach,
-        )
+        grown = box.grown(self._reach)
         return bool((self._opened.labels(grown) != IGNORED).any())
 
 
@@ -334,7 +325,3 @@ def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:
             f"Use one of: {', '.join(names)}.",
         )
     return names.index(wanted)
-
-
-def _outputs(options: SegmentOptions) -> tuple[Any, ...]:
-    return ("labels",) if options.blend == "crop" else ("probabilities",)
