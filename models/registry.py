@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import inspect
 import reprlib
 import typing
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from wsiseg.errors import ArgumentError, UnknownArchitectureError
+from wsiseg.registry import Registry
 
 if TYPE_CHECKING:
     from wsiseg.models.networks.network import SegmentationNetwork
@@ -23,8 +22,6 @@ Arguments = dict[str, bool | int | float | str]
 LARGEST_WHOLE = 4096
 LARGEST_FACTOR = 16.0
 """What any argument of a network may be at most: a channel or block count, and a factor."""
-
-_ARCHITECTURES: dict[str, Architecture] = {}
 
 
 @dataclass(frozen=True)
@@ -130,6 +127,15 @@ def _wanted(kind: object) -> str:
     return f"one of {', '.join(map(str, allowed))}" if allowed else names.get(kind, "a text")
 
 
+ARCHITECTURES: Registry[Architecture] = Registry(
+    "architecture",
+    "wsiseg.networks",
+    home="wsiseg.models.networks",
+    error=UnknownArchitectureError,
+)
+"""By name; those of this package are registered when `wsiseg.models.networks` is imported."""
+
+
 def register(name: str, *, family: str, paper: str) -> Callable[[type[N]], type[N]]:
     """Make a network known under `name`.
 
@@ -142,16 +148,15 @@ def register(name: str, *, family: str, paper: str) -> Callable[[type[N]], type[
     """
 
     def decorate(network: type[N]) -> type[N]:
-        _ARCHITECTURES[name] = Architecture(name, family, paper, network)
+        ARCHITECTURES.register(name)(Architecture(name, family, paper, network))
         return network
 
     return decorate
 
 
 def list_architectures() -> list[Architecture]:
-    """Return every registered architecture, in the order of registration."""
-    importlib.import_module("wsiseg.models.networks")
-    return list(_ARCHITECTURES.values())
+    """Return every registered architecture, ours by name and then those of other packages."""
+    return list(ARCHITECTURES.values())
 
 
 def find_architecture(name: str) -> Architecture:
@@ -162,12 +167,7 @@ def find_architecture(name: str) -> Architecture:
     UnknownArchitectureError
         If there is none; names near by are suggested.
     """
-    known = {architecture.name: architecture for architecture in list_architectures()}
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name.lower(), known, n=3) if len(name) < 100 else []
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-    raise UnknownArchitectureError(f"there is no architecture {reprlib.repr(name)}", None, hint)
+    return ARCHITECTURES.find(name)
 
 
 def create_model(name: str, classes: int, **arguments: object) -> SegmentationNetwork:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import reprlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -22,6 +23,9 @@ from typing import Generic, TypeVar, cast
 from wsiseg.errors import ArgumentError, WsisegError
 
 T = TypeVar("T")
+
+_LONGEST = 100
+"""Letters of a name with which others are compared."""
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -92,9 +96,10 @@ class Registry(Mapping[str, T], Generic[T]):
         """Return `name` if there is such a thing, without importing it; see :meth:`find`."""
         if name in self._names:
             return name
-        near = difflib.get_close_matches(name.lower(), self._names, n=3)
+        # Names may come out of a file, and comparing long ones takes long.
+        near = difflib.get_close_matches(name.lower()[:_LONGEST], self._names, n=3)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Use {', '.join(self._names)}."
-        raise self._error(f"there is no {self.kind} {name!r}", where, hint)
+        raise self._error(f"there is no {self.kind} {reprlib.repr(name)}", where, hint)
 
     def __getitem__(self, name: str) -> T:
         if name not in self._names:

@@ -1,14 +1,8 @@
-"""What executes a network: one runtime per file behind one class."""
+"""What executes a network: one runtime per file behind one class.
 
-from wsiseg.models.runtimes.choosing import RuntimeChoice, choose_runtime, installed_runtimes
-from wsiseg.models.runtimes.predictor import Predictor
-from wsiseg.models.runtimes.runtime import Runtime, RuntimeSettings
+The public names stand in ``__init__.pyi``; each is imported when it is first used.
+"""
 
-__all__ = [
-    "Predictor",
-    "Runtime",
-    "RuntimeChoice",
-    "RuntimeSettings",
-    "choose_runtime",
-    "installed_runtimes",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

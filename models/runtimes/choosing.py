@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import torch
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
+from wsiseg.models.runtimes.registry import RUNTIMES
 from wsiseg.models.runtimes.runtime import Precision, Runtime, RuntimeSettings
-from wsiseg.models.runtimes.torch import TorchRuntime, find_device
+from wsiseg.models.runtimes.torch import find_device
 from wsiseg.models.tile_network import TileNetwork
 
-RuntimeName = Literal["openvino", "torch"]
-_RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "torch")
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class RuntimeChoice:
 
     Attributes
     ----------
-    runtime : {"openvino", "torch"}
+    runtime : str
         What executes it.
     device : str
         ``"cpu"``, ``"cuda:0"``, ``"mps"``, ….
@@ -34,7 +33,7 @@ class RuntimeChoice:
         CPU threads.
     """
 
-    runtime: RuntimeName
+    runtime: str
     device: str
     precision: Precision
     threads: int
@@ -42,16 +41,12 @@ class RuntimeChoice:
     def start(self, network: TileNetwork, tile: tuple[int, int], batch: int) -> Runtime:
         """Make a network ready for tiles of one shape."""
         settings = RuntimeSettings(batch, tile, self.device, self.precision, self.threads)
-        if self.runtime == "openvino":
-            from wsiseg.models.runtimes.openvino import OpenVinoRuntime
-
-            return OpenVinoRuntime(network, settings)
-        return TorchRuntime(network, settings)
+        return RUNTIMES[self.runtime](network, settings)
 
 
-def installed_runtimes() -> list[RuntimeName]:
-    """Return the runtimes that can be imported here, the fastest on a CPU first."""
-    return [name for name in _RUNTIMES if importlib.util.find_spec(name) is not None]
+def installed_runtimes() -> list[str]:
+    """Return the runtimes that can be used here, the fastest on a CPU first."""
+    return [name for name, runtime in RUNTIMES.items() if runtime.is_installed()]
 
 
 def choose_runtime(
@@ -63,6 +58,17 @@ def choose_runtime(
     where not.  Numbers are fp32 unless something else is asked for, as only they give the
     published logits.
 
+    Parameters
+    ----------
+    runtime : str
+        ``"auto"`` or one of :data:`RUNTIMES`.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    precision : {"auto", "fp32", "fp16", "bf16"}
+        Number format inside the network.
+    threads : int, optional
+        CPU threads; all cores that this process may use if left out.
+
     Raises
     ------
     RuntimeUnavailableError
@@ -70,30 +76,41 @@ def choose_runtime(
     ArgumentError
         For a name that does not exist.
     """
-    if runtime not in ("auto", *_RUNTIMES):
-        raise ArgumentError(f"there is no runtime {runtime!r}", "`runtime`", _one_of(_RUNTIMES))
-    if precision not in ("auto", "fp32", "fp16", "bf16"):
+    if runtime != "auto":
+        RUNTIMES.check(runtime, "`runtime`")
+    if precision not in ("auto", *PRECISIONS):
         raise ArgumentError(
-            f"there is no precision {precision!r}", "`precision`", _one_of(("fp32", "fp16", "bf16"))
+            f"there is no precision {precision!r}",
+            "`precision`",
+            f"Use auto or one of: {', '.join(PRECISIONS)}.",
         )
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot run anything", "`threads`")
     place = _auto_device(runtime) if device == "auto" else str(find_device(device))
-    chosen = _auto_runtime(place) if runtime == "auto" else runtime
-    if chosen not in installed_runtimes():
-        raise RuntimeUnavailableError(
-            f"{chosen} is not installed", "`runtime`", f"Run: pip install 'wsiseg[{chosen}]'."
-        )
-    if chosen == "openvino" and place != "cpu":
-        raise RuntimeUnavailableError(
-            f"openvino runs on the CPU here, not on {place}", "`device`", "Use `runtime=torch`."
-        )
     return RuntimeChoice(
-        runtime=chosen,
+        runtime=_auto_runtime(place) if runtime == "auto" else _checked(runtime, place),
         device=place,
         precision="fp32" if precision == "auto" else precision,  # type: ignore[arg-type]
         threads=threads or usable_cores(),
     )
+
+
+def _checked(runtime: str, device: str) -> str:
+    """Refuse a runtime that is not installed, or does not run on a device."""
+    kind = RUNTIMES.find(runtime, "`runtime`")
+    if not kind.is_installed():
+        raise RuntimeUnavailableError(
+            f"{runtime} is not installed",
+            "`runtime`",
+            f"Run: pip install 'wsiseg[{kind.package}]'.",
+        )
+    if not kind.runs_on(device):
+        raise RuntimeUnavailableError(
+            f"{runtime} runs on {' and '.join(kind.devices)}, not on {device}",
+            "`device`",
+            f"Use `runtime={_auto_runtime(device)}`.",
+        )
+    return runtime
 
 
 def usable_cores() -> int:
@@ -104,16 +121,13 @@ def usable_cores() -> int:
 
 
 def _auto_device(runtime: str) -> str:
-    if runtime == "openvino":
-        return "cpu"
-    if torch.cuda.is_available():
+    """Return the fastest device that there is for a runtime, or for any."""
+    devices = ("cuda", "mps") if runtime == "auto" else RUNTIMES.find(runtime).devices
+    if "cuda" in devices and torch.cuda.is_available():
         return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "mps" if "mps" in devices and torch.backends.mps.is_available() else "cpu"
 
 
-def _auto_runtime(device: str) -> RuntimeName:
-    return "openvino" if device == "cpu" and "openvino" in installed_runtimes() else "torch"
-
-
-def _one_of(names: tuple[str, ...]) -> str:
-    return f"Use auto or one of: {', '.join(names)}."
+def _auto_runtime(device: str) -> str:
+    """Return the first runtime that is installed and runs on a device; PyTorch runs on all."""
+    return next((name for name in installed_runtimes() if RUNTIMES[name].runs_on(device)), "torch")

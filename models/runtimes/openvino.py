@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
-import openvino as ov
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.cloning import clone
-from wsiseg.models.runtimes.keeping_nan import keep_nan
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
 from wsiseg.models.tile_network import TileNetwork
+
+if TYPE_CHECKING:
+    import openvino as ov
 
 _TRACED_EDGE = 64
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
@@ -29,6 +29,8 @@ def openvino_core() -> ov.Core:
     go of the last core, that stack is unmapped but stays registered, and the next signal, be it
     Control-C or the end of a child, ends the process by a segmentation fault.
     """
+    import openvino as ov
+
     return ov.Core()
 
 
@@ -43,7 +45,8 @@ class OpenVinoRuntime(Runtime):
         If the tiles do not fit the network's input multiple.
     """
 
-    name = "openvino"
+    name = package = "openvino"
+    devices = ("cpu",)
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         super().__init__(network, settings)
@@ -99,6 +102,11 @@ def _convert(network: TileNetwork, shape: tuple[int, int, int, int], *, narrow: 
     A network that overflows on noise, or whose numbers are as `narrow` as to do so anywhere, is
     made to keep NaN, which takes longer.
     """
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    from wsiseg.models.runtimes.keeping_nan import keep_nan
+
     fixed = clone(network).requires_grad_(False)
     noise = torch.Generator().manual_seed(0)
     example = torch.randint(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +52,26 @@ class Runtime(ABC):
         How.
     """
 
-    name: str
+    name: ClassVar[str]
     """What users type after ``--runtime``."""
+    package: ClassVar[str]
+    """What has to be installed; also the extra of ours that brings it."""
+    devices: ClassVar[tuple[str, ...]]
+    """The kinds of device that it runs on: ``"cpu"``, ``"cuda"``, ``"mps"``, …."""
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         self.settings = settings
         self.outputs = network.outputs
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Tell whether it can be used in this environment."""
+        return importlib.util.find_spec(cls.package) is not None
+
+    @classmethod
+    def runs_on(cls, device: str) -> bool:
+        """Tell whether it runs on a device, ``"cuda:1"`` for instance."""
+        return device.partition(":")[0] in cls.devices
 
     @abstractmethod
     def run(self, tiles: Bytes) -> dict[str, Bytes]:

@@ -21,7 +21,8 @@ class TorchRuntime(Runtime):
         If PyTorch does not see the device.
     """
 
-    name = "torch"
+    name = package = "torch"
+    devices = ("cpu", "cuda", "mps")
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         super().__init__(network, settings)

@@ -47,7 +47,7 @@ def encodings(text: str) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("program", [program.name for program in PROGRAMS])
+@pytest.mark.parametrize("program", list(PROGRAMS))
 @pytest.mark.parametrize("encoding", list(encodings("")))
 @pytest.mark.parametrize("name", ["drawn.xml", "drawn.geojson.gz"])
 def test_the_content_tells_what_a_file_is(
@@ -60,7 +60,7 @@ def test_the_content_tells_what_a_file_is(
     assert file.path == path
     assert annotation.geometry.equals(SQUARE)
     assert annotation.name == (None if program == "GeoJSON" else "ä")
-    assert file.origin == {p.name: p.origin for p in PROGRAMS}[program]
+    assert file.origin == PROGRAMS[program].origin
 
 
 BOMB = """<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "ha">

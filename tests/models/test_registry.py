@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.registry import Architecture, find_architecture, register
+from wsiseg.models.registry import ARCHITECTURES, Architecture, find_architecture, register
 
 NAMES = [architecture.name for architecture in list_architectures()]
 
@@ -67,9 +67,8 @@ def test_every_architecture_says_what_it_is() -> None:
 
 
 def test_registered_class_is_found_and_stays_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {a.name: a for a in list_architectures()}
-    names = list(known)
-    monkeypatch.setattr("wsiseg.models.registry._ARCHITECTURES", known)
+    names = list(ARCHITECTURES)
+    monkeypatch.setattr(ARCHITECTURES, "_things", dict(ARCHITECTURES))
     assert register("toy", family="Toys", paper="no paper")(Toy) is Toy
     assert find_architecture("toy") == TOY
     assert [a.name for a in list_architectures()] == [*names, "toy"]

@@ -8,7 +8,7 @@ from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.layout import Layout
-from wsiseg.training.datasets.public import LAYOUTS, find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 from wsiseg.training.matching import match_classes
 
 IGNORED = 255
@@ -23,11 +23,11 @@ def data(*names: str, **categories: str) -> DataSet:
 
 
 def whole(name: str) -> DataSet:
-    layout = find_layout(name)
+    layout = LAYOUTS[name]
     return DataSet(name, layout.classes, (), layout.categories)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_a_set_matches_itself(layout: Layout) -> None:
     found = match_classes(layout.classes, whole(layout.name))
     count = len(layout.classes)

@@ -7,26 +7,30 @@ from pathlib import Path
 
 from wsiseg.boundaries import boundary
 from wsiseg.errors import (
-    ArgumentError,
     DamagedSlideError,
     SlideError,
     SlideNotFoundError,
     UnknownFormatError,
     UnsuitableSlideError,
 )
+from wsiseg.registry import Registry
 from wsiseg.tiling.slides.locations import is_remote
-from wsiseg.tiling.slides.omezarr import OmeZarrSlide
-from wsiseg.tiling.slides.openslide import OpenSlideSlide, stated_by_openslide
-from wsiseg.tiling.slides.picture import PictureSlide
+from wsiseg.tiling.slides.openslide import stated_by_openslide
 from wsiseg.tiling.slides.pixel_size import differ
 from wsiseg.tiling.slides.slide import FOREIGN, Slide
 from wsiseg.tiling.slides.squared import squared
-from wsiseg.tiling.slides.tiff import TiffSlide
 from wsiseg.tiling.slides.tiff_structure import is_tiff
 
-READERS: dict[str, type[Slide]] = {
-    reader.reader: reader for reader in (OmeZarrSlide, TiffSlide, OpenSlideSlide, PictureSlide)
-}
+READERS: Registry[type[Slide]] = Registry(
+    "reader",
+    "wsiseg.readers",
+    {
+        "omezarr": "wsiseg.tiling.slides.omezarr:OmeZarrSlide",
+        "tifffile": "wsiseg.tiling.slides.tiff:TiffSlide",
+        "openslide": "wsiseg.tiling.slides.openslide:OpenSlideSlide",
+        "pillow": "wsiseg.tiling.slides.picture:PictureSlide",
+    },
+)
 """By name, in the order in which they are asked; the first that takes a file is chosen.
 
 tifffile comes before OpenSlide, as it is faster, and takes only what OpenSlide gives the same
@@ -103,12 +107,9 @@ def _compare(slide: Slide) -> None:
 
 
 def _open_with(path: Path, reader: str) -> Slide:
-    if reader not in READERS:
-        raise ArgumentError(
-            f"there is no reader {reader!r}", "`reader`", f"Use {', '.join(READERS)}."
-        )
+    kind = READERS.find(reader, "`reader`")
     try:
-        return READERS[reader](path)
+        return kind(path)
     except UnsuitableSlideError:
         raise
     except UnknownFormatError as error:

@@ -5,18 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from wsiseg.annotations.annotation import AnnotationFile
-from wsiseg.annotations.asap import ASAP
-from wsiseg.annotations.geojson import GEOJSON
-from wsiseg.annotations.halo import HALO
-from wsiseg.annotations.imagescope import IMAGESCOPE
 from wsiseg.annotations.parsing import UnparsableError, parse_file, shorten
 from wsiseg.annotations.program import Program
-from wsiseg.annotations.qupath import QUPATH
 from wsiseg.annotations.repairing import make_annotations
 from wsiseg.boundaries import boundary
 from wsiseg.errors import AnnotationError
+from wsiseg.registry import Registry
 
-PROGRAMS: tuple[Program, ...] = (QUPATH, GEOJSON, ASAP, HALO, IMAGESCOPE)
+PROGRAMS: Registry[Program] = Registry(
+    "annotation program",
+    "wsiseg.annotation_programs",
+    {
+        "QuPath": "wsiseg.annotations.qupath:QUPATH",
+        "GeoJSON": "wsiseg.annotations.geojson:GEOJSON",
+        "ASAP": "wsiseg.annotations.asap:ASAP",
+        "HALO": "wsiseg.annotations.halo:HALO",
+        "ImageScope": "wsiseg.annotations.imagescope:IMAGESCOPE",
+    },
+)
 """The first that recognises a file reads it: the more particular ones stand before the others."""
 
 
@@ -44,7 +50,7 @@ def read_annotations(path: Path) -> AnnotationFile:
         content = parse_file(path)
     except UnparsableError as error:
         raise _unknown(path, error) from error
-    program = next((each for each in PROGRAMS if each.recognises(content)), None)
+    program = next((each for each in PROGRAMS.values() if each.recognises(content)), None)
     if program is None:
         raise _unknown(path)
     with boundary(
@@ -59,7 +65,7 @@ def read_annotations(path: Path) -> AnnotationFile:
 
 def _unknown(path: Path, error: Exception | None = None) -> AnnotationError:
     why = "" if error is None else f": {shorten(error)}"
-    known = ", ".join(program.name for program in PROGRAMS)
+    known = ", ".join(PROGRAMS)
     return AnnotationError(
         f"this is neither GeoJSON nor XML of annotations{why}", path, f"Known are {known}."
     )

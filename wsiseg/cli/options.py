@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on stdout.", show_default=False)
+    bool, typer.Option("--json", help="Print one JSON document on stdout.", metavar="")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.", metavar="")]
 Debug = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks of errors.", show_default=False)
+    bool, typer.Option("--debug", help="Show tracebacks of errors.", metavar="")
 ]
 
 

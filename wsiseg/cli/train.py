@@ -29,10 +29,10 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on after the last finished epoch."),
+        typer.Option("--resume", help="Go on after the last finished epoch.", metavar=""),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Overwrite an existing run.")
+        bool, typer.Option("--overwrite", help="Overwrite an existing run.", metavar="")
     ] = False,
     events: Annotated[
         bool,

@@ -9,9 +9,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from wsiseg.errors import ArgumentError
+from wsiseg.models.runtimes.registry import RUNTIMES
 from wsiseg.settings import Option, Settings
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.colour import Colours
+from wsiseg.tiling.slides import READERS
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
 OnBadTile = Literal["fill", "fail"]
@@ -50,10 +52,10 @@ class SlideOptions(Settings):
     reader: Annotated[
         str | None,
         Field(
-            description="omezarr, tifffile, openslide or pillow in place of the one that is "
-            "chosen; info tells which take a slide."
+            description="Who reads the slide, in place of the one that is chosen; info tells "
+            "which take it."
         ),
-        Option(_SLIDES),
+        Option(_SLIDES, metavar="|".join(READERS)),
     ] = None
     icc: Annotated[
         bool,
@@ -72,6 +74,11 @@ class SlideOptions(Settings):
         ),
         Option(_COLOURS),
     ] = None
+
+    @field_validator("reader")
+    @classmethod
+    def _is_a_reader(cls, name: str | None) -> str | None:
+        return None if name is None else READERS.check(name, "`reader`")
 
     @property
     def colours(self) -> Colours:
@@ -116,9 +123,11 @@ class TileOptions(Settings):
 class ComputeOptions(Settings):
     """Who runs the network; see :func:`wsiseg.models.runtimes.choose_runtime`."""
 
-    runtime: Annotated[str, Field(description="auto, openvino or torch."), Option(_COMPUTE)] = (
-        "auto"
-    )
+    runtime: Annotated[
+        str,
+        Field(description="Who runs the network."),
+        Option(_COMPUTE, metavar="|".join(("auto", *RUNTIMES))),
+    ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "fp16", "bf16"],
         Field(description="Number format inside the network."),
@@ -130,6 +139,11 @@ class ComputeOptions(Settings):
     threads: Annotated[
         int | None, Field(ge=1, description="CPU threads of the network."), Option(_COMPUTE)
     ] = None
+
+    @field_validator("runtime")
+    @classmethod
+    def _is_a_runtime(cls, name: str) -> str:
+        return name if name == "auto" else RUNTIMES.check(name, "`runtime`")
 
 
 class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):

@@ -66,7 +66,7 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> Matching:
             {},
         )
     hint = f"It knows {', '.join(own)}"
-    if not any(dataset.classes == layout.classes for layout in LAYOUTS):
+    if not any(dataset.classes == layout.classes for layout in LAYOUTS.values()):
         hint += "; `class_map` can give the data those names"
     raise DataSetError(
         f"the checkpoint does not know {', '.join(missing[:5])}{', …' if missing[5:] else ''}",
@@ -77,7 +77,7 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> Matching:
 
 def _categories_of(names: Sequence[str]) -> Mapping[str, str]:
     """Return the categories of the public set whose classes a checkpoint has."""
-    for layout in LAYOUTS:
+    for layout in LAYOUTS.values():
         if layout.categories and all(entry.name in names for entry in layout.classes):
             return layout.categories
     return {}

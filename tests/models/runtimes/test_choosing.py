@@ -95,7 +95,7 @@ def test_unknown_runtime_is_refused_with_those_that_exist() -> None:
         choose_runtime("tensorflow")
     assert "there is no runtime 'tensorflow'" in str(caught.value)
     assert caught.value.where == "`runtime`"
-    assert caught.value.hint == "Use auto or one of: openvino, torch."
+    assert caught.value.hint == "Use openvino, torch."
 
 
 @pytest.mark.parametrize("precision", ["fp64", "int8", "FP16", ""])

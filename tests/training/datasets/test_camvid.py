@@ -9,9 +9,9 @@ from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import DataSetError
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.resolution import plane_at_level
-from wsiseg.training.datasets.public import find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 
-CAMVID = find_layout("camvid")
+CAMVID = LAYOUTS["camvid"]
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 123), ("val", 34)])

@@ -10,9 +10,9 @@ from wsiseg.models.class_sets import CITYSCAPES, CITYSCAPES_CATEGORIES
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.training.datasets.dataset import Sample
-from wsiseg.training.datasets.public import find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 
-LAYOUT = find_layout("cityscapes")
+LAYOUT = LAYOUTS["cityscapes"]
 NAMES = {
     "aachen": ["aachen_000000_000019", "aachen_000001_000019"],
     "zurich": ["zurich_000002_000019"],

@@ -5,9 +5,9 @@ import pytest
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.training.datasets.layout import Layout, match_by_name
-from wsiseg.training.datasets.public import LAYOUTS, find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 
-all_layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+all_layouts = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
 
 @all_layouts
@@ -64,12 +64,12 @@ def test_a_folder_that_is_none_or_holds_something_else(layout: Layout, tmp_path:
 
 
 def test_sets_are_found_by_name() -> None:
-    for layout in LAYOUTS:
-        assert find_layout(layout.name) is layout
+    for layout in LAYOUTS.values():
+        assert LAYOUTS[layout.name] is layout
     with pytest.raises(ArgumentError, match="Did you mean cityscapes"):
-        find_layout("CityScape")
+        LAYOUTS.find("CityScape", "`dataset`")
     with pytest.raises(ArgumentError, match="Known: camvid, cityscapes, voc, mapillary"):
-        find_layout("imagenet")
+        LAYOUTS.find("imagenet", "`dataset`")
 
 
 def test_names_are_matched_over_both_folders(tmp_path: Path) -> None:

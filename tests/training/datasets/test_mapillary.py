@@ -13,9 +13,9 @@ from wsiseg.tiling import open_slide
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.training.datasets.dataset import Sample
 from wsiseg.training.datasets.mapillary import MAPILLARY, MAPILLARY_CATEGORIES
-from wsiseg.training.datasets.public import find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 
-LAYOUT = find_layout("mapillary")
+LAYOUT = LAYOUTS["mapillary"]
 NAME = "__CRyFzoDOXn6unQ6a3DnQ"
 
 

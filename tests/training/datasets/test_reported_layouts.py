@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from wsiseg.errors import DataSetError
-from wsiseg.training.datasets.public import find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 
 
 def samples(name: str, root: Path, split: str) -> list[tuple[str, str]]:
-    found = find_layout(name).open(root, split).samples
+    found = LAYOUTS[name].open(root, split).samples
     return [(sample.image.name, sample.labels.path.name) for sample in found]
 
 
@@ -66,7 +66,7 @@ def test_cityscapes_made_ids_beside_a_macs_companions(tmp_path: Path) -> None:
         labels / "bonn" / "._bonn_1_gtFine_labelIds.png",
         labels / "._bonn" / "x_gtFine_labelIds.png",
     )
-    (sample,) = find_layout("cityscapes").open(tmp_path, "val").samples
+    (sample,) = LAYOUTS["cityscapes"].open(tmp_path, "val").samples
     assert sample.labels.path.name == "bonn_1_gtFine_labelTrainIds.PNG"
     # 18 is the last class there, and of the published ids one that is not scored.
     assert sample.labels.table[18] == 18

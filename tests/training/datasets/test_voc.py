@@ -8,9 +8,9 @@ from PIL import Image
 from wsiseg.errors import DataSetError
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.resolution import plane_at_level
-from wsiseg.training.datasets.public import find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 
-LAYOUT = find_layout("voc")
+LAYOUT = LAYOUTS["voc"]
 SAMPLE = "natural/voc_labelme/data_dataset_voc"
 
 

@@ -30,3 +30,6 @@ class CamVid(Layout):
         for folder in (images, labels):
             self.demand_folder(folder)
         return match_by_name(images, ".png", labels, ".png")
+
+
+LAYOUT = CamVid()

@@ -73,3 +73,6 @@ def _kind_of_labels(folder: Path) -> str:
             "Get the missing labelIds, or move all labelIds elsewhere.",
         )
     return _TRAIN_IDS if only_made else _LABEL_IDS
+
+
+LAYOUT = Cityscapes()

@@ -146,3 +146,6 @@ def _find_labels(part: Path) -> Path:
         part,
         "The classes are those of v1.2; labels of v2.0 have others.",
     )
+
+
+LAYOUT = Mapillary()

@@ -14,7 +14,7 @@ from wsiseg.segmentation.colouring import check_reference
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
 from wsiseg.training.datasets.lists import read_list
-from wsiseg.training.datasets.public import find_layout
+from wsiseg.training.datasets.public import LAYOUTS
 from wsiseg.training.options import DataOptions, TrainOptions
 
 _SHOWN = 3
@@ -43,7 +43,7 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
     only = None if options.only is None else set(read_list(options.only))
     if options.dataset is not None:
         assert options.root is not None
-        layout = find_layout(options.dataset)
+        layout = LAYOUTS.find(options.dataset, "`dataset`")
         usual = layout.validation_split if validation else layout.training_split
         dataset = layout.open(options.root, options.split or usual)
     else:
@@ -116,7 +116,7 @@ def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
 def _parts(options: DataOptions) -> tuple[str, str]:
     """Return the part of a public set to learn from, and the one that is usually kept back."""
     assert options.dataset is not None
-    layout = find_layout(options.dataset)
+    layout = LAYOUTS.find(options.dataset, "`dataset`")
     return layout.find_split(options.split or layout.training_split), layout.validation_split
 
 

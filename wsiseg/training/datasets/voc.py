@@ -79,3 +79,6 @@ def _read_list(path: Path) -> list[str]:
 def _stem(name: str) -> str:
     file = name.replace("\\", "/").rpartition("/")[2]
     return sample_name(file) if file.lower().endswith(PICTURES) else file
+
+
+LAYOUT = Voc()
