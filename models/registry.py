@@ -82,11 +82,12 @@ class Architecture:
                 raise ArgumentError(
                     f"{reprlib.repr(value)} is no value of {key}", self.name, _wanted(hints[key])
                 )
-            if isinstance(value, int | float) and not 0 <= value <= _largest(hints[key]):
+            # What is too small, a network knows itself.
+            if isinstance(value, int | float) and value > _largest(hints[key]):
                 raise ArgumentError(
                     f"{key} is {reprlib.repr(value)}",
                     self.name,
-                    f"It may be 0 to {_largest(hints[key]):g}.",
+                    f"It may be {_largest(hints[key]):g} at most.",
                 )
 
     def _check_names(self, names: Iterable[str], where: str | None = None) -> None:

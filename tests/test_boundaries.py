@@ -24,7 +24,7 @@ from zarr.errors import GroupNotFoundError
 
 from tiny import segment_tiny, tiny_checkpoint
 from vendor_slides import aperio
-from wsiseg.annotations import read_annotations, reading
+from wsiseg.annotations import parsing, read_annotations, reading
 from wsiseg.annotations.class_map import ClassMap
 from wsiseg.annotations.pictures import read_values
 from wsiseg.boundaries import boundary, reason
@@ -173,11 +173,11 @@ BOUNDARIES = {
         lambda f: open_label_image(f / "out" / "a.ome.zarr").values[0:8, 0:8],
     ),
     "json of annotations": (
-        (reading.json, "loads"),
+        (parsing.json, "JSONDecoder"),
         lambda f: read_annotations(f / "a.geojson"),
     ),
     "XML of annotations": (
-        (reading.ElementTree, "fromstring"),
+        (parsing.ElementTree, "fromstring"),
         lambda f: read_annotations(f / "a.xml"),
     ),
     "shapes of annotations": (
@@ -186,7 +186,7 @@ BOUNDARIES = {
     ),
     "YAML of a class map": ((yaml, "compose"), lambda f: ClassMap.read(str(f / "a.yaml"))),
     "YAML of settings": (
-        (yaml, "safe_load"),
+        (yaml, "compose"),
         lambda f: TrainOptions.load(f / "config.yaml"),
     ),
     "csv of scores": (

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,27 @@ def test_a_wrong_value_is_refused_before_torch_is_loaded(words, tmp_path):
     assert run.stdout.strip() == "[]"
 
 
+def test_the_public_names_are_these_and_all_errors():
+    assert wsiseg.__all__ == sorted(
+        {
+            *("segment", "segment_batch", "train", "evaluate"),
+            *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions"),
+            *("SegmentResult", "TrainResult"),
+            *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),
+            *("annotations", "errors", "models", "tiling", "training"),
+            *wsiseg.errors.__all__,
+        }
+    )
+
+
+def test_jobs_are_called_alike():
+    jobs = (wsiseg.segment, wsiseg.segment_batch, wsiseg.train, wsiseg.evaluate)
+    for job in jobs:
+        names = list(inspect.signature(job).parameters)
+        assert names[1:3] == ["checkpoint", "output"]
+        assert "listener" in names
+
+
 def test_public_names_are_there_and_can_be_called():
     for name in wsiseg.__all__:
         assert getattr(wsiseg, name) is not None
@@ -87,8 +109,3 @@ def test_public_names_are_there_and_can_be_called():
     assert callable(wsiseg.segment)
     with pytest.raises(AttributeError, match="nothing"):
         _ = wsiseg.nothing
-
-
-def test_no_file_has_grown_beyond_four_hundred_lines():
-    python = [(file, place) for file, place in sources() if place.endswith(".py")]
-    assert not [place for file, place in python if len(file.read_text().splitlines()) > 400]

@@ -33,7 +33,8 @@ def picture(path: Path) -> Path:
 def evil_checkpoint(path: Path) -> Path:
     checkpoint = tiny_checkpoint()
     classes = tuple(
-        entry.model_copy(update={"name": f"={entry.name}{EVIL}"})
+        # Control characters are refused when a checkpoint is loaded.
+        entry.model_copy(update={"name": f"={entry.name}[red]\u00ad"})
         for entry in checkpoint.card.classes
     )
     card = checkpoint.card.model_copy(update={"classes": classes})
@@ -52,13 +53,14 @@ def test_names_of_slides_and_classes_reach_no_terminal_raw(tmp_path, name):
     done = run(*command, "-o", tmp_path / "out")
     assert done.status == 0
     assert only_lines(done.out + done.err)
-    assert SEEN in done.out
+    assert r"[red]\xad" in done.out
+    assert EVIL not in name or SEEN in done.out
     told = run(*command, "-o", tmp_path / "json", "--json")
     assert told.out.isascii()
     (entry,) = json.loads(told.out)["slides"]
     assert entry["slide"] == str(slide)
     assert Path(entry["mask"]).is_dir()
-    assert entry["classes"][0]["name"].endswith(EVIL)
+    assert entry["classes"][0]["name"].endswith("[red]\u00ad")
     assert json.loads((tmp_path / "json" / "batch.json").read_text())["slides"] == [entry]
     failed = run(*command, "-o", tmp_path / "out")
     assert failed.status == 1
@@ -199,18 +201,18 @@ def test_a_failure_leaves_a_document_too(tmp_path):
 
 def test_what_was_done_before_a_failure_is_in_its_document(tmp_path, monkeypatch):
     from wsiseg.errors import OutputError
-    from wsiseg.segmentation import batch
+    from wsiseg.store.manifest import Manifest
 
     slides = [picture(tmp_path / f"{name}.png") for name in "ab"]
     checkpoint = tiny_checkpoint().save(tmp_path / "c.safetensors")
-    keep = batch._keep
+    record = Manifest.record
 
-    def fill_up(entries, folder):
-        if len(entries) > 1:
-            raise OutputError("writing failed: no space", folder)
-        keep(entries, folder)
+    def fill_up(self, entry, **how):
+        if entry["slide"].endswith("b.png"):
+            raise OutputError("writing failed: no space", tmp_path)
+        record(self, entry, **how)
 
-    monkeypatch.setattr(batch, "_keep", fill_up)
+    monkeypatch.setattr(Manifest, "record", fill_up)
     command = ("segment", *slides, "-c", checkpoint, "--level", 0, "-o", tmp_path / "out")
     ended = run(*command, "--tissue", "none", "--json")
     assert ended.status == 1

@@ -193,7 +193,7 @@ def test_a_journal_beside_a_finished_run_goes(runs, tmp_path, monkeypatch):
 def test_a_run_file_that_is_damaged_is_said(content, runs, tmp_path):
     shutil.copytree(runs / "whole", tmp_path / "out")
     (tmp_path / "out" / "tall.run.json").write_bytes(content)
-    with pytest.raises(OutputError, match=r"run file cannot be read .*`overwrite`"):
+    with pytest.raises(OutputError, match=r"run file cannot be read.*`overwrite`"):
         go_on(runs, tmp_path / "out")
 
 

@@ -105,7 +105,7 @@ def test_pictures_and_a_public_set_go_the_same_way(tmp_path):
     words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP)
     trained = run("train", *words, *SMALL, "--epochs", 2, "-o", tmp_path / "run")
     assert trained.status == 0, trained.err
-    assert "on what was kept back, 2 epochs" in trained.out
+    assert "in validation, 2 epochs" in trained.out
     assert f"checkpoint  {tmp_path / 'run' / 'best.safetensors'}" in trained.out
     assert "epoch 2/2" in trained.err
     (usage,) = (line for line in trained.out.splitlines() if "wsiseg segment" in line)
@@ -138,7 +138,7 @@ def test_a_quiet_evaluation_still_gives_its_scores(tmp_path):
     images, labels = write_pictures(tmp_path, 3)
     words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP)
     trained = run("train", *words, *SMALL, "--epochs", 1, "--val-fraction", 0, "-o", tmp_path / "r")
-    assert "on what it learnt from, 1 epoch\n" in trained.out
+    assert "in training, 1 epoch\n" in trained.out
     scored = run("evaluate", *words, "-c", tmp_path / "r" / "best.safetensors", "--quiet")
     assert scored.out.startswith("class")
     assert "mean" in scored.out
@@ -311,7 +311,7 @@ def test_labels_and_pictures_that_do_not_match_in_size(folders):
         (("--recipe", "cake"), 2, "plain"),
         (("--epochs", 0), 2, "--epochs"),
         (("--lr", -1), 2, "--lr"),
-        (("--init", "nowhere.safetensors"), 1, "no such checkpoint (nowhere.safetensors)"),
+        (("--init", "nowhere.safetensors"), 1, "nowhere.safetensors). Check the path."),
         (("--freeze-encoder",), 2, "--init"),
         (("--val-fraction", 1), 2, "--val-fraction"),
         (("--val-only", "nowhere.txt"), 1, "nowhere.txt"),

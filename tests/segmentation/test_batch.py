@@ -12,7 +12,7 @@ from PIL import Image
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, OutputError
 from wsiseg.segmentation import batch, segmenting
-from wsiseg.segmentation.batch import segment_batch
+from wsiseg.segmentation.batch import segment_slides
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES
 from wsiseg.segmentation.options import SegmentOptions
@@ -59,7 +59,7 @@ def test_the_next_slide_is_opened_while_the_last_pixels_are_written(slides, tmp_
     monkeypatch.setattr(batch, "open_slide", hearing.opening)
     options = SegmentOptions(level=0, tissue="none")
     predictor = make_predictor(tiny_checkpoint(), options)
-    entries = list(segment_batch(slides, predictor, tmp_path / "out", options, hearing))
+    entries = list(segment_slides(slides, predictor, tmp_path / "out", options, hearing))
     # The second cannot be opened, which it is told of at its turn.
     assert [entry["status"] for entry in entries] == ["ok", "failed", "ok"]
     assert hearing.events == ["a.png now", "b.png ahead", "c.png now"]
@@ -77,7 +77,7 @@ def test_a_slide_opened_ahead_is_closed_if_it_is_not_wanted(slides, tmp_path, mo
     monkeypatch.setattr(batch, "open_slide", opening)
     options = SegmentOptions(level=0)
     predictor = make_predictor(tiny_checkpoint(), options)
-    entries = segment_batch(
+    entries = segment_slides(
         [slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()
     )
     assert next(entries)["status"] == "ok"
@@ -101,7 +101,7 @@ def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_
     assert [plan.memory.next_slide for plan in plans] == [0, 0, NEXT_SLIDE_BYTES]
     assert plans[2].memory.total == roomy.memory
     assert all((plan.grid, plan.windows) == (alone.grid, alone.windows) for plan in plans)
-    list(segment_batch(slides, predictor, tmp_path / "out", tight, Listener()))
+    list(segment_slides(slides, predictor, tmp_path / "out", tight, Listener()))
     assert hearing.events == ["a.png now", "b.png now", "c.png now"]
 
 
@@ -132,13 +132,13 @@ def test_what_a_slide_took_before_its_turn_counts_as_its_own(slides, tmp_path):
 def test_a_refused_run_leaves_the_record_of_the_one_before(slides, tmp_path):
     options = SegmentOptions(level=0, tissue="none")
     predictor = make_predictor(tiny_checkpoint(), options)
-    list(segment_batch(slides[:1], predictor, tmp_path / "out", options, Listener()))
+    list(segment_slides(slides[:1], predictor, tmp_path / "out", options, Listener()))
     record = (tmp_path / "out" / "batch.json").read_text()
-    (entry,) = segment_batch(slides[:1], predictor, tmp_path / "out", options, Listener())
+    (entry,) = segment_slides(slides[:1], predictor, tmp_path / "out", options, Listener())
     assert entry["status"] == "failed"
     assert (tmp_path / "out" / "batch.json").read_text() == record
     # With another slide, that one's entry is added, and the first one's is still of its mask.
-    list(segment_batch([slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()))
+    list(segment_slides([slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()))
     kept = json.loads((tmp_path / "out" / "batch.json").read_text())["slides"]
     assert [each["status"] for each in kept] == ["ok", "ok"]
     assert kept[0] == json.loads(record)["slides"][0]
@@ -147,7 +147,7 @@ def test_a_refused_run_leaves_the_record_of_the_one_before(slides, tmp_path):
 def segment_all(slides, folder, listener=None, **options):
     settings = SegmentOptions(**{"tissue": "none", "runtime": "torch", "level": 0, **options})
     predictor = make_predictor(tiny_checkpoint(), settings)
-    return list(segment_batch(slides, predictor, folder, settings, listener or Listener()))
+    return list(segment_slides(slides, predictor, folder, settings, listener or Listener()))
 
 
 def recorded(folder):

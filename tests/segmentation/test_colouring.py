@@ -16,7 +16,7 @@ from tiny import tiny_checkpoint
 from wsiseg.errors import OutputError, StainError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation import colouring
-from wsiseg.segmentation.batch import segment_batch
+from wsiseg.segmentation.batch import segment_slides
 from wsiseg.segmentation.colouring import read_reference, recolour
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
@@ -157,7 +157,7 @@ def test_a_reference_is_read_once_for_a_batch(tmp_path, monkeypatch):
     monkeypatch.setattr(colouring, "find_look", look)
     options = SegmentOptions(**OPTIONS, stain="macenko", stain_reference=reference)
     predictor = make_predictor(tiny_checkpoint(mpp=None), options)
-    entries = segment_batch(slides, predictor, tmp_path / "out", options, Listener())
+    entries = segment_slides(slides, predictor, tmp_path / "out", options, Listener())
     assert [entry["status"] for entry in entries] == ["ok"] * 3
     assert looked_at == ["lab.tiff", "0.tiff", "1.tiff", "2.tiff"]
     # Another content under the same name is another reference.

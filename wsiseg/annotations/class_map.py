@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from wsiseg.annotations.labels import IGNORED
+from wsiseg.boundaries import boundary
 from wsiseg.classes import Colour, LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.settings_files import compose_yaml
@@ -265,12 +266,11 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour], tuple[str
         raise ArgumentError(
             "there is no such file, and without = it is no class map", path, _EXAMPLE
         )
-    try:
+    with boundary(
+        lambda why: ArgumentError(f"the class map cannot be read: {why}", path, _EXAMPLE)
+    ):
         # Nodes, not values: YAML would turn the keys No, 010 and 2024-01-01 into something else.
         node = compose_yaml(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ArgumentError(f"the class map cannot be read: {reason}", path, _EXAMPLE) from error
     content = _entries(node, path)
     if not any(isinstance(value, yaml.MappingNode) for value in content.values()):
         return _texts(content, path), {}, ()

@@ -9,9 +9,8 @@ import re
 import zlib
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
-from defusedxml import DefusedXmlException, ElementTree
+from defusedxml import ElementTree
 
 from wsiseg.errors import AnnotationError
 from wsiseg.texts import decode_text
@@ -63,14 +62,15 @@ def parse_file(path: Path) -> Any:
         if text.startswith("<"):
             return ElementTree.fromstring(_DECLARATION.sub("", text, count=1))
         return _parse_json(text)
-    except (ValueError, LookupError, RecursionError, ParseError, DefusedXmlException) as error:
-        if isinstance(error, AnnotationError):
-            raise
-        raise UnparsableError(shorten(error)) from error
+    except AnnotationError:
+        raise
     except MemoryError as error:
         raise AnnotationError(
             "the annotations take more memory than there is", path, "Divide the file."
         ) from error
+    except Exception as error:
+        # Whatever the parsers of XML and JSON make of it.
+        raise UnparsableError(shorten(error)) from error
 
 
 def shorten(error: Exception) -> str:

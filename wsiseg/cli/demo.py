@@ -25,7 +25,7 @@ def demo(
     """Build a 10000×12000 slide, unless it stands, and segment it with the bundled checkpoint."""
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment import print_results
-    from wsiseg.segmentation.batch import segment_batch
+    from wsiseg.segmentation.batch import segment_slides
     from wsiseg.segmentation.options import SegmentOptions
     from wsiseg.segmentation.segmenting import make_predictor
     from wsiseg.store.locks import hold
@@ -39,7 +39,7 @@ def demo(
             with hold(output / "demo.tiff.lock", listener.warned):
                 _build(slide, listener)
             predictor = make_predictor(None, options)
-            entries = list(segment_batch([slide], predictor, output, options, listener))
+            entries = list(segment_slides([slide], predictor, output, options, listener))
     finally:
         listener.stop()
     if as_json:

@@ -39,8 +39,7 @@ def evaluate(
 
     from wsiseg.cli.learning import ConsoleTraining, describe_table
     from wsiseg.models.checkpoint import load_checkpoint
-    from wsiseg.training import open_data, write_scores
-    from wsiseg.training.evaluating import score
+    from wsiseg.training import open_data, score, write_scores
 
     loaded = load_checkpoint(checkpoint)
     samples = open_data(data, validation=True)

@@ -11,9 +11,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout.", metavar="")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.", metavar="")]
-Debug = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks of errors.", metavar="")
-]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.", metavar="")]
 
 
 def chosen_option(panel: str, text: str, *names: str) -> Any:

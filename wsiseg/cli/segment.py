@@ -45,7 +45,7 @@ def segment(
 
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.wording import in_options
-    from wsiseg.segmentation.batch import segment_batch
+    from wsiseg.segmentation.batch import segment_slides
     from wsiseg.segmentation.segmenting import make_predictor
     from wsiseg.tiling.slides import find_slides
 
@@ -61,7 +61,7 @@ def segment(
     entries: list[Json] = []
     begin_json({"slides": entries})
     try:
-        for entry in segment_batch(found.slides, predictor, output, options, listener):
+        for entry in segment_slides(found.slides, predictor, output, options, listener):
             failure = entry["error"]
             entries.append(entry | {"error": failure and in_options(str(failure))})
     except KeyboardInterrupt as stop:

@@ -52,7 +52,7 @@ def train(
 
     from wsiseg.cli.events import EventTraining, print_event
     from wsiseg.cli.learning import ConsoleTraining
-    from wsiseg.training.fitting import fit
+    from wsiseg.training import fit
     from wsiseg.training.plural import plural
     from wsiseg.training.run_folder import RunFolder
     from wsiseg.training.trainer import is_main_process

@@ -3,35 +3,84 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 from wsiseg.errors import ArgumentError, OutputError, OutputExistsError, WsisegError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.colouring import check_reference
+from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, choose_plane, find_area
-from wsiseg.segmentation.segmenting import segment_slide
+from wsiseg.segmentation.segmenting import make_predictor, segment_slide
 from wsiseg.segmentation.slides_ahead import SlidesAhead
+from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
 from wsiseg.store.outputs import OutputFiles, folds_case, made_folder
-from wsiseg.tiling.slides import Slide, address, open_slide, slide_name
+from wsiseg.tiling.slides import Slide, address, find_slides, open_slide, slide_name
 from wsiseg.tiling.tissue import ShareListener
 
 
+@keywords_from(SegmentOptions)
 def segment_batch(
+    slides: Path | str | Iterable[Path | str],
+    checkpoint: Checkpoint | Path | str | None = None,
+    output: Path | str = ".",
+    *,
+    listener: Listener | None = None,
+    **options: Unpack[SegmentKeywords],
+) -> Iterator[Json]:
+    """Segment many slides into one folder; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    slides : path-like or iterable of path-like
+        Slides, or folders of slides.
+    checkpoint : Checkpoint or path-like, optional
+        The bundled demonstration checkpoint if left out.
+    output : path-like
+        Folder for the masks and ``batch.json``; made if need be.
+    listener : Listener, optional
+        Hears how it goes.
+    **options
+        Fields of :class:`wsiseg.segmentation.options.SegmentOptions`, for all slides.
+
+    Yields
+    ------
+    dict
+        As :func:`segment_slides`.
+
+    Raises
+    ------
+    WsisegError
+        As :func:`segment_slides`, or if there is no slide, or the checkpoint cannot be used.
+
+    Examples
+    --------
+    >>> import wsiseg
+    >>> for entry in wsiseg.segment_batch("cohort/", output="out/", resume=True):  # doctest: +SKIP
+    ...     print(entry["slide"], entry["status"])
+    """
+    settings, folder = SegmentOptions(**options), Path(output)
+    given = [slides] if isinstance(slides, Path | str) else slides
+    found = find_slides([Path(path) for path in given], leave=[folder])
+    predictor = make_predictor(checkpoint, settings)
+    yield from segment_slides(found.slides, predictor, folder, settings, listener or Listener())
+
+
+def segment_slides(
     slides: Sequence[Path],
     predictor: Predictor,
     folder: Path,
     options: SegmentOptions,
     listener: Listener,
 ) -> Iterator[Json]:
-    """Segment slides into one folder and write ``batch.json``.
+    """Segment slides with a predictor that can be used again, and write ``batch.json``.
 
     Parameters
     ----------
@@ -169,16 +218,18 @@ class _Batch:
 
 
 def _refuse_same_names(slides: Sequence[Path], folder: Path) -> None:
-    names = Counter(slide_name(slide) for slide in slides)
-    if folds_case(folder):
-        names = Counter(unicodedata.normalize("NFC", name).casefold() for name in names.elements())
-    twice = [name for name, times in names.items() if times > 1]
-    if twice:
-        raise ArgumentError(
-            f"two slides are called {twice[0]!r} and would write the same files",
-            None,
-            "Segment them into different folders.",
-        )
+    folded = folds_case(folder)
+    first: dict[str, Path] = {}
+    for slide in slides:
+        name = slide_name(slide)
+        key = unicodedata.normalize("NFC", name).casefold() if folded else name
+        if key in first:
+            raise ArgumentError(
+                f"two slides are called {name!r} and would write the same files",
+                f"{address(first[key])} and {address(slide)}",
+                "Segment them into different folders.",
+            )
+        first[key] = slide
 
 
 def _describe(error: Exception | None) -> str:

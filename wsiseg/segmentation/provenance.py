@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import json
 import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, field_validator
-from pydantic_core import from_json
+from pydantic import BaseModel, ValidationError, field_validator
 
 from wsiseg.boundaries import boundary
 from wsiseg.errors import OutputError
@@ -208,9 +208,12 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
     with boundary(
         lambda why: OutputError(f"the run file cannot be read: {why}", path, "Use `overwrite`.")
     ):
-        text = path.read_bytes()
-        _Run.model_validate_json(text, strict=True)
-        content: dict[str, dict[str, Any]] = from_json(text)
+        # By Python's own parser: the name of a slide may hold bytes that are no text.
+        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            _Run.model_validate(content, strict=True)
+        except ValidationError as error:
+            raise ValueError("it is no run file, or figures are missing in it") from error
     return content
 
 

@@ -169,5 +169,5 @@ def _parse(line: bytes) -> BandRecord | None:
         record = _RECORD.validate_json(line, strict=True)
     except pydantic.ValidationError:
         return None
-    figures = (value for row in record.rows for value in astuple(row)[:-1])
+    figures = (v for row in record.rows for v in astuple(row) if not isinstance(v, str))
     return record if all(math.isfinite(value) and value >= 0 for value in figures) else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-
-from pydantic_core import from_json
 
 from wsiseg.errors import OutputError
 from wsiseg.store.disk import Json, translated, write_json
@@ -73,9 +72,10 @@ class Manifest:
             return {}
         try:
             with translated(self._path):
-                entries = from_json(self._path.read_bytes())["slides"]
-            return {_output_of(entry): entry for entry in entries}
-        except (ValueError, LookupError, TypeError):
+                content = self._path.read_bytes()
+            # By Python's own parser: the name of a slide may hold bytes that are no text.
+            return {_output_of(entry): entry for entry in json.loads(content)["slides"]}
+        except (ValueError, LookupError, TypeError, RecursionError):
             aside = self._path.with_suffix(".damaged.json")
             with translated(aside):
                 self._path.replace(aside)

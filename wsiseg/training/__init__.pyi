@@ -1,5 +1,6 @@
 from .datasets.opening import open_data as open_data
 from .evaluating import evaluate as evaluate
+from .evaluating import score as score
 from .evaluating import write_scores as write_scores
 from .fitting import TrainResult as TrainResult
 from .fitting import fit as fit

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from wsiseg.boundaries import boundary
 from wsiseg.errors import DataSetError
 from wsiseg.segmentation.options import (
     ComputeOptions,
@@ -352,15 +353,14 @@ class TrainOptions(ViewOptions):
         ArgumentError
             If a setting in it makes no sense.
         """
-        try:
+        with boundary(
+            lambda why: DataSetError(
+                f"the settings of the training cannot be read: {why}",
+                path,
+                "Train anew without `resume`.",
+            )
+        ):
             settings = load_yaml(path)
             if not isinstance(settings, dict) or not all(isinstance(k, str) for k in settings):
                 raise ValueError("they are no settings by name")
-        except (OSError, ValueError) as error:
-            raise DataSetError(
-                f"the settings of the training cannot be read: "
-                f"{getattr(error, 'strerror', None) or error}",
-                path,
-                "Train anew without `resume`.",
-            ) from error
         return cls(**settings)

@@ -223,11 +223,11 @@ def test_a_mask_that_stands_can_be_replaced_or_shown(qtbot, viewer, widget, tmp_
     widget.scope.setCurrentIndex(WHOLE_SLIDE)
     widget.resolution.setCurrentIndex(TYPED)
     widget.folder.choose(tmp_path)
-    for mpp in (2.0, 4.0):
+    for mpp in (1.0, 1.5):
         widget.mpp.setValue(mpp)
         widget.start()
         finish(qtbot, widget)
-        if mpp == 4.0:
+        if mpp == 1.5:
             assert widget.status.text() == "A finished mask stands already: biopsy.ome.zarr"
             widget.overwriting.click()
             finish(qtbot, widget)
