@@ -1,6 +1,8 @@
 import contextlib
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +208,16 @@ def test_no_attribute_breaks_the_reader(
     ):
         with contextlib.suppress(AnnotationError):
             assert read_annotations(write(tmp_path, text)).annotations
+
+
+def test_reading_a_file_loads_neither_torch_nor_lightning(tmp_path: Path) -> None:
+    shape = {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "Feature", "geometry": shape, "properties": {}}))
+    code = (
+        "import sys; from pathlib import Path; from wsiseg.annotations import read_annotations\n"
+        f"print(len(read_annotations(Path({str(path)!r})).annotations))\n"
+        "print([name for name in ('torch', 'lightning') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split("\n")[:2] == ["1", "[]"]
