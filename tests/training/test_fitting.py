@@ -245,3 +245,19 @@ def test_training_leaves_the_processor_as_it_was(pictures, tmp_path):
     fit(options(pictures, epochs=1, tiles=2, threads=1), tmp_path / "run")
     assert torch.get_num_threads() == before
     assert torch.tensor([1e-40]).mul(1.0) != 0
+
+
+def test_the_public_job_takes_data_checkpoint_output_and_keywords(pictures, tmp_path):
+    images, labels = pictures
+    data = wsiseg.DataOptions(images=images, labels=labels, class_map=CLASS_MAP)
+    usual = {"epochs": 1, "batch": 2, "workers": 0, "augment": "none"}
+    first = wsiseg.train(data, None, tmp_path / "a", arguments=SMALL, **usual)
+    loaded = wsiseg.load_checkpoint(first.checkpoint)
+    second = wsiseg.train(data, loaded, tmp_path / "b", **usual)
+    assert wsiseg.load_checkpoint(second.checkpoint).card.arguments == loaded.card.arguments
+    scores = wsiseg.evaluate(data, second.checkpoint, tmp_path / "scores", boundary=False)
+    assert (tmp_path / "scores" / "scores.json").is_file()
+    assert scores["images"] == 4
+    loaded.path = None
+    with pytest.raises(ArgumentError, match="in no file"):
+        wsiseg.train(data, loaded, tmp_path / "c", **usual)

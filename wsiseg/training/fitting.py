@@ -80,7 +80,7 @@ class TrainResult:
 @keywords_from(TrainOptions, without=("data", "init"))
 def train(
     data: DataOptions,
-    checkpoint: Path | str | None,
+    checkpoint: Checkpoint | Path | str | None,
     output: Path | str,
     *,
     resume: bool = False,
@@ -94,9 +94,9 @@ def train(
     ----------
     data : DataOptions
         What to learn from.
-    checkpoint : path-like or None
-        The checkpoint to begin with; where the classes are others, the layers that depend on them
-        begin anew.  None begins from scratch.
+    checkpoint : Checkpoint or path-like or None
+        The checkpoint to begin with, one that stands in a file; where the classes are others, the
+        layers that depend on them begin anew.  None begins from scratch.
     output : path-like
         Folder of the run, see :func:`fit`.
     resume, overwrite : bool
@@ -117,8 +117,19 @@ def train(
     >>> data = wsiseg.DataOptions(slides="slides/", annotations="drawn/")
     >>> wsiseg.train(data, "nuclei.safetensors", "run/", mpp=0.5, epochs=20)  # doctest: +SKIP
     """
-    settings = TrainOptions(data=data, init=checkpoint, **options)
+    settings = TrainOptions(data=data, init=_file_of(checkpoint), **options)
     return fit(settings, output, resume=resume, overwrite=overwrite, listener=listener)
+
+
+def _file_of(checkpoint: Checkpoint | Path | str | None) -> Path | str | None:
+    if not isinstance(checkpoint, Checkpoint):
+        return checkpoint
+    if checkpoint.path is None:
+        # The settings of a run name the file, so that it can be gone on with.
+        raise ArgumentError(
+            "the checkpoint to begin with is in no file", "`checkpoint`", "Save it first."
+        )
+    return checkpoint.path
 
 
 def fit(
