@@ -1,8 +1,10 @@
 """Reads one slide at random places: one after the other, by threads, by processes.
 
-    python tests/parallel_reads.py SLIDE READER READS
+    python tests/parallel_reads.py SLIDE READER READS [FAULT]
 
-Prints a line of JSON: how many places differed, files left open, and megabytes gained.
+Prints a line of JSON: how many places differed, files left open, and megabytes gained.  A fault is
+one of `FAULTS`, planted to see that it is noticed; with it there is no spawning, as a new process
+would not have it.
 """
 
 from __future__ import annotations
@@ -10,17 +12,20 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import random
 import sys
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import psutil
 
 from wsiseg.tiling import Box, Slide, open_slide
-from wsiseg.tiling.slides import openslide, tiled
+from wsiseg.tiling.slides import forking, openslide, tiled
+from wsiseg.tiling.slides.file_bytes import FileBytes
 
 THREADS, PROCESSES = 8, 4
 
@@ -86,8 +91,28 @@ def _read_held(wanted: Sequence[Place]) -> list[str]:
 _HELD: list[Slide] = []
 
 
-def main(path: str, reader: str, reads: int) -> None:
+def seek_and_read(file: FileBytes, start: int, count: int) -> bytes:
+    """Move the position that all readers share, as a plain file does."""
+    os.lseek(file._file.fileno(), start, os.SEEK_SET)
+    return os.read(file._file.fileno(), count)
+
+
+def share_a_handle() -> None:
+    """Leave a child what its parent has opened."""
+    forking._WATCHED = weakref.WeakKeyDictionary()
+    forking.when_forked = openslide.when_forked = lambda owner, act: None
+
+
+FAULTS: dict[str, Callable[[], object]] = {
+    "a position is shared": lambda: setattr(FileBytes, "read", seek_and_read),
+    "a handle is shared": share_a_handle,
+}
+
+
+def main(path: str, reader: str, reads: int, fault: str = "") -> None:
     """Compare all ways of reading with the plain one."""
+    if fault:
+        FAULTS[fault]()
     # Every reading goes to the file, from any process.
     tiled.CACHE_BYTES = openslide.OPENSLIDE_CACHE_BYTES = 20_000
     openslide._BLOCK = 64
@@ -102,7 +127,7 @@ def main(path: str, reader: str, reads: int) -> None:
         before = process.memory_info().rss
         differ["threads"] += differing(by_threads(slide, everything), expected_everything)
         gained = process.memory_info().rss - before
-        for method in ("fork", "spawn"):
+        for method in ("fork",) if fault else ("fork", "spawn"):
             found = by_processes(method, slide, wanted)
             differ[method] = sum(map(differing, found, expected))
     answer = {
@@ -114,4 +139,4 @@ def main(path: str, reader: str, reads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
