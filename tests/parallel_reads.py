@@ -16,7 +16,6 @@ import os
 import random
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,7 +23,7 @@ from functools import partial
 import psutil
 
 from wsiseg.tiling import Box, Slide, open_slide
-from wsiseg.tiling.slides import forking, openslide, tiled
+from wsiseg.tiling.slides import openslide, tiled
 from wsiseg.tiling.slides.file_bytes import FileBytes
 
 THREADS, PROCESSES = 8, 4
@@ -99,8 +98,7 @@ def seek_and_read(file: FileBytes, start: int, count: int) -> bytes:
 
 def share_a_handle() -> None:
     """Leave a child what its parent has opened."""
-    forking._WATCHED = weakref.WeakKeyDictionary()
-    forking.when_forked = openslide.when_forked = lambda owner, act: None
+    openslide.when_forked = lambda *_: None
 
 
 FAULTS: dict[str, Callable[[], object]] = {
