@@ -35,7 +35,7 @@ def test_threads_and_processes_read_what_one_reads(tmp_path: Path, reader: str) 
 
 
 @pytest.mark.parametrize(
-    ("reader", "fault"), [("tifffile", "a position is shared"), ("openslide", "a handle is shared")]
+    ("reader", "fault"), [("tifffile", "a position is shared"), ("openslide", "a buffer is shared")]
 )
 def test_planted_faults_are_noticed(tmp_path: Path, reader: str, fault: str) -> None:
     """Pixels differ, or a tile seems damaged, in the short form as in the long one."""
