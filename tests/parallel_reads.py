@@ -1,8 +1,10 @@
 """Reads one slide at random places: one after the other, by threads, by processes.
 
-    python tests/parallel_reads.py SLIDE READER READS
+    python tests/parallel_reads.py SLIDE READER READS [FAULT]
 
-Prints a line of JSON: how many places differed, files left open, and megabytes gained.
+Prints a line of JSON: how many places differed, files left open, and megabytes gained.  A fault is
+one of `FAULTS`, planted to see that it is noticed; with it there is no spawning, as a new process
+would not have it, and no thread that reads on, as a child might wait for its locks for ever.
 """
 
 from __future__ import annotations
@@ -10,17 +12,21 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import random
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import psutil
 
 from wsiseg.tiling import Box, Slide, open_slide
 from wsiseg.tiling.slides import openslide, tiled
+from wsiseg.tiling.slides.file_bytes import FileBytes
+from wsiseg.tiling.slides.slide import Pixels
 
 THREADS, PROCESSES = 8, 4
 
@@ -57,9 +63,13 @@ def by_threads(slide: Slide, wanted: Sequence[Place]) -> list[str]:
     return [found[k % THREADS][k // THREADS] for k in range(len(wanted))]
 
 
-def by_processes(method: str, slide: Slide, wanted: Sequence[Sequence[Place]]) -> list[list[str]]:
-    """Read by four processes while a thread of this one goes on reading."""
+def by_processes(
+    method: str, slide: Slide, wanted: Sequence[Sequence[Place]], *, disturbed: bool
+) -> list[list[str]]:
+    """Read by four processes, if disturbed while a thread of this one goes on reading."""
     done = threading.Event()
+    if not disturbed:
+        done.set()
 
     def disturb() -> None:
         while not done.is_set():
@@ -86,8 +96,35 @@ def _read_held(wanted: Sequence[Place]) -> list[str]:
 _HELD: list[Slide] = []
 
 
-def main(path: str, reader: str, reads: int) -> None:
+def seek_and_read(file: FileBytes, start: int, count: int) -> bytes:
+    """Move the position that all readers share, as a plain file does."""
+    os.lseek(file._file.fileno(), start, os.SEEK_SET)
+    return os.read(file._file.fileno(), count)
+
+
+def share_a_buffer() -> None:
+    """Give all pixels of one shape in the same memory."""
+    plain, buffers = openslide.read_pixels, {}
+
+    def read_pixels(*words: Any) -> Pixels:
+        pixels = plain(*words)
+        buffer = buffers.setdefault(pixels.shape, pixels.copy())
+        buffer[:] = pixels
+        return buffer
+
+    openslide.read_pixels = read_pixels
+
+
+FAULTS: dict[str, Callable[[], object]] = {
+    "a position is shared": lambda: setattr(FileBytes, "read", seek_and_read),
+    "a buffer is shared": share_a_buffer,
+}
+
+
+def main(path: str, reader: str, reads: int, fault: str = "") -> None:
     """Compare all ways of reading with the plain one."""
+    if fault:
+        FAULTS[fault]()
     # Every reading goes to the file, from any process.
     tiled.CACHE_BYTES = openslide.OPENSLIDE_CACHE_BYTES = 20_000
     openslide._BLOCK = 64
@@ -102,8 +139,8 @@ def main(path: str, reader: str, reads: int) -> None:
         before = process.memory_info().rss
         differ["threads"] += differing(by_threads(slide, everything), expected_everything)
         gained = process.memory_info().rss - before
-        for method in ("fork", "spawn"):
-            found = by_processes(method, slide, wanted)
+        for method in ("fork",) if fault else ("fork", "spawn"):
+            found = by_processes(method, slide, wanted, disturbed=not fault)
             differ[method] = sum(map(differing, found, expected))
     answer = {
         "differ": differ,
@@ -114,4 +151,4 @@ def main(path: str, reader: str, reads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

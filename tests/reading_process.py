@@ -12,12 +12,12 @@ PATIENCE = 300
 
 
 class Worker:
-    """A process that reads files and tells how it went."""
+    """A process that reads files and tells how it went; a fault may be planted in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fault: str = "") -> None:
         self._folder = folder
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("reading_worker.py"))],
+            [sys.executable, str(Path(__file__).with_name("reading_worker.py")), fault],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

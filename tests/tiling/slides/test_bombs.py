@@ -88,5 +88,4 @@ def test_a_tile_that_unfolds_to_gigabytes_is_refused_before_it_does(make, tmp_pa
         worker.end()
     assert answer["failure"] is None
     assert "tile 0 of level 0" in answer["refused"]
-    assert answer["seconds"] < 1
     assert answer["peak_mb"] < 200

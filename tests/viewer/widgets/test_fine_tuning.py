@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QWidget
 
 import wsiseg
 from pictures import draw
+from repetitions import repetitions
 from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.demo.checkpoint import CHECKPOINT
 from wsiseg.viewer.fine_tuning import can_go_on
@@ -174,12 +175,13 @@ def test_a_training_begins_with_the_demonstration_checkpoint(window, qtbot, fold
 
 
 def test_a_cancelled_training_is_resumed(window, qtbot, folders):
+    """Once shows what twice does: a training that ends, that begins anew, or that cannot go on."""
     _, widget = window
     # More than any machine learns before the window looks again.
     widget.epochs.setValue(5000)
     widget.start()
     finished = 0
-    for _ in range(2):
+    for _ in range(repetitions(1, 2)):
         wait_for_epochs(qtbot, widget, finished + 1)
         # An epoch's figures are written a moment before what it can be gone on with.
         qtbot.waitUntil(lambda: can_go_on(widget.run.path))
