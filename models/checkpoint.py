@@ -197,7 +197,7 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     """
     path = Path(path)
     header = _read_header(path)
-    card = _read_card(header.notes, path)
+    card = _read_card(header.metadata, path)
     try:
         # Without memory for weights: what is built for a file has to fit it first.
         with torch.device("meta"):
@@ -219,10 +219,10 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     return Checkpoint(card, network, path)
 
 
-def has_card(path: Path) -> bool:
+def is_checkpoint(path: Path) -> bool:
     """Tell whether a file is a checkpoint of this package, whole or with damaged contents."""
     try:
-        return HEADER_KEY in read_header(path).notes
+        return HEADER_KEY in read_header(path).metadata
     except (ValueError, OSError):
         return False
 
@@ -236,16 +236,16 @@ def _read_header(path: Path) -> WeightsHeader:
         return read_header(path)
 
 
-def _read_card(notes: dict[str, str], path: Path) -> CheckpointCard:
-    if HEADER_KEY not in notes:
+def _read_card(metadata: dict[str, str], path: Path) -> CheckpointCard:
+    if HEADER_KEY not in metadata:
         raise CheckpointError(
             "the file holds weights, but not what a run needs to know about them",
             path,
             "Turn published weights into a checkpoint with 'wsiseg models import'.",
         )
     try:
-        card = CheckpointCard.model_validate_json(notes[HEADER_KEY])
-        parse_json(notes[HEADER_KEY])
+        card = CheckpointCard.model_validate_json(metadata[HEADER_KEY])
+        parse_json(metadata[HEADER_KEY])
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{shorten(str(part))}: " for part in first["loc"][:4])

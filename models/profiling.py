@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from wsiseg.models.cloning import clone
-from wsiseg.models.layers.elementary import Halve
+from wsiseg.models.layers.convolutions import StridedAvgPool
 from wsiseg.models.networks.network import SegmentationNetwork
 
 
@@ -34,9 +34,11 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
         if isinstance(module, nn.BatchNorm2d):
             shadow.set_submodule(name, nn.Identity())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow.answers(torch.empty((1, 3, height, width), device="meta"))
+        shadow.all_outputs(torch.empty((1, 3, height, width), device="meta"))
     pooling = {
-        f"{type(shadow).__name__}.{n}" for n, m in shadow.named_modules() if type(m) is Halve
+        f"{type(shadow).__name__}.{n}"
+        for n, m in shadow.named_modules()
+        if type(m) is StridedAvgPool
     }
     counts = counter.get_flop_counts()
     total = counter.get_total_flops() - sum(sum(counts.get(name, {}).values()) for name in pooling)

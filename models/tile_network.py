@@ -70,7 +70,7 @@ class TileNetwork(nn.Module):
             for output in self.outputs
         )
 
-    def gives_numbers(self, tiles: Tensor) -> bool:
+    def has_finite_logits(self, tiles: Tensor) -> bool:
         """Tell whether all logits of a batch, as for :meth:`forward`, are finite."""
         return bool(_all_finite(self.network(self.normalise(tiles))).all())
 

@@ -21,7 +21,7 @@ class WeightsHeader:
 
     Attributes
     ----------
-    notes : dict of str to str
+    metadata : dict of str to str
         The free text that goes with the tensors.
     shapes : dict of str to tuple of int
         Of every tensor.
@@ -29,7 +29,7 @@ class WeightsHeader:
         As the format writes them, ``"F32"`` for instance.
     """
 
-    notes: dict[str, str]
+    metadata: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
 
@@ -52,16 +52,18 @@ def read_header(path: Path) -> WeightsHeader:
             msg = f"a header of {length} bytes"
             raise ValueError(msg)
         content = parse_json(file.read(length))
-    notes = content.pop("__metadata__", {})
-    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in notes.values()):
-        msg = "its notes are no texts"
+    metadata = content.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(
+        isinstance(text, str) for text in metadata.values()
+    ):
+        msg = "its metadata are not text"
         raise ValueError(msg)
     for entry in content.values():
         if not isinstance(entry, dict) or entry.keys() != _TENSOR_KEYS or not _is_shape(entry):
             msg = "an entry is no tensor"
             raise ValueError(msg)
     return WeightsHeader(
-        notes,
+        metadata,
         {name: tuple(entry["shape"]) for name, entry in content.items()},
         {name: entry["dtype"] for name, entry in content.items()},
     )

@@ -37,7 +37,7 @@ from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.disk import translated, write_json
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.colour.profiles import ProfileStep
+from wsiseg.tiling.colour.icc_profiles import ProfileStep
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 from wsiseg.tiling.tissue_picture import read_tissue_picture

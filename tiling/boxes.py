@@ -65,7 +65,7 @@ class Box:
         edges = (edge / factor for edge in (self.y, self.x, self.bottom, self.right))
         return Box.around(*edges)
 
-    def stretched(self, y: float, x: float) -> Box:
+    def scaled(self, y: float, x: float) -> Box:
         """Return the box in pixels of which `y` are as high and `x` as wide as one of its own.
 
         Edges are rounded, so that stretching back by what is above 1 gives the box again.
@@ -74,7 +74,7 @@ class Box:
         left, right = (math.floor(edge * x + 0.5) for edge in (self.x, self.right))
         return Box(top, left, bottom - top, right - left)
 
-    def within(self, outer: Box) -> tuple[slice, slice]:
+    def slices_in(self, outer: Box) -> tuple[slice, slice]:
         """Return the slices that cut this box out of an array that covers `outer`."""
         return (
             slice(self.y - outer.y, self.bottom - outer.y),

@@ -79,7 +79,7 @@ def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
         return _resampled(slide, plane, box)
     pixels = blank(box.shape, slide.facts.background)
     if inside.area:
-        pixels[inside.within(box)] = _resampled(slide, plane, inside)
+        pixels[inside.slices_in(box)] = _resampled(slide, plane, inside)
     return pixels
 
 
@@ -93,7 +93,7 @@ def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
     pixels = np.empty((*box.shape, 3), np.uint8)
     for block in _blocks(plane, box):
         part = block.intersection(box)
-        pixels[part.within(box)] = _resample_block(slide, plane, block)[part.within(block)]
+        pixels[part.slices_in(box)] = _resample_block(slide, plane, block)[part.slices_in(block)]
     return pixels
 
 

@@ -18,7 +18,7 @@ Whole = npt.NDArray[np.int64]
 Geometries = Sequence[BaseGeometry] | npt.NDArray[np.object_]
 
 
-class Outlines:
+class PolygonRasteriser:
     """The edges of polygons, kept so that boxes of pixels can be filled from them.
 
     A pixel is inside where a row of pixel centres has crossed an odd number of edges before it.
@@ -119,7 +119,7 @@ class Regions:
         scale = 1 / plane.slide_scale
         given = np.atleast_1d(np.asarray(geometry, object))
         self._drawn = shapely.get_parts(given)
-        self._outlines = Outlines(given, scale)
+        self._rasteriser = PolygonRasteriser(given, scale)
         self._several = len(given) > 1
         parts = shapely.get_parts(shapely.transform(given, lambda points: points * scale))
         shapely.prepare(parts)
@@ -153,8 +153,8 @@ class Regions:
             bool ``(box.height, box.width)``.
         """
         if not self._several:
-            return self._outlines.fill(box)
-        _, row, first, last = self._outlines.runs(box)
+            return self._rasteriser.fill(box)
+        _, row, first, last = self._rasteriser.runs(box)
         steps = np.zeros((box.height, box.width + 1), np.int32)
         np.add.at(steps, (row, first), 1)
         np.add.at(steps, (row, last), -1)

@@ -22,7 +22,7 @@ from wsiseg.tiling.blending import MOST_OVERLAPPING, Blend, Weights, tile_weight
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 
-UNSEEN = 255
+NO_LABEL = 255
 """The label of pixels that no tile has looked at, or for which a network gave no numbers."""
 
 _STRIP = 64
@@ -52,7 +52,7 @@ class Prediction:
             return self.labels
         assert self.probabilities is not None
         labels: Bytes = self.probabilities.argmax(axis=0).astype(np.uint8)
-        labels[_blank(self.probabilities)] = UNSEEN
+        labels[_blank(self.probabilities)] = NO_LABEL
         return labels
 
 
@@ -79,9 +79,9 @@ class Band:
     touched: bool = True
 
     @classmethod
-    def unseen(cls, box: Box, classes: int | None) -> Self:
+    def empty(cls, box: Box, classes: int | None) -> Self:
         """Return rows without tissue; with probabilities of `classes` if that is not None."""
-        labels = np.broadcast_to(np.uint8(UNSEEN), box.shape)
+        labels = np.broadcast_to(np.uint8(NO_LABEL), box.shape)
         if classes is None:
             return cls(box, labels, None, touched=False)
         return cls(box, labels, np.broadcast_to(np.uint8(0), (classes, *box.shape)), touched=False)
@@ -114,7 +114,7 @@ class Stitcher(ABC):
         self._window = window
         self._band_height = band_height
         self._kept = kept
-        self._rings: list[_OpenRows] = []
+        self._rings: list[_RowRing] = []
         reaches = [self._reach(tile) for tile in tiles]
         self._pending = Counter(reach.y for reach in reaches)
         self._top = self._touched = window.y
@@ -160,8 +160,8 @@ class Stitcher(ABC):
                 return
             yield self._take(height)
 
-    def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> _OpenRows:
-        self._rings.append(_OpenRows(planes, self._window, self._open_height, dtype, empty))
+    def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> _RowRing:
+        self._rings.append(_RowRing(planes, self._window, self._open_height, dtype, empty))
         return self._rings[-1]
 
     def _take(self, height: int) -> Band:
@@ -171,7 +171,7 @@ class Stitcher(ABC):
             return self._pop(box)
         for ring in self._rings:
             ring.pass_over(box)
-        return Band.unseen(box, self._kept)
+        return Band.empty(box, self._kept)
 
     @abstractmethod
     def _reach(self, tile: Tile) -> Box:
@@ -197,7 +197,7 @@ class CropStitcher(Stitcher):
         self, window: Box, tiles: Iterable[Tile], band_height: int, classes: int | None = None
     ) -> None:
         super().__init__(window, tiles, band_height, classes)
-        self._labels = self._open_rows(1, np.uint8, UNSEEN)
+        self._labels = self._open_rows(1, np.uint8, NO_LABEL)
         self._probabilities = None if classes is None else self._open_rows(classes, np.uint8, 0)
 
     def _reach(self, tile: Tile) -> Box:
@@ -205,10 +205,10 @@ class CropStitcher(Stitcher):
 
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
         place = tile.core.intersection(self._window)
-        rows, columns = place.within(tile.box)
+        rows, columns = place.slices_in(tile.box)
         assert prediction.labels is not None
         labels = prediction.labels[None, rows, columns]
-        self.without_numbers += int(np.count_nonzero(labels == UNSEEN))
+        self.without_numbers += int(np.count_nonzero(labels == NO_LABEL))
         self._labels.put(place, labels)
         if self._probabilities is not None:
             assert prediction.probabilities is not None
@@ -246,7 +246,7 @@ class BlendStitcher(Stitcher):
 
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
         place = tile.box.intersection(self._window)
-        rows, columns = place.within(tile.box)
+        rows, columns = place.slices_in(tile.box)
         weights = self._weights[rows, columns]
         assert prediction.probabilities is not None
         probabilities = prediction.probabilities[:, rows, columns]
@@ -276,7 +276,7 @@ class BlendStitcher(Stitcher):
                 sums[:, lost[0]] = 0
                 labels[rows] = _first_largest(sums)
                 # No tile, one whose network gave no numbers, or one that could not be read.
-                labels[rows][_blank(sums)] = UNSEEN
+                labels[rows][_blank(sums)] = NO_LABEL
                 if probabilities is not None:
                     probabilities[:, rows] = _weighted_mean(sums, shares[0])
         for ring in self._rings:
@@ -284,7 +284,7 @@ class BlendStitcher(Stitcher):
         return Band(box, labels, probabilities)
 
 
-class _OpenRows:
+class _RowRing:
     """Rows of a window that can still change, in a ring: row y lies at y modulo its height.
 
     Memory is taken once, for a row of tiles and a band, and grows only if tiles come out of order.

@@ -21,11 +21,11 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 
 Mask = npt.NDArray[np.bool_]
 
-ShareListener = Callable[[float], None]
+ProgressCallback = Callable[[float], None]
 """Hears the share that is done."""
 
 
-def unheard(_: float) -> None:
+def no_progress(_: float) -> None:
     """Do nothing."""
 
 
@@ -87,9 +87,9 @@ def find_tissue(
     slide: Slide,
     plane: WorkingPlane,
     threads: int = READING_THREADS,
-    searched: ShareListener = unheard,
+    progress: ProgressCallback = no_progress,
     *,
-    seen: tuple[Pixels, Mask] | None = None,
+    overview: tuple[Pixels, Mask] | None = None,
 ) -> TissueMask:
     """Find tissue, rather too much than too little.
 
@@ -106,14 +106,14 @@ def find_tissue(
         What the mask is for.
     threads : int
         That read; what is found does not depend on it.
-    searched : callable
+    progress : callable
         Told the share of the slide that has been read; raising ends it.
-    seen : tuple of ndarray, optional
+    overview : tuple of ndarray, optional
         What :func:`read_overview` gave, where it has been read already.
     """
-    overview, unread = seen or read_overview(slide, threads, searched)
-    edge = max(overview.shape)
-    density = ndimage.gaussian_filter(_optical_density(overview), 1.5)
+    pixels, unread = overview or read_overview(slide, threads, progress)
+    edge = max(pixels.shape)
+    density = ndimage.gaussian_filter(_optical_density(pixels), 1.5)
     otsu = _FAINTEST
     if np.ptp(density) > _FAINTEST:
         otsu = float(threshold_otsu(density))  # type: ignore[no-untyped-call]
@@ -126,7 +126,7 @@ def find_tissue(
 
 
 def read_overview(
-    slide: Slide, threads: int = READING_THREADS, searched: ShareListener = unheard
+    slide: Slide, threads: int = READING_THREADS, progress: ProgressCallback = no_progress
 ) -> tuple[Pixels, Mask]:
     """Read the slide small, from the coarsest level that is large enough.
 
@@ -136,7 +136,7 @@ def read_overview(
         Open.
     threads : int
         That read.
-    searched : callable
+    progress : callable
         Told the share that has been read, by the thread that called; raising ends it.
 
     Returns
@@ -156,7 +156,7 @@ def read_overview(
     whole = Box(0, 0, *shape)
 
     def read(part: Box) -> Box:
-        place = part.within(whole)
+        place = part.slices_in(whole)
         source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
         source = source.intersection(level.box)
         try:
@@ -177,7 +177,7 @@ def read_overview(
     done = 0
     for part in _in_threads(read, parts, threads):
         done += part.area
-        searched(done / whole.area)
+        progress(done / whole.area)
     return overview, unread
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, renamed
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, renamed
 from wsiseg.models.normalisation import UNIT, Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -38,7 +38,7 @@ class ENetLayout(KeyLayout):
 
     authors = "davidtvs"
     architectures = ("enet",)
-    mark = "initial_block.main_branch.weight"
+    signature_key = "initial_block.main_branch.weight"
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": UNIT, "camvid": UNIT}
 
     def read_classes(self, architecture: str, state: State) -> int:

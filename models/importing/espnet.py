@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, count_numbered, renamed
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, count_numbered, renamed
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -56,7 +56,7 @@ class ESPNetLayout(KeyLayout):
         ),
     }
 
-    def recognises(self, architecture: str, state: State) -> bool:
+    def matches(self, architecture: str, state: State) -> bool:
         """Tell by a key that only this layout has."""
         prefix = "encoder." if architecture == "espnet" else ""
         return f"{prefix}level2_0.d16.conv.weight" in state

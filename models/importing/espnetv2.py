@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, renamed_state
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, renamed_state
 from wsiseg.models.networks.espnetv2 import CHANNELS
 from wsiseg.models.registry import Arguments
 
@@ -50,7 +50,7 @@ class ESPNetv2Layout(KeyLayout):
     classifier: ClassVar[str]
     decoder_renames: ClassVar[Renames]
 
-    def recognises(self, architecture: str, state: State) -> bool:
+    def matches(self, architecture: str, state: State) -> bool:
         """Tell by the last convolution, which each decoder has under another name."""
         return self.classifier in state
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.mmseg import MMSegLayout, class_head
-from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.importing.resnet import RESNET, read_backbone
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Arguments
@@ -57,7 +57,7 @@ class ICNetLayout(KeyLayout):
 
     authors = "liminn"
     architectures = ("icnet",)
-    mark = "head.cff_24.conv_low_cls.weight"
+    signature_key = "head.cff_24.conv_low_cls.weight"
     renames = _LIMINN
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
 
@@ -74,7 +74,7 @@ class MMSegICNetLayout(MMSegLayout):
     """ICNet as MMSegmentation names it (Apache-2.0)."""
 
     architectures = ("icnet",)
-    mark = "neck.cff_24.conv_low.conv.weight"
+    signature_key = "neck.cff_24.conv_low.conv.weight"
     renames = _MMSEG
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:

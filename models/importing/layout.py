@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from wsiseg.models.importing.renaming import Renames, State, renamed_state
+from wsiseg.models.importing.key_renaming import Renames, State, renamed_state
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -24,7 +24,7 @@ class KeyLayout(ABC):
         The registered names that it can fill.
     normalisations : dict
         What the published weights of each data set were trained on.
-    mark : str
+    signature_key : str
         A key that only this layout has.
     renames : tuple
         Patterns of their names, and ours.
@@ -33,12 +33,12 @@ class KeyLayout(ABC):
     authors: ClassVar[str]
     architectures: ClassVar[tuple[str, ...]]
     normalisations: ClassVar[Mapping[str, Normalisation]]
-    mark: ClassVar[str]
+    signature_key: ClassVar[str]
     renames: ClassVar[Renames]
 
-    def recognises(self, architecture: str, state: State) -> bool:
+    def matches(self, architecture: str, state: State) -> bool:
         """Tell whether the keys are those of this layout for `architecture`."""
-        return self.mark in state
+        return self.signature_key in state
 
     @abstractmethod
     def read_classes(self, architecture: str, state: State) -> int:

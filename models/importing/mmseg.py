@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from wsiseg.models.importing.key_renaming import Renames, State
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 
 SEPARABLE: Renames = (

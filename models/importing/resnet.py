@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wsiseg.models.importing.renaming import Renames, State, count_numbered
+from wsiseg.models.importing.key_renaming import Renames, State, count_numbered
 from wsiseg.models.layers.resnet import Backbone
 
 _BACKBONES: dict[int, Backbone] = {2: "resnet18", 6: "resnet50", 23: "resnet101"}

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, renamed
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, renamed
 from wsiseg.models.normalisation import UNIT, Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -89,7 +89,7 @@ class YNetLayout(KeyLayout):
         "breast-biopsy": UNIT.model_copy(update={"order": "BGR"}),
     }
 
-    def recognises(self, architecture: str, state: State) -> bool:
+    def matches(self, architecture: str, state: State) -> bool:
         """Tell by the last convolution of the segmentation network."""
         return f"{self._prefix(architecture)}class_0.3.weight" in state
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def average_regions(x: Tensor, size: tuple[int, int]) -> Tensor:
+def adaptive_avg_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Pool adaptively, as PyTorch does.
 
     ONNX knows no such pooling: there, a product with a constant matrix along each axis does it,

@@ -9,7 +9,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
 
 Fusion = Literal["both", "first", "second", "none"]
 

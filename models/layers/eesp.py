@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNorm, ConvNormAct, NormAct
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNorm, ConvNormAct, NormAct
 
 BRANCHES = 4
 """K, the parallel branches of a pyramid and the groups of its 1×1 convolutions."""

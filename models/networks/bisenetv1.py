@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import ClassHead
 from wsiseg.models.layers.context_path import CONTEXT, ContextPath
-from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm_relu
 from wsiseg.models.layers.resnet import ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register

@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.elementary import BatchNorm
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
-from wsiseg.models.layers.resizing import resize
+from wsiseg.models.layers.convolutions import BatchNorm, conv_norm, conv_norm_relu
+from wsiseg.models.layers.interpolation import resize
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import BatchNorm
+from wsiseg.models.layers.convolutions import BatchNorm
 from wsiseg.models.layers.max_unpooling import Window, max_pool, max_unpool
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register

@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import (
+from wsiseg.models.layers.convolutions import (
     LARGE_EPSILON,
     BatchNorm,
     ConvNormAct,
-    Halve,
     NormAct,
+    StridedAvgPool,
     relu,
 )
 from wsiseg.models.layers.esp import BRANCHES, ESP, Fusion, PyramidSettings
@@ -127,7 +127,7 @@ class ESPNetEncoder(nn.Module):
         times = 2 if design.concatenation else 1
         self.design = design
         self.widths = (width1, width1 + image, times * width2 + image, times * width3)
-        self.shrink = Halve(3)
+        self.shrink = StridedAvgPool(3)
         self.level1 = ConvNormAct(3, width1, stride=2, activation=design.act)
         # What nothing is joined to has been normalised already.
         self.fuse1 = NormAct(self.widths[1], activation=design.act) if image else nn.Identity()
@@ -223,7 +223,7 @@ class ESPNet(SegmentationNetwork):
 
     input_multiple = 8
     encoder_architecture = "espnet-c"
-    normed = (("project3", "norm3"), ("up2", "fuse2"))
+    conv_norm_pairs = (("project3", "norm3"), ("up2", "fuse2"))
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import DROPOUT, ClassHead
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
 from wsiseg.models.layers.ppm import PPM
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register

@@ -7,11 +7,11 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.adaptive_pooling import average_regions
+from wsiseg.models.layers.adaptive_pooling import adaptive_avg_pool
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
+from wsiseg.models.layers.interpolation import scale
 from wsiseg.models.layers.ppm import PPM
-from wsiseg.models.layers.resizing import scale
 from wsiseg.models.layers.resnet import Backbone, ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -43,7 +43,7 @@ class SummedPPM(nn.Module):
         """Map ``(B, C, H, W)`` to the same shape."""
         total = x
         for grid in GRIDS:
-            pooled = average_regions(x, (grid, grid))
+            pooled = adaptive_avg_pool(x, (grid, grid))
             total = total + F.interpolate(
                 pooled, size=x.shape[2:], mode="bilinear", align_corners=True
             )

@@ -87,7 +87,7 @@ class SegmentationNetwork(nn.Module, ABC):
         padded = self._pad(x)
         return self._enlarge(self.dense(padded), padded, x)
 
-    def answers(self, x: Tensor) -> tuple[Tensor, ...]:
+    def all_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return all that the network tells about a picture, the logits of its labels first.
 
         Parameters

@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
 from wsiseg.models.layers.dappm import DAPPM
 from wsiseg.models.layers.dual_resolution import BasicBlock, bottlenecks
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
 from wsiseg.models.layers.pappm import PAPPM
 from wsiseg.models.layers.preactivated import NormActConv, PixelHead
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.models.networks.supervision import LogitsWithBoundaries
 from wsiseg.models.registry import register
 
 PAPER = (
@@ -261,7 +261,7 @@ class PIDNet(SegmentationNetwork):
         logits: Tensor = self.head(merged)
         return logits
 
-    def supervised(self, x: Tensor) -> WithBoundaries:
+    def supervised(self, x: Tensor) -> LogitsWithBoundaries:
         """Return the logits and those of the auxiliary head, and beside them of boundaries.
 
         All are at the input's size.
@@ -276,7 +276,7 @@ class PIDNet(SegmentationNetwork):
                 self.boundary_head(boundary),
             )
         )
-        return WithBoundaries((main, auxiliary), boundaries)
+        return LogitsWithBoundaries((main, auxiliary), boundaries)
 
 
 @register("pidnet-s", family="PIDNet", paper=PAPER)

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from wsiseg.models.layers.convolutions import LARGE_EPSILON, BatchNorm, ConvNorm, relu
 from wsiseg.models.layers.dappm import DAPPM
 from wsiseg.models.layers.dual_resolution import DualResolution, Fusion, bottlenecks
-from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm, ConvNorm, relu
 from wsiseg.models.layers.pappm import PAPPM
 from wsiseg.models.layers.ppm import PPM
 from wsiseg.models.merging import merge_sum, norm_factors, with_kernel

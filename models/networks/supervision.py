@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor
 
 
-class WithBoundaries(tuple[Tensor, ...]):  # noqa: SLOT001 -- tuples of any length have none
+class LogitsWithBoundaries(tuple[Tensor, ...]):  # noqa: SLOT001 -- tuples of any length have none
     """Logits as :meth:`supervised` returns them, and those of where labels change.
 
     Parameters

@@ -38,7 +38,7 @@ class RuntimeChoice:
     precision: Precision
     threads: int
 
-    def start(self, network: TileNetwork, tile: tuple[int, int], batch: int) -> Runtime:
+    def compile(self, network: TileNetwork, tile: tuple[int, int], batch: int) -> Runtime:
         """Make a network ready for tiles of one shape."""
         settings = RuntimeSettings(batch, tile, self.device, self.precision, self.threads)
         return RUNTIMES[self.runtime](network, settings)

@@ -105,7 +105,7 @@ def _convert(network: TileNetwork, shape: tuple[int, int, int, int], *, narrow: 
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    from wsiseg.models.runtimes.keeping_nan import keep_nan
+    from wsiseg.models.runtimes.nan_propagation import propagate_nan
 
     fixed = clone(network).requires_grad_(False)
     noise = torch.Generator().manual_seed(0)
@@ -121,7 +121,7 @@ def _convert(network: TileNetwork, shape: tuple[int, int, int, int], *, narrow: 
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced, example_input=example)
         model = frontend.convert(frontend.load(decoder))
-        if narrow or not fixed.gives_numbers(example):
-            keep_nan(model)
+        if narrow or not fixed.has_finite_logits(example):
+            propagate_nan(model)
     model.reshape(list(shape))
     return model

@@ -42,12 +42,14 @@ class Predictor:
         return activation_bytes_per_pixel(self.checkpoint.network)
 
     @cached_property
-    def short_reach(self) -> int | None:
+    def receptive_radius(self) -> int | None:
         """How far the network sees from a pixel, None if that is more than about 64 pixels."""
         field = receptive_field(self.checkpoint.network, limit=128)
         return None if field is None else (field + 1) // 2
 
-    def ready(self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...]) -> Runtime:
+    def prepare_runtime(
+        self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...]
+    ) -> Runtime:
         """Return a runtime for batches of tiles of one shape.
 
         Parameters
@@ -76,5 +78,5 @@ class Predictor:
                     "Try another `runtime`, or a smaller `tile` or `batch`.",
                 )
             ):
-                held = self._runtime = self.choice.start(network, tile, batch)
+                held = self._runtime = self.choice.compile(network, tile, batch)
         return held

@@ -21,7 +21,7 @@ def density(colours: Pixels) -> Floats:
     return np.asarray(_TABLE[colours])
 
 
-def light(densities: Floats) -> Pixels:
+def rgb_from_density(densities: Floats) -> Pixels:
     """Return the colours of optical densities."""
     shown: Pixels = np.rint(255 * np.exp(-np.maximum(densities, 0))).astype(np.uint8)
     return shown

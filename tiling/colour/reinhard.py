@@ -28,7 +28,7 @@ _GLASS, _STAINED = 235.0, 205.0
 
 
 @dataclass(frozen=True)
-class Spread:
+class ColourStatistics:
     """Mean and standard deviation of colours in the space lαβ, natural logarithm.
 
     Attributes
@@ -46,7 +46,7 @@ class Spread:
             msg = "means are finite, and deviations are positive"
             raise ValueError(msg)
 
-    def transfer(self, colours: Pixels, target: Spread) -> Pixels:
+    def transfer(self, colours: Pixels, target: ColourStatistics) -> Pixels:
         """Return colours with another mean and deviation; glass stays as it is.
 
         The paper changes every pixel, which would tint the glass: between glass and stained
@@ -62,11 +62,13 @@ class Spread:
         return shown
 
 
-REFERENCE = Spread((8.63234435, -0.11501964, 0.03868433), (0.57506023, 0.10403329, 0.01364062))
+REFERENCE = ColourStatistics(
+    (8.63234435, -0.11501964, 0.03868433), (0.57506023, 0.10403329, 0.01364062)
+)
 """Mean and deviation of slides of The Cancer Genome Atlas, as HistomicsTK gives them."""
 
 
-def reinhard(colours: Pixels) -> Spread:
+def reinhard(colours: Pixels) -> ColourStatistics:
     """Find mean and deviation of stained pixels.
 
     E. Reinhard et al., *Color transfer between images*, IEEE Computer Graphics and Applications
@@ -79,7 +81,7 @@ def reinhard(colours: Pixels) -> Spread:
     """
     lab = _to_lab(colours).astype(np.float64)
     deviation = np.maximum(lab.std(0), _FLAT)
-    return Spread(triple(lab.mean(0)), triple(deviation))
+    return ColourStatistics(triple(lab.mean(0)), triple(deviation))
 
 
 def _to_lab(colours: Pixels) -> Floats:

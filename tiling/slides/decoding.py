@@ -15,7 +15,7 @@ from PIL import Image
 from wsiseg.boundaries import boundary
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
-from wsiseg.tiling.slides.slide import FOREIGN
+from wsiseg.tiling.slides.slide import OTHER_FORMAT
 from wsiseg.tiling.slides.tiff_structure import check_structure
 
 # Common ones first.  None of them runs other programs, as Pillow does for some.
@@ -44,7 +44,7 @@ def open_picture(path: Path, page: int = 0) -> Image.Image:
     """
     with decoding(path):
         if not path.is_file():
-            raise UnknownFormatError(FOREIGN, path)
+            raise UnknownFormatError(OTHER_FORMAT, path)
         with path.open("rb") as file:
             beginning = file.read(16)
         for kind in _KINDS:
@@ -64,7 +64,7 @@ def open_picture(path: Path, page: int = 0) -> Image.Image:
                 picture._exclusive_fp = True  # noqa: SLF001
                 stack.pop_all()
                 return picture
-        raise UnknownFormatError(FOREIGN, path)
+        raise UnknownFormatError(OTHER_FORMAT, path)
 
 
 def strips(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:

@@ -12,7 +12,7 @@ The first of these that lies between 0.05 and 20 µm:
 5. these tags in a unit of TIFF's own (``tiff.Resolution``).
 
 If none does, the first that is stated is reported as it is; whoever needs a resolution refuses it.
-What was stated and not believed is said (:func:`doubts`).
+What was stated and not believed is said (:func:`explain_rejected`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def is_sane(mpp: float) -> bool:
     return math.isfinite(mpp) and SANE_MPP[0] <= mpp <= SANE_MPP[1]
 
 
-def choose(stated: Iterable[PixelSize | None]) -> PixelSize | None:
+def choose_pixel_size(stated: Iterable[PixelSize | None]) -> PixelSize | None:
     """Return the first sane statement, or else the first one, or None.
 
     Parameters
@@ -91,7 +91,9 @@ def choose(stated: Iterable[PixelSize | None]) -> PixelSize | None:
     return next((size for size in made if size.is_sane), made[0] if made else None)
 
 
-def doubts(stated: Iterable[PixelSize | None], chosen: PixelSize | None) -> tuple[str, ...]:
+def explain_rejected(
+    stated: Iterable[PixelSize | None], chosen: PixelSize | None
+) -> tuple[str, ...]:
     """Say which statements come before the one that is believed, and are not."""
     found = []
     for size in stated:
@@ -104,7 +106,7 @@ def doubts(stated: Iterable[PixelSize | None], chosen: PixelSize | None) -> tupl
     return tuple(found)
 
 
-def differ(one: float, other: float) -> bool:
+def mpp_differs(one: float, other: float) -> bool:
     """Tell whether two resolutions are more apart than rounding explains."""
     return abs(one - other) > AGREEMENT * max(abs(one), abs(other))
 

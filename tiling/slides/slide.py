@@ -21,7 +21,7 @@ Samples = npt.NDArray[np.unsignedinteger[Any]]
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
-FOREIGN = "not of its kind"
+OTHER_FORMAT = "not a format of this reader"
 """What a reader says of a file that it has nothing to do with."""
 
 
@@ -101,17 +101,17 @@ class SlideFacts:
         return None if self.pixel_size is None else self.pixel_size.source
 
     @property
-    def file_pixel(self) -> PixelSize | None:
+    def file_pixel_size(self) -> PixelSize | None:
         """Of the file's level 0, as the file states it."""
         size, (y, x) = self.pixel_size, self.stretch
         return size and PixelSize(size.height * y, size.width * x, size.source)
 
-    def in_file(self, box: Box) -> Box:
+    def to_file_pixels(self, box: Box) -> Box:
         """Return where a box of level 0 lies in pixels of the file."""
         y, x = self.stretch
-        return box.stretched(1 / y, 1 / x)
+        return box.scaled(1 / y, 1 / x)
 
-    def within_bounds(self, level: int) -> Box:
+    def scanned_box(self, level: int) -> Box:
         """Return the part of a level in which there may be pixels."""
         whole = self.levels[level]
         if self.bounds is None:
@@ -155,7 +155,7 @@ class Slide(ABC):
         return self.facts.mpp
 
     @property
-    def kept_bytes(self) -> int:
+    def cache_bytes(self) -> int:
         """Bytes of decoded pixels that it keeps for later readings, at most."""
         return 0
 
@@ -180,12 +180,12 @@ class Slide(ABC):
         DamagedSlideError
             If the file's data there cannot be decoded.
         """
-        inside = box.intersection(self.facts.within_bounds(level))
+        inside = box.intersection(self.facts.scanned_box(level))
         if inside == box:
             return self._read(level, box)
         pixels = blank(box.shape, self.facts.background)
         if inside.area:
-            pixels[inside.within(box)] = self._read(level, inside)
+            pixels[inside.slices_in(box)] = self._read(level, inside)
         return pixels
 
     @abstractmethod
@@ -220,7 +220,7 @@ class Slide(ABC):
         """
         raise ArgumentError(f"reader {self.reader} reads nothing reduced", self.path)
 
-    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+    def chunks(self, level: int, box: Box) -> Iterator[Box]:
         """Yield what the file keeps apart of a rectangle, each part sound or damaged as a whole.
 
         Parameters

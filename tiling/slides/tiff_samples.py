@@ -51,7 +51,7 @@ class Sampling:
         """Colours, and alpha behind them."""
         return (*range(self.colours), *(() if self.alpha is None else (self.alpha,)))
 
-    def shown(self, samples: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    def drop_unspecified(self, samples: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Return ``(H, W, S)`` samples without those that are neither colour nor alpha."""
         if not self.unspecified or samples.ndim < 3:
             return samples

@@ -36,14 +36,14 @@ class FileTiling:
         Tiles from left to right.
     own_shape : tuple of int or None
         ``(height, width)`` of the file's own tiles, where these are blocks of several.
-    kept : bool
+    cached : bool
         Whether they are made whole and kept, or the file is asked for what is wanted alone.
     """
 
     shape: tuple[int, int]
     columns: int
     own_shape: tuple[int, int] | None = None
-    kept: bool = True
+    cached: bool = True
 
     @classmethod
     def of_blocks(cls, level: Level, tile_shape: tuple[int, int] | None, edge: int) -> Self:
@@ -61,21 +61,21 @@ class FileTiling:
         own_height, own_width = tile_shape or (edge, edge)
         width = _multiple(own_width, edge)
         height = _multiple(own_height, min(edge, _SEVERAL // width))
-        kept = height * width <= LARGEST_BLOCK
-        return cls((height, width), -(-level.width // width), tile_shape, kept)
+        cached = height * width <= LARGEST_BLOCK
+        return cls((height, width), -(-level.width // width), tile_shape, cached)
 
-    def place(self, index: int) -> Box:
+    def tile_box(self, index: int) -> Box:
         """Return where a tile lies; at the right and lower edges it may reach over the level."""
         height, width = self.shape
         row, column = divmod(index, self.columns)
         return Box(row * height, column * width, height, width)
 
-    def pieces(self, box: Box) -> Iterator[Box]:
+    def chunks(self, box: Box) -> Iterator[Box]:
         """Yield the place of each of the file's own tiles that a box meets."""
         own = FileTiling(self.own_shape or self.shape, 1)
-        return (place for _, place in own.meeting(box))
+        return (place for _, place in own.tiles_in(box))
 
-    def meeting(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
+    def tiles_in(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
         """Yield the index and the place of every tile that a box meets.
 
         Parameters
@@ -122,7 +122,7 @@ class TiledSlide(Slide):
         """Put a rectangle together from its tiles, in pixels of the level by the reduction."""
         pixels = np.empty((*box.shape, 3), np.uint8)
         late = []
-        for index, place in self._tilings[level].meeting(box, reduction):
+        for index, place in self._tilings[level].tiles_in(box, reduction):
             decode = partial(self._decode, level, index, reduction)
             tile = self._cache.request(Place(level, index), reduction, decode)
             if isinstance(tile, Future):
@@ -130,10 +130,10 @@ class TiledSlide(Slide):
                 late.append((place, tile))
                 continue
             part = place.intersection(box)
-            pixels[part.within(box)] = tile[part.within(place)]
+            pixels[part.slices_in(box)] = tile[part.slices_in(place)]
         for place, coming in late:
             part = place.intersection(box)
-            pixels[part.within(box)] = coming.result()[part.within(place)]
+            pixels[part.slices_in(box)] = coming.result()[part.slices_in(place)]
         return pixels
 
     def _stored(self, level: int, box: Box) -> Box:
@@ -145,20 +145,20 @@ class TiledSlide(Slide):
         return stored
 
     @property
-    def kept_bytes(self) -> int:
+    def cache_bytes(self) -> int:
         """Bytes of decoded tiles that it keeps, at most."""
         return CACHE_BYTES
 
-    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+    def chunks(self, level: int, box: Box) -> Iterator[Box]:
         """Yield the file's tiles that a rectangle meets; see the base class."""
-        for piece in self._tilings[level].pieces(self._stored(level, box)):
+        for piece in self._tilings[level].chunks(self._stored(level, box)):
             yield self._upright(level, piece)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Keep the box's tiles until it has been read, as far as there is room."""
         inside, tiling = box.intersection(self.levels[level].box), self._tilings[level]
-        wanted = tiling.kept and inside.area
-        met = tiling.meeting(self._stored(level, inside)) if wanted else ()
+        wanted = tiling.cached and inside.area
+        met = tiling.tiles_in(self._stored(level, inside)) if wanted else ()
         return self._cache.announce(Place(level, index) for index, _ in met)
 
     def _after_fork(self) -> None:
@@ -179,8 +179,8 @@ class BlockSlide(TiledSlide):
 
     def _read(self, level: int, box: Box) -> Pixels:
         tiling = self._tilings[level]
-        blocks = {Place(level, index) for index, _ in tiling.meeting(box)}
-        if tiling.kept and self._damaged.isdisjoint(blocks):
+        blocks = {Place(level, index) for index, _ in tiling.tiles_in(box)}
+        if tiling.cached and self._damaged.isdisjoint(blocks):
             try:
                 return self._assemble(level, box)
             except DamagedSlideError:
@@ -189,8 +189,8 @@ class BlockSlide(TiledSlide):
         return self._read_piece(level, box)
 
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
-        place = self._tilings[level].place(index)
-        inside = place.intersection(self.facts.within_bounds(level))
+        place = self._tilings[level].tile_box(index)
+        inside = place.intersection(self.facts.scanned_box(level))
         try:
             piece = self._read_piece(level, inside)
         except DamagedSlideError:
@@ -199,7 +199,7 @@ class BlockSlide(TiledSlide):
         if (inside.y, inside.x) == (place.y, place.x):
             return piece
         pixels = blank(place.shape, self.facts.background)
-        pixels[inside.within(place)] = piece
+        pixels[inside.slices_in(place)] = piece
         return pixels
 
     @abstractmethod

@@ -24,9 +24,9 @@ class WrappedSlide(Slide):
         self.reader, self.why, self.facts = slide.reader, slide.why, slide.facts
 
     @property
-    def kept_bytes(self) -> int:
+    def cache_bytes(self) -> int:
         """Bytes that the slide keeps; see the base class."""
-        return self.slide.kept_bytes
+        return self.slide.cache_bytes
 
     def _read(self, level: int, box: Box) -> Pixels:
         return self.slide.read_region(level, box)
@@ -39,9 +39,9 @@ class WrappedSlide(Slide):
         """Read a rectangle of one level, several pixels along as one; see the base class."""
         return self.slide.read_reduced(level, box, reduction)
 
-    def pieces(self, level: int, box: Box) -> Iterator[Box]:
+    def chunks(self, level: int, box: Box) -> Iterator[Box]:
         """Yield what the file keeps apart of a rectangle; see the base class."""
-        return self.slide.pieces(level, box)
+        return self.slide.chunks(level, box)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
         """Say that a rectangle will be read; see the base class."""

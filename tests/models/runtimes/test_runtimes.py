@@ -59,7 +59,7 @@ def start(
     if runtime == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is an extra")
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
-    return choice.start(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
+    return choice.compile(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
 
 
 def processor_computes_in(precision: str) -> bool:
@@ -220,9 +220,9 @@ def test_narrow_numbers_give_nearly_the_same_or_are_refused(
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
     if runtime == "openvino" and not processor_computes_in(precision):
         with pytest.raises(RuntimeUnavailableError, match=precision):
-            choice.start(network, (96, 128), 1)
+            choice.compile(network, (96, 128), 1)
         return
-    result = choice.start(network, (96, 128), 1).run(tile)
+    result = choice.compile(network, (96, 128), 1).run(tile)
     assert result["labels"].dtype == np.uint8
     assert (result["labels"] == exact["labels"]).mean() > 0.95
 
@@ -313,9 +313,9 @@ def test_predictor_knows_what_the_network_costs_and_sees(
 ) -> None:
     toy = predictor(Toy(3))
     assert toy.bytes_per_pixel == activation_bytes_per_pixel(toy.checkpoint.network)
-    assert toy.short_reach is not None
-    assert 1 <= toy.short_reach <= 2
-    assert predictor(small()).short_reach is None
+    assert toy.receptive_radius is not None
+    assert 1 <= toy.receptive_radius <= 2
+    assert predictor(small()).receptive_radius is None
 
 
 SIGNALLED = """

@@ -28,7 +28,7 @@ def test_blocks_are_whole_file_tiles_of_which_some_can_be_kept(
     tile: tuple[int, int] | None, block: tuple[int, int], kept: bool
 ) -> None:
     tiling = FileTiling.of_blocks(LEVEL, tile, 512)
-    assert (tiling.shape, tiling.kept) == (block, kept)
+    assert (tiling.shape, tiling.cached) == (block, kept)
     box = Box(block[0] - 1, block[1] - 1, 2, 2)
     met = dict(tiling.meeting(box))
     assert len(met) == 4

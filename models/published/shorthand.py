@@ -72,7 +72,7 @@ def macs(
     )
 
 
-def streets(
+def cityscapes(
     source: str,
     *,
     val: str | None = None,

@@ -9,7 +9,7 @@ _PASSING_OVER = ("Relu", "Clamp", "Sigmoid", "HSigmoid", "HSwish", "SoftMax", "S
 """Operations of OpenVINO's CPU plug-in that make a finite number of NaN, or of infinity."""
 
 
-def keep_nan(model: ov.Model) -> None:
+def propagate_nan(model: ov.Model) -> None:
     """Change a graph so that whatever depends on NaN or infinity is not finite either.
 
     ``ReLU(NaN)`` is 0 in OpenVINO, and a maximum passes over NaN, so that a network that has

@@ -16,7 +16,7 @@ from wsiseg.errors import (
     UnknownArchitectureError,
     WeightsMismatchError,
 )
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, has_card
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, is_checkpoint
 from wsiseg.models.class_sets import CLASS_SETS, VOID
 from wsiseg.models.importing.archives import refuse_bomb
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
@@ -32,9 +32,9 @@ from wsiseg.models.importing.espnetv2_classifier import import_classifier, is_cl
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
 from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
+from wsiseg.models.importing.key_renaming import State
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.pidnet import PIDNetLayout
-from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.stdc import MMSegSTDCLayout
 from wsiseg.models.importing.ynet import YNetLayout
 from wsiseg.models.networks.espnetv2 import ESPNetv2
@@ -102,7 +102,7 @@ def import_state(
         If tensors are missing, left over or of another shape.
     """
     published = _Published(architecture, state)
-    settings = published.settle(arguments)
+    settings = published.resolve_arguments(arguments)
     return published.build(published.classes if classes is None else classes, settings)
 
 
@@ -141,7 +141,7 @@ def import_checkpoint(
         return _import_encoder(state, path, dataset, arguments or {})
     published = _Published(architecture, state, path)
     layout, classes = published.layout, published.classes
-    settings = published.settle(arguments or {})
+    settings = published.resolve_arguments(arguments or {})
     trained_on = dataset or _guess_dataset(layout, classes, path)
     if trained_on not in layout.normalisations:
         raise ArgumentError(
@@ -176,7 +176,7 @@ def _import_encoder(
         torch.manual_seed(0)
         network = create_model("espnetv2", 1, **settings)
     assert isinstance(network, ESPNetv2)
-    classifier.give_encoder(network, path)
+    classifier.copy_encoder_to(network, path)
     card = CheckpointCard(
         architecture="espnetv2",
         arguments=settings,
@@ -206,25 +206,25 @@ class _Published:
         self._state = _without_prefix(state)
         self._where = where
         self.layout = _find_layout(architecture, self._state, where)
-        watched = _Watched(self._state)
+        tracked = _TrackedState(self._state)
         try:
-            self.arguments = self.layout.read_arguments(architecture, watched)
-            self.classes = self.layout.read_classes(architecture, watched)
+            self.arguments = self.layout.read_arguments(architecture, tracked)
+            self.classes = self.layout.read_classes(architecture, tracked)
         except KeyError as error:
             raise WeightsMismatchError(
                 f"1 missing: {error.args[0]}", where, "Check the architecture."
             ) from error
         except (IndexError, ValueError) as error:
-            shape = tuple(self._state[watched.last].shape) if watched.last else None
+            shape = tuple(self._state[tracked.last].shape) if tracked.last else None
             raise WeightsMismatchError(
-                f"{watched.last} is {shape}, which it is in no {architecture}"
-                if watched.last
+                f"{tracked.last} is {shape}, which it is in no {architecture}"
+                if tracked.last
                 else str(error),
                 where,
                 "Check the architecture.",
             ) from error
 
-    def settle(self, given: Arguments) -> Arguments:
+    def resolve_arguments(self, given: Arguments) -> Arguments:
         """Return the architecture's arguments: those of the file, and whatever it does not tell."""
         find_architecture(self._architecture).check(given)
         for key, value in given.items():
@@ -243,7 +243,7 @@ class _Published:
         return network.eval()
 
 
-class _Watched(dict[str, Tensor]):
+class _TrackedState(dict[str, Tensor]):
     """A state dict that knows which tensor was looked at last."""
 
     last = ""
@@ -259,7 +259,7 @@ def _read(path: Path) -> State:
         raise CheckpointError("this is a folder, no file of weights", path)
     if not path.is_file():
         raise CheckpointError("there is no such file", path)
-    if has_card(path):
+    if is_checkpoint(path):
         raise CheckpointError(
             "this is a checkpoint already, and needs no import", path, "Use it as it is, with -c."
         )
@@ -304,7 +304,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
         hint = _suggest(state) or f"There are importers for {', '.join(known)}."
         raise UnknownArchitectureError(f"there is no importer for {architecture}", where, hint)
     for layout in able:
-        if layout.recognises(architecture, state):
+        if layout.matches(architecture, state):
             return layout
     first = ", ".join(shorten(key) for key in list(state)[:3]) or "nothing"
     raise CheckpointError(
@@ -316,7 +316,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
 
 def _suggest(state: State) -> str:
     """Return a hint at the architectures that weights may be of, nothing for unknown ones."""
-    names = [n for k in LAYOUTS for n in k.architectures if k.recognises(n, state)]
+    names = [n for k in LAYOUTS for n in k.architectures if k.matches(n, state)]
     names += ["espnetv2"] if is_classifier(state) else []
     return f"Did you mean `architecture` {' or '.join(dict.fromkeys(names))}?" if names else ""
 

@@ -147,7 +147,7 @@ class ConvNormAct(ConvNorm):
         self.act = activation(outputs)
 
 
-class Halve(nn.Module):
+class StridedAvgPool(nn.Module):
     """3×3 average pooling of stride 2, zeros beyond the border counting in.
 
     Written as a depth-wise convolution with constant weights: OpenVINO then keeps one memory
@@ -170,3 +170,26 @@ class Halve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, channels, H, W)`` to ``(B, channels, H / 2, W / 2)``, rounded up."""
         return F.conv2d(x, self.weight, stride=2, padding=1, groups=self.channels)
+
+
+class PlainSettings(TypedDict, total=False):
+    """What these convolutions take by name; see :class:`ConvNorm`."""
+
+    kernel: int
+    dilation: int
+    groups: int
+    bias: bool
+
+
+def conv_norm(
+    inputs: int, outputs: int, stride: int = 1, **settings: Unpack[PlainSettings]
+) -> ConvNorm:
+    """Return a convolution that keeps the size, and batch norm."""
+    return ConvNorm(inputs, outputs, stride, epsilon=PLAIN_EPSILON, **settings)
+
+
+def conv_norm_relu(
+    inputs: int, outputs: int, stride: int = 1, **settings: Unpack[PlainSettings]
+) -> ConvNormAct:
+    """Return a convolution that keeps the size, batch norm and ReLU."""
+    return ConvNormAct(inputs, outputs, stride, activation=relu, epsilon=PLAIN_EPSILON, **settings)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError
-from wsiseg.tiling.colour.normalising import METHODS
+from wsiseg.tiling.colour.stain_normalisation import METHODS
 
 
 @dataclass(frozen=True)
-class Colours:
+class ColourOptions:
     """What is done to a slide's colours before a network sees them.
 
     Attributes

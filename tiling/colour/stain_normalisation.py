@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from wsiseg.errors import StainError
-from wsiseg.tiling.colour import reinhard, separating
+from wsiseg.tiling.colour import reinhard, stain_separation
 from wsiseg.tiling.colour.density import density
 from wsiseg.tiling.colour.recolouring import ColourStep
-from wsiseg.tiling.colour.sampling import stained_colours
+from wsiseg.tiling.colour.stain_sampling import sample_stained_colours
 from wsiseg.tiling.slides.slide import Pixels, Slide
 
-Look = separating.Stains | reinhard.Spread
+StainEstimate = stain_separation.Stains | reinhard.ColourStatistics
 """How a slide is stained, as one of the methods sees it."""
 
 _ENOUGH = 500
@@ -25,32 +25,32 @@ class Method:
 
     Attributes
     ----------
-    find : callable
+    estimate : callable
         Takes stained colours, uint8 ``(N, 3)``.
     kind : type
         What it finds.
-    reference : Stains or Spread
+    reference : Stains or ColourStatistics
         What it aims at unless something else is given.
     """
 
-    find: Callable[[Pixels], Look]
-    kind: type[Look]
-    reference: Look
+    estimate: Callable[[Pixels], StainEstimate]
+    kind: type[StainEstimate]
+    reference: StainEstimate
 
 
 StainMethod = Literal["macenko", "reinhard", "vahadane"]
 
 METHODS: Mapping[str, Method] = {
     "macenko": Method(
-        lambda colours: separating.macenko(density(colours)),
-        separating.Stains,
-        separating.REFERENCE,
+        lambda colours: stain_separation.macenko(density(colours)),
+        stain_separation.Stains,
+        stain_separation.REFERENCE,
     ),
-    "reinhard": Method(reinhard.reinhard, reinhard.Spread, reinhard.REFERENCE),
+    "reinhard": Method(reinhard.reinhard, reinhard.ColourStatistics, reinhard.REFERENCE),
     "vahadane": Method(
-        lambda colours: separating.vahadane(density(colours)),
-        separating.Stains,
-        separating.REFERENCE,
+        lambda colours: stain_separation.vahadane(density(colours)),
+        stain_separation.Stains,
+        stain_separation.REFERENCE,
     ),
 }
 """By name."""
@@ -64,36 +64,36 @@ class StainStep(ColourStep):
     ----------
     method : str
         One of :data:`METHODS`.
-    look : Stains or Spread
+    source : Stains or ColourStatistics
         How the slide is stained.
-    reference : Stains or Spread
+    reference : Stains or ColourStatistics
         How it shall look, by the same method.
     """
 
     method: str
-    look: Look
-    reference: Look
+    source: StainEstimate
+    reference: StainEstimate
 
     def change(self, colours: Pixels) -> Pixels:
         """Return other colours; see the base class."""
-        match self.look, self.reference:
-            case separating.Stains() as look, separating.Stains() as reference:
-                return look.restain(colours, reference)
-            case reinhard.Spread() as look, reinhard.Spread() as reference:
-                return look.transfer(colours, reference)
-        raise TypeError("look and reference are of different methods")
+        match self.source, self.reference:
+            case stain_separation.Stains() as source, stain_separation.Stains() as reference:
+                return source.restain(colours, reference)
+            case reinhard.ColourStatistics() as source, reinhard.ColourStatistics() as reference:
+                return source.transfer(colours, reference)
+        raise TypeError("source and reference are of different methods")
 
     def describe(self) -> dict[str, object]:
         """Return what the pixels depend on; see the base class."""
         return {
             "step": self.method,
-            "slide": asdict(self.look),
+            "slide": asdict(self.source),
             "reference": asdict(self.reference),
         }
 
 
-def find_look(slide: Slide, method: str, slide_mpp: float | None = None) -> Look:
-    """Find out how a slide is stained; see :func:`stained_colours` for where it is looked at.
+def estimate_stains(slide: Slide, method: str, slide_mpp: float | None = None) -> StainEstimate:
+    """Estimate how a slide is stained, from a sample of its stained pixels.
 
     Parameters
     ----------
@@ -109,18 +109,18 @@ def find_look(slide: Slide, method: str, slide_mpp: float | None = None) -> Look
     StainError
         If too little of it is stained, or in one colour where two are parted.
     """
-    stained = stained_colours(slide, slide_mpp)
+    stained = sample_stained_colours(slide, slide_mpp)
     if len(stained) < _ENOUGH:
         raise StainError(
             f"{len(stained)} of the pixels looked at are stained, which tells too little",
             slide.path,
             "Leave its stains as they are.",
         )
-    look = METHODS[method].find(stained)
-    if isinstance(look, separating.Stains) and not look.are_two:
+    estimate = METHODS[method].estimate(stained)
+    if isinstance(estimate, stain_separation.Stains) and not estimate.are_two:
         raise StainError(
             "it is stained in one colour, not in two",
             slide.path,
             "Leave its stains as they are, or take reinhard.",
         )
-    return look
+    return estimate

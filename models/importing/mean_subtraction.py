@@ -14,7 +14,7 @@ MEANS = {
 """Of blue, green and red, in the numbers of both groups of authors."""
 
 
-def less_mean(order: Literal["RGB", "BGR"]) -> Mapping[str, Normalisation]:
+def subtract_mean(order: Literal["RGB", "BGR"]) -> Mapping[str, Normalisation]:
     """Return what takes the means, in their order, off channels in another one."""
     return {
         dataset: Normalisation(order=order, mean=mean, std=(1.0, 1.0, 1.0), divide_first=1.0)

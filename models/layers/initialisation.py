@@ -7,7 +7,7 @@ import math
 from torch import nn
 
 
-def keep_variance(network: nn.Module) -> None:
+def he_initialise(network: nn.Module) -> None:
     """Draw weights such that a convolution and a ReLU behind it keep the variance.
 
     He et al., ICCV 2015.  PyTorch's own weights shrink it sixfold with each layer, and let hardly

@@ -53,7 +53,7 @@ class ProfileStep(ColourStep):
 
     @functools.cached_property
     def _transform(self) -> ImageCms.ImageCmsTransform:
-        with self._understood():
+        with self._profile_errors():
             scanner = ImageCms.ImageCmsProfile(io.BytesIO(self.profile))
             return ImageCms.buildTransform(
                 scanner,
@@ -63,7 +63,7 @@ class ProfileStep(ColourStep):
                 ImageCms.Intent(ImageCms.getDefaultIntent(scanner)),
             )
 
-    def _understood(self) -> AbstractContextManager[None]:
+    def _profile_errors(self) -> AbstractContextManager[None]:
         return boundary(
             lambda why: DamagedSlideError(
                 f"its ICC profile cannot be used: {why}", self.path, "Leave `icc` out."
@@ -72,7 +72,7 @@ class ProfileStep(ColourStep):
 
     def change(self, colours: Pixels) -> Pixels:
         """Return other colours; see the base class."""
-        with self._understood():
+        with self._profile_errors():
             changed = self._transform.apply(Image.fromarray(colours[None]))
         shown: Pixels = np.asarray(changed)[0]
         return shown

@@ -12,7 +12,7 @@ Owner = TypeVar("Owner")
 _WATCHED: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKeyDictionary()
 
 
-def when_forked(owner: Owner, act: Callable[[Owner], None]) -> None:
+def call_after_fork(owner: Owner, act: Callable[[Owner], None]) -> None:
     """Call `act` with an object in every child that is forked off while the object lives.
 
     It is called before any other thread runs there, so it may replace locks that a thread of the

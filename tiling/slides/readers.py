@@ -14,12 +14,12 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.registry import Registry
-from wsiseg.tiling.slides.locations import is_remote
 from wsiseg.tiling.slides.openslide import stated_by_openslide
-from wsiseg.tiling.slides.pixel_size import differ
-from wsiseg.tiling.slides.slide import FOREIGN, Slide
-from wsiseg.tiling.slides.squared import squared
+from wsiseg.tiling.slides.pixel_size import mpp_differs
+from wsiseg.tiling.slides.slide import OTHER_FORMAT, Slide
+from wsiseg.tiling.slides.square_pixels import with_square_pixels
 from wsiseg.tiling.slides.tiff_structure import is_tiff
+from wsiseg.tiling.slides.urls import is_remote
 
 READERS: Registry[type[Slide]] = Registry(
     "reader",
@@ -39,7 +39,7 @@ pixels of, or does not understand.
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReaderProbe:
     """What a reader says to a file.
 
     Attributes
@@ -91,7 +91,7 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
     path = _checked(path)
     slide = _open_with_first(path) if reader is None else _open_with(path, reader)
     _compare(slide)
-    return squared(slide) if square else slide
+    return with_square_pixels(slide) if square else slide
 
 
 def _compare(slide: Slide) -> None:
@@ -99,7 +99,7 @@ def _compare(slide: Slide) -> None:
     if is_remote(slide.path) or slide.path.is_dir() or not is_tiff(slide.path):
         return
     theirs, ours = stated_by_openslide(slide.path), slide.mpp
-    if theirs is None or (ours is not None and not differ(theirs, ours)):
+    if theirs is None or (ours is not None and not mpp_differs(theirs, ours)):
         return
     own = "none is believed" if ours is None else f"{ours:g} µm is ({slide.facts.mpp_source})"
     note = f"OpenSlide states {theirs:g} µm per pixel; here {own}"
@@ -127,7 +127,7 @@ def _open_with_first(path: Path) -> Slide:
             # What is known to be no slide needs no second opinion.
             raise
         except UnknownFormatError as error:
-            if error.what != FOREIGN:
+            if error.what != OTHER_FORMAT:
                 told.append(error.what)
     # That of a MIRAX slide may be.
     if path.is_file() and not path.stat().st_size:
@@ -149,7 +149,7 @@ def is_slide_folder(path: Path) -> bool:
     return True
 
 
-def judge_readers(path: Path | str) -> tuple[Verdict, ...]:
+def probe_readers(path: Path | str) -> tuple[ReaderProbe, ...]:
     """Return what every reader says to a file, in the order in which they are asked.
 
     Raises
@@ -158,19 +158,19 @@ def judge_readers(path: Path | str) -> tuple[Verdict, ...]:
         If there is no such file, or it is one that nobody could read.
     """
     path = _checked(path)
-    verdicts: list[Verdict] = []
+    probes: list[ReaderProbe] = []
     open_to_choice = True
     for name, kind in READERS.items():
         try:
             with kind(path) as slide:
-                verdicts.append(Verdict(name, takes=True, chosen=open_to_choice, why=slide.why))
+                probes.append(ReaderProbe(name, takes=True, chosen=open_to_choice, why=slide.why))
         except SlideError as error:
-            verdicts.append(Verdict(name, takes=False, chosen=False, why=error.what))
+            probes.append(ReaderProbe(name, takes=False, chosen=False, why=error.what))
             if type(error) is UnknownFormatError:
                 continue
         # What one reader finds damaged or unsuitable is not handed to the next.
         open_to_choice = False
-    return tuple(verdicts)
+    return tuple(probes)
 
 
 def _checked(path: Path | str) -> Path:

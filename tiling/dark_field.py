@@ -12,7 +12,7 @@ _MOST_WHITE = 0.01
 _CONTRAST = 16
 
 
-def looks_dark_field(overview: Pixels) -> bool:
+def is_dark_field(overview: Pixels) -> bool:
     """Tell fluorescence and dark field from a slide that light has passed through.
 
     Most of it is near black, hardly anything white, and what is neither has one strong colour at

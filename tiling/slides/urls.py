@@ -18,7 +18,7 @@ def is_remote(path: Path) -> bool:
     return _ADDRESS.match(path.as_posix()) is not None
 
 
-def address(path: Path) -> str:
+def url_or_path(path: Path) -> str:
     """Return the address that a path stands for, or the path as it is."""
     found = _ADDRESS.match(path.as_posix())
     return str(path) if found is None else f"{found[1].lower()}://{found[2]}"

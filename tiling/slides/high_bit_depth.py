@@ -18,14 +18,14 @@ from wsiseg.tiling.slides.tiff_samples import find_sampling
 Decoder = Callable[[Path, int], Samples]
 
 
-def colour_depth(picture: Image.Image, path: Path) -> int:
+def bit_depth(picture: Image.Image, path: Path) -> int:
     """Return how many bits a channel has in the file: what Pillow calls RGB may have had 16."""
     if picture.format == "JPEG2000":
         return read_headers(path).depth
     return 16 if "16" in _storage(picture) else 8
 
 
-def decoder_of(picture: Image.Image, depth: int) -> Decoder | None:
+def find_decoder(picture: Image.Image, depth: int) -> Decoder | None:
     """Return what decodes a picture with all its bits; None where Pillow does as well as any.
 
     Parameters
@@ -70,7 +70,7 @@ def _decode_tiff(path: Path, frame: int) -> Samples:
         tag = page.tags.get("Orientation")
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             samples = np.moveaxis(samples, 0, -1)
-        samples = find_sampling(page, path).shown(samples)
+        samples = find_sampling(page, path).drop_unspecified(samples)
     return orientation(tag and tag.value).turn(samples)
 
 

@@ -10,7 +10,7 @@ from wsiseg.tiling.slides.slide import WHITE, Pixels, Slide, blank
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 
-class PatchedSlide(WrappedSlide):
+class FaultTolerantSlide(WrappedSlide):
     """A slide whose damaged pieces are white, and only they.
 
     Parameters
@@ -46,10 +46,10 @@ class PatchedSlide(WrappedSlide):
             # Which of its pieces are to blame, is found out one by one.
             pixels = blank(box.shape, WHITE)
         whole = Box(*(reduction * v for v in (box.y, box.x, box.height, box.width)))
-        for piece in self.slide.pieces(level, whole):
+        for piece in self.slide.chunks(level, whole):
             part = piece.reduced(reduction).intersection(box)
             try:
-                pixels[part.within(box)] = read(part)
+                pixels[part.slices_in(box)] = read(part)
             except DamagedSlideError:
                 self.unread.add((level, piece.intersection(self.levels[level].box)))
         return pixels

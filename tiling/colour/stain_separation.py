@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from wsiseg.tiling.colour.density import Floats, Triple, density, light, triple
+from wsiseg.tiling.colour.density import Floats, Triple, density, rgb_from_density, triple
 from wsiseg.tiling.slides.slide import Pixels
 
 _STRONGEST = 99
@@ -68,7 +68,7 @@ class Stains:
         """Return the colours that the same amounts of other stains would have."""
         amounts = _amounts(density(colours), _floats(self.colours))
         ratio = _floats(target.strengths) / _floats(self.strengths)
-        return light(amounts * ratio @ _floats(target.colours))
+        return rgb_from_density(amounts * ratio @ _floats(target.colours))
 
 
 REFERENCE = Stains(
