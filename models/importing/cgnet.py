@@ -68,11 +68,11 @@ class CGNetLayout(KeyLayout):
     normalisations: ClassVar[Mapping[str, Normalisation]] = subtract_mean("RGB")
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["classifier.0.conv.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form and count the blocks."""
+        """Name the form and count the blocks; see :meth:`KeyLayout.read_arguments`."""
         return {
             "form": "authors",
             "blocks2": count_numbered(state, "level2.") + 1,
@@ -93,11 +93,11 @@ class MMSegCGNetLayout(KeyLayout):
     }
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["decode_head.conv_seg.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form and count the blocks."""
+        """Name the form and count the blocks; see :meth:`KeyLayout.read_arguments`."""
         return {
             "form": "mmseg",
             "blocks2": count_numbered(state, "backbone.level1."),

@@ -56,5 +56,5 @@ class DABNetLayout(KeyLayout):
     normalisations: ClassVar[Mapping[str, Normalisation]] = subtract_mean("BGR")
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["classifier.0.conv.weight"].shape[0])

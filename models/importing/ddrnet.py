@@ -98,11 +98,14 @@ class RDRNetLayout(DualResolutionLayout):
     )
 
     def matches(self, architecture: str, state: State) -> bool:
-        """Tell by the first block, in either form."""
+        """Tell by the first block, in either form; see :meth:`KeyLayout.matches`."""
         return self.signature_key in state or "backbone.stem.0.reparam_3x3.weight" in state
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names, and give merged kernels their paths back."""
+        """Rename every tensor to our names, and give merged kernels their paths back.
+
+        See :meth:`KeyLayout.translate`.
+        """
         tensors = super().translate(architecture, state)
         if not any(key.endswith(".merged.weight") for key in tensors):
             return tensors

@@ -42,15 +42,18 @@ class ENetLayout(KeyLayout):
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": UNIT, "camvid": UNIT}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the last deconvolution."""
+        """Read the width of the last deconvolution; see :meth:`KeyLayout.read_classes`."""
         return int(state["transposed_conv.weight"].shape[1])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Tell the form by the name of the last activations."""
+        """Tell the form by the name of the last activations.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         return {"form": "camvid" if "initial_block.out_prelu.weight" in state else "current"}
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
+        """Rename every tensor to our names; see :meth:`KeyLayout.translate`."""
         older = self.read_arguments(architecture, state)["form"] == "camvid"
         return {self._rename(key, older): value for key, value in state.items()}
 

@@ -56,11 +56,11 @@ class ERFNetLayout(KeyLayout):
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": UNIT}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the last deconvolution."""
+        """Read the width of the last deconvolution; see :meth:`KeyLayout.read_classes`."""
         return int(state["decoder.output_conv.weight"].shape[1])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form."""
+        """Name the form; see :meth:`KeyLayout.read_arguments`."""
         return {"form": "authors"}
 
 
@@ -74,9 +74,9 @@ class MMSegERFNetLayout(KeyLayout):
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["decode_head.conv_seg.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form."""
+        """Name the form; see :meth:`KeyLayout.read_arguments`."""
         return {"form": "mmseg"}

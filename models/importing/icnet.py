@@ -62,11 +62,14 @@ class ICNetLayout(KeyLayout):
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["head.conv_cls.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form, and tell the residual network by its blocks."""
+        """Name the form, and tell the residual network by its blocks.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         return {"form": "authors", "backbone": read_backbone(state, "pretrained.")}
 
 
@@ -78,11 +81,17 @@ class MMSegICNetLayout(MMSegLayout):
     renames = _MMSEG
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form, and tell the residual network by its blocks."""
+        """Name the form, and tell the residual network by its blocks.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         return {"form": "mmseg", "backbone": read_backbone(state, "backbone.backbone.")}
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor, and put the map before its pooled regions, as in PSPNet."""
+        """Rename every tensor, and put the map before its pooled regions, as in PSPNet.
+
+        See :meth:`KeyLayout.translate`.
+        """
         renamed = super().translate(architecture, state)
         weight = renamed.get(_MERGE)
         # What is missing or misshapen is found when the network is filled.

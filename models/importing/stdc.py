@@ -44,6 +44,9 @@ class MMSegSTDCLayout(MMSegLayout):
     )
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names and leave out the constant."""
+        """Rename every tensor to our names and leave out the constant.
+
+        See :meth:`KeyLayout.translate`.
+        """
         learnt = {key: value for key, value in state.items() if key != _LAPLACIAN}
         return super().translate(architecture, learnt)

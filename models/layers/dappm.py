@@ -83,7 +83,10 @@ class DAPPM(AggregationPyramid):
         )
 
     def aggregate(self, finest: Tensor, seen: list[Tensor]) -> list[Tensor]:
-        """Add each map to what the one before became, and convolve."""
+        """Add each map to what the one before became, and convolve.
+
+        See :meth:`AggregationPyramid.aggregate`.
+        """
         merged = [finest]
         for process, coarse in zip(self.processes, seen, strict=True):
             merged.append(process(coarse + merged[-1]))

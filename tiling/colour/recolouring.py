@@ -65,7 +65,10 @@ class RecolouredSlide(WrappedSlide):
         return self._recoloured(super()._read(level, box))
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self._recoloured(super().read_reduced(level, box, reduction))
 
     def _recoloured(self, pixels: Pixels) -> Pixels:

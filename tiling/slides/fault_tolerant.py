@@ -32,7 +32,10 @@ class FaultTolerantSlide(WrappedSlide):
         return self._patched(level, box, 1, lambda part: self.slide.read_region(level, part))
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self._patched(
             level, box, reduction, lambda part: self.slide.read_reduced(level, part, reduction)
         )

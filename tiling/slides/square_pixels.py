@@ -68,11 +68,11 @@ class SquarePixelSlide(WrappedSlide):
         return ()
 
     def chunks(self, level: int, box: Box) -> Iterator[Box]:
-        """Yield the level, as each pixel is mixed of two; see the base class."""
+        """Yield the level, as each pixel is mixed of two; see :meth:`Slide.chunks`."""
         return Slide.chunks(self, level, box)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Say that a rectangle will be read; see the base class."""
+        """Say that a rectangle will be read; see :meth:`Slide.announce`."""
         inside = box.intersection(self.facts.scanned_box(level))
         if not inside.area:
             return lambda: None

@@ -87,7 +87,10 @@ class TiffSlide(TiledSlide):
         return self._tiles[level].reductions if self._orientation == UPRIGHT else ()
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self._assemble(level, box, reduction)
 
     def _read(self, level: int, box: Box) -> Pixels:

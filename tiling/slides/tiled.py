@@ -150,12 +150,15 @@ class TiledSlide(Slide):
         return CACHE_BYTES
 
     def chunks(self, level: int, box: Box) -> Iterator[Box]:
-        """Yield the file's tiles that a rectangle meets; see the base class."""
+        """Yield the file's tiles that a rectangle meets; see :meth:`Slide.chunks`."""
         for piece in self._tilings[level].chunks(self._stored(level, box)):
             yield self._upright(level, piece)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Keep the box's tiles until it has been read, as far as there is room."""
+        """Keep the box's tiles until it has been read, as far as there is room.
+
+        See :meth:`Slide.announce`.
+        """
         inside, tiling = box.intersection(self.levels[level].box), self._tilings[level]
         wanted = tiling.cached and inside.area
         met = tiling.tiles_in(self._stored(level, inside)) if wanted else ()

@@ -36,15 +36,18 @@ class WrappedSlide(Slide):
         return self.slide.reductions(level)
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self.slide.read_reduced(level, box, reduction)
 
     def chunks(self, level: int, box: Box) -> Iterator[Box]:
-        """Yield what the file keeps apart of a rectangle; see the base class."""
+        """Yield what the file keeps apart of a rectangle; see :meth:`Slide.chunks`."""
         return self.slide.chunks(level, box)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Say that a rectangle will be read; see the base class."""
+        """Say that a rectangle will be read; see :meth:`Slide.announce`."""
         return self.slide.announce(level, box)
 
     def fingerprint(self) -> dict[str, object]:
