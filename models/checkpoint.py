@@ -67,7 +67,7 @@ class ClassEntry(BaseModel):
 
 
 class CheckpointCard(BaseModel):
-    """What stands beside the weights.
+    """Metadata that is saved beside the weights.
 
     Attributes
     ----------
@@ -82,8 +82,8 @@ class CheckpointCard(BaseModel):
     normalisation : Normalisation
         From 8-bit RGB to the network's input.
     encoder_only : bool
-        Whether nothing but the encoder has been trained: something to begin a training with.  The
-        classes then mean nothing.
+        Whether only the encoder has been trained, to start a training from.  The classes then mean
+        nothing.
     training, metrics : dict
         Where the weights come from and how they score, as far as it is known.
     """
@@ -153,13 +153,47 @@ class Checkpoint:
         return digest.hexdigest()
 
     def preprocess(self, pixels: Tensor | npt.NDArray[np.uint8]) -> Tensor:
-        """Turn uint8 ``(B, H, W, 3)`` RGB into the float32 ``(B, 3, H, W)`` the network wants."""
+        """Normalise pixels to the input of the network.
+
+        Parameters
+        ----------
+        pixels : ndarray or Tensor
+            uint8 ``(B, H, W, 3)``, RGB.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(B, 3, H, W)``, in the channel order that the network was trained with.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from wsiseg.models import create_model
+        >>> card = CheckpointCard(
+        ...     architecture="espnet-c",
+        ...     classes=(ClassEntry(name="stroma", colour=(255, 0, 0)),),
+        ... )
+        >>> checkpoint = Checkpoint(card, create_model("espnet-c", classes=1))
+        >>> x = checkpoint.preprocess(np.zeros((1, 16, 24, 3), np.uint8))
+        >>> x.shape, checkpoint.network(x).shape
+        (torch.Size([1, 3, 16, 24]), torch.Size([1, 1, 16, 24]))
+        """
         # Arrays are copied: Pillow's, for one, are read-only, which PyTorch warns of.
         given = pixels if isinstance(pixels, Tensor) else torch.tensor(pixels)
         return self.card.normalisation.apply(given)
 
     def save(self, path: Path | str) -> Path:
         """Write the checkpoint; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            A ``.safetensors`` file; its folder is made.
+
+        Returns
+        -------
+        Path
+            The file.
 
         Raises
         ------
@@ -188,12 +222,32 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     path : path-like
         A ``.safetensors`` file written by this package.
     to_train : bool
-        Take one as well of which only the encoder has been trained.
+        Accept a checkpoint of which only the encoder has been trained.
+
+    Returns
+    -------
+    Checkpoint
+        With its network on the CPU, in evaluation mode.
 
     Raises
     ------
     CheckpointError
         If the file is missing, damaged or of another kind, or its tensors do not fit.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from wsiseg.models import create_model
+    >>> card = CheckpointCard(
+    ...     architecture="espnet-c",
+    ...     classes=(ClassEntry(name="stroma", colour=(255, 0, 0)),),
+    ...     mpp=0.5,
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = Checkpoint(card, create_model("espnet-c", classes=1))
+    ...     checkpoint = load_checkpoint(made.save(pathlib.Path(folder, "stroma.safetensors")))
+    >>> checkpoint.mpp, [each.name for each in checkpoint.classes]
+    (0.5, ['stroma'])
     """
     path = Path(path)
     header = _read_header(path)
@@ -220,7 +274,7 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Tell whether a file is a checkpoint of this package, whole or with damaged contents."""
+    """Tell whether a file has the header of a checkpoint of this package, damaged or not."""
     try:
         return HEADER_KEY in read_header(path).metadata
     except (ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What a network costs and sees: parameters, operations, memory, receptive field."""
+"""Cost and reach of a network: parameters, operations, memory, receptive field."""
 
 from __future__ import annotations
 
@@ -18,15 +18,28 @@ from wsiseg.models.networks.network import SegmentationNetwork
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of learnable parameters."""
+    """Return the number of learnable parameters, auxiliary heads included."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 1024) -> int:
-    """Return multiply-accumulates of convolutions and matrix products for one picture.
+    """Return the multiply-accumulates of convolutions and matrix products for one picture.
 
-    They are those of all that the network tells about it, Y-Net's diagnosis included.  Pooling does
-    not count, also where it is written as a convolution.
+    All outputs of the network count, Y-Net's diagnosis included.  Pooling does not, even where it
+    is written as a convolution.
+
+    Parameters
+    ----------
+    network : SegmentationNetwork
+        Left as it is.
+    height, width : int
+        Size of the picture.
+
+    Examples
+    --------
+    >>> from wsiseg.models import create_model
+    >>> round(count_macs(create_model("espnet-c", classes=19)) / 1e9, 2)
+    3.47
     """
     shadow = clone(network).eval().to("meta")
     # They are not counted, and take half of the time.
@@ -46,9 +59,9 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
 
 
 def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
-    """Return the most memory that intermediate results take at one time, per input pixel.
+    """Return the peak memory of intermediate results per input pixel, in bytes.
 
-    Counted on a small picture; it holds for any runtime that frees a result after its last use.
+    Measured on a small picture; it holds for any runtime that frees a result after its last use.
     """
     edge = 16 * network.input_multiple
     with _evaluating(network), _LiveBytes() as live:
@@ -59,11 +72,21 @@ def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
 def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | None:
     """Return the width of the theoretical receptive field in input pixels.
 
-    None stands for more than about `limit`, which global pooling always is.
-
     A line of NaN goes in, and the logits that turn NaN are those that can depend on it; nothing
-    cancels a NaN.  One run per phase of the network's stride says how far each input line reaches,
-    which turned around is how far each logit sees.
+    cancels a NaN.  One run for each phase of the network's stride gives the logits that each input
+    line reaches, and from those the input lines that each logit sees.
+
+    Parameters
+    ----------
+    network : SegmentationNetwork
+        Left as it is.
+    limit : int
+        Widest field to look for.
+
+    Returns
+    -------
+    int or None
+        None for more than about `limit`; with global pooling it always is.
     """
     lengths = [length for length in (256 << k for k in range(32)) if length <= 2 * limit]
     for length in lengths:

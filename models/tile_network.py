@@ -1,4 +1,4 @@
-"""A network with its pixels' way in and labels' way out inside one graph."""
+"""A network with normalisation before it and argmax or softmax behind it, in one graph."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TileNetwork(nn.Module):
         )
 
     def has_finite_logits(self, tiles: Tensor) -> bool:
-        """Tell whether all logits of a batch, as for :meth:`forward`, are finite."""
+        """Tell whether all logits of a batch are finite; the batch is as for :meth:`forward`."""
         return bool(_all_finite(self.network(self.normalise(tiles))).all())
 
 

@@ -1,4 +1,4 @@
-"""What stands at the head of a ``.safetensors`` file, read within bounds and before its tensors."""
+"""The header of a ``.safetensors`` file, read within bounds and before its tensors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TENSOR_KEYS = {"dtype", "shape", "data_offsets"}
 
 @dataclass(frozen=True)
 class WeightsHeader:
-    """What a file says it holds.
+    """The contents of the header.
 
     Attributes
     ----------
     metadata : dict of str to str
-        The free text that goes with the tensors.
+        Free text that goes with the tensors (``__metadata__``).
     shapes : dict of str to tuple of int
         Of every tensor.
     dtypes : dict of str to str
@@ -35,16 +35,21 @@ class WeightsHeader:
 
 
 def read_header(path: Path) -> WeightsHeader:
-    """Read the head of a ``.safetensors`` file.
+    """Read the header of a ``.safetensors`` file.
 
-    That tensors lie where the header says is checked by who reads them.
+    Whether the tensors lie where the header says is checked when they are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If this is no such header, or one without measure.
+        If it has no such header, or one that is too large.
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -70,7 +75,7 @@ def read_header(path: Path) -> WeightsHeader:
 
 
 def parse_json(text: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object of which no key stands twice.
+    """Parse a JSON object in which no key stands twice.
 
     Raises
     ------
@@ -89,7 +94,20 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
 
 
 def shorten(text: str, length: int = 60) -> str:
-    """Return a text of unknown origin as a message can quote it: short, and in plain letters."""
+    """Return a text from a file as a message can quote it: short, and printable.
+
+    Parameters
+    ----------
+    text : str
+        Of unknown origin.
+    length : int
+        Most characters.
+
+    Examples
+    --------
+    >>> shorten("encoder.level2.0.conv.weight", 16)
+    'encoder.level2.…'
+    """
     plain = "".join(letter if letter.isprintable() else "�" for letter in text[: length + 1])
     return plain if len(plain) <= length else f"{plain[: length - 1]}…"
 

@@ -204,7 +204,7 @@ BOUNDARIES = {
     ),
     "torch reads": ((torch, "load"), lambda f: import_checkpoint(f / "a.pth", "espnet")),
     "a runtime starts": (
-        (RuntimeChoice, "start"),
+        (RuntimeChoice, "compile"),
         lambda f: segment_tiny(f / "a.png", f / "none", level=0),
     ),
     "a runtime runs": (

@@ -1,4 +1,4 @@
-"""Tiles off a slide, ahead of whoever wants them."""
+"""Reading tiles of the working plane from a slide, in threads that run ahead of the network."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class ReadTile:
     Attributes
     ----------
     tile : Tile
-        Which one.
+        Its place in the grid.
     pixels : ndarray or None
-        uint8 ``(height, width, 3)``, RGB; None if it could not be read.
+        uint8 ``(height, width, 3)``, RGB; None if it could not be decoded.
     seconds : float
-        What a reading thread spent on it.
+        Time that a reading thread spent on it.
     error : DamagedSlideError or None
-        Why it could not be read.
+        Why it could not be decoded.
     """
 
     tile: Tile
@@ -53,14 +53,14 @@ class ReadTile:
 
 
 def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
-    """Read a rectangle of the working plane.
+    """Read a rectangle of the working plane, resampled to its resolution.
 
     Parameters
     ----------
     slide : Slide
         Open.
     plane : WorkingPlane
-        How the slide is looked at.
+        The resolution to read at.
     box : Box
         In working pixels; what lies outside the plane is filled with the slide's background.
 
@@ -175,18 +175,18 @@ def _announce(slide: Slide, plane: WorkingPlane, box: Box) -> Callable[[], None]
 
 
 class TileReader:
-    """Threads that read ahead, tiles in the order in which they were asked for.
+    """A pool of threads that reads tiles ahead of the network, in the order asked for.
 
     Parameters
     ----------
     slide : Slide
         Open.
     plane : WorkingPlane
-        How it is looked at.
+        The resolution at which the tiles are read.
     threads : int
         Reading threads.
     ahead : int
-        Tiles that are read and not yet taken, at most.
+        Most tiles that are read, or being read, and not yet taken.
     """
 
     def __init__(self, slide: Slide, plane: WorkingPlane, *, threads: int, ahead: int) -> None:
@@ -197,7 +197,20 @@ class TileReader:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-read")
 
     def batches(self, tiles: Iterable[Tile], size: int) -> Iterator[list[ReadTile]]:
-        """Yield tiles, `size` at a time; the last batch may be smaller."""
+        """Read tiles and yield them in batches.
+
+        Parameters
+        ----------
+        tiles : iterable of Tile
+            What to read, row by row.
+        size : int
+            Tiles of a batch; the last batch may be smaller.
+
+        Yields
+        ------
+        list of ReadTile
+            In the order of `tiles`.  A tile that cannot be decoded has no pixels but an error.
+        """
         remaining = self._announced(tiles)
         waiting: deque[Future[ReadTile]] = deque()
         while True:

@@ -1,7 +1,8 @@
-"""From tiles back to a plane, one band of finished rows at a time.
+"""Stitching: from predicted tiles back to the plane, one band of finished rows at a time.
 
-Only rows that a later tile can still touch are kept.  Bands begin at multiples of the band height,
-as the shards of a mask do, and leave in order; within that, tiles may arrive in any order.
+Only rows that a later tile can still change are held in memory, in a ring buffer.  Bands begin at
+multiples of the band height, as the shards of a mask do, and are yielded from top to bottom; within
+a band, tiles may arrive in any order.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says about one tile.
+    """The output of a network for one tile.
 
     Attributes
     ----------
@@ -80,7 +81,15 @@ class Band:
 
     @classmethod
     def empty(cls, box: Box, classes: int | None) -> Self:
-        """Return rows without tissue; with probabilities of `classes` if that is not None."""
+        """Return rows without tissue: labels 255 and probabilities 0.
+
+        Parameters
+        ----------
+        box : Box
+            Where they lie in the plane.
+        classes : int or None
+            Number of classes to give probabilities of; None for labels alone.
+        """
         labels = np.broadcast_to(np.uint8(NO_LABEL), box.shape)
         if classes is None:
             return cls(box, labels, None, touched=False)
@@ -88,23 +97,23 @@ class Band:
 
 
 class Stitcher(ABC):
-    """Takes tiles, gives bands.
+    """Merges predicted tiles and yields finished bands.
 
     Parameters
     ----------
     window : Box
         The part of the plane to fill; its first row is a multiple of `band_height`.
     tiles : iterable of Tile
-        All that will be added; rows that none of them touches stay unseen.
+        All that will be added; rows that none of them touches get no label.
     band_height : int
         Rows of a band, the last one excepted.
     kept : int or None
-        Classes whose probabilities are given as well; None for labels alone.
+        Number of classes whose probabilities are given as well; None for labels alone.
 
     Attributes
     ----------
     without_numbers : int
-        Pixels of the window for which the network gave no numbers so far; they stay unseen.
+        Pixels of the window for which the network gave no numbers so far; they get no label.
     """
 
     def __init__(
@@ -122,18 +131,24 @@ class Stitcher(ABC):
         self._open_height = max(1, min(window.height, tallest + band_height))
 
     def add(self, tile: Tile, prediction: Prediction | None) -> Iterator[Band]:
-        """Merge one tile and give the bands that are finished by it.
+        """Merge one tile and return the bands that it finishes.
 
-        They are made one by one as they are taken; what is not taken leaves with the next tile.
+        Bands are made one by one as they are taken from the iterator; those that are not taken come
+        with the next tile.
 
         Parameters
         ----------
         tile : Tile
-            One of those announced; each is added once.
+            One of those given to the constructor; each is added once.
         prediction : Prediction or None
-            None for an unreadable tile: what it can change stays unseen, also where a neighbour
-            has looked, as the neighbour alone would say something else than both of them.  So do
-            single pixels for which the network gave no numbers.
+            None for an unreadable tile.  What such a tile covers gets no label, even where a
+            neighbour covers it too, as the neighbour alone would give another label than both
+            together.  The same holds for single pixels without numbers.
+
+        Returns
+        -------
+        iterator of Band
+            From top to bottom.
         """
         # Finished rows leave first, or the ring would span those above the first tissue.
         before = list(self.finished())
@@ -152,7 +167,7 @@ class Stitcher(ABC):
         return itertools.chain(before, self.finished())
 
     def finished(self) -> Iterator[Band]:
-        """Give the bands above the first row that a missing tile could still touch."""
+        """Yield the bands above the first row that a missing tile could still change."""
         open_row = min(self._pending, default=self._window.bottom)
         while self._top < self._window.bottom:
             height = min(self._band_height, self._window.bottom - self._top)
@@ -363,7 +378,7 @@ def make_stitcher(
     Parameters
     ----------
     blend : {"crop", "gaussian", "cosine"}
-        How overlaps are merged.
+        How overlaps are merged: the halo is cropped, or a weighted mean is taken.
     window : Box
         The part of the plane to fill.
     tiles : list of Tile
@@ -375,10 +390,30 @@ def make_stitcher(
     keep_probabilities : bool
         Also give the merged probabilities.
 
+    Returns
+    -------
+    Stitcher
+        Takes tiles by :meth:`Stitcher.add`.
+
     Raises
     ------
     ArgumentError
         If so many tiles overlap that sums could overflow.
+
+    Examples
+    --------
+    Two tiles of a plane of 8×16 pixels, all of class 1, become one band:
+
+    >>> import numpy as np
+    >>> from wsiseg.tiling.boxes import Box
+    >>> from wsiseg.tiling.grid import TileGrid
+    >>> grid = TileGrid(plane=(8, 16), tile=(8, 12), halo=2, multiple=2)
+    >>> stitcher = make_stitcher("crop", Box(0, 0, 8, 16), list(grid), band_height=8, classes=2)
+    >>> bands = []
+    >>> for tile in grid:
+    ...     bands += stitcher.add(tile, Prediction(np.ones(tile.box.shape, np.uint8)))
+    >>> [(band.box, bool((band.labels == 1).all())) for band in bands]
+    [(Box(y=0, x=0, height=8, width=16), True)]
     """
     if blend == "crop":
         return CropStitcher(window, tiles, band_height, classes if keep_probabilities else None)

@@ -1,4 +1,4 @@
-"""Where tissue lies on a slide, found on an overview."""
+"""Finding tissue on an overview of a slide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ProgressCallback = Callable[[float], None]
 
 
 def no_progress(_: float) -> None:
-    """Do nothing."""
+    """Do nothing with the progress."""
 
 
 OVERVIEW_EDGE = 2048
@@ -51,16 +51,16 @@ _SPECK_SHARE = 2e-5
 
 @dataclass(frozen=True)
 class TissueMask:
-    """A mask over a whole plane, at any resolution.
+    """A mask of tissue over a whole plane, at any resolution.
 
     Attributes
     ----------
     mask : ndarray
         bool ``(h, w)``; True where tissue may be.
     plane : tuple of int
-        ``(height, width)`` of the plane that it is stretched over, in working pixels.
+        ``(height, width)`` of the plane that it covers, in working pixels.
     notes : tuple of str
-        What to say of the slide that it was found on.
+        Warnings about the slide that it was found on.
     """
 
     mask: Mask
@@ -68,7 +68,7 @@ class TissueMask:
     notes: tuple[str, ...] = ()
 
     def touches(self, box: Box) -> bool:
-        """Tell whether any tissue lies in a box of working pixels; one mask pixel of slack."""
+        """Tell whether any tissue lies in a box of working pixels, or one mask pixel beside it."""
         scale_y, scale_x = (m / p for m, p in zip(self.mask.shape, self.plane, strict=True))
         top, left = int(box.y * scale_y) - 1, int(box.x * scale_x) - 1
         bottom, right = (
@@ -93,23 +93,27 @@ def find_tissue(
 ) -> TissueMask:
     """Find tissue, rather too much than too little.
 
-    Light lost on the way through the slide (optical density against the glass, smoothed) is
-    compared with a threshold by Otsu, which is lowered to what pale tissue and fat still show.
-    Gaps are closed and holes filled, as fat and lumina belong to the tissue around them; specks
-    are dropped.
+    Optical density against the glass, smoothed, is compared with Otsu's threshold, which is
+    capped so that pale tissue and fat still count.  Gaps are closed and holes filled, as fat and
+    lumina belong to the tissue around them; specks are dropped.
 
     Parameters
     ----------
     slide : Slide
         Open.
     plane : WorkingPlane
-        What the mask is for.
+        The plane that the mask shall cover.
     threads : int
-        That read; what is found does not depend on it.
+        Reading threads; the result does not depend on it.
     progress : callable
-        Told the share of the slide that has been read; raising ends it.
+        Called with the share of the slide that has been read; raising ends the search.
     overview : tuple of ndarray, optional
-        What :func:`read_overview` gave, where it has been read already.
+        What :func:`read_overview` returned, where it has been called already.
+
+    Returns
+    -------
+    TissueMask
+        True as well where the overview could not be decoded.
     """
     pixels, unread = overview or read_overview(slide, threads, progress)
     edge = max(pixels.shape)
@@ -128,21 +132,21 @@ def find_tissue(
 def read_overview(
     slide: Slide, threads: int = READING_THREADS, progress: ProgressCallback = no_progress
 ) -> tuple[Pixels, Mask]:
-    """Read the slide small, from the coarsest level that is large enough.
+    """Read the whole slide downsampled, from the coarsest level that is large enough.
 
     Parameters
     ----------
     slide : Slide
         Open.
     threads : int
-        That read.
+        Reading threads.
     progress : callable
-        Told the share that has been read, by the thread that called; raising ends it.
+        Called by the calling thread with the share that has been read; raising ends it.
 
     Returns
     -------
     overview : ndarray
-        uint8 ``(h, w, 3)``, at most :data:`OVERVIEW_EDGE` pixels a side.
+        uint8 ``(h, w, 3)``, RGB, at most :data:`OVERVIEW_EDGE` pixels a side.
     unread : ndarray
         bool ``(h, w)``; True where the file could not be decoded.
     """

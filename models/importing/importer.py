@@ -1,4 +1,4 @@
-"""From a published file or state dict to a network of ours."""
+"""Importing published files and state dicts into networks of ours."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ def import_state(
     classes: int | None = None,
     **arguments: bool | float | str,
 ) -> SegmentationNetwork:
-    """Build a network from tensors under their authors' names.
+    """Build a network from a state dict with its authors' key names.
 
     Parameters
     ----------
     state : mapping of str to Tensor
-        The authors' state dict; a ``module.`` prefix of all keys is taken off.
+        The authors' state dict; a ``module.`` prefix of all keys is removed.
     architecture : str
         Our name of the network.
     classes : int, optional
-        Checked against the file; read off the shapes where left out.
+        Checked against the file; read from the shapes where left out.
     **arguments
-        The architecture's arguments; those left out are read off the keys and shapes.
+        The architecture's arguments; those left out are read from keys and shapes.
 
     Returns
     -------
@@ -100,6 +100,21 @@ def import_state(
         If no known layout matches.
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
+    UnknownArchitectureError
+        If there is no such architecture, or no layout of it is known.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import wsiseg
+    >>> state = torch.load("espnet_p_2_q_8.pth", weights_only=True)  # doctest: +SKIP
+    >>> network = wsiseg.models.import_state(state, "espnet")  # doctest: +SKIP
+
+    A state dict that is none of the network's is refused:
+
+    >>> import_state({"conv.weight": torch.zeros(8, 3, 3, 3)}, "espnet")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    wsiseg.errors.CheckpointError: these are no weights of espnet in a known layout; ...
     """
     published = _Published(architecture, state)
     settings = published.resolve_arguments(arguments)
@@ -112,9 +127,9 @@ def import_checkpoint(
     dataset: str | None = None,
     arguments: Arguments | None = None,
 ) -> Checkpoint:
-    """Turn a published file into a checkpoint that works at once.
+    """Import a published file as a checkpoint, with normalisation and class names.
 
-    Of ESPNetv2's classifier only the encoder is of use; a checkpoint of it is one to train.
+    Of ESPNetv2's classifier only the encoder is imported; such a checkpoint has to be trained.
 
     Parameters
     ----------
@@ -123,9 +138,14 @@ def import_checkpoint(
     architecture : str
         Our name of the network.
     dataset : {"cityscapes", "camvid", "voc", "breast-biopsy"}, optional
-        What it was trained on; told by the number of classes where left out.
+        What it was trained on; told from the number of classes where left out.
     arguments : dict, optional
-        The architecture's arguments; those left out are read off the file.
+        The architecture's arguments; those left out are read from the file.
+
+    Returns
+    -------
+    Checkpoint
+        Not yet saved.
 
     Raises
     ------
@@ -133,6 +153,8 @@ def import_checkpoint(
         If the file is unreadable, its layout unknown, or the data set cannot be told.
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
+    ArgumentError
+        If its authors published no weights for `dataset`.
     """
     path = Path(path)
     find_architecture(architecture)

@@ -1,4 +1,4 @@
-"""What an importer has to know about other authors' checkpoints."""
+"""The interface of a key layout: how one group of authors names a network's tensors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KeyLayout(ABC):
     architectures : tuple of str
         The registered names that it can fill.
     normalisations : dict
-        What the published weights of each data set were trained on.
+        The normalisation that the published weights of each data set were trained with.
     signature_key : str
         A key that only this layout has.
     renames : tuple
@@ -37,17 +37,59 @@ class KeyLayout(ABC):
     renames: ClassVar[Renames]
 
     def matches(self, architecture: str, state: State) -> bool:
-        """Tell whether the keys are those of this layout for `architecture`."""
+        """Tell whether a state dict is in this layout.
+
+        Parameters
+        ----------
+        architecture : str
+            Our name of the network.
+        state : mapping of str to Tensor
+            Under the authors' names.
+        """
         return self.signature_key in state
 
     @abstractmethod
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the number of classes off the shapes."""
+        """Return the number of classes, read from the shape of the last layer.
+
+        Parameters
+        ----------
+        architecture : str
+            Our name of the network.
+        state : mapping of str to Tensor
+            Under the authors' names.
+
+        Raises
+        ------
+        KeyError, IndexError, ValueError
+            If the tensor is missing or has another number of dimensions.
+        """
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Read the architecture's arguments off the keys and shapes; none unless overridden."""
+        """Return the architecture's arguments, read from keys and shapes; none unless overridden.
+
+        Parameters
+        ----------
+        architecture : str
+            Our name of the network.
+        state : mapping of str to Tensor
+            Under the authors' names.
+
+        Raises
+        ------
+        KeyError, IndexError, ValueError
+            If they cannot be read.
+        """
         return {}
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names; unknown ones keep theirs and are refused later."""
+        """Return the tensors under our names; unknown keys are kept, and refused later.
+
+        Parameters
+        ----------
+        architecture : str
+            Our name of the network.
+        state : mapping of str to Tensor
+            Under the authors' names.
+        """
         return renamed_state(state, self.renames)

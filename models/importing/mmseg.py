@@ -17,7 +17,15 @@ SEPARABLE: Renames = (
 
 
 def class_head(theirs: str, ours: str) -> Renames:
-    """Return the renames of a head of 3×3 convolutions and a classifier."""
+    """Return the renames of a head of 3×3 convolutions and a classifier.
+
+    Parameters
+    ----------
+    theirs : str
+        Regular expression of the head's name in MMSegmentation.
+    ours : str
+        Its name here.
+    """
     return (
         (rf"^{theirs}\.convs\.", f"{ours}.convs."),
         (rf"^{theirs}\.conv_seg\.", f"{ours}.classifier."),

@@ -1,4 +1,4 @@
-"""Convolution, normalisation and activation in the combinations that every network uses."""
+"""Convolution, batch norm and activation in the combinations that every network uses."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class ConvNormAct(ConvNorm):
 
 
 class StridedAvgPool(nn.Module):
-    """3×3 average pooling of stride 2, zeros beyond the border counting in.
+    """3×3 average pooling of stride 2, counting the zeros beyond the border.
 
     Written as a depth-wise convolution with constant weights: OpenVINO then keeps one memory
     layout from the image on, which makes the whole of ESPNet a fifth faster.
@@ -184,12 +184,32 @@ class PlainSettings(TypedDict, total=False):
 def conv_norm(
     inputs: int, outputs: int, stride: int = 1, **settings: Unpack[PlainSettings]
 ) -> ConvNorm:
-    """Return a convolution that keeps the size, and batch norm."""
+    """Return a convolution that keeps the size, and batch norm, with PyTorch's own epsilon.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    stride : int
+        Stride of the convolution.
+    **settings
+        `kernel`, `dilation`, `groups` and `bias` of :class:`ConvNorm`.
+    """
     return ConvNorm(inputs, outputs, stride, epsilon=PLAIN_EPSILON, **settings)
 
 
 def conv_norm_relu(
     inputs: int, outputs: int, stride: int = 1, **settings: Unpack[PlainSettings]
 ) -> ConvNormAct:
-    """Return a convolution that keeps the size, batch norm and ReLU."""
+    """Return a convolution that keeps the size, batch norm and ReLU, with PyTorch's own epsilon.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    stride : int
+        Stride of the convolution.
+    **settings
+        `kernel`, `dilation`, `groups` and `bias` of :class:`ConvNorm`.
+    """
     return ConvNormAct(inputs, outputs, stride, activation=relu, epsilon=PLAIN_EPSILON, **settings)

@@ -1,4 +1,4 @@
-"""Enlarging and shrinking maps between their pixels' centres."""
+"""Bilinear interpolation of maps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,28 @@ from torch import Tensor
 
 
 def resize(x: Tensor, size: torch.Size) -> Tensor:
-    """Map ``(B, C, H, W)`` to height and width `size`, bilinear, corners not aligned."""
+    """Resize a map to a size, bilinear, corners not aligned.
+
+    Parameters
+    ----------
+    x : Tensor
+        ``(B, C, H, W)``.
+    size : torch.Size
+        ``(height, width)`` of the result.
+    """
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def scale(x: Tensor, factor: float, *, aligned: bool) -> Tensor:
-    """Map ``(B, C, H, W)`` to `factor` times its height and width, bilinear."""
+    """Resize a map by a factor, bilinear.
+
+    Parameters
+    ----------
+    x : Tensor
+        ``(B, C, H, W)``.
+    factor : float
+        2 doubles height and width.
+    aligned : bool
+        Whether corner pixels are aligned (``align_corners``).
+    """
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=aligned)

@@ -133,7 +133,18 @@ class GuidedAggregation(nn.Module):
         self.merge = conv_norm_relu(channels, channels)
 
     def forward(self, detail: Tensor, semantic: Tensor) -> Tensor:
-        """Return ``(B, channels, H, W)`` for as large a detail and a semantic map of a quarter."""
+        """Return both branches merged at the detail branch's size.
+
+        Parameters
+        ----------
+        detail, semantic : Tensor
+            ``(B, channels, H, W)`` and ``(B, channels, H / 4, W / 4)``.
+
+        Returns
+        -------
+        Tensor
+            ``(B, channels, H, W)``.
+        """
         size = detail.shape[2:]
         fine = self.detail(detail) * resize(self.semantic_up(semantic), size).sigmoid()
         coarse = self.detail_down(detail) * self.semantic(semantic).sigmoid()

@@ -35,15 +35,17 @@ WIDEST_PYRAMID = 10
 
 @dataclass(frozen=True)
 class Design:
-    """What an encoder is like; the arguments of the networks, which describe them, in one.
+    """Configuration of an ESPNet encoder: the arguments of the networks, checked, in one object.
+
+    See :class:`~wsiseg.models.networks.espnet_c.ESPNetC` for those not named here.
 
     Attributes
     ----------
     concatenation : bool
-        Join what comes into a level's repeated units and what leaves them, which widens the
-        network (ESPNet-B and later).
+        Whether a level concatenates the input and the output of its repeated units, which widens
+        the network (ESPNet-B and later).
     reinforcement : {"concatenate", "add", "none"}
-        What the shrunken image is used for.
+        How the shrunken image is used.
     """
 
     concatenation: bool = True
@@ -92,7 +94,13 @@ class Design:
         }
 
     def make_down(self, inputs: int, outputs: int) -> nn.Module:
-        """Return what halves the resolution in front of a level."""
+        """Return the module that halves the resolution in front of a level.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels in and out.
+        """
         if self.down == "conv" or (self.down == "auto" and self.unit != "esp"):
             return ConvNormAct(inputs, outputs, stride=2, activation=self.act)
         return ESP(inputs, outputs, stride=2, **self.pyramid)

@@ -18,7 +18,15 @@ BOTTLENECKS = ((64, 2), (96, 2), (128, 1))
 
 
 def separable_conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Return a depth-wise 3×3 convolution without activation and a 1×1 convolution with one."""
+    """Return a depth-wise 3×3 convolution without activation and a 1×1 convolution with ReLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    stride : int
+        Of the depth-wise convolution.
+    """
     return nn.Sequential(
         conv_norm(inputs, inputs, stride, groups=inputs),
         conv_norm_relu(inputs, outputs, kernel=1),

@@ -79,9 +79,17 @@ class CFF(nn.Module):
         self.seen = low if form == "caffe" else outputs
 
     def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the fused map, and what training classifies of the smaller one.
+        """Return the fused map, and the map that the auxiliary classifier of training gets.
 
-        From ``(B, low, h, w)`` and ``(B, high, H, W)``; the first one is ``(B, outputs, H, W)``.
+        Parameters
+        ----------
+        low, high : Tensor
+            ``(B, low, h, w)`` of the smaller picture and ``(B, high, H, W)`` of the larger one.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(B, outputs, H, W)`` and ``(B, seen, H, W)``.
         """
         enlarged = F.interpolate(
             low, size=high.shape[2:], mode="bilinear", align_corners=self._form != "mmseg"

@@ -88,12 +88,17 @@ class SegmentationNetwork(nn.Module, ABC):
         return self._enlarge(self.dense(padded), padded, x)
 
     def all_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return all that the network tells about a picture, the logits of its labels first.
+        """Return all outputs for a picture, the logits of its labels first.
 
         Parameters
         ----------
         x : Tensor
             Normalised pixels, float32 ``(B, 3, H, W)`` of any size.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(B, classes, H, W)``, and what else the network gives.
         """
         return (self(x),)
 

@@ -73,7 +73,18 @@ class UAFM(nn.Module):
         self.merge = conv_norm_relu(deep, outputs)
 
     def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """Return ``(B, outputs, H, W)`` for the encoder's ``(B, shallow, H, W)`` and a deep map."""
+        """Return the two maps mixed, at the size of the encoder's.
+
+        Parameters
+        ----------
+        shallow, deep : Tensor
+            ``(B, shallow, H, W)`` of the encoder and ``(B, deep, h, w)`` of the decoder.
+
+        Returns
+        -------
+        Tensor
+            ``(B, outputs, H, W)``.
+        """
         first = self.project(shallow)
         second = resize(deep, first.shape[2:])
         seen = [

@@ -59,7 +59,17 @@ class ParallelConvolutions(nn.Module):
         return with_kernel(self.first.conv, *merge_sum(paths, kernel=3))
 
     def unmerged(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """Return tensors for this layer that do what a merged kernel does, the second path mute."""
+        """Return a state dict of this layer that is equivalent to a merged kernel.
+
+        The second path gives zero.
+
+        Parameters
+        ----------
+        weight : Tensor
+            ``(channels, channels / groups, 3, 3)``.
+        bias : Tensor
+            ``(channels,)``.
+        """
         return {
             "first.conv.weight": weight,
             **_norm_state("first.norm", self.first.norm, bias),
@@ -118,10 +128,17 @@ class Reparameterisable(nn.Module):
         return nn.Sequential(conv, self.act)
 
     def unmerged(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """Return tensors for this block that do what a merged kernel does.
+        """Return a state dict of this block that is equivalent to a merged kernel.
 
-        The kernel becomes that of the 3×3 path.  The others are mute, by a factor of 0 at the end,
+        The kernel becomes that of the 3×3 path.  The other paths give zero, by a last factor of 0,
         and learn again if they are trained.
+
+        Parameters
+        ----------
+        weight : Tensor
+            ``(outputs, inputs, 3, 3)``.
+        bias : Tensor
+            ``(outputs,)``.
         """
         inner, outer = self.point
         assert isinstance(inner, ConvNorm)

@@ -36,7 +36,18 @@ class FFM(nn.Module):
         self.excite = nn.Conv2d(outputs // 4, outputs, 1, bias=False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return ``(B, outputs, H, W)`` for two maps of equal size."""
+        """Return the fused map.
+
+        Parameters
+        ----------
+        first, second : Tensor
+            Maps of equal height and width, `inputs` channels together.
+
+        Returns
+        -------
+        Tensor
+            ``(B, outputs, H, W)``.
+        """
         out: Tensor = self.join(torch.cat([first, second], dim=1))
         weights: Tensor = self.excite(self.squeeze(out.mean((2, 3), keepdim=True)).relu())
         return out + out * weights.sigmoid()

@@ -1,4 +1,4 @@
-"""PyTorch as it is: on every machine, and on GPUs."""
+"""PyTorch as the runtime: on every machine, and on GPUs."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Doubled(nn.Module):
 class Pair(nn.Module):
     """No chain, but a norm directly behind a convolution."""
 
-    normed: ClassVar = (("first", "second"),)
+    conv_norm_pairs: ClassVar = (("first", "second"),)
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is done to a slide's colours while it is read: pixels in, pixels out, place by place."""
+"""Colour of a slide while it is read: ICC profiles and stain normalisation, pixel by pixel."""
 
 from wsiseg.tiling.colour.icc_profiles import ProfileStep, profile_name
 from wsiseg.tiling.colour.options import ColourOptions

@@ -1,4 +1,4 @@
-"""What a user asks of colours."""
+"""What a user asks to be done to a slide's colours."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class ColourOptions:
     Attributes
     ----------
     icc : bool
-        First of all, the scanner's colours become sRGB by the ICC profile in the file.
+        Convert the scanner's colours to sRGB by the ICC profile in the file, first of all.
     stain : str or None
-        How stains are normalised.
+        Method of stain normalisation.
     reference : Path or None
-        What they are made alike: a file of stains, a slide, or a picture; what is common if None.
+        What stains are normalised to: a file of stains, a slide, or a picture; the method's usual
+        reference if None.
 
     Raises
     ------

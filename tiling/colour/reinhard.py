@@ -47,10 +47,22 @@ class ColourStatistics:
             raise ValueError(msg)
 
     def transfer(self, colours: Pixels, target: ColourStatistics) -> Pixels:
-        """Return colours with another mean and deviation; glass stays as it is.
+        """Return colours with the mean and deviation of `target`; glass stays as it is.
 
-        The paper changes every pixel, which would tint the glass: between glass and stained
-        tissue, the change fades in.
+        The paper changes every pixel, which would tint the glass.  Here the change fades in between
+        glass and stained tissue.
+
+        Parameters
+        ----------
+        colours : ndarray
+            uint8 ``(N, 3)``, RGB, of a slide with the statistics `self`.
+        target : ColourStatistics
+            Statistics of the reference.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(N, 3)``, RGB.
         """
         here, there = (np.array([s.mean, s.deviation], np.float32) for s in (self, target))
         scaled = (_to_lab(colours) - here[0]) * (there[1] / here[1]) + there[0]

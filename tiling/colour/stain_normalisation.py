@@ -1,4 +1,4 @@
-"""Stain normalisation: every slide as if it had been stained like a reference."""
+"""Stain normalisation: a slide's colours as if it had been stained like a reference."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ENOUGH = 500
 
 @dataclass(frozen=True)
 class Method:
-    """One way of normalising.
+    """One method of stain normalisation.
 
     Attributes
     ----------
     estimate : callable
-        Takes stained colours, uint8 ``(N, 3)``.
+        Takes stained colours, uint8 ``(N, 3)``, and returns how they are stained.
     kind : type
-        What it finds.
+        Type of that result.
     reference : Stains or ColourStatistics
-        What it aims at unless something else is given.
+        Reference that slides are normalised to, unless another is given.
     """
 
     estimate: Callable[[Pixels], StainEstimate]
@@ -58,7 +58,7 @@ METHODS: Mapping[str, Method] = {
 
 @dataclass(frozen=True)
 class StainStep(ColourStep):
-    """Gives pixels the look of a reference.
+    """Normalises pixels from the stains of a slide to those of a reference.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class StainStep(ColourStep):
     source : Stains or ColourStatistics
         How the slide is stained.
     reference : Stains or ColourStatistics
-        How it shall look, by the same method.
+        How it shall be stained, estimated by the same method.
     """
 
     method: str
@@ -75,7 +75,7 @@ class StainStep(ColourStep):
     reference: StainEstimate
 
     def change(self, colours: Pixels) -> Pixels:
-        """Return other colours; see the base class."""
+        """Return normalised colours; see :meth:`ColourStep.change`."""
         match self.source, self.reference:
             case stain_separation.Stains() as source, stain_separation.Stains() as reference:
                 return source.restain(colours, reference)
@@ -84,7 +84,7 @@ class StainStep(ColourStep):
         raise TypeError("source and reference are of different methods")
 
     def describe(self) -> dict[str, object]:
-        """Return what the pixels depend on; see the base class."""
+        """Return method, stains and reference; see :meth:`ColourStep.describe`."""
         return {
             "step": self.method,
             "slide": asdict(self.source),
@@ -104,10 +104,15 @@ def estimate_stains(slide: Slide, method: str, slide_mpp: float | None = None) -
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none or a wrong one.
 
+    Returns
+    -------
+    Stains or ColourStatistics
+        By the method.
+
     Raises
     ------
     StainError
-        If too little of it is stained, or in one colour where two are parted.
+        If too few pixels are stained, or in one colour where the method separates two.
     """
     stained = sample_stained_colours(slide, slide_mpp)
     if len(stained) < _ENOUGH:

@@ -1,4 +1,4 @@
-"""Stained pixels of a slide, at the same resolution for every slide."""
+"""A sample of a slide's stained pixels, at the same resolution for every slide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BLOCK, _BLOCKS, _PLENTY = 256, 24, 50_000
 
 
 def sample_stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixels:
-    """Return colours of stained pixels, from blocks that the overview shows to hold most of them.
+    """Return colours of stained pixels, from blocks that hold most of them on the overview.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def sample_stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixe
     Returns
     -------
     ndarray
-        uint8 ``(N, 3)``, at most 50,000; seen at :data:`SAMPLING_MPP`, or at level 0 where that is
-        coarser, or where nobody knows its resolution.
+        uint8 ``(N, 3)``, RGB, at most 50,000 pixels, read at :data:`SAMPLING_MPP`; at level 0
+        where that is coarser, or its resolution is not known.
     """
     plane = plane_at_level(slide, 0, slide_mpp)
     if plane.mpp is not None and plane.mpp < SAMPLING_MPP:

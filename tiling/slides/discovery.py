@@ -1,7 +1,7 @@
-"""Which of the files and folders in a folder are slides.
+"""Finding the slides in files, folders and URLs.
 
-What a slide is, is told by its ending here, and by its content when it is opened; what makes up one
-slide together, a MIRAX or a DICOM series for instance, is found once.
+Whether a file may be a slide is told by its ending here, and by its content when it is opened.
+What makes up one slide together, a MIRAX or a DICOM series for instance, is found once.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ Kind = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class FoundSlides:
-    """What there is to work on.
+    """The slides that were found.
 
     Attributes
     ----------
     slides : tuple of Path
         Each of them once; those of a folder in natural order.
     skipped : tuple of (Kind, Path)
-        What lies in the folders and is not taken, and the kind of thing that it is.
+        Entries of the folders that are no slides, and of what kind they are.
     """
 
     slides: tuple[Path, ...]
@@ -59,7 +59,7 @@ class FoundSlides:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is passed over, a line for each kind."""
+        """A line about what was skipped, for each kind."""
         kinds = dict.fromkeys(kind for kind, _ in self.skipped)
         return tuple(
             _summary(kind, [path.name for each, path in self.skipped if each == kind])
@@ -70,17 +70,22 @@ class FoundSlides:
 def find_slides(
     paths: Iterable[Path], *, recursive: bool = False, exclude: Sequence[Path] = ()
 ) -> FoundSlides:
-    """Return the slides that files, folders and addresses stand for.
+    """Return the slides that files, folders and URLs stand for.
 
     Parameters
     ----------
     paths : iterable of Path
-        Files and addresses are taken as they are.  So is a folder that is a slide, an OME-Zarr
-        image or a DICOM series; of any other the slides in it.
+        Files and URLs are taken as they are.  So is a folder that is itself a slide, an OME-Zarr
+        image or a DICOM series; of any other folder the slides in it.
     recursive : bool
-        Look into the folders in it as well.
+        Search the folders in a folder as well.
     exclude : sequence of Path
-        Folders that are not looked into: where masks are written.
+        Folders that are not searched: those that masks are written to.
+
+    Returns
+    -------
+    FoundSlides
+        The slides, and what was skipped.
 
     Raises
     ------
@@ -88,6 +93,19 @@ def find_slides(
         If a folder holds no slide.
     SlideError
         If a folder cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = pathlib.Path(name)
+    ...     for file in ("b10.svs", "b9.svs", "notes.txt"):
+    ...         (folder / file).touch()
+    ...     found = find_slides([folder])
+    >>> [path.name for path in found.slides]
+    ['b9.svs', 'b10.svs']
+    >>> found.notes
+    ('passed over 1 file that is no slide: notes.txt',)
     """
     search = _Search(recursive, {path.resolve() for path in exclude})
     for path in paths:

@@ -1,4 +1,4 @@
-"""A slide that is white where it cannot be read."""
+"""A slide that reads as white where its file is damaged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 
 class FaultTolerantSlide(WrappedSlide):
-    """A slide whose damaged pieces are white, and only they.
+    """A slide whose damaged file tiles read as white, and no others.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class FaultTolerantSlide(WrappedSlide):
     Attributes
     ----------
     unread : set of (int, Box)
-        The level of each piece that could not be read so far, and its place there.
+        Level and place of each file tile that could not be read so far.
     """
 
     def __init__(self, slide: Slide) -> None:

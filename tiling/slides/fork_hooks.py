@@ -1,4 +1,4 @@
-"""What a forked child must not share with its parent."""
+"""Hooks that run in a forked child, so that it shares no lock or file handle with its parent."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ _WATCHED: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKe
 
 
 def call_after_fork(owner: Owner, act: Callable[[Owner], None]) -> None:
-    """Call `act` with an object in every child that is forked off while the object lives.
+    """Call a function in every child process that is forked while an object lives.
 
-    It is called before any other thread runs there, so it may replace locks that a thread of the
-    parent held.
+    It is called before any other thread runs in the child, so it may replace locks that a thread
+    of the parent held.
+
+    Parameters
+    ----------
+    owner : object
+        Held weakly: when it is collected, the hook is gone.
+    act : callable
+        Called with the owner.
     """
     _WATCHED[owner] = act
 

@@ -1,4 +1,4 @@
-"""Which reader takes a file: decided by what is in it, not by its name."""
+"""Readers by name, and opening a slide with the one that accepts its content, not its name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ pixels of, or does not understand.
 
 @dataclass(frozen=True)
 class ReaderProbe:
-    """What a reader says to a file.
+    """Whether a reader accepts a file.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class ReaderProbe:
     chosen : bool
         Whether the file is opened by it, where the user names none.
     why : str
-        Why it takes the file, or does not.
+        Why it opens the file, or does not.
     """
 
     reader: str
@@ -61,7 +61,7 @@ class ReaderProbe:
 
 
 def open_slide(path: Path | str, reader: str | None = None, *, square: bool = True) -> Slide:
-    """Open a slide or a picture with the reader that suits its content.
+    """Open a slide or a picture with the reader that accepts its content.
 
     Parameters
     ----------
@@ -69,24 +69,40 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
         A file of any supported format, the folder of an OME-Zarr image or of a DICOM series, or
         the address of an OME-Zarr image: ``s3://``, ``https://`` or any that fsspec knows.
     reader : str, optional
-        The name of the reader that is to take it: `omezarr`, `tifffile`, `openslide` or `pillow`.
-        The first of them that does, if left out.
+        The name of the reader to use: `omezarr`, `tifffile`, `openslide` or `pillow`.  The first
+        of them that accepts the file, if left out.
     square : bool
-        Where the file states that its pixels are not square, show square ones; without it they
-        are those of the file.
+        Where the file states that its pixels are not square, resample to square ones; without it
+        they are those of the file.
+
+    Returns
+    -------
+    Slide
+        Open; a context manager.
 
     Raises
     ------
     SlideNotFoundError
         If there is no such file.
     UnknownFormatError
-        If no reader takes it, or not the one that was named.
+        If no reader accepts it, or not the one that was named.
     UnsuitableSlideError
-        If it is known, and no slide: a stack of channels, a mask, a thumbnail.
+        If the content is known and no slide: a stack of channels, a mask, a thumbnail.
     DamagedSlideError
-        If a reader takes it and cannot make sense of it.
+        If a reader accepts it and cannot decode its structure.
     ArgumentError
         If there is no reader of that name.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "field.png")
+    ...     Image.new("RGB", (30, 20), "pink").save(file)
+    ...     with open_slide(file) as slide:
+    ...         slide.reader, slide.levels[0].box.shape, slide.mpp
+    ('pillow', (20, 30), None)
     """
     path = _checked(path)
     slide = _open_with_first(path) if reader is None else _open_with(path, reader)
@@ -150,12 +166,22 @@ def is_slide_folder(path: Path) -> bool:
 
 
 def probe_readers(path: Path | str) -> tuple[ReaderProbe, ...]:
-    """Return what every reader says to a file, in the order in which they are asked.
+    """Ask every reader whether it accepts a file.
+
+    Parameters
+    ----------
+    path : path-like
+        As :func:`open_slide` takes it.
+
+    Returns
+    -------
+    tuple of ReaderProbe
+        In the order in which readers are tried.
 
     Raises
     ------
     SlideError
-        If there is no such file, or it is one that nobody could read.
+        If there is no such file, or it is one that no reader could open.
     """
     path = _checked(path)
     probes: list[ReaderProbe] = []

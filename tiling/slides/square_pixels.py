@@ -1,4 +1,4 @@
-"""Slides whose pixels are not square, read as if they were."""
+"""Resampling slides whose pixels are not square to square pixels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Weights = npt.NDArray[np.uint16]
 
 
 def with_square_pixels(slide: Slide) -> Slide:
-    """Return a slide with square pixels: itself, unless its file states credibly other ones."""
+    """Return the slide resampled to square pixels; itself if its pixels are square or unknown."""
     size = slide.facts.pixel_size
     if size is None or not size.is_sane or size.is_square:
         return slide
@@ -36,15 +36,15 @@ def with_square_pixels(slide: Slide) -> Slide:
 
 
 def with_stored_pixels(slide: Slide) -> Slide:
-    """Return a slide with the pixels of its file, whatever their shape."""
+    """Return a slide with the pixels as its file stores them, square or not."""
     return slide.slide if isinstance(slide, SquarePixelSlide) else slide
 
 
 class SquarePixelSlide(WrappedSlide):
-    """A slide in square pixels, as small as the shorter side of the file's.
+    """A slide in square pixels, of the length of the shorter side of the file's pixels.
 
     Every level is stretched along the other axis by linear interpolation.  A pixel is made of the
-    two whose centres are next to its own, so what it looks like depends on its place alone, and
+    two whose centres are nearest to its own, so its value depends on its position alone, and
     nothing from outside of what was scanned is mixed in.
 
     Parameters

@@ -46,7 +46,19 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """How numbers are written in one file, and how long it is."""
+    """Byte order and variant of a TIFF file, and its size.
+
+    Attributes
+    ----------
+    order : {"<", ">"}
+        Byte order, as :mod:`struct` writes it.
+    big : bool
+        Whether it is BigTIFF, with 64-bit offsets.
+    size : int
+        Bytes of the file.
+    ndpi : bool
+        Whether it is Hamamatsu's variant, with 64-bit offsets of directories in a classic TIFF.
+    """
 
     order: str
     big: bool
@@ -120,7 +132,14 @@ class Budget:
     every_tag: bool = False
 
     def spend(self, entries: Entries, path: Path) -> None:
-        """Take one directory's share; what stands there twice is read twice.
+        """Subtract what one directory holds; an entry that stands there twice is counted twice.
+
+        Parameters
+        ----------
+        entries : list of (int, Tag)
+            Of the directory.
+        path : Path
+            The file, for the error.
 
         Raises
         ------
@@ -147,13 +166,26 @@ class Budget:
 
 
 def is_tiff(path: Path) -> bool:
-    """Tell by the first bytes."""
+    """Tell by its first bytes whether a file is a TIFF."""
     with path.open("rb") as file:
         return file.read(4) in MAGIC
 
 
 def read_tiff_header(file: BinaryIO, path: Path) -> TiffHeader | None:
-    """Return how a file is written; None if it is no TIFF."""
+    """Read byte order and variant of a TIFF.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    path : Path
+        The same file.
+
+    Returns
+    -------
+    TiffHeader or None
+        None if it is no TIFF.
+    """
     file.seek(0)
     magic = file.read(4)
     if magic not in MAGIC:
@@ -186,7 +218,23 @@ def _peek(file: BinaryIO, header: TiffHeader, place: int) -> set[int]:
 def walk_directories(
     file: BinaryIO, header: TiffHeader, budget: Budget, path: Path
 ) -> Iterator[Tags]:
-    """Yield the tags of each directory, pages first met first, then those below them.
+    """Yield the tags of each directory: pages first, in file order, then the *SubIFDs* below them.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    header : TiffHeader
+        What :func:`read_tiff_header` returned.
+    budget : Budget
+        What all directories together may hold; spent on the way.
+    path : Path
+        The file, for errors.
+
+    Yields
+    ------
+    mapping of int to Tag
+        By the tag's code.
 
     Raises
     ------
@@ -247,7 +295,15 @@ def _read_directory(
 
 
 def past_end(what: str, path: Path) -> DamagedSlideError:
-    """Return the error for what lies behind the file's end."""
+    """Return the error for data that lies behind the file's end.
+
+    Parameters
+    ----------
+    what : str
+        What lies there, with its verb: ``"its directory lies"``.
+    path : Path
+        The file.
+    """
     return DamagedSlideError(f"the file is truncated: {what} behind its end", path, COPY_AGAIN)
 
 
@@ -267,7 +323,24 @@ def _entries(content: bytes, start: int, header: TiffHeader) -> Entries:
 def read_values(
     file: BinaryIO, header: TiffHeader, tag: Tag | None, most: int | None = None
 ) -> Numbers:
-    """Return the whole numbers of a tag, so many of them at most; none of what holds others."""
+    """Return the whole numbers of a tag.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    header : TiffHeader
+        Of the file.
+    tag : Tag or None
+        None reads nothing.
+    most : int, optional
+        Most values to read; all if left out.
+
+    Returns
+    -------
+    ndarray
+        int64 ``(n,)``; empty for a tag that holds text or fractions.
+    """
     behind = tag is not None and tag.start > header.size
     if tag is None or tag.kind not in _CODES or not tag.count or behind:
         return np.empty(0, np.int64)
@@ -279,7 +352,20 @@ def read_values(
 
 
 def read_number(file: BinaryIO, code: str) -> int | None:
-    """Return the number at the file's position; None at its end."""
+    """Read one number at the file's position.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    code : str
+        Its format, as :mod:`struct` writes it.
+
+    Returns
+    -------
+    int or None
+        None at the file's end.
+    """
     content = file.read(struct.calcsize(code))
     if len(content) < struct.calcsize(code):
         return None

@@ -59,7 +59,19 @@ def description(page: tifffile.TiffPage) -> str:
 
 
 def find_slide(file: tifffile.TiffFile, path: object) -> SlidePages:
-    """Find the largest picture, and its levels.
+    """Find the page that is the slide, the largest picture, and its reduced copies.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+        Open.
+    path : Path
+        The file, for errors.
+
+    Returns
+    -------
+    SlidePages
+        The slide's levels, and the pages that are no part of it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which pages of a TIFF are the slide, and whether tifffile may read them."""
+"""The pyramid of a TIFF: levels, vendor, pixel size, and whether tifffile may read it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,19 @@ class Pyramid:
 
 
 def find_pyramid(file: tifffile.TiffFile, path: Path) -> Pyramid:
-    """Find the slide, whoever is to read its pixels.
+    """Find the slide in a TIFF, whichever library then reads its pixels.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+        Open.
+    path : Path
+        The file, for errors.
+
+    Returns
+    -------
+    Pyramid
+        Levels without pixels are left out, with a warning.
 
     Raises
     ------
@@ -101,7 +113,14 @@ def find_pyramid(file: tifffile.TiffFile, path: Path) -> Pyramid:
 
 
 def refuse_unsupported_pixels(pyramid: Pyramid, path: Path) -> None:
-    """Refuse pages whose pixels are not given here as OpenSlide gives them.
+    """Refuse a pyramid whose pixels tifffile would decode otherwise than OpenSlide does.
+
+    Parameters
+    ----------
+    pyramid : Pyramid
+        What :func:`find_pyramid` returned.
+    path : Path
+        The file, for the error.
 
     Raises
     ------
@@ -117,7 +136,7 @@ def refuse_unsupported_pixels(pyramid: Pyramid, path: Path) -> None:
 
 
 def find_vendor(file: tifffile.TiffFile) -> str:
-    """Name the format."""
+    """Return the name of the format, ``"generic-tiff"`` if it is no vendor's."""
     first = file.pages.first
     text = description(first)
     flags = {
@@ -169,7 +188,20 @@ def _refuse_measurements(page: tifffile.TiffPage, sampling: Sampling, path: Path
 
 
 def unsupported_reason(page: tifffile.TiffPage, sampling: Sampling) -> str | None:
-    """Say why a page's pixels cannot be read here as OpenSlide reads them; None if they can."""
+    """Say why a page's pixels cannot be decoded here as OpenSlide decodes them.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        One level.
+    sampling : Sampling
+        Meaning of its samples.
+
+    Returns
+    -------
+    str or None
+        None if they can.
+    """
     height, width = segment_shape(page)
     if min(page.imagelength, page.imagewidth, height, width) < 1 or page.imagedepth != 1:
         return "a TIFF without pixels, or with a depth"

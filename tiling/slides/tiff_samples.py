@@ -77,7 +77,19 @@ class Sampling:
 
 
 def find_sampling(page: tifffile.TiffPage, path: object) -> Sampling:
-    """Find out what a page's samples are.
+    """Find out which samples of a page are colours, which is alpha, and which are neither.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        One page.
+    path : Path
+        The file, for the error.
+
+    Returns
+    -------
+    Sampling
+        What each sample means.
 
     Raises
     ------

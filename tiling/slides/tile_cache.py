@@ -1,4 +1,4 @@
-"""Decoded file tiles, or blocks of them, kept so that a pass over a slide decodes each once."""
+"""A cache of decoded file tiles, so that a pass over a slide decodes each of them once."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Place(NamedTuple):
 
 
 class TileCache:
-    """File tiles up to a number of bytes, for all threads of a slide.
+    """Decoded file tiles up to a number of bytes, shared by all threads of a slide.
 
-    Whoever reads in a known order announces it; then the tile that is needed last is the first to
-    go.  Without that it is the one that was used longest ago.  No tile is decoded by two threads at
-    once: the second waits for the first.
+    Reads that are announced in order are evicted by it: the tile that is needed last goes first.
+    Without announcements the least recently used goes first.  No tile is decoded by two threads at
+    once: the second one waits for the first.
 
     Parameters
     ----------
@@ -52,21 +52,21 @@ class TileCache:
     def request(
         self, place: Place, reduction: int, decode: Callable[[], Pixels]
     ) -> Pixels | Future[Pixels]:
-        """Return a file tile, decoded if need be; not to be written to.
+        """Return a file tile from the cache, decoding it on a miss; not to be written to.
 
         Parameters
         ----------
         place : Place
-            Which one.
+            Level and number of the tile.
         reduction : int
-            By how much it is smaller than the file's.
+            Downsampling factor at which it is decoded.
         decode : callable
-            Makes it.
+            Decodes it.
 
         Returns
         -------
         ndarray or Future
-            The latter where another thread decodes it already.
+            The latter where another thread is decoding it.
         """
         key = place, reduction
         with self._lock:
@@ -93,12 +93,17 @@ class TileCache:
         return tile
 
     def announce(self, places: Iterable[Place]) -> Callable[[], None]:
-        """Say that a reading will want these tiles, after those announced before.
+        """Announce that a read will request these tiles, after the reads announced before.
+
+        Parameters
+        ----------
+        places : iterable of Place
+            The tiles.
 
         Returns
         -------
         callable
-            To be called when it has had them, or does not want them any more.
+            To be called when the read is done, or will not be done.
         """
         wanted = tuple(places)
         with self._lock:

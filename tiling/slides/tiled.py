@@ -1,4 +1,4 @@
-"""Slides that are read by the tiles of a fixed grid, each decoded once while it is needed."""
+"""Slides that are decoded tile by tile on a fixed grid, with a cache of decoded tiles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEVERAL = 2**20
 
 @dataclass(frozen=True)
 class FileTiling:
-    """How a level lies in its file, in tiles or in blocks of several.
+    """The grid of tiles in which a level is stored, or of blocks of several tiles.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class FileTiling:
     own_shape : tuple of int or None
         ``(height, width)`` of the file's own tiles, where these are blocks of several.
     cached : bool
-        Whether they are made whole and kept, or the file is asked for what is wanted alone.
+        Whether whole tiles are decoded and cached; if not, only the pixels that are read.
     """
 
     shape: tuple[int, int]
@@ -47,16 +47,16 @@ class FileTiling:
 
     @classmethod
     def of_blocks(cls, level: Level, tile_shape: tuple[int, int] | None, edge: int) -> Self:
-        """Return blocks of whole file tiles.
+        """Return a grid of blocks of whole file tiles.
 
         Parameters
         ----------
         level : Level
-            What is cut.
+            The level to cover.
         tile_shape : tuple of int or None
             ``(height, width)`` of the file's tiles, if they are known.
         edge : int
-            What a block measures, about.
+            Approximate edge of a block, in pixels.
         """
         own_height, own_width = tile_shape or (edge, edge)
         width = _multiple(own_width, edge)
@@ -65,18 +65,18 @@ class FileTiling:
         return cls((height, width), -(-level.width // width), tile_shape, cached)
 
     def tile_box(self, index: int) -> Box:
-        """Return where a tile lies; at the right and lower edges it may reach over the level."""
+        """Return the box of a tile; at the right and lower edge it may exceed the level."""
         height, width = self.shape
         row, column = divmod(index, self.columns)
         return Box(row * height, column * width, height, width)
 
     def chunks(self, box: Box) -> Iterator[Box]:
-        """Yield the place of each of the file's own tiles that a box meets."""
+        """Yield the box of each of the file's own tiles that a box meets."""
         own = FileTiling(self.own_shape or self.shape, 1)
         return (place for _, place in own.tiles_in(box))
 
     def tiles_in(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
-        """Yield the index and the place of every tile that a box meets.
+        """Yield index and box of every tile that a box meets.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ def _multiple(length: int, edge: int) -> int:
 
 
 class TiledSlide(Slide):
-    """A slide whose levels are cut into tiles, of which those are kept that are needed again.
+    """A slide whose levels are decoded in tiles and cached.
 
     A subclass sets `_tilings`, one per level.
 
@@ -155,7 +155,7 @@ class TiledSlide(Slide):
             yield self._upright(level, piece)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Keep the box's tiles until it has been read, as far as there is room.
+        """Keep the box's tiles in the cache until it has been read, as far as there is room.
 
         See :meth:`Slide.announce`.
         """
@@ -169,12 +169,12 @@ class TiledSlide(Slide):
         self._cache = TileCache(CACHE_BYTES)
 
     def close(self) -> None:
-        """Drop what is kept."""
+        """Empty the cache."""
         self._cache = TileCache(0)
 
 
 class BlockSlide(TiledSlide):
-    """A slide that a library reads, which gives a rectangle of any size; kept in blocks."""
+    """A slide read by a library that takes rectangles of any size; cached in blocks."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

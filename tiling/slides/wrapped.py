@@ -1,4 +1,4 @@
-"""A slide seen through something that changes its pixels."""
+"""Base class of slides that change the pixels of another slide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 
 
 class WrappedSlide(Slide):
-    """Passes on whatever is asked; a subclass changes what it is for.  Closing it closes the slide.
+    """Delegates everything to another slide; a subclass overrides what it changes.
+
+    Closing it closes the other slide.
 
     Parameters
     ----------
@@ -25,14 +27,14 @@ class WrappedSlide(Slide):
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes that the slide keeps; see the base class."""
+        """Most bytes that the wrapped slide keeps; see :attr:`Slide.cache_bytes`."""
         return self.slide.cache_bytes
 
     def _read(self, level: int, box: Box) -> Pixels:
         return self.slide.read_region(level, box)
 
     def reductions(self, level: int) -> tuple[int, ...]:
-        """Return the whole numbers by which a level can be read reduced; see the base class."""
+        """Return the reductions of the wrapped slide; see :meth:`Slide.reductions`."""
         return self.slide.reductions(level)
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
@@ -51,7 +53,7 @@ class WrappedSlide(Slide):
         return self.slide.announce(level, box)
 
     def fingerprint(self) -> dict[str, object]:
-        """Return what tells the slide's content from another's; see the base class."""
+        """Return that of the wrapped slide; see :meth:`Slide.fingerprint`."""
         return self.slide.fingerprint()
 
     def _read_associated(self, name: str) -> Pixels:
