@@ -42,7 +42,7 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
     3.47
     """
     shadow = clone(network).eval().to("meta")
-    # They are not counted, and take half of the time.
+    # Batch norms are not counted, and take half of the time.
     for name, module in list(shadow.named_modules()):
         if isinstance(module, nn.BatchNorm2d):
             shadow.set_submodule(name, nn.Identity())
@@ -94,7 +94,7 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
         fields = [field for field in seen if field is not None]
         if len(fields) == len(seen):
             return max(fields)
-        # A field that the first length does not hold is mostly unbounded, which one run tells.
+        # A field wider than the first length is mostly unbounded, which one run can tell.
         if length == lengths[0] and not _holds_field(network, lengths[-1], 3):
             return None
     return None
@@ -103,7 +103,7 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
 def _furthest_view(network: SegmentationNetwork, length: int, axis: int) -> int | None:
     """Return how wide the field is along an axis, None if `length` pixels do not hold it."""
     multiple = network.input_multiple
-    # Whether the length is too short is told at a fraction of the cost.
+    # This tells at a fraction of the cost whether the length is too short.
     if not _holds_field(network, length, axis):
         return None
     reached = _pixels_reached(network, length, axis, 1)

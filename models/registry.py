@@ -88,7 +88,7 @@ class Architecture:
                 raise ArgumentError(
                     f"{reprlib.repr(value)} is no value of {key}", self.name, _wanted(hints[key])
                 )
-            # What is too small, a network knows itself.
+            # Values that are too small are refused by the network itself.
             if isinstance(value, int | float) and value > _largest(hints[key]):
                 raise ArgumentError(
                     f"{key} is {reprlib.repr(value)}",
@@ -219,7 +219,7 @@ def create_model(name: str, classes: int, **arguments: object) -> SegmentationNe
     except ValueError as error:
         raise ArgumentError(str(error), name) from error
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError) as error:
-        # Sizes that no layer can have stumble wherever they are first used.
+        # Impossible sizes raise wherever PyTorch first uses them.
         given = ", ".join(f"{key}={value}" for key, value in arguments.items())
         raise ArgumentError(
             f"there is no network with {given or f'{classes} classes'}", name

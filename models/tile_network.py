@@ -13,7 +13,7 @@ from wsiseg.models.normalisation import Normalisation, Normaliser
 Output = Literal["labels", "probabilities"]
 
 NO_LABEL = 255
-"""What a pixel gets whose logits are not all finite; a mask calls it *not analysed*."""
+"""Label of a pixel whose logits are not all finite; *not analysed* in a mask."""
 
 
 class TileNetwork(nn.Module):
@@ -83,9 +83,8 @@ def label_pixels(logits: Tensor) -> Tensor:
 def _all_finite(logits: Tensor) -> Tensor:
     """Return ``(B, 1, H, W)``, where no logit is NaN or infinite.
 
-    It is told by numbers that are equal, as a runtime's largest or smallest value may pass over
-    NaN: OpenVINO's does, depending on where the NaN stands.  Finite logits give zero, however
-    large they are.
+    It multiplies by zero and sums, as a runtime's maximum or minimum may ignore NaN: OpenVINO's
+    does, depending on where the NaN stands.  Finite logits give zero, however large they are.
     """
     return (logits * 0.0).sum(dim=1, keepdim=True) == 0.0
 

@@ -13,7 +13,7 @@ from wsiseg.models.weight_files import shorten
 _SHOWN = 3
 _SUBNORMAL = 1e-30
 _LARGEST = 1e18
-"""Products of two larger numbers overflow."""
+"""Products of two larger numbers overflow in float32."""
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], where: object = None) -> None:

@@ -24,10 +24,10 @@ _BLOCK, _SMALLEST_BLOCK = 256, 8
 """Edges of the blocks in which the plane is resampled."""
 
 _JPEG_BLOCK = 8
-"""Pixels that JPEG mixes with each other; reduced by this, a block of them becomes one."""
+"""Edge of a JPEG block (DCT); decoded at 1/8, a block becomes one pixel."""
 
 _SOURCE = 2048
-"""Edge of what a block is made of, in pixels of the level; more where blocks are smallest."""
+"""Edge of a block's source, in pixels of the level; more where blocks are smallest."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
 def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
     """Read a box inside the plane, resampled block by block of a fixed grid.
 
-    What a working pixel looks like then depends on its place alone, not on which tile asks.
+    A working pixel then depends on its position alone, not on the tile that is read.
     """
     if not plane.resampled:
         return slide.read_region(plane.level, box)
@@ -142,7 +142,7 @@ def _reduction(slide: Slide, plane: WorkingPlane, block: Box) -> int:
 
 
 def _source(slide: Slide, plane: WorkingPlane, block: Box, reduction: int) -> Box:
-    """Return what a block is made of, in pixels of the level divided by the reduction."""
+    """Return the source of a block, in pixels of the level divided by the reduction."""
     scale = plane.level_scale / reduction
     height, width = (v // reduction for v in slide.levels[plane.level].box.shape)
     top, bottom = _reach(block.y * scale, block.bottom * scale, scale, height)
@@ -154,7 +154,7 @@ def _reach(start: float, end: float, scale: float, length: int) -> tuple[int, in
     """Return the first and last pixels of the level that the pixels of a span are made of.
 
     The triangle filter reaches one working pixel further, or one of the level's when enlarging;
-    not over the slide's edge, or glass that nobody scanned would shine in.
+    not beyond the slide's edge, where unscanned background would be mixed in.
     """
     margin = 0 if scale == 1 else math.ceil(max(1.0, scale)) + 1
     first, last = math.floor(start), math.ceil(end)
@@ -222,9 +222,9 @@ class TileReader:
             yield [waiting.popleft().result() for _ in range(count)]
 
     def _announced(self, tiles: Iterable[Tile]) -> Iterator[Tile]:
-        """Yield tiles once the slide knows of those of the row below as well.
+        """Yield tiles once those of the row below are announced to the slide as well.
 
-        So it keeps what both rows are made of, if it can, and decodes nothing twice.
+        The slide then keeps the file tiles that both rows share, and decodes nothing twice.
         """
         coming: deque[Tile] = deque()
         for tile in tiles:

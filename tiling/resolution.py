@@ -11,7 +11,7 @@ from wsiseg.tiling.slides.pixel_size import SANE_MPP, is_sane
 from wsiseg.tiling.slides.slide import Slide
 
 _NOISE = 1e-6
-"""Pixels; two ways to reckon one scale must not give planes of two sizes."""
+"""Pixels of tolerance: one scale computed in two ways must give planes of one size."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
 
 
 def _whole(length: float) -> int:
-    """Round half up, and what floating-point noise leaves a little below half as well."""
+    """Round half up, with tolerance for floating-point noise just below a half."""
     return max(1, math.floor(length + 0.5 + _NOISE))
 
 
@@ -215,7 +215,7 @@ def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
 
 
 def _stated(slide: Slide) -> float | None:
-    """Return what the file states, if it can be meant and one number says it."""
+    """Return the mpp that the file states, if it is plausible and the pixels are square."""
     size = slide.facts.pixel_size
     return size.mpp if size is not None and size.is_sane and size.is_square else None
 

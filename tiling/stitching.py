@@ -24,10 +24,10 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 
 NO_LABEL = 255
-"""The label of pixels that no tile has looked at, or for which a network gave no numbers."""
+"""Label of pixels that no tile covers, or for which a network gave no numbers."""
 
 _STRIP = 64
-"""Rows that are settled at a time, which keeps what that takes small, and in the caches."""
+"""Rows that are finished at a time, so that temporary arrays stay in the CPU's cache."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -190,7 +190,7 @@ class Stitcher(ABC):
 
     @abstractmethod
     def _reach(self, tile: Tile) -> Box:
-        """Return the part of the plane that a tile can change."""
+        """Return the part of the plane that a tile writes to."""
 
     @abstractmethod
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
@@ -198,7 +198,7 @@ class Stitcher(ABC):
 
     @abstractmethod
     def _lose(self, place: Box) -> None:
-        """Leave a part of the window unseen."""
+        """Leave a part of the window without labels."""
 
     @abstractmethod
     def _pop(self, box: Box) -> Band:
@@ -230,7 +230,7 @@ class CropStitcher(Stitcher):
             self._probabilities.put(place, prediction.probabilities[:, rows, columns])
 
     def _lose(self, place: Box) -> None:
-        """Cores do not overlap, so nobody else fills it."""
+        """Do nothing: cores do not overlap, so no other tile fills it."""
 
     def _pop(self, box: Box) -> Band:
         probabilities = None if self._probabilities is None else self._probabilities.take(box)
@@ -335,19 +335,19 @@ class _RowRing:
             view[...] = values[:, part]
 
     def take(self, place: Box) -> npt.NDArray[Any]:
-        """Return a copy of the topmost rows and let go of them."""
+        """Return a copy of the topmost rows and free them."""
         taken = np.concatenate([view for _, view in self.views(place)], axis=1)
         self.drop(place)
         return taken
 
     def drop(self, place: Box) -> None:
-        """Let go of the topmost rows."""
+        """Clear and free the topmost rows."""
         for _, view in self.views(place):
             view[...] = self._empty
         self.pass_over(place)
 
     def pass_over(self, place: Box) -> None:
-        """Let go of the topmost rows, which nothing was put into."""
+        """Free the topmost rows, which were never written to."""
         self._top = place.bottom
 
     def reach(self, bottom: int) -> None:
@@ -445,7 +445,7 @@ def _most_overlapping(tiles: list[Tile]) -> int:
 
 
 def _blank(planes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return where no plane has anything."""
+    """Return where all planes are zero."""
     # Bit by bit this is several times as fast as any(axis=0).
     blank: npt.NDArray[np.bool_] = np.bitwise_or.reduce(planes, axis=0) == 0
     return blank

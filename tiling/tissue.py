@@ -22,7 +22,7 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 Mask = npt.NDArray[np.bool_]
 
 ProgressCallback = Callable[[float], None]
-"""Hears the share that is done."""
+"""Called with the share that is done, 0 to 1."""
 
 
 def no_progress(_: float) -> None:
@@ -33,14 +33,14 @@ OVERVIEW_EDGE = 2048
 """The overview's longer side in pixels, at most."""
 
 READING_THREADS = 4
-"""That look for tissue, unless told otherwise."""
+"""Default number of reading threads."""
 
 _FINE_ENOUGH = 1024
 
 _READ_EDGE = 2048
 
 READING_BYTES = 10 * _READ_EDGE**2
-"""What a thread that looks for tissue holds: pixels, and Pillow's copy of them and of less."""
+"""Memory of a reading thread: pixels, Pillow's copy of them, and the reduced ones."""
 
 _FAINTEST = 0.015
 _PALEST = 0.04
@@ -171,7 +171,7 @@ def read_overview(
             unread[place] = True
         return part
 
-    # However large the reduction, no more than this per thread is in memory at a time.
+    # Read in parts, so that memory per thread is bounded however large the reduction is.
     step = max(1, _READ_EDGE // factor)
     parts = (
         Box(y, x, step, step).intersection(whole)
@@ -186,7 +186,7 @@ def read_overview(
 
 
 def _in_threads(work: Callable[[Box], Box], parts: Iterator[Box], threads: int) -> Iterator[Box]:
-    """Yield what comes of the parts, in their order, of which a few are under way at a time."""
+    """Yield the results in the order of the parts, with at most `threads` under way."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-look")
     try:
         waiting = deque(pool.submit(work, part) for part in itertools.islice(parts, threads))

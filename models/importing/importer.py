@@ -110,7 +110,7 @@ def import_state(
     >>> state = torch.load("espnet_p_2_q_8.pth", weights_only=True)  # doctest: +SKIP
     >>> network = wsiseg.models.import_state(state, "espnet")  # doctest: +SKIP
 
-    A state dict that is none of the network's is refused:
+    A state dict of something else is refused:
 
     >>> import_state({"conv.weight": torch.zeros(8, 3, 3, 3)}, "espnet")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -138,7 +138,7 @@ def import_checkpoint(
     architecture : str
         Our name of the network.
     dataset : {"cityscapes", "camvid", "voc", "breast-biopsy"}, optional
-        What it was trained on; told from the number of classes where left out.
+        What it was trained on; inferred from the number of classes where left out.
     arguments : dict, optional
         The architecture's arguments; those left out are read from the file.
 
@@ -150,7 +150,7 @@ def import_checkpoint(
     Raises
     ------
     CheckpointError
-        If the file is unreadable, its layout unknown, or the data set cannot be told.
+        If the file is unreadable, its layout unknown, or the data set cannot be inferred.
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
     ArgumentError
@@ -288,11 +288,11 @@ def _read(path: Path) -> State:
     refuse_bomb(path)
     try:
         with warnings.catch_warnings():
-            # That a pickle is of another protocol matters to nobody once it is refused.
+            # torch.load warns of an unusual pickle protocol before it refuses the file.
             warnings.simplefilter("ignore", UserWarning)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # Bytes that are no pickle make the unpickler stumble in any way there is.
+        # On bytes that are no pickle the unpickler raises almost any kind of exception.
         raise CheckpointError(
             "the file cannot be read as plain weights",
             path,

@@ -35,7 +35,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class NormAct(nn.Sequential):
-    """Batch norm followed by an activation, a PReLU with one slope per channel unless told.
+    """Batch norm followed by an activation, by default a PReLU with one slope per channel.
 
     Maps ``(B, channels, H, W)`` to the same shape.
 

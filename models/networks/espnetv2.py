@@ -135,7 +135,7 @@ def _scale(length: int | Tensor, numerator: int, denominator: int) -> int:
     """Return a scaled length, rounded up, but no less than the smallest."""
     scaled = (length * numerator + denominator - 1) // denominator
     if isinstance(scaled, Tensor):
-        # The tracer hands out lengths as tensors; a comparison would fix the answer for good.
+        # While tracing, lengths are tensors; a comparison would be baked into the graph.
         return scaled.clamp(min=SMALLEST)  # type: ignore[return-value]
     return max(scaled, SMALLEST)
 

@@ -22,7 +22,7 @@ DEEPEST = {
 class ESPNetv2Classifier(nn.Module):
     """ESPNetv2 as its authors trained it on ImageNet (paper, table 1).
 
-    It labels pictures, not pixels, so it is none of the registered architectures.  It is here for
+    It labels pictures, not pixels, and so is no registered architecture.  It is here for
     its encoder, which is that of :class:`ESPNetv2` of the same width, tensor by tensor, and which
     :meth:`copy_encoder_to` copies into one.  ``wsiseg models import`` does so with published
     weights: the checkpoint has their encoder, and ``wsiseg train --init`` begins with it.

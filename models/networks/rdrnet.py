@@ -154,7 +154,7 @@ class Reparameterisable(nn.Module):
 
 
 def _norm_state(name: str, norm: nn.BatchNorm2d, shift: Tensor | None = None) -> dict[str, Tensor]:
-    """Return tensors of a norm that only adds a shift, or where there is none gives nothing."""
+    """Return the state of a norm that only adds `shift`; of one that gives zero without it."""
     ones, zeros = torch.ones(norm.num_features), torch.zeros(norm.num_features)
     return {
         f"{name}.weight": zeros if shift is None else ones,

@@ -65,7 +65,7 @@ def _scale(length: int | Tensor, numerator: int, denominator: int) -> int:
     """Return a scaled length to the nearest pixel, but no less than one."""
     scaled = (length * numerator + denominator // 2) // denominator
     if isinstance(scaled, Tensor):
-        # The tracer hands out lengths as tensors; a comparison would fix the answer for good.
+        # While tracing, lengths are tensors; a comparison would be baked into the graph.
         return scaled.clamp(min=1)  # type: ignore[return-value]
     return max(scaled, 1)
 

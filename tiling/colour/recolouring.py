@@ -13,7 +13,7 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 _AT_A_TIME = 2**16
-"""Pixels whose colours are reckoned with at a time, so that their numbers stay in the cache."""
+"""Pixels that are changed at a time, so that their values stay in the CPU's cache."""
 
 
 class ColourStep(ABC):

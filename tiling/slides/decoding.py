@@ -1,7 +1,7 @@
-"""Pictures by Pillow: opened without its guard, decoded, handed out strip by strip.
+"""Decoding pictures by Pillow, strip by strip, without its limit on their size.
 
-The guard against large pictures is one for the whole process, and warns of what is read here; who
-opens a picture here decides himself how large one may be.
+Pillow's limit (``MAX_IMAGE_PIXELS``) is one for the whole process, and would warn of pictures that
+are read here; callers check the size themselves.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def picture_orientation(picture: Image.Image) -> Orientation:
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Turn whatever Pillow does with a file that it cannot read into an error of ours."""
+    """Translate whatever Pillow raises on a file that it cannot read."""
     with boundary(lambda why: DamagedSlideError(f"the picture is damaged: {why}", path)):
         try:
             yield

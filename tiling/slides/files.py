@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif")
-"""Endings of pictures whose values are what somebody saved."""
+"""Endings of pictures that are stored without loss."""
 
 PICTURES = (*LOSSLESS, ".jpg", ".jpeg", ".jp2", ".webp", ".avif", ".ppm", ".pgm", ".pnm")
 """Endings of all pictures."""
@@ -18,7 +18,7 @@ _OTHERS = frozenset(
         *(".docx", ".zip", ".md5", ".sha256"),
     )
 )
-"""Endings of what lies beside slides and is none."""
+"""Endings of files that lie beside slides and are no slides."""
 
 _LEFT_BEHIND = frozenset(
     ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found")

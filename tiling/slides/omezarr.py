@@ -169,7 +169,7 @@ class OmeZarrSlide(BlockSlide):
         pixels = None
         if self.levels[-1].box.area <= _SMALL:
             with suppress(DamagedSlideError):
-                # Whether the damage matters is for those to say who need the level.
+                # Whoever reads the level will report the damage.
                 content = self._read_piece(len(self.levels) - 1, self.levels[-1].box)
                 pixels = hashlib.sha256(content.tobytes()).hexdigest()
         return {
@@ -183,7 +183,7 @@ class OmeZarrSlide(BlockSlide):
         whole, digest = self.levels[0].box, hashlib.sha256()
         pieces = [whole] if whole.area <= _SMALL else _spread(whole)
         for piece in pieces:
-            # A piece that cannot be read is one of those that tell it, too.
+            # A piece that cannot be read just adds nothing to the digest.
             with suppress(DamagedSlideError):
                 digest.update(self._read_piece(0, piece).tobytes())
         return digest.hexdigest()

@@ -83,12 +83,12 @@ class OpenSlideSlide(BlockSlide):
         check_czi(self._file)
         self._handle = self._open()
         with boundary(lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", path)):
-            self._look_around(path)
+            self._read_metadata(path)
         self.why = f"OpenSlide knows {self.facts.vendor} files"
         call_after_fork(self, OpenSlideSlide._after_fork)
 
-    def _look_around(self, path: Path) -> None:
-        """Take down what the handle says of the file."""
+    def _read_metadata(self, path: Path) -> None:
+        """Collect the metadata that the handle gives."""
         self._downsamples = self._handle.level_downsamples
         if any(min(size) < 1 for size in self._handle.level_dimensions):
             self._handle.close()
@@ -124,7 +124,7 @@ class OpenSlideSlide(BlockSlide):
         return [_tile_shape(self._handle.properties, level) or (0, 0) for level in levels]
 
     def _checked_tiff(self) -> Pyramid | None:
-        """Return what a TIFF says that is read here too; refuse one that OpenSlide misreads."""
+        """Return the pyramid of a TIFF that tifffile understands; refuse one OpenSlide misreads."""
         if self._handle.properties.get(openslide.PROPERTY_NAME_VENDOR) not in TIFFFILE_VENDORS:
             return None
         try:
@@ -195,7 +195,7 @@ class OpenSlideSlide(BlockSlide):
                 return read(handle)
             except openslide.OpenSlideError:
                 self._reopen(handle)
-                # It may have been another thread's, so try with a handle that nobody else has.
+                # Another thread's error may have killed it, so retry with a handle of its own.
                 with self._open() as alone:
                     return read(alone)
 
@@ -309,7 +309,7 @@ def stated_by_openslide(path: Path) -> float | None:
         with openslide.OpenSlide(path) as handle:
             size = _known_pixel_size(handle.properties)
     except openslide.OpenSlideError:
-        # What it does not open it does not contradict.
+        # A file that OpenSlide cannot open gets no value to compare with.
         return None
     return None if size is None else size.mpp
 

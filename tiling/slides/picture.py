@@ -63,7 +63,7 @@ class PictureSlide(Slide):
         super().__init__(path)
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
-        # Its directories are to be sound before anybody follows them.
+        # Check a TIFF's directories before any library follows them.
         self._tiff = self._describe_tiff()
         with self._open() as picture, decoding(path):
             self._orientation = picture_orientation(picture)
@@ -91,7 +91,7 @@ class PictureSlide(Slide):
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes of all its pixels, and of what they are decoded from."""
+        """Bytes of all its pixels, and of the decoder's copy."""
         return (3 + 4) * self.levels[0].box.area
 
     def _read(self, level: int, box: Box) -> Pixels:
@@ -122,7 +122,7 @@ class PictureSlide(Slide):
         return self._orientation.turn(pixels)
 
     def _has_alpha(self, picture: Image.Image) -> bool:
-        """Tell whether there is alpha; a sample that is none is dropped by the conversion."""
+        """Tell whether there is an alpha channel; other extra samples are dropped."""
         if self._tiff is not None and self._tiff.sampling.alpha is None:
             return False
         if picture.format == "JPEG2000" and not read_headers(self.path).has_alpha:

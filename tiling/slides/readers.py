@@ -31,10 +31,10 @@ READERS: Registry[type[Slide]] = Registry(
         "pillow": "wsiseg.tiling.slides.picture:PictureSlide",
     },
 )
-"""By name, in the order in which they are asked; the first that takes a file is chosen.
+"""By name, in the order in which they are tried; the first that accepts a file is chosen.
 
-tifffile comes before OpenSlide, as it is faster, and takes only what OpenSlide gives the same
-pixels of, or does not understand.
+tifffile comes before OpenSlide, as it is faster.  It accepts only files of which OpenSlide gives
+the same pixels, or which OpenSlide does not understand.
 """
 
 
@@ -111,7 +111,7 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
 
 
 def _compare(slide: Slide) -> None:
-    """Say where OpenSlide states another resolution of the same TIFF than is believed here."""
+    """Add a warning where OpenSlide states another resolution for the same TIFF."""
     if is_remote(slide.path) or slide.path.is_dir() or not is_tiff(slide.path):
         return
     theirs, ours = stated_by_openslide(slide.path), slide.mpp
@@ -135,21 +135,21 @@ def _open_with(path: Path, reader: str) -> Slide:
 
 
 def _open_with_first(path: Path) -> Slide:
-    told = []
+    reasons = []
     for kind in READERS.values():
         try:
             return kind(path)
         except UnsuitableSlideError:
-            # What is known to be no slide needs no second opinion.
+            # A file that one reader knows to be no slide is not offered to the next.
             raise
         except UnknownFormatError as error:
             if error.what != OTHER_FORMAT:
-                told.append(error.what)
-    # That of a MIRAX slide may be.
+                reasons.append(error.what)
+    # Asked last, as the index file of a MIRAX slide may be empty.
     if path.is_file() and not path.stat().st_size:
         raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
     raise UnknownFormatError(
-        "; ".join(told) or "no reader takes this file", path, "Slides and pictures are read."
+        "; ".join(reasons) or "no reader takes this file", path, "Slides and pictures are read."
     )
 
 
@@ -160,7 +160,7 @@ def is_slide_folder(path: Path) -> bool:
     except UnknownFormatError:
         return False
     except DamagedSlideError:
-        # What is wrong with it will be said when it is wanted.
+        # Opening it later will report the damage.
         return True
     return True
 
@@ -194,13 +194,13 @@ def probe_readers(path: Path | str) -> tuple[ReaderProbe, ...]:
             probes.append(ReaderProbe(name, takes=False, chosen=False, why=error.what))
             if type(error) is UnknownFormatError:
                 continue
-        # What one reader finds damaged or unsuitable is not handed to the next.
+        # A file that one reader finds damaged or unsuitable is not offered to the next.
         open_to_choice = False
     return tuple(probes)
 
 
 def _checked(path: Path | str) -> Path:
-    """Refuse what no reader needs to be asked about."""
+    """Refuse paths that no reader can open."""
     path = Path(path)
     if is_remote(path):
         return path

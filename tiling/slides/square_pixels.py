@@ -20,7 +20,7 @@ _WEIGHT = 256
 """Weights are counted in parts of this, so that two pixels times theirs fit into 16 bits."""
 
 _ROWS = 32
-"""Rows that are reckoned with at a time, so that their numbers stay in the cache."""
+"""Rows that are computed at a time, so that their values stay in the CPU's cache."""
 
 Whole = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.uint16]

@@ -120,7 +120,7 @@ class TiffSlide(TiledSlide):
             return tiles.decode(parts, index, reduction)
 
     def _read_associated(self, name: str) -> Pixels:
-        # A file of its own, as tifffile moves about in the one that it has.
+        # Opened again, as tifffile moves the file's position.
         with tiff_errors(self.path), tifffile.TiffFile(self.path) as file:
             page = file.pages[self._others[name]]
             assert isinstance(page, tifffile.TiffPage)
@@ -155,7 +155,7 @@ def find_openslide_vendor(path: Path) -> str | None:
 
 
 def describe_tiff(path: Path) -> Pyramid | None:
-    """Return what a TIFF says of the slide in it, whoever reads its pixels.
+    """Return the pyramid and metadata of a TIFF, whichever reader decodes its pixels.
 
     None for what is no TIFF, or one of those that OpenSlide alone understands.
 

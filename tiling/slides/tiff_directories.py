@@ -1,4 +1,4 @@
-"""The directories of a TIFF, walked within a budget, before any library follows them.
+"""Walking the directories of a TIFF within a budget, before any library follows them.
 
 What libraries read grows with the entries of all directories together, those of *SubIFDs* included:
 of 1,024 that share one table of 24 million offsets each reads its own copy.  Here each directory is

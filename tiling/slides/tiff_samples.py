@@ -1,7 +1,7 @@
 """Which samples of a TIFF's pixel are colours, which one is alpha, and which are neither.
 
 TIFF 6.0, p. 31: every sample beyond those of the colours has an entry in *ExtraSamples*; 0 means
-that nobody says what it is (a near infrared channel for instance), 1 alpha by which colours are
+that it is unspecified (a near infrared channel for instance), 1 alpha by which colours are
 multiplied already, 2 alpha.
 """
 

@@ -1,7 +1,7 @@
-"""Whether the directories of a TIFF make sense, found out before any library follows them.
+"""Validation of the directories of a TIFF, before any library follows them.
 
-A few bytes can declare 65,535 pages, tiles of 16 GiB or a list of directories that bites its own
-tail; libtiff under OpenSlide then ends the process, tifffile takes minutes.
+A few bytes can declare 65,535 pages, tiles of 16 GiB or a list of directories that forms a
+loop; libtiff under OpenSlide then ends the process, tifffile takes minutes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SIDES = {
 
 
 def check_structure(path: Path, *, every_tag: bool = False) -> None:
-    """Refuse a TIFF whose directories are damaged or absurd; pass by what is no TIFF.
+    """Refuse a TIFF whose directories are damaged or implausible; ignore other files.
 
     Parameters
     ----------
@@ -57,8 +57,7 @@ def check_structure(path: Path, *, every_tag: bool = False) -> None:
     Raises
     ------
     DamagedSlideError
-        If a directory or pixels lie behind the file's end, or sizes are such that nobody can have
-        meant them.
+        If a directory or pixels lie behind the file's end, or sizes are implausible.
     UnsuitableSlideError
         If there are more directories than a slide has.
     """
@@ -70,13 +69,13 @@ def check_structure(path: Path, *, every_tag: bool = False) -> None:
         for number, tags in enumerate(walk_directories(file, header, budget, path)):
             _check_sides(number, tags, file, header, path)
             if header.ndpi:
-                # How the upper half of a place is kept, OpenSlide alone knows.
+                # Only OpenSlide knows how Hamamatsu stores the upper half of an offset.
                 continue
             _check_places(number, tags, file, header, path)
 
 
 def _check_sides(index: int, tags: Tags, file: BinaryIO, header: TiffHeader, path: Path) -> None:
-    """Refuse a page whose size, or whose tiles' size or number, nobody can have meant."""
+    """Refuse a page with an implausible size, tile size or number of tiles."""
     text = tags.get(DESCRIPTION)
     if text is not None and text.size > _LONGEST_TEXT:
         raise DamagedSlideError(
@@ -108,7 +107,7 @@ def _check_sides(index: int, tags: Tags, file: BinaryIO, header: TiffHeader, pat
 
 def _check_places(index: int, tags: Tags, file: BinaryIO, header: TiffHeader, path: Path) -> None:
     """Refuse a page of which something lies behind the file's end."""
-    # Private tags may point anywhere, nobody follows them.
+    # Private tags may point anywhere, as no library follows them.
     for code in (DESCRIPTION, JPEG_TABLES, *_SIDES, *OFFSETS, *COUNTS):
         if code in tags and tags[code].end > header.size:
             raise past_end(f"tag {code} of page {index} lies", path)

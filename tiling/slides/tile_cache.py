@@ -14,10 +14,10 @@ from typing import NamedTuple
 from wsiseg.tiling.slides.slide import Pixels
 
 CACHE_BYTES = 64 * 2**20
-"""What every open slide keeps of decoded file tiles, at most."""
+"""Most bytes of decoded file tiles that an open slide keeps."""
 
 OPENSLIDE_CACHE_BYTES = 64 * 2**20
-"""What OpenSlide keeps on top, of those that several blocks share."""
+"""Most bytes that OpenSlide keeps on top, of file tiles that several blocks share."""
 
 
 class Place(NamedTuple):
@@ -44,7 +44,7 @@ class TileCache:
         self._limit = limit
         self._size = 0
         self._tiles: OrderedDict[tuple[Place, int], Pixels] = OrderedDict()
-        self._coming: dict[tuple[Place, int], Future[Pixels]] = {}
+        self._pending: dict[tuple[Place, int], Future[Pixels]] = {}
         self._readers: dict[Place, list[int]] = {}
         self._tickets = itertools.count()
         self._lock = threading.Lock()
@@ -74,20 +74,20 @@ class TileCache:
             if tile is not None:
                 self._tiles.move_to_end(key)
                 return tile
-            coming = self._coming.get(key)
-            if coming is None:
-                made = self._coming[key] = Future()
-        if coming is not None:
-            return coming
+            pending = self._pending.get(key)
+            if pending is None:
+                made = self._pending[key] = Future()
+        if pending is not None:
+            return pending
         try:
             tile = decode()
         except BaseException as error:
             with self._lock:
-                del self._coming[key]
+                del self._pending[key]
             made.set_exception(error)
             raise
         with self._lock:
-            del self._coming[key]
+            del self._pending[key]
             self._keep(key, tile)
         made.set_result(tile)
         return tile
@@ -123,7 +123,7 @@ class TileCache:
         self._tiles[key] = tile
         self._size += tile.nbytes
         while self._size > self._limit and self._tiles:
-            # Of those that nobody announced, the first in the order of use.
+            # Of the tiles without an announced read, the least recently used.
             last = max(self._tiles, key=self._next_reader) if self._readers else None
             least = next(iter(self._tiles)) if last is None else last
             self._size -= self._tiles.pop(least).nbytes

@@ -126,7 +126,7 @@ class TiledSlide(Slide):
             decode = partial(self._decode, level, index, reduction)
             tile = self._cache.request(Place(level, index), reduction, decode)
             if isinstance(tile, Future):
-                # The next one meanwhile, or threads side by side would make each in turn.
+                # Go on with the next tile, or parallel threads would wait for each other in turn.
                 late.append((place, tile))
                 continue
             part = place.intersection(box)
@@ -188,7 +188,7 @@ class BlockSlide(TiledSlide):
                 return self._assemble(level, box)
             except DamagedSlideError:
                 pass
-        # Blocks reach further than the box; what is damaged out there is none of its business.
+        # Blocks reach beyond the box; damage out there must not fail this read.
         return self._read_piece(level, box)
 
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
