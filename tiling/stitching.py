@@ -22,6 +22,7 @@ from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import MOST_OVERLAPPING, Blend, Weights, tile_weights
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
+from wsiseg.tiling.row_ring import RowRing
 
 NO_LABEL = 255
 """Label of pixels that no tile covers, or for which a network gave no numbers."""
@@ -123,7 +124,7 @@ class Stitcher(ABC):
         self._window = window
         self._band_height = band_height
         self._kept = kept
-        self._rings: list[_RowRing] = []
+        self._rings: list[RowRing] = []
         reaches = [self._reach(tile) for tile in tiles]
         self._pending = Counter(reach.y for reach in reaches)
         self._top = self._touched = window.y
@@ -175,8 +176,8 @@ class Stitcher(ABC):
                 return
             yield self._take(height)
 
-    def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> _RowRing:
-        self._rings.append(_RowRing(planes, self._window, self._open_height, dtype, empty))
+    def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> RowRing:
+        self._rings.append(RowRing(planes, self._window, self._open_height, dtype, empty))
         return self._rings[-1]
 
     def _take(self, height: int) -> Band:
@@ -297,71 +298,6 @@ class BlendStitcher(Stitcher):
         for ring in self._rings:
             ring.drop(box)
         return Band(box, labels, probabilities)
-
-
-class _RowRing:
-    """Rows of a window that can still change, in a ring: row y lies at y modulo its height.
-
-    Memory is taken once, for a row of tiles and a band, and grows only if tiles come out of order.
-    """
-
-    def __init__(
-        self, planes: int, window: Box, height: int, dtype: npt.DTypeLike, empty: int
-    ) -> None:
-        self._window = window
-        self._empty = empty
-        self._top = window.y
-        self._ring = np.full((planes, height, window.width), empty, dtype)
-
-    def views(self, place: Box) -> list[tuple[slice, npt.NDArray[Any]]]:
-        """Return one place as views ``(planes, rows, width)``, each with its rows of the place."""
-        height, columns = (
-            self._ring.shape[1],
-            slice(place.x - self._window.x, place.right - self._window.x),
-        )
-        found = []
-        done = 0
-        while done < place.height:
-            start = (place.y + done) % height
-            count = min(place.height - done, height - start)
-            view = self._ring[:, start : start + count, columns]
-            found.append((slice(done, done + count), view))
-            done += count
-        return found
-
-    def put(self, place: Box, values: npt.NDArray[Any]) -> None:
-        """Set one place to ``(planes, height, width)`` values."""
-        for part, view in self.views(place):
-            view[...] = values[:, part]
-
-    def take(self, place: Box) -> npt.NDArray[Any]:
-        """Return a copy of the topmost rows and free them."""
-        taken = np.concatenate([view for _, view in self.views(place)], axis=1)
-        self.drop(place)
-        return taken
-
-    def drop(self, place: Box) -> None:
-        """Clear and free the topmost rows."""
-        for _, view in self.views(place):
-            view[...] = self._empty
-        self.pass_over(place)
-
-    def pass_over(self, place: Box) -> None:
-        """Free the topmost rows, which were never written to."""
-        self._top = place.bottom
-
-    def reach(self, bottom: int) -> None:
-        """Make room for all rows above `bottom`."""
-        height = bottom - self._top
-        if height <= self._ring.shape[1]:
-            return
-        held = Box(self._top, self._window.x, self._ring.shape[1], self._window.width)
-        parts = [(part, view.copy()) for part, view in self.views(held)]
-        shape = (len(self._ring), height, self._window.width)
-        self._ring = np.full(shape, self._empty, self._ring.dtype)
-        for part, values in parts:
-            rows = Box(held.y + part.start, held.x, part.stop - part.start, held.width)
-            self.put(rows, values)
 
 
 def make_stitcher(
