@@ -40,7 +40,7 @@ def main() -> None:
         forms = [TileNetwork(form, IMAGENET).eval() for form in (network, fold(network))]
         for runtime in installed_runtimes():
             choice = choose_runtime(runtime, "cpu", "fp32", arguments.threads)
-            started = [choice.start(form, shape, 1) for form in forms]
+            started = [choice.compile(form, shape, 1) for form in forms]
             plain, folded = compare(started, tile, arguments.rounds)
             print(f"{name:16}{runtime:10}{plain:8.3f} s{folded:8.3f} s{plain / folded:7.2f}")
 

@@ -1,4 +1,4 @@
-"""How large a network may be: counted while it is built, so that none is begun without measure."""
+"""Limits on the size of a network, checked while it is built."""
 
 from __future__ import annotations
 

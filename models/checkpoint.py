@@ -67,7 +67,7 @@ class ClassEntry(BaseModel):
 
 
 class CheckpointCard(BaseModel):
-    """What stands beside the weights.
+    """Metadata that is saved beside the weights.
 
     Attributes
     ----------
@@ -82,8 +82,8 @@ class CheckpointCard(BaseModel):
     normalisation : Normalisation
         From 8-bit RGB to the network's input.
     encoder_only : bool
-        Whether nothing but the encoder has been trained: something to begin a training with.  The
-        classes then mean nothing.
+        Whether only the encoder has been trained, to start a training from.  The classes then mean
+        nothing.
     training, metrics : dict
         Where the weights come from and how they score, as far as it is known.
     """
@@ -153,13 +153,47 @@ class Checkpoint:
         return digest.hexdigest()
 
     def preprocess(self, pixels: Tensor | npt.NDArray[np.uint8]) -> Tensor:
-        """Turn uint8 ``(B, H, W, 3)`` RGB into the float32 ``(B, 3, H, W)`` the network wants."""
+        """Normalise pixels to the input of the network.
+
+        Parameters
+        ----------
+        pixels : ndarray or Tensor
+            uint8 ``(B, H, W, 3)``, RGB.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(B, 3, H, W)``, in the channel order that the network was trained with.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from wsiseg.models import create_model
+        >>> card = CheckpointCard(
+        ...     architecture="espnet-c",
+        ...     classes=(ClassEntry(name="stroma", colour=(255, 0, 0)),),
+        ... )
+        >>> checkpoint = Checkpoint(card, create_model("espnet-c", classes=1))
+        >>> x = checkpoint.preprocess(np.zeros((1, 16, 24, 3), np.uint8))
+        >>> x.shape, checkpoint.network(x).shape
+        (torch.Size([1, 3, 16, 24]), torch.Size([1, 1, 16, 24]))
+        """
         # Arrays are copied: Pillow's, for one, are read-only, which PyTorch warns of.
         given = pixels if isinstance(pixels, Tensor) else torch.tensor(pixels)
         return self.card.normalisation.apply(given)
 
     def save(self, path: Path | str) -> Path:
         """Write the checkpoint; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            A ``.safetensors`` file; its folder is made.
+
+        Returns
+        -------
+        Path
+            The file.
 
         Raises
         ------
@@ -188,16 +222,36 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     path : path-like
         A ``.safetensors`` file written by this package.
     to_train : bool
-        Take one as well of which only the encoder has been trained.
+        Accept a checkpoint of which only the encoder has been trained.
+
+    Returns
+    -------
+    Checkpoint
+        With its network on the CPU, in evaluation mode.
 
     Raises
     ------
     CheckpointError
         If the file is missing, damaged or of another kind, or its tensors do not fit.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from wsiseg.models import create_model
+    >>> card = CheckpointCard(
+    ...     architecture="espnet-c",
+    ...     classes=(ClassEntry(name="stroma", colour=(255, 0, 0)),),
+    ...     mpp=0.5,
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = Checkpoint(card, create_model("espnet-c", classes=1))
+    ...     checkpoint = load_checkpoint(made.save(pathlib.Path(folder, "stroma.safetensors")))
+    >>> checkpoint.mpp, [each.name for each in checkpoint.classes]
+    (0.5, ['stroma'])
     """
     path = Path(path)
     header = _read_header(path)
-    card = _read_card(header.notes, path)
+    card = _read_card(header.metadata, path)
     try:
         # Without memory for weights: what is built for a file has to fit it first.
         with torch.device("meta"):
@@ -219,10 +273,10 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     return Checkpoint(card, network, path)
 
 
-def has_card(path: Path) -> bool:
-    """Tell whether a file is a checkpoint of this package, whole or with damaged contents."""
+def is_checkpoint(path: Path) -> bool:
+    """Tell whether a file has the header of a checkpoint of this package, damaged or not."""
     try:
-        return HEADER_KEY in read_header(path).notes
+        return HEADER_KEY in read_header(path).metadata
     except (ValueError, OSError):
         return False
 
@@ -236,16 +290,16 @@ def _read_header(path: Path) -> WeightsHeader:
         return read_header(path)
 
 
-def _read_card(notes: dict[str, str], path: Path) -> CheckpointCard:
-    if HEADER_KEY not in notes:
+def _read_card(metadata: dict[str, str], path: Path) -> CheckpointCard:
+    if HEADER_KEY not in metadata:
         raise CheckpointError(
             "the file holds weights, but not what a run needs to know about them",
             path,
             "Turn published weights into a checkpoint with 'wsiseg models import'.",
         )
     try:
-        card = CheckpointCard.model_validate_json(notes[HEADER_KEY])
-        parse_json(notes[HEADER_KEY])
+        card = CheckpointCard.model_validate_json(metadata[HEADER_KEY])
+        parse_json(metadata[HEADER_KEY])
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{shorten(str(part))}: " for part in first["loc"][:4])

@@ -32,22 +32,22 @@ class Mergeable(Protocol):
 
 
 @runtime_checkable
-class NormsDirectly(Protocol):
-    """A layer that is no chain, and yet norms the results of some convolutions directly.
+class HasConvNormPairs(Protocol):
+    """A layer that names pairs of its modules that run one directly after the other.
 
     Attributes
     ----------
-    normed : tuple of (str, str)
-        Names of its modules: all that the first one gives goes into the second one, and nowhere
-        else.  The last convolution of the first and a batch norm that begins the second become
-        one.
+    conv_norm_pairs : tuple of (str, str)
+        Names of its modules.  The whole result of the first goes into the second, and nowhere
+        else, so that the last convolution of the first and a batch norm that begins the second
+        can be merged.
     """
 
-    normed: ClassVar[tuple[tuple[str, str], ...]]
+    conv_norm_pairs: ClassVar[tuple[tuple[str, str], ...]]
 
 
-class LeftOut(nn.Module):
-    """Stands where a module was that only training needs.
+class RemovedModule(nn.Module):
+    """Placeholder of a module that only training needs.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def merge_paths(network: N) -> N:
     merged = clone(network).eval()
     for name in network.auxiliary:
         parent, _, child = name.rpartition(".")
-        setattr(merged.get_submodule(parent), child, LeftOut(name))
+        setattr(merged.get_submodule(parent), child, RemovedModule(name))
     merged.auxiliary = ()
     single: dict[Mergeable, nn.Module] = {}
     replaced: list[str] = []
@@ -104,8 +104,8 @@ def fold(network: N) -> N:
 
     After :func:`merge_paths`, every batch norm that directly follows a convolution becomes part
     of it: inside :class:`torch.nn.Sequential` and those of its subclasses that do not run
-    otherwise, and in layers that name such pairs (:class:`NormsDirectly`).  A norm of a sum or of
-    a concatenation stays, and so does one in front of a convolution, whose zeros at the border
+    otherwise, and in layers that name such pairs (:class:`HasConvNormPairs`).  A norm of a sum or
+    of a concatenation stays, and so does one in front of a convolution, whose zeros at the border
     are not normed.
 
     Under PyTorch that makes networks 2 to 22 % faster and RDRNet half as fast again.  OpenVINO
@@ -124,14 +124,22 @@ def fold(network: N) -> N:
     -------
     SegmentationNetwork
         As :func:`merge_paths` returns it.
+
+    Examples
+    --------
+    >>> from wsiseg.models import create_model
+    >>> network = create_model("erfnet", classes=2)
+    >>> folded = fold(network)
+    >>> [sum(isinstance(m, nn.BatchNorm2d) for m in n.modules()) for n in (network, folded)]
+    [39, 3]
     """
     folded = merge_paths(network)
     uses = Counter(module for _, module in folded.named_modules(remove_duplicate=False))
     for module in list(folded.modules()):
         if _is_chain(module):
             _fold_chain(list(_chain(module, uses)))
-        elif isinstance(module, NormsDirectly):
-            for first, second in module.normed:
+        elif isinstance(module, HasConvNormPairs):
+            for first, second in module.conv_norm_pairs:
                 _fold_chain([*_places(module, first, uses), *_places(module, second, uses)])
     return folded.eval()
 

@@ -1,4 +1,4 @@
-"""Arithmetic of linear layers: a batch norm becomes part of a convolution, sums become one."""
+"""Merging linear layers: a batch norm into a convolution, parallel convolutions into one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,17 @@ def norm_factors(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def with_kernel(conv: C, weight: Tensor, bias: Tensor) -> C:
-    """Return a convolution of the same geometry with another kernel, as large, and a bias."""
+    """Return a copy of a convolution with another kernel and bias.
+
+    Parameters
+    ----------
+    conv : Conv2d or ConvTranspose2d
+        Left as it is.
+    weight : Tensor
+        Of the same shape as the convolution's.
+    bias : Tensor
+        ``(outputs,)``.
+    """
     made = clone(conv)
     learns = conv.weight.requires_grad
     made.weight = nn.Parameter(weight.to(conv.weight), requires_grad=learns)
@@ -38,7 +48,20 @@ def with_kernel(conv: C, weight: Tensor, bias: Tensor) -> C:
 
 
 def merge_norm(conv: C, norm: nn.BatchNorm2d) -> C:
-    """Return one convolution for a convolution and the batch norm behind it."""
+    """Return one convolution that does what a convolution and the batch norm behind it do.
+
+    Parameters
+    ----------
+    conv : Conv2d or ConvTranspose2d
+        Left as it is.
+    norm : BatchNorm2d
+        Applied to its result, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If the batch norm has no running statistics.
+    """
     scale, shift = norm_factors(norm)
     weight = conv.weight.detach().double()
     if isinstance(conv, nn.ConvTranspose2d):

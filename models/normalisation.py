@@ -1,4 +1,4 @@
-"""From 8-bit RGB to what a network was trained on."""
+"""Normalisation of 8-bit RGB pixels to the input that a network was trained with."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ class Normalisation(BaseModel):
 
 
 class Normaliser(nn.Module):
-    """A normalisation as a part of a network: one product and one sum.
+    """A normalisation as a module of a network: one product and one sum.
 
     It differs from :meth:`Normalisation.apply` by rounding only.
 
     Parameters
     ----------
     normalisation : Normalisation
-        What the network was trained on.
+        The one that the network was trained with.
     """
 
     scale: Tensor
@@ -90,7 +90,18 @@ class Normaliser(nn.Module):
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map uint8 ``(B, H, W, 3)``, RGB, to numbers ``(B, 3, H, W)``, float32 unless moved."""
+        """Normalise a batch of pixels.
+
+        Parameters
+        ----------
+        pixels : Tensor
+            uint8 ``(B, H, W, 3)``, RGB.
+
+        Returns
+        -------
+        Tensor
+            ``(B, 3, H, W)``, float32 unless the module was moved to another type.
+        """
         ordered = pixels[..., self.channels].permute(0, 3, 1, 2)
         return ordered.to(self.scale.dtype) * self.scale + self.shift
 

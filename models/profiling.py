@@ -1,4 +1,4 @@
-"""What a network costs and sees: parameters, operations, memory, receptive field."""
+"""Cost and reach of a network: parameters, operations, memory, receptive field."""
 
 from __future__ import annotations
 
@@ -13,30 +13,45 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from wsiseg.models.cloning import clone
-from wsiseg.models.layers.elementary import Halve
+from wsiseg.models.layers.convolutions import StridedAvgPool
 from wsiseg.models.networks.network import SegmentationNetwork
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of learnable parameters."""
+    """Return the number of learnable parameters, auxiliary heads included."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 1024) -> int:
-    """Return multiply-accumulates of convolutions and matrix products for one picture.
+    """Return the multiply-accumulates of convolutions and matrix products for one picture.
 
-    They are those of all that the network tells about it, Y-Net's diagnosis included.  Pooling does
-    not count, also where it is written as a convolution.
+    All outputs of the network count, Y-Net's diagnosis included.  Pooling does not, even where it
+    is written as a convolution.
+
+    Parameters
+    ----------
+    network : SegmentationNetwork
+        Left as it is.
+    height, width : int
+        Size of the picture.
+
+    Examples
+    --------
+    >>> from wsiseg.models import create_model
+    >>> round(count_macs(create_model("espnet-c", classes=19)) / 1e9, 2)
+    3.47
     """
     shadow = clone(network).eval().to("meta")
-    # They are not counted, and take half of the time.
+    # Batch norms are not counted, and take half of the time.
     for name, module in list(shadow.named_modules()):
         if isinstance(module, nn.BatchNorm2d):
             shadow.set_submodule(name, nn.Identity())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow.answers(torch.empty((1, 3, height, width), device="meta"))
+        shadow.all_outputs(torch.empty((1, 3, height, width), device="meta"))
     pooling = {
-        f"{type(shadow).__name__}.{n}" for n, m in shadow.named_modules() if type(m) is Halve
+        f"{type(shadow).__name__}.{n}"
+        for n, m in shadow.named_modules()
+        if type(m) is StridedAvgPool
     }
     counts = counter.get_flop_counts()
     total = counter.get_total_flops() - sum(sum(counts.get(name, {}).values()) for name in pooling)
@@ -44,9 +59,9 @@ def count_macs(network: SegmentationNetwork, height: int = 512, width: int = 102
 
 
 def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
-    """Return the most memory that intermediate results take at one time, per input pixel.
+    """Return the peak memory of intermediate results per input pixel, in bytes.
 
-    Counted on a small picture; it holds for any runtime that frees a result after its last use.
+    Measured on a small picture; it holds for any runtime that frees a result after its last use.
     """
     edge = 16 * network.input_multiple
     with _evaluating(network), _LiveBytes() as live:
@@ -57,11 +72,21 @@ def activation_bytes_per_pixel(network: SegmentationNetwork) -> float:
 def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | None:
     """Return the width of the theoretical receptive field in input pixels.
 
-    None stands for more than about `limit`, which global pooling always is.
-
     A line of NaN goes in, and the logits that turn NaN are those that can depend on it; nothing
-    cancels a NaN.  One run per phase of the network's stride says how far each input line reaches,
-    which turned around is how far each logit sees.
+    cancels a NaN.  One run for each phase of the network's stride gives the logits that each input
+    line reaches, and from those the input lines that each logit sees.
+
+    Parameters
+    ----------
+    network : SegmentationNetwork
+        Left as it is.
+    limit : int
+        Widest field to look for.
+
+    Returns
+    -------
+    int or None
+        None for more than about `limit`; with global pooling it always is.
     """
     lengths = [length for length in (256 << k for k in range(32)) if length <= 2 * limit]
     for length in lengths:
@@ -69,7 +94,7 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
         fields = [field for field in seen if field is not None]
         if len(fields) == len(seen):
             return max(fields)
-        # A field that the first length does not hold is mostly unbounded, which one run tells.
+        # A field wider than the first length is mostly unbounded, which one run can tell.
         if length == lengths[0] and not _holds_field(network, lengths[-1], 3):
             return None
     return None
@@ -78,7 +103,7 @@ def receptive_field(network: SegmentationNetwork, limit: int = 8192) -> int | No
 def _furthest_view(network: SegmentationNetwork, length: int, axis: int) -> int | None:
     """Return how wide the field is along an axis, None if `length` pixels do not hold it."""
     multiple = network.input_multiple
-    # Whether the length is too short is told at a fraction of the cost.
+    # This tells at a fraction of the cost whether the length is too short.
     if not _holds_field(network, length, axis):
         return None
     reached = _pixels_reached(network, length, axis, 1)

@@ -52,7 +52,7 @@ class Architecture:
         return {n: p for n, p in parameters.items() if n not in ("self", "classes")}
 
     def describe(self, name: str) -> str:
-        """Return what an argument may be, and what it is if left out."""
+        """Return the allowed values and the default of an argument, in words."""
         kind = typing.get_type_hints(self.network.__init__)[name]
         default = self.arguments[name].default
         text = str(default).lower() if isinstance(default, bool) else str(default)
@@ -71,7 +71,13 @@ class Architecture:
         return {key: _parse(key, text, hints[key]) for key, text in settings.items()}
 
     def check(self, arguments: Mapping[str, object]) -> None:
-        """Raise ArgumentError for an unknown name, or a value of the wrong kind or size."""
+        """Check the arguments of a network, by name, kind and size.
+
+        Raises
+        ------
+        ArgumentError
+            For an unknown name, or a value of the wrong kind or size.
+        """
         self._check_names(arguments)
         hints = typing.get_type_hints(self.network.__init__)
         for key, value in arguments.items():
@@ -82,7 +88,7 @@ class Architecture:
                 raise ArgumentError(
                     f"{reprlib.repr(value)} is no value of {key}", self.name, _wanted(hints[key])
                 )
-            # What is too small, a network knows itself.
+            # Values that are too small are refused by the network itself.
             if isinstance(value, int | float) and value > _largest(hints[key]):
                 raise ArgumentError(
                     f"{key} is {reprlib.repr(value)}",
@@ -181,7 +187,7 @@ def create_model(name: str, classes: int, **arguments: object) -> SegmentationNe
     classes : int
         1 to 255.
     **arguments
-        What the architecture takes besides, ``alpha3=5`` for instance.
+        Arguments of the architecture, ``alpha3=5`` for instance.
 
     Returns
     -------
@@ -191,10 +197,17 @@ def create_model(name: str, classes: int, **arguments: object) -> SegmentationNe
     Raises
     ------
     UnknownArchitectureError
-        No such name.
+        If there is no such name.
     ArgumentError
-        An argument that the architecture does not take, a class count out of range, or a network
-        that would be far larger than any that is known.
+        For an argument that the architecture does not take, a class count out of range, or a
+        network that would be far larger than any that is known.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = create_model("espnet", classes=8, alpha3=3).eval()
+    >>> network(torch.zeros(1, 3, 64, 96)).shape
+    torch.Size([1, 8, 64, 96])
     """
     from wsiseg.models.budget import within_budget
 
@@ -206,7 +219,7 @@ def create_model(name: str, classes: int, **arguments: object) -> SegmentationNe
     except ValueError as error:
         raise ArgumentError(str(error), name) from error
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError) as error:
-        # Sizes that no layer can have stumble wherever they are first used.
+        # Impossible sizes raise wherever PyTorch first uses them.
         given = ", ".join(f"{key}={value}" for key, value in arguments.items())
         raise ArgumentError(
             f"there is no network with {given or f'{classes} classes'}", name

@@ -1,4 +1,4 @@
-"""A network with its pixels' way in and labels' way out inside one graph."""
+"""A network with normalisation before it and argmax or softmax behind it, in one graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wsiseg.models.normalisation import Normalisation, Normaliser
 Output = Literal["labels", "probabilities"]
 
 NO_LABEL = 255
-"""What a pixel gets whose logits are not all finite; a mask calls it *not analysed*."""
+"""Label of a pixel whose logits are not all finite; *not analysed* in a mask."""
 
 
 class TileNetwork(nn.Module):
@@ -70,8 +70,8 @@ class TileNetwork(nn.Module):
             for output in self.outputs
         )
 
-    def gives_numbers(self, tiles: Tensor) -> bool:
-        """Tell whether all logits of a batch, as for :meth:`forward`, are finite."""
+    def has_finite_logits(self, tiles: Tensor) -> bool:
+        """Tell whether all logits of a batch are finite; the batch is as for :meth:`forward`."""
         return bool(_all_finite(self.network(self.normalise(tiles))).all())
 
 
@@ -83,9 +83,8 @@ def label_pixels(logits: Tensor) -> Tensor:
 def _all_finite(logits: Tensor) -> Tensor:
     """Return ``(B, 1, H, W)``, where no logit is NaN or infinite.
 
-    It is told by numbers that are equal, as a runtime's largest or smallest value may pass over
-    NaN: OpenVINO's does, depending on where the NaN stands.  Finite logits give zero, however
-    large they are.
+    It multiplies by zero and sums, as a runtime's maximum or minimum may ignore NaN: OpenVINO's
+    does, depending on where the NaN stands.  Finite logits give zero, however large they are.
     """
     return (logits * 0.0).sum(dim=1, keepdim=True) == 0.0
 

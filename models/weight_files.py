@@ -1,4 +1,4 @@
-"""What stands at the head of a ``.safetensors`` file, read within bounds and before its tensors."""
+"""The header of a ``.safetensors`` file, read within bounds and before its tensors."""
 
 from __future__ import annotations
 
@@ -17,34 +17,39 @@ _TENSOR_KEYS = {"dtype", "shape", "data_offsets"}
 
 @dataclass(frozen=True)
 class WeightsHeader:
-    """What a file says it holds.
+    """The contents of the header.
 
     Attributes
     ----------
-    notes : dict of str to str
-        The free text that goes with the tensors.
+    metadata : dict of str to str
+        Free text that goes with the tensors (``__metadata__``).
     shapes : dict of str to tuple of int
         Of every tensor.
     dtypes : dict of str to str
         As the format writes them, ``"F32"`` for instance.
     """
 
-    notes: dict[str, str]
+    metadata: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
 
 
 def read_header(path: Path) -> WeightsHeader:
-    """Read the head of a ``.safetensors`` file.
+    """Read the header of a ``.safetensors`` file.
 
-    That tensors lie where the header says is checked by who reads them.
+    Whether the tensors lie where the header says is checked when they are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If this is no such header, or one without measure.
+        If it has no such header, or one that is too large.
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -52,23 +57,25 @@ def read_header(path: Path) -> WeightsHeader:
             msg = f"a header of {length} bytes"
             raise ValueError(msg)
         content = parse_json(file.read(length))
-    notes = content.pop("__metadata__", {})
-    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in notes.values()):
-        msg = "its notes are no texts"
+    metadata = content.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(
+        isinstance(text, str) for text in metadata.values()
+    ):
+        msg = "its metadata are not text"
         raise ValueError(msg)
     for entry in content.values():
         if not isinstance(entry, dict) or entry.keys() != _TENSOR_KEYS or not _is_shape(entry):
             msg = "an entry is no tensor"
             raise ValueError(msg)
     return WeightsHeader(
-        notes,
+        metadata,
         {name: tuple(entry["shape"]) for name, entry in content.items()},
         {name: entry["dtype"] for name, entry in content.items()},
     )
 
 
 def parse_json(text: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object of which no key stands twice.
+    """Parse a JSON object in which no key stands twice.
 
     Raises
     ------
@@ -87,7 +94,20 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
 
 
 def shorten(text: str, length: int = 60) -> str:
-    """Return a text of unknown origin as a message can quote it: short, and in plain letters."""
+    """Return a text from a file as a message can quote it: short, and printable.
+
+    Parameters
+    ----------
+    text : str
+        Of unknown origin.
+    length : int
+        Most characters.
+
+    Examples
+    --------
+    >>> shorten("encoder.level2.0.conv.weight", 16)
+    'encoder.level2.…'
+    """
     plain = "".join(letter if letter.isprintable() else "�" for letter in text[: length + 1])
     return plain if len(plain) <= length else f"{plain[: length - 1]}…"
 

@@ -1,4 +1,4 @@
-"""Loading tensors into a network strictly, with errors that name what does not fit."""
+"""Loading a state dict strictly, with errors that name the tensors that do not fit."""
 
 from __future__ import annotations
 
@@ -13,21 +13,30 @@ from wsiseg.models.weight_files import shorten
 _SHOWN = 3
 _SUBNORMAL = 1e-30
 _LARGEST = 1e18
-"""Products of two larger numbers overflow."""
+"""Products of two larger numbers overflow in float32."""
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], where: object = None) -> None:
-    """Copy `state` into `network`; every tensor has to be there, and no other.
+    """Copy a state dict into a network; every tensor has to be there, and no other.
 
     Batch-norm step counters may be left out: checkpoints of old PyTorch have none, and inference
     does not read them.
+
+    Parameters
+    ----------
+    network : Module
+        Changed in place.
+    state : mapping of str to Tensor
+        The state dict.
+    where : object, optional
+        The file, for errors.
 
     Raises
     ------
     WeightsMismatchError
         Naming the first tensors that are missing, left over, of another shape or of another type.
     CheckpointError
-        Naming the first tensor that holds what is no weight.
+        Naming the first tensor that holds values that cannot be weights.
     """
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     real = {key for key, value in state.items() if value.is_floating_point()}
@@ -92,7 +101,20 @@ def compare_shapes(
 
 
 def refuse_bad_weights(state: Mapping[str, Tensor], where: object = None) -> None:
-    """Raise CheckpointError for a tensor with NaN, infinity or other values that are no weights."""
+    """Refuse a state dict with NaN, infinity or other values that cannot be weights.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        The state dict.
+    where : object, optional
+        The file, for errors.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first such tensor.
+    """
     for key, value in state.items():
         if not value.is_floating_point() or not value.numel():
             continue

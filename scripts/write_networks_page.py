@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from wsiseg.models import create_model, list_architectures
-from wsiseg.models.comparing import Comparison, compare
 from wsiseg.models.folding import merge_paths
 from wsiseg.models.profiling import count_macs, count_parameters, receptive_field
+from wsiseg.models.published.comparison import Comparison, compare
 from wsiseg.models.registry import Architecture
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "networks.md"

@@ -43,7 +43,7 @@ class ArraySlide(Slide):
         full = Box(*(factor * v for v in (box.y, box.x, box.height, box.width)))
         if any(full.intersection(hole).area for hole in self.damaged):
             raise DamagedSlideError("these pixels are gone", self.path)
-        return self.arrays[level][box.within(self.levels[level].box)].copy()
+        return self.arrays[level][box.slices_in(self.levels[level].box)].copy()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -37,7 +37,7 @@ from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.disk import translated, write_json
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.colour.profiles import ProfileStep
+from wsiseg.tiling.colour.icc_profiles import ProfileStep
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 from wsiseg.tiling.tissue_picture import read_tissue_picture
@@ -204,7 +204,7 @@ BOUNDARIES = {
     ),
     "torch reads": ((torch, "load"), lambda f: import_checkpoint(f / "a.pth", "espnet")),
     "a runtime starts": (
-        (RuntimeChoice, "start"),
+        (RuntimeChoice, "compile"),
         lambda f: segment_tiny(f / "a.png", f / "none", level=0),
     ),
     "a runtime runs": (

@@ -12,7 +12,7 @@ from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan, make_plan
 from wsiseg.tiling import open_slide
-from wsiseg.tiling.lighting import looks_dark_field
+from wsiseg.tiling.dark_field import is_dark_field
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.tissue import read_overview
 
@@ -43,7 +43,7 @@ def glowing(*, dye: tuple[int, int, int], share: float = 0.1, seed: int = 0) -> 
 @pytest.mark.parametrize("dye", [(0, 0, 255), (0, 255, 0), (255, 40, 0), (120, 120, 120)])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
 def test_dyes_on_a_dark_ground_are_dark_field(dye: tuple[int, int, int], share: float) -> None:
-    assert looks_dark_field(glowing(dye=dye, share=share))
+    assert is_dark_field(glowing(dye=dye, share=share))
 
 
 def framed(pixels: Pixels, frame: int) -> Pixels:
@@ -84,7 +84,7 @@ def brown(necrotic: float = 0.0) -> Pixels:
     ],
 )
 def test_what_light_passed_through_is_not(pixels: Pixels) -> None:
-    assert not looks_dark_field(pixels)
+    assert not is_dark_field(pixels)
 
 
 def plan_of(predictor: Predictor, slide: ArraySlide, **options: object) -> Plan:
@@ -123,7 +123,7 @@ def test_of_the_slides_at_hand_only_fluorescence_is_dark(data: Path) -> None:
         if path.suffix in (".svs", ".tif", ".tiff", ".ndpi", ".jpg", ".dcm"):
             try:
                 with open_slide(path) as slide:
-                    if looks_dark_field(read_overview(slide)[0]):
+                    if is_dark_field(read_overview(slide)[0]):
                         dark.add(str(path.relative_to(data)))
             except (ValueError, OSError):
                 continue

@@ -1,4 +1,4 @@
-"""Weights with which overlapping tiles are merged."""
+"""Weights by which overlapping tiles are blended."""
 
 from __future__ import annotations
 

@@ -40,11 +40,10 @@ class TileGrid:
     """Equal tiles, evenly spread, so that each pixel lies at least a halo inside some tile.
 
     The first tile of an axis begins at the plane's edge and the last one ends at the other, so
-    a network sees the edge of the slide as it does when it is given the slide whole, and no
-    context is computed that nobody looks at.  All positions are multiples of `multiple`, which
-    keeps the strides of the network in step from tile to tile.  Therefore a network whose
-    receptive field is no larger than the halo gives in every pixel what it gives for the whole
-    plane at once.
+    a network sees the edge of the slide as it does when it is given the whole slide, and no
+    context is computed beyond it.  All positions are multiples of `multiple`, which keeps the
+    strides of the network aligned from tile to tile.  Therefore a network whose receptive field is
+    no larger than the halo gives in every pixel what it gives for the whole plane at once.
 
     Parameters
     ----------
@@ -56,6 +55,19 @@ class TileGrid:
         Margin of context on every inner side, in working pixels.
     multiple : int
         What tile sizes and positions are multiples of.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is no multiple of `multiple`, or a tile is nothing but halo.
+
+    Examples
+    --------
+    >>> grid = TileGrid(plane=(100, 200), tile=(104, 104), halo=8, multiple=8)
+    >>> len(grid), grid.columns
+    (3, (0, 48, 96))
+    >>> grid[1].box, grid[1].core
+    (Box(y=0, x=48, height=104, width=104), Box(y=0, x=76, height=100, width=48))
     """
 
     plane: tuple[int, int]

@@ -1,4 +1,4 @@
-"""Tiles off a slide, ahead of whoever wants them."""
+"""Reading tiles of the working plane from a slide, in threads that run ahead of the network."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _BLOCK, _SMALLEST_BLOCK = 256, 8
 """Edges of the blocks in which the plane is resampled."""
 
 _JPEG_BLOCK = 8
-"""Pixels that JPEG mixes with each other; reduced by this, a block of them becomes one."""
+"""Edge of a JPEG block (DCT); decoded at 1/8, a block becomes one pixel."""
 
 _SOURCE = 2048
-"""Edge of what a block is made of, in pixels of the level; more where blocks are smallest."""
+"""Edge of a block's source, in pixels of the level; more where blocks are smallest."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class ReadTile:
     Attributes
     ----------
     tile : Tile
-        Which one.
+        Its place in the grid.
     pixels : ndarray or None
-        uint8 ``(height, width, 3)``, RGB; None if it could not be read.
+        uint8 ``(height, width, 3)``, RGB; None if it could not be decoded.
     seconds : float
-        What a reading thread spent on it.
+        Time that a reading thread spent on it.
     error : DamagedSlideError or None
-        Why it could not be read.
+        Why it could not be decoded.
     """
 
     tile: Tile
@@ -53,14 +53,14 @@ class ReadTile:
 
 
 def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
-    """Read a rectangle of the working plane.
+    """Read a rectangle of the working plane, resampled to its resolution.
 
     Parameters
     ----------
     slide : Slide
         Open.
     plane : WorkingPlane
-        How the slide is looked at.
+        The resolution to read at.
     box : Box
         In working pixels; what lies outside the plane is filled with the slide's background.
 
@@ -79,21 +79,21 @@ def read_working_box(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
         return _resampled(slide, plane, box)
     pixels = blank(box.shape, slide.facts.background)
     if inside.area:
-        pixels[inside.within(box)] = _resampled(slide, plane, inside)
+        pixels[inside.slices_in(box)] = _resampled(slide, plane, inside)
     return pixels
 
 
 def _resampled(slide: Slide, plane: WorkingPlane, box: Box) -> Pixels:
     """Read a box inside the plane, resampled block by block of a fixed grid.
 
-    What a working pixel looks like then depends on its place alone, not on which tile asks.
+    A working pixel then depends on its position alone, not on the tile that is read.
     """
     if not plane.resampled:
         return slide.read_region(plane.level, box)
     pixels = np.empty((*box.shape, 3), np.uint8)
     for block in _blocks(plane, box):
         part = block.intersection(box)
-        pixels[part.within(box)] = _resample_block(slide, plane, block)[part.within(block)]
+        pixels[part.slices_in(box)] = _resample_block(slide, plane, block)[part.slices_in(block)]
     return pixels
 
 
@@ -142,7 +142,7 @@ def _reduction(slide: Slide, plane: WorkingPlane, block: Box) -> int:
 
 
 def _source(slide: Slide, plane: WorkingPlane, block: Box, reduction: int) -> Box:
-    """Return what a block is made of, in pixels of the level divided by the reduction."""
+    """Return the source of a block, in pixels of the level divided by the reduction."""
     scale = plane.level_scale / reduction
     height, width = (v // reduction for v in slide.levels[plane.level].box.shape)
     top, bottom = _reach(block.y * scale, block.bottom * scale, scale, height)
@@ -154,7 +154,7 @@ def _reach(start: float, end: float, scale: float, length: int) -> tuple[int, in
     """Return the first and last pixels of the level that the pixels of a span are made of.
 
     The triangle filter reaches one working pixel further, or one of the level's when enlarging;
-    not over the slide's edge, or glass that nobody scanned would shine in.
+    not beyond the slide's edge, where unscanned background would be mixed in.
     """
     margin = 0 if scale == 1 else math.ceil(max(1.0, scale)) + 1
     first, last = math.floor(start), math.ceil(end)
@@ -175,18 +175,18 @@ def _announce(slide: Slide, plane: WorkingPlane, box: Box) -> Callable[[], None]
 
 
 class TileReader:
-    """Threads that read ahead, tiles in the order in which they were asked for.
+    """A pool of threads that reads tiles ahead of the network, in the order asked for.
 
     Parameters
     ----------
     slide : Slide
         Open.
     plane : WorkingPlane
-        How it is looked at.
+        The resolution at which the tiles are read.
     threads : int
         Reading threads.
     ahead : int
-        Tiles that are read and not yet taken, at most.
+        Most tiles that are read, or being read, and not yet taken.
     """
 
     def __init__(self, slide: Slide, plane: WorkingPlane, *, threads: int, ahead: int) -> None:
@@ -197,7 +197,20 @@ class TileReader:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-read")
 
     def batches(self, tiles: Iterable[Tile], size: int) -> Iterator[list[ReadTile]]:
-        """Yield tiles, `size` at a time; the last batch may be smaller."""
+        """Read tiles and yield them in batches.
+
+        Parameters
+        ----------
+        tiles : iterable of Tile
+            What to read, row by row.
+        size : int
+            Tiles of a batch; the last batch may be smaller.
+
+        Yields
+        ------
+        list of ReadTile
+            In the order of `tiles`.  A tile that cannot be decoded has no pixels but an error.
+        """
         remaining = self._announced(tiles)
         waiting: deque[Future[ReadTile]] = deque()
         while True:
@@ -209,9 +222,9 @@ class TileReader:
             yield [waiting.popleft().result() for _ in range(count)]
 
     def _announced(self, tiles: Iterable[Tile]) -> Iterator[Tile]:
-        """Yield tiles once the slide knows of those of the row below as well.
+        """Yield tiles once those of the row below are announced to the slide as well.
 
-        So it keeps what both rows are made of, if it can, and decodes nothing twice.
+        The slide then keeps the file tiles that both rows share, and decodes nothing twice.
         """
         coming: deque[Tile] = deque()
         for tile in tiles:

@@ -1,4 +1,4 @@
-"""Polygons laid over a plane: where to look, to the pixel."""
+"""Rasterising polygons: which pixels of a plane lie inside a user's regions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Whole = npt.NDArray[np.int64]
 Geometries = Sequence[BaseGeometry] | npt.NDArray[np.object_]
 
 
-class Outlines:
-    """The edges of polygons, kept so that boxes of pixels can be filled from them.
+class PolygonRasteriser:
+    """Rasterises polygons box by box, by the even-odd rule at pixel centres.
 
     A pixel is inside where a row of pixel centres has crossed an odd number of edges before it.
     Polygons that share an edge share every crossing of it: no pixel falls between them, and none
@@ -28,9 +28,18 @@ class Outlines:
     Parameters
     ----------
     geometries : sequence of shapely geometry
-        Polygons; all else is passed over.  Valid ones, or parts that overlap become holes.
+        Valid polygons; other kinds are ignored.  In one that is not valid, overlapping parts
+        become holes.
     scale : float
-        What their coordinates are multiplied with to be pixels; whole numbers are corners.
+        Factor from their coordinates to pixels; whole numbers are pixel corners.
+
+    Examples
+    --------
+    >>> import shapely
+    >>> from wsiseg.tiling.boxes import Box
+    >>> PolygonRasteriser([shapely.box(1, 0, 3, 2)]).fill(Box(0, 0, 2, 4)).astype(int)
+    array([[0, 1, 1, 0],
+           [0, 1, 1, 0]])
     """
 
     def __init__(self, geometries: Geometries, scale: float = 1.0) -> None:
@@ -104,29 +113,29 @@ class Outlines:
 
 
 class Regions:
-    """All that lies in any of some polygons, laid over a working plane.
+    """The union of polygons on a working plane: where to analyse.
 
     Parameters
     ----------
     geometry : shapely geometry, or a sequence of them
-        Valid polygons in pixels of level 0, corners at whole numbers.  Several may overlap; they
-        are never united, which takes no end where many cross.
+        Valid polygons in pixels of level 0, corners at whole numbers.  Several may overlap; their
+        union is never computed, which would take too long where many cross.
     plane : WorkingPlane
-        What they are laid over.
+        The plane that they lie on.
     """
 
     def __init__(self, geometry: BaseGeometry | Geometries, plane: WorkingPlane) -> None:
         scale = 1 / plane.slide_scale
         given = np.atleast_1d(np.asarray(geometry, object))
         self._drawn = shapely.get_parts(given)
-        self._outlines = Outlines(given, scale)
+        self._rasteriser = PolygonRasteriser(given, scale)
         self._several = len(given) > 1
         parts = shapely.get_parts(shapely.transform(given, lambda points: points * scale))
         shapely.prepare(parts)
         self._tree = shapely.STRtree(parts)
 
     def touches(self, box: Box) -> bool:
-        """Tell whether any of it lies in a box of working pixels; a common border is none."""
+        """Tell whether a region overlaps a box of working pixels; a shared border is none."""
         frame = shapely.box(box.x, box.y, box.right, box.bottom)
         for part in self._tree.geometries[self._tree.query(frame)]:
             if part.intersects(frame) and part.intersection(frame).area > 0:
@@ -134,7 +143,7 @@ class Regions:
         return False
 
     def digest(self) -> str:
-        """Return what tells these polygons from others, however their file is written."""
+        """Return a SHA-256 of the polygons, independent of how their file writes them."""
         # Where a ring begins, and which polygon comes first, makes no other area.
         drawn = shapely.normalize(shapely.multipolygons(self._drawn))
         return hashlib.sha256(shapely.to_wkb(drawn)).hexdigest()
@@ -153,8 +162,8 @@ class Regions:
             bool ``(box.height, box.width)``.
         """
         if not self._several:
-            return self._outlines.fill(box)
-        _, row, first, last = self._outlines.runs(box)
+            return self._rasteriser.fill(box)
+        _, row, first, last = self._rasteriser.runs(box)
         steps = np.zeros((box.height, box.width + 1), np.int32)
         np.add.at(steps, (row, first), 1)
         np.add.at(steps, (row, last), -1)

@@ -1,4 +1,4 @@
-"""From µm per pixel to the plane on which the network works."""
+"""The working plane: at which resolution a network sees a slide, in µm per pixel (mpp)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from wsiseg.tiling.slides.pixel_size import SANE_MPP, is_sane
 from wsiseg.tiling.slides.slide import Slide
 
 _NOISE = 1e-6
-"""Pixels; two ways to reckon one scale must not give planes of two sizes."""
+"""Pixels of tolerance: one scale computed in two ways must give planes of one size."""
 
 
 @dataclass(frozen=True)
 class WorkingPlane:
-    """The pixels that the network sees, as a view on one level of a slide.
+    """The pixels that the network sees: one pyramid level of a slide, resampled if need be.
 
     Attributes
     ----------
     height, width : int
         Size in working pixels.
     level : int
-        The level that is read: the coarsest that is still at or finer than the working pixels.
+        The level that is read: the coarsest one that is as fine as the working pixels or finer.
     level_scale : float
         Pixels of that level along one working pixel; 1 means that nothing is resampled.
     slide_scale : float
@@ -51,12 +51,26 @@ class WorkingPlane:
 
 
 def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> WorkingPlane:
-    """Work at a pyramid level as it is.
+    """Return the plane of a pyramid level as it is, without resampling.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    level : int
+        Index into `slide.levels`.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
+
+    Returns
+    -------
+    WorkingPlane
+        Its `mpp` is None if neither the file nor `slide_mpp` gives a resolution.
 
     Raises
     ------
     ResolutionError
-        If the slide has no such level, or `slide_mpp` is absurd.
+        If the slide has no such level, or `slide_mpp` is outside 0.05 to 20 µm per pixel.
     """
     if not 0 <= level < len(slide.levels):
         raise ResolutionError(
@@ -77,7 +91,7 @@ def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> 
 
 
 def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> WorkingPlane:
-    """Work at `mpp` exactly, resampling the next finer level.
+    """Return the plane at exactly `mpp`, resampled from the next finer level.
 
     Parameters
     ----------
@@ -87,6 +101,11 @@ def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> Wo
         Wanted µm per working pixel.
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none or a wrong one.
+
+    Returns
+    -------
+    WorkingPlane
+        A level as it is where resampling would shift no pixel by half its size.
 
     Raises
     ------
@@ -98,7 +117,7 @@ def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> Wo
 
 
 def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -> WorkingPlane:
-    """Work at `scale` times the size of level 0, whatever its resolution.
+    """Return the plane at `scale` times the size of level 0, whatever its resolution.
 
     Parameters
     ----------
@@ -109,10 +128,15 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none or a wrong one.
 
+    Returns
+    -------
+    WorkingPlane
+        Its `mpp` is None if neither the file nor `slide_mpp` gives a resolution.
+
     Raises
     ------
     ResolutionError
-        If the scale is not above 0, or `slide_mpp` is absurd.
+        If the scale is not between 0.0001 and 10,000, or `slide_mpp` is outside 0.05 to 20.
     """
     if not (math.isfinite(scale) and 1e-4 <= scale <= 1e4):
         raise ResolutionError(f"nothing can be scaled by {scale:g}", "`scale`")
@@ -123,7 +147,7 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
 
 
 def _whole(length: float) -> int:
-    """Round half up, and what floating-point noise leaves a little below half as well."""
+    """Round half up, with tolerance for floating-point noise just below a half."""
     return max(1, math.floor(length + 0.5 + _NOISE))
 
 
@@ -149,12 +173,24 @@ def _plane(
 
 
 def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
-    """Return µm per pixel of level 0, the user's word before the file's.
+    """Return µm per pixel of level 0: `slide_mpp` if given, else what the file states.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    slide_mpp : float, optional
+        The user's value, which overrules the file's.
+
+    Returns
+    -------
+    float
+        µm per pixel.
 
     Raises
     ------
     ResolutionError
-        If neither gives one, or it is absurd.
+        If neither gives one, if it is outside 0.05 to 20, or the file's pixels are not square.
     """
     if slide_mpp is not None:
         return _check(slide_mpp, "slide_mpp")
@@ -179,7 +215,7 @@ def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
 
 
 def _stated(slide: Slide) -> float | None:
-    """Return what the file states, if it can be meant and one number says it."""
+    """Return the mpp that the file states, if it is plausible and the pixels are square."""
     size = slide.facts.pixel_size
     return size.mpp if size is not None and size.is_sane and size.is_square else None
 

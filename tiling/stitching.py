@@ -1,7 +1,8 @@
-"""From tiles back to a plane, one band of finished rows at a time.
+"""Stitching: from predicted tiles back to the plane, one band of finished rows at a time.
 
-Only rows that a later tile can still touch are kept.  Bands begin at multiples of the band height,
-as the shards of a mask do, and leave in order; within that, tiles may arrive in any order.
+Only rows that a later tile can still change are held in memory, in a ring buffer.  Bands begin at
+multiples of the band height, as the shards of a mask do, and are yielded from top to bottom; within
+a band, tiles may arrive in any order.
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import MOST_OVERLAPPING, Blend, Weights, tile_weights
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
+from wsiseg.tiling.row_ring import RowRing
 
-UNSEEN = 255
-"""The label of pixels that no tile has looked at, or for which a network gave no numbers."""
+NO_LABEL = 255
+"""Label of pixels that no tile covers, or for which a network gave no numbers."""
 
 _STRIP = 64
-"""Rows that are settled at a time, which keeps what that takes small, and in the caches."""
+"""Rows that are finished at a time, so that temporary arrays stay in the CPU's cache."""
 
 Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says about one tile.
+    """The output of a network for one tile.
 
     Attributes
     ----------
@@ -52,7 +54,7 @@ class Prediction:
             return self.labels
         assert self.probabilities is not None
         labels: Bytes = self.probabilities.argmax(axis=0).astype(np.uint8)
-        labels[_blank(self.probabilities)] = UNSEEN
+        labels[_blank(self.probabilities)] = NO_LABEL
         return labels
 
 
@@ -79,32 +81,40 @@ class Band:
     touched: bool = True
 
     @classmethod
-    def unseen(cls, box: Box, classes: int | None) -> Self:
-        """Return rows without tissue; with probabilities of `classes` if that is not None."""
-        labels = np.broadcast_to(np.uint8(UNSEEN), box.shape)
+    def empty(cls, box: Box, classes: int | None) -> Self:
+        """Return rows without tissue: labels 255 and probabilities 0.
+
+        Parameters
+        ----------
+        box : Box
+            Where they lie in the plane.
+        classes : int or None
+            Number of classes to give probabilities of; None for labels alone.
+        """
+        labels = np.broadcast_to(np.uint8(NO_LABEL), box.shape)
         if classes is None:
             return cls(box, labels, None, touched=False)
         return cls(box, labels, np.broadcast_to(np.uint8(0), (classes, *box.shape)), touched=False)
 
 
 class Stitcher(ABC):
-    """Takes tiles, gives bands.
+    """Merges predicted tiles and yields finished bands.
 
     Parameters
     ----------
     window : Box
         The part of the plane to fill; its first row is a multiple of `band_height`.
     tiles : iterable of Tile
-        All that will be added; rows that none of them touches stay unseen.
+        All that will be added; rows that none of them touches get no label.
     band_height : int
         Rows of a band, the last one excepted.
     kept : int or None
-        Classes whose probabilities are given as well; None for labels alone.
+        Number of classes whose probabilities are given as well; None for labels alone.
 
     Attributes
     ----------
     without_numbers : int
-        Pixels of the window for which the network gave no numbers so far; they stay unseen.
+        Pixels of the window for which the network gave no numbers so far; they get no label.
     """
 
     def __init__(
@@ -114,7 +124,7 @@ class Stitcher(ABC):
         self._window = window
         self._band_height = band_height
         self._kept = kept
-        self._rings: list[_OpenRows] = []
+        self._rings: list[RowRing] = []
         reaches = [self._reach(tile) for tile in tiles]
         self._pending = Counter(reach.y for reach in reaches)
         self._top = self._touched = window.y
@@ -122,18 +132,24 @@ class Stitcher(ABC):
         self._open_height = max(1, min(window.height, tallest + band_height))
 
     def add(self, tile: Tile, prediction: Prediction | None) -> Iterator[Band]:
-        """Merge one tile and give the bands that are finished by it.
+        """Merge one tile and return the bands that it finishes.
 
-        They are made one by one as they are taken; what is not taken leaves with the next tile.
+        Bands are made one by one as they are taken from the iterator; those that are not taken come
+        with the next tile.
 
         Parameters
         ----------
         tile : Tile
-            One of those announced; each is added once.
+            One of those given to the constructor; each is added once.
         prediction : Prediction or None
-            None for an unreadable tile: what it can change stays unseen, also where a neighbour
-            has looked, as the neighbour alone would say something else than both of them.  So do
-            single pixels for which the network gave no numbers.
+            None for an unreadable tile.  What such a tile covers gets no label, even where a
+            neighbour covers it too, as the neighbour alone would give another label than both
+            together.  The same holds for single pixels without numbers.
+
+        Returns
+        -------
+        iterator of Band
+            From top to bottom.
         """
         # Finished rows leave first, or the ring would span those above the first tissue.
         before = list(self.finished())
@@ -152,7 +168,7 @@ class Stitcher(ABC):
         return itertools.chain(before, self.finished())
 
     def finished(self) -> Iterator[Band]:
-        """Give the bands above the first row that a missing tile could still touch."""
+        """Yield the bands above the first row that a missing tile could still change."""
         open_row = min(self._pending, default=self._window.bottom)
         while self._top < self._window.bottom:
             height = min(self._band_height, self._window.bottom - self._top)
@@ -160,8 +176,8 @@ class Stitcher(ABC):
                 return
             yield self._take(height)
 
-    def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> _OpenRows:
-        self._rings.append(_OpenRows(planes, self._window, self._open_height, dtype, empty))
+    def _open_rows(self, planes: int, dtype: npt.DTypeLike, empty: int) -> RowRing:
+        self._rings.append(RowRing(planes, self._window, self._open_height, dtype, empty))
         return self._rings[-1]
 
     def _take(self, height: int) -> Band:
@@ -171,11 +187,11 @@ class Stitcher(ABC):
             return self._pop(box)
         for ring in self._rings:
             ring.pass_over(box)
-        return Band.unseen(box, self._kept)
+        return Band.empty(box, self._kept)
 
     @abstractmethod
     def _reach(self, tile: Tile) -> Box:
-        """Return the part of the plane that a tile can change."""
+        """Return the part of the plane that a tile writes to."""
 
     @abstractmethod
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
@@ -183,7 +199,7 @@ class Stitcher(ABC):
 
     @abstractmethod
     def _lose(self, place: Box) -> None:
-        """Leave a part of the window unseen."""
+        """Leave a part of the window without labels."""
 
     @abstractmethod
     def _pop(self, box: Box) -> Band:
@@ -197,7 +213,7 @@ class CropStitcher(Stitcher):
         self, window: Box, tiles: Iterable[Tile], band_height: int, classes: int | None = None
     ) -> None:
         super().__init__(window, tiles, band_height, classes)
-        self._labels = self._open_rows(1, np.uint8, UNSEEN)
+        self._labels = self._open_rows(1, np.uint8, NO_LABEL)
         self._probabilities = None if classes is None else self._open_rows(classes, np.uint8, 0)
 
     def _reach(self, tile: Tile) -> Box:
@@ -205,17 +221,17 @@ class CropStitcher(Stitcher):
 
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
         place = tile.core.intersection(self._window)
-        rows, columns = place.within(tile.box)
+        rows, columns = place.slices_in(tile.box)
         assert prediction.labels is not None
         labels = prediction.labels[None, rows, columns]
-        self.without_numbers += int(np.count_nonzero(labels == UNSEEN))
+        self.without_numbers += int(np.count_nonzero(labels == NO_LABEL))
         self._labels.put(place, labels)
         if self._probabilities is not None:
             assert prediction.probabilities is not None
             self._probabilities.put(place, prediction.probabilities[:, rows, columns])
 
     def _lose(self, place: Box) -> None:
-        """Cores do not overlap, so nobody else fills it."""
+        """Do nothing: cores do not overlap, so no other tile fills it."""
 
     def _pop(self, box: Box) -> Band:
         probabilities = None if self._probabilities is None else self._probabilities.take(box)
@@ -246,7 +262,7 @@ class BlendStitcher(Stitcher):
 
     def _merge(self, tile: Tile, prediction: Prediction) -> None:
         place = tile.box.intersection(self._window)
-        rows, columns = place.within(tile.box)
+        rows, columns = place.slices_in(tile.box)
         weights = self._weights[rows, columns]
         assert prediction.probabilities is not None
         probabilities = prediction.probabilities[:, rows, columns]
@@ -276,77 +292,12 @@ class BlendStitcher(Stitcher):
                 sums[:, lost[0]] = 0
                 labels[rows] = _first_largest(sums)
                 # No tile, one whose network gave no numbers, or one that could not be read.
-                labels[rows][_blank(sums)] = UNSEEN
+                labels[rows][_blank(sums)] = NO_LABEL
                 if probabilities is not None:
                     probabilities[:, rows] = _weighted_mean(sums, shares[0])
         for ring in self._rings:
             ring.drop(box)
         return Band(box, labels, probabilities)
-
-
-class _OpenRows:
-    """Rows of a window that can still change, in a ring: row y lies at y modulo its height.
-
-    Memory is taken once, for a row of tiles and a band, and grows only if tiles come out of order.
-    """
-
-    def __init__(
-        self, planes: int, window: Box, height: int, dtype: npt.DTypeLike, empty: int
-    ) -> None:
-        self._window = window
-        self._empty = empty
-        self._top = window.y
-        self._ring = np.full((planes, height, window.width), empty, dtype)
-
-    def views(self, place: Box) -> list[tuple[slice, npt.NDArray[Any]]]:
-        """Return one place as views ``(planes, rows, width)``, each with its rows of the place."""
-        height, columns = (
-            self._ring.shape[1],
-            slice(place.x - self._window.x, place.right - self._window.x),
-        )
-        found = []
-        done = 0
-        while done < place.height:
-            start = (place.y + done) % height
-            count = min(place.height - done, height - start)
-            view = self._ring[:, start : start + count, columns]
-            found.append((slice(done, done + count), view))
-            done += count
-        return found
-
-    def put(self, place: Box, values: npt.NDArray[Any]) -> None:
-        """Set one place to ``(planes, height, width)`` values."""
-        for part, view in self.views(place):
-            view[...] = values[:, part]
-
-    def take(self, place: Box) -> npt.NDArray[Any]:
-        """Return a copy of the topmost rows and let go of them."""
-        taken = np.concatenate([view for _, view in self.views(place)], axis=1)
-        self.drop(place)
-        return taken
-
-    def drop(self, place: Box) -> None:
-        """Let go of the topmost rows."""
-        for _, view in self.views(place):
-            view[...] = self._empty
-        self.pass_over(place)
-
-    def pass_over(self, place: Box) -> None:
-        """Let go of the topmost rows, which nothing was put into."""
-        self._top = place.bottom
-
-    def reach(self, bottom: int) -> None:
-        """Make room for all rows above `bottom`."""
-        height = bottom - self._top
-        if height <= self._ring.shape[1]:
-            return
-        held = Box(self._top, self._window.x, self._ring.shape[1], self._window.width)
-        parts = [(part, view.copy()) for part, view in self.views(held)]
-        shape = (len(self._ring), height, self._window.width)
-        self._ring = np.full(shape, self._empty, self._ring.dtype)
-        for part, values in parts:
-            rows = Box(held.y + part.start, held.x, part.stop - part.start, held.width)
-            self.put(rows, values)
 
 
 def make_stitcher(
@@ -363,7 +314,7 @@ def make_stitcher(
     Parameters
     ----------
     blend : {"crop", "gaussian", "cosine"}
-        How overlaps are merged.
+        How overlaps are merged: the halo is cropped, or a weighted mean is taken.
     window : Box
         The part of the plane to fill.
     tiles : list of Tile
@@ -375,10 +326,30 @@ def make_stitcher(
     keep_probabilities : bool
         Also give the merged probabilities.
 
+    Returns
+    -------
+    Stitcher
+        Takes tiles by :meth:`Stitcher.add`.
+
     Raises
     ------
     ArgumentError
         If so many tiles overlap that sums could overflow.
+
+    Examples
+    --------
+    Two tiles of a plane of 8×16 pixels, all of class 1, become one band:
+
+    >>> import numpy as np
+    >>> from wsiseg.tiling.boxes import Box
+    >>> from wsiseg.tiling.grid import TileGrid
+    >>> grid = TileGrid(plane=(8, 16), tile=(8, 12), halo=2, multiple=2)
+    >>> stitcher = make_stitcher("crop", Box(0, 0, 8, 16), list(grid), band_height=8, classes=2)
+    >>> bands = []
+    >>> for tile in grid:
+    ...     bands += stitcher.add(tile, Prediction(np.ones(tile.box.shape, np.uint8)))
+    >>> [(band.box, bool((band.labels == 1).all())) for band in bands]
+    [(Box(y=0, x=0, height=8, width=16), True)]
     """
     if blend == "crop":
         return CropStitcher(window, tiles, band_height, classes if keep_probabilities else None)
@@ -410,7 +381,7 @@ def _most_overlapping(tiles: list[Tile]) -> int:
 
 
 def _blank(planes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return where no plane has anything."""
+    """Return where all planes are zero."""
     # Bit by bit this is several times as fast as any(axis=0).
     blank: npt.NDArray[np.bool_] = np.bitwise_or.reduce(planes, axis=0) == 0
     return blank

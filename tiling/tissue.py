@@ -1,4 +1,4 @@
-"""Where tissue lies on a slide, found on an overview."""
+"""Finding tissue on an overview of a slide."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 
 Mask = npt.NDArray[np.bool_]
 
-ShareListener = Callable[[float], None]
-"""Hears the share that is done."""
+ProgressCallback = Callable[[float], None]
+"""Called with the share that is done, 0 to 1."""
 
 
-def unheard(_: float) -> None:
-    """Do nothing."""
+def no_progress(_: float) -> None:
+    """Do nothing with the progress."""
 
 
 OVERVIEW_EDGE = 2048
 """The overview's longer side in pixels, at most."""
 
 READING_THREADS = 4
-"""That look for tissue, unless told otherwise."""
+"""Default number of reading threads."""
 
 _FINE_ENOUGH = 1024
 
 _READ_EDGE = 2048
 
 READING_BYTES = 10 * _READ_EDGE**2
-"""What a thread that looks for tissue holds: pixels, and Pillow's copy of them and of less."""
+"""Memory of a reading thread: pixels, Pillow's copy of them, and the reduced ones."""
 
 _FAINTEST = 0.015
 _PALEST = 0.04
@@ -51,16 +51,16 @@ _SPECK_SHARE = 2e-5
 
 @dataclass(frozen=True)
 class TissueMask:
-    """A mask over a whole plane, at any resolution.
+    """A mask of tissue over a whole plane, at any resolution.
 
     Attributes
     ----------
     mask : ndarray
         bool ``(h, w)``; True where tissue may be.
     plane : tuple of int
-        ``(height, width)`` of the plane that it is stretched over, in working pixels.
+        ``(height, width)`` of the plane that it covers, in working pixels.
     notes : tuple of str
-        What to say of the slide that it was found on.
+        Warnings about the slide that it was found on.
     """
 
     mask: Mask
@@ -68,7 +68,7 @@ class TissueMask:
     notes: tuple[str, ...] = ()
 
     def touches(self, box: Box) -> bool:
-        """Tell whether any tissue lies in a box of working pixels; one mask pixel of slack."""
+        """Tell whether any tissue lies in a box of working pixels, or one mask pixel beside it."""
         scale_y, scale_x = (m / p for m, p in zip(self.mask.shape, self.plane, strict=True))
         top, left = int(box.y * scale_y) - 1, int(box.x * scale_x) - 1
         bottom, right = (
@@ -87,33 +87,37 @@ def find_tissue(
     slide: Slide,
     plane: WorkingPlane,
     threads: int = READING_THREADS,
-    searched: ShareListener = unheard,
+    progress: ProgressCallback = no_progress,
     *,
-    seen: tuple[Pixels, Mask] | None = None,
+    overview: tuple[Pixels, Mask] | None = None,
 ) -> TissueMask:
     """Find tissue, rather too much than too little.
 
-    Light lost on the way through the slide (optical density against the glass, smoothed) is
-    compared with a threshold by Otsu, which is lowered to what pale tissue and fat still show.
-    Gaps are closed and holes filled, as fat and lumina belong to the tissue around them; specks
-    are dropped.
+    Optical density against the glass, smoothed, is compared with Otsu's threshold, which is
+    capped so that pale tissue and fat still count.  Gaps are closed and holes filled, as fat and
+    lumina belong to the tissue around them; specks are dropped.
 
     Parameters
     ----------
     slide : Slide
         Open.
     plane : WorkingPlane
-        What the mask is for.
+        The plane that the mask shall cover.
     threads : int
-        That read; what is found does not depend on it.
-    searched : callable
-        Told the share of the slide that has been read; raising ends it.
-    seen : tuple of ndarray, optional
-        What :func:`read_overview` gave, where it has been read already.
+        Reading threads; the result does not depend on it.
+    progress : callable
+        Called with the share of the slide that has been read; raising ends the search.
+    overview : tuple of ndarray, optional
+        What :func:`read_overview` returned, where it has been called already.
+
+    Returns
+    -------
+    TissueMask
+        True as well where the overview could not be decoded.
     """
-    overview, unread = seen or read_overview(slide, threads, searched)
-    edge = max(overview.shape)
-    density = ndimage.gaussian_filter(_optical_density(overview), 1.5)
+    pixels, unread = overview or read_overview(slide, threads, progress)
+    edge = max(pixels.shape)
+    density = ndimage.gaussian_filter(_optical_density(pixels), 1.5)
     otsu = _FAINTEST
     if np.ptp(density) > _FAINTEST:
         otsu = float(threshold_otsu(density))  # type: ignore[no-untyped-call]
@@ -126,23 +130,23 @@ def find_tissue(
 
 
 def read_overview(
-    slide: Slide, threads: int = READING_THREADS, searched: ShareListener = unheard
+    slide: Slide, threads: int = READING_THREADS, progress: ProgressCallback = no_progress
 ) -> tuple[Pixels, Mask]:
-    """Read the slide small, from the coarsest level that is large enough.
+    """Read the whole slide downsampled, from the coarsest level that is large enough.
 
     Parameters
     ----------
     slide : Slide
         Open.
     threads : int
-        That read.
-    searched : callable
-        Told the share that has been read, by the thread that called; raising ends it.
+        Reading threads.
+    progress : callable
+        Called by the calling thread with the share that has been read; raising ends it.
 
     Returns
     -------
     overview : ndarray
-        uint8 ``(h, w, 3)``, at most :data:`OVERVIEW_EDGE` pixels a side.
+        uint8 ``(h, w, 3)``, RGB, at most :data:`OVERVIEW_EDGE` pixels a side.
     unread : ndarray
         bool ``(h, w)``; True where the file could not be decoded.
     """
@@ -156,7 +160,7 @@ def read_overview(
     whole = Box(0, 0, *shape)
 
     def read(part: Box) -> Box:
-        place = part.within(whole)
+        place = part.slices_in(whole)
         source = Box(*(v * factor for v in (part.y, part.x, part.height, part.width)))
         source = source.intersection(level.box)
         try:
@@ -167,7 +171,7 @@ def read_overview(
             unread[place] = True
         return part
 
-    # However large the reduction, no more than this per thread is in memory at a time.
+    # Read in parts, so that memory per thread is bounded however large the reduction is.
     step = max(1, _READ_EDGE // factor)
     parts = (
         Box(y, x, step, step).intersection(whole)
@@ -177,12 +181,12 @@ def read_overview(
     done = 0
     for part in _in_threads(read, parts, threads):
         done += part.area
-        searched(done / whole.area)
+        progress(done / whole.area)
     return overview, unread
 
 
 def _in_threads(work: Callable[[Box], Box], parts: Iterator[Box], threads: int) -> Iterator[Box]:
-    """Yield what comes of the parts, in their order, of which a few are under way at a time."""
+    """Yield the results in the order of the parts, with at most `threads` under way."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-look")
     try:
         waiting = deque(pool.submit(work, part) for part in itertools.islice(parts, threads))

@@ -1,4 +1,4 @@
-"""Where tissue lies on a slide, as a picture tells that somebody else made."""
+"""A tissue mask read from a picture that another program made."""
 
 from __future__ import annotations
 
@@ -31,21 +31,26 @@ _HINT = "Give auto, none, or a picture."
 def read_tissue_picture(
     path: Path, plane: WorkingPlane, stretch: tuple[float, float] = (1.0, 1.0)
 ) -> TissueMask:
-    """Read a mask that somebody else made: a picture of the whole slide, not black is tissue.
+    """Read a tissue mask from a picture of the whole slide: what is not black is tissue.
 
     Parameters
     ----------
     path : Path
         The picture.
     plane : WorkingPlane
-        What it is laid over.
+        The plane that the mask shall cover.
     stretch : tuple of float
-        What the slide's facts say; the picture may be of the file's pixels.
+        `SlideFacts.stretch`; the picture may have the shape of the file's pixels.
+
+    Returns
+    -------
+    TissueMask
+        In the orientation that the picture's tags state.
 
     Raises
     ------
     AnnotationError
-        If it is no picture or damaged, too large, or its shape is not that of the slide.
+        If it is no picture, damaged, too large, or not of the slide's shape.
     """
     try:
         with open_picture(path) as picture, decoding(path):

@@ -30,7 +30,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.files import sample_name
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import (
     KEY,
@@ -142,14 +142,14 @@ def painting_layer(region: RegionView, labels: Labels | None = None) -> LayerDat
         **region.placing(),
         **painting_look(region.classes),
     }
-    blank = np.full(region.box.shape, UNSEEN, np.uint8)
+    blank = np.full(region.box.shape, NO_LABEL, np.uint8)
     return blank if labels is None else labels, settings, "labels"
 
 
 def painting_look(classes: Classes, blank: str = NOT_ANNOTATED) -> dict[str, Any]:
     """Return colours and names of labels as napari takes them; its eraser leaves 255, `blank`."""
     look = label_look(classes)
-    look["colormap"].background_value = UNSEEN
+    look["colormap"].background_value = NO_LABEL
     names = look["features"]
     names["class"] = [*names["class"][:-1], blank]
     return look
@@ -163,9 +163,9 @@ def free_value(classes: Classes) -> int:
     ArgumentError
         If there is none.
     """
-    free = next(value for value in range(UNSEEN + 1) if value not in classes)
-    if free == UNSEEN:
-        raise ArgumentError(f"there are no more than {UNSEEN} classes")
+    free = next(value for value in range(NO_LABEL + 1) if value not in classes)
+    if free == NO_LABEL:
+        raise ArgumentError(f"there are no more than {NO_LABEL} classes")
     return free
 
 
@@ -210,7 +210,7 @@ def labels_under(mask: MaskView | RegionView, values: Values, region: RegionView
         If the mask cannot be read.
     """
     where = mask.image.path if isinstance(mask, MaskView) else mask.slide.slide.path
-    table = _positions(mask.classes, UNSEEN)
+    table = _positions(mask.classes, NO_LABEL)
     pixel = mask.pixel, mask.pixel
     grid = GriddedLabels(values, table, region.plane, where, pixel=pixel, corner=mask.corner)
     return grid.read(region.box)
@@ -222,7 +222,7 @@ def _positions(classes: Classes, other: int) -> Table:
     table[:] = other
     for index, value in enumerate(sorted(classes)):
         table[value] = index
-    table[UNSEEN] = UNSEEN
+    table[NO_LABEL] = NO_LABEL
     return table
 
 
@@ -271,7 +271,7 @@ def save_painting(
         If it cannot be written.
     """
     path = annotation_path(folder, region.slide.slide, kind)
-    if (labels == UNSEEN).all():
+    if (labels == NO_LABEL).all():
         raise ArgumentError("nothing is painted", None, "Paint with one of the classes first.")
     _refuse_rivals(path, _ENDINGS[kind])
     placed = look_up(labels, _positions(region.classes, -1), path)

@@ -20,7 +20,7 @@ from wsiseg.annotations import (
 from wsiseg.annotations.labels import Labels
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.annotating import RESERVED, free_value
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, LayerData, SlideView
@@ -136,5 +136,5 @@ def paint_drawing(drawing: DrawingView, region: RegionView) -> tuple[RegionView,
             values[name] = free_value(classes)
             classes[values[name]] = entry
     shapes = [(a.geometry, values[a.name or UNCLASSIFIED]) for a in drawing.file.annotations]
-    labels = ShapePainter(shapes, region.plane).paint(region.box, UNSEEN)
+    labels = ShapePainter(shapes, region.plane).paint(region.box, NO_LABEL)
     return replace(region, classes=classes), labels

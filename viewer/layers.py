@@ -19,7 +19,7 @@ from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.levels import DamageListener, label_levels, probability_levels, slide_levels
@@ -141,9 +141,11 @@ def mask_layer(view: MaskView, damaged: DamageListener) -> LayerData:
 
 def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
     """Return colours and names of labels as napari takes them; 255 is *not analysed*."""
-    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), UNSEEN: _VEIL}
+    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), NO_LABEL: _VEIL}
     colours |= {value: _unit_rgba(entry) for value, entry in classes.items()}
-    names = {value: entry.name for value, entry in sorted(classes.items())} | {UNSEEN: NOT_ANALYSED}
+    names = {value: entry.name for value, entry in sorted(classes.items())} | {
+        NO_LABEL: NOT_ANALYSED
+    }
     return {
         "colormap": DirectLabelColormap(color_dict=colours),
         "features": {"index": list(names), "class": list(map(plain, names.values()))},

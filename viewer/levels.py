@@ -20,7 +20,7 @@ from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_scale
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 CHUNK = 512
 """Edge of what is read at a time."""
@@ -123,7 +123,7 @@ def slide_levels(slide: Slide, damaged: DamageListener) -> list[da.Array]:
 
 def label_levels(image: LabelImage, damaged: DamageListener) -> list[da.Array]:
     """Return the levels of a mask as dask arrays, ``(H, W)``; blank is *not analysed*."""
-    blank = UNSEEN if image.levels[0].dtype == np.uint8 else 0
+    blank = NO_LABEL if image.levels[0].dtype == np.uint8 else 0
     return [
         _lazy(StoredLevel(StoredValues(array, image.path), blank, damaged), array.chunks[-2:])
         for array in image.levels

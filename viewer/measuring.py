@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from wsiseg.annotations.gridded import Values
 from wsiseg.errors import ArgumentError
-from wsiseg.exports.areas import ClassArea, ShareListener, measure_areas
+from wsiseg.exports.areas import ClassArea, ProgressCallback, measure_areas
 from wsiseg.store.disk import write_whole
 from wsiseg.tables import to_csv
 from wsiseg.viewer.layers import KEY, MaskView
@@ -40,7 +40,7 @@ class Measurable:
     labels: Values
     view: MaskView | RegionView
 
-    def measure(self, region: BaseGeometry | None, advanced: ShareListener) -> list[ClassArea]:
+    def measure(self, region: BaseGeometry | None, advanced: ProgressCallback) -> list[ClassArea]:
         """Return the areas of the classes; see :func:`wsiseg.exports.areas.measure_areas`."""
         mpp = self.view.frame.mpp
         return measure_areas(

@@ -16,7 +16,7 @@ from wsiseg.segmentation.listener import Listener
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.regions import Regions
-from wsiseg.tiling.stitching import UNSEEN, Prediction
+from wsiseg.tiling.stitching import NO_LABEL, Prediction
 from wsiseg.viewer.layers import MASK_OPACITY, LayerData, SlideView, label_look
 from wsiseg.viewer.plain import plain
 from wsiseg.viewer.region import RegionView
@@ -85,15 +85,15 @@ class Preview:
         self._step = step
         self._levels = levels
         shape = [math.ceil(side / step) for side in part.box.shape]
-        self.labels = np.full(shape, UNSEEN, np.uint8)
+        self.labels = np.full(shape, NO_LABEL, np.uint8)
         self.changes = 0
 
     def put(self, tile: Tile, prediction: Prediction) -> None:
         """Show a tile, without its halo."""
         place = tile.core.intersection(self._part.box)
-        labels = prediction.most_likely()[place.within(tile.box)]
+        labels = prediction.most_likely()[place.slices_in(tile.box)]
         if self._regions is not None:
-            labels = np.where(self._regions.rasterise(place), labels, np.uint8(UNSEEN))
+            labels = np.where(self._regions.rasterise(place), labels, np.uint8(NO_LABEL))
         self._fill(place, labels, Box(0, 0, *labels.shape))
         self.changes += 1
 

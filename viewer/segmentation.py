@@ -25,7 +25,7 @@ from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.regions import Regions
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.annotating import painting_look
 from wsiseg.viewer.frame import working_box
 from wsiseg.viewer.layers import KEY, MASK_OPACITY, LayerData, SlideView
@@ -198,12 +198,12 @@ class PartTask:
         ledger.began("preparing the network")
         stream = TileStream(self.view.slide, predictor, plan, options)
         ledger.expect(len(stream.tiles(window)))
-        labels = np.full(box.shape, UNSEEN, np.uint8)
+        labels = np.full(box.shape, NO_LABEL, np.uint8)
         for step in stream.steps(window):
             ledger.note(step, box)
             for band in step.bands:
                 place = band.box.intersection(box)
-                labels[place.within(box)] = band.labels[place.within(band.box)]
+                labels[place.slices_in(box)] = band.labels[place.slices_in(band.box)]
         ledger.note_bad_numbers()
         return labels
 

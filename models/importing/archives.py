@@ -1,4 +1,4 @@
-"""Published files that unpack to more than they are."""
+"""Refusing archives of weights that decompress to far more than their size (ZIP bombs)."""
 
 from __future__ import annotations
 

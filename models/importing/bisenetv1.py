@@ -10,7 +10,7 @@ class MMSegBiSeNetV1Layout(MMSegLayout):
     """BiSeNetV1 as MMSegmentation names it (Apache-2.0)."""
 
     architectures = ("bisenetv1",)
-    mark = "backbone.context_path.gap_conv.1.conv.weight"
+    signature_key = "backbone.context_path.gap_conv.1.conv.weight"
     renames = (
         (r"^backbone\.context_path\.backbone\.", "encoder.resnet."),
         *RESNET,

@@ -12,7 +12,7 @@ class MMSegBiSeNetV2Layout(MMSegLayout):
     """BiSeNetV2 as MMSegmentation names it (Apache-2.0)."""
 
     architectures = ("bisenetv2",)
-    mark = "backbone.detail.detail_branch.0.0.conv.weight"
+    signature_key = "backbone.detail.detail_branch.0.0.conv.weight"
     renames = (
         (
             r"^backbone\.detail\.detail_branch\.(\d)\.(\d)\.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from wsiseg.models.importing.key_renaming import Renames, State, count_numbered
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.less_mean import less_mean
-from wsiseg.models.importing.renaming import Renames, State, count_numbered
+from wsiseg.models.importing.mean_subtraction import subtract_mean
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -63,16 +63,16 @@ class CGNetLayout(KeyLayout):
 
     authors = "CGNet's authors"
     architectures = ("cgnet",)
-    mark = "level2_0.F_loc.conv.weight"
+    signature_key = "level2_0.F_loc.conv.weight"
     renames = _AUTHORS
-    normalisations: ClassVar[Mapping[str, Normalisation]] = less_mean("RGB")
+    normalisations: ClassVar[Mapping[str, Normalisation]] = subtract_mean("RGB")
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["classifier.0.conv.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form and count the blocks."""
+        """Name the form and count the blocks; see :meth:`KeyLayout.read_arguments`."""
         return {
             "form": "authors",
             "blocks2": count_numbered(state, "level2.") + 1,
@@ -85,7 +85,7 @@ class MMSegCGNetLayout(KeyLayout):
 
     authors = "MMSegmentation"
     architectures = ("cgnet",)
-    mark = "backbone.level1.0.f_loc.weight"
+    signature_key = "backbone.level1.0.f_loc.weight"
     renames = _MMSEG
     # The authors' numbers in the authors' order.
     normalisations: ClassVar[Mapping[str, Normalisation]] = {
@@ -93,11 +93,11 @@ class MMSegCGNetLayout(KeyLayout):
     }
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["decode_head.conv_seg.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form and count the blocks."""
+        """Name the form and count the blocks; see :meth:`KeyLayout.read_arguments`."""
         return {
             "form": "mmseg",
             "blocks2": count_numbered(state, "backbone.level1."),

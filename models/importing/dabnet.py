@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from wsiseg.models.importing.key_renaming import Renames, State
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.less_mean import less_mean
-from wsiseg.models.importing.renaming import Renames, State
+from wsiseg.models.importing.mean_subtraction import subtract_mean
 from wsiseg.models.normalisation import Normalisation
 
 # The first level has no block; the authors count blocks from 1, ours have the level's number.
@@ -51,10 +51,10 @@ class DABNetLayout(KeyLayout):
 
     authors = "DABNet's authors"
     architectures = ("dabnet",)
-    mark = "DAB_Block_1.DAB_Module_1_0.conv3x3.conv.weight"
+    signature_key = "DAB_Block_1.DAB_Module_1_0.conv3x3.conv.weight"
     renames = _RENAMES
-    normalisations: ClassVar[Mapping[str, Normalisation]] = less_mean("BGR")
+    normalisations: ClassVar[Mapping[str, Normalisation]] = subtract_mean("BGR")
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["classifier.0.conv.weight"].shape[0])

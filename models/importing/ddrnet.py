@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State
 from wsiseg.models.importing.mmseg import MMSegLayout
-from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.networks.rdrnet import ParallelConvolutions, Reparameterisable
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import create_model
@@ -78,7 +78,7 @@ class RDRNetLayout(DualResolutionLayout):
 
     authors = "RDRNet's authors"
     architectures = ("rdrnet-s-simple", "rdrnet-s", "rdrnet-m", "rdrnet-l")
-    mark = "backbone.stem.0.path_3x3.conv.weight"
+    signature_key = "backbone.stem.0.path_3x3.conv.weight"
     renames = (
         # The last semantic stage is a list inside a list.
         (r"^(backbone\.semantic_branch_layers\.2)\.0\.(?=\d\.)", r"\1."),
@@ -97,12 +97,15 @@ class RDRNetLayout(DualResolutionLayout):
         (r"\.bn\.", ".norm."),
     )
 
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by the first block, in either form."""
-        return self.mark in state or "backbone.stem.0.reparam_3x3.weight" in state
+    def matches(self, architecture: str, state: State) -> bool:
+        """Tell by the first block, in either form; see :meth:`KeyLayout.matches`."""
+        return self.signature_key in state or "backbone.stem.0.reparam_3x3.weight" in state
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names, and give merged kernels their paths back."""
+        """Rename every tensor to our names, and give merged kernels their paths back.
+
+        See :meth:`KeyLayout.translate`.
+        """
         tensors = super().translate(architecture, state)
         if not any(key.endswith(".merged.weight") for key in tensors):
             return tensors
@@ -123,5 +126,5 @@ class DDRNetLayout(DualResolutionLayout):
     """DDRNet as MMSegmentation names it (Apache-2.0)."""
 
     architectures = ("ddrnet23-slim", "ddrnet23")
-    mark = "backbone.context_branch_layers.0.0.conv1.conv.weight"
+    signature_key = "backbone.context_branch_layers.0.0.conv1.conv.weight"
     renames = (*_HEADS, STEM, *_BRANCHES, *PYRAMID, *BLOCKS, (r"\.bn\.", ".norm."))

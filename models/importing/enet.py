@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, renamed
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, renamed
 from wsiseg.models.normalisation import UNIT, Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -38,19 +38,22 @@ class ENetLayout(KeyLayout):
 
     authors = "davidtvs"
     architectures = ("enet",)
-    mark = "initial_block.main_branch.weight"
+    signature_key = "initial_block.main_branch.weight"
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": UNIT, "camvid": UNIT}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the last deconvolution."""
+        """Read the width of the last deconvolution; see :meth:`KeyLayout.read_classes`."""
         return int(state["transposed_conv.weight"].shape[1])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Tell the form by the name of the last activations."""
+        """Tell the form by the name of the last activations.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         return {"form": "camvid" if "initial_block.out_prelu.weight" in state else "current"}
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
+        """Rename every tensor to our names; see :meth:`KeyLayout.translate`."""
         older = self.read_arguments(architecture, state)["form"] == "camvid"
         return {self._rename(key, older): value for key, value in state.items()}
 

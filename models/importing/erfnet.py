@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from wsiseg.models.importing.key_renaming import Renames, State
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.normalisation import IMAGENET, UNIT, Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -52,15 +52,15 @@ class ERFNetLayout(KeyLayout):
     authors = "ERFNet's authors"
     architectures = ("erfnet",)
     renames = _AUTHORS
-    mark = "encoder.initial_block.conv.weight"
+    signature_key = "encoder.initial_block.conv.weight"
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": UNIT}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the last deconvolution."""
+        """Read the width of the last deconvolution; see :meth:`KeyLayout.read_classes`."""
         return int(state["decoder.output_conv.weight"].shape[1])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form."""
+        """Name the form; see :meth:`KeyLayout.read_arguments`."""
         return {"form": "authors"}
 
 
@@ -70,13 +70,13 @@ class MMSegERFNetLayout(KeyLayout):
     authors = "MMSegmentation"
     architectures = ("erfnet",)
     renames = _MMSEG
-    mark = "backbone.encoder.2.convs_layers.0.weight"
+    signature_key = "backbone.encoder.2.convs_layers.0.weight"
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["decode_head.conv_seg.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form."""
+        """Name the form; see :meth:`KeyLayout.read_arguments`."""
         return {"form": "mmseg"}

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, count_numbered, renamed
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, count_numbered, renamed
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -56,19 +56,22 @@ class ESPNetLayout(KeyLayout):
         ),
     }
 
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by a key that only this layout has."""
+    def matches(self, architecture: str, state: State) -> bool:
+        """Tell by a key that only this layout has; see :meth:`KeyLayout.matches`."""
         prefix = "encoder." if architecture == "espnet" else ""
         return f"{prefix}level2_0.d16.conv.weight" in state
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the last classifier."""
+        """Read the width of the last classifier; see :meth:`KeyLayout.read_classes`."""
         if architecture == "espnet":
             return int(state["classifier.weight"].shape[1])
         return int(state["classifier.conv.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Count the ESP modules; tell the skip's form by the channels of its convolution."""
+        """Count the ESP modules; tell the skip's form by the channels of its convolution.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         prefix = "encoder." if architecture == "espnet" else ""
         arguments: Arguments = {
             f"alpha{level}": count_numbered(state, f"{prefix}level{level}.") for level in (2, 3)
@@ -79,7 +82,7 @@ class ESPNetLayout(KeyLayout):
         return arguments
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
+        """Rename every tensor to our names; see :meth:`KeyLayout.translate`."""
         return {self._rename(architecture, key): value for key, value in state.items()}
 
     @staticmethod

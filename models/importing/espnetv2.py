@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, renamed_state
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, renamed_state
 from wsiseg.models.networks.espnetv2 import CHANNELS
 from wsiseg.models.registry import Arguments
 
@@ -50,16 +50,19 @@ class ESPNetv2Layout(KeyLayout):
     classifier: ClassVar[str]
     decoder_renames: ClassVar[Renames]
 
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by the last convolution, which each decoder has under another name."""
+    def matches(self, architecture: str, state: State) -> bool:
+        """Tell by the last convolution, which each decoder has under another name.
+
+        See :meth:`KeyLayout.matches`.
+        """
         return self.classifier in state
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the last convolution."""
+        """Read the width of the last convolution; see :meth:`KeyLayout.read_classes`."""
         return int(state[self.classifier].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Tell the width by the channels at 1/4."""
+        """Tell the width by the channels at 1/4; see :meth:`KeyLayout.read_arguments`."""
         quarter = int(state[f"{self.encoder}.level2_0.act.weight"].shape[0])
         widths: list[float] = [w for w, channels in CHANNELS.items() if channels[1] == quarter]
         if not widths:
@@ -68,7 +71,7 @@ class ESPNetv2Layout(KeyLayout):
         return {"width": widths[0], "decoder": self.decoder}
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
+        """Rename every tensor to our names; see :meth:`KeyLayout.translate`."""
         renames = (
             (rf"^{self.encoder}\.", "encoder."),
             *ENCODER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wsiseg.errors import CheckpointError, WeightsMismatchError
 from wsiseg.models.budget import within_budget
 from wsiseg.models.importing.espnetv2 import ENCODER, PYRAMID
-from wsiseg.models.importing.renaming import Renames, State, renamed_state
+from wsiseg.models.importing.key_renaming import Renames, State, renamed_state
 from wsiseg.models.networks.espnetv2 import CHANNELS
 from wsiseg.models.networks.espnetv2_classifier import ESPNetv2Classifier
 from wsiseg.models.weights import load_strictly

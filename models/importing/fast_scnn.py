@@ -9,7 +9,7 @@ class MMSegFastSCNNLayout(MMSegLayout):
     """Fast-SCNN as MMSegmentation names it (Apache-2.0)."""
 
     architectures = ("fast-scnn",)
-    mark = "backbone.learning_to_downsample.conv.conv.weight"
+    signature_key = "backbone.learning_to_downsample.conv.conv.weight"
     renames = (
         (r"^backbone\.learning_to_downsample\.conv\.", "encoder.downsample.0."),
         (r"^backbone\.learning_to_downsample\.dsconv(\d)\.", r"encoder.downsample.\1."),

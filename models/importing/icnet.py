@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.mmseg import MMSegLayout, class_head
-from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.importing.resnet import RESNET, read_backbone
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Arguments
@@ -57,16 +57,19 @@ class ICNetLayout(KeyLayout):
 
     authors = "liminn"
     architectures = ("icnet",)
-    mark = "head.cff_24.conv_low_cls.weight"
+    signature_key = "head.cff_24.conv_low_cls.weight"
     renames = _LIMINN
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["head.conv_cls.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form, and tell the residual network by its blocks."""
+        """Name the form, and tell the residual network by its blocks.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         return {"form": "authors", "backbone": read_backbone(state, "pretrained.")}
 
 
@@ -74,15 +77,21 @@ class MMSegICNetLayout(MMSegLayout):
     """ICNet as MMSegmentation names it (Apache-2.0)."""
 
     architectures = ("icnet",)
-    mark = "neck.cff_24.conv_low.conv.weight"
+    signature_key = "neck.cff_24.conv_low.conv.weight"
     renames = _MMSEG
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Name the form, and tell the residual network by its blocks."""
+        """Name the form, and tell the residual network by its blocks.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         return {"form": "mmseg", "backbone": read_backbone(state, "backbone.backbone.")}
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor, and put the map before its pooled regions, as in PSPNet."""
+        """Rename every tensor, and put the map before its pooled regions, as in PSPNet.
+
+        See :meth:`KeyLayout.translate`.
+        """
         renamed = super().translate(architecture, state)
         weight = renamed.get(_MERGE)
         # What is missing or misshapen is found when the network is filled.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from wsiseg.models.importing.key_renaming import Renames, State
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 
 SEPARABLE: Renames = (
@@ -17,7 +17,15 @@ SEPARABLE: Renames = (
 
 
 def class_head(theirs: str, ours: str) -> Renames:
-    """Return the renames of a head of 3×3 convolutions and a classifier."""
+    """Return the renames of a head of 3×3 convolutions and a classifier.
+
+    Parameters
+    ----------
+    theirs : str
+        Regular expression of the head's name in MMSegmentation.
+    ours : str
+        Its name here.
+    """
     return (
         (rf"^{theirs}\.convs\.", f"{ours}.convs."),
         (rf"^{theirs}\.conv_seg\.", f"{ours}.classifier."),
@@ -31,5 +39,5 @@ class MMSegLayout(KeyLayout):
     normalisations: ClassVar[Mapping[str, Normalisation]] = {"cityscapes": IMAGENET}
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of the classifier."""
+        """Read the width of the classifier; see :meth:`KeyLayout.read_classes`."""
         return int(state["decode_head.conv_seg.weight"].shape[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsiseg.models.importing.ddrnet import BLOCKS, PYRAMID, STEM, DualResolutionLayout
-from wsiseg.models.importing.renaming import Renames
+from wsiseg.models.importing.key_renaming import Renames
 
 _HEADS: Renames = (
     (r"^decode_head\.conv_seg\.", "head.classifier."),
@@ -38,5 +38,5 @@ class PIDNetLayout(DualResolutionLayout):
     """PIDNet as MMSegmentation names it (Apache-2.0)."""
 
     architectures = ("pidnet-s", "pidnet-m", "pidnet-l")
-    mark = "backbone.pag_1.f_i.conv.weight"
+    signature_key = "backbone.pag_1.f_i.conv.weight"
     renames = (*_HEADS, STEM, *_BRANCHES, *PYRAMID, *BLOCKS, (r"\.bn\.", ".norm."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wsiseg.models.importing.renaming import Renames, State, count_numbered
+from wsiseg.models.importing.key_renaming import Renames, State, count_numbered
 from wsiseg.models.layers.resnet import Backbone
 
 _BACKBONES: dict[int, Backbone] = {2: "resnet18", 6: "resnet50", 23: "resnet101"}
@@ -30,12 +30,23 @@ RESNET: Renames = (
 
 
 def read_backbone(state: State, prefix: str) -> Backbone:
-    """Tell which residual network it is by the blocks of its third stage.
+    """Return which residual network a state dict holds, by the blocks of its third stage.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        Under the authors' names.
+    prefix : str
+        Before the names of the residual network: ``"backbone."``.
+
+    Returns
+    -------
+    {"resnet18", "resnet50", "resnet101"}
 
     Raises
     ------
     ValueError
-        For a depth that we do not have.
+        For any other depth.
     """
     blocks = count_numbered(state, f"{prefix}layer3.")
     bottlenecks = f"{prefix}layer1.0.conv3.weight" in state

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import State
 from wsiseg.models.importing.mmseg import MMSegLayout, class_head
-from wsiseg.models.importing.renaming import State
 
 _LAPLACIAN = "auxiliary_head.2.laplacian_kernel"
 """A constant that draws boundaries out of labels; no tensor of the network here."""
@@ -15,7 +15,7 @@ class MMSegSTDCLayout(MMSegLayout):
     """STDC1-Seg and STDC2-Seg as MMSegmentation names them (Apache-2.0)."""
 
     architectures = ("stdc1", "stdc2")
-    mark = "backbone.backbone.stages.0.conv.weight"
+    signature_key = "backbone.backbone.stages.0.conv.weight"
     renames = (
         (r"^backbone\.backbone\.stages\.([01])\.(conv|bn)\.", r"encoder.backbone.stem.\1.\2."),
         (
@@ -44,6 +44,9 @@ class MMSegSTDCLayout(MMSegLayout):
     )
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names and leave out the constant."""
+        """Rename every tensor to our names and leave out the constant.
+
+        See :meth:`KeyLayout.translate`.
+        """
         learnt = {key: value for key, value in state.items() if key != _LAPLACIAN}
         return super().translate(architecture, learnt)

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.importing.key_renaming import Renames, State, renamed
 from wsiseg.models.importing.layout import KeyLayout
-from wsiseg.models.importing.renaming import Renames, State, renamed
 from wsiseg.models.normalisation import UNIT, Normalisation
 from wsiseg.models.registry import Arguments
 
@@ -89,23 +89,29 @@ class YNetLayout(KeyLayout):
         "breast-biopsy": UNIT.model_copy(update={"order": "BGR"}),
     }
 
-    def recognises(self, architecture: str, state: State) -> bool:
-        """Tell by the last convolution of the segmentation network."""
+    def matches(self, architecture: str, state: State) -> bool:
+        """Tell by the last convolution of the segmentation network.
+
+        See :meth:`KeyLayout.matches`.
+        """
         return f"{self._prefix(architecture)}class_0.3.weight" in state
 
     def read_classes(self, architecture: str, state: State) -> int:
-        """Read the width of that convolution."""
+        """Read the width of that convolution; see :meth:`KeyLayout.read_classes`."""
         return int(state[f"{self._prefix(architecture)}class_0.3.weight"].shape[0])
 
     def read_arguments(self, architecture: str, state: State) -> Arguments:
-        """Tell the unit by its branches, and the number of diagnoses by the last layer."""
+        """Tell the unit by its branches, and the number of diagnoses by the last layer.
+
+        See :meth:`KeyLayout.read_arguments`.
+        """
         arguments: Arguments = {"unit": self._unit(state)}
         if architecture == "ynet-joint":
             arguments["diagnoses"] = int(state["fc2.weight"].shape[0])
         return arguments
 
     def translate(self, architecture: str, state: State) -> dict[str, Tensor]:
-        """Rename every tensor to our names."""
+        """Rename every tensor to our names; see :meth:`KeyLayout.translate`."""
         prefix, inside = self._prefix(architecture), _UNITS[self._unit(state)]
         return {
             renamed(

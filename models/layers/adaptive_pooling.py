@@ -1,4 +1,4 @@
-"""Averages over a fixed number of regions, whatever the size of the map."""
+"""Adaptive average pooling that can be exported to ONNX."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def average_regions(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pool adaptively, as PyTorch does.
+def adaptive_avg_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average over a fixed number of regions, whatever the size of the map.
 
-    ONNX knows no such pooling: there, a product with a constant matrix along each axis does it,
-    for maps of the size that is exported.
+    ONNX has no such pooling.  In an export it is written as a product with a constant matrix along
+    each axis, for maps of the size that is exported.
 
     Parameters
     ----------

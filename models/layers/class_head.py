@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm_relu
 
 DROPOUT = 0.1
 

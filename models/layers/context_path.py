@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
 
 CONTEXT = 128
 """Channels of the path."""
@@ -37,7 +37,7 @@ def _repeat(x: Tensor) -> Tensor:
 
 
 class ContextPath(nn.Module):
-    """Bring what the deep stages say about the whole picture back to 1/8.
+    """The path that brings the context of the deep stages back to 1/8 (section 3.2).
 
     Parameters
     ----------
@@ -54,7 +54,18 @@ class ContextPath(nn.Module):
         self.up16 = conv_norm_relu(CONTEXT, CONTEXT)
 
     def forward(self, sixteenth: Tensor, deepest: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(B, 128, …)`` at 1/16 and at 1/8, from features at 1/16 and 1/32."""
+        """Return the context at 1/16 and at 1/8.
+
+        Parameters
+        ----------
+        sixteenth, deepest : Tensor
+            ``(B, sixteenth, H, W)`` at 1/16 and ``(B, deepest, H / 2, W / 2)`` at 1/32.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(B, 128, H, W)`` and ``(B, 128, 2 H, 2 W)``.
+        """
         average = self.average(deepest.mean((2, 3), keepdim=True))
         at16 = self.up32(_repeat(self.refine32(deepest) + average))
         at8 = self.up16(_repeat(self.refine16(sixteenth) + at16))

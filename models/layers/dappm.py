@@ -61,8 +61,21 @@ class AggregationPyramid(nn.Module, ABC):
         return out
 
     @abstractmethod
-    def aggregate(self, finest: Tensor, seen: list[Tensor]) -> list[Tensor]:
-        """Merge the maps of the pooled scales, from fine to coarse, with the finest one."""
+    def aggregate(self, finest: Tensor, pooled: list[Tensor]) -> list[Tensor]:
+        """Merge the maps of the pooled scales with the finest one.
+
+        Parameters
+        ----------
+        finest : Tensor
+            ``(B, width, H, W)``: the map itself.
+        pooled : list of Tensor
+            As large each: the pooled scales, enlarged, from fine to coarse.
+
+        Returns
+        -------
+        list of Tensor
+            Maps to concatenate with the finest.
+        """
 
 
 class DAPPM(AggregationPyramid):
@@ -82,9 +95,12 @@ class DAPPM(AggregationPyramid):
             NormActConv(width, width, kernel=3, epsilon=epsilon) for _ in self.scales[1:]
         )
 
-    def aggregate(self, finest: Tensor, seen: list[Tensor]) -> list[Tensor]:
-        """Add each map to what the one before became, and convolve."""
+    def aggregate(self, finest: Tensor, pooled: list[Tensor]) -> list[Tensor]:
+        """Add each map to what the one before became, and convolve.
+
+        See :meth:`AggregationPyramid.aggregate`.
+        """
         merged = [finest]
-        for process, coarse in zip(self.processes, seen, strict=True):
+        for process, coarse in zip(self.processes, pooled, strict=True):
             merged.append(process(coarse + merged[-1]))
         return merged[1:]

@@ -1,4 +1,4 @@
-"""Two branches of different resolution that inform each other (DDRNet paper, section III-B)."""
+"""Two branches of different resolution that exchange features (DDRNet paper, section III-B)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
 
 Fusion = Literal["both", "first", "second", "none"]
 
@@ -112,20 +112,32 @@ class Bottleneck(_Residual):
 def bottlenecks(
     inputs: int, inner: int, stride: int = 1, count: int = 1, *, epsilon: float = PLAIN_EPSILON
 ) -> nn.Sequential:
-    """Return bottlenecks in a row, the first with the stride; no ReLU stands between them."""
+    """Return bottlenecks in a row, the first with the stride; no ReLU stands between them.
+
+    Parameters
+    ----------
+    inputs, inner : int
+        Channels in and in the middle, twice as many out.
+    stride : int
+        Of the first one.
+    count : int
+        How many.
+    epsilon : float
+        Of the batch norms.
+    """
     rest = [Bottleneck(EXPANSION * inner, inner, epsilon=epsilon) for _ in range(count - 1)]
     return nn.Sequential(Bottleneck(inputs, inner, stride, epsilon=epsilon), *rest)
 
 
 class BilateralFusion(nn.Module):
-    """Each branch gets what the other one has, in its own resolution and channels.
+    """Each branch receives the features of the other, in its own resolution and channels.
 
     Parameters
     ----------
     detail, semantic : int
         Channels of the branches.
     halvings : int
-        By how many times two the semantic branch is smaller.
+        How many times the semantic branch is halved against the detail branch.
     epsilon : float
         Of the batch norms.
     """
@@ -141,7 +153,18 @@ class BilateralFusion(nn.Module):
         )
 
     def forward(self, detail: Tensor, semantic: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(B, detail, H, W)`` and ``(B, semantic, h, w)``, each with the other added."""
+        """Add to each branch what the other one gives.
+
+        Parameters
+        ----------
+        detail, semantic : Tensor
+            ``(B, detail, H, W)`` and ``(B, semantic, h, w)``.
+
+        Returns
+        -------
+        tuple of Tensor
+            Of the same shapes.
+        """
         up = F.interpolate(
             self.compress(F.relu(semantic)),
             size=detail.shape[2:],

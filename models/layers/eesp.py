@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNorm, ConvNormAct, NormAct
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNorm, ConvNormAct, NormAct
 
 BRANCHES = 4
 """K, the parallel branches of a pyramid and the groups of its 1×1 convolutions."""
@@ -96,9 +96,19 @@ class StridedEESP(nn.Module):
         self.act = nn.PReLU(outputs)
 
     def forward(self, x: Tensor, image: Tensor | None = None) -> Tensor:
-        """Map ``(B, inputs, H, W)`` and an image of half that size to ``outputs`` channels.
+        """Halve the map and widen it to ``outputs`` channels.
 
-        Without an image nothing is added.
+        Parameters
+        ----------
+        x : Tensor
+            ``(B, inputs, H, W)``.
+        image : Tensor, optional
+            ``(B, 3, H / 2, W / 2)``, the shrunken image; without one nothing is added.
+
+        Returns
+        -------
+        Tensor
+            ``(B, outputs, H / 2, W / 2)``, rounded up.
         """
         halved = torch.cat([self.pool(x), self.pyramid(x)], dim=1)
         out: Tensor = self.act(halved if image is None else halved + self.reinforce(image))

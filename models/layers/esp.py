@@ -8,7 +8,7 @@ from typing import Literal, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import LARGE_EPSILON, NormAct
+from wsiseg.models.layers.convolutions import LARGE_EPSILON, NormAct
 
 BRANCHES = 5
 """K, the parallel branches that the paper settles on; branch k has dilation 2 to the k."""

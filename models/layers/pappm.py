@@ -29,6 +29,9 @@ class PAPPM(AggregationPyramid):
         channels = width * groups
         return NormActConv(channels, channels, kernel=3, groups=groups, epsilon=epsilon)
 
-    def aggregate(self, finest: Tensor, seen: list[Tensor]) -> list[Tensor]:
-        """Add the finest map to every other one, and convolve all of them in groups."""
-        return [self.process(torch.cat([coarse + finest for coarse in seen], dim=1))]
+    def aggregate(self, finest: Tensor, pooled: list[Tensor]) -> list[Tensor]:
+        """Add the finest map to every other one, and convolve all of them in groups.
+
+        See :meth:`AggregationPyramid.aggregate`.
+        """
+        return [self.process(torch.cat([coarse + finest for coarse in pooled], dim=1))]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.adaptive_pooling import average_regions
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
-from wsiseg.models.layers.resizing import resize
+from wsiseg.models.layers.adaptive_pooling import adaptive_avg_pool
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNormAct, relu
+from wsiseg.models.layers.interpolation import resize
 
 
 class PPM(nn.Module):
@@ -45,6 +45,6 @@ class PPM(nn.Module):
         """Map ``(B, channels, H, W)`` to as large a map that has those of every grid as well."""
         seen = [x]
         for grid, branch in zip(self.grids, self.branches, strict=True):
-            pooled = branch(average_regions(x, (grid, grid)))
+            pooled = branch(adaptive_avg_pool(x, (grid, grid)))
             seen.append(resize(pooled, x.shape[2:]))
         return torch.cat(seen, dim=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from wsiseg.models.layers.elementary import BatchNorm, relu
+from wsiseg.models.layers.convolutions import BatchNorm, relu
 
 
 class NormActConv(nn.Sequential):

@@ -8,7 +8,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
 
 Backbone = Literal["resnet18", "resnet50", "resnet101"]
 

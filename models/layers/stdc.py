@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
 
 
 class STDCModule(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNormAct, relu
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Channels and number of the 3×3 convolutions between poolings."""

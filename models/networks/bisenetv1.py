@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import ClassHead
 from wsiseg.models.layers.context_path import CONTEXT, ContextPath
-from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm_relu
 from wsiseg.models.layers.resnet import ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -38,7 +38,18 @@ class FFM(nn.Module):
         self.weigh = conv_norm_relu(outputs, outputs, kernel=1)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return ``(B, outputs, H, W)`` for two maps of equal size."""
+        """Return the fused map.
+
+        Parameters
+        ----------
+        first, second : Tensor
+            Maps of equal height and width, `inputs` channels together.
+
+        Returns
+        -------
+        Tensor
+            ``(B, outputs, H, W)``.
+        """
         out: Tensor = self.join(torch.cat([first, second], dim=1))
         weights: Tensor = self.weigh(out.mean((2, 3), keepdim=True))
         return out + out * weights.sigmoid()

@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.elementary import BatchNorm
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
-from wsiseg.models.layers.resizing import resize
+from wsiseg.models.layers.convolutions import BatchNorm, conv_norm, conv_norm_relu
+from wsiseg.models.layers.interpolation import resize
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -134,7 +133,18 @@ class GuidedAggregation(nn.Module):
         self.merge = conv_norm_relu(channels, channels)
 
     def forward(self, detail: Tensor, semantic: Tensor) -> Tensor:
-        """Return ``(B, channels, H, W)`` for as large a detail and a semantic map of a quarter."""
+        """Return both branches merged at the detail branch's size.
+
+        Parameters
+        ----------
+        detail, semantic : Tensor
+            ``(B, channels, H, W)`` and ``(B, channels, H / 4, W / 4)``.
+
+        Returns
+        -------
+        Tensor
+            ``(B, channels, H, W)``.
+        """
         size = detail.shape[2:]
         fine = self.detail(detail) * resize(self.semantic_up(semantic), size).sigmoid()
         coarse = self.detail_down(detail) * self.semantic(semantic).sigmoid()

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import ConvNormAct, Halve, NormAct
+from wsiseg.models.layers.convolutions import ConvNormAct, NormAct, StridedAvgPool
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -124,7 +124,7 @@ class _Encoder(nn.Module):
         if blocks2 < 2 or blocks3 < 2:
             msg = f"blocks2 and blocks3 must be at least 2, got {blocks2} and {blocks3}"
             raise ValueError(msg)
-        self.shrink = Halve(3)
+        self.shrink = StridedAvgPool(3)
         self.level1 = nn.Sequential(
             ConvNormAct(3, 32, stride=2), ConvNormAct(32, 32), ConvNormAct(32, 32)
         )

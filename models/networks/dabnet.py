@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm, ConvNormAct, Halve, NormAct
+from wsiseg.models.layers.convolutions import (
+    LARGE_EPSILON,
+    BatchNorm,
+    ConvNormAct,
+    NormAct,
+    StridedAvgPool,
+)
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -86,7 +92,7 @@ class PooledDown(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.pools = outputs > inputs
-        self.normed = () if self.pools else (("conv", "norm"),)
+        self.conv_norm_pairs = () if self.pools else (("conv", "norm"),)
         made = outputs - inputs if self.pools else outputs
         self.conv = nn.Conv2d(inputs, made, 3, stride=2, padding=1, bias=False)
         self.pool = nn.MaxPool2d(2)
@@ -107,7 +113,7 @@ class _Encoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shrink = Halve(3)
+        self.shrink = StridedAvgPool(3)
         self.level1 = nn.Sequential(
             ConvNormAct(3, 32, stride=2), ConvNormAct(32, 32), ConvNormAct(32, 32)
         )

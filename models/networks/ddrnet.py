@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNormAct, relu
 from wsiseg.models.layers.dappm import DAPPM
 from wsiseg.models.layers.dual_resolution import BasicBlock, DualResolution, bottlenecks
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, relu
 from wsiseg.models.networks.dual_resolution_network import DualResolutionNetwork
 from wsiseg.models.registry import register
 

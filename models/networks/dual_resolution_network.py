@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON
 from wsiseg.models.layers.dual_resolution import DualResolution
-from wsiseg.models.layers.elementary import PLAIN_EPSILON
 from wsiseg.models.layers.preactivated import PixelHead
 from wsiseg.models.networks.network import SegmentationNetwork
 

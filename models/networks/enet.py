@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import BatchNorm
+from wsiseg.models.layers.convolutions import BatchNorm
 from wsiseg.models.layers.max_unpooling import Window, max_pool, max_unpool
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -30,7 +30,15 @@ def pooling_window(form: Form) -> Window:
 
 
 def activation(kind: Activation, channels: int = 1) -> nn.Module:
-    """Return an activation; a PReLU has one slope unless `channels` says more."""
+    """Return an activation module.
+
+    Parameters
+    ----------
+    kind : {"prelu", "relu", "none"}
+        Which.
+    channels : int
+        Slopes of a PReLU; one for all channels if left out.
+    """
     if kind == "prelu":
         return nn.PReLU(channels)
     return nn.ReLU() if kind == "relu" else nn.Identity()
@@ -45,7 +53,19 @@ def convolve(
     stride: int = 1,
     dilation: int = 1,
 ) -> nn.Sequential:
-    """Return a bias-free convolution, batch norm and activation; odd kernels keep the size."""
+    """Return a convolution without bias, batch norm and activation.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    kernel : int or tuple of int
+        Edge, or ``(height, width)``; odd ones keep the size.
+    act : {"prelu", "relu", "none"}
+        Activation, with one slope.
+    stride, dilation : int
+        Of the convolution.
+    """
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
     padding = tuple(side // 2 * dilation if side % 2 else 0 for side in sides)
     return nn.Sequential(
@@ -192,7 +212,20 @@ class UpsamplingBottleneck(nn.Module):
         self.act = activation(act, outputs if older else 1)
 
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
-        """Map ``(B, inputs, H, W)`` to ``(B, outputs, 2 H, 2 W)``."""
+        """Double the map's size.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``(B, inputs, H, W)``.
+        places : Tensor
+            ``(B, outputs, H, W)``: the places of the maxima, as :func:`max_pool` returns them.
+
+        Returns
+        -------
+        Tensor
+            ``(B, outputs, 2 H, 2 W)``.
+        """
         branch = self.dropout(self.expand(self.up(self.reduce(x))))
         main = max_unpool(self.project(x), places, self.window)
         out: Tensor = self.act(main + branch)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm
+from wsiseg.models.layers.convolutions import LARGE_EPSILON, BatchNorm
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 

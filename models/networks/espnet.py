@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import (
+from wsiseg.models.layers.convolutions import (
     LARGE_EPSILON,
     BatchNorm,
     ConvNormAct,
-    Halve,
     NormAct,
+    StridedAvgPool,
     relu,
 )
 from wsiseg.models.layers.esp import BRANCHES, ESP, Fusion, PyramidSettings
@@ -35,15 +35,17 @@ WIDEST_PYRAMID = 10
 
 @dataclass(frozen=True)
 class Design:
-    """What an encoder is like; the arguments of the networks, which describe them, in one.
+    """Configuration of an ESPNet encoder: the arguments of the networks, checked, in one object.
+
+    See :class:`~wsiseg.models.networks.espnet_c.ESPNetC` for those not named here.
 
     Attributes
     ----------
     concatenation : bool
-        Join what comes into a level's repeated units and what leaves them, which widens the
-        network (ESPNet-B and later).
+        Whether a level concatenates the input and the output of its repeated units, which widens
+        the network (ESPNet-B and later).
     reinforcement : {"concatenate", "add", "none"}
-        What the shrunken image is used for.
+        How the shrunken image is used.
     """
 
     concatenation: bool = True
@@ -92,7 +94,13 @@ class Design:
         }
 
     def make_down(self, inputs: int, outputs: int) -> nn.Module:
-        """Return what halves the resolution in front of a level."""
+        """Return the module that halves the resolution in front of a level.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels in and out.
+        """
         if self.down == "conv" or (self.down == "auto" and self.unit != "esp"):
             return ConvNormAct(inputs, outputs, stride=2, activation=self.act)
         return ESP(inputs, outputs, stride=2, **self.pyramid)
@@ -127,7 +135,7 @@ class ESPNetEncoder(nn.Module):
         times = 2 if design.concatenation else 1
         self.design = design
         self.widths = (width1, width1 + image, times * width2 + image, times * width3)
-        self.shrink = Halve(3)
+        self.shrink = StridedAvgPool(3)
         self.level1 = ConvNormAct(3, width1, stride=2, activation=design.act)
         # What nothing is joined to has been normalised already.
         self.fuse1 = NormAct(self.widths[1], activation=design.act) if image else nn.Identity()
@@ -223,7 +231,7 @@ class ESPNet(SegmentationNetwork):
 
     input_multiple = 8
     encoder_architecture = "espnet-c"
-    normed = (("project3", "norm3"), ("up2", "fuse2"))
+    conv_norm_pairs = (("project3", "norm3"), ("up2", "fuse2"))
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.elementary import ConvNorm, ConvNormAct, NormAct
+from wsiseg.models.layers.convolutions import ConvNorm, ConvNormAct, NormAct
 
 Activation = Callable[[int], nn.Module]
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.adaptive_pooling import average_regions
+from wsiseg.models.layers.adaptive_pooling import adaptive_avg_pool
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNormAct, NormAct, StridedAvgPool
 from wsiseg.models.layers.eesp import EESP, NARROW, WIDE, StridedEESP
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct, Halve, NormAct
-from wsiseg.models.layers.resizing import scale
+from wsiseg.models.layers.interpolation import scale
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -70,7 +70,7 @@ class EfficientPyrPool(nn.Module):
         The result is logits: with a bias, without normalisation and activation.
     """
 
-    normed = (("expand", "fuse"),)
+    conv_norm_pairs = (("expand", "fuse"),)
 
     def __init__(
         self, inputs: int, outputs: int, width: int, *, even: bool = False, last: bool = False
@@ -116,7 +116,7 @@ class EfficientPyrPool(nn.Module):
 
 def _shrink(x: Tensor, size: Sequence[int]) -> Tensor:
     height, width = size
-    return average_regions(x, (height, width))
+    return adaptive_avg_pool(x, (height, width))
 
 
 def _two_of_three(x: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def _scale(length: int | Tensor, numerator: int, denominator: int) -> int:
     """Return a scaled length, rounded up, but no less than the smallest."""
     scaled = (length * numerator + denominator - 1) // denominator
     if isinstance(scaled, Tensor):
-        # The tracer hands out lengths as tensors; a comparison would fix the answer for good.
+        # While tracing, lengths are tensors; a comparison would be baked into the graph.
         return scaled.clamp(min=SMALLEST)  # type: ignore[return-value]
     return max(scaled, SMALLEST)
 
@@ -209,7 +209,7 @@ class ESPNetv2Encoder(nn.Module):
     def __init__(self, channels: tuple[int, int, int, int]) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth = channels
-        self.shrink = Halve(3)
+        self.shrink = StridedAvgPool(3)
         self.level1 = ConvNormAct(3, half, stride=2, epsilon=PLAIN_EPSILON)
         self.down2 = StridedEESP(half, quarter, WIDE)
         self.down3 = StridedEESP(quarter, eighth, WIDE)

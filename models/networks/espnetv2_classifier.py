@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNormAct
 from wsiseg.models.layers.eesp import BRANCHES, EESP, NARROW, NARROWEST, StridedEESP
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNormAct
 from wsiseg.models.networks.espnetv2 import CHANNELS, ESPNetv2, ESPNetv2Encoder
 from wsiseg.models.weights import load_strictly
 
@@ -22,10 +22,10 @@ DEEPEST = {
 class ESPNetv2Classifier(nn.Module):
     """ESPNetv2 as its authors trained it on ImageNet (paper, table 1).
 
-    It labels pictures, not pixels, so it is none of the registered architectures.  It is here for
+    It labels pictures, not pixels, and so is no registered architecture.  It is here for
     its encoder, which is that of :class:`ESPNetv2` of the same width, tensor by tensor, and which
-    :meth:`give_encoder` hands over.  ``wsiseg models import`` does so with published weights: the
-    checkpoint has their encoder, and ``wsiseg train --init`` begins with it.
+    :meth:`copy_encoder_to` copies into one.  ``wsiseg models import`` does so with published
+    weights: the checkpoint has their encoder, and ``wsiseg train --init`` begins with it.
 
     Two parts that nothing uses are there because the authors' network has them, and count as
     parameters: the slopes behind the four strided pyramids, and the convolutions for the image in
@@ -76,7 +76,7 @@ class ESPNetv2Classifier(nn.Module):
         logits: Tensor = self.classifier(self.drop(deepest.mean((2, 3))))
         return logits
 
-    def give_encoder(self, network: ESPNetv2, where: object = None) -> None:
+    def copy_encoder_to(self, network: ESPNetv2, where: object = None) -> None:
         """Copy the encoder's weights into a segmentation network of the same width.
 
         Parameters

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import DROPOUT, ClassHead
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
 from wsiseg.models.layers.ppm import PPM
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -18,7 +18,15 @@ BOTTLENECKS = ((64, 2), (96, 2), (128, 1))
 
 
 def separable_conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Return a depth-wise 3×3 convolution without activation and a 1×1 convolution with one."""
+    """Return a depth-wise 3×3 convolution without activation and a 1×1 convolution with ReLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    stride : int
+        Of the depth-wise convolution.
+    """
     return nn.Sequential(
         conv_norm(inputs, inputs, stride, groups=inputs),
         conv_norm_relu(inputs, outputs, kernel=1),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.initialising import keep_variance
+from wsiseg.models.layers.initialisation import he_initialise
 from wsiseg.models.layers.vgg import STAGES, vgg_stages
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -28,7 +28,7 @@ class _Encoder(nn.Module):
             nn.ReLU(inplace=True),
             nn.Dropout(0.5),
         )
-        keep_variance(self)
+        he_initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the third and fourth pooling, at 1/8 and 1/16, and the last layer, at 1/32."""

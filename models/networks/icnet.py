@@ -7,11 +7,11 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.adaptive_pooling import average_regions
+from wsiseg.models.layers.adaptive_pooling import adaptive_avg_pool
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
+from wsiseg.models.layers.interpolation import scale
 from wsiseg.models.layers.ppm import PPM
-from wsiseg.models.layers.resizing import scale
 from wsiseg.models.layers.resnet import Backbone, ResNet
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -43,7 +43,7 @@ class SummedPPM(nn.Module):
         """Map ``(B, C, H, W)`` to the same shape."""
         total = x
         for grid in GRIDS:
-            pooled = average_regions(x, (grid, grid))
+            pooled = adaptive_avg_pool(x, (grid, grid))
             total = total + F.interpolate(
                 pooled, size=x.shape[2:], mode="bilinear", align_corners=True
             )
@@ -79,9 +79,17 @@ class CFF(nn.Module):
         self.seen = low if form == "caffe" else outputs
 
     def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the fused map, and what training classifies of the smaller one.
+        """Return the fused map, and the map that the auxiliary classifier of training gets.
 
-        From ``(B, low, h, w)`` and ``(B, high, H, W)``; the first one is ``(B, outputs, H, W)``.
+        Parameters
+        ----------
+        low, high : Tensor
+            ``(B, low, h, w)`` of the smaller picture and ``(B, high, H, W)`` of the larger one.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(B, outputs, H, W)`` and ``(B, seen, H, W)``.
         """
         enlarged = F.interpolate(
             low, size=high.shape[2:], mode="bilinear", align_corners=self._form != "mmseg"

@@ -87,13 +87,18 @@ class SegmentationNetwork(nn.Module, ABC):
         padded = self._pad(x)
         return self._enlarge(self.dense(padded), padded, x)
 
-    def answers(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return all that the network tells about a picture, the logits of its labels first.
+    def all_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return all outputs for a picture, the logits of its labels first.
 
         Parameters
         ----------
         x : Tensor
             Normalised pixels, float32 ``(B, 3, H, W)`` of any size.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(B, classes, H, W)``, and what else the network gives.
         """
         return (self(x),)
 

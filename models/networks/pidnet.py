@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsiseg.models.layers.convolutions import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
 from wsiseg.models.layers.dappm import DAPPM
 from wsiseg.models.layers.dual_resolution import BasicBlock, bottlenecks
-from wsiseg.models.layers.elementary import PLAIN_EPSILON, ConvNorm, ConvNormAct, relu
 from wsiseg.models.layers.pappm import PAPPM
 from wsiseg.models.layers.preactivated import NormActConv, PixelHead
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.models.networks.supervision import LogitsWithBoundaries
 from wsiseg.models.registry import register
 
 PAPER = (
@@ -28,12 +28,12 @@ def _enlarge(x: Tensor, like: Tensor) -> Tensor:
 
 
 class Pag(nn.Module):
-    """Pixel attention: let the detail branch take from the context where both agree (section 4.1).
+    """Pixel attention: the detail branch takes from the context where both agree (section 4.1).
 
     Parameters
     ----------
     channels, inner : int
-        Of the maps, and of what they are compared in.
+        Channels of the maps, and of their projections that are compared.
     epsilon : float
         Of the batch norms.
     """
@@ -44,7 +44,18 @@ class Pag(nn.Module):
         self.context = ConvNorm(channels, inner, kernel=1, epsilon=epsilon)
 
     def forward(self, detail: Tensor, context: Tensor) -> Tensor:
-        """Return ``(B, channels, H, W)`` for such a detail map and a context map of any size."""
+        """Return the detail map mixed with the context.
+
+        Parameters
+        ----------
+        detail, context : Tensor
+            ``(B, channels, H, W)`` and ``(B, channels, h, w)`` of any size.
+
+        Returns
+        -------
+        Tensor
+            ``(B, channels, H, W)``.
+        """
         alike = self.detail(detail) * _enlarge(self.context(context), detail)
         share = alike.sum(1, keepdim=True).sigmoid()
         out: Tensor = share * _enlarge(context, detail) + (1 - share) * detail
@@ -67,7 +78,18 @@ class Bag(nn.Module):
         self.merge = NormActConv(channels, channels, kernel=3, epsilon=epsilon)
 
     def forward(self, detail: Tensor, context: Tensor, boundary: Tensor) -> Tensor:
-        """Return ``(B, channels, H, W)`` for three maps of that shape."""
+        """Return the three branches merged.
+
+        Parameters
+        ----------
+        detail, context, boundary : Tensor
+            ``(B, channels, H, W)`` each.
+
+        Returns
+        -------
+        Tensor
+            ``(B, channels, H, W)``.
+        """
         share = boundary.sigmoid()
         out: Tensor = self.merge(share * detail + (1 - share) * context)
         return out
@@ -90,7 +112,18 @@ class LightBag(nn.Module):
         self.context = ConvNorm(channels, channels, kernel=1, epsilon=epsilon)
 
     def forward(self, detail: Tensor, context: Tensor, boundary: Tensor) -> Tensor:
-        """Return ``(B, channels, H, W)`` for three maps of that shape."""
+        """Return the three branches merged.
+
+        Parameters
+        ----------
+        detail, context, boundary : Tensor
+            ``(B, channels, H, W)`` each.
+
+        Returns
+        -------
+        Tensor
+            ``(B, channels, H, W)``.
+        """
         share = boundary.sigmoid()
         details = self.detail(detail + (1 - share) * context)
         out: Tensor = details + self.context(context + share * detail)
@@ -261,7 +294,7 @@ class PIDNet(SegmentationNetwork):
         logits: Tensor = self.head(merged)
         return logits
 
-    def supervised(self, x: Tensor) -> WithBoundaries:
+    def supervised(self, x: Tensor) -> LogitsWithBoundaries:
         """Return the logits and those of the auxiliary head, and beside them of boundaries.
 
         All are at the input's size.
@@ -276,7 +309,7 @@ class PIDNet(SegmentationNetwork):
                 self.boundary_head(boundary),
             )
         )
-        return WithBoundaries((main, auxiliary), boundaries)
+        return LogitsWithBoundaries((main, auxiliary), boundaries)
 
 
 @register("pidnet-s", family="PIDNet", paper=PAPER)

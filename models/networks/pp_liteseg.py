@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from wsiseg.models.layers.adaptive_pooling import average_regions
+from wsiseg.models.layers.adaptive_pooling import adaptive_avg_pool
 from wsiseg.models.layers.class_head import ClassHead
-from wsiseg.models.layers.plain import conv_norm, conv_norm_relu
-from wsiseg.models.layers.resizing import resize
+from wsiseg.models.layers.convolutions import conv_norm, conv_norm_relu
+from wsiseg.models.layers.interpolation import resize
 from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
@@ -48,7 +48,7 @@ class SPPM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
         seen = [
-            resize(branch(average_regions(x, (grid, grid))), x.shape[2:])
+            resize(branch(adaptive_avg_pool(x, (grid, grid))), x.shape[2:])
             for grid, branch in zip(GRIDS, self.branches, strict=True)
         ]
         out: Tensor = self.merge(seen[0] + seen[1] + seen[2])
@@ -73,7 +73,18 @@ class UAFM(nn.Module):
         self.merge = conv_norm_relu(deep, outputs)
 
     def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """Return ``(B, outputs, H, W)`` for the encoder's ``(B, shallow, H, W)`` and a deep map."""
+        """Return the two maps mixed, at the size of the encoder's.
+
+        Parameters
+        ----------
+        shallow, deep : Tensor
+            ``(B, shallow, H, W)`` of the encoder and ``(B, deep, h, w)`` of the decoder.
+
+        Returns
+        -------
+        Tensor
+            ``(B, outputs, H, W)``.
+        """
         first = self.project(shallow)
         second = resize(deep, first.shape[2:])
         seen = [

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from wsiseg.models.layers.convolutions import LARGE_EPSILON, BatchNorm, ConvNorm, relu
 from wsiseg.models.layers.dappm import DAPPM
 from wsiseg.models.layers.dual_resolution import DualResolution, Fusion, bottlenecks
-from wsiseg.models.layers.elementary import LARGE_EPSILON, BatchNorm, ConvNorm, relu
 from wsiseg.models.layers.pappm import PAPPM
 from wsiseg.models.layers.ppm import PPM
 from wsiseg.models.merging import merge_sum, norm_factors, with_kernel
@@ -59,7 +59,17 @@ class ParallelConvolutions(nn.Module):
         return with_kernel(self.first.conv, *merge_sum(paths, kernel=3))
 
     def unmerged(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """Return tensors for this layer that do what a merged kernel does, the second path mute."""
+        """Return a state dict of this layer that is equivalent to a merged kernel.
+
+        The second path gives zero.
+
+        Parameters
+        ----------
+        weight : Tensor
+            ``(channels, channels / groups, 3, 3)``.
+        bias : Tensor
+            ``(channels,)``.
+        """
         return {
             "first.conv.weight": weight,
             **_norm_state("first.norm", self.first.norm, bias),
@@ -118,10 +128,17 @@ class Reparameterisable(nn.Module):
         return nn.Sequential(conv, self.act)
 
     def unmerged(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """Return tensors for this block that do what a merged kernel does.
+        """Return a state dict of this block that is equivalent to a merged kernel.
 
-        The kernel becomes that of the 3×3 path.  The others are mute, by a factor of 0 at the end,
+        The kernel becomes that of the 3×3 path.  The other paths give zero, by a last factor of 0,
         and learn again if they are trained.
+
+        Parameters
+        ----------
+        weight : Tensor
+            ``(outputs, inputs, 3, 3)``.
+        bias : Tensor
+            ``(outputs,)``.
         """
         inner, outer = self.point
         assert isinstance(inner, ConvNorm)
@@ -137,7 +154,7 @@ class Reparameterisable(nn.Module):
 
 
 def _norm_state(name: str, norm: nn.BatchNorm2d, shift: Tensor | None = None) -> dict[str, Tensor]:
-    """Return tensors of a norm that only adds a shift, or where there is none gives nothing."""
+    """Return the state of a norm that only adds `shift`; of one that gives zero without it."""
     ones, zeros = torch.ones(norm.num_features), torch.zeros(norm.num_features)
     return {
         f"{name}.weight": zeros if shift is None else ones,

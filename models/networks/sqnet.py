@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.models.layers.aspp import ASPP
-from wsiseg.models.layers.initialising import keep_variance
+from wsiseg.models.layers.initialisation import he_initialise
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -121,7 +121,7 @@ class SQNet(SegmentationNetwork):
         self.refine4 = _Refinement(512, 128)
         self.refine2 = _Refinement(256, 96)
         self.classifier = _doubling(192, classes)
-        keep_variance(self)
+        he_initialise(self)
 
     def dense(self, x: Tensor) -> Tensor:
         """Map ``(B, 3, H, W)`` to ``(B, classes, H, W)``."""

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from wsiseg.models.layers.class_head import ClassHead
 from wsiseg.models.layers.context_path import CONTEXT, ContextPath
-from wsiseg.models.layers.plain import conv_norm_relu
+from wsiseg.models.layers.convolutions import conv_norm_relu
 from wsiseg.models.layers.stdc import STDC1, STDC2, STDCEncoder
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.models.networks.supervision import LogitsWithBoundaries
 from wsiseg.models.registry import register
 
 PAPER = "Fan et al., Rethinking BiSeNet For Real-time Semantic Segmentation, CVPR 2021"
@@ -36,7 +36,18 @@ class FFM(nn.Module):
         self.excite = nn.Conv2d(outputs // 4, outputs, 1, bias=False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return ``(B, outputs, H, W)`` for two maps of equal size."""
+        """Return the fused map.
+
+        Parameters
+        ----------
+        first, second : Tensor
+            Maps of equal height and width, `inputs` channels together.
+
+        Returns
+        -------
+        Tensor
+            ``(B, outputs, H, W)``.
+        """
         out: Tensor = self.join(torch.cat([first, second], dim=1))
         weights: Tensor = self.excite(self.squeeze(out.mean((2, 3), keepdim=True)).relu())
         return out + out * weights.sigmoid()
@@ -98,7 +109,7 @@ class _STDC(SegmentationNetwork):
         logits: Tensor = self.head(self.encoder(x)[0])
         return logits
 
-    def supervised(self, x: Tensor) -> WithBoundaries:
+    def supervised(self, x: Tensor) -> LogitsWithBoundaries:
         """Return the logits, those of the context at 1/8 and 1/16, and beside them boundaries."""
         padded = self._pad(x)
         fused, at8, at16, detail = self.encoder(padded)
@@ -108,7 +119,7 @@ class _STDC(SegmentationNetwork):
             self._crop(self.head16(at16), x, 16),
         )
         boundaries = self._enlarge(self.head_detail(detail), padded, x)
-        return WithBoundaries(logits, boundaries)
+        return LogitsWithBoundaries(logits, boundaries)
 
 
 @register("stdc1", family="STDC", paper=PAPER)

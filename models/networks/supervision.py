@@ -1,4 +1,4 @@
-"""What networks give to training besides logits of the classes."""
+"""Logits of boundaries, which some networks give to training beside those of the classes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Self
 from torch import Tensor
 
 
-class WithBoundaries(tuple[Tensor, ...]):  # noqa: SLOT001 -- tuples of any length have none
-    """Logits as :meth:`supervised` returns them, and those of where labels change.
+class LogitsWithBoundaries(tuple[Tensor, ...]):  # noqa: SLOT001 -- tuples of any length have none
+    """Logits as :meth:`SegmentationNetwork.supervised` returns them, and those of boundaries.
 
     Parameters
     ----------

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsiseg.models.layers.adaptive_pooling import average_regions
-from wsiseg.models.layers.elementary import ConvNorm, ConvNormAct, NormAct, relu
+from wsiseg.models.layers.adaptive_pooling import adaptive_avg_pool
+from wsiseg.models.layers.convolutions import ConvNorm, ConvNormAct, NormAct, relu
 from wsiseg.models.layers.esp import ESP
-from wsiseg.models.layers.resizing import scale
+from wsiseg.models.layers.interpolation import scale
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 
@@ -54,7 +54,7 @@ class ResampledPyramid(nn.Module):
         seen = [x]
         for branch, (numerator, denominator) in zip(self.branches, SCALES, strict=True):
             height, width = (_scale(length, numerator, denominator) for length in size)
-            pooled = branch(average_regions(x, (height, width)))
+            pooled = branch(adaptive_avg_pool(x, (height, width)))
             seen.append(
                 F.interpolate(pooled, size=size, mode="bilinear", align_corners=self.align_corners)
             )
@@ -65,7 +65,7 @@ def _scale(length: int | Tensor, numerator: int, denominator: int) -> int:
     """Return a scaled length to the nearest pixel, but no less than one."""
     scaled = (length * numerator + denominator // 2) // denominator
     if isinstance(scaled, Tensor):
-        # The tracer hands out lengths as tensors; a comparison would fix the answer for good.
+        # While tracing, lengths are tensors; a comparison would be baked into the graph.
         return scaled.clamp(min=1)  # type: ignore[return-value]
     return max(scaled, 1)
 
@@ -306,7 +306,7 @@ class JointYNet(YNet):
         logits: Tensor = self.diagnosis(self.encoder(self._pad(x))[-1])
         return logits
 
-    def answers(self, x: Tensor) -> tuple[Tensor, ...]:
+    def all_outputs(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of every pixel and those of the diagnoses."""
         return self.label_and_diagnose(x)
 

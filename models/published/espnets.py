@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsiseg.models.published.figure import Figure
-from wsiseg.models.published.stating import (
+from wsiseg.models.published.shorthand import (
     AS_THEIRS,
     COUNTED,
     EDGENETS,
@@ -11,10 +11,10 @@ from wsiseg.models.published.stating import (
     SMALL,
     YNET,
     Figures,
+    cityscapes,
     counted,
     macs,
     parameters,
-    streets,
 )
 
 _TITAN = "1024×512, Titan X"
@@ -61,10 +61,10 @@ _ESPNET_C: Figures = (
 )
 
 _ESPNET: Figures = (
-    *streets(ESPNET, test="60.336"),
+    *cityscapes(ESPNET, test="60.336"),
     Figure("category mIoU", "82.178", "Cityscapes test", ESPNET),
-    *streets("ESPNet's author, issue 9", val="61.4"),
-    *streets(_PADDLESEG, val="64.17"),
+    *cityscapes("ESPNet's author, issue 9", val="61.4"),
+    *cityscapes(_PADDLESEG, val="64.17"),
     Figure("mIoU", "55.64", "CamVid test, 480×360", ESPNET),
     Figure("class accuracy", "68.30", "CamVid test, 480×360", ESPNET),
     Figure("mIoU", "63.01", "VOC 2012 test", ESPNET),
@@ -123,7 +123,7 @@ def _edgenets() -> Figures:
 
 _ESPNETV2: Figures = (
     *_edgenets(),
-    *streets(_PADDLESEG, val="70.88"),
+    *cityscapes(_PADDLESEG, val="70.88"),
     *counted(
         COUNTED,
         20,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wsiseg.models.published import espnets, several_branches, single_branch
+from wsiseg.models.published import espnets, multi_branch, single_branch
 from wsiseg.models.published.figure import Figure
 
-_FIGURES = espnets.FIGURES | single_branch.FIGURES | several_branches.FIGURES
+_FIGURES = espnets.FIGURES | single_branch.FIGURES | multi_branch.FIGURES
 
 
 def list_figures(name: str) -> tuple[Figure, ...]:

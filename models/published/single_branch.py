@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsiseg.models.published.figure import Figure
-from wsiseg.models.published.stating import (
+from wsiseg.models.published.shorthand import (
     COUNTED,
     COUNTED_MMSEG,
     ESPNET,
@@ -13,10 +13,10 @@ from wsiseg.models.published.stating import (
     YNET,
     Figures,
     chart,
+    cityscapes,
     counted,
     macs,
     parameters,
-    streets,
 )
 
 _CAMVID = "CamVid test, 480×360"
@@ -24,8 +24,8 @@ _UNSEEN = "Mapillary, never trained on"
 _CAFFE, _SAEMANN = "1024×512, Caffe, Titan X (Pascal)", "TimoSaemann's ENet"
 
 _ENET: Figures = (
-    *streets("PyTorch-ENet's README", val="59.5"),
-    *streets("ENet's paper", test="58.3"),
+    *cityscapes("PyTorch-ENet's README", val="59.5"),
+    *cityscapes("ENet's paper", test="58.3"),
     *chart("80.4", "89"),
     Figure("mIoU", "52.1", "CamVid test", "PyTorch-ENet's README"),
     Figure("mIoU", "51.3", _CAMVID, ESPNET),
@@ -38,11 +38,11 @@ _ENET: Figures = (
 )
 
 _ERFNET: Figures = (
-    *streets("erfnet_pytorch's README", val="72.1", test="69.8"),
-    *streets("ERFNet's paper", val="70.0", test="68.0"),
+    *cityscapes("erfnet_pytorch's README", val="72.1", test="69.8"),
+    *cityscapes("ERFNet's paper", val="70.0", test="68.0"),
     *chart("86.5", "48"),
     Figure("mIoU", "25", _UNSEEN, ESPNET),
-    *streets(MMSEG, val="72.5", fps="15.3", device=V100, arguments={"form": "mmseg"}),
+    *cityscapes(MMSEG, val="72.5", fps="15.3", device=V100, arguments={"form": "mmseg"}),
     parameters("2.06", "erfnet_pytorch's README", classes=20),
     *counted(COUNTED, 20, (2_066_836, {})),
     *counted(COUNTED, 19, (2_066_642, {})),
@@ -65,7 +65,7 @@ def _icnet_of_mmsegmentation() -> Figures:
     found: list[Figure] = []
     for backbone, scratch, pretrained, fps, count in rows:
         form = {"form": "mmseg", "backbone": backbone}
-        found += streets(MMSEG, val=scratch, fps=fps, device=V100, arguments=form)
+        found += cityscapes(MMSEG, val=scratch, fps=fps, device=V100, arguments=form)
         on = "Cityscapes val, encoder from ImageNet, 160 000 steps"
         found.append(Figure("mIoU", pretrained, on, MMSEG, form))
         found += counted(COUNTED_MMSEG, 19, (count, form))
@@ -73,7 +73,7 @@ def _icnet_of_mmsegmentation() -> Figures:
 
 
 _ICNET: Figures = (
-    *streets(
+    *cityscapes(
         "ICNet's README",
         val="67.7",
         test="69.5",
@@ -84,7 +84,7 @@ _ICNET: Figures = (
     *counted(
         "ICNet's prototxt, counted", 19, (6_699_987, {"form": "caffe"}), measure="parameters folded"
     ),
-    *streets("ICNet-pytorch's README", val="71.0", fps="52.6", device="GTX 1080 Ti"),
+    *cityscapes("ICNet-pytorch's README", val="71.0", fps="52.6", device="GTX 1080 Ti"),
     *counted(_LIMINN, 19, (28_298_376, {}), (47_290_504, {"backbone": "resnet101"})),
     macs("73.63", SMALL, _LIMINN, note=_NOT_USED),
     macs("122.1", SMALL, _LIMINN, {"backbone": "resnet101"}, note=_NOT_USED),
@@ -96,14 +96,14 @@ FIGURES: dict[str, Figures] = {
     "erfnet": _ERFNET,
     "icnet": _ICNET,
     "cgnet": (
-        *streets("CGNet's paper", test="64.8"),
-        *streets(MMSEG, val="68.27", fps="31.1", device=V100, arguments={"form": "mmseg"}),
+        *cityscapes("CGNet's paper", test="64.8"),
+        *cityscapes(MMSEG, val="68.27", fps="31.1", device=V100, arguments={"form": "mmseg"}),
         *counted(COUNTED, 19, (496_306, {})),
         *counted(COUNTED, 11, (494_258, {})),
         *counted(COUNTED_MMSEG, 19, (496_325, {"form": "mmseg"})),
     ),
     "dabnet": (
-        *streets("DABNet's authors", test="70.1"),
+        *cityscapes("DABNet's authors", test="70.1"),
         *counted(COUNTED, 19, (756_643, {})),
     ),
     "fcn8s": chart("85.7", "15"),

@@ -1,4 +1,4 @@
-"""Which runtime executes a network on this machine."""
+"""Choosing the runtime, device and precision that execute a network on this machine."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 @dataclass(frozen=True)
 class RuntimeChoice:
-    """Who runs the network, on what, in which numbers.
+    """A runtime with its device, precision and threads.
 
     Attributes
     ----------
     runtime : str
-        What executes it.
+        Name of the runtime.
     device : str
         ``"cpu"``, ``"cuda:0"``, ``"mps"``, ….
     precision : {"fp32", "fp16", "bf16"}
@@ -38,21 +38,36 @@ class RuntimeChoice:
     precision: Precision
     threads: int
 
-    def start(self, network: TileNetwork, tile: tuple[int, int], batch: int) -> Runtime:
-        """Make a network ready for tiles of one shape."""
+    def compile(self, network: TileNetwork, tile: tuple[int, int], batch: int) -> Runtime:
+        """Compile a network for batches of tiles of one shape.
+
+        Parameters
+        ----------
+        network : TileNetwork
+            In evaluation mode.
+        tile : tuple of int
+            ``(height, width)``.
+        batch : int
+            Tiles of a batch.
+
+        Returns
+        -------
+        Runtime
+            Ready to run.
+        """
         settings = RuntimeSettings(batch, tile, self.device, self.precision, self.threads)
         return RUNTIMES[self.runtime](network, settings)
 
 
 def installed_runtimes() -> list[str]:
-    """Return the runtimes that can be used here, the fastest on a CPU first."""
+    """Return the names of the runtimes that can be used here, the fastest on a CPU first."""
     return [name for name, runtime in RUNTIMES.items() if runtime.is_installed()]
 
 
 def choose_runtime(
     runtime: str = "auto", device: str = "auto", precision: str = "auto", threads: int | None = None
 ) -> RuntimeChoice:
-    """Choose what is fastest of what is installed, or check what the user chose.
+    """Choose the fastest runtime that is installed, or check what the user chose.
 
     A CUDA or Apple GPU goes to PyTorch, a CPU to OpenVINO where it is installed and to PyTorch
     where not.  Numbers are fp32 unless something else is asked for, as only they give the
@@ -69,12 +84,22 @@ def choose_runtime(
     threads : int, optional
         CPU threads; all cores that this process may use if left out.
 
+    Returns
+    -------
+    RuntimeChoice
+        Nothing is compiled yet.
+
     Raises
     ------
     RuntimeUnavailableError
         If what was asked for is not installed, or cannot use the device.
     ArgumentError
         For a name that does not exist.
+
+    Examples
+    --------
+    >>> choose_runtime("torch", device="cpu", threads=2)
+    RuntimeChoice(runtime='torch', device='cpu', precision='fp32', threads=2)
     """
     if runtime != "auto":
         RUNTIMES.check(runtime, "`runtime`")

@@ -23,7 +23,7 @@ _CAPABILITIES = {"fp16": "FP16", "bf16": "BF16"}
 
 @functools.cache
 def openvino_core() -> ov.Core:
-    """Return the one core of this process, which is never given up.
+    """Return the one core of this process, which is never released.
 
     Its CPU plug-in moves the signal stack of the thread that loads it.  If another thread lets
     go of the last core, that stack is unmapped but stays registered, and the next signal, be it
@@ -96,16 +96,17 @@ class OpenVinoRuntime(Runtime):
 def _convert(network: TileNetwork, shape: tuple[int, int, int, int], *, narrow: bool) -> ov.Model:
     """Trace the network on a small picture, which is quick, and give it the tiles' shape after.
 
-    Weights are traced as constants, and the front end is called without the converter around it:
-    that takes a third of the time, for which Python is held, and reports to nobody.
+    Weights are traced as constants, and OpenVINO's front end is called without the converter
+    around it.  That takes a third of the time, during which the GIL is held, and sends no
+    telemetry.
 
-    A network that overflows on noise, or whose numbers are as `narrow` as to do so anywhere, is
-    made to keep NaN, which takes longer.
+    A network that overflows on noise, or that computes in a format so `narrow` that any may
+    overflow, is made to propagate NaN, which takes longer.
     """
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    from wsiseg.models.runtimes.keeping_nan import keep_nan
+    from wsiseg.models.runtimes.nan_propagation import propagate_nan
 
     fixed = clone(network).requires_grad_(False)
     noise = torch.Generator().manual_seed(0)
@@ -121,7 +122,7 @@ def _convert(network: TileNetwork, shape: tuple[int, int, int, int], *, narrow: 
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced, example_input=example)
         model = frontend.convert(frontend.load(decoder))
-        if narrow or not fixed.gives_numbers(example):
-            keep_nan(model)
+        if narrow or not fixed.has_finite_logits(example):
+            propagate_nan(model)
     model.reshape(list(shape))
     return model

@@ -1,4 +1,4 @@
-"""A checkpoint with whatever runtimes it has been made ready for."""
+"""A checkpoint with its compiled runtime."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from wsiseg.models.tile_network import Output, TileNetwork
 
 
 class Predictor:
-    """Owns the compiled network, so that slides of one shape compile it once.
+    """Owns the compiled network, so that slides of one tile shape compile it once.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         What to run.
     choice : RuntimeChoice
-        Who runs it.
+        On which runtime.
     """
 
     def __init__(self, checkpoint: Checkpoint, choice: RuntimeChoice) -> None:
@@ -33,31 +33,38 @@ class Predictor:
 
     @cached_property
     def folded(self) -> SegmentationNetwork:
-        """What runs: the same network with as few layers as there can be."""
+        """The network that runs: folded, with as few layers as possible."""
         return fold(self.checkpoint.network)
 
     @cached_property
     def bytes_per_pixel(self) -> float:
-        """Memory that the network's intermediate results take, per pixel of a batch."""
+        """Memory of the network's intermediate results, in bytes per pixel of a batch."""
         return activation_bytes_per_pixel(self.checkpoint.network)
 
     @cached_property
-    def short_reach(self) -> int | None:
-        """How far the network sees from a pixel, None if that is more than about 64 pixels."""
+    def receptive_radius(self) -> int | None:
+        """Half of the receptive field in pixels; None if it is more than about 64."""
         field = receptive_field(self.checkpoint.network, limit=128)
         return None if field is None else (field + 1) // 2
 
-    def ready(self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...]) -> Runtime:
-        """Return a runtime for batches of tiles of one shape.
+    def prepare_runtime(
+        self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...]
+    ) -> Runtime:
+        """Return a runtime for batches of tiles of one shape; the last one if it fits.
 
         Parameters
         ----------
         tile : tuple of int
             ``(height, width)``.
         batch : int
-            Tiles at a time.
+            Tiles of a batch.
         outputs : tuple of {"labels", "probabilities"}
-            What it has to give.
+            What it has to return.
+
+        Raises
+        ------
+        RuntimeUnavailableError
+            If the runtime cannot compile the network.
         """
         held = self._runtime
         if (
@@ -76,5 +83,5 @@ class Predictor:
                     "Try another `runtime`, or a smaller `tile` or `batch`.",
                 )
             ):
-                held = self._runtime = self.choice.start(network, tile, batch)
+                held = self._runtime = self.choice.compile(network, tile, batch)
         return held

@@ -1,4 +1,4 @@
-"""What executes a network."""
+"""The interface of a runtime: it executes one network on tiles of one shape."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class RuntimeSettings:
 
 
 class Runtime(ABC):
-    """A network made ready for tiles of one shape.
+    """A network compiled for tiles of one shape.
 
     Parameters
     ----------
     network : TileNetwork
         What to execute.
     settings : RuntimeSettings
-        How.
+        Batch, tile, device, precision and threads.
     """
 
     name: ClassVar[str]

@@ -1,4 +1,4 @@
-"""PyTorch as it is: on every machine, and on GPUs."""
+"""PyTorch as the runtime: on every machine, and on GPUs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TorchRuntime(Runtime):
         if self._device.type == "cpu":
             torch.set_num_threads(settings.threads)
         if self._device.type != "cpu":
-            # The caller goes on with his network where it is.
+            # The caller's network stays on its device.
             network = clone(network)
         self._network = network.to(self._device).eval()
         self._dtype = _DTYPES.get(settings.precision)

@@ -58,7 +58,7 @@ def test_boxes_are_cut_from_the_whole(y: int, x: int, height: int, width: int) -
     around = Box(-30, -30, 200, 200)
     window = Box(y, x, height, width)
     np.testing.assert_array_equal(
-        painter.paint(window, 255), painter.paint(around, 255)[window.within(around)]
+        painter.paint(window, 255), painter.paint(around, 255)[window.slices_in(around)]
     )
 
 

@@ -214,7 +214,7 @@ def test_tiffs_are_turned_as_their_tag_says(kind: str, tag: int, tmp_path: Path)
     plane = plane_at_level(slide, 0)
     labels = PictureLabels(path, EVERY).open(slide, plane)
     part = Box(11, 5, 30, 40)
-    np.testing.assert_array_equal(labels.read(part), upright[part.within(plane.box)])
+    np.testing.assert_array_equal(labels.read(part), upright[part.slices_in(plane.box)])
 
 
 @pytest.mark.parametrize("tag", range(1, 9))

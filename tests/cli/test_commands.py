@@ -371,4 +371,4 @@ def test_the_reader_that_is_named_reads_the_slide(tmp_path, checkpoint):
     np.testing.assert_array_equal(*masks)
     refused = run(*words, "-o", tmp_path / "x", "--reader", "omezarr")
     assert refused.status == 1
-    assert "not of its kind" in refused.err
+    assert "not a format of this reader" in refused.err

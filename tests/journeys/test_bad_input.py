@@ -11,7 +11,7 @@ import wsiseg
 from commands import run
 from tiny import tiny_checkpoint
 from wsiseg.errors import MemoryBudgetError, ResolutionError
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 FAILED, WRONG_USAGE = 1, 2
 
@@ -232,7 +232,7 @@ def test_an_unreadable_tile_is_marked_listed_and_leaves_the_rest_as_it_was(
         store = tmp_path / "out" / f"{slide.stem}.ome.zarr" / "0"
         labels[slide] = np.asarray(zarr.open_array(store, mode="r")[:])
     (entry,) = json.loads(result.out)["slides"]
-    unseen = labels[path] == UNSEEN
+    unseen = labels[path] == NO_LABEL
     assert entry["unread_tiles"] > 0
     assert unseen[384:512, 384:512].all()
     assert unseen.mean() < 0.2

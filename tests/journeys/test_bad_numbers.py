@@ -15,7 +15,7 @@ from wsiseg.errors import BadNumbersError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.segmentation.segmenting import segment
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 SHAPE = (600, 500)
 
@@ -66,7 +66,7 @@ def test_pixels_without_numbers_are_not_analysed_counted_and_said(
         runtime=runtime,
         probabilities=True,
     )
-    np.testing.assert_array_equal(result.labels[:] == UNSEEN, bad)
+    np.testing.assert_array_equal(result.labels[:] == NO_LABEL, bad)
     (kept,) = tmp_path.glob("*.probabilities.ome.zarr")
     probabilities = zarr.open_array(kept / "0", mode="r")[:]
     np.testing.assert_array_equal(~probabilities.any(axis=0), bad)
@@ -95,5 +95,5 @@ def test_one_bad_weight_makes_no_class(tmp_path: Path, runtime: str) -> None:
         checkpoint.network.get_parameter("down.weight").view(-1)[0] = torch.nan
     slide, _ = spotted()
     result = segment(slide, checkpoint, tmp_path, level=0, tissue="none", tile=128, runtime=runtime)
-    assert (result.labels[:] == UNSEEN).all()
+    assert (result.labels[:] == NO_LABEL).all()
     assert result.summary["pixels_without_numbers"] == SHAPE[0] * SHAPE[1]

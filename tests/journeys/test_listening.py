@@ -37,7 +37,7 @@ def test_every_tile_is_heard_with_its_labels(tmp_path, probabilities):
     assert len(listener.heard) == result.summary["tiles"]
     labels = result.labels[:]
     for tile, prediction in listener.heard:
-        rows, columns = tile.core.within(tile.box)
+        rows, columns = tile.core.slices_in(tile.box)
         found = labels[tile.core.y : tile.core.bottom, tile.core.x : tile.core.right]
         np.testing.assert_array_equal(prediction.labels[rows, columns], found)
         assert (prediction.probabilities is not None) == probabilities

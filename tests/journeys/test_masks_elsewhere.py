@@ -12,7 +12,7 @@ from yaozarrs import validate_zarr_store
 
 import wsiseg
 from tiny import tiny_checkpoint
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ def test_what_was_not_analysed_is_255_and_no_class(slide, tmp_path):
     labels = np.asarray(result.labels[:])
     assert (labels[:400, :400] < 5).all()
     # One pixel of the mask is 100 of the slide; tiles that touch tissue are analysed whole.
-    assert (labels[800:] == UNSEEN).all()
-    analysed = int((labels != UNSEEN).sum())
+    assert (labels[800:] == NO_LABEL).all()
+    analysed = int((labels != NO_LABEL).sum())
     assert sum(entry["pixels"] for entry in result.summary["classes"]) == analysed
     assert result.summary["megapixels"] == pytest.approx(analysed / 1e6)
     run = json.loads((tmp_path / "out" / "biopsy.run.json").read_text())

@@ -26,7 +26,7 @@ from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.training.datasets.dataset import Sample
 from wsiseg.training.datasets.viewing import OpenSample, View
 
@@ -108,7 +108,7 @@ def test_regions_are_in_pixels_of_the_file(odd: Odd, program: str) -> None:
     mask = labels_of(segment_tiny(odd.path, odd.path.parent / "out", level=0, roi=roi))
     inside = np.zeros((HEIGHT, WIDTH), bool)
     inside[40:121, 100:151] = True
-    np.testing.assert_array_equal(mask != UNSEEN, odd.enlarged(inside))
+    np.testing.assert_array_equal(mask != NO_LABEL, odd.enlarged(inside))
 
 
 def test_the_users_word_makes_them_square(odd: Odd) -> None:
@@ -209,7 +209,7 @@ def test_a_picture_of_the_tissue_may_have_either_shape(odd: Odd, shape: str) -> 
     picture = odd.path.with_name("tissue.png")
     Image.fromarray(tissue if shape == "file" else odd.enlarged(tissue)).save(picture)
     options = {"level": 0, "tissue": str(picture), "tile": 32}
-    seen = labels_of(segment_tiny(odd.path, odd.path.parent / "out", **options)) != UNSEEN
+    seen = labels_of(segment_tiny(odd.path, odd.path.parent / "out", **options)) != NO_LABEL
     np.testing.assert_array_equal(seen.all(0), seen.any(0))
     expected = np.flatnonzero(odd.enlarged(tissue).any(0))
     assert set(expected) <= set(np.flatnonzero(seen.any(0)))

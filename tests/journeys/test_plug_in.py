@@ -49,7 +49,7 @@ from wsiseg.errors import UnknownFormatError
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.registry import register
 from wsiseg.models.runtimes.torch import TorchRuntime
-from wsiseg.tiling.slides.slide import FOREIGN, Slide, SlideFacts, make_levels
+from wsiseg.tiling.slides.slide import OTHER_FORMAT, Slide, SlideFacts, make_levels
 from wsiseg.training.losses.cross_entropy import CrossEntropy
 from wsiseg.training.recipes.plain import PLAIN
 
@@ -74,7 +74,7 @@ class AcmeSlide(Slide):
     def __init__(self, path):
         super().__init__(path)
         if not path.is_file() or path.read_bytes()[:4] != b"ACME":
-            raise UnknownFormatError(FOREIGN, path)
+            raise UnknownFormatError(OTHER_FORMAT, path)
         edge = int(path.read_text().split()[1])
         self.facts = SlideFacts(make_levels([(edge, edge)]), pixel_size=None, vendor="acme")
         self.why = "an Acme slide"

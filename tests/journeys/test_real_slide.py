@@ -9,7 +9,7 @@ import zarr
 from commands import run
 from wsiseg.tiling.resolution import plane_at_mpp
 from wsiseg.tiling.slides import open_slide
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.tiling.tissue import find_tissue
 
 
@@ -31,11 +31,11 @@ def test_the_mask_lies_on_the_tissue(slide, tmp_path, mpp, shape):
     rows = np.arange(shape[0]) * tissue.shape[0] // shape[0]
     columns = np.arange(shape[1]) * tissue.shape[1] // shape[1]
     inside = tissue[np.ix_(rows, columns)]
-    assert (labels[inside] != UNSEEN).all()
-    assert (labels == UNSEEN).mean() > 0.2
+    assert (labels[inside] != NO_LABEL).all()
+    assert (labels == NO_LABEL).mean() > 0.2
     assert entry["classes"][0]["mm2"] is not None
     area = sum(c["mm2"] for c in entry["classes"])
-    assert area == pytest.approx((labels != UNSEEN).sum() * float(mpp) ** 2 / 1e6, rel=1e-3)
+    assert area == pytest.approx((labels != NO_LABEL).sum() * float(mpp) ** 2 / 1e6, rel=1e-3)
 
 
 def test_glass_is_background_and_the_epidermis_is_not(slide, tmp_path):
@@ -58,4 +58,4 @@ def test_a_region_cuts_the_mask_to_the_pixel(slide, tmp_path):
     labels = np.asarray(zarr.open_array(f"{entry['mask']}/0", mode="r")[:])
     expected = np.zeros(labels.shape, bool)
     expected[900:1700, 600:1500] = True
-    np.testing.assert_array_equal(labels != UNSEEN, expected)
+    np.testing.assert_array_equal(labels != NO_LABEL, expected)

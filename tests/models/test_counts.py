@@ -17,7 +17,7 @@ from commands import run
 from repetitions import some_of
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.folding import fold, merge_paths
-from wsiseg.models.layers.elementary import Halve
+from wsiseg.models.layers.convolutions import StridedAvgPool
 from wsiseg.models.networks.espnetv2_classifier import ESPNetv2Classifier
 from wsiseg.models.profiling import count_macs, count_parameters
 from wsiseg.models.registry import find_architecture
@@ -168,7 +168,7 @@ def test_models_show_counts_what_was_counted_elsewhere(
     # How far a network sees takes weights, and most of the command's time; operations, also of
     # the forms that something was published about, the rest.
     monkeypatch.setattr("wsiseg.models.profiling.receptive_field", lambda _: None)
-    monkeypatch.setattr("wsiseg.models.comparing.compare", lambda _: ())
+    monkeypatch.setattr("wsiseg.models.published.comparison.compare", lambda _: ())
     if macs is None:
         monkeypatch.setattr("wsiseg.models.profiling.count_macs", lambda _: 0)
     settings = [word for setting in form.split() for word in ("--set", setting)]
@@ -285,7 +285,9 @@ def test_classifier_that_espnetv2_begins_as(width: float, parameters: int, macs:
             network(torch.empty((1, 3, 224, 224)))
     assert count_parameters(network) == parameters
     # Pooling does not count, also where it is written as a convolution.
-    pooling = {f"ESPNetv2Classifier.{n}" for n, m in network.named_modules() if type(m) is Halve}
+    pooling = {
+        f"ESPNetv2Classifier.{n}" for n, m in network.named_modules() if type(m) is StridedAvgPool
+    }
     counts = counter.get_flop_counts()
     total = counter.get_total_flops() - sum(sum(counts[name].values()) for name in pooling)
     assert printed(total / 2, macs) == macs

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lively import enliven, norms
 from wsiseg.models.cloning import clone
-from wsiseg.models.folding import LeftOut, fold, merge_paths
+from wsiseg.models.folding import RemovedModule, fold, merge_paths
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.profiling import count_parameters
 
@@ -36,7 +36,7 @@ class Doubled(nn.Module):
 class Pair(nn.Module):
     """No chain, but a norm directly behind a convolution."""
 
-    normed: ClassVar = (("first", "second"),)
+    conv_norm_pairs: ClassVar = (("first", "second"),)
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def test_auxiliary_heads_are_gone_and_said_to_be() -> None:
     merged = merge_paths(network)
     assert not any(key.startswith("head.") for key in merged.state_dict())
     assert count_parameters(merged) == count_parameters(network) - (6 * 2 + 2)
-    assert isinstance(merged.head, LeftOut)
+    assert isinstance(merged.head, RemovedModule)
     assert_equal(network, merged)
     with pytest.raises(RuntimeError, match="head was left out for inference"):
         merged.supervised(torch.zeros(1, 3, 4, 4))
@@ -138,7 +138,7 @@ def test_parts_of_parts_can_be_auxiliary() -> None:
     network = build()
     network.layers.append(nn.Sequential(OrderedDict(main=nn.Identity(), extra=nn.Identity())))
     network.auxiliary = ("head", "layers.1.extra")
-    assert isinstance(merge_paths(network).layers[1].extra, LeftOut)
+    assert isinstance(merge_paths(network).layers[1].extra, RemovedModule)
 
 
 # Batch norms

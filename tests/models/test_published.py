@@ -6,8 +6,8 @@ import pytest
 
 from commands import run
 from wsiseg.models import list_architectures
-from wsiseg.models.comparing import Comparison, compare
 from wsiseg.models.published import UNITS, Figure, list_figures
+from wsiseg.models.published.comparison import Comparison, compare
 from wsiseg.models.registry import find_architecture
 
 NAMES = [a.name for a in list_architectures() if a.network.__module__.startswith("wsiseg.")]

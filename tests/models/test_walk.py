@@ -286,7 +286,7 @@ def test_gives_the_same_on_openvino_as_on_torch(form: Form, folded: Segmentation
     outputs: tuple[Output, ...] = ("labels", "probabilities")
     wrapped = TileNetwork(folded, IMAGENET, outputs).eval()
     torchs, openvinos = (
-        choose_runtime(kind, "cpu", threads=1).start(wrapped, (64, 160), 2).run(tiles)
+        choose_runtime(kind, "cpu", threads=1).compile(wrapped, (64, 160), 2).run(tiles)
         for kind in ("torch", "openvino")
     )
     # Rounding decides where two classes are as likely as each other, and nowhere else.

@@ -21,7 +21,7 @@ from wsiseg.segmentation.colouring import read_reference, recolour
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.segmenting import make_predictor
-from wsiseg.tiling.colour import METHODS, Colours, find_look
+from wsiseg.tiling.colour import METHODS, ColourOptions, estimate_stains
 from wsiseg.training import open_data
 from wsiseg.training.datasets.viewing import OpenSample, View
 from wsiseg.training.options import DataOptions
@@ -52,7 +52,7 @@ def labels(mask):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_slide_is_segmented_as_if_it_had_been_written_in_those_colours(tmp_path, method):
     pixels = draw_tissue()
-    seen = recolour(ArraySlide(pixels, mpp=None), Colours(stain=method), pytest.fail)
+    seen = recolour(ArraySlide(pixels, mpp=None), ColourOptions(stain=method), pytest.fail)
     other = seen.read_region(0, seen.levels[0].box)
     checkpoint = tiny_checkpoint(mpp=None)
     plain = wsiseg.segment(write(tmp_path / "a.tiff", pixels), checkpoint, tmp_path, **OPTIONS)
@@ -89,10 +89,10 @@ def test_a_reference_is_kept_on_the_disk(tmp_path, method):
     found = run("stain", reference, "-o", kept, "--method", method, "--json")
     assert found.status == 0, found.err
     with wsiseg.open_slide(reference) as slide:
-        look = find_look(slide, method)
+        look = estimate_stains(slide, method)
     assert read_reference(kept, method) == read_reference(reference, method) == look
     slide = ArraySlide(draw_tissue(), mpp=None)
-    seen = recolour(slide, Colours(stain=method, reference=kept), pytest.fail)
+    seen = recolour(slide, ColourOptions(stain=method, reference=kept), pytest.fail)
     before, after = (each.read_region(0, each.levels[0].box) for each in (slide, seen))
     wanted = draw_tissue(seed=0, strength=1.6)
     assert (
@@ -152,9 +152,9 @@ def test_a_reference_is_read_once_for_a_batch(tmp_path, monkeypatch):
 
     def look(slide, *how):
         looked_at.append(slide.path.name)
-        return find_look(slide, *how)
+        return estimate_stains(slide, *how)
 
-    monkeypatch.setattr(colouring, "find_look", look)
+    monkeypatch.setattr(colouring, "estimate_stains", look)
     options = SegmentOptions(**OPTIONS, stain="macenko", stain_reference=reference)
     predictor = make_predictor(tiny_checkpoint(mpp=None), options)
     entries = segment_slides(slides, predictor, tmp_path / "out", options, Listener())
@@ -163,7 +163,7 @@ def test_a_reference_is_read_once_for_a_batch(tmp_path, monkeypatch):
     # Another content under the same name is another reference.
     write(reference, draw_tissue(seed=10))
     with wsiseg.open_slide(reference) as slide:
-        assert read_reference(reference, "macenko") == find_look(slide, "macenko")
+        assert read_reference(reference, "macenko") == estimate_stains(slide, "macenko")
 
 
 def test_a_wrong_reference_is_refused_before_any_slide(tmp_path):
@@ -181,8 +181,8 @@ def test_an_ome_zarr_slide_may_be_a_reference(tmp_path):
     pixels = draw_tissue(seed=1)
     write_image(tmp_path / "lab.ome.zarr", [np.moveaxis(pixels, -1, 0)])
     with wsiseg.open_slide(tmp_path / "lab.ome.zarr") as slide:
-        look = find_look(slide, "reinhard")
-    colours = Colours(stain="reinhard", reference=tmp_path / "lab.ome.zarr")
+        look = estimate_stains(slide, "reinhard")
+    colours = ColourOptions(stain="reinhard", reference=tmp_path / "lab.ome.zarr")
     seen = recolour(ArraySlide(draw_tissue(), mpp=None), colours, pytest.fail)
     assert seen.steps[0].describe()["reference"] == asdict(look)
 
@@ -201,7 +201,7 @@ def test_samples_are_learnt_from_in_those_colours(tmp_path):
     with OpenSample(sample, View()) as opened:
         found = opened.pixels(opened.plane.box)
         assert any("no ICC profile" in note for note in opened.notes)
-    seen = recolour(ArraySlide(pixels, mpp=None), Colours(stain="macenko"), pytest.fail)
+    seen = recolour(ArraySlide(pixels, mpp=None), ColourOptions(stain="macenko"), pytest.fail)
     np.testing.assert_array_equal(found, seen.read_region(0, seen.levels[0].box))
 
 
@@ -214,7 +214,7 @@ def test_a_large_slide_and_a_small_one_of_the_same_tissue_look_alike(tmp_path):
     pixels = np.rint(255 * light).astype(np.uint8)
     small, large = ArraySlide(pixels[:500, :500]), ArraySlide(np.tile(pixels, (3, 3, 1)))
     for method in METHODS:
-        one, other = (asdict(find_look(slide, method)) for slide in (small, large))
+        one, other = (asdict(estimate_stains(slide, method)) for slide in (small, large))
         for name, values in one.items():
             np.testing.assert_allclose(values, other[name], rtol=0.1, atol=0.02)
 

@@ -86,7 +86,7 @@ def test_enlarging_is_announced(predictor):
 
 def test_memory_does_not_grow_with_the_slides_height():
     costs = MemoryCosts(
-        kept_bytes=1 << 26,
+        cache_bytes=1 << 26,
         bytes_per_pixel=100,
         classes=8,
         blend="crop",

@@ -17,7 +17,7 @@ from wsiseg.store.metadata import Placement
 from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
 from wsiseg.store.pyramid import build_pyramid, halve_by_mode
 from wsiseg.tiling import Box
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 SHAPE = (2301, 2603)
 TUMOUR, STROMA, FAT = (
@@ -29,7 +29,7 @@ TUMOUR, STROMA, FAT = (
 
 def part(box, classes=(TUMOUR, STROMA), seed=0, shape=SHAPE, mpp=0.8, slide="biopsy.tiff"):
     """Return noise of the classes and of what nobody painted."""
-    values = np.array([*range(len(classes)), UNSEEN], np.uint8)
+    values = np.array([*range(len(classes)), NO_LABEL], np.uint8)
     labels = np.random.default_rng(seed).choice(values, box.shape)
     return PaintedPart(labels, box, shape, Placement(mpp, 1.6), classes, slide)
 
@@ -40,10 +40,10 @@ def levels_of(store):
 
 def whole(*parts):
     """Return what parts over each other look like, labels as they are."""
-    labels = np.full(SHAPE, UNSEEN, np.uint8)
+    labels = np.full(SHAPE, NO_LABEL, np.uint8)
     for each in parts:
-        view = labels[each.box.within(Box(0, 0, *SHAPE))]
-        view[each.labels != UNSEEN] = each.labels[each.labels != UNSEEN]
+        view = labels[each.box.slices_in(Box(0, 0, *SHAPE))]
+        view[each.labels != NO_LABEL] = each.labels[each.labels != NO_LABEL]
     return labels
 
 
@@ -64,7 +64,7 @@ def test_a_part_lies_in_its_place_on_every_level(store, tmp_path):
     finest = whole(part(FIRST), part(SECOND, seed=1))
     np.testing.assert_array_equal(levels[0], finest)
     plain = zarr.create_group(tmp_path / "plain")
-    plain.create_array("0", data=finest, fill_value=UNSEEN)
+    plain.create_array("0", data=finest, fill_value=NO_LABEL)
     assert build_pyramid(tmp_path / "plain", halve_by_mode) == len(levels)
     for level, labels in enumerate(levels):
         np.testing.assert_array_equal(labels, plain[str(level)][:])
@@ -90,8 +90,8 @@ def test_classes_of_another_part_are_told_by_their_names(store):
     add_to_painting(store, other)
     assert open_label_image(store).classes == {0: TUMOUR, 1: STROMA, 2: FAT}
     renumbered = np.array([2, 0, *range(2, 256)], np.uint8)[other.labels]
-    placed = SECOND.within(Box(0, 0, *SHAPE))
-    expected = np.where(renumbered == UNSEEN, whole(part(FIRST))[placed], renumbered)
+    placed = SECOND.slices_in(Box(0, 0, *SHAPE))
+    expected = np.where(renumbered == NO_LABEL, whole(part(FIRST))[placed], renumbered)
     np.testing.assert_array_equal(levels_of(store)[0][placed], expected)
 
 

@@ -37,7 +37,7 @@ def test_within_cuts_the_pixels_of_the_box(outer: Box, other: Box) -> None:
     if not inner.area:
         return
     y, x = np.mgrid[outer.y : outer.bottom, outer.x : outer.right]
-    cut = inner.within(outer)
+    cut = inner.slices_in(outer)
     assert set(zip(y[cut].flat, x[cut].flat, strict=True)) == points(inner)
 
 

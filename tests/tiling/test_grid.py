@@ -21,7 +21,7 @@ def test_cores_partition_the_plane(grid: TileGrid) -> None:
     for tile in grid:
         assert tile.core.area
         assert tile.core.intersection(Box(0, 0, *grid.plane)) == tile.core
-        owners[tile.core.within(Box(0, 0, *grid.plane))] += 1
+        owners[tile.core.slices_in(Box(0, 0, *grid.plane))] += 1
     assert (owners == 1).all()
 
 

@@ -27,7 +27,7 @@ def read_by_tiles(slide: Slide, plane: WorkingPlane, grid: TileGrid) -> Pixels:
     canvas = np.empty((tiles[-1].box.bottom, tiles[-1].box.right, 3), np.uint8)
     for tile in tiles:
         box, outer = tile.box, Box(0, 0, *canvas.shape[:2])
-        canvas[box.within(outer)] = read_working_box(slide, plane, box)
+        canvas[box.slices_in(outer)] = read_working_box(slide, plane, box)
     return canvas
 
 
@@ -68,7 +68,7 @@ def test_outside_the_plane_is_background(
     inside = np.zeros(box.shape, bool)
     met = box.intersection(plane.box)
     if met.area:
-        inside[met.within(box)] = True
+        inside[met.slices_in(box)] = True
     assert pixels.shape == (40, 50, 3)
     assert pixels.dtype == np.uint8
     assert (pixels[~inside] == GLASS).all()
@@ -157,7 +157,7 @@ def test_a_damaged_tile_gives_its_error_and_the_others_their_pixels() -> None:
     assert isinstance(bad[0].error, DamagedSlideError)
     for item in read:
         if item not in bad:
-            cut = item.tile.box.within(Box(0, 0, 100, 100))
+            cut = item.tile.box.slices_in(Box(0, 0, 100, 100))
             np.testing.assert_array_equal(item.pixels, pixels[cut])
 
 

@@ -9,7 +9,7 @@ from shapely.geometry import Polygon
 
 from drawn import RING, SQUARE, TRIANGLE, plane
 from wsiseg.tiling import Box
-from wsiseg.tiling.regions import Outlines, Regions
+from wsiseg.tiling.regions import PolygonRasteriser, Regions
 
 
 def assert_shows(regions: Regions, geometry: shapely.Geometry, scale: float = 1.0) -> None:
@@ -47,7 +47,7 @@ def test_windows_are_cut_from_the_whole(y: int, x: int, height: int, width: int)
     regions = Regions(geometry, plane())
     box = Box(y, x, height, width)
     whole = regions.rasterise(Box(0, 0, 200, 200))
-    np.testing.assert_array_equal(regions.rasterise(box), whole[box.within(Box(0, 0, 200, 200))])
+    np.testing.assert_array_equal(regions.rasterise(box), whole[box.slices_in(Box(0, 0, 200, 200))])
 
 
 @given(st.integers(-20, 110), st.integers(-20, 90), st.integers(1, 30), st.integers(1, 30))
@@ -75,10 +75,15 @@ def test_neighbours_share_no_pixel_and_leave_none_out(
     if not one.is_valid or not other.is_valid or one.intersection(other).area > 0:
         return
     box = Box(0, 0, 100, 80)
-    first, second = Outlines([one], scale).fill(box), Outlines([other], scale).fill(box)
+    first, second = (
+        PolygonRasteriser([one], scale).fill(box),
+        PolygonRasteriser([other], scale).fill(box),
+    )
     assert not (first & second).any()
     if shapely.is_valid(together) and together.geom_type == "Polygon":
-        np.testing.assert_array_equal(first | second, Outlines([together], scale).fill(box))
+        np.testing.assert_array_equal(
+            first | second, PolygonRasteriser([together], scale).fill(box)
+        )
 
 
 def test_what_is_no_area_fills_nothing() -> None:
@@ -86,8 +91,10 @@ def test_what_is_no_area_fills_nothing() -> None:
         [shapely.Point(3, 3), shapely.LineString([(0, 0), (9, 9)]), shapely.MultiPolygon([SQUARE])]
     )
     box = Box(0, 0, 100, 80)
-    np.testing.assert_array_equal(Outlines([mixed]).fill(box), Outlines([SQUARE]).fill(box))
-    assert not Outlines([Polygon()]).fill(box).any()
+    np.testing.assert_array_equal(
+        PolygonRasteriser([mixed]).fill(box), PolygonRasteriser([SQUARE]).fill(box)
+    )
+    assert not PolygonRasteriser([Polygon()]).fill(box).any()
 
 
 @given(st.lists(rings, min_size=2, max_size=5), st.floats(0.3, 3))

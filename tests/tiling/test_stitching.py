@@ -13,7 +13,7 @@ from wsiseg.errors import ArgumentError
 from wsiseg.tiling.blending import Blend, tile_weights
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile, TileGrid
-from wsiseg.tiling.stitching import UNSEEN, Band, Prediction, make_stitcher
+from wsiseg.tiling.stitching import NO_LABEL, Band, Prediction, make_stitcher
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -130,7 +130,8 @@ def test_cropped_tiles_give_what_the_whole_plane_gives(
 ) -> None:
     picture, network = random_picture(grid, seed), Network(grid, seed)
     predictions = {
-        t.index: Prediction(network(picture[t.box.within(Box(0, 0, *picture.shape))])) for t in grid
+        t.index: Prediction(network(picture[t.box.slices_in(Box(0, 0, *picture.shape))]))
+        for t in grid
     }
     bands = stitched("crop", whole(grid), list(grid), predictions, band_height)
     height, width = grid.plane
@@ -146,7 +147,8 @@ def test_a_median_filter_shows_no_seams(plane: tuple[int, int]) -> None:
         return ndimage.median_filter(pixels, size=2 * grid.halo + 1, mode="constant") // 2
 
     predictions = {
-        t.index: Prediction(network(picture[t.box.within(Box(0, 0, *picture.shape))])) for t in grid
+        t.index: Prediction(network(picture[t.box.slices_in(Box(0, 0, *picture.shape))]))
+        for t in grid
     }
     bands = stitched("crop", whole(grid), list(grid), predictions)
     expected = network(picture)[: plane[0], : plane[1]]
@@ -159,7 +161,8 @@ def test_a_network_that_sees_further_than_the_halo_shows_seams() -> None:
     picture = random_picture(grid, 7)
     network = Network(TileGrid(grid.plane, grid.tile, 16, 8), 7)
     predictions = {
-        t.index: Prediction(network(picture[t.box.within(Box(0, 0, *picture.shape))])) for t in grid
+        t.index: Prediction(network(picture[t.box.slices_in(Box(0, 0, *picture.shape))]))
+        for t in grid
     }
     labels = labels_of(stitched("crop", whole(grid), list(grid), predictions))
     assert (labels != network(picture)[:100, :100]).any()
@@ -197,7 +200,7 @@ def test_windows_give_the_pixels_of_the_whole(
         near = touching(blend, window, tiles)
         part = stitched(blend, window, near, predictions, band_height, keep=True)
         assert {(band.box.x, band.box.width) for band in part} == {(left, right - left)}
-        cut = window.within(whole(grid))
+        cut = window.slices_in(whole(grid))
         np.testing.assert_array_equal(labels_of(part), labels[cut])
         np.testing.assert_array_equal(probabilities_of(part), probabilities[:, *cut])
 
@@ -230,12 +233,12 @@ def test_cores_of_tiles_left_out_stay_unseen(
     predictions = random_probabilities(grid, 3, seed)
     expected = labels_of(stitched("crop", whole(grid), list(grid), predictions))
     for index in absent | unread:
-        expected[grid[index].core.within(whole(grid))] = UNSEEN
+        expected[grid[index].core.slices_in(whole(grid))] = NO_LABEL
     tiles = [tile for tile in grid if tile.index not in absent]
     read = {index: p for index, p in predictions.items() if index not in unread}
     bands = stitched("crop", whole(grid), tiles, read, keep=True)
     np.testing.assert_array_equal(labels_of(bands), expected)
-    assert not probabilities_of(bands)[:, expected == UNSEEN].any()
+    assert not probabilities_of(bands)[:, expected == NO_LABEL].any()
 
 
 @given(soft_blends, grids(60, smallest_halo=4), seeds, st.integers(1, 4), st.data())
@@ -247,14 +250,14 @@ def test_blending_is_the_weighted_mean_where_all_tiles_that_cover_a_pixel_were_r
     lost = np.zeros(shape, bool)
     for index in data.draw(st.sets(st.integers(0, len(grid) - 1), max_size=2)):
         del predictions[index]
-        lost[grid[index].box.within(Box(0, 0, *shape))] = True
+        lost[grid[index].box.slices_in(Box(0, 0, *shape))] = True
     bands = stitched(blend, whole(grid), list(grid), predictions, classes=classes, keep=True)
 
     sums, shares = np.zeros((classes, *shape)), np.zeros(shape)
     weights = tile_weights(blend, grid.tile).astype(np.float64)
     for index, prediction in predictions.items():
         assert prediction.probabilities is not None
-        cut = grid[index].box.within(Box(0, 0, *shape))
+        cut = grid[index].box.slices_in(Box(0, 0, *shape))
         sums[:, *cut] += weights * prediction.probabilities
         shares[cut] += weights
     sums[:, lost] = 0
@@ -266,7 +269,7 @@ def test_blending_is_the_weighted_mean_where_all_tiles_that_cover_a_pixel_were_r
     # A pixel for which no class has anything is one whose network gave no numbers.
     seen &= sums.any(axis=0)
     # The sums are whole numbers that a float64 holds exactly, so ties fall alike.
-    expected = np.where(seen, sums.argmax(axis=0), UNSEEN)
+    expected = np.where(seen, sums.argmax(axis=0), NO_LABEL)
     np.testing.assert_array_equal(labels_of(bands), expected)
     means = np.divide(sums, shares, where=shares > 0, out=np.zeros_like(sums))
     assert np.abs(probabilities_of(bands) - means).max() <= 0.5
@@ -280,7 +283,7 @@ def test_blending_leaves_constant_probabilities_as_they_are(
     constant[:] = np.reshape(values, (-1, 1, 1))
     predictions = {tile.index: Prediction(None, constant) for tile in grid}
     bands = stitched(blend, whole(grid), list(grid), predictions, classes=len(values), keep=True)
-    expected = int(np.argmax(values)) if any(values) else UNSEEN
+    expected = int(np.argmax(values)) if any(values) else NO_LABEL
     assert (labels_of(bands) == expected).all()
     assert (probabilities_of(bands) == np.reshape(values, (-1, 1, 1))).all()
 
@@ -293,10 +296,10 @@ def test_blending_leaves_unseen_only_what_no_tile_covers(
     predictions = random_probabilities(grid, 2, 0)
     covered = np.zeros(padded_shape(grid), bool)
     for index in shown:
-        covered[grid[index].box.within(Box(0, 0, *covered.shape))] = True
+        covered[grid[index].box.slices_in(Box(0, 0, *covered.shape))] = True
     tiles = [grid[index] for index in sorted(shown)]
     labels = labels_of(stitched(blend, whole(grid), tiles, predictions, classes=2))
-    np.testing.assert_array_equal(labels != UNSEEN, covered[: grid.plane[0], : grid.plane[1]])
+    np.testing.assert_array_equal(labels != NO_LABEL, covered[: grid.plane[0], : grid.plane[1]])
 
 
 @pytest.mark.parametrize("blend", ["gaussian", "cosine"])
@@ -323,7 +326,7 @@ def test_blending_is_right_or_refused_where_very_many_tiles_overlap(blend: Blend
 def test_without_tiles_everything_is_unseen_at_once(blend: Blend, grid: TileGrid) -> None:
     bands = stitched(blend, whole(grid), [], {}, keep=True)
     assert sum(band.box.area for band in bands) == whole(grid).area
-    assert (labels_of(bands) == UNSEEN).all()
+    assert (labels_of(bands) == NO_LABEL).all()
     assert not probabilities_of(bands).any()
 
 
@@ -435,7 +438,7 @@ def test_rows_above_the_first_tile_leave_before_it_and_are_those_of_the_whole(
     np.testing.assert_array_equal(labels_of(bands), labels_of(drained))
     np.testing.assert_array_equal(probabilities_of(bands), probabilities_of(drained))
     for band in bands:
-        assert band.touched or (band.labels == UNSEEN).all()
+        assert band.touched or (band.labels == NO_LABEL).all()
 
 
 @given(blends, grids(60), seeds)
@@ -450,23 +453,23 @@ def test_pixels_without_numbers_in_any_tile_are_unseen_and_counted_once(
         prediction = predictions[tile.index]
         assert prediction.labels is not None
         assert prediction.probabilities is not None
-        prediction.labels[blank] = UNSEEN
+        prediction.labels[blank] = NO_LABEL
         prediction.probabilities[:, blank] = 0
         reach = tile.core if blend == "crop" else tile.box
-        place = reach.within(Box(0, 0, *lost.shape))
-        lost[place] |= blank[reach.within(tile.box)]
+        place = reach.slices_in(Box(0, 0, *lost.shape))
+        lost[place] |= blank[reach.slices_in(tile.box)]
     lost = lost[: grid.plane[0], : grid.plane[1]]
     stitcher = make_stitcher(blend, whole(grid), list(grid), 16, 3, keep_probabilities=True)
     bands = [band for tile in grid for band in stitcher.add(tile, predictions[tile.index])]
-    np.testing.assert_array_equal(labels_of(bands) == UNSEEN, lost)
+    np.testing.assert_array_equal(labels_of(bands) == NO_LABEL, lost)
     np.testing.assert_array_equal(~probabilities_of(bands).any(axis=0), lost)
     assert stitcher.without_numbers == lost.sum()
 
 
 def test_the_most_likely_class_of_a_pixel_without_probabilities_is_none() -> None:
     probabilities = np.array([[[0, 9, 1]], [[0, 3, 7]]], np.uint8)
-    assert Prediction(None, probabilities).most_likely().tolist() == [[UNSEEN, 0, 1]]
-    labels = np.array([[4, UNSEEN]], np.uint8)
+    assert Prediction(None, probabilities).most_likely().tolist() == [[NO_LABEL, 0, 1]]
+    labels = np.array([[4, NO_LABEL]], np.uint8)
     np.testing.assert_array_equal(Prediction(labels).most_likely(), labels)
 
 

@@ -195,7 +195,7 @@ def test_threads_read_the_same_overview_and_tell_how_far_they_are(
     pixels = np.random.default_rng(0).integers(0, 256, (1300, 2001, 3), np.uint8)
     slide = ArraySlide(pixels, damaged=[Box(1200, 100, 9, 9)])
     alone, heard = read_overview(slide, threads=1), []
-    together = read_overview(slide, threads=5, searched=heard.append)
+    together = read_overview(slide, threads=5, progress=heard.append)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
     assert alone[1].any()
@@ -238,7 +238,7 @@ def test_a_few_parts_are_read_at_a_time_and_no_more_after_the_end(
 
     slide = Reads(np.zeros((1500, 2000, 3), np.uint8))
     with pytest.raises(KeyboardInterrupt):
-        read_overview(slide, threads=3, searched=enough)
+        read_overview(slide, threads=3, progress=enough)
     assert slide.done < 12
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model
-from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.models.networks.supervision import LogitsWithBoundaries
 from wsiseg.training.boundaries import find_boundaries, find_detail, keep_boundaries
 from wsiseg.training.losses.cross_entropy import CrossEntropy
 from wsiseg.training.supervising import BoundaryLoss, DeepSupervision
@@ -88,7 +88,7 @@ def test_boundaries_are_learnt_beside_the_classes_with_the_papers_factors() -> N
         + 20 * BoundaryLoss()(boundaries, labels)
         + loss(main, keep_boundaries(labels, boundaries))
     )
-    found = DeepSupervision(loss, 0.4)(WithBoundaries((main, auxiliary), boundaries), labels)
+    found = DeepSupervision(loss, 0.4)(LogitsWithBoundaries((main, auxiliary), boundaries), labels)
     torch.testing.assert_close(found, expected)
 
 
@@ -147,5 +147,7 @@ def test_detail_is_learnt_in_two_channels():
     right = torch.stack([1.0 - wanted, 1.0 * wanted], dim=1) * 20
     loss = DeepSupervision(CrossEntropy(), 1.0)
     classes = float(loss((main,), labels))
-    assert float(loss(WithBoundaries((main,), right), labels)) == pytest.approx(classes, abs=1e-3)
-    assert float(loss(WithBoundaries((main,), -right), labels)) > classes + 10
+    assert float(loss(LogitsWithBoundaries((main,), right), labels)) == pytest.approx(
+        classes, abs=1e-3
+    )
+    assert float(loss(LogitsWithBoundaries((main,), -right), labels)) > classes + 10

@@ -20,8 +20,8 @@ from wsiseg.errors import AnnotationError, ArgumentError, OutputError, OutputExi
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
 from wsiseg.tiling.slides.pixel_size import PixelSize
-from wsiseg.tiling.slides.squared import squared
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.slides.square_pixels import with_square_pixels
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.training.datasets.folders import open_slides
 from wsiseg.viewer.annotating import (
     labels_under,
@@ -55,7 +55,7 @@ def view_of(mpp=0.5, bounds=None):
 def blots(shape, seed=0):
     """Return the three classes in blots, with unannotated ones between, and some lone pixels."""
     random = np.random.default_rng(seed)
-    coarse = random.choice(np.array([0, 1, 2, UNSEEN], np.uint8), (50, 50))
+    coarse = random.choice(np.array([0, 1, 2, NO_LABEL], np.uint8), (50, 50))
     labels = np.kron(coarse, np.ones((23, 23), np.uint8))[: shape[0], : shape[1]].copy()
     labels[random.random(labels.shape) < 0.01] = 1
     return labels
@@ -63,10 +63,10 @@ def blots(shape, seed=0):
 
 def over(region, *painted):
     """Return the plane with labels laid over each other in one region."""
-    labels = np.full(region.plane.box.shape, UNSEEN, np.uint8)
+    labels = np.full(region.plane.box.shape, NO_LABEL, np.uint8)
     for box, part in painted:
-        target = labels[box.within(region.plane.box)]
-        target[part != UNSEEN] = part[part != UNSEEN]
+        target = labels[box.slices_in(region.plane.box)]
+        target[part != NO_LABEL] = part[part != NO_LABEL]
     return labels
 
 
@@ -115,7 +115,7 @@ def test_the_store_is_valid_and_shows_255_as_not_analysed(tmp_path):
     path = save_painting(region, blots(region.box.shape), tmp_path)
     group = zarr.open_group(path, mode="r")
     label = ImageLabel.from_zarr(group).ome_attributes.image_label
-    assert {entry.label_value for entry in label.colors} == {0, 1, 2, UNSEEN}
+    assert {entry.label_value for entry in label.colors} == {0, 1, 2, NO_LABEL}
     assert open_label_image(path).classes == CLASSES
 
 
@@ -177,7 +177,7 @@ def test_two_kinds_for_one_slide_are_refused(kind, tmp_path):
 def test_nothing_painted_is_nothing_to_save(kind, tmp_path):
     region = region_at(view_of(), MIDDLE, 0.8, CLASSES)
     with pytest.raises(ArgumentError, match="nothing is painted"):
-        save_painting(region, np.full(region.box.shape, UNSEEN, np.uint8), tmp_path, kind)
+        save_painting(region, np.full(region.box.shape, NO_LABEL, np.uint8), tmp_path, kind)
 
 
 def test_a_folder_that_is_a_file_is_told(kind, tmp_path):
@@ -226,9 +226,9 @@ def test_polygons_count_from_where_qupath_does(standing, tmp_path):
         # A square at the corner of what was scanned, under what is painted.
         write_qupath(path, [Annotation("stroma", shapely.box(0, 0, 480, 380))])
     save_painting(region, labels, tmp_path, "GeoJSON", standing)
-    found = read_back(path, "GeoJSON", region)[region.box.within(region.plane.box)]
-    ground = 1 if standing == "add" else UNSEEN
-    np.testing.assert_array_equal(found, np.where(labels == UNSEEN, ground, labels))
+    found = read_back(path, "GeoJSON", region)[region.box.slices_in(region.plane.box)]
+    ground = 1 if standing == "add" else NO_LABEL
+    np.testing.assert_array_equal(found, np.where(labels == NO_LABEL, ground, labels))
     last = read_annotations(path).annotations[-1].geometry.bounds
     assert last[0] >= MIDDLE.x - bounds.x - 2
 
@@ -242,9 +242,9 @@ def test_polygons_are_in_pixels_of_the_file(stretch, corner, standing, tmp_path)
     bounds = Box(*corner, 400, 500) if any(corner) else None
     pixel = PixelSize(0.25 * down, 0.25 * across, "array.mpp")
     stored.facts = dataclasses.replace(stored.facts, bounds=bounds, pixel_size=pixel)
-    slide = squared(stored)
+    slide = with_square_pixels(stored)
     region = region_at(SlideView(slide, Frame.of(slide)), Box(320, 400, 80, 160), None, CLASSES)
-    labels = np.full(region.box.shape, UNSEEN, np.uint8)
+    labels = np.full(region.box.shape, NO_LABEL, np.uint8)
     labels[16:64, 32:80] = 0
     path = tmp_path / "array.geojson"
     if standing == "add":
@@ -253,7 +253,7 @@ def test_polygons_are_in_pixels_of_the_file(stretch, corner, standing, tmp_path)
     y, x = corner
     expected = (432 / across - x, 336 / down - y, 480 / across - x, 384 / down - y)
     assert read_annotations(path).annotations[-1].geometry.bounds == pytest.approx(expected)
-    found = read_back(path, "GeoJSON", region)[region.box.within(region.plane.box)]
+    found = read_back(path, "GeoJSON", region)[region.box.slices_in(region.plane.box)]
     np.testing.assert_array_equal(found == 0, labels == 0)
     store = save_painting(region, labels, tmp_path / "store")
     np.testing.assert_array_equal(
@@ -316,6 +316,6 @@ def test_what_a_start_does_not_cover_or_name_is_not_annotated():
     values = np.full((100, 100), 5, np.uint8)
     values[:50] = 7
     found = labels_under(small, values, region_at(view, Box(0, 0, 200, 200), None, CLASSES))
-    assert (found[:50] == UNSEEN).all()
+    assert (found[:50] == NO_LABEL).all()
     assert (found[50:100, :100] == 1).all()
-    assert (found[:, 100:] == UNSEEN).all()
+    assert (found[:, 100:] == NO_LABEL).all()

@@ -8,7 +8,7 @@ from drawn import RING, SQUARE, TRIANGLE, collection, imagescope, in_qupath, lay
 from drawn import slide as slide_of
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.annotating import region_at
 from wsiseg.viewer.drawings import drawing_layer, paint_drawing, read_drawing
 from wsiseg.viewer.frame import Frame
@@ -66,7 +66,7 @@ def test_shapes_are_painted_with_their_holes_and_new_classes(drawing, view):
     }
     assert wider.classes[0] == STROMA
     assert labels[7, 7] == 1
-    assert labels[15, 20] == UNSEEN
+    assert labels[15, 20] == NO_LABEL
     assert labels[30, 20] == 0
     assert (labels == 0).sum() == SQUARE.area
     assert (labels == 1).sum() == RING.difference(SQUARE).area
@@ -78,7 +78,7 @@ def test_a_shape_without_a_class_is_unclassified(tmp_path, view):
         drawing, region_at(view, view.slide.levels[0].box, None, {0: STROMA})
     )
     assert wider.classes[1].name == "unclassified"
-    assert set(np.unique(labels)) == {1, UNSEEN}
+    assert set(np.unique(labels)) == {1, NO_LABEL}
 
 
 def test_a_class_called_as_pixels_without_one_is_refused(tmp_path, view):

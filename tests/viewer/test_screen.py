@@ -13,7 +13,7 @@ from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_level
-from wsiseg.tiling.stitching import UNSEEN, Band
+from wsiseg.tiling.stitching import NO_LABEL, Band
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import KEY, TISSUE, MaskView, mask_layer, throughput_layer
@@ -77,7 +77,7 @@ def test_the_outline_runs_along_the_border_of_the_tissue(shoot, slide_file):
 
 
 def test_what_was_not_analysed_is_veiled_and_classes_have_their_colours(shoot, tmp_path):
-    labels = np.full((60, 90), UNSEEN, np.uint8)
+    labels = np.full((60, 90), NO_LABEL, np.uint8)
     labels[:, 30:60], labels[:, 60:] = 0, 1
     classes = [LabelClass("red", (230, 20, 20)), LabelClass("blue", (30, 30, 220))]
     store = MaskStore(tmp_path / "m.ome.zarr", labels.shape, classes)

@@ -16,7 +16,7 @@ from wsiseg.errors import ArgumentError, CheckpointError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer import preview as previews
 from wsiseg.viewer import segmentation
 from wsiseg.viewer.annotating import region_at, save_painting
@@ -70,7 +70,7 @@ def test_a_part_is_what_segment_gives_there(view, checkpoint, tmp_path, mpp, lev
     task = PartTask(view, checkpoint, options, Box(601, 333, 900, 1111))
     ((labels, settings, kind),) = run(task).layers
     part = settings["metadata"][KEY]
-    np.testing.assert_array_equal(labels, whole[part.box.within(part.plane.box)])
+    np.testing.assert_array_equal(labels, whole[part.box.slices_in(part.plane.box)])
     assert (kind, labels.shape) == ("labels", part.box.shape)
     scale = part.plane.slide_scale
     assert part.box.y == np.floor(601 / scale)
@@ -88,7 +88,7 @@ def test_a_blended_part_is_what_segment_gives_there(view, checkpoint, tmp_path):
     task = PartTask(view, checkpoint, OPTIONS.replace(**blended), Box(601, 333, 400, 500))
     ((labels, settings, _),) = run(task).layers
     part = settings["metadata"][KEY]
-    np.testing.assert_array_equal(labels, whole[part.box.within(part.plane.box)])
+    np.testing.assert_array_equal(labels, whole[part.box.slices_in(part.plane.box)])
 
 
 def test_outside_a_region_nothing_is_labelled(view, checkpoint):
@@ -103,7 +103,7 @@ def test_outside_a_region_nothing_is_labelled(view, checkpoint):
     assert (box.y, box.x, box.bottom, box.right) == (600, 700, 1200, 1300)
     y, x = np.mgrid[box.y : box.bottom, box.x : box.right] + 0.5
     inside = shapely.contains_xy(region, x, y)
-    np.testing.assert_array_equal(labels, np.where(inside, expected[600:1200, 700:1300], UNSEEN))
+    np.testing.assert_array_equal(labels, np.where(inside, expected[600:1200, 700:1300], NO_LABEL))
     (preview,) = [news for news in heard if isinstance(news, Preview)]
     np.testing.assert_array_equal(preview.labels, labels)
 
@@ -170,8 +170,8 @@ def test_unreadable_tiles_stay_blank_and_are_counted(checkpoint):
     ((labels, _, _),) = found.layers
     assert found.unread == 1
     assert any("is not analysed: these pixels are gone" in note for note in found.notes)
-    assert (labels[:100, :100] == UNSEEN).all()
-    assert (labels[200:, 200:] != UNSEEN).all()
+    assert (labels[:100, :100] == NO_LABEL).all()
+    assert (labels[200:, 200:] != NO_LABEL).all()
 
 
 def test_a_part_costs_little_more_than_its_own_area(checkpoint):

@@ -1,19 +1,25 @@
-"""What is done to a slide's colours while it is read: pixels in, pixels out, place by place."""
+"""Colour of a slide while it is read: ICC profiles and stain normalisation, pixel by pixel."""
 
-from wsiseg.tiling.colour.colours import Colours
-from wsiseg.tiling.colour.normalising import METHODS, Look, StainMethod, StainStep, find_look
-from wsiseg.tiling.colour.profiles import ProfileStep, profile_name
+from wsiseg.tiling.colour.icc_profiles import ProfileStep, profile_name
+from wsiseg.tiling.colour.options import ColourOptions
 from wsiseg.tiling.colour.recolouring import ColourStep, RecolouredSlide
+from wsiseg.tiling.colour.stain_normalisation import (
+    METHODS,
+    StainEstimate,
+    StainMethod,
+    StainStep,
+    estimate_stains,
+)
 
 __all__ = [
     "METHODS",
+    "ColourOptions",
     "ColourStep",
-    "Colours",
-    "Look",
     "ProfileStep",
     "RecolouredSlide",
+    "StainEstimate",
     "StainMethod",
     "StainStep",
-    "find_look",
+    "estimate_stains",
     "profile_name",
 ]

@@ -1,4 +1,4 @@
-"""Optical density: the logarithm of the light that a stain takes away, which adds up."""
+"""Optical density: the negative logarithm of transmitted light, additive over stains."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _TABLE = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 
 
 def density(colours: Pixels) -> Floats:
-    """Return the optical density of every channel, natural logarithm, 0 for full light."""
+    """Return the optical density of every channel, float32, natural logarithm, 0 for full light."""
     return np.asarray(_TABLE[colours])
 
 
-def light(densities: Floats) -> Pixels:
-    """Return the colours of optical densities."""
+def rgb_from_density(densities: Floats) -> Pixels:
+    """Return uint8 colours for optical densities; the inverse of :func:`density`."""
     shown: Pixels = np.rint(255 * np.exp(-np.maximum(densities, 0))).astype(np.uint8)
     return shown
 
 
 def triple(row: npt.NDArray[np.floating[Any]]) -> Triple:
-    """Return three numbers as Python's own, to six digits, which every machine finds alike."""
+    """Return three numbers as Python floats of six digits, equal on every machine."""
     first, second, third = (round(float(value), 6) for value in row)
     return first, second, third

@@ -1,4 +1,4 @@
-"""A slide in other colours."""
+"""Changing the colours of a slide while it is read."""
 
 from __future__ import annotations
 
@@ -13,27 +13,32 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 _AT_A_TIME = 2**16
-"""Pixels whose colours are reckoned with at a time, so that their numbers stay in the cache."""
+"""Pixels that are changed at a time, so that their values stay in the CPU's cache."""
 
 
 class ColourStep(ABC):
-    """Changes the colour of every pixel by itself, whatever stands around it."""
+    """A change of colours that depends on each pixel alone, not on its neighbours."""
 
     @abstractmethod
     def change(self, colours: Pixels) -> Pixels:
-        """Return other colours for some, uint8 ``(N, 3)``, RGB."""
+        """Return the changed colours of pixels, uint8 ``(N, 3)``, RGB, in the same order."""
 
     @abstractmethod
     def describe(self) -> dict[str, object]:
-        """Return what the pixels depend on, as plain values."""
+        """Return the step's parameters as plain values, for the run file."""
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """Return a picture in other colours.
+        """Return a picture with its colours changed.
 
         Parameters
         ----------
         pixels : ndarray
             uint8 ``(H, W, 3)``, RGB.
+
+        Returns
+        -------
+        ndarray
+            Of the same shape and type.
         """
         colours = np.ascontiguousarray(pixels).reshape(-1, 3)
         changed = np.empty_like(colours)
@@ -44,14 +49,14 @@ class ColourStep(ABC):
 
 
 class RecolouredSlide(WrappedSlide):
-    """A slide as it looks after steps that change colours; closing it closes the slide.
+    """A slide whose pixels pass colour steps as they are read; closing it closes the slide.
 
     Parameters
     ----------
     slide : Slide
         Open.
     steps : tuple of ColourStep
-        One after the other.
+        Applied in this order.
     """
 
     def __init__(self, slide: Slide, steps: tuple[ColourStep, ...]) -> None:
@@ -65,7 +70,10 @@ class RecolouredSlide(WrappedSlide):
         return self._recoloured(super()._read(level, box))
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self._recoloured(super().read_reduced(level, box, reduction))
 
     def _recoloured(self, pixels: Pixels) -> Pixels:

@@ -28,7 +28,7 @@ _GLASS, _STAINED = 235.0, 205.0
 
 
 @dataclass(frozen=True)
-class Spread:
+class ColourStatistics:
     """Mean and standard deviation of colours in the space lαβ, natural logarithm.
 
     Attributes
@@ -46,11 +46,23 @@ class Spread:
             msg = "means are finite, and deviations are positive"
             raise ValueError(msg)
 
-    def transfer(self, colours: Pixels, target: Spread) -> Pixels:
-        """Return colours with another mean and deviation; glass stays as it is.
+    def transfer(self, colours: Pixels, target: ColourStatistics) -> Pixels:
+        """Return colours with the mean and deviation of `target`; glass stays as it is.
 
-        The paper changes every pixel, which would tint the glass: between glass and stained
-        tissue, the change fades in.
+        The paper changes every pixel, which would tint the glass.  Here the change fades in between
+        glass and stained tissue.
+
+        Parameters
+        ----------
+        colours : ndarray
+            uint8 ``(N, 3)``, RGB, of a slide with the statistics `self`.
+        target : ColourStatistics
+            Statistics of the reference.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(N, 3)``, RGB.
         """
         here, there = (np.array([s.mean, s.deviation], np.float32) for s in (self, target))
         scaled = (_to_lab(colours) - here[0]) * (there[1] / here[1]) + there[0]
@@ -62,11 +74,13 @@ class Spread:
         return shown
 
 
-REFERENCE = Spread((8.63234435, -0.11501964, 0.03868433), (0.57506023, 0.10403329, 0.01364062))
+REFERENCE = ColourStatistics(
+    (8.63234435, -0.11501964, 0.03868433), (0.57506023, 0.10403329, 0.01364062)
+)
 """Mean and deviation of slides of The Cancer Genome Atlas, as HistomicsTK gives them."""
 
 
-def reinhard(colours: Pixels) -> Spread:
+def reinhard(colours: Pixels) -> ColourStatistics:
     """Find mean and deviation of stained pixels.
 
     E. Reinhard et al., *Color transfer between images*, IEEE Computer Graphics and Applications
@@ -79,7 +93,7 @@ def reinhard(colours: Pixels) -> Spread:
     """
     lab = _to_lab(colours).astype(np.float64)
     deviation = np.maximum(lab.std(0), _FLAT)
-    return Spread(triple(lab.mean(0)), triple(deviation))
+    return ColourStatistics(triple(lab.mean(0)), triple(deviation))
 
 
 def _to_lab(colours: Pixels) -> Floats:

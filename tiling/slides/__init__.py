@@ -1,31 +1,31 @@
 """Slide readers behind one :class:`Slide`; a new one is a file here and an entry in `opening`."""
 
-from wsiseg.tiling.slides.finding import FoundSlides, find_slides
-from wsiseg.tiling.slides.locations import address
-from wsiseg.tiling.slides.opening import (
+from wsiseg.tiling.slides.discovery import FoundSlides, find_slides
+from wsiseg.tiling.slides.fault_tolerant import FaultTolerantSlide
+from wsiseg.tiling.slides.readers import (
     READERS,
-    Verdict,
+    ReaderProbe,
     is_slide_folder,
-    judge_readers,
     open_slide,
+    probe_readers,
 )
-from wsiseg.tiling.slides.patched import PatchedSlide
 from wsiseg.tiling.slides.slide import Level, Slide, SlideFacts, slide_name
-from wsiseg.tiling.slides.squared import as_stored
+from wsiseg.tiling.slides.square_pixels import with_stored_pixels
+from wsiseg.tiling.slides.urls import url_or_path
 
 __all__ = [
     "READERS",
+    "FaultTolerantSlide",
     "FoundSlides",
     "Level",
-    "PatchedSlide",
+    "ReaderProbe",
     "Slide",
     "SlideFacts",
-    "Verdict",
-    "address",
-    "as_stored",
     "find_slides",
     "is_slide_folder",
-    "judge_readers",
     "open_slide",
+    "probe_readers",
     "slide_name",
+    "url_or_path",
+    "with_stored_pixels",
 ]

@@ -1,6 +1,6 @@
-"""Zarr chunks that may not unfold to more than a chunk's size.
+"""Zarr chunks that may not decompress to more than a chunk's size.
 
-The codecs of Zarr decode whatever a chunk holds: some kilobytes may hold gigabytes.
+The codecs of Zarr decompress whatever a chunk holds: some kilobytes may become gigabytes.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _BoundedBlosc(BloscCodec):
 
 
 class _BoundedCompressor:
-    """A compressor of Zarr 2, which is told no chunk's size."""
+    """A compressor of Zarr 2, limited to the chunk's size, which Zarr does not pass to it."""
 
     codec_id = "bounded"
 
@@ -108,21 +108,21 @@ class _BoundedCompressor:
 
 
 def unfold(kind: str, content: bytes, most: int) -> bytes:
-    """Decompress, so many bytes at most.
+    """Decompress within a limit.
 
     Parameters
     ----------
     kind : {"gzip", "zlib", "zstd"}
-        How it is compressed.
+        Compression.
     content : bytes
-        What is.
+        Compressed data.
     most : int
-        Bytes.
+        Most bytes of the result.
 
     Raises
     ------
     ValueError
-        If there are more.
+        If there would be more.
     zlib.error, RuntimeError
         If it is damaged.
     """

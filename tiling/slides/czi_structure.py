@@ -1,4 +1,4 @@
-"""Whether the directory of a Zeiss CZI makes sense, found out before OpenSlide follows it.
+"""Validation of the directory of a Zeiss CZI, before OpenSlide follows it.
 
 A subblock that declares to be stored in no pixels, or to lie a billion pixels away, ends the
 process there.  Segments are those of the ZEN file format, part 2: *ZISRAWFILE* says where the
@@ -35,12 +35,12 @@ _LONGEST_SIDE = 2**22
 
 
 def check_czi(path: Path) -> None:
-    """Refuse a CZI whose directory is damaged or absurd; pass by what is none.
+    """Refuse a CZI whose directory is damaged or implausible; ignore other files.
 
     Raises
     ------
     DamagedSlideError
-        If subblocks lie behind the file's end, or are such as nobody can have meant.
+        If subblocks lie behind the file's end, or their sizes are implausible.
     """
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
@@ -68,7 +68,7 @@ def _check_file(file: BinaryIO, start: int) -> None:
 
 
 def _segment(file: BinaryIO, place: int, name: bytes, most: int) -> bytes:
-    """Return what a segment holds, so many bytes of it at most."""
+    """Return the content of a segment, at most `most` bytes of it."""
     size = os.fstat(file.fileno()).st_size
     if not 0 <= place <= size - _SEGMENT.size:
         raise ValueError(f"byte {place} of {size} is to hold {name.decode()}")

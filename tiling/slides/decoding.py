@@ -1,7 +1,7 @@
-"""Pictures by Pillow: opened without its guard, decoded, handed out strip by strip.
+"""Decoding pictures by Pillow, strip by strip, without its limit on their size.
 
-The guard against large pictures is one for the whole process, and warns of what is read here; who
-opens a picture here decides himself how large one may be.
+Pillow's limit (``MAX_IMAGE_PIXELS``) is one for the whole process, and would warn of pictures that
+are read here; callers check the size themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 from wsiseg.boundaries import boundary
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
-from wsiseg.tiling.slides.slide import FOREIGN
+from wsiseg.tiling.slides.slide import OTHER_FORMAT
 from wsiseg.tiling.slides.tiff_structure import check_structure
 
 # Common ones first.  None of them runs other programs, as Pillow does for some.
@@ -44,7 +44,7 @@ def open_picture(path: Path, page: int = 0) -> Image.Image:
     """
     with decoding(path):
         if not path.is_file():
-            raise UnknownFormatError(FOREIGN, path)
+            raise UnknownFormatError(OTHER_FORMAT, path)
         with path.open("rb") as file:
             beginning = file.read(16)
         for kind in _KINDS:
@@ -64,7 +64,7 @@ def open_picture(path: Path, page: int = 0) -> Image.Image:
                 picture._exclusive_fp = True  # noqa: SLF001
                 stack.pop_all()
                 return picture
-        raise UnknownFormatError(FOREIGN, path)
+        raise UnknownFormatError(OTHER_FORMAT, path)
 
 
 def strips(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -83,7 +83,7 @@ def picture_orientation(picture: Image.Image) -> Orientation:
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Turn whatever Pillow does with a file that it cannot read into an error of ours."""
+    """Translate whatever Pillow raises on a file that it cannot read."""
     with boundary(lambda why: DamagedSlideError(f"the picture is damaged: {why}", path)):
         try:
             yield

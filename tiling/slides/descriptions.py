@@ -1,4 +1,4 @@
-"""What the ImageDescription of a TIFF says of a pixel's size, beside OME-XML.
+"""Pixel sizes in the ImageDescription of a TIFF: Aperio's and ImageJ's.
 
 Aperio's is a line of text and then fields, ``|MPP = 0.4990|``; ImageJ's is a field a line, of which
 *unit* tells in what its resolution tags are.
@@ -28,7 +28,7 @@ def text_of(value: object) -> str:
     Parameters
     ----------
     value : object
-        Text, bytes that nobody could read as text, several of either, or nothing.
+        Text, bytes that could not be decoded, several of either, or None.
     """
     if isinstance(value, tuple | list):
         return "\n".join(text_of(each) for each in value)
@@ -47,14 +47,14 @@ def text_of(value: object) -> str:
 
 
 def is_aperio(text: str) -> bool:
-    """Tell whether Aperio's format is followed, by whomever."""
+    """Tell whether a description is in Aperio's format, whoever wrote it."""
     return text.startswith("Aperio ")
 
 
 def from_aperio(text: str) -> tuple[PixelSize | None, str | None]:
-    """Return what Aperio's MPP says, and what is odd about it.
+    """Return the pixel size of Aperio's MPP field, and a warning if it is odd.
 
-    Of several the last one counts, as for OpenSlide.
+    Of several fields the last one counts, as for OpenSlide.
     """
     stated = _MPP.findall(text)
     if not stated:
@@ -79,7 +79,7 @@ def _micrometres(text: str) -> float | None:
 
 
 def from_imagej(text: str, y: object, x: object) -> PixelSize | None:
-    """Return what ImageJ means by its resolution tags where they have no unit of TIFF's own.
+    """Return the pixel size by ImageJ's unit, where the resolution tags have no TIFF unit.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Bytes of a file for many threads, and for processes that were forked off."""
+"""Positional reads of a file, safe for many threads and for forked processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class FileBytes:
-    """An open file that is read by place, so that no reader moves another one's position.
+    """An open file read by position (``pread``), so that threads share no file pointer.
 
     Parameters
     ----------
@@ -31,10 +31,19 @@ class FileBytes:
     def read(self, start: int, count: int) -> bytes:
         """Return `count` bytes from `start` on, fewer at the file's end.
 
+        Parameters
+        ----------
+        start : int
+            Position of the first byte.
+        count : int
+            How many bytes.
+
         Raises
         ------
-        OSError, ValueError
-            If they cannot be read, or the file is closed.
+        OSError
+            If they cannot be read.
+        ValueError
+            If the file is closed.
         """
         if hasattr(os, "pread"):
             return os.pread(self._file.fileno(), count, start)

@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures, which may be slides, and which nobody put there."""
+"""Which files of a folder are pictures, which may be slides, and which are system files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif")
-"""Endings of pictures whose values are what somebody saved."""
+"""Endings of pictures that are stored without loss."""
 
 PICTURES = (*LOSSLESS, ".jpg", ".jpeg", ".jp2", ".webp", ".avif", ".ppm", ".pgm", ".pnm")
 """Endings of all pictures."""
@@ -18,7 +18,7 @@ _OTHERS = frozenset(
         *(".docx", ".zip", ".md5", ".sha256"),
     )
 )
-"""Endings of what lies beside slides and is none."""
+"""Endings of files that lie beside slides and are no slides."""
 
 _LEFT_BEHIND = frozenset(
     ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found")
@@ -29,21 +29,28 @@ _COMPOUND = (".ome.zarr", ".ome.tiff", ".ome.tif")
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what somebody put into a folder, sorted by name.
+    """Return the entries of a folder without hidden and system files, sorted by name.
 
-    Hidden files are passed over, such as the companion ``._a.png`` of every file in an archive
-    that was packed on a Mac, and what systems leave behind.
+    Hidden are also the ``._a.png`` that archives packed on a Mac hold beside every file.
     """
     return sorted(path for path in folder.iterdir() if not _is_left_behind(path.name))
 
 
 def is_picture(path: Path, endings: tuple[str, ...] = PICTURES) -> bool:
-    """Tell whether a path is a picture by its name; ``.PNG`` is ``.png``, a folder is none."""
+    """Tell by its ending whether a path is a picture; a folder never is.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist.
+    endings : tuple of str
+        Accepted endings in lower case; the path's own may be in any case.
+    """
     return path.suffix.lower() in endings and not path.is_dir()
 
 
 def may_be_slide(path: Path) -> bool:
-    """Tell whether a file can be a slide: of all that is not known to be something else."""
+    """Tell by its ending whether a file can be a slide: all can but those known to be none."""
     return path.suffix.lower() not in _OTHERS and not path.is_dir()
 
 

@@ -1,4 +1,4 @@
-"""What tells a file from another one of the same name."""
+"""Digests that tell a file from another one of the same name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SAMPLES = 65
 
 
 def fingerprint(path: Path, companions: Sequence[Path] = ()) -> dict[str, object]:
-    """Return size and digests of a file: of samples all over it, as slides are large.
+    """Return size and digests of a file, of samples spread over it, as slides are large.
 
-    One of up to 65 MiB is read whole.
+    A file of up to 65 MiB is read whole.
 
     Parameters
     ----------
@@ -28,10 +28,15 @@ def fingerprint(path: Path, companions: Sequence[Path] = ()) -> dict[str, object
     companions : sequence of Path
         Other files of the same slide; the more there are, the less is read of each.
 
+    Returns
+    -------
+    dict
+        ``bytes``, ``sha256_of_ends`` and ``sha256_between``.
+
     Raises
     ------
     DamagedSlideError
-        If it can be read no more.
+        If it cannot be read any more.
     """
     # An odd number has one in the very middle.
     samples = max(3, _SAMPLES // (1 + len(companions))) | 1

@@ -53,7 +53,25 @@ _ANGSTROM = "\u212b"
 
 
 def micrometres(value: object, unit: str) -> float | None:
-    """Return a length in µm, or None if either means nothing."""
+    """Return a length in µm.
+
+    Parameters
+    ----------
+    value : object
+        A number, or a text that reads as one; a decimal comma is understood.
+    unit : str
+        Symbol or name of a unit: ``"mm"``, ``"micrometer"``, ``"inch"``.
+
+    Returns
+    -------
+    float or None
+        None if either means nothing.
+
+    Examples
+    --------
+    >>> micrometres("0,25", "µm"), micrometres(1, "mm"), micrometres(2, "pixel")
+    (0.25, 1000.0, None)
+    """
     length, factor = number(value), unit_in_micrometres(unit)
     return None if length is None or factor is None else length * factor
 

@@ -1,6 +1,6 @@
-"""What an OME-XML text says of the images in its file.
+"""Reading the images and pixel sizes of an OME-XML text.
 
-Read as XML, by a parser that follows no entity but those of characters, and with any prefix for the
+Read by an XML parser that expands no entities but those of characters, with any prefix for the
 namespace.  Of the schema (OME 2016-06) only *Image*, *Pixels*, *Channel* and *TiffData* count.
 """
 
@@ -127,7 +127,7 @@ def _images(root: Element) -> Iterator[OmeImage]:
 
 
 def _pixel_size(pixels: Element) -> tuple[PixelSize | None, str | None]:
-    """Return the size, or why there is none."""
+    """Return the pixel size, or the reason why none can be read."""
     stated = {axis: pixels.get(f"PhysicalSize{axis}") for axis in "YX"}
     if stated["Y"] is None and stated["X"] is None:
         return None, None

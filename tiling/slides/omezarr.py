@@ -26,12 +26,11 @@ from wsiseg.errors import (
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.chunk_limits import bounded
 from wsiseg.tiling.slides.fingerprint import BETWEEN
-from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.lengths import micrometres
-from wsiseg.tiling.slides.locations import address, is_remote
 from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import (
-    FOREIGN,
+    OTHER_FORMAT,
     WHITE,
     Pixels,
     SlideFacts,
@@ -41,6 +40,7 @@ from wsiseg.tiling.slides.slide import (
 )
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
+from wsiseg.tiling.slides.urls import is_remote, url_or_path
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
 _BLOCK = 1024
@@ -82,10 +82,10 @@ class OmeZarrSlide(BlockSlide):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         if not is_remote(path) and not any((path / name).is_file() for name in _METADATA):
-            raise UnknownFormatError(FOREIGN, path)
+            raise UnknownFormatError(OTHER_FORMAT, path)
         _refuse_long_metadata(path)
         group = _open_group(path)
-        with _understood(path):
+        with _metadata_errors(path):
             group, ome = _find_image(group, path)
             image = ome["multiscales"][0]
             self._arrays, warnings = _find_arrays(group, image, path)
@@ -102,7 +102,7 @@ class OmeZarrSlide(BlockSlide):
             for level, array in zip(self.levels, self._arrays, strict=True)
         ]
         self.why = f"an OME-Zarr image ({self.facts.vendor})"
-        when_forked(self, OmeZarrSlide._after_fork)
+        call_after_fork(self, OmeZarrSlide._after_fork)
 
     def _refuse_stack(self, ome: Mapping[str, Any]) -> None:
         sizes = dict(zip(self._axes, self._arrays[0].shape, strict=True))
@@ -149,7 +149,7 @@ class OmeZarrSlide(BlockSlide):
             lambda why: DamagedSlideError(
                 f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
                 f"cannot be read: {why}",
-                address(self.path),
+                url_or_path(self.path),
             )
         ):
             samples = np.asarray(self._arrays[level][where])
@@ -169,7 +169,7 @@ class OmeZarrSlide(BlockSlide):
         pixels = None
         if self.levels[-1].box.area <= _SMALL:
             with suppress(DamagedSlideError):
-                # Whether the damage matters is for those to say who need the level.
+                # Whoever reads the level will report the damage.
                 content = self._read_piece(len(self.levels) - 1, self.levels[-1].box)
                 pixels = hashlib.sha256(content.tobytes()).hexdigest()
         return {
@@ -183,7 +183,7 @@ class OmeZarrSlide(BlockSlide):
         whole, digest = self.levels[0].box, hashlib.sha256()
         pieces = [whole] if whole.area <= _SMALL else _spread(whole)
         for piece in pieces:
-            # A piece that cannot be read is one of those that tell it, too.
+            # A piece that cannot be read just adds nothing to the digest.
             with suppress(DamagedSlideError):
                 digest.update(self._read_piece(0, piece).tobytes())
         return digest.hexdigest()
@@ -205,7 +205,7 @@ def _refuse_long_metadata(path: Path) -> None:
 
 
 def _open_group(path: Path) -> zarr.Group:
-    where = address(path)
+    where = url_or_path(path)
     with boundary(lambda why: DamagedSlideError(f"the store cannot be opened: {why}", where)):
         return _open_where(path, where)
 
@@ -229,7 +229,7 @@ def _open_where(path: Path, where: str) -> zarr.Group:
         raise UnknownFormatError("a Zarr store without an image", path) from error
 
 
-def _understood(path: Path) -> AbstractContextManager[None]:
+def _metadata_errors(path: Path) -> AbstractContextManager[None]:
     return boundary(lambda why: DamagedSlideError(f"the store's metadata are damaged: {why}", path))
 
 

@@ -17,18 +17,17 @@ from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.czi_structure import check_czi
 from wsiseg.tiling.slides.fingerprint import fingerprint
-from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.lengths import number
-from wsiseg.tiling.slides.locations import is_remote
 from wsiseg.tiling.slides.openslide_pixels import read_pixels
 from wsiseg.tiling.slides.pixel_size import (
     PixelSize,
-    choose,
-    differ,
+    choose_pixel_size,
     from_resolution,
+    mpp_differs,
 )
 from wsiseg.tiling.slides.slide import (
-    FOREIGN,
+    OTHER_FORMAT,
     WHITE,
     Colour,
     Pixels,
@@ -37,11 +36,12 @@ from wsiseg.tiling.slides.slide import (
     make_levels,
     on_background,
 )
-from wsiseg.tiling.slides.tiff import describe_tiff, openslides_vendor
-from wsiseg.tiling.slides.tiff_pyramid import READ_HERE, Pyramid
+from wsiseg.tiling.slides.tiff import describe_tiff, find_openslide_vendor
+from wsiseg.tiling.slides.tiff_pyramid import TIFFFILE_VENDORS, Pyramid
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE, check_structure
 from wsiseg.tiling.slides.tile_cache import OPENSLIDE_CACHE_BYTES
 from wsiseg.tiling.slides.tiled import LARGEST_BLOCK, BlockSlide, FileTiling
+from wsiseg.tiling.slides.urls import is_remote
 
 _BLOCK = 512
 """Edge of a block: a smaller one costs more for its call than for its pixels."""
@@ -76,19 +76,19 @@ class OpenSlideSlide(BlockSlide):
         self._lock = threading.Lock()
         self._closed = False
         if is_remote(path):
-            raise UnknownFormatError(FOREIGN, path)
+            raise UnknownFormatError(OTHER_FORMAT, path)
         self._file = _one_of_series(path) if path.is_dir() else path
         # On directories that are damaged, OpenSlide may end the whole process.
         check_structure(self._file)
         check_czi(self._file)
         self._handle = self._open()
         with boundary(lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", path)):
-            self._look_around(path)
+            self._read_metadata(path)
         self.why = f"OpenSlide knows {self.facts.vendor} files"
-        when_forked(self, OpenSlideSlide._after_fork)
+        call_after_fork(self, OpenSlideSlide._after_fork)
 
-    def _look_around(self, path: Path) -> None:
-        """Take down what the handle says of the file."""
+    def _read_metadata(self, path: Path) -> None:
+        """Collect the metadata that the handle gives."""
         self._downsamples = self._handle.level_downsamples
         if any(min(size) < 1 for size in self._handle.level_dimensions):
             self._handle.close()
@@ -114,9 +114,9 @@ class OpenSlideSlide(BlockSlide):
         self._tilings = [self._tiling(index) for index in range(len(self.levels))]
 
     @property
-    def kept_bytes(self) -> int:
+    def cache_bytes(self) -> int:
         """Bytes of blocks, and of the file tiles that they are made of."""
-        return super().kept_bytes + OPENSLIDE_CACHE_BYTES
+        return super().cache_bytes + OPENSLIDE_CACHE_BYTES
 
     def _own_tiles(self) -> list[tuple[int, int]]:
         """Return ``(height, width)`` of the file tiles of each level, as far as they are known."""
@@ -124,8 +124,8 @@ class OpenSlideSlide(BlockSlide):
         return [_tile_shape(self._handle.properties, level) or (0, 0) for level in levels]
 
     def _checked_tiff(self) -> Pyramid | None:
-        """Return what a TIFF says that is read here too; refuse one that OpenSlide misreads."""
-        if self._handle.properties.get(openslide.PROPERTY_NAME_VENDOR) not in READ_HERE:
+        """Return the pyramid of a TIFF that tifffile understands; refuse one OpenSlide misreads."""
+        if self._handle.properties.get(openslide.PROPERTY_NAME_VENDOR) not in TIFFFILE_VENDORS:
             return None
         try:
             tiff = describe_tiff(self._file)
@@ -167,7 +167,7 @@ class OpenSlideSlide(BlockSlide):
         height, width = _tile_shape(handle.properties, 0) or (0, 0)
         # Of file tiles that are too large to be kept here, OpenSlide has room for two.
         large = height * width > LARGEST_BLOCK
-        room = self.kept_bytes if large else OPENSLIDE_CACHE_BYTES
+        room = self.cache_bytes if large else OPENSLIDE_CACHE_BYTES
         handle.set_cache(openslide.OpenSlideCache(room))
         return handle
 
@@ -175,7 +175,7 @@ class OpenSlideSlide(BlockSlide):
         shape = _tile_shape(self._handle.properties, level)
         tiling = FileTiling.of_blocks(self.levels[level], shape, _BLOCK)
         # Blocks would begin between its pixels, each a little elsewhere, and OpenSlide blurs there.
-        return replace(tiling, kept=tiling.kept and self._downsamples[level].is_integer())
+        return replace(tiling, cached=tiling.cached and self._downsamples[level].is_integer())
 
     def _read_piece(self, level: int, box: Box) -> Pixels:
         # Its own figure, as OpenSlide divides by it again.
@@ -195,7 +195,7 @@ class OpenSlideSlide(BlockSlide):
                 return read(handle)
             except openslide.OpenSlideError:
                 self._reopen(handle)
-                # It may have been another thread's, so try with a handle that nobody else has.
+                # Another thread's error may have killed it, so retry with a handle of its own.
                 with self._open() as alone:
                     return read(alone)
 
@@ -240,7 +240,7 @@ def _one_of_series(folder: Path) -> Path:
     files = sorted(each for each in folder.iterdir() if each.is_file())
     found = next(filter(_is_dicom, files), None)
     if found is None:
-        raise UnknownFormatError(FOREIGN, folder)
+        raise UnknownFormatError(OTHER_FORMAT, folder)
     return found
 
 
@@ -268,7 +268,7 @@ def _is_dicom(path: Path) -> bool:
 
 def _refuse_vendors(path: Path, reason: str) -> None:
     """Refuse a scanner's slide, of which the next reader would show one page as a picture."""
-    vendor = openslides_vendor(path)
+    vendor = find_openslide_vendor(path)
     if vendor is not None:
         raise DamagedSlideError(
             f"a file of {vendor}, and OpenSlide {reason}", path, "Copy it again from its source."
@@ -278,7 +278,7 @@ def _refuse_vendors(path: Path, reason: str) -> None:
 def _name_unknown(path: Path) -> str:
     if _is_dicom(path):
         return "a DICOM object that is no whole-slide image"
-    return FOREIGN
+    return OTHER_FORMAT
 
 
 def _refuse_misread(handle: openslide.OpenSlide, tiff: Pyramid, path: Path) -> None:
@@ -309,7 +309,7 @@ def stated_by_openslide(path: Path) -> float | None:
         with openslide.OpenSlide(path) as handle:
             size = _known_pixel_size(handle.properties)
     except openslide.OpenSlideError:
-        # What it does not open it does not contradict.
+        # A file that OpenSlide cannot open gets no value to compare with.
         return None
     return None if size is None else size.mpp
 
@@ -330,14 +330,14 @@ def _find_pixel_size(properties: Properties, tiff: Pyramid | None) -> PixelSize 
         # What the file says for itself, in OpenSlide's word where it found the vendor's too.
         own = tiff.pixel_size
         is_vendors = own is not None and own.source == "aperio.MPP"
-        agreed = own is not None and known is not None and not differ(known.mpp, own.mpp)
+        agreed = own is not None and known is not None and not mpp_differs(known.mpp, own.mpp)
         return known if is_vendors and agreed else own
     resolution = from_resolution(
         properties.get("tiff.YResolution"),
         properties.get("tiff.XResolution"),
         properties.get("tiff.ResolutionUnit", ""),
     )
-    return choose((known, resolution))
+    return choose_pixel_size((known, resolution))
 
 
 def _background(properties: Properties) -> Colour:

@@ -1,7 +1,7 @@
-"""Pixels as OpenSlide's library gives them, without the detour by way of a picture.
+"""Reading pixels from OpenSlide's C library, without a Pillow image in between.
 
-Its Python package divides every pixel by its alpha and makes a Pillow image of it, which for
-slides that are quick to decode takes longer than reading them does.
+The Python package divides every pixel by its alpha and makes a Pillow image, which for slides
+that are quick to decode takes longer than reading them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pixels that are stored lying on their side or upside down, as a tag of TIFF and EXIF tells."""
+"""Orientation of stored pixels (TIFF and EXIF tag 274): rotated, mirrored, or upright."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ORIENTATION, _SHORT = 274, 3
 
 @dataclass(frozen=True)
 class Orientation:
-    """How stored pixels become upright: first transposed, then flipped.
+    """How stored pixels become upright: transpose first, then flip.
 
     Attributes
     ----------
@@ -37,7 +37,20 @@ class Orientation:
         return (shape[1], shape[0]) if self.transposed else shape
 
     def stored(self, box: Box, frame: Box) -> Box:
-        """Return where an upright box of an upright frame is stored."""
+        """Return where an upright box is stored.
+
+        Parameters
+        ----------
+        box : Box
+            In upright pixels.
+        frame : Box
+            The whole picture, upright.
+
+        Returns
+        -------
+        Box
+            In stored pixels.
+        """
         y = frame.height - box.bottom if self.from_bottom else box.y
         x = frame.width - box.right if self.from_right else box.x
         if self.transposed:
@@ -45,7 +58,20 @@ class Orientation:
         return Box(y, x, box.height, box.width)
 
     def upright(self, stored: Box, frame: Box) -> Box:
-        """Return where a stored box lies in an upright frame."""
+        """Return where a stored box lies in the upright picture; the inverse of :meth:`stored`.
+
+        Parameters
+        ----------
+        stored : Box
+            In stored pixels.
+        frame : Box
+            The whole picture, upright.
+
+        Returns
+        -------
+        Box
+            In upright pixels.
+        """
         if self.transposed:
             stored = Box(stored.x, stored.y, stored.width, stored.height)
         y = frame.height - stored.bottom if self.from_bottom else stored.y

@@ -11,8 +11,8 @@ from PIL import Image
 from wsiseg.errors import DamagedSlideError, UnsuitableSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.decoding import decoding, open_picture, picture_orientation, strips
-from wsiseg.tiling.slides.deep_pictures import colour_depth, decoder_of
-from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.fork_hooks import call_after_fork
+from wsiseg.tiling.slides.high_bit_depth import bit_depth, find_decoder
 from wsiseg.tiling.slides.jpeg2000 import read_headers
 from wsiseg.tiling.slides.orientation import Orientation
 from wsiseg.tiling.slides.slide import (
@@ -63,13 +63,13 @@ class PictureSlide(Slide):
         super().__init__(path)
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
-        # Its directories are to be sound before anybody follows them.
+        # Check a TIFF's directories before any library follows them.
         self._tiff = self._describe_tiff()
         with self._open() as picture, decoding(path):
             self._orientation = picture_orientation(picture)
             self.facts = _find_facts(picture, self._orientation, path, self._tiff)
         self.why = f"a {self.facts.vendor} picture, decoded whole"
-        when_forked(self, PictureSlide._after_fork)
+        call_after_fork(self, PictureSlide._after_fork)
 
     def _describe_tiff(self) -> Pyramid | None:
         """Return which page of a TIFF is the slide, and what the file says of it."""
@@ -90,12 +90,12 @@ class PictureSlide(Slide):
         return picture
 
     @property
-    def kept_bytes(self) -> int:
-        """Bytes of all its pixels, and of what they are decoded from."""
+    def cache_bytes(self) -> int:
+        """Bytes of all its pixels, and of the decoder's copy."""
         return (3 + 4) * self.levels[0].box.area
 
     def _read(self, level: int, box: Box) -> Pixels:
-        return np.array(self._decoded()[box.within(self.levels[level].box)])
+        return np.array(self._decoded()[box.slices_in(self.levels[level].box)])
 
     def _decoded(self) -> Pixels:
         with self._lock:
@@ -105,8 +105,8 @@ class PictureSlide(Slide):
 
     def _decode(self) -> Pixels:
         with self._open() as picture, decoding(self.path):
-            depth = colour_depth(picture, self.path)
-            decode = decoder_of(picture, depth)
+            depth = bit_depth(picture, self.path)
+            decode = find_decoder(picture, depth)
             if decode is not None:
                 samples = decode(self.path, picture.tell())
                 if samples.ndim == 3 and not self._has_alpha(picture):
@@ -122,7 +122,7 @@ class PictureSlide(Slide):
         return self._orientation.turn(pixels)
 
     def _has_alpha(self, picture: Image.Image) -> bool:
-        """Tell whether there is alpha; a sample that is none is dropped by the conversion."""
+        """Tell whether there is an alpha channel; other extra samples are dropped."""
         if self._tiff is not None and self._tiff.sampling.alpha is None:
             return False
         if picture.format == "JPEG2000" and not read_headers(self.path).has_alpha:
@@ -154,7 +154,7 @@ class PictureSlide(Slide):
 def _find_facts(
     picture: Image.Image, orientation: Orientation, path: Path, tiff: Pyramid | None
 ) -> SlideFacts:
-    depth = colour_depth(picture, path)
+    depth = bit_depth(picture, path)
     further = _further_component(picture, path)
     deep = depth > 8
     if picture.mode not in _MODES or (deep and picture.mode not in ("RGB", "RGBA")):
@@ -185,7 +185,7 @@ def _find_facts(
 def _depth_warning(picture: Image.Image, depth: int) -> tuple[str, ...]:
     if depth == 8:
         return ()
-    how = "shown by their upper 8" if decoder_of(picture, depth) is None else "scaled to 8"
+    how = "shown by their upper 8" if find_decoder(picture, depth) is None else "scaled to 8"
     return (f"{depth} bits a channel are {how}",)
 
 

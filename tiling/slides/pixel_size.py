@@ -1,6 +1,6 @@
-"""How large a pixel of level 0 is, and which of a file's statements about it is believed.
+"""The size of a level-0 pixel, and which of a file's statements about it is used.
 
-The first of these that lies between 0.05 and 20 µm:
+It is the first of these that lies between 0.05 and 20 µm:
 
 1. the vendor's own field: Aperio's ``MPP`` (``aperio.MPP``), or what OpenSlide knows of the other
    vendors (``openslide.mpp``);
@@ -11,8 +11,8 @@ The first of these that lies between 0.05 and 20 µm:
    one and the tag does not (``imagej.unit``);
 5. these tags in a unit of TIFF's own (``tiff.Resolution``).
 
-If none does, the first that is stated is reported as it is; whoever needs a resolution refuses it.
-What was stated and not believed is said (:func:`doubts`).
+If none does, the first one stated is reported as it is, and whatever needs a resolution refuses it.
+Every statement that was rejected becomes a warning (:func:`explain_rejected`).
 """
 
 from __future__ import annotations
@@ -79,20 +79,30 @@ def is_sane(mpp: float) -> bool:
     return math.isfinite(mpp) and SANE_MPP[0] <= mpp <= SANE_MPP[1]
 
 
-def choose(stated: Iterable[PixelSize | None]) -> PixelSize | None:
-    """Return the first sane statement, or else the first one, or None.
+def choose_pixel_size(stated: Iterable[PixelSize | None]) -> PixelSize | None:
+    """Return the first plausible size, or else the first one, or None.
 
     Parameters
     ----------
     stated : iterable of PixelSize or None
-        In the order in which they are believed; None for what a file does not state.
+        In order of preference; None for a field that the file does not have.
     """
     made = [size for size in stated if size is not None]
     return next((size for size in made if size.is_sane), made[0] if made else None)
 
 
-def doubts(stated: Iterable[PixelSize | None], chosen: PixelSize | None) -> tuple[str, ...]:
-    """Say which statements come before the one that is believed, and are not."""
+def explain_rejected(
+    stated: Iterable[PixelSize | None], chosen: PixelSize | None
+) -> tuple[str, ...]:
+    """Return a warning for each statement before the chosen one that was rejected.
+
+    Parameters
+    ----------
+    stated : iterable of PixelSize or None
+        In order of preference, as for :func:`choose_pixel_size`.
+    chosen : PixelSize or None
+        What that returned.
+    """
     found = []
     for size in stated:
         if size is None:
@@ -104,8 +114,14 @@ def doubts(stated: Iterable[PixelSize | None], chosen: PixelSize | None) -> tupl
     return tuple(found)
 
 
-def differ(one: float, other: float) -> bool:
-    """Tell whether two resolutions are more apart than rounding explains."""
+def mpp_differs(one: float, other: float) -> bool:
+    """Tell whether two resolutions differ by more than rounding explains.
+
+    Parameters
+    ----------
+    one, other : float
+        µm per pixel.
+    """
     return abs(one - other) > AGREEMENT * max(abs(one), abs(other))
 
 

@@ -21,7 +21,7 @@ Samples = npt.NDArray[np.unsignedinteger[Any]]
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
-FOREIGN = "not of its kind"
+OTHER_FORMAT = "not a format of this reader"
 """What a reader says of a file that it has nothing to do with."""
 
 
@@ -49,14 +49,14 @@ class Level:
 
 @dataclass(frozen=True)
 class SlideFacts:
-    """What a reader found out about a file when it opened it.
+    """Metadata that a reader found when it opened a file.
 
     Attributes
     ----------
     levels : tuple of Level
         From the finest on.
     pixel_size : PixelSize or None
-        Of level 0, however absurd; what the file states, divided by `stretch`.
+        Of level 0: what the file states, even if implausible, divided by `stretch`.
     vendor : str
         Maker of the scanner or name of the format.
     background : tuple of int
@@ -72,7 +72,7 @@ class SlideFacts:
     warnings : tuple of str
         What was left out or assumed when the file was opened.
     icc_profile : bytes or None
-        What the scanner's colours mean, if the file says so.
+        The scanner's colour profile, if the file has one.
     stretch : tuple of float
         Pixels of level 0 along one of the file's, ``(y, x)``; other than 1 where the file's are
         not square.
@@ -101,18 +101,18 @@ class SlideFacts:
         return None if self.pixel_size is None else self.pixel_size.source
 
     @property
-    def file_pixel(self) -> PixelSize | None:
-        """Of the file's level 0, as the file states it."""
+    def file_pixel_size(self) -> PixelSize | None:
+        """Size of a level-0 pixel of the file, as the file states it."""
         size, (y, x) = self.pixel_size, self.stretch
         return size and PixelSize(size.height * y, size.width * x, size.source)
 
-    def in_file(self, box: Box) -> Box:
-        """Return where a box of level 0 lies in pixels of the file."""
+    def to_file_pixels(self, box: Box) -> Box:
+        """Return a box of level 0 in pixels of the file."""
         y, x = self.stretch
-        return box.stretched(1 / y, 1 / x)
+        return box.scaled(1 / y, 1 / x)
 
-    def within_bounds(self, level: int) -> Box:
-        """Return the part of a level in which there may be pixels."""
+    def scanned_box(self, level: int) -> Box:
+        """Return the part of a level that was scanned; all of it if the file does not say."""
         whole = self.levels[level]
         if self.bounds is None:
             return whole.box
@@ -122,7 +122,7 @@ class SlideFacts:
 class Slide(ABC):
     """An open slide: pixels of any level, from any thread.
 
-    A slide can be pickled; the copy opens the file anew.  It is a context manager.
+    A slide can be pickled; the copy opens the file again.  It is a context manager.
 
     Parameters
     ----------
@@ -155,8 +155,8 @@ class Slide(ABC):
         return self.facts.mpp
 
     @property
-    def kept_bytes(self) -> int:
-        """Bytes of decoded pixels that it keeps for later readings, at most."""
+    def cache_bytes(self) -> int:
+        """Most bytes of decoded pixels that the slide keeps for later reads."""
         return 0
 
     def read_region(self, level: int, box: Box) -> Pixels:
@@ -179,13 +179,25 @@ class Slide(ABC):
         ------
         DamagedSlideError
             If the file's data there cannot be decoded.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import wsiseg
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "field.png")
+        ...     Image.new("RGB", (30, 20), "pink").save(file)
+        ...     with wsiseg.open_slide(file) as slide:
+        ...         slide.read_region(0, Box(y=5, x=10, height=4, width=6)).shape
+        (4, 6, 3)
         """
-        inside = box.intersection(self.facts.within_bounds(level))
+        inside = box.intersection(self.facts.scanned_box(level))
         if inside == box:
             return self._read(level, box)
         pixels = blank(box.shape, self.facts.background)
         if inside.area:
-            pixels[inside.within(box)] = self._read(level, inside)
+            pixels[inside.slices_in(box)] = self._read(level, inside)
         return pixels
 
     @abstractmethod
@@ -193,11 +205,11 @@ class Slide(ABC):
         """Read a rectangle that lies inside the level."""
 
     def reductions(self, level: int) -> tuple[int, ...]:
-        """Return the whole numbers by which a level can be read reduced, for less than it costs."""
+        """Return the factors for which :meth:`read_reduced` costs less than a full read."""
         return ()
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one.
+        """Read a rectangle of one level downsampled by a whole number while it is decoded.
 
         Parameters
         ----------
@@ -220,8 +232,10 @@ class Slide(ABC):
         """
         raise ArgumentError(f"reader {self.reader} reads nothing reduced", self.path)
 
-    def pieces(self, level: int, box: Box) -> Iterator[Box]:
-        """Yield what the file keeps apart of a rectangle, each part sound or damaged as a whole.
+    def chunks(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield the storage units (file tiles, strips, chunks) that a rectangle meets.
+
+        Each of them can be decoded, or is damaged, independently of the others.
 
         Parameters
         ----------
@@ -238,19 +252,26 @@ class Slide(ABC):
         yield self.levels[level].box
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Say that a rectangle will be read after those announced before.
+        """Tell the cache that a rectangle will be read after those announced before.
 
-        A reader may then keep what several of them share.
+        A reader may then keep the decoded tiles that several of them share.
+
+        Parameters
+        ----------
+        level : int
+            Index into `levels`.
+        box : Box
+            In pixels of that level.
 
         Returns
         -------
         callable
-            To be called when it has been read, or will not be.
+            To be called when the rectangle has been read, or will not be read.
         """
         return lambda: None
 
     def fingerprint(self) -> dict[str, object]:
-        """Return what tells this slide's content from another's, as plain values."""
+        """Return digests that identify this slide's content, as plain values."""
         return fingerprint(self.path)
 
     def read_associated(self, name: str) -> Pixels:
@@ -282,7 +303,7 @@ class Slide(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file; reading afterwards is an error."""
+        """Close the file; reading afterwards is an error."""
 
     def __enter__(self) -> Self:
         return self
@@ -321,7 +342,20 @@ def _downsample(full: tuple[int, int], reduced: tuple[int, int]) -> float:
 
 
 def to_8_bits(samples: Samples, depth: int = 16) -> Pixels:
-    """Scale samples so that the largest of that many bits becomes 255, rounded; leave bytes."""
+    """Scale samples to 8 bits, rounded: the largest value of `depth` bits becomes 255.
+
+    Parameters
+    ----------
+    samples : ndarray
+        Unsigned, of any shape; bytes are returned as they are.
+    depth : int
+        Bits in use of each sample.
+
+    Returns
+    -------
+    ndarray
+        uint8, of the same shape.
+    """
     if samples.dtype.itemsize == 1:
         return samples.view(np.uint8)
     most = 2**depth - 1
@@ -330,7 +364,20 @@ def to_8_bits(samples: Samples, depth: int = 16) -> Pixels:
 
 
 def blank(shape: tuple[int, int], colour: Colour) -> Pixels:
-    """Return a picture of one colour, uint8 ``(height, width, 3)``."""
+    """Return a picture of one colour.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(height, width)``.
+    colour : tuple of int
+        RGB.
+
+    Returns
+    -------
+    ndarray
+        uint8 ``(height, width, 3)``.
+    """
     pixels = np.empty((*shape, 3), np.uint8)
     # A row at a time, which is ten times as fast as pixel by pixel.
     pixels[:] = np.tile(np.asarray(colour, np.uint8), (shape[1], 1))

@@ -14,10 +14,10 @@ from wsiseg.boundaries import boundary
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.file_bytes import FileBytes
-from wsiseg.tiling.slides.forking import when_forked
+from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, orientation
 from wsiseg.tiling.slides.slide import (
-    FOREIGN,
+    OTHER_FORMAT,
     WHITE,
     Pixels,
     SlideFacts,
@@ -26,13 +26,13 @@ from wsiseg.tiling.slides.slide import (
     to_8_bits,
 )
 from wsiseg.tiling.slides.tiff_pyramid import (
-    READ_HERE,
+    TIFFFILE_VENDORS,
     Pyramid,
     compression_name,
     find_pyramid,
     find_vendor,
     is_mappable,
-    refuse_foreign_pixels,
+    refuse_unsupported_pixels,
     segment_shape,
 )
 from wsiseg.tiling.slides.tiff_samples import find_sampling
@@ -66,11 +66,11 @@ class TiffSlide(TiledSlide):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         if not path.is_file() or not is_tiff(path):
-            raise UnknownFormatError(FOREIGN, path)
+            raise UnknownFormatError(OTHER_FORMAT, path)
         check_structure(path)
-        with understood(path), tifffile.TiffFile(path) as file:
+        with tiff_errors(path), tifffile.TiffFile(path) as file:
             pyramid = find_pyramid(file, path)
-            refuse_foreign_pixels(pyramid, path)
+            refuse_unsupported_pixels(pyramid, path)
             tag = pyramid.pages[0].tags.get("Orientation")
             self._orientation = orientation(tag and tag.value)
             self.facts = _find_facts(pyramid, self._orientation)
@@ -80,14 +80,17 @@ class TiffSlide(TiledSlide):
             self._tilings = [tiles.tiling for tiles in self._tiles]
             self._arrays = [_map(page, path, file.byteorder) for page in pyramid.pages]
             self._bytes = FileBytes(path)
-        when_forked(self, TiffSlide._after_fork)
+        call_after_fork(self, TiffSlide._after_fork)
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return by how much a level can be read reduced: JPEG has low frequencies apart."""
         return self._tiles[level].reductions if self._orientation == UPRIGHT else ()
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self._assemble(level, box, reduction)
 
     def _read(self, level: int, box: Box) -> Pixels:
@@ -95,8 +98,8 @@ class TiffSlide(TiledSlide):
         if array is None:
             pixels = self._assemble(level, stored)
         else:
-            samples = np.array(array[stored.within(Box(0, 0, *array.shape[:2]))])
-            shown = to_8_bits(self._sampling.shown(samples))
+            samples = np.array(array[stored.slices_in(Box(0, 0, *array.shape[:2]))])
+            shown = to_8_bits(self._sampling.drop_unspecified(samples))
             pixels = on_background(shown, self.facts.background)
         return np.ascontiguousarray(self._orientation.turn(pixels))
 
@@ -117,8 +120,8 @@ class TiffSlide(TiledSlide):
             return tiles.decode(parts, index, reduction)
 
     def _read_associated(self, name: str) -> Pixels:
-        # A file of its own, as tifffile moves about in the one that it has.
-        with understood(self.path), tifffile.TiffFile(self.path) as file:
+        # Opened again, as tifffile moves the file's position.
+        with tiff_errors(self.path), tifffile.TiffFile(self.path) as file:
             page = file.pages[self._others[name]]
             assert isinstance(page, tifffile.TiffPage)
             if page.imagewidth * page.imagelength > LARGEST_TILE:
@@ -126,7 +129,7 @@ class TiffSlide(TiledSlide):
             samples = page.asarray()
             if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
                 samples = np.moveaxis(samples, 0, -1)
-            shown = find_sampling(page, self.path).shown(samples)
+            shown = find_sampling(page, self.path).drop_unspecified(samples)
             return on_background(to_8_bits(shown), self.facts.background)
 
     def close(self) -> None:
@@ -136,7 +139,7 @@ class TiffSlide(TiledSlide):
         self._arrays = [None] * len(self._arrays)
 
 
-def openslides_vendor(path: Path) -> str | None:
+def find_openslide_vendor(path: Path) -> str | None:
     """Name the maker of a TIFF that OpenSlide alone understands; None for any other file.
 
     Raises
@@ -146,13 +149,13 @@ def openslides_vendor(path: Path) -> str | None:
     """
     if not is_tiff(path):
         return None
-    with understood(path), tifffile.TiffFile(path) as file:
+    with tiff_errors(path), tifffile.TiffFile(path) as file:
         vendor = find_vendor(file)
-    return None if vendor in READ_HERE else vendor
+    return None if vendor in TIFFFILE_VENDORS else vendor
 
 
 def describe_tiff(path: Path) -> Pyramid | None:
-    """Return what a TIFF says of the slide in it, whoever reads its pixels.
+    """Return the pyramid and metadata of a TIFF, whichever reader decodes its pixels.
 
     None for what is no TIFF, or one of those that OpenSlide alone understands.
 
@@ -165,8 +168,8 @@ def describe_tiff(path: Path) -> Pyramid | None:
     """
     if not is_tiff(path):
         return None
-    with understood(path), tifffile.TiffFile(path) as file:
-        return find_pyramid(file, path) if find_vendor(file) in READ_HERE else None
+    with tiff_errors(path), tifffile.TiffFile(path) as file:
+        return find_pyramid(file, path) if find_vendor(file) in TIFFFILE_VENDORS else None
 
 
 def _find_facts(pyramid: Pyramid, orientation: Orientation) -> SlideFacts:
@@ -227,6 +230,6 @@ def _map(
     return np.memmap(path, dtype, "r", page.dataoffsets[0], (height, width, samples))
 
 
-def understood(path: Path) -> AbstractContextManager[None]:
+def tiff_errors(path: Path) -> AbstractContextManager[None]:
     """Turn whatever a damaged structure makes tifffile do into :class:`DamagedSlideError`."""
     return boundary(lambda why: DamagedSlideError(f"the TIFF structure is damaged: {why}", path))

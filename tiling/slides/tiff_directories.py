@@ -1,4 +1,4 @@
-"""The directories of a TIFF, walked within a budget, before any library follows them.
+"""Walking the directories of a TIFF within a budget, before any library follows them.
 
 What libraries read grows with the entries of all directories together, those of *SubIFDs* included:
 of 1,024 that share one table of 24 million offsets each reads its own copy.  Here each directory is
@@ -45,8 +45,20 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Form:
-    """How numbers are written in one file, and how long it is."""
+class TiffHeader:
+    """Byte order and variant of a TIFF file, and its size.
+
+    Attributes
+    ----------
+    order : {"<", ">"}
+        Byte order, as :mod:`struct` writes it.
+    big : bool
+        Whether it is BigTIFF, with 64-bit offsets.
+    size : int
+        Bytes of the file.
+    ndpi : bool
+        Whether it is Hamamatsu's variant, with 64-bit offsets of directories in a classic TIFF.
+    """
 
     order: str
     big: bool
@@ -120,7 +132,14 @@ class Budget:
     every_tag: bool = False
 
     def spend(self, entries: Entries, path: Path) -> None:
-        """Take one directory's share; what stands there twice is read twice.
+        """Subtract what one directory holds; an entry that stands there twice is counted twice.
+
+        Parameters
+        ----------
+        entries : list of (int, Tag)
+            Of the directory.
+        path : Path
+            The file, for the error.
 
         Raises
         ------
@@ -147,43 +166,75 @@ class Budget:
 
 
 def is_tiff(path: Path) -> bool:
-    """Tell by the first bytes."""
+    """Tell by its first bytes whether a file is a TIFF."""
     with path.open("rb") as file:
         return file.read(4) in MAGIC
 
 
-def read_form(file: BinaryIO, path: Path) -> Form | None:
-    """Return how a file is written; None if it is no TIFF."""
+def read_tiff_header(file: BinaryIO, path: Path) -> TiffHeader | None:
+    """Read byte order and variant of a TIFF.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    path : Path
+        The same file.
+
+    Returns
+    -------
+    TiffHeader or None
+        None if it is no TIFF.
+    """
     file.seek(0)
     magic = file.read(4)
     if magic not in MAGIC:
         return None
     order, big, size = "<" if magic[:2] == b"II" else ">", b"+" in magic, path.stat().st_size
-    form = Form(order, big, size)
+    header = TiffHeader(order, big, size)
     if big:
-        return form
+        return header
     # Hamamatsu's first directory may lie behind 4 GiB as well.
-    hamamatsu = Form(order, big, size, ndpi=True)
-    for each in (hamamatsu, form):
+    hamamatsu = TiffHeader(order, big, size, ndpi=True)
+    for each in (hamamatsu, header):
         file.seek(4)
         place = read_number(file, each.following)
-        if place is not None and place < size and NDPI in _peek(file, form, place):
+        if place is not None and place < size and NDPI in _peek(file, header, place):
             return hamamatsu
-    return form
+    return header
 
 
-def _peek(file: BinaryIO, form: Form, place: int) -> set[int]:
+def _peek(file: BinaryIO, header: TiffHeader, place: int) -> set[int]:
     """Return which tags a directory has, if there is one."""
     file.seek(place)
-    count = read_number(file, form.count) or 0
-    content = file.read(min(count, _MOST_TAGS) * form.entry)
+    count = read_number(file, header.count) or 0
+    content = file.read(min(count, _MOST_TAGS) * header.entry)
     return {
-        code for code, _ in _entries(content[: len(content) // form.entry * form.entry], 0, form)
+        code
+        for code, _ in _entries(content[: len(content) // header.entry * header.entry], 0, header)
     }
 
 
-def walk(file: BinaryIO, form: Form, budget: Budget, path: Path) -> Iterator[Tags]:
-    """Yield the tags of each directory, pages first met first, then those below them.
+def walk_directories(
+    file: BinaryIO, header: TiffHeader, budget: Budget, path: Path
+) -> Iterator[Tags]:
+    """Yield the tags of each directory: pages first, in file order, then the *SubIFDs* below them.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    header : TiffHeader
+        What :func:`read_tiff_header` returned.
+    budget : Budget
+        What all directories together may hold; spent on the way.
+    path : Path
+        The file, for errors.
+
+    Yields
+    ------
+    mapping of int to Tag
+        By the tag's code.
 
     Raises
     ------
@@ -192,8 +243,8 @@ def walk(file: BinaryIO, form: Form, budget: Budget, path: Path) -> Iterator[Tag
     UnsuitableSlideError
         If there are more of them than a slide has.
     """
-    file.seek(8 if form.big else 4)
-    waiting = deque([(read_number(file, form.following) or 0, True)])
+    file.seek(8 if header.big else 4)
+    waiting = deque([(read_number(file, header.following) or 0, True)])
     seen: set[int] = set()
     while waiting:
         place, is_page = waiting.popleft()
@@ -203,9 +254,9 @@ def walk(file: BinaryIO, form: Form, budget: Budget, path: Path) -> Iterator[Tag
             raise DamagedSlideError("the TIFF's directories form a loop", path, COPY_AGAIN)
         seen.add(place)
         try:
-            entries, following = _read_directory(file, form, place, path)
+            entries, following = _read_directory(file, header, place, path)
         except DamagedSlideError:
-            if form.ndpi:
+            if header.ndpi:
                 # Where it ends for OpenSlide too, which says what it makes of it.
                 return
             raise
@@ -217,62 +268,104 @@ def walk(file: BinaryIO, form: Form, budget: Budget, path: Path) -> Iterator[Tag
             raise UnsuitableSlideError(
                 f"a TIFF of more than {MOST_DIRECTORIES} pages, not one slide", path
             )
-        if below is not None and below.end > form.size:
-            raise behind_end("the list of directories below a page lies", path)
+        if below is not None and below.end > header.size:
+            raise past_end("the list of directories below a page lies", path)
         yield tags
         if is_page:
             waiting.appendleft((following, True))
-        waiting.extend((int(each), False) for each in read_values(file, form, below))
+        waiting.extend((int(each), False) for each in read_values(file, header, below))
 
 
-def _read_directory(file: BinaryIO, form: Form, place: int, path: Path) -> tuple[Entries, int]:
+def _read_directory(
+    file: BinaryIO, header: TiffHeader, place: int, path: Path
+) -> tuple[Entries, int]:
     count = None
-    if place < form.size:
+    if place < header.size:
         file.seek(place)
-        count = read_number(file, form.count)
+        count = read_number(file, header.count)
     start = file.tell()
-    end = start + (count or 0) * form.entry + struct.calcsize(form.following)
-    if count is None or (count <= _MOST_TAGS and end > form.size):
-        raise behind_end("its directory lies", path)
+    end = start + (count or 0) * header.entry + struct.calcsize(header.following)
+    if count is None or (count <= _MOST_TAGS and end > header.size):
+        raise past_end("its directory lies", path)
     if count > _MOST_TAGS:
         raise DamagedSlideError(f"a TIFF directory claims {count} entries", path, COPY_AGAIN)
-    entries = _entries(file.read(count * form.entry), start, form)
-    file.seek(start + count * form.entry)
-    return entries, read_number(file, form.following) or 0
+    entries = _entries(file.read(count * header.entry), start, header)
+    file.seek(start + count * header.entry)
+    return entries, read_number(file, header.following) or 0
 
 
-def behind_end(what: str, path: Path) -> DamagedSlideError:
-    """Return the error for what lies behind the file's end."""
+def past_end(what: str, path: Path) -> DamagedSlideError:
+    """Return the error for data that lies behind the file's end.
+
+    Parameters
+    ----------
+    what : str
+        What lies there, with its verb: ``"its directory lies"``.
+    path : Path
+        The file.
+    """
     return DamagedSlideError(f"the file is truncated: {what} behind its end", path, COPY_AGAIN)
 
 
-def _entries(content: bytes, start: int, form: Form) -> Entries:
-    inline = struct.calcsize(form.offset)
+def _entries(content: bytes, start: int, header: TiffHeader) -> Entries:
+    inline = struct.calcsize(header.offset)
     found = []
-    for place in range(0, len(content), form.entry):
-        code, kind = struct.unpack_from(form.order + "HH", content, place)
-        (count,) = struct.unpack_from(form.offset, content, place + 4)
+    for place in range(0, len(content), header.entry):
+        code, kind = struct.unpack_from(header.order + "HH", content, place)
+        (count,) = struct.unpack_from(header.offset, content, place + 4)
         value = start + place + 4 + inline
         if count * _SIZES.get(kind, 0) > inline:
-            (value,) = struct.unpack_from(form.offset, content, place + 4 + inline)
+            (value,) = struct.unpack_from(header.offset, content, place + 4 + inline)
         found.append((code, Tag(kind, count, value)))
     return found
 
 
-def read_values(file: BinaryIO, form: Form, tag: Tag | None, most: int | None = None) -> Numbers:
-    """Return the whole numbers of a tag, so many of them at most; none of what holds others."""
-    behind = tag is not None and tag.start > form.size
+def read_values(
+    file: BinaryIO, header: TiffHeader, tag: Tag | None, most: int | None = None
+) -> Numbers:
+    """Return the whole numbers of a tag.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    header : TiffHeader
+        Of the file.
+    tag : Tag or None
+        None reads nothing.
+    most : int, optional
+        Most values to read; all if left out.
+
+    Returns
+    -------
+    ndarray
+        int64 ``(n,)``; empty for a tag that holds text or fractions.
+    """
+    behind = tag is not None and tag.start > header.size
     if tag is None or tag.kind not in _CODES or not tag.count or behind:
         return np.empty(0, np.int64)
     file.seek(tag.start)
     content = file.read((tag.count if most is None else most) * _SIZES[tag.kind])
-    dtype = np.dtype(form.order + _CODES[tag.kind])
+    dtype = np.dtype(header.order + _CODES[tag.kind])
     whole = len(content) // dtype.itemsize * dtype.itemsize
     return np.frombuffer(content[:whole], dtype).astype(np.int64)
 
 
 def read_number(file: BinaryIO, code: str) -> int | None:
-    """Return the number at the file's position; None at its end."""
+    """Read one number at the file's position.
+
+    Parameters
+    ----------
+    file : binary file
+        Open.
+    code : str
+        Its format, as :mod:`struct` writes it.
+
+    Returns
+    -------
+    int or None
+        None at the file's end.
+    """
     content = file.read(struct.calcsize(code))
     if len(content) < struct.calcsize(code):
         return None

@@ -59,7 +59,19 @@ def description(page: tifffile.TiffPage) -> str:
 
 
 def find_slide(file: tifffile.TiffFile, path: object) -> SlidePages:
-    """Find the largest picture, and its levels.
+    """Find the page that is the slide, the largest picture, and its reduced copies.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+        Open.
+    path : Path
+        The file, for errors.
+
+    Returns
+    -------
+    SlidePages
+        The slide's levels, and the pages that are no part of it.
 
     Raises
     ------
@@ -128,7 +140,7 @@ def _planes(
 def _stack(
     planes: int, image: OmeImage | None, pages: list[tifffile.TiffPage], path: object
 ) -> UnsuitableSlideError:
-    """Return the error: how to colour channels, focus planes and times nobody has said."""
+    """Return the error for a stack of channels, focus planes or times."""
     named = list(image.channel_names) if image is not None else []
     if pages[0].is_qpi:
         texts = "".join(description(page) for page in pages[:planes])
@@ -215,17 +227,17 @@ def _name(page: tifffile.TiffPage, index: int, image: OmeImage | None) -> str:
 def _say_others(
     pages: list[tifffile.TiffPage], number: int, others: dict[str, int]
 ) -> tuple[str, ...]:
-    """Say which pages are no part of the slide, except what every scanner adds behind it."""
-    told = {
+    """Return a warning about pages that are no part of the slide and no usual addition."""
+    unusual = {
         name: index for name, index in others.items() if index < number or name not in _KNOWN_NAMES
     }
-    if not told:
+    if not unusual:
         return ()
     sizes = [
         f"{name} of {pages[index].imagewidth}×{pages[index].imagelength}"
-        for name, index in list(told.items())[:_SHOWN]
+        for name, index in list(unusual.items())[:_SHOWN]
     ]
-    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    more = f" and {len(unusual) - _SHOWN} more" if len(unusual) > _SHOWN else ""
     finest = pages[number]
     return (
         (

@@ -1,4 +1,4 @@
-"""Which pages of a TIFF are the slide, and whether tifffile may read them."""
+"""The pyramid of a TIFF: levels, vendor, pixel size, and whether tifffile may read it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import tifffile
 from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling.slides.descriptions import from_aperio, from_imagej, is_aperio
 from wsiseg.tiling.slides.ome_xml import is_ome_xml
-from wsiseg.tiling.slides.pixel_size import PixelSize, choose, doubts, from_resolution
+from wsiseg.tiling.slides.pixel_size import (
+    PixelSize,
+    choose_pixel_size,
+    explain_rejected,
+    from_resolution,
+)
 from wsiseg.tiling.slides.tiff_pages import SlidePages, description, find_slide
 from wsiseg.tiling.slides.tiff_samples import Sampling, find_sampling
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
@@ -19,7 +24,7 @@ from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 LARGEST_STRIP = 2**22
 """Pixels of a strip; with larger ones the picture is better decoded whole, once."""
 
-READ_HERE = ("aperio", "generic-tiff", "ome-tiff", "perkinelmer")
+TIFFFILE_VENDORS = ("aperio", "generic-tiff", "ome-tiff", "perkinelmer")
 """Whose files need no more than TIFF to be understood; the others are OpenSlide's."""
 
 _LOSSLESS = {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD"}
@@ -63,7 +68,19 @@ class Pyramid:
 
 
 def find_pyramid(file: tifffile.TiffFile, path: Path) -> Pyramid:
-    """Find the slide, whoever is to read its pixels.
+    """Find the slide in a TIFF, whichever library then reads its pixels.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+        Open.
+    path : Path
+        The file, for errors.
+
+    Returns
+    -------
+    Pyramid
+        Levels without pixels are left out, with a warning.
 
     Raises
     ------
@@ -75,7 +92,7 @@ def find_pyramid(file: tifffile.TiffFile, path: Path) -> Pyramid:
         If a level lists fewer tiles than it has.
     """
     vendor = find_vendor(file)
-    if vendor not in READ_HERE:
+    if vendor not in TIFFFILE_VENDORS:
         raise UnknownFormatError(f"a file of {vendor}, which OpenSlide understands", path)
     found = find_slide(file, path)
     finest = found.levels[0]
@@ -95,8 +112,15 @@ def find_pyramid(file: tifffile.TiffFile, path: Path) -> Pyramid:
     return Pyramid(tuple(kept), found.number, vendor, sampling, size, found.others, tuple(warnings))
 
 
-def refuse_foreign_pixels(pyramid: Pyramid, path: Path) -> None:
-    """Refuse pages whose pixels are not given here as OpenSlide gives them.
+def refuse_unsupported_pixels(pyramid: Pyramid, path: Path) -> None:
+    """Refuse a pyramid whose pixels tifffile would decode otherwise than OpenSlide does.
+
+    Parameters
+    ----------
+    pyramid : Pyramid
+        What :func:`find_pyramid` returned.
+    path : Path
+        The file, for the error.
 
     Raises
     ------
@@ -106,13 +130,13 @@ def refuse_foreign_pixels(pyramid: Pyramid, path: Path) -> None:
     if pyramid.sampling.associated:
         raise UnknownFormatError("a TIFF with colours already multiplied by their alpha", path)
     for page in pyramid.pages:
-        reason = why_not(page, pyramid.sampling)
+        reason = unsupported_reason(page, pyramid.sampling)
         if reason is not None:
             raise UnknownFormatError(reason, path)
 
 
 def find_vendor(file: tifffile.TiffFile) -> str:
-    """Name the format."""
+    """Return the name of the format, ``"generic-tiff"`` if it is no vendor's."""
     first = file.pages.first
     text = description(first)
     flags = {
@@ -137,8 +161,8 @@ def _pixel_size(found: SlidePages, vendor: str) -> tuple[PixelSize | None, tuple
         None if found.image is None else found.image.pixel_size,
         *_resolution(finest, found.text),
     )
-    chosen = choose(stated)
-    return chosen, (*(() if doubt is None else (doubt,)), *doubts(stated, chosen))
+    chosen = choose_pixel_size(stated)
+    return chosen, (*(() if doubt is None else (doubt,)), *explain_rejected(stated, chosen))
 
 
 def _resolution(page: tifffile.TiffPage, text: str) -> tuple[PixelSize | None, ...]:
@@ -163,8 +187,21 @@ def _refuse_measurements(page: tifffile.TiffPage, sampling: Sampling, path: Path
         )
 
 
-def why_not(page: tifffile.TiffPage, sampling: Sampling) -> str | None:
-    """Say why a page's pixels cannot be read here as OpenSlide reads them; None if they can."""
+def unsupported_reason(page: tifffile.TiffPage, sampling: Sampling) -> str | None:
+    """Say why a page's pixels cannot be decoded here as OpenSlide decodes them.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        One level.
+    sampling : Sampling
+        Meaning of its samples.
+
+    Returns
+    -------
+    str or None
+        None if they can.
+    """
     height, width = segment_shape(page)
     if min(page.imagelength, page.imagewidth, height, width) < 1 or page.imagedepth != 1:
         return "a TIFF without pixels, or with a depth"

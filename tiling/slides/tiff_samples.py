@@ -1,7 +1,7 @@
 """Which samples of a TIFF's pixel are colours, which one is alpha, and which are neither.
 
 TIFF 6.0, p. 31: every sample beyond those of the colours has an entry in *ExtraSamples*; 0 means
-that nobody says what it is (a near infrared channel for instance), 1 alpha by which colours are
+that it is unspecified (a near infrared channel for instance), 1 alpha by which colours are
 multiplied already, 2 alpha.
 """
 
@@ -51,7 +51,7 @@ class Sampling:
         """Colours, and alpha behind them."""
         return (*range(self.colours), *(() if self.alpha is None else (self.alpha,)))
 
-    def shown(self, samples: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    def drop_unspecified(self, samples: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Return ``(H, W, S)`` samples without those that are neither colour nor alpha."""
         if not self.unspecified or samples.ndim < 3:
             return samples
@@ -77,7 +77,19 @@ class Sampling:
 
 
 def find_sampling(page: tifffile.TiffPage, path: object) -> Sampling:
-    """Find out what a page's samples are.
+    """Find out which samples of a page are colours, which is alpha, and which are neither.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        One page.
+    path : Path
+        The file, for the error.
+
+    Returns
+    -------
+    Sampling
+        What each sample means.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Whether the directories of a TIFF make sense, found out before any library follows them.
+"""Validation of the directories of a TIFF, before any library follows them.
 
-A few bytes can declare 65,535 pages, tiles of 16 GiB or a list of directories that bites its own
-tail; libtiff under OpenSlide then ends the process, tifffile takes minutes.
+A few bytes can declare 65,535 pages, tiles of 16 GiB or a list of directories that forms a
+loop; libtiff under OpenSlide then ends the process, tifffile takes minutes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from wsiseg.tiling.slides.tiff_directories import (
     JPEG_TABLES,
     OFFSETS,
     Budget,
-    Form,
     Numbers,
     Tags,
-    behind_end,
+    TiffHeader,
     is_tiff,
-    read_form,
+    past_end,
+    read_tiff_header,
     read_values,
-    walk,
+    walk_directories,
 )
 
 __all__ = ["LARGEST_TILE", "check_structure", "is_tiff"]
@@ -45,7 +45,7 @@ _SIDES = {
 
 
 def check_structure(path: Path, *, every_tag: bool = False) -> None:
-    """Refuse a TIFF whose directories are damaged or absurd; pass by what is no TIFF.
+    """Refuse a TIFF whose directories are damaged or implausible; ignore other files.
 
     Parameters
     ----------
@@ -57,26 +57,25 @@ def check_structure(path: Path, *, every_tag: bool = False) -> None:
     Raises
     ------
     DamagedSlideError
-        If a directory or pixels lie behind the file's end, or sizes are such that nobody can have
-        meant them.
+        If a directory or pixels lie behind the file's end, or sizes are implausible.
     UnsuitableSlideError
         If there are more directories than a slide has.
     """
     budget = Budget(content=2**27, every_tag=True) if every_tag else Budget()
     with path.open("rb") as file:
-        form = read_form(file, path)
-        if form is None:
+        header = read_tiff_header(file, path)
+        if header is None:
             return
-        for number, tags in enumerate(walk(file, form, budget, path)):
-            _check_sides(number, tags, file, form, path)
-            if form.ndpi:
-                # How the upper half of a place is kept, OpenSlide alone knows.
+        for number, tags in enumerate(walk_directories(file, header, budget, path)):
+            _check_sides(number, tags, file, header, path)
+            if header.ndpi:
+                # Only OpenSlide knows how Hamamatsu stores the upper half of an offset.
                 continue
-            _check_places(number, tags, file, form, path)
+            _check_places(number, tags, file, header, path)
 
 
-def _check_sides(index: int, tags: Tags, file: BinaryIO, form: Form, path: Path) -> None:
-    """Refuse a page whose size, or whose tiles' size or number, nobody can have meant."""
+def _check_sides(index: int, tags: Tags, file: BinaryIO, header: TiffHeader, path: Path) -> None:
+    """Refuse a page with an implausible size, tile size or number of tiles."""
     text = tags.get(DESCRIPTION)
     if text is not None and text.size > _LONGEST_TEXT:
         raise DamagedSlideError(
@@ -84,7 +83,7 @@ def _check_sides(index: int, tags: Tags, file: BinaryIO, form: Form, path: Path)
         )
     sides = {}
     for code, name in _SIDES.items():
-        for side in read_values(file, form, tags.get(code), most=1).tolist():
+        for side in read_values(file, header, tags.get(code), most=1).tolist():
             if not 0 < side < 2**31:
                 raise DamagedSlideError(f"the {name} of page {index} is {side}", path, COPY_AGAIN)
             sides[code] = side
@@ -106,16 +105,16 @@ def _check_sides(index: int, tags: Tags, file: BinaryIO, form: Form, path: Path)
             )
 
 
-def _check_places(index: int, tags: Tags, file: BinaryIO, form: Form, path: Path) -> None:
+def _check_places(index: int, tags: Tags, file: BinaryIO, header: TiffHeader, path: Path) -> None:
     """Refuse a page of which something lies behind the file's end."""
-    # Private tags may point anywhere, nobody follows them.
+    # Private tags may point anywhere, as no library follows them.
     for code in (DESCRIPTION, JPEG_TABLES, *_SIDES, *OFFSETS, *COUNTS):
-        if code in tags and tags[code].end > form.size:
-            raise behind_end(f"tag {code} of page {index} lies", path)
+        if code in tags and tags[code].end > header.size:
+            raise past_end(f"tag {code} of page {index} lies", path)
     for offsets, counts in zip(OFFSETS, COUNTS, strict=True):
-        starts = read_values(file, form, tags.get(offsets))
-        lengths = read_values(file, form, tags.get(counts))
-        _check_extent(starts, lengths, form.size, path)
+        starts = read_values(file, header, tags.get(offsets))
+        lengths = read_values(file, header, tags.get(counts))
+        _check_extent(starts, lengths, header.size, path)
 
 
 def _check_extent(starts: Numbers, lengths: Numbers, size: int, path: Path) -> None:

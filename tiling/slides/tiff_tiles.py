@@ -109,7 +109,9 @@ class TiffTiles:
             tile = None if decoded is None else decoded[0]
         if tile is None:
             return blank(shape, WHITE)
-        return _padded(on_background(to_8_bits(self._sampling.shown(tile)), WHITE), shape)
+        return _padded(
+            on_background(to_8_bits(self._sampling.drop_unspecified(tile)), WHITE), shape
+        )
 
     def _decode_planes(self, parts: list[bytes], index: int) -> Pixels:
         planes = []
@@ -140,7 +142,7 @@ class TiffTiles:
             outcolorspace="RGB" if self._samples == 3 else None,
             out=tile,
         )
-        whole = _padded(on_background(self._sampling.shown(tile), WHITE), self.shape)
+        whole = _padded(on_background(self._sampling.drop_unspecified(tile), WHITE), self.shape)
         return whole if reduction == 1 else np.asarray(Image.fromarray(whole).reduce(reduction))
 
     def _reduce_jpeg(self, data: bytes, reduction: int) -> Pixels:

@@ -1,4 +1,4 @@
-"""Decoded file tiles, or blocks of them, kept so that a pass over a slide decodes each once."""
+"""A cache of decoded file tiles, so that a pass over a slide decodes each of them once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import NamedTuple
 from wsiseg.tiling.slides.slide import Pixels
 
 CACHE_BYTES = 64 * 2**20
-"""What every open slide keeps of decoded file tiles, at most."""
+"""Most bytes of decoded file tiles that an open slide keeps."""
 
 OPENSLIDE_CACHE_BYTES = 64 * 2**20
-"""What OpenSlide keeps on top, of those that several blocks share."""
+"""Most bytes that OpenSlide keeps on top, of file tiles that several blocks share."""
 
 
 class Place(NamedTuple):
@@ -28,11 +28,11 @@ class Place(NamedTuple):
 
 
 class TileCache:
-    """File tiles up to a number of bytes, for all threads of a slide.
+    """Decoded file tiles up to a number of bytes, shared by all threads of a slide.
 
-    Whoever reads in a known order announces it; then the tile that is needed last is the first to
-    go.  Without that it is the one that was used longest ago.  No tile is decoded by two threads at
-    once: the second waits for the first.
+    Reads that are announced in order are evicted by it: the tile that is needed last goes first.
+    Without announcements the least recently used goes first.  No tile is decoded by two threads at
+    once: the second one waits for the first.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class TileCache:
         self._limit = limit
         self._size = 0
         self._tiles: OrderedDict[tuple[Place, int], Pixels] = OrderedDict()
-        self._coming: dict[tuple[Place, int], Future[Pixels]] = {}
+        self._pending: dict[tuple[Place, int], Future[Pixels]] = {}
         self._readers: dict[Place, list[int]] = {}
         self._tickets = itertools.count()
         self._lock = threading.Lock()
@@ -52,21 +52,21 @@ class TileCache:
     def request(
         self, place: Place, reduction: int, decode: Callable[[], Pixels]
     ) -> Pixels | Future[Pixels]:
-        """Return a file tile, decoded if need be; not to be written to.
+        """Return a file tile from the cache, decoding it on a miss; not to be written to.
 
         Parameters
         ----------
         place : Place
-            Which one.
+            Level and number of the tile.
         reduction : int
-            By how much it is smaller than the file's.
+            Downsampling factor at which it is decoded.
         decode : callable
-            Makes it.
+            Decodes it.
 
         Returns
         -------
         ndarray or Future
-            The latter where another thread decodes it already.
+            The latter where another thread is decoding it.
         """
         key = place, reduction
         with self._lock:
@@ -74,31 +74,36 @@ class TileCache:
             if tile is not None:
                 self._tiles.move_to_end(key)
                 return tile
-            coming = self._coming.get(key)
-            if coming is None:
-                made = self._coming[key] = Future()
-        if coming is not None:
-            return coming
+            pending = self._pending.get(key)
+            if pending is None:
+                made = self._pending[key] = Future()
+        if pending is not None:
+            return pending
         try:
             tile = decode()
         except BaseException as error:
             with self._lock:
-                del self._coming[key]
+                del self._pending[key]
             made.set_exception(error)
             raise
         with self._lock:
-            del self._coming[key]
+            del self._pending[key]
             self._keep(key, tile)
         made.set_result(tile)
         return tile
 
     def announce(self, places: Iterable[Place]) -> Callable[[], None]:
-        """Say that a reading will want these tiles, after those announced before.
+        """Announce that a read will request these tiles, after the reads announced before.
+
+        Parameters
+        ----------
+        places : iterable of Place
+            The tiles.
 
         Returns
         -------
         callable
-            To be called when it has had them, or does not want them any more.
+            To be called when the read is done, or will not be done.
         """
         wanted = tuple(places)
         with self._lock:
@@ -118,7 +123,7 @@ class TileCache:
         self._tiles[key] = tile
         self._size += tile.nbytes
         while self._size > self._limit and self._tiles:
-            # Of those that nobody announced, the first in the order of use.
+            # Of the tiles without an announced read, the least recently used.
             last = max(self._tiles, key=self._next_reader) if self._readers else None
             least = next(iter(self._tiles)) if last is None else last
             self._size -= self._tiles.pop(least).nbytes

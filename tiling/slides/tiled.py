@@ -1,4 +1,4 @@
-"""Slides that are read by the tiles of a fixed grid, each decoded once while it is needed."""
+"""Slides that are decoded tile by tile on a fixed grid, with a cache of decoded tiles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEVERAL = 2**20
 
 @dataclass(frozen=True)
 class FileTiling:
-    """How a level lies in its file, in tiles or in blocks of several.
+    """The grid of tiles in which a level is stored, or of blocks of several tiles.
 
     Attributes
     ----------
@@ -36,47 +36,47 @@ class FileTiling:
         Tiles from left to right.
     own_shape : tuple of int or None
         ``(height, width)`` of the file's own tiles, where these are blocks of several.
-    kept : bool
-        Whether they are made whole and kept, or the file is asked for what is wanted alone.
+    cached : bool
+        Whether whole tiles are decoded and cached; if not, only the pixels that are read.
     """
 
     shape: tuple[int, int]
     columns: int
     own_shape: tuple[int, int] | None = None
-    kept: bool = True
+    cached: bool = True
 
     @classmethod
     def of_blocks(cls, level: Level, tile_shape: tuple[int, int] | None, edge: int) -> Self:
-        """Return blocks of whole file tiles.
+        """Return a grid of blocks of whole file tiles.
 
         Parameters
         ----------
         level : Level
-            What is cut.
+            The level to cover.
         tile_shape : tuple of int or None
             ``(height, width)`` of the file's tiles, if they are known.
         edge : int
-            What a block measures, about.
+            Approximate edge of a block, in pixels.
         """
         own_height, own_width = tile_shape or (edge, edge)
         width = _multiple(own_width, edge)
         height = _multiple(own_height, min(edge, _SEVERAL // width))
-        kept = height * width <= LARGEST_BLOCK
-        return cls((height, width), -(-level.width // width), tile_shape, kept)
+        cached = height * width <= LARGEST_BLOCK
+        return cls((height, width), -(-level.width // width), tile_shape, cached)
 
-    def place(self, index: int) -> Box:
-        """Return where a tile lies; at the right and lower edges it may reach over the level."""
+    def tile_box(self, index: int) -> Box:
+        """Return the box of a tile; at the right and lower edge it may exceed the level."""
         height, width = self.shape
         row, column = divmod(index, self.columns)
         return Box(row * height, column * width, height, width)
 
-    def pieces(self, box: Box) -> Iterator[Box]:
-        """Yield the place of each of the file's own tiles that a box meets."""
+    def chunks(self, box: Box) -> Iterator[Box]:
+        """Yield the box of each of the file's own tiles that a box meets."""
         own = FileTiling(self.own_shape or self.shape, 1)
-        return (place for _, place in own.meeting(box))
+        return (place for _, place in own.tiles_in(box))
 
-    def meeting(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
-        """Yield the index and the place of every tile that a box meets.
+    def tiles_in(self, box: Box, reduction: int = 1) -> Iterator[tuple[int, Box]]:
+        """Yield index and box of every tile that a box meets.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ def _multiple(length: int, edge: int) -> int:
 
 
 class TiledSlide(Slide):
-    """A slide whose levels are cut into tiles, of which those are kept that are needed again.
+    """A slide whose levels are decoded in tiles and cached.
 
     A subclass sets `_tilings`, one per level.
 
@@ -122,18 +122,18 @@ class TiledSlide(Slide):
         """Put a rectangle together from its tiles, in pixels of the level by the reduction."""
         pixels = np.empty((*box.shape, 3), np.uint8)
         late = []
-        for index, place in self._tilings[level].meeting(box, reduction):
+        for index, place in self._tilings[level].tiles_in(box, reduction):
             decode = partial(self._decode, level, index, reduction)
             tile = self._cache.request(Place(level, index), reduction, decode)
             if isinstance(tile, Future):
-                # The next one meanwhile, or threads side by side would make each in turn.
+                # Go on with the next tile, or parallel threads would wait for each other in turn.
                 late.append((place, tile))
                 continue
             part = place.intersection(box)
-            pixels[part.within(box)] = tile[part.within(place)]
+            pixels[part.slices_in(box)] = tile[part.slices_in(place)]
         for place, coming in late:
             part = place.intersection(box)
-            pixels[part.within(box)] = coming.result()[part.within(place)]
+            pixels[part.slices_in(box)] = coming.result()[part.slices_in(place)]
         return pixels
 
     def _stored(self, level: int, box: Box) -> Box:
@@ -145,20 +145,23 @@ class TiledSlide(Slide):
         return stored
 
     @property
-    def kept_bytes(self) -> int:
+    def cache_bytes(self) -> int:
         """Bytes of decoded tiles that it keeps, at most."""
         return CACHE_BYTES
 
-    def pieces(self, level: int, box: Box) -> Iterator[Box]:
-        """Yield the file's tiles that a rectangle meets; see the base class."""
-        for piece in self._tilings[level].pieces(self._stored(level, box)):
+    def chunks(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield the file's tiles that a rectangle meets; see :meth:`Slide.chunks`."""
+        for piece in self._tilings[level].chunks(self._stored(level, box)):
             yield self._upright(level, piece)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Keep the box's tiles until it has been read, as far as there is room."""
+        """Keep the box's tiles in the cache until it has been read, as far as there is room.
+
+        See :meth:`Slide.announce`.
+        """
         inside, tiling = box.intersection(self.levels[level].box), self._tilings[level]
-        wanted = tiling.kept and inside.area
-        met = tiling.meeting(self._stored(level, inside)) if wanted else ()
+        wanted = tiling.cached and inside.area
+        met = tiling.tiles_in(self._stored(level, inside)) if wanted else ()
         return self._cache.announce(Place(level, index) for index, _ in met)
 
     def _after_fork(self) -> None:
@@ -166,12 +169,12 @@ class TiledSlide(Slide):
         self._cache = TileCache(CACHE_BYTES)
 
     def close(self) -> None:
-        """Drop what is kept."""
+        """Empty the cache."""
         self._cache = TileCache(0)
 
 
 class BlockSlide(TiledSlide):
-    """A slide that a library reads, which gives a rectangle of any size; kept in blocks."""
+    """A slide read by a library that takes rectangles of any size; cached in blocks."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -179,18 +182,18 @@ class BlockSlide(TiledSlide):
 
     def _read(self, level: int, box: Box) -> Pixels:
         tiling = self._tilings[level]
-        blocks = {Place(level, index) for index, _ in tiling.meeting(box)}
-        if tiling.kept and self._damaged.isdisjoint(blocks):
+        blocks = {Place(level, index) for index, _ in tiling.tiles_in(box)}
+        if tiling.cached and self._damaged.isdisjoint(blocks):
             try:
                 return self._assemble(level, box)
             except DamagedSlideError:
                 pass
-        # Blocks reach further than the box; what is damaged out there is none of its business.
+        # Blocks reach beyond the box; damage out there must not fail this read.
         return self._read_piece(level, box)
 
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
-        place = self._tilings[level].place(index)
-        inside = place.intersection(self.facts.within_bounds(level))
+        place = self._tilings[level].tile_box(index)
+        inside = place.intersection(self.facts.scanned_box(level))
         try:
             piece = self._read_piece(level, inside)
         except DamagedSlideError:
@@ -199,7 +202,7 @@ class BlockSlide(TiledSlide):
         if (inside.y, inside.x) == (place.y, place.x):
             return piece
         pixels = blank(place.shape, self.facts.background)
-        pixels[inside.within(place)] = piece
+        pixels[inside.slices_in(place)] = piece
         return pixels
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""A slide seen through something that changes its pixels."""
+"""Base class of slides that change the pixels of another slide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from wsiseg.tiling.slides.slide import Pixels, Slide
 
 
 class WrappedSlide(Slide):
-    """Passes on whatever is asked; a subclass changes what it is for.  Closing it closes the slide.
+    """Delegates everything to another slide; a subclass overrides what it changes.
+
+    Closing it closes the other slide.
 
     Parameters
     ----------
@@ -24,31 +26,34 @@ class WrappedSlide(Slide):
         self.reader, self.why, self.facts = slide.reader, slide.why, slide.facts
 
     @property
-    def kept_bytes(self) -> int:
-        """Bytes that the slide keeps; see the base class."""
-        return self.slide.kept_bytes
+    def cache_bytes(self) -> int:
+        """Most bytes that the wrapped slide keeps; see :attr:`Slide.cache_bytes`."""
+        return self.slide.cache_bytes
 
     def _read(self, level: int, box: Box) -> Pixels:
         return self.slide.read_region(level, box)
 
     def reductions(self, level: int) -> tuple[int, ...]:
-        """Return the whole numbers by which a level can be read reduced; see the base class."""
+        """Return the reductions of the wrapped slide; see :meth:`Slide.reductions`."""
         return self.slide.reductions(level)
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self.slide.read_reduced(level, box, reduction)
 
-    def pieces(self, level: int, box: Box) -> Iterator[Box]:
-        """Yield what the file keeps apart of a rectangle; see the base class."""
-        return self.slide.pieces(level, box)
+    def chunks(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield what the file keeps apart of a rectangle; see :meth:`Slide.chunks`."""
+        return self.slide.chunks(level, box)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Say that a rectangle will be read; see the base class."""
+        """Say that a rectangle will be read; see :meth:`Slide.announce`."""
         return self.slide.announce(level, box)
 
     def fingerprint(self) -> dict[str, object]:
-        """Return what tells the slide's content from another's; see the base class."""
+        """Return that of the wrapped slide; see :meth:`Slide.fingerprint`."""
         return self.slide.fingerprint()
 
     def _read_associated(self, name: str) -> Pixels:

@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer import scene
 from wsiseg.viewer.annotating import (
     give_classes,
@@ -180,7 +180,7 @@ class AnnotateWidget(QWidget):
         self._own_mpp = mpp
         self.mpp.setSpecialValueText(f"{mpp:g} (the {whose}'s)" if mpp else "the slide's own")
         self.mpp.setValue(0)
-        self.classes.show_classes(classes, min(classes, default=UNSEEN))
+        self.classes.show_classes(classes, min(classes, default=NO_LABEL))
 
     def _show_classes(self) -> None:
         if self._painting is not None:

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import ArgumentError
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.annotating import NOT_ANNOTATED, RESERVED, free_value
 from wsiseg.viewer.telling import told
 
@@ -75,7 +75,7 @@ class ClassList(QWidget):
     def value(self) -> int:
         """The label that is chosen."""
         if self.list.currentRow() < 0:
-            return UNSEEN
+            return NO_LABEL
         return int(self.list.currentItem().data(_VALUE))
 
     def show_classes(self, classes: Mapping[int, LabelClass], value: int | None = None) -> None:
@@ -84,9 +84,9 @@ class ClassList(QWidget):
         self._classes = dict(sorted(classes.items()))
         with QSignalBlocker(self.list):
             self.list.clear()
-            for label, entry in (*self._classes.items(), (UNSEEN, _ERASED)):
+            for label, entry in (*self._classes.items(), (NO_LABEL, _ERASED)):
                 self.list.addItem(_item(label, entry))
-        self.choose(value if value in self._classes or value == UNSEEN else 0)
+        self.choose(value if value in self._classes or value == NO_LABEL else 0)
 
     def choose(self, value: int) -> None:
         """Choose a label, unless no class has it."""
@@ -114,7 +114,7 @@ class ClassList(QWidget):
                     f"{self._classes[value].name} is painted", None, "Erase or repaint it first."
                 )
             left = {label: entry for label, entry in self._classes.items() if label != value}
-            self._change(left, min(left, default=UNSEEN))
+            self._change(left, min(left, default=NO_LABEL))
 
     def recolour(self, value: int, colour: QColor) -> None:
         """Give a class another colour."""
@@ -154,6 +154,6 @@ def _item(value: int, entry: LabelClass) -> QListWidgetItem:
     icon.addPixmap(swatch, QIcon.Mode.Selected)
     item = QListWidgetItem(icon, entry.name)
     item.setData(_VALUE, value)
-    if value != UNSEEN:
+    if value != NO_LABEL:
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
     return item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
-from wsiseg.tiling.colour import METHODS, Colours
+from wsiseg.tiling.colour import METHODS, ColourOptions
 from wsiseg.viewer.widgets.dialogs import ask_slide
 from wsiseg.viewer.widgets.path_field import PathField
 
@@ -29,11 +29,11 @@ class ColourFields(QWidget):
         self._update()
 
     @property
-    def colours(self) -> Colours:
+    def colours(self) -> ColourOptions:
         """What is chosen."""
         method = self.stain.currentData()
         reference = None if method is None else self.reference.path
-        return Colours(self.icc.isChecked(), method, reference)
+        return ColourOptions(self.icc.isChecked(), method, reference)
 
     def _update(self) -> None:
         self.reference.setEnabled(self.stain.currentData() is not None)

@@ -11,7 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 _AT_A_TIME = 1 << 18
 """Pixels that are painted before the window may react again."""
@@ -22,7 +22,7 @@ Change = tuple[tuple[Any, Any], Any]
 
 def find_changes(before: Any, labels: Any) -> list[Change]:
     """Return what is painted and was not so before, in parts."""
-    y, x = np.nonzero((labels != UNSEEN) & (labels != before))
+    y, x = np.nonzero((labels != NO_LABEL) & (labels != before))
     parts = (slice(start, start + _AT_A_TIME) for start in range(0, len(y), _AT_A_TIME))
     return [((y[part], x[part]), labels[y[part], x[part]]) for part in parts]
 

@@ -99,7 +99,7 @@ class GriddedLabels(LabelPlane):
         columns, x = self._places(inside.x, inside.width, axis=1)
         if rows.size and columns.size:
             part = Box(inside.y + y, inside.x + x, rows.size, columns.size)
-            labels[part.within(box)] = self._pick(rows, columns)
+            labels[part.slices_in(box)] = self._pick(rows, columns)
         return labels
 
     def _pick(self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> Labels:

@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from wsiseg.annotations.labels import Labels
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.regions import Outlines
+from wsiseg.tiling.regions import PolygonRasteriser
 from wsiseg.tiling.resolution import WorkingPlane
 
 _MANY_CORNERS = 1000
@@ -40,7 +40,7 @@ class ShapePainter:
         self._labels = np.array([label for _, label in shapes], np.uint8)
         self._large = shapely.get_num_coordinates(self._geometries) >= _MANY_CORNERS
         self._tree = shapely.STRtree(self._geometries)
-        self._kept: dict[int, Outlines] = {}
+        self._kept: dict[int, PolygonRasteriser] = {}
 
     def paint(self, box: Box, ground: int) -> Labels:
         """Paint a box.
@@ -67,7 +67,7 @@ class ShapePainter:
             if self._large[index] or part.area > _MANY_PIXELS:
                 self._paint_together(together, box, labels)
                 together, pixels = [], 0
-                labels[part.within(box)][self._outline(index).fill(part)] = self._labels[index]
+                labels[part.slices_in(box)][self._outline(index).fill(part)] = self._labels[index]
             else:
                 together.append(index)
                 pixels += part.area
@@ -113,7 +113,7 @@ class ShapePainter:
         """Paint shapes of few pixels: most of their time would go by between them."""
         if not indices:
             return
-        outlines = Outlines(self._geometries[indices], 1 / self._slide_scale)
+        outlines = PolygonRasteriser(self._geometries[indices], 1 / self._slide_scale)
         owner, row, first, last = outlines.runs(box)
         lengths = last - first
         run = np.repeat(np.arange(len(lengths)), lengths)
@@ -121,10 +121,10 @@ class ShapePainter:
         # Of what is assigned to one pixel, the last stays: that of the last shape.
         labels[row[run], first[run] + within] = self._labels[indices][owner[run]]
 
-    def _outline(self, index: int) -> Outlines:
+    def _outline(self, index: int) -> PolygonRasteriser:
         if index in self._kept:
             return self._kept[index]
-        outline = Outlines([self._geometries[index]], 1 / self._slide_scale)
+        outline = PolygonRasteriser([self._geometries[index]], 1 / self._slide_scale)
         if self._large[index]:
             self._kept[index] = outline
         return outline

@@ -61,7 +61,7 @@ class PictureLabels(LabelSource):
         """Lay the picture over a plane; see :class:`LabelSource`."""
         picture = _open_values(self.path)
         values = picture.values
-        full = slide.facts.in_file(slide.levels[0].box)
+        full = slide.facts.to_file_pixels(slide.levels[0].box)
         height, width = values.shape[:2]
         if (height, width) != (full.height, full.width):
             turned = (width, height) == (full.height, full.width)

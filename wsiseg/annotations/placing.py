@@ -129,7 +129,7 @@ def find_counting(
 def _bounds(slide: Slide) -> Box | None:
     """Return what was scanned, in pixels of the slide's file."""
     bounds = slide.facts.bounds
-    return None if bounds is None else slide.facts.in_file(bounds)
+    return None if bounds is None else slide.facts.to_file_pixels(bounds)
 
 
 def _moved(geometries: _Geometries, move: Callable[[_Points], _Points]) -> _Geometries:

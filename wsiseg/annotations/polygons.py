@@ -87,9 +87,9 @@ class PaintedPolygons(LabelPlane):
         labels = self._painter.paint(box, self._ground)
         inside = box.intersection(self._plane.box)
         if inside != box:
-            kept = labels[inside.within(box)].copy()
+            kept = labels[inside.slices_in(box)].copy()
             labels.fill(IGNORED)
-            labels[inside.within(box)] = kept
+            labels[inside.slices_in(box)] = kept
         return labels
 
     def landmarks(self, narrowest: float) -> list[tuple[int, float, float]]:

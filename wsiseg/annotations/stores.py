@@ -12,7 +12,7 @@ from wsiseg.errors import DataSetError
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.tiling.resolution import WorkingPlane, level0_mpp
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 _UNPAINTED = 0
 """What napari leaves where nobody painted, unless the store gives the value a class."""
@@ -46,7 +46,7 @@ class StoreLabels(LabelSource):
     def _meanings(self, image: LabelImage) -> dict[int, int]:
         named = {value: entry.name for value, entry in image.classes.items()}
         numbered = self.class_map.values
-        meanings = {UNSEEN: IGNORED}
+        meanings = {NO_LABEL: IGNORED}
         if _UNPAINTED not in named:
             # A painted mask marks no regions inside which everything would be annotated.
             ground = IGNORED if self.class_map.exhaustive else self.class_map.ground

@@ -80,7 +80,7 @@ class TiledValues:
         known = Box(place.y, place.x, *tile.shape[1:3])
         part = known.intersection(box)
         decoded = tile[0].reshape(*known.shape, *self.shape[2:])
-        values[part.within(box)] = decoded[part.within(known)]
+        values[part.slices_in(box)] = decoded[part.slices_in(known)]
 
 
 def as_seen(values: Values, page: tifffile.TiffPage) -> Values:

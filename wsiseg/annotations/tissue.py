@@ -12,7 +12,7 @@ from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import LabelImage, is_store, open_label_image
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.tiling.tissue import Mask, TissueMask
 from wsiseg.tiling.tissue_picture import read_tissue_picture
 
@@ -72,7 +72,7 @@ def _reduced(image: LabelImage) -> tuple[Mask, int]:
     for top in range(0, height, step):
         for left in range(0, width, step):
             block = values[top : min(top + step, height), left : min(left + step, width)]
-            seen = (block != 0) & (block != UNSEEN)
+            seen = (block != 0) & (block != NO_LABEL)
             below, right = (-edge % factor for edge in seen.shape)
             seen = np.pad(seen, ((0, below), (0, right)))
             rows, columns = (edge // factor for edge in seen.shape)

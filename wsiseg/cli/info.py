@@ -28,13 +28,13 @@ def info(
 ) -> None:
     """Show levels, resolution, vendor of a slide, and which readers take it."""
     from wsiseg.tiling.colour import profile_name
-    from wsiseg.tiling.slides import address, judge_readers, open_slide
+    from wsiseg.tiling.slides import open_slide, probe_readers, url_or_path
 
     with open_slide(slide, reader) as opened:
         facts, (full, *_) = opened.facts, opened.levels
-        pixel = facts.file_pixel
+        pixel = facts.file_pixel_size
         content: dict[str, Any] = {
-            "slide": address(slide),
+            "slide": url_or_path(slide),
             "width": full.width,
             "height": full.height,
             "mpp": facts.mpp,
@@ -49,7 +49,7 @@ def info(
                     "chosen": each.reader == opened.reader,
                     "why": each.why,
                 }
-                for each in judge_readers(slide)
+                for each in probe_readers(slide)
             ],
             "tile": None if facts.tile_shape is None else list(facts.tile_shape),
             "compression": facts.compression,
@@ -73,10 +73,10 @@ def info(
 def _lighting(slide: Slide) -> tuple[str, ...]:
     """Say that a slide is dark field, if it has a level that is quick to look at."""
     from wsiseg.segmentation.suitability import DARK_FIELD
-    from wsiseg.tiling.lighting import looks_dark_field
+    from wsiseg.tiling.dark_field import is_dark_field
     from wsiseg.tiling.tissue import read_overview
 
-    if slide.levels[-1].box.area > _QUICK or not looks_dark_field(read_overview(slide)[0]):
+    if slide.levels[-1].box.area > _QUICK or not is_dark_field(read_overview(slide)[0]):
         return ()
     return (f"{DARK_FIELD}; segment wants --force",)
 
@@ -110,7 +110,7 @@ def _as_text(content: dict[str, Any], facts: SlideFacts) -> list[str]:
 def _resolution(facts: SlideFacts) -> str:
     from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
-    size, stated = facts.pixel_size, facts.file_pixel
+    size, stated = facts.pixel_size, facts.file_pixel_size
     if size is None or stated is None:
         return "not stated"
     doubt = "" if size.is_sane else f", not believed: outside {SANE_MPP[0]:g} to {SANE_MPP[1]:g}"

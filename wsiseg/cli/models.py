@@ -14,8 +14,8 @@ from wsiseg.cli.printing import Json, print_json, say
 from wsiseg.settings import split_pairs
 
 if TYPE_CHECKING:
-    from wsiseg.models.comparing import Comparison
     from wsiseg.models.networks.network import SegmentationNetwork
+    from wsiseg.models.published.comparison import Comparison
 
 app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
 
@@ -65,7 +65,7 @@ def show(
 ) -> None:
     """Show what an architecture costs and how far it sees."""
     from wsiseg.cli.progress import ConsoleListener
-    from wsiseg.models.comparing import compare
+    from wsiseg.models.published.comparison import compare
     from wsiseg.models.registry import create_model, find_architecture
 
     architecture = find_architecture(name)

@@ -50,7 +50,7 @@ def segment(
     from wsiseg.tiling.slides import find_slides
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
-    found = find_slides(slides, recursive=recursive, leave=[output])
+    found = find_slides(slides, recursive=recursive, exclude=[output])
     for note in found.notes:
         listener.noted(in_options(note))
     if checkpoint is None:

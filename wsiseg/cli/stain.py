@@ -32,7 +32,7 @@ def stain(
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.errors import ArgumentError, OutputExistsError
     from wsiseg.segmentation.colouring import recolour, save_reference
-    from wsiseg.tiling.colour import METHODS, Colours, find_look
+    from wsiseg.tiling.colour import METHODS, ColourOptions, estimate_stains
     from wsiseg.tiling.slides import open_slide
 
     if method not in METHODS:
@@ -47,8 +47,8 @@ def stain(
         raise OutputExistsError("the output exists", output, "Choose another -o.")
     with open_slide(slide, reader) as opened:
         listener = ConsoleListener(quiet=quiet)
-        seen = recolour(opened, Colours(icc=icc), listener.warned)
-        look = find_look(seen, method)
+        seen = recolour(opened, ColourOptions(icc=icc), listener.warned)
+        look = estimate_stains(seen, method)
     save_reference(output, method, look, icc=icc)
     if as_json:
         print_json({"output": str(output), "method": method, "icc": icc, **asdict(look)})

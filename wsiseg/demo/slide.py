@@ -104,7 +104,7 @@ def _paint(height: int, width: int, seed: int) -> Pixels:
             if random.random() < 0.5:
                 turned = turned[:, ::-1]
             place = Box(top, left, edge, edge).intersection(plane)
-            part = pixels[place.within(plane)]
+            part = pixels[place.slices_in(plane)]
             part[...] = turned[: place.height, : place.width]
             part[_is_glass(place, plane)] = _GLASS
     return pixels

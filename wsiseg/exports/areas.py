@@ -18,11 +18,11 @@ from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 _BLOCK = 2048
 
-ShareListener = Callable[[float], None]
+ProgressCallback = Callable[[float], None]
 """Hears the share that is done."""
 
 
@@ -59,7 +59,7 @@ def measure_areas(
     corner: tuple[float, float] = (0.0, 0.0),
     mpp: float | None = None,
     region: BaseGeometry | None = None,
-    advanced: ShareListener | None = None,
+    advanced: ProgressCallback | None = None,
 ) -> list[ClassArea]:
     """Count the pixels of every class, in a whole mask or in a region.
 
@@ -94,10 +94,10 @@ def measure_areas(
     if region is not None:
         region = shapely.affinity.translate(region, -corner[1], -corner[0])
     counts = _count(labels, pixel, region, advanced)
-    unseen, analysed = int(counts[UNSEEN]), int(counts.sum() - counts[UNSEEN])
+    unseen, analysed = int(counts[NO_LABEL]), int(counts.sum() - counts[NO_LABEL])
     names = {value: entry.name for value, entry in sorted(classes.items())}
     names |= {v: f"value {v}" for v in np.flatnonzero(counts).tolist() if v not in names}
-    names.pop(UNSEEN, None)
+    names.pop(NO_LABEL, None)
     size = None if mpp is None else mpp**2 / 1e6
 
     def measure(value: int, name: str, whole: int) -> ClassArea:
@@ -106,30 +106,32 @@ def measure_areas(
         return ClassArea(value, name, pixels, covered, pixels / whole if whole else None)
 
     rows = [measure(value, name, analysed) for value, name in names.items()]
-    return [*rows, measure(UNSEEN, NOT_ANALYSED, 0)] if unseen else rows
+    return [*rows, measure(NO_LABEL, NOT_ANALYSED, 0)] if unseen else rows
 
 
 def _count(
-    labels: Values, pixel: float, region: BaseGeometry | None, advanced: ShareListener | None
+    labels: Values, pixel: float, region: BaseGeometry | None, advanced: ProgressCallback | None
 ) -> npt.NDArray[np.int64]:
     """Return how many pixels have each of the values 0 to 255."""
     height, width = labels.shape
     plane = WorkingPlane(height, width, level=0, level_scale=1.0, slide_scale=pixel, mpp=None)
     drawn = None if region is None else Regions(region, plane)
     within = plane.box if region is None else _frame(region, pixel).intersection(plane.box)
-    counts = np.zeros(UNSEEN + 1, np.int64)
+    counts = np.zeros(NO_LABEL + 1, np.int64)
     for top in range(within.y // _BLOCK * _BLOCK, within.bottom, _BLOCK):
         for left in range(within.x // _BLOCK * _BLOCK, within.right, _BLOCK):
             box = Box(top, left, _BLOCK, _BLOCK).intersection(within)
-            block = labels[box.within(plane.box)]
+            block = labels[box.slices_in(plane.box)]
             seen = block.ravel() if drawn is None else block[drawn.rasterise(box)]
             if (
                 seen.dtype.kind not in "iu"
                 or seen.min(initial=0) < 0
-                or seen.max(initial=0) > UNSEEN
+                or seen.max(initial=0) > NO_LABEL
             ):
-                raise AnnotationError(f"the mask has values that are no labels from 0 to {UNSEEN}")
-            counts += np.bincount(seen, minlength=UNSEEN + 1)
+                raise AnnotationError(
+                    f"the mask has values that are no labels from 0 to {NO_LABEL}"
+                )
+            counts += np.bincount(seen, minlength=NO_LABEL + 1)
         if advanced is not None:
             advanced((min(top + _BLOCK, within.bottom) - within.y) / within.height)
     return counts
@@ -142,4 +144,4 @@ def _frame(region: BaseGeometry, pixel: float) -> Box:
 
 
 def _in_range(values: npt.NDArray[np.integer[Any]]) -> bool:
-    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= UNSEEN)
+    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= NO_LABEL)

@@ -22,8 +22,8 @@ from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
 from wsiseg.store.outputs import OutputFiles, folds_case, made_folder
-from wsiseg.tiling.slides import Slide, address, find_slides, open_slide, slide_name
-from wsiseg.tiling.tissue import ShareListener
+from wsiseg.tiling.slides import Slide, find_slides, open_slide, slide_name, url_or_path
+from wsiseg.tiling.tissue import ProgressCallback
 
 
 @keywords_from(SegmentOptions)
@@ -68,7 +68,7 @@ def segment_batch(
     """
     settings, folder = SegmentOptions(**options), Path(output)
     given = [slides] if isinstance(slides, Path | str) else slides
-    found = find_slides([Path(path) for path in given], leave=[folder])
+    found = find_slides([Path(path) for path in given], exclude=[folder])
     predictor = make_predictor(checkpoint, settings)
     yield from segment_slides(found.slides, predictor, folder, settings, listener or Listener())
 
@@ -226,7 +226,7 @@ def _refuse_same_names(slides: Sequence[Path], folder: Path) -> None:
         if key in first:
             raise ArgumentError(
                 f"two slides are called {name!r} and would write the same files",
-                f"{address(first[key])} and {address(slide)}",
+                f"{url_or_path(first[key])} and {url_or_path(slide)}",
                 "Segment them into different folders.",
             )
         first[key] = slide
@@ -239,7 +239,7 @@ def _describe(error: Exception | None) -> str:
 
 
 def _find_area(
-    slide: Slide, searched: ShareListener, checkpoint: Checkpoint, options: SegmentOptions
+    slide: Slide, searched: ProgressCallback, checkpoint: Checkpoint, options: SegmentOptions
 ) -> Area | None:
     return find_area(slide, choose_plane(slide, checkpoint, options), options, searched)
 
@@ -255,7 +255,7 @@ def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = 
     """Return the entry of a slide that is not done: the same keys, without figures."""
     choice = predictor.choice
     return {
-        "slide": address(path),
+        "slide": url_or_path(path),
         "status": status,
         "mask": None,
         "seconds": None,

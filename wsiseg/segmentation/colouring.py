@@ -16,17 +16,17 @@ from wsiseg.errors import DamagedSlideError, StainError
 from wsiseg.store.disk import write_whole
 from wsiseg.tiling.colour import (
     METHODS,
-    Colours,
+    ColourOptions,
     ColourStep,
-    Look,
     ProfileStep,
     RecolouredSlide,
+    StainEstimate,
     StainStep,
-    find_look,
+    estimate_stains,
 )
 from wsiseg.tiling.slides import Slide, open_slide
 from wsiseg.tiling.slides.fingerprint import fingerprint
-from wsiseg.tiling.slides.locations import is_remote
+from wsiseg.tiling.slides.urls import is_remote
 
 _ROOM, _REFERENCES = 256, 16
 _found: OrderedDict[str, tuple[ColourStep, ...]] = OrderedDict()
@@ -34,7 +34,10 @@ _found: OrderedDict[str, tuple[ColourStep, ...]] = OrderedDict()
 
 
 def recolour(
-    slide: Slide, colours: Colours, warn: Callable[[str], None], slide_mpp: float | None = None
+    slide: Slide,
+    colours: ColourOptions,
+    warn: Callable[[str], None],
+    slide_mpp: float | None = None,
 ) -> Slide:
     """Return a slide as it looks after what was asked for; the slide itself if that is nothing.
 
@@ -49,7 +52,10 @@ def in_other_colours(slide: Slide, steps: tuple[ColourStep, ...]) -> Slide:
 
 
 def find_colour_steps(
-    slide: Slide, colours: Colours, warn: Callable[[str], None], slide_mpp: float | None = None
+    slide: Slide,
+    colours: ColourOptions,
+    warn: Callable[[str], None],
+    slide_mpp: float | None = None,
 ) -> tuple[ColourStep, ...]:
     """Find out what is to be done to the colours of a slide.
 
@@ -57,7 +63,7 @@ def find_colour_steps(
     ----------
     slide : Slide
         Open.
-    colours : Colours
+    colours : ColourOptions
         What is asked for.
     warn : callable
         Told if there is no profile.
@@ -85,7 +91,9 @@ def find_colour_steps(
     return _found[key]
 
 
-def _find_steps(slide: Slide, colours: Colours, slide_mpp: float | None) -> Iterator[ColourStep]:
+def _find_steps(
+    slide: Slide, colours: ColourOptions, slide_mpp: float | None
+) -> Iterator[ColourStep]:
     if colours.icc and slide.facts.icc_profile is not None:
         step = ProfileStep(slide.facts.icc_profile, slide.path)
         slide = RecolouredSlide(slide, (step,))
@@ -94,11 +102,11 @@ def _find_steps(slide: Slide, colours: Colours, slide_mpp: float | None) -> Iter
         target = METHODS[colours.stain].reference
         if colours.reference is not None:
             target = read_reference(colours.reference, colours.stain, icc=colours.icc)
-        yield StainStep(colours.stain, find_look(slide, colours.stain, slide_mpp), target)
+        yield StainStep(colours.stain, estimate_stains(slide, colours.stain, slide_mpp), target)
 
 
 def warn_of_other_colours(
-    training: Mapping[str, object], colours: Colours, warn: Callable[[str], None]
+    training: Mapping[str, object], colours: ColourOptions, warn: Callable[[str], None]
 ) -> None:
     """Say so if a network learnt from other colours than it is to see.
 
@@ -106,7 +114,7 @@ def warn_of_other_colours(
     ----------
     training : mapping
         Of its checkpoint's card.
-    colours : Colours
+    colours : ColourOptions
         What is asked for.
     warn : callable
         Told.
@@ -125,7 +133,7 @@ def _in_words(icc: bool, stain: object) -> str:
     return " and ".join(steps) or "as they are"
 
 
-def save_reference(path: Path, method: str, look: Look, *, icc: bool = False) -> None:
+def save_reference(path: Path, method: str, look: StainEstimate, *, icc: bool = False) -> None:
     """Write how a slide is stained, as a reference for others.
 
     Parameters
@@ -134,7 +142,7 @@ def save_reference(path: Path, method: str, look: Look, *, icc: bool = False) ->
         A ``.json`` file.
     method : str
         What found it out.
-    look : Stains or Spread
+    look : Stains or ColourStatistics
         What was found.
     icc : bool
         Whether the slide's colours were turned into sRGB before.
@@ -148,7 +156,7 @@ def save_reference(path: Path, method: str, look: Look, *, icc: bool = False) ->
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
-def check_reference(colours: Colours) -> None:
+def check_reference(colours: ColourOptions) -> None:
     """Read the reference that is asked for, so that a wrong one is refused before any work.
 
     Raises
@@ -160,7 +168,7 @@ def check_reference(colours: Colours) -> None:
         read_reference(colours.reference, colours.stain, icc=colours.icc)
 
 
-def read_reference(path: Path, method: str, *, icc: bool = False) -> Look:
+def read_reference(path: Path, method: str, *, icc: bool = False) -> StainEstimate:
     """Return how a reference is stained; of a slide or picture it is found out, once a process.
 
     Raises
@@ -174,10 +182,10 @@ def read_reference(path: Path, method: str, *, icc: bool = False) -> Look:
 
 
 @functools.lru_cache(_REFERENCES)
-def _read_reference(path: Path, method: str, icc: bool, _content: str) -> Look:
+def _read_reference(path: Path, method: str, icc: bool, _content: str) -> StainEstimate:
     if path.suffix.lower() != ".json":
         with open_slide(path) as slide:
-            return find_look(recolour(slide, Colours(icc=icc), _unheard), method)
+            return estimate_stains(recolour(slide, ColourOptions(icc=icc), _unheard), method)
     try:
         stated: Any = json.loads(path.read_text(encoding="utf-8"))
         made_by, with_icc = stated["method"], stated["icc"]

@@ -60,7 +60,7 @@ class MemoryCosts:
 
     Attributes
     ----------
-    kept_bytes : int
+    cache_bytes : int
         What the slide keeps of decoded pixels.
     bytes_per_pixel : float
         The network's intermediate results, per pixel of a batch.
@@ -76,7 +76,7 @@ class MemoryCosts:
         Tiles at a time, reading threads, tiles read ahead.
     """
 
-    kept_bytes: int
+    cache_bytes: int
     bytes_per_pixel: float
     classes: int
     blend: Blend
@@ -94,7 +94,7 @@ class MemoryCosts:
         waiting_rows = (1 + BANDS_AHEAD) * BAND_HEIGHT * self._written_bytes
         return MemoryNeed(
             reading=round(
-                self.kept_bytes + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
+                self.cache_bytes + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
             ),
             network=round(
                 _RUNTIME_OVERHEAD

@@ -12,7 +12,7 @@ from wsiseg.errors import ArgumentError
 from wsiseg.models.runtimes.registry import RUNTIMES
 from wsiseg.settings import Option, Settings
 from wsiseg.tiling.blending import Blend
-from wsiseg.tiling.colour import Colours
+from wsiseg.tiling.colour import ColourOptions
 from wsiseg.tiling.slides import READERS
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 
@@ -81,9 +81,9 @@ class SlideOptions(Settings):
         return None if name is None else READERS.check(name, "`reader`")
 
     @property
-    def colours(self) -> Colours:
+    def colours(self) -> ColourOptions:
         """What is done to a slide's colours before the network sees them."""
-        return Colours(self.icc, self.stain, self.stain_reference)
+        return ColourOptions(self.icc, self.stain, self.stain_reference)
 
     @model_validator(mode="after")
     def _colours_make_sense(self) -> Self:

@@ -28,11 +28,11 @@ from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.tissue import (
     READING_THREADS,
-    ShareListener,
+    ProgressCallback,
     TissueMask,
     find_tissue,
+    no_progress,
     read_overview,
-    unheard,
 )
 
 LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
@@ -131,7 +131,7 @@ def make_plan(
     area: Area | None = None,
     *,
     followed: bool = False,
-    searched: ShareListener = unheard,
+    searched: ProgressCallback = no_progress,
 ) -> Plan:
     """Settle what a run will do.
 
@@ -176,7 +176,7 @@ def make_plan(
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
     costs = MemoryCosts(
-        kept_bytes=slide.kept_bytes,
+        cache_bytes=slide.cache_bytes,
         bytes_per_pixel=predictor.bytes_per_pixel,
         classes=len(checkpoint.classes),
         blend=options.blend,
@@ -312,7 +312,7 @@ def find_area(
     slide: Slide,
     plane: WorkingPlane,
     options: SegmentOptions,
-    searched: ShareListener = unheard,
+    searched: ProgressCallback = no_progress,
 ) -> TissueMask | None:
     """Return where to look: the slide's tissue, a picture of it, or None for everywhere.
 
@@ -327,7 +327,7 @@ def find_area(
         threads = options.readers or min(READING_THREADS, os.cpu_count() or 1)
         seen = read_overview(slide, threads, searched)
         notes = check_lighting(slide, seen[0], force=options.force)
-        return replace(find_tissue(slide, plane, seen=seen), notes=notes)
+        return replace(find_tissue(slide, plane, overview=seen), notes=notes)
     return read_tissue(Path(options.tissue), slide, plane)
 
 
@@ -336,7 +336,7 @@ def _candidate_grids(
 ) -> Iterator[TileGrid]:
     """Yield grids from the best to the smallest; one alone if the user named the tile."""
     multiple = predictor.checkpoint.network.input_multiple
-    reach = math.inf if predictor.short_reach is None else predictor.short_reach
+    reach = math.inf if predictor.receptive_radius is None else predictor.receptive_radius
     edges: Sequence[int] = LARGEST_TILES if options.tile is None else (options.tile,)
     for edge in edges:
         if options.halo is not None:

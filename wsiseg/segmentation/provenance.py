@@ -21,7 +21,7 @@ from wsiseg.segmentation.ledger import Ledger
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
 from wsiseg.throughput.summary import ADVICE, share_out
-from wsiseg.tiling.slides import address
+from wsiseg.tiling.slides import url_or_path
 from wsiseg.tiling.tissue import TissueMask
 
 _PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
@@ -132,7 +132,7 @@ def describe_run(job: Job, ledger: Ledger, identity: Json) -> Json:
         "settings": job.options.as_json(),
         "identity": identity,
         "slide": {
-            "path": address(slide.path),
+            "path": url_or_path(slide.path),
             "reader": slide.reader,
             "vendor": slide.facts.vendor,
             "mpp": slide.mpp,
@@ -167,7 +167,7 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
     choice, mpp = job.predictor.choice, job.plan.plane.mpp
     counts = zip(job.predictor.checkpoint.classes, ledger.counts.tolist(), strict=True)
     return {
-        "slide": address(job.slide.path),
+        "slide": url_or_path(job.slide.path),
         "status": "ok",
         "mask": str(job.files.mask),
         "seconds": round(seconds, 3),

@@ -39,7 +39,7 @@ from wsiseg.store.masks import MaskStore
 from wsiseg.store.outputs import OutputFiles, made_folder
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides import Slide, as_stored, open_slide
+from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def segment(
         )
         if settings.slide_mpp is not None:
             # One number of the user's says that pixels are square.
-            opened = as_stored(opened)
+            opened = with_stored_pixels(opened)
         spent = opening.total
         predictor = make_predictor(checkpoint, settings)
         return segment_slide(

@@ -14,7 +14,7 @@ from typing import Self
 
 from wsiseg.segmentation.plan import Area
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.tissue import ShareListener
+from wsiseg.tiling.tissue import ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SlidesAhead:
         self,
         paths: Iterable[Path],
         opening: Callable[[Path], Slide],
-        looking: Callable[[Slide, ShareListener], Area | None],
+        looking: Callable[[Slide, ProgressCallback], Area | None],
     ) -> None:
         self._paths = deque(paths)
         self._opening = opening

@@ -21,7 +21,7 @@ from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.reading import ReadTile, TileReader
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import UNSEEN, Band, Prediction, make_stitcher
+from wsiseg.tiling.stitching import NO_LABEL, Band, Prediction, make_stitcher
 
 
 @dataclass
@@ -79,7 +79,7 @@ class TileStream:
         self._options = options
         watch = Stopwatch()
         outputs = _needed_outputs(options)
-        self._runtime = predictor.ready(plan.grid.tile, plan.batch, outputs)
+        self._runtime = predictor.prepare_runtime(plan.grid.tile, plan.batch, outputs)
         self.setup_seconds = watch.total
 
     def tiles(self, window: Box) -> list[Tile]:
@@ -189,7 +189,7 @@ def _masked(band: Band, regions: Regions | None) -> Band:
     """Forget what lies outside the user's regions."""
     if regions is not None and band.touched:
         outside = ~regions.rasterise(band.box)
-        band.labels[outside] = UNSEEN
+        band.labels[outside] = NO_LABEL
         if band.probabilities is not None:
             band.probabilities[:, outside] = 0
     return band

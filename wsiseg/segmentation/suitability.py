@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wsiseg.errors import ResolutionError, UnsuitableSlideError
 from wsiseg.models.checkpoint import Checkpoint
-from wsiseg.tiling.lighting import looks_dark_field
+from wsiseg.tiling.dark_field import is_dark_field
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.slide import Pixels
@@ -25,7 +25,7 @@ def check_lighting(slide: Slide, overview: Pixels, *, force: bool) -> tuple[str,
     UnsuitableSlideError
         If the slide looks like that, and is not forced.
     """
-    if not looks_dark_field(overview):
+    if not is_dark_field(overview):
         return ()
     if not force:
         raise UnsuitableSlideError(DARK_FIELD, slide.path, _HINT)

@@ -15,7 +15,7 @@ from zarr.types import AnyArray
 from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.pyramid import Continued, level_shapes
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -102,7 +102,7 @@ def find_damage(
     continued : callable
         Called after every band.
     """
-    damage = find_damaged_layout(mask, shape, UNSEEN)
+    damage = find_damaged_layout(mask, shape, NO_LABEL)
     if damage is not None:
         return damage
     found = np.zeros(len(counts), np.int64)

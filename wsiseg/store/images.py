@@ -15,8 +15,8 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.reading import TileReader
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides import PatchedSlide, Slide, as_stored
-from wsiseg.tiling.slides.squared import SquaredSlide
+from wsiseg.tiling.slides import FaultTolerantSlide, Slide, with_stored_pixels
+from wsiseg.tiling.slides.square_pixels import SquarePixelSlide
 
 _READERS, _AHEAD = 2, 3
 """Threads that read, and shards that are in memory at a time."""
@@ -57,19 +57,19 @@ def write_image(
     """
     with translated(root):
         finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)
-        stored = as_stored(slide)
-        patched = PatchedSlide(stored)
-        readable = patched if stored is slide else SquaredSlide(patched)
+        stored = with_stored_pixels(slide)
+        patched = FaultTolerantSlide(stored)
+        readable = patched if stored is slide else SquarePixelSlide(patched)
         with TileReader(readable, plane, threads=_READERS, ahead=_AHEAD) as reader:
             for (shard,) in reader.batches(_shards(plane), 1):
                 assert shard.pixels is not None
-                place = shard.tile.box.within(plane.box)
+                place = shard.tile.box.slices_in(plane.box)
                 finest[:, place[0], place[1]] = np.moveaxis(shard.pixels, -1, 0)
                 continued()
         levels = build_pyramid(root, halve_by_mean, continued)
         _describe(root, slide.name, placement, levels, notes)
     stretch = slide.facts.stretch
-    unread = {each.stretched(*stretch).reduced(plane.level_scale) for _, each in patched.unread}
+    unread = {each.scaled(*stretch).reduced(plane.level_scale) for _, each in patched.unread}
     return sorted(unread, key=lambda box: (box.y, box.x))
 
 

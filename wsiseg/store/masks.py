@@ -25,7 +25,7 @@ from wsiseg.store.pyramid import (
     unheard,
 )
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import UNSEEN, Band
+from wsiseg.tiling.stitching import NO_LABEL, Band
 
 
 class MaskStore:
@@ -68,7 +68,7 @@ class MaskStore:
         self._probabilities: AnyArray | None = None
         with translated(path):
             if fresh:
-                create_array(path / "0", shape, fill_value=UNSEEN)
+                create_array(path / "0", shape, fill_value=NO_LABEL)
                 if probabilities is not None:
                     create_array(probabilities / "0", (len(classes), *shape), fill_value=0)
             self.labels = zarr.open_array(path / "0", mode="r+")
@@ -84,7 +84,7 @@ class MaskStore:
         path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
     ) -> bool:
         """Tell whether arrays stand that can be gone on with; see the class for parameters."""
-        return is_laid_out(path / "0", shape, fill_value=UNSEEN) and (
+        return is_laid_out(path / "0", shape, fill_value=NO_LABEL) and (
             probabilities is None
             or is_laid_out(probabilities / "0", (classes, *shape), fill_value=0)
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wsiseg.classes import LabelClass
 from wsiseg.store.disk import Json
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 VERSION = "0.5"
 NOT_ANALYSED = "not analysed"
@@ -99,7 +99,7 @@ def multiscales(
 def image_label(classes: Sequence[LabelClass]) -> Json:
     """Return ``image-label``: colours and names of every class and of what was not analysed."""
     entries = [(index, entry.name, (*entry.colour, 255)) for index, entry in enumerate(classes)]
-    entries.append((UNSEEN, NOT_ANALYSED, (0, 0, 0, 0)))
+    entries.append((NO_LABEL, NOT_ANALYSED, (0, 0, 0, 0)))
     return {
         "version": VERSION,
         "colors": [{"label-value": value, "rgba": list(rgba)} for value, _, rgba in entries],

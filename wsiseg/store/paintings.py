@@ -21,7 +21,7 @@ from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import PAINTED, VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import halve_by_mode, level_shapes
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> N
     with _instead(path) as store:
         shapes = level_shapes(*part.shape)
         for level, shape in enumerate(shapes):
-            create_array(store / str(level), shape, fill_value=UNSEEN)
+            create_array(store / str(level), shape, fill_value=NO_LABEL)
         _paint(store, part.labels, part.box)
         _describe(store, part, part.classes, len(shapes))
 
@@ -112,15 +112,15 @@ def add_to_painting(path: Path, part: PaintedPart) -> None:
     image = _open_painting(path)
     _refuse_other_plane(image, part)
     classes = _join(tuple(entry for _, entry in sorted(image.classes.items())), part.classes)
-    if len(classes) > UNSEEN:
+    if len(classes) > NO_LABEL:
         raise AnnotationError(f"the annotation would have {len(classes)} classes", path)
     places = {entry.name: index for index, entry in enumerate(classes)}
-    table = np.full(256, UNSEEN, np.uint8)
+    table = np.full(256, NO_LABEL, np.uint8)
     table[: len(part.classes)] = [places[entry.name] for entry in part.classes]
     with _instead(path) as store:
         shutil.copytree(path, store)
         standing = np.asarray(zarr.open_array(store / "0", mode="r")[_cut(part.box)])
-        _paint(store, np.where(part.labels == UNSEEN, standing, table[part.labels]), part.box)
+        _paint(store, np.where(part.labels == NO_LABEL, standing, table[part.labels]), part.box)
         _describe(store, part, classes, len(image.levels))
 
 

@@ -19,7 +19,7 @@ from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translated, write_json, write_whole
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import UNSEEN, Band
+from wsiseg.tiling.stitching import NO_LABEL, Band
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.opening import open_data
 from wsiseg.training.datasets.viewing import OpenSample, View
@@ -206,7 +206,7 @@ class _Scores:
         """Count a band, and return what was true and what was predicted there."""
         truth = self.matching.truth[opened.labels(band.box)]
         predicted = self.matching.predicted[band.labels]
-        predicted[band.labels == UNSEEN] = UNSEEN
+        predicted[band.labels == NO_LABEL] = NO_LABEL
         self.confusion.add(truth, predicted)
         return truth, predicted
 
@@ -242,7 +242,7 @@ def _score_sample(
             for band in step.bands:
                 found = scores.add_band(band, opened)
                 if keep:
-                    place = band.box.within(plane.box)
+                    place = band.box.slices_in(plane.box)
                     truth[place], predicted[place] = found
     if keep:
         scores.add_whole(opened, truth, predicted)

@@ -61,7 +61,7 @@ class ValidationTiles(Dataset[Batch]):
         sample = self._shelf.take(index)
         labels = np.full(tile.box.shape, IGNORED, np.uint8)
         if number < len(self):
-            labels[tile.core.within(tile.box)] = sample.labels(tile.core)
+            labels[tile.core.slices_in(tile.box)] = sample.labels(tile.core)
         return collate([(sample.pixels(tile.box), labels)])
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsiseg.annotations.labels import IGNORED
-from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.models.networks.supervision import LogitsWithBoundaries
 from wsiseg.training.boundaries import find_boundaries, find_detail, keep_boundaries
 from wsiseg.training.losses.cross_entropy import CrossEntropy
 from wsiseg.training.losses.dice import Dice
@@ -46,11 +46,11 @@ class DeepSupervision(nn.Module):
         """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
         losses = [self.loss(logits, shrink_labels(labels, logits.shape[-2:])) for logits in outputs]
         losses[1:] = [self.auxiliary_weight * loss for loss in losses[1:]]
-        if isinstance(outputs, WithBoundaries):
+        if isinstance(outputs, LogitsWithBoundaries):
             losses += self._compare_boundaries(outputs, labels)
         return torch.stack(losses).sum()
 
-    def _compare_boundaries(self, outputs: WithBoundaries, labels: Tensor) -> list[Tensor]:
+    def _compare_boundaries(self, outputs: LogitsWithBoundaries, labels: Tensor) -> list[Tensor]:
         if outputs.boundaries.shape[1] == 2:
             return [self.detail_loss(outputs.boundaries, find_detail(labels))]
         near = keep_boundaries(labels, outputs.boundaries)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from wsiseg.models.layers.elementary import relu
+from wsiseg.models.layers.convolutions import relu
 from wsiseg.models.layers.esp import ESP
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lively import lively
 from wsiseg.models import create_model
 from wsiseg.models.folding import merge_paths
-from wsiseg.models.networks.supervision import WithBoundaries
+from wsiseg.models.networks.supervision import LogitsWithBoundaries
 from wsiseg.models.profiling import count_parameters, receptive_field
 
 NAMES = [
@@ -48,8 +48,8 @@ def test_training_sees_the_main_logits_first_and_all_at_full_size(name: str) -> 
         outputs = network.supervised(x)
         assert torch.equal(outputs[0], network(x))
     assert [tuple(logits.shape) for logits in outputs] == [(2, 4, 70, 61)] * 2
-    assert isinstance(outputs, WithBoundaries) == name.startswith("pidnet")
-    if isinstance(outputs, WithBoundaries):
+    assert isinstance(outputs, LogitsWithBoundaries) == name.startswith("pidnet")
+    if isinstance(outputs, LogitsWithBoundaries):
         assert outputs.boundaries.shape == (2, 1, 70, 61)
 
 

@@ -12,7 +12,7 @@ from published import refusal, written
 from wsiseg.errors import ArgumentError, CheckpointError, WeightsMismatchError
 from wsiseg.models import create_model, import_checkpoint, load_checkpoint
 from wsiseg.models.importing.espnetv2_classifier import import_classifier
-from wsiseg.models.importing.renaming import renamed_state
+from wsiseg.models.importing.key_renaming import renamed_state
 from wsiseg.models.networks.espnetv2 import ESPNetv2
 from wsiseg.models.networks.espnetv2_classifier import ESPNetv2Classifier
 from wsiseg.models.normalisation import IMAGENET
@@ -82,7 +82,7 @@ def test_encoder_is_handed_over_and_nothing_else(decoder: str) -> None:
     network = create_model("espnetv2", 4, width=0.5, decoder=decoder)
     assert isinstance(network, ESPNetv2)
     before = {key: value.clone() for key, value in network.decoder.state_dict().items()}
-    classifier.give_encoder(network)
+    classifier.copy_encoder_to(network)
     for key, value in classifier.encoder.state_dict().items():
         assert torch.equal(network.encoder.state_dict()[key], value), key
     assert all(torch.equal(network.decoder.state_dict()[k], v) for k, v in before.items())
@@ -95,7 +95,7 @@ def test_encoder_of_another_width_is_refused() -> None:
     network = create_model("espnetv2", 4, width=1.0)
     assert isinstance(network, ESPNetv2)
     with pytest.raises(WeightsMismatchError, match="of another shape"):
-        ESPNetv2Classifier(10, width=0.5).give_encoder(network)
+        ESPNetv2Classifier(10, width=0.5).copy_encoder_to(network)
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
@@ -107,7 +107,7 @@ def test_published_names_lead_to_the_published_encoder(
     expected = import_checkpoint(data / "weights" / VOC.format(0.5), "espnetv2").network
     network = create_model("espnetv2", 21, width=0.5)
     assert isinstance(network, ESPNetv2)
-    classifier.give_encoder(network)
+    classifier.copy_encoder_to(network)
     for key, value in expected.encoder.state_dict().items():
         assert torch.equal(network.encoder.state_dict()[key], value), key
 

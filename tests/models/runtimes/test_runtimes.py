@@ -59,7 +59,7 @@ def start(
     if runtime == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is an extra")
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
-    return choice.start(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
+    return choice.compile(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
 
 
 def processor_computes_in(precision: str) -> bool:
@@ -95,7 +95,7 @@ def test_published_network_gives_the_same_on_openvino_as_on_torch(data: Path) ->
     network = TileNetwork(checkpoint.network, checkpoint.card.normalisation, BOTH).eval()
     pytest.importorskip("openvino", reason="OpenVINO is an extra")
     results = [
-        choose_runtime(kind, "cpu", threads=2).start(network, (256, 512), 1).run(golden.rgb[None])
+        choose_runtime(kind, "cpu", threads=2).compile(network, (256, 512), 1).run(golden.rgb[None])
         for kind in ("torch", "openvino")
     ]
     assert_agreeing(*results)
@@ -216,13 +216,13 @@ def test_narrow_numbers_give_nearly_the_same_or_are_refused(
     checkpoint = import_checkpoint(data / "weights" / golden.meta["weights"], "espnet")
     network = TileNetwork(checkpoint.network, checkpoint.card.normalisation, BOTH).eval()
     tile = np.ascontiguousarray(golden.rgb[None, :96, :128])
-    exact = choose_runtime("torch", "cpu", threads=2).start(network, (96, 128), 1).run(tile)
+    exact = choose_runtime("torch", "cpu", threads=2).compile(network, (96, 128), 1).run(tile)
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
     if runtime == "openvino" and not processor_computes_in(precision):
         with pytest.raises(RuntimeUnavailableError, match=precision):
-            choice.start(network, (96, 128), 1)
+            choice.compile(network, (96, 128), 1)
         return
-    result = choice.start(network, (96, 128), 1).run(tile)
+    result = choice.compile(network, (96, 128), 1).run(tile)
     assert result["labels"].dtype == np.uint8
     assert (result["labels"] == exact["labels"]).mean() > 0.95
 
@@ -266,16 +266,16 @@ def test_runtime_is_kept_for_the_same_shape_and_made_anew_for_another(
     predictor: Callable[[SegmentationNetwork], Predictor],
 ) -> None:
     held = predictor(Toy(3))
-    first = held.ready((16, 24), 2, ("labels",))
-    assert held.ready((16, 24), 2, ("labels",)) is first
+    first = held.prepare_runtime((16, 24), 2, ("labels",))
+    assert held.prepare_runtime((16, 24), 2, ("labels",)) is first
     for tile, batch, outputs in [
         ((24, 16), 2, ("labels",)),
         ((24, 16), 3, ("labels",)),
         ((24, 16), 3, BOTH),
     ]:
-        other = held.ready(tile, batch, outputs)
+        other = held.prepare_runtime(tile, batch, outputs)
         assert other is not first
-        assert held.ready(tile, batch, outputs) is other
+        assert held.prepare_runtime(tile, batch, outputs) is other
         assert (other.settings.tile, other.settings.batch) == (tile, batch)
         assert other.outputs == outputs
         first = other
@@ -286,7 +286,7 @@ def test_predictor_runs_the_checkpoint_with_its_normalisation(
 ) -> None:
     held = predictor(small())
     tiles = random_tiles(2, 40, 64)
-    result = held.ready((40, 64), 2, BOTH).run(tiles)
+    result = held.prepare_runtime((40, 64), 2, BOTH).run(tiles)
     with torch.no_grad():
         logits = held.checkpoint.network(held.checkpoint.preprocess(torch.from_numpy(tiles)))
     expected = {
@@ -305,7 +305,7 @@ def test_predictor_runs_as_few_layers_as_there_can_be(
     assert count_parameters(held.folded) < count_parameters(network)
     tiles = random_tiles(1, 64, 128)
     plain = start("torch", network, (64, 128), 1).run(tiles)
-    assert_agreeing(held.ready((64, 128), 1, BOTH).run(tiles), plain)
+    assert_agreeing(held.prepare_runtime((64, 128), 1, BOTH).run(tiles), plain)
 
 
 def test_predictor_knows_what_the_network_costs_and_sees(
@@ -313,9 +313,9 @@ def test_predictor_knows_what_the_network_costs_and_sees(
 ) -> None:
     toy = predictor(Toy(3))
     assert toy.bytes_per_pixel == activation_bytes_per_pixel(toy.checkpoint.network)
-    assert toy.short_reach is not None
-    assert 1 <= toy.short_reach <= 2
-    assert predictor(small()).short_reach is None
+    assert toy.receptive_radius is not None
+    assert 1 <= toy.receptive_radius <= 2
+    assert predictor(small()).receptive_radius is None
 
 
 SIGNALLED = """
@@ -329,7 +329,7 @@ handled = []
 signal.signal(signal.SIGUSR1, lambda number, frame: handled.append(number))
 checkpoint = tiny.tiny_checkpoint()
 network = TileNetwork(checkpoint.network, checkpoint.card.normalisation, ("labels",)).eval()
-held = [choose_runtime("openvino", "cpu", "fp32", threads=1).start(network, (64, 64), 1)]
+held = [choose_runtime("openvino", "cpu", "fp32", threads=1).compile(network, (64, 64), 1)]
 dropping = threading.Thread(target=lambda: (held.clear(), gc.collect()))
 dropping.start()
 dropping.join()
@@ -376,7 +376,7 @@ def test_every_pixel_without_numbers_is_255_wherever_they_are_missing(
         pytest.importorskip("openvino", reason="OpenVINO is an extra")
     found = (
         choose_runtime(runtime, "cpu", precision)
-        .start(TileNetwork(Overflowing(), plain, outputs).eval(), (32, 64), 1)
+        .compile(TileNetwork(Overflowing(), plain, outputs).eval(), (32, 64), 1)
         .run(tile)
     )
     lost = bad.any(axis=-1)

@@ -9,10 +9,10 @@ import pytest
 from array_slide import ArraySlide
 from wsiseg.errors import StainError
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.colour import METHODS, RecolouredSlide, StainMethod, StainStep, find_look
-from wsiseg.tiling.colour.density import density, light
+from wsiseg.tiling.colour import METHODS, RecolouredSlide, StainMethod, StainStep, estimate_stains
+from wsiseg.tiling.colour.density import density, rgb_from_density
 from wsiseg.tiling.colour.reinhard import reinhard
-from wsiseg.tiling.colour.separating import Stains, macenko, vahadane
+from wsiseg.tiling.colour.stain_separation import Stains, macenko, vahadane
 
 PALE = Stains(((0.65, 0.70, 0.29), (0.07, 0.99, 0.11)), (1.2, 0.8))
 STRONG = Stains(((0.56, 0.72, 0.41), (0.22, 0.80, 0.56)), (2.0, 1.0))
@@ -25,7 +25,7 @@ def stain_tissue(stains, seed=0, count=40_000):
     amounts = kinds * random.uniform(0.35, 1.0, (count, 2)) * stains.strengths
     colours = np.array(stains.colours)
     colours /= np.linalg.norm(colours, axis=1, keepdims=True)
-    return light(amounts @ colours), amounts
+    return rgb_from_density(amounts @ colours), amounts
 
 
 def as_slide(pixels, edge=200):
@@ -55,7 +55,7 @@ def test_the_stains_of_a_slide_are_found(find, stains):
 def test_a_slide_looks_as_if_it_had_the_stains_of_the_reference(method):
     pixels, _ = stain_tissue(PALE, seed=1)
     wanted, _ = stain_tissue(STRONG, seed=1)
-    here, there = (find_look(as_slide(each), method) for each in (pixels, wanted))
+    here, there = (estimate_stains(as_slide(each), method) for each in (pixels, wanted))
     found = StainStep(method, here, there).change(pixels)
     before = np.abs(pixels.astype(int) - wanted).mean()
     after = np.abs(found.astype(int) - wanted).mean()
@@ -69,7 +69,7 @@ def test_a_slide_looks_as_if_it_had_the_stains_of_the_reference(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_slide_that_is_its_own_reference_stays_as_it_is(method):
     pixels, _ = stain_tissue(STRONG, seed=2)
-    look = find_look(as_slide(pixels), method)
+    look = estimate_stains(as_slide(pixels), method)
     found = StainStep(method, look, look).change(pixels)
     assert np.abs(found.astype(int) - pixels).mean() < 3
 
@@ -97,12 +97,12 @@ def test_reinhard_leaves_glass_alone():
 def test_a_place_has_its_colours_whatever_is_read_with_it(method):
     pixels, _ = stain_tissue(PALE, seed=5)
     slide = as_slide(pixels)
-    step = StainStep(method, find_look(slide, method), METHODS[method].reference)
+    step = StainStep(method, estimate_stains(slide, method), METHODS[method].reference)
     recoloured = RecolouredSlide(slide, (step,))
     whole = recoloured.read_region(0, slide.levels[0].box)
     part = Box(13, 27, 50, 90)
     np.testing.assert_array_equal(
-        recoloured.read_region(0, part), whole[part.within(slide.levels[0].box)]
+        recoloured.read_region(0, part), whole[part.slices_in(slide.levels[0].box)]
     )
     assert (whole != pixels.reshape(whole.shape)).any()
     again = pickle.loads(pickle.dumps(step))
@@ -113,7 +113,7 @@ def test_a_place_has_its_colours_whatever_is_read_with_it(method):
 def test_glass_alone_tells_nothing_of_stains(method):
     glass = ArraySlide(np.full((300, 300, 3), 240, np.uint8))
     with pytest.raises(StainError, match="too little"):
-        find_look(glass, method)
+        estimate_stains(glass, method)
 
 
 def test_a_method_that_is_named_is_there():
@@ -123,4 +123,4 @@ def test_a_method_that_is_named_is_there():
 def test_grey_is_not_two_stains():
     grey = np.random.default_rng(0).integers(40, 180, (200, 200, 1), np.uint8)
     with pytest.raises(StainError, match="one colour"):
-        find_look(ArraySlide(grey.repeat(3, -1), mpp=None), "macenko")
+        estimate_stains(ArraySlide(grey.repeat(3, -1), mpp=None), "macenko")

@@ -10,7 +10,7 @@ import pytest
 
 from wsiseg.errors import DamagedSlideError, WsisegError
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.slides import Slide, judge_readers
+from wsiseg.tiling.slides import Slide, probe_readers
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.picture import PictureSlide
 
@@ -75,9 +75,9 @@ def test_readers_are_judged_as_they_are_chosen(row: dict, slides: Path) -> None:
         return
     if "Olympus" in row.get("says", ""):
         with pytest.raises(WsisegError, match="Olympus"):
-            judge_readers(path)
+            probe_readers(path)
         return
-    verdicts = judge_readers(path)
+    verdicts = probe_readers(path)
     assert [each.reader for each in verdicts] == ["omezarr", "tifffile", "openslide", "pillow"]
     assert all(each.why for each in verdicts)
     chosen = [each.reader for each in verdicts if each.chosen]

@@ -24,7 +24,7 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.slides import address
+from wsiseg.tiling.slides import url_or_path
 from zarr_images import halves, write_image
 
 PIXELS = noise(150, 200)
@@ -220,7 +220,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 def test_a_store_behind_an_address_is_read(served: str, tmp_path: Path) -> None:
     where = f"{served}/slide.ome.zarr"
-    assert address(Path(where)) == where
+    assert url_or_path(Path(where)) == where
     with open_slide(where) as slide:
         assert slide.name == "slide"
         assert slide.mpp == 0.25
@@ -266,4 +266,4 @@ def test_what_reads_an_address_may_have_to_be_installed(monkeypatch: pytest.Monk
     ],
 )
 def test_an_address_survives_being_a_path(path: str, where: str) -> None:
-    assert address(Path(path)) == where
+    assert url_or_path(Path(path)) == where

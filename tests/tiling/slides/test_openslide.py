@@ -85,7 +85,7 @@ def test_a_coarse_level_is_not_displaced(tmp_path: Path) -> None:
         for y, x in ((0, 0), (5, 900), (500, 499), (951, 951)):
             box = Box(y, x, 40, 40)
             part = slide.read_region(1, box)[..., 0].astype(int)
-            cut = box.within(slide.levels[1].box)
+            cut = box.slices_in(slide.levels[1].box)
             # Half a pixel of level 0 is an eighth of this level's, along which the wave goes 1.25.
             assert np.abs(part - coarse[cut])[1:-1, 1:-1].max() <= 4
 
@@ -131,4 +131,4 @@ def test_what_one_thread_cannot_read_spoils_nothing_for_the_others(tmp_path: Pat
             if index % 32 == 9:
                 assert found is None
             else:
-                np.testing.assert_array_equal(found, pixels[box.within(Box(0, 0, 256, 512))])
+                np.testing.assert_array_equal(found, pixels[box.slices_in(Box(0, 0, 256, 512))])

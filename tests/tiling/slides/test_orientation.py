@@ -20,8 +20,8 @@ def test_pixels_are_turned_as_pillow_turns_them(tag: int) -> None:
     assert turn.shape((5, 7)) == upright.shape[:2]
     frame = Box(0, 0, *upright.shape[:2])
     for box in (Box(0, 0, 2, 3), Box(1, 2, 3, 3), frame):
-        part = stored[turn.stored(box, frame).within(Box(0, 0, 5, 7))]
-        np.testing.assert_array_equal(turn.turn(part), upright[box.within(frame)])
+        part = stored[turn.stored(box, frame).slices_in(Box(0, 0, 5, 7))]
+        np.testing.assert_array_equal(turn.turn(part), upright[box.slices_in(frame)])
 
 
 @pytest.mark.parametrize("tag", [0, 9, None, "6", 2**31])

@@ -153,7 +153,7 @@ def test_eight_threads_read_what_one_reads(tmp_path: Path) -> None:
         together = list(pool.map(lambda box: slide.read_region(0, box), boxes))
     padded = np.pad(pixels, ((0, 200), (0, 200), (0, 0)), constant_values=255)
     for box, part in zip(boxes, together, strict=True):
-        np.testing.assert_array_equal(part, padded[box.within(Box(0, 0, 500, 600))])
+        np.testing.assert_array_equal(part, padded[box.slices_in(Box(0, 0, 500, 600))])
 
 
 def test_what_is_returned_belongs_to_the_caller(tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ import vendor_slides as made
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.slides.ome_xml import from_ome
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
-from wsiseg.tiling.slides.pixel_size import PixelSize, choose, from_resolution
+from wsiseg.tiling.slides.pixel_size import PixelSize, choose_pixel_size, from_resolution
 
 VENDOR, OME, TAGS = (PixelSize(v, v, name) for v, name in ((0.25, "a"), (0.5, "b"), (1.0, "c")))
 ABSURD = PixelSize(352.8, 352.8, "d")
 
 
 def test_the_first_that_makes_sense_is_believed() -> None:
-    assert choose((VENDOR, OME, TAGS)) is VENDOR
-    assert choose((None, OME, TAGS)) is OME
-    assert choose((ABSURD, None, TAGS)) is TAGS
-    assert choose((None, ABSURD)) is ABSURD
-    assert choose((None, None)) is None
+    assert choose_pixel_size((VENDOR, OME, TAGS)) is VENDOR
+    assert choose_pixel_size((None, OME, TAGS)) is OME
+    assert choose_pixel_size((ABSURD, None, TAGS)) is TAGS
+    assert choose_pixel_size((None, ABSURD)) is ABSURD
+    assert choose_pixel_size((None, None)) is None
 
 
 CENTIMETRES = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}

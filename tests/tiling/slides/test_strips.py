@@ -13,7 +13,7 @@ from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 
 PIXELS = noise(300, 200)
 PART = Box(130, 40, 30, 50)
-CUT = PART.within(Box(0, 0, 300, 200))
+CUT = PART.slices_in(Box(0, 0, 300, 200))
 
 
 @pytest.fixture

@@ -96,8 +96,10 @@ def test_parts_are_cut_from_the_whole_level(slides: Path, name: str) -> None:
                 assert pixels.shape == (*box.shape, 3)
                 outside = np.ones(box.shape, bool)
                 if met.area:
-                    np.testing.assert_array_equal(pixels[met.within(box)], whole[met.within(frame)])
-                    outside[met.within(box)] = False
+                    np.testing.assert_array_equal(
+                        pixels[met.slices_in(box)], whole[met.slices_in(frame)]
+                    )
+                    outside[met.slices_in(box)] = False
                 assert (pixels[outside] == slide.facts.background).all()
 
 
@@ -379,7 +381,7 @@ def test_what_is_returned_belongs_to_the_caller(tmp_path: Path) -> None:
     with open_slide(write_tiff(tmp_path / "slide.tif", pixels)) as slide:
         for box in (Box(0, 0, 32, 48), Box(5, 5, 40, 60)):
             slide.read_region(0, box)[...] = 0
-            cut = box.within(Box(0, 0, 64, 96))
+            cut = box.slices_in(Box(0, 0, 64, 96))
             np.testing.assert_array_equal(slide.read_region(0, box), pixels[cut])
 
 

@@ -28,8 +28,8 @@ def test_blocks_are_whole_file_tiles_of_which_some_can_be_kept(
     tile: tuple[int, int] | None, block: tuple[int, int], kept: bool
 ) -> None:
     tiling = FileTiling.of_blocks(LEVEL, tile, 512)
-    assert (tiling.shape, tiling.kept) == (block, kept)
+    assert (tiling.shape, tiling.cached) == (block, kept)
     box = Box(block[0] - 1, block[1] - 1, 2, 2)
-    met = dict(tiling.meeting(box))
+    met = dict(tiling.tiles_in(box))
     assert len(met) == 4
-    assert all(tiling.place(index) == place for index, place in met.items())
+    assert all(tiling.tile_box(index) == place for index, place in met.items())

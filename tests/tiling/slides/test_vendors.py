@@ -214,7 +214,7 @@ def test_only_what_was_scanned_is_read(
         assert slide.facts.bounds == scanned
         whole = slide.read_region(0, slide.levels[0].box).astype(int)
         expected = np.full((*shape, 3), 255)
-        expected[scanned.within(slide.levels[0].box)] = patches()
+        expected[scanned.slices_in(slide.levels[0].box)] = patches()
         assert np.abs(whole - expected).max() <= off
         assert (slide.read_region(0, Box(0, 0, 300, 300)) == 255).all()
         half = slide.read_region(1, slide.levels[1].box).astype(int)
@@ -235,7 +235,7 @@ def test_a_mask_lies_where_the_slide_was_scanned(
     mask = segment_tiny(build(tmp_path), tmp_path / "out", level=0)
     labels = zarr.open_array(mask / "0", mode="r")[:]
     assert labels.shape == shape
-    inside = labels[scanned.within(Box(0, 0, *shape))]
+    inside = labels[scanned.slices_in(Box(0, 0, *shape))]
     assert (inside != 255).all()
     # Tiles are analysed whole, but none of which nothing was scanned.
     assert (labels != 255).mean() < 0.5

@@ -88,8 +88,8 @@ def test_pixels_and_labels_are_those_of_the_files(pictures: DataSet) -> None:
         np.testing.assert_array_equal(opened.pixels(WHOLE), placed(40, 50, 3))
         np.testing.assert_array_equal(opened.labels(WHOLE), striped(40, 50))
         part = Box(7, 11, 20, 9)
-        np.testing.assert_array_equal(opened.pixels(part), placed(40, 50, 3)[part.within(WHOLE)])
-        np.testing.assert_array_equal(opened.labels(part), striped(40, 50)[part.within(WHOLE)])
+        np.testing.assert_array_equal(opened.pixels(part), placed(40, 50, 3)[part.slices_in(WHOLE)])
+        np.testing.assert_array_equal(opened.labels(part), striped(40, 50)[part.slices_in(WHOLE)])
 
 
 def test_outside_there_is_glass_and_nothing_annotated(pictures: DataSet) -> None:

@@ -17,7 +17,7 @@ from tiny import tiny_checkpoint
 from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.annotating import annotation_path, painting_layer, region_at
 from wsiseg.viewer.layers import KEY
 from wsiseg.viewer.scene import current_slide
@@ -33,14 +33,14 @@ def test_what_is_painted_comes_back_on_the_slide(window, slide_file, qtbot, tmp_
     layer = begin(viewer, widget)
     assert isinstance(layer, Labels)
     assert layer.data.dtype == np.uint8
-    assert (np.asarray(layer.data) == UNSEEN).all()
+    assert (np.asarray(layer.data) == NO_LABEL).all()
     layer.brush_size = 31
     layer.paint((60, 70), 0)
     layer.paint((80, 90), 1)
     layer.paint_polygon([(150, 100), (220, 130), (180, 200)], 1)
     layer.fill((150, 300), 0)
     layer.paint((81, 91), layer.colormap.background_value)
-    assert set(np.unique(layer.data)) == {0, 1, UNSEEN}
+    assert set(np.unique(layer.data)) == {0, 1, NO_LABEL}
     widget.kind.setCurrentText(kind)
     widget.folder.choose(tmp_path / "drawn")
     widget.save()
@@ -48,8 +48,8 @@ def test_what_is_painted_comes_back_on_the_slide(window, slide_file, qtbot, tmp_
     view = layer.metadata[KEY]
     path = annotation_path(tmp_path / "drawn", view.slide.slide, kind)
     assert str(path) in widget.status.text()
-    expected = np.full(view.plane.box.shape, UNSEEN, np.uint8)
-    expected[view.box.within(view.plane.box)] = layer.data
+    expected = np.full(view.plane.box.shape, NO_LABEL, np.uint8)
+    expected[view.box.slices_in(view.plane.box)] = layer.data
     np.testing.assert_array_equal(read_on_slide(path, slide_file, mpp), expected)
     if kind == "OME-Zarr":
         assert open_label_image(path).classes == TWO
@@ -86,13 +86,13 @@ def test_choosing_a_class_and_the_layer_go_together(window):
     assert layer.selected_label == 1
     layer.selected_label = 0
     assert widget.classes.value == 0
-    layer.selected_label = UNSEEN
+    layer.selected_label = NO_LABEL
     assert widget.classes.list.currentItem().text() == "not annotated"
     other = begin(viewer, widget)
     widget.classes.choose(1)
-    assert (layer.selected_label, other.selected_label) == (UNSEEN, 1)
+    assert (layer.selected_label, other.selected_label) == (NO_LABEL, 1)
     viewer.layers.selection.active = layer
-    assert widget.classes.value == UNSEEN
+    assert widget.classes.value == NO_LABEL
 
 
 def test_napari_s_undo_takes_back_what_was_painted(window):
@@ -101,9 +101,9 @@ def test_napari_s_undo_takes_back_what_was_painted(window):
     layer.paint((60, 70), 0)
     layer.paint((90, 70), 1)
     layer.undo()
-    assert set(np.unique(layer.data)) == {0, UNSEEN}
+    assert set(np.unique(layer.data)) == {0, NO_LABEL}
     layer.undo()
-    assert (layer.data == UNSEEN).all()
+    assert (layer.data == NO_LABEL).all()
     layer.redo()
     assert (layer.data == 0).any()
 
@@ -156,7 +156,7 @@ def test_a_mask_is_corrected(make_napari_viewer, slide_file, mask_store, qtbot, 
     view, image = layer.metadata[KEY], open_label_image(mask_store)
     assert view.plane.mpp == 0.8
     assert view.classes == image.classes
-    inside = view.box.within(view.plane.box)
+    inside = view.box.slices_in(view.plane.box)
     np.testing.assert_array_equal(layer.data, image.levels[0][inside])
     layer.brush_size = 21
     layer.paint((100, 100), 3)
@@ -183,8 +183,8 @@ def test_labels_in_memory_are_corrected_like_a_mask(window, qtbot):
     wait_for_work(qtbot, widget)
     layer = viewer.layers.selection.active
     assert layer.data.shape == AREA.shape
-    expected = np.full(AREA.shape, UNSEEN, np.uint8)
-    expected[made.box.within(AREA)] = values
+    expected = np.full(AREA.shape, NO_LABEL, np.uint8)
+    expected[made.box.slices_in(AREA)] = values
     np.testing.assert_array_equal(layer.data, expected)
 
 
@@ -206,8 +206,8 @@ def test_adding_and_refusing(window, slide_file, qtbot, tmp_path, errors):
     widget.save()
     wait_for_work(qtbot, widget)
     labels = read_on_slide(tmp_path / "biopsy.ome.zarr", slide_file, None)
-    expected = np.where(first.data == UNSEEN, second.data, first.data)
-    np.testing.assert_array_equal(labels[AREA.within(Box(0, 0, *labels.shape))], expected)
+    expected = np.where(first.data == NO_LABEL, second.data, first.data)
+    np.testing.assert_array_equal(labels[AREA.slices_in(Box(0, 0, *labels.shape))], expected)
 
 
 def test_a_slide_without_mpp(make_napari_viewer, qtbot, tmp_path):
@@ -223,7 +223,7 @@ def test_a_slide_without_mpp(make_napari_viewer, qtbot, tmp_path):
     widget.save()
     wait_for_work(qtbot, widget)
     labels = read_on_slide(tmp_path / "drawn" / "plain.ome.zarr", path, None)
-    np.testing.assert_array_equal(labels[AREA.within(Box(0, 0, *labels.shape))], layer.data)
+    np.testing.assert_array_equal(labels[AREA.slices_in(Box(0, 0, *labels.shape))], layer.data)
 
 
 def test_what_cannot_be_done_is_told_in_one_line(make_napari_viewer, qtbot, tmp_path, errors):

@@ -9,7 +9,7 @@ from napari.layers import Shapes
 from drawn import SQUARE, asap, collection, imagescope, in_asap, in_qupath, region, write
 from drawn import layer as drawn_layer
 from painting import AREA, begin, moved, wait_for_work
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.layers import KEY
 
 PROGRAMS = {
@@ -37,14 +37,14 @@ def test_a_file_of_shapes_is_shown_and_painted(window, qtbot, tmp_path, program)
     layer.paint((5, 5), 0)
     widget.paint_shapes()
     wait_for_work(qtbot, widget)
-    expected = np.full(AREA.shape, UNSEEN, np.uint8)
+    expected = np.full(AREA.shape, NO_LABEL, np.uint8)
     expected[20:60, 10:30] = 1
     painted = np.array(layer.data)
     assert (painted[2:8, 2:8] == 0).any()
-    painted[:10, :10] = UNSEEN
+    painted[:10, :10] = NO_LABEL
     np.testing.assert_array_equal(painted, expected)
     layer.undo()
-    assert set(np.unique(layer.data)) == {0, UNSEEN}
+    assert set(np.unique(layer.data)) == {0, NO_LABEL}
 
 
 def test_many_pixels_are_one_step(window, qtbot, tmp_path, monkeypatch):
@@ -66,7 +66,7 @@ def test_many_pixels_are_one_step(window, qtbot, tmp_path, monkeypatch):
     assert layer.metadata[KEY].classes[2].name == "bone"
     assert "bone" in [entry.name for entry in widget.classes.classes.values()]
     layer.undo()
-    assert (layer.data == UNSEEN).all()
+    assert (layer.data == NO_LABEL).all()
 
 
 def test_a_broken_file_of_shapes_is_told(window, qtbot, tmp_path, errors):

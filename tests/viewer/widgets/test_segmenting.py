@@ -10,7 +10,7 @@ import wsiseg
 import wsiseg.tiling.reading
 from segment_window import OPTIONS, finish, look_at
 from tiny import tiny_checkpoint
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.widgets.segmenting import (
@@ -51,7 +51,7 @@ def works():
 
 def filled(viewer):
     layer = viewer.layers[-1]
-    return layer.name == "biopsy so far" and (layer.data != UNSEEN).any()
+    return layer.name == "biopsy so far" and (layer.data != NO_LABEL).any()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_what_the_window_shows_is_labelled(qtbot, viewer, widget, whole):
     assert abs(part.box.height - height) <= 3
     assert abs(part.box.width - width) <= 3
     assert abs(part.box.y + part.box.height / 2 - 1000) <= 3
-    np.testing.assert_array_equal(layer.data, whole[part.box.within(part.plane.box)])
+    np.testing.assert_array_equal(layer.data, whole[part.box.slices_in(part.plane.box)])
     assert (layer.multiscale, layer.editable) == (False, True)
     # The same place of the world is the same pixel of both.
     slide_pixel = np.array([part.box.y + 7, part.box.x + 9])
@@ -95,7 +95,7 @@ def test_what_was_labelled_can_be_painted_and_labelled_again(qtbot, viewer, widg
         layer.paint((20, 20), 3)
         assert layer.data[20, 20] == 3
         layer.paint((20, 20), layer.colormap.background_value)
-        assert layer.data[20, 20] == UNSEEN
+        assert layer.data[20, 20] == NO_LABEL
 
 
 def test_a_drawn_region_is_labelled(qtbot, viewer, widget, whole):
@@ -107,9 +107,9 @@ def test_a_drawn_region_is_labelled(qtbot, viewer, widget, whole):
     layer = viewer.layers[-1]
     part = layer.metadata[KEY]
     assert layer.name == "biopsy region"
-    inside = layer.data != UNSEEN
+    inside = layer.data != NO_LABEL
     assert abs(inside.sum() / (300 * 400 / 2 / 0.5**2) - 1) < 0.01
-    expected = whole[part.box.within(part.plane.box)]
+    expected = whole[part.box.slices_in(part.plane.box)]
     np.testing.assert_array_equal(layer.data[inside], expected[inside])
 
 
@@ -120,7 +120,7 @@ def test_tiles_appear_as_they_are_done(qtbot, viewer, widget, gate):
     qtbot.waitUntil(lambda: filled(viewer))
     qtbot.waitUntil(lambda: widget.status.text().startswith("3 of "))
     preview = viewer.layers[-1]
-    assert (preview.data == UNSEEN).any()
+    assert (preview.data == NO_LABEL).any()
     assert not preview.editable
     assert widget.bar.value() == 3
     gate.admit(10_000)
@@ -129,7 +129,7 @@ def test_tiles_appear_as_they_are_done(qtbot, viewer, widget, gate):
     # napari takes its time over every layer that comes or goes.
     assert viewer.layers[-1] is preview
     assert preview.editable
-    assert (preview.data != UNSEEN).all()
+    assert (preview.data != NO_LABEL).all()
     assert viewer.layers.selection.active is preview
 
 
@@ -166,7 +166,9 @@ def test_the_network_sees_the_colours_that_are_chosen(
     layer = viewer.layers[-1]
     expected = wsiseg.segment(slide_file, checkpoint, tmp_path, stain="reinhard", **OPTIONS)
     part = layer.metadata[KEY]
-    np.testing.assert_array_equal(layer.data, expected.labels[:][part.box.within(part.plane.box)])
+    np.testing.assert_array_equal(
+        layer.data, expected.labels[:][part.box.slices_in(part.plane.box)]
+    )
     widget.colours.reference.choose(tmp_path / "none.json")
     widget.start()
     finish(qtbot, widget)
@@ -252,7 +254,7 @@ def test_layers_may_be_removed_meanwhile(qtbot, viewer, widget, gate):
     gate.admit(10_000)
     finish(qtbot, widget)
     assert [layer.name for layer in viewer.layers] == ["biopsy field of view"]
-    assert (viewer.layers[-1].data != UNSEEN).all()
+    assert (viewer.layers[-1].data != NO_LABEL).all()
 
 
 def test_the_end_of_the_window_is_the_end_of_the_run(qtbot, viewer, widget, gate):

@@ -9,7 +9,7 @@ from segment_window import finish, look_at
 from wsiseg.classes import LabelClass
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling import Box
-from wsiseg.tiling.stitching import UNSEEN
+from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.annotating import region_at, save_painting
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets.segmenting import (
@@ -106,4 +106,4 @@ def test_a_whole_slide_that_cannot_be_read_is_an_error(
         assert widget.status.text().startswith("Failed: ")
         assert len(viewer.layers) == 1
     else:
-        assert (viewer.layers[-1].data == UNSEEN).all()
+        assert (viewer.layers[-1].data == NO_LABEL).all()

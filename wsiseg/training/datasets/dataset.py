@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wsiseg.annotations.labels import LabelSource
 from wsiseg.classes import LabelClass
-from wsiseg.tiling.colour import Colours
+from wsiseg.tiling.colour import ColourOptions
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sample:
         A picture in which every object has a number of its own, if there is one.
     reader : str or None
         Who reads the image; chosen if None.
-    colours : Colours
+    colours : ColourOptions
         What is done to its colours.
     """
 
@@ -36,7 +36,7 @@ class Sample:
     labels: LabelSource
     instances: Path | None = None
     reader: str | None = None
-    colours: Colours = field(default_factory=Colours)
+    colours: ColourOptions = field(default_factory=ColourOptions)
 
 
 @dataclass(frozen=True)

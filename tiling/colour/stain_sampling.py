@@ -1,4 +1,4 @@
-"""Stained pixels of a slide, at the same resolution for every slide."""
+"""A sample of a slide's stained pixels, at the same resolution for every slide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.slide import Pixels, Slide
 from wsiseg.tiling.tissue import Mask, read_overview
 
-LOOK_MPP = 1.0
+SAMPLING_MPP = 1.0
 """µm per pixel at which slides are compared: the coarser they are seen, the paler they are."""
 
 _FAINTEST, _BLACK = 0.15, 2.5
@@ -25,8 +25,8 @@ Macenko's paper asks the first of every channel, which leaves out eosin that let
 _BLOCK, _BLOCKS, _PLENTY = 256, 24, 50_000
 
 
-def stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixels:
-    """Return colours of stained pixels, from blocks that the overview shows to hold most of them.
+def sample_stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixels:
+    """Return colours of stained pixels, from blocks that hold most of them on the overview.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixels:
     Returns
     -------
     ndarray
-        uint8 ``(N, 3)``, at most 50,000; seen at :data:`LOOK_MPP`, or at level 0 where that is
-        coarser, or where nobody knows its resolution.
+        uint8 ``(N, 3)``, RGB, at most 50,000 pixels, read at :data:`SAMPLING_MPP`; at level 0
+        where that is coarser, or its resolution is not known.
     """
     plane = plane_at_level(slide, 0, slide_mpp)
-    if plane.mpp is not None and plane.mpp < LOOK_MPP:
-        plane = plane_at_mpp(slide, LOOK_MPP, slide_mpp)
+    if plane.mpp is not None and plane.mpp < SAMPLING_MPP:
+        plane = plane_at_mpp(slide, SAMPLING_MPP, slide_mpp)
     overview, unread = read_overview(slide)
     found = []
     for block in _choose_blocks(_stained(overview) & ~unread, plane):

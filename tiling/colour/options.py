@@ -1,4 +1,4 @@
-"""What a user asks of colours."""
+"""What a user asks to be done to a slide's colours."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError
-from wsiseg.tiling.colour.normalising import METHODS
+from wsiseg.tiling.colour.stain_normalisation import METHODS
 
 
 @dataclass(frozen=True)
-class Colours:
+class ColourOptions:
     """What is done to a slide's colours before a network sees them.
 
     Attributes
     ----------
     icc : bool
-        First of all, the scanner's colours become sRGB by the ICC profile in the file.
+        Convert the scanner's colours to sRGB by the ICC profile in the file, first of all.
     stain : str or None
-        How stains are normalised.
+        Method of stain normalisation.
     reference : Path or None
-        What they are made alike: a file of stains, a slide, or a picture; what is common if None.
+        What stains are normalised to: a file of stains, a slide, or a picture; the method's usual
+        reference if None.
 
     Raises
     ------

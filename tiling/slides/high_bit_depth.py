@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits a colour, which Pillow would cut off, or wrap around."""
+"""Decoding pictures of more than 8 bits a channel, which Pillow would truncate or wrap around."""
 
 from __future__ import annotations
 
@@ -18,28 +18,41 @@ from wsiseg.tiling.slides.tiff_samples import find_sampling
 Decoder = Callable[[Path, int], Samples]
 
 
-def colour_depth(picture: Image.Image, path: Path) -> int:
-    """Return how many bits a channel has in the file: what Pillow calls RGB may have had 16."""
+def bit_depth(picture: Image.Image, path: Path) -> int:
+    """Return the bits of a channel in the file; what Pillow calls RGB may have had 16.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        Not yet decoded.
+    path : Path
+        Its file, whose headers are read if it is JPEG 2000.
+
+    Returns
+    -------
+    int
+        8, 16, or what a JPEG 2000 file states.
+    """
     if picture.format == "JPEG2000":
         return read_headers(path).depth
     return 16 if "16" in _storage(picture) else 8
 
 
-def decoder_of(picture: Image.Image, depth: int) -> Decoder | None:
-    """Return what decodes a picture with all its bits; None where Pillow does as well as any.
+def find_decoder(picture: Image.Image, depth: int) -> Decoder | None:
+    """Return a function that decodes a picture with all its bits; None where Pillow loses none.
 
     Parameters
     ----------
     picture : PIL.Image.Image
         Not yet decoded.
     depth : int
-        Bits a channel.
+        Bits of a channel.
 
     Returns
     -------
-    callable
-        From the file and the number of its frame to unsigned ``(H, W, 3 or 4)``, turned as Pillow
-        turns such pictures.
+    callable or None
+        Takes the file and the number of its frame, returns unsigned ``(H, W, 3 or 4)`` samples in
+        the orientation in which Pillow shows them.
     """
     # Only Pillow undoes that colours were multiplied by their alpha.
     if not 8 < depth <= 16 or "RGBa" in _storage(picture):
@@ -70,7 +83,7 @@ def _decode_tiff(path: Path, frame: int) -> Samples:
         tag = page.tags.get("Orientation")
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             samples = np.moveaxis(samples, 0, -1)
-        samples = find_sampling(page, path).shown(samples)
+        samples = find_sampling(page, path).drop_unspecified(samples)
     return orientation(tag and tag.value).turn(samples)
 
 

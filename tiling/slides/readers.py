@@ -1,4 +1,4 @@
-"""Which reader takes a file: decided by what is in it, not by its name."""
+"""Readers by name, and opening a slide with the one that accepts its content, not its name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.registry import Registry
-from wsiseg.tiling.slides.locations import is_remote
 from wsiseg.tiling.slides.openslide import stated_by_openslide
-from wsiseg.tiling.slides.pixel_size import differ
-from wsiseg.tiling.slides.slide import FOREIGN, Slide
-from wsiseg.tiling.slides.squared import squared
+from wsiseg.tiling.slides.pixel_size import mpp_differs
+from wsiseg.tiling.slides.slide import OTHER_FORMAT, Slide
+from wsiseg.tiling.slides.square_pixels import with_square_pixels
 from wsiseg.tiling.slides.tiff_structure import is_tiff
+from wsiseg.tiling.slides.urls import is_remote
 
 READERS: Registry[type[Slide]] = Registry(
     "reader",
@@ -31,16 +31,16 @@ READERS: Registry[type[Slide]] = Registry(
         "pillow": "wsiseg.tiling.slides.picture:PictureSlide",
     },
 )
-"""By name, in the order in which they are asked; the first that takes a file is chosen.
+"""By name, in the order in which they are tried; the first that accepts a file is chosen.
 
-tifffile comes before OpenSlide, as it is faster, and takes only what OpenSlide gives the same
-pixels of, or does not understand.
+tifffile comes before OpenSlide, as it is faster.  It accepts only files of which OpenSlide gives
+the same pixels, or which OpenSlide does not understand.
 """
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a reader says to a file.
+class ReaderProbe:
+    """Whether a reader accepts a file.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Verdict:
     chosen : bool
         Whether the file is opened by it, where the user names none.
     why : str
-        Why it takes the file, or does not.
+        Why it opens the file, or does not.
     """
 
     reader: str
@@ -61,7 +61,7 @@ class Verdict:
 
 
 def open_slide(path: Path | str, reader: str | None = None, *, square: bool = True) -> Slide:
-    """Open a slide or a picture with the reader that suits its content.
+    """Open a slide or a picture with the reader that accepts its content.
 
     Parameters
     ----------
@@ -69,37 +69,53 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
         A file of any supported format, the folder of an OME-Zarr image or of a DICOM series, or
         the address of an OME-Zarr image: ``s3://``, ``https://`` or any that fsspec knows.
     reader : str, optional
-        The name of the reader that is to take it: `omezarr`, `tifffile`, `openslide` or `pillow`.
-        The first of them that does, if left out.
+        The name of the reader to use: `omezarr`, `tifffile`, `openslide` or `pillow`.  The first
+        of them that accepts the file, if left out.
     square : bool
-        Where the file states that its pixels are not square, show square ones; without it they
-        are those of the file.
+        Where the file states that its pixels are not square, resample to square ones; without it
+        they are those of the file.
+
+    Returns
+    -------
+    Slide
+        Open; a context manager.
 
     Raises
     ------
     SlideNotFoundError
         If there is no such file.
     UnknownFormatError
-        If no reader takes it, or not the one that was named.
+        If no reader accepts it, or not the one that was named.
     UnsuitableSlideError
-        If it is known, and no slide: a stack of channels, a mask, a thumbnail.
+        If the content is known and no slide: a stack of channels, a mask, a thumbnail.
     DamagedSlideError
-        If a reader takes it and cannot make sense of it.
+        If a reader accepts it and cannot decode its structure.
     ArgumentError
         If there is no reader of that name.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "field.png")
+    ...     Image.new("RGB", (30, 20), "pink").save(file)
+    ...     with open_slide(file) as slide:
+    ...         slide.reader, slide.levels[0].box.shape, slide.mpp
+    ('pillow', (20, 30), None)
     """
     path = _checked(path)
     slide = _open_with_first(path) if reader is None else _open_with(path, reader)
     _compare(slide)
-    return squared(slide) if square else slide
+    return with_square_pixels(slide) if square else slide
 
 
 def _compare(slide: Slide) -> None:
-    """Say where OpenSlide states another resolution of the same TIFF than is believed here."""
+    """Add a warning where OpenSlide states another resolution for the same TIFF."""
     if is_remote(slide.path) or slide.path.is_dir() or not is_tiff(slide.path):
         return
     theirs, ours = stated_by_openslide(slide.path), slide.mpp
-    if theirs is None or (ours is not None and not differ(theirs, ours)):
+    if theirs is None or (ours is not None and not mpp_differs(theirs, ours)):
         return
     own = "none is believed" if ours is None else f"{ours:g} µm is ({slide.facts.mpp_source})"
     note = f"OpenSlide states {theirs:g} µm per pixel; here {own}"
@@ -119,21 +135,21 @@ def _open_with(path: Path, reader: str) -> Slide:
 
 
 def _open_with_first(path: Path) -> Slide:
-    told = []
+    reasons = []
     for kind in READERS.values():
         try:
             return kind(path)
         except UnsuitableSlideError:
-            # What is known to be no slide needs no second opinion.
+            # A file that one reader knows to be no slide is not offered to the next.
             raise
         except UnknownFormatError as error:
-            if error.what != FOREIGN:
-                told.append(error.what)
-    # That of a MIRAX slide may be.
+            if error.what != OTHER_FORMAT:
+                reasons.append(error.what)
+    # Asked last, as the index file of a MIRAX slide may be empty.
     if path.is_file() and not path.stat().st_size:
         raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
     raise UnknownFormatError(
-        "; ".join(told) or "no reader takes this file", path, "Slides and pictures are read."
+        "; ".join(reasons) or "no reader takes this file", path, "Slides and pictures are read."
     )
 
 
@@ -144,37 +160,47 @@ def is_slide_folder(path: Path) -> bool:
     except UnknownFormatError:
         return False
     except DamagedSlideError:
-        # What is wrong with it will be said when it is wanted.
+        # Opening it later will report the damage.
         return True
     return True
 
 
-def judge_readers(path: Path | str) -> tuple[Verdict, ...]:
-    """Return what every reader says to a file, in the order in which they are asked.
+def probe_readers(path: Path | str) -> tuple[ReaderProbe, ...]:
+    """Ask every reader whether it accepts a file.
+
+    Parameters
+    ----------
+    path : path-like
+        As :func:`open_slide` takes it.
+
+    Returns
+    -------
+    tuple of ReaderProbe
+        In the order in which readers are tried.
 
     Raises
     ------
     SlideError
-        If there is no such file, or it is one that nobody could read.
+        If there is no such file, or it is one that no reader could open.
     """
     path = _checked(path)
-    verdicts: list[Verdict] = []
+    probes: list[ReaderProbe] = []
     open_to_choice = True
     for name, kind in READERS.items():
         try:
             with kind(path) as slide:
-                verdicts.append(Verdict(name, takes=True, chosen=open_to_choice, why=slide.why))
+                probes.append(ReaderProbe(name, takes=True, chosen=open_to_choice, why=slide.why))
         except SlideError as error:
-            verdicts.append(Verdict(name, takes=False, chosen=False, why=error.what))
+            probes.append(ReaderProbe(name, takes=False, chosen=False, why=error.what))
             if type(error) is UnknownFormatError:
                 continue
-        # What one reader finds damaged or unsuitable is not handed to the next.
+        # A file that one reader finds damaged or unsuitable is not offered to the next.
         open_to_choice = False
-    return tuple(verdicts)
+    return tuple(probes)
 
 
 def _checked(path: Path | str) -> Path:
-    """Refuse what no reader needs to be asked about."""
+    """Refuse paths that no reader can open."""
     path = Path(path)
     if is_remote(path):
         return path

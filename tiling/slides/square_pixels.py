@@ -1,4 +1,4 @@
-"""Slides whose pixels are not square, read as if they were."""
+"""Resampling slides whose pixels are not square to square pixels."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ _WEIGHT = 256
 """Weights are counted in parts of this, so that two pixels times theirs fit into 16 bits."""
 
 _ROWS = 32
-"""Rows that are reckoned with at a time, so that their numbers stay in the cache."""
+"""Rows that are computed at a time, so that their values stay in the CPU's cache."""
 
 Whole = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.uint16]
 
 
-def squared(slide: Slide) -> Slide:
-    """Return a slide with square pixels: itself, unless its file states credibly other ones."""
+def with_square_pixels(slide: Slide) -> Slide:
+    """Return the slide resampled to square pixels; itself if its pixels are square or unknown."""
     size = slide.facts.pixel_size
     if size is None or not size.is_sane or size.is_square:
         return slide
     sides = sorted((size.height, size.width))
-    return SquaredSlide(slide) if sides[1] <= _MOST * sides[0] else slide
+    return SquarePixelSlide(slide) if sides[1] <= _MOST * sides[0] else slide
 
 
-def as_stored(slide: Slide) -> Slide:
-    """Return a slide with the pixels of its file, whatever their shape."""
-    return slide.slide if isinstance(slide, SquaredSlide) else slide
+def with_stored_pixels(slide: Slide) -> Slide:
+    """Return a slide with the pixels as its file stores them, square or not."""
+    return slide.slide if isinstance(slide, SquarePixelSlide) else slide
 
 
-class SquaredSlide(WrappedSlide):
-    """A slide in square pixels, as small as the shorter side of the file's.
+class SquarePixelSlide(WrappedSlide):
+    """A slide in square pixels, of the length of the shorter side of the file's pixels.
 
     Every level is stretched along the other axis by linear interpolation.  A pixel is made of the
-    two whose centres are next to its own, so what it looks like depends on its place alone, and
+    two whose centres are nearest to its own, so its value depends on its position alone, and
     nothing from outside of what was scanned is mixed in.
 
     Parameters
@@ -67,13 +67,13 @@ class SquaredSlide(WrappedSlide):
         """Return nothing: what would be read reduced has another shape."""
         return ()
 
-    def pieces(self, level: int, box: Box) -> Iterator[Box]:
-        """Yield the level, as each pixel is mixed of two; see the base class."""
-        return Slide.pieces(self, level, box)
+    def chunks(self, level: int, box: Box) -> Iterator[Box]:
+        """Yield the level, as each pixel is mixed of two; see :meth:`Slide.chunks`."""
+        return Slide.chunks(self, level, box)
 
     def announce(self, level: int, box: Box) -> Callable[[], None]:
-        """Say that a rectangle will be read; see the base class."""
-        inside = box.intersection(self.facts.within_bounds(level))
+        """Say that a rectangle will be read; see :meth:`Slide.announce`."""
+        inside = box.intersection(self.facts.scanned_box(level))
         if not inside.area:
             return lambda: None
         first, second, _ = self._neighbours(level, inside)
@@ -81,7 +81,7 @@ class SquaredSlide(WrappedSlide):
 
     def _neighbours(self, level: int, box: Box) -> tuple[Whole, Whole, Weights]:
         """Return the rows, or columns, of the file on either side, and the weight of the second."""
-        scanned = self.slide.facts.within_bounds(level)
+        scanned = self.slide.facts.scanned_box(level)
         start, end, low, high = (
             (box.x, box.right, scanned.x, scanned.right)
             if self._axis
@@ -114,12 +114,12 @@ def _square(facts: SlideFacts) -> SlideFacts:
         levels=tuple(
             replace(level, height=whole.height, width=whole.width)
             for level in facts.levels
-            for whole in [level.box.stretched(*stretch)]
+            for whole in [level.box.scaled(*stretch)]
         ),
         pixel_size=PixelSize(pitch, pitch, size.source),
         stretch=stretch,
-        tile_shape=facts.tile_shape and Box(0, 0, *facts.tile_shape).stretched(*stretch).shape,
-        bounds=facts.bounds and facts.bounds.stretched(*stretch),
+        tile_shape=facts.tile_shape and Box(0, 0, *facts.tile_shape).scaled(*stretch).shape,
+        bounds=facts.bounds and facts.bounds.scaled(*stretch),
         warnings=(
             *facts.warnings,
             f"its pixels of {size.text} are read as square ones of {pitch:g} µm",

@@ -1,4 +1,4 @@
-"""Weights to begin with where no batch norm keeps signals at their size."""
+"""Weight initialisation where no batch norm keeps the variance of activations."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import math
 from torch import nn
 
 
-def keep_variance(network: nn.Module) -> None:
-    """Draw weights such that a convolution and a ReLU behind it keep the variance.
+def he_initialise(network: nn.Module) -> None:
+    """Initialise convolutions for ReLU by He's (Kaiming) normal distribution.
 
-    He et al., ICCV 2015.  PyTorch's own weights shrink it sixfold with each layer, and let hardly
-    anything through a network as deep as VGG-16.
+    He et al., ICCV 2015.  PyTorch's default shrinks the variance sixfold with each layer, and lets
+    hardly anything through a network as deep as VGG-16.
 
     Parameters
     ----------
     network : Module
-        Convolutions and deconvolutions in it are drawn anew, their biases set to zero.
+        Weights of convolutions and deconvolutions in it are drawn anew, biases set to zero.
     """
     for module in network.modules():
         if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):

@@ -1,4 +1,4 @@
-"""Haematoxylin and eosin: which colours they have on a slide, and how strong they are there."""
+"""Separating haematoxylin and eosin: the colour and the strength of both on a slide."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from wsiseg.tiling.colour.density import Floats, Triple, density, light, triple
+from wsiseg.tiling.colour.density import Floats, Triple, density, rgb_from_density, triple
 from wsiseg.tiling.slides.slide import Pixels
 
 _STRONGEST = 99
@@ -27,7 +27,7 @@ _ROUNDS, _SPARSITY = 200, 0.02
 
 @dataclass(frozen=True)
 class Stains:
-    """Two stains.
+    """Colours and strengths of haematoxylin and eosin.
 
     Attributes
     ----------
@@ -50,7 +50,21 @@ class Stains:
 
     @classmethod
     def of(cls, colours: Floats, densities: Floats) -> Self:
-        """Return stains of these colours, as strong as they are in a sample of pixels."""
+        """Return stains of given colours, with strengths measured on a sample of pixels.
+
+        Parameters
+        ----------
+        colours : ndarray
+            float32 ``(2, 3)``: optical density of red, green and blue per unit of haematoxylin, and
+            of eosin; rows of length 1.
+        densities : ndarray
+            float32 ``(N, 3)``: optical densities of stained pixels.
+
+        Returns
+        -------
+        Stains
+            The strength of a stain is the 99th percentile of its amount in the sample.
+        """
         amounts = _amounts(densities, colours)
         strengths = np.maximum(np.percentile(amounts, _STRONGEST, axis=0), 1e-3)
         haematoxylin, eosin = (triple(row) for row in colours)
@@ -60,15 +74,28 @@ class Stains:
 
     @property
     def are_two(self) -> bool:
-        """Whether there are two colours, both of them to be seen, and not one."""
+        """Whether two different colours were found, both of them strong enough to be no noise."""
         haematoxylin, eosin = np.array(self.colours)
         return float(haematoxylin @ eosin) < _ALIKE and min(self.strengths) > _WEAKEST
 
     def restain(self, colours: Pixels, target: Stains) -> Pixels:
-        """Return the colours that the same amounts of other stains would have."""
+        """Return the colours that the same amounts of other stains would have.
+
+        Parameters
+        ----------
+        colours : ndarray
+            uint8 ``(N, 3)``, RGB, of a slide with the stains `self`.
+        target : Stains
+            Stains of the reference.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(N, 3)``, RGB.
+        """
         amounts = _amounts(density(colours), _floats(self.colours))
         ratio = _floats(target.strengths) / _floats(self.strengths)
-        return light(amounts * ratio @ _floats(target.colours))
+        return rgb_from_density(amounts * ratio @ _floats(target.colours))
 
 
 REFERENCE = Stains(
@@ -99,17 +126,17 @@ def macenko(densities: Floats) -> Stains:
 
 
 def vahadane(densities: Floats) -> Stains:
-    """Find the stains by a factorisation without negative numbers and with few of both in a pixel.
+    """Find the stains by sparse non-negative matrix factorisation.
 
     A. Vahadane et al., *Structure-preserving color normalization and sparse stain separation for
     histological images*, IEEE Transactions on Medical Imaging 35, 2016, section III.  Solved by
     multiplicative updates from Macenko's colours, where the paper learns a dictionary; the amounts
-    in a pixel are least squares without what would be negative, where it solves for sparse ones.
+    in a pixel are non-negative least squares, where the paper solves for sparse ones.
 
     Parameters
     ----------
     densities : ndarray
-        float32 ``(N, 3)`` of stained pixels.
+        float32 ``(N, 3)``, optical densities of stained pixels.
     """
     colours = np.maximum(np.array(macenko(densities).colours), 1e-3)
     amounts = np.maximum(_amounts(densities, colours.astype(np.float32)), 1e-3).astype(np.float64)

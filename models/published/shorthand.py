@@ -1,4 +1,4 @@
-"""Short ways to state figures that many publications give, and who gives them."""
+"""Short functions for figures that many publications state, and names of the sources."""
 
 from __future__ import annotations
 
@@ -26,7 +26,19 @@ Figures = tuple[Figure, ...]
 def counted(
     source: str, classes: int, *counts: tuple[int, Arguments], measure: Measure = "parameters"
 ) -> Figures:
-    """State parameters that were counted in the original code, each with the form's arguments."""
+    """Return parameter counts of the original code.
+
+    Parameters
+    ----------
+    source : str
+        Who or what was counted.
+    classes : int
+        Number of classes.
+    *counts : tuple of (int, dict)
+        Parameters, and the architecture's arguments of that form.
+    measure : str
+        What is counted.
+    """
     return tuple(
         Figure(measure, f"{count / 1e6:.6f}", f"{classes} classes", source, arguments, classes)
         for count, arguments in counts
@@ -42,7 +54,23 @@ def parameters(
     folded: bool = False,
     note: str = "",
 ) -> Figure:
-    """State parameters in millions; folded ones with auxiliary heads, as authors count them."""
+    """Return a published parameter count.
+
+    Parameters
+    ----------
+    digits : str
+        Millions of parameters, as published.
+    source : str
+        Who states it.
+    arguments : dict, optional
+        Of the architecture, where they differ from its defaults.
+    classes : int
+        Number of classes.
+    folded : bool
+        Whether it was counted after folding; auxiliary heads are then included, as authors do.
+    note : str
+        Why the count here differs.
+    """
     measure: Measure = "parameters folded, with auxiliary heads" if folded else "parameters"
     return Figure(
         measure, digits, f"{classes} classes", source, arguments or {}, classes, note=note
@@ -59,7 +87,25 @@ def macs(
     folded: bool = False,
     note: str = "",
 ) -> Figure:
-    """State multiply-accumulates in billions for a picture of ``(height, width)``."""
+    """Return a published count of multiply-accumulates.
+
+    Parameters
+    ----------
+    digits : str
+        Billions of multiply-accumulates, as published.
+    picture : tuple of int
+        ``(height, width)`` of the picture.
+    source : str
+        Who states it.
+    arguments : dict, optional
+        Of the architecture, where they differ from its defaults.
+    classes : int
+        Number of classes.
+    folded : bool
+        Whether it was counted after folding.
+    note : str
+        Why the count here differs.
+    """
     return Figure(
         "MACs folded" if folded else "MACs",
         digits,
@@ -72,7 +118,7 @@ def macs(
     )
 
 
-def streets(
+def cityscapes(
     source: str,
     *,
     val: str | None = None,
@@ -82,7 +128,23 @@ def streets(
     size: str = "",
     arguments: Arguments | None = None,
 ) -> Figures:
-    """State mean IoU on Cityscapes, and pictures per second on a device."""
+    """Return published mean IoU on Cityscapes, and frames per second.
+
+    Parameters
+    ----------
+    source : str
+        Who states them.
+    val, test : str, optional
+        Mean IoU in per cent.
+    fps : str, optional
+        Frames per second on `device`.
+    device : str
+        What it was measured on.
+    size : str
+        Size of the pictures, where it is not 2048×1024.
+    arguments : dict, optional
+        Of the architecture, where they differ from its defaults.
+    """
     of = f", {size}" if size else ""
     stated: tuple[tuple[Measure, str | None, str], ...] = (
         ("mIoU", val, f"Cityscapes val{of}"),
@@ -97,7 +159,15 @@ def streets(
 
 
 def chart(category: str, fps: str) -> Figures:
-    """State what ESPNet's paper draws of other networks."""
+    """Return figures of another network that are read off a chart of ESPNet's paper.
+
+    Parameters
+    ----------
+    category : str
+        Category mean IoU on Cityscapes in per cent.
+    fps : str
+        Frames per second.
+    """
     return (
         Figure("category mIoU", category, "Cityscapes test", CHART),
         Figure("speed", fps, "1024×512, Titan X", CHART),

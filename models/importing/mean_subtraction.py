@@ -1,4 +1,4 @@
-"""What CGNet and DABNet are trained on: levels from 0 to 255, less each channel's mean."""
+"""Normalisation of CGNet and DABNet: pixels from 0 to 255 minus each channel's mean."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MEANS = {
 """Of blue, green and red, in the numbers of both groups of authors."""
 
 
-def less_mean(order: Literal["RGB", "BGR"]) -> Mapping[str, Normalisation]:
-    """Return what takes the means, in their order, off channels in another one."""
+def subtract_mean(order: Literal["RGB", "BGR"]) -> Mapping[str, Normalisation]:
+    """Return normalisations by data set that subtract the means from channels in an order."""
     return {
         dataset: Normalisation(order=order, mean=mean, std=(1.0, 1.0, 1.0), divide_first=1.0)
         for dataset, mean in MEANS.items()

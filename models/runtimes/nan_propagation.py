@@ -1,4 +1,4 @@
-"""OpenVINO graphs that pass NaN on as PyTorch does."""
+"""Making OpenVINO graphs propagate NaN as PyTorch does."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ _PASSING_OVER = ("Relu", "Clamp", "Sigmoid", "HSigmoid", "HSwish", "SoftMax", "S
 """Operations of OpenVINO's CPU plug-in that make a finite number of NaN, or of infinity."""
 
 
-def keep_nan(model: ov.Model) -> None:
+def propagate_nan(model: ov.Model) -> None:
     """Change a graph so that whatever depends on NaN or infinity is not finite either.
 
-    ``ReLU(NaN)`` is 0 in OpenVINO, and a maximum passes over NaN, so that a network that has
-    overflowed would give labels as if nothing had happened.  Zero times its input is added to what
-    such an operation gives.  That costs some percent, and changes nothing while all is finite.
+    In OpenVINO ``ReLU(NaN)`` is 0 and a maximum ignores NaN, so that a network that has overflowed
+    would give labels as if nothing had happened.  Zero times its input is added to the result of
+    each such operation.  That costs some percent of the time, and changes nothing while all numbers
+    are finite.
 
     Parameters
     ----------

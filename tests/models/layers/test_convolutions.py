@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from wsiseg.models.layers.elementary import BatchNorm, ConvNormAct, relu
+from wsiseg.models.layers.convolutions import BatchNorm, ConvNormAct, relu
 
 
 def test_a_single_value_per_channel_is_normed_by_the_running_statistics():

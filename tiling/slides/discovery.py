@@ -1,7 +1,7 @@
-"""Which of the files and folders in a folder are slides.
+"""Finding the slides in files, folders and URLs.
 
-What a slide is, is told by its ending here, and by its content when it is opened; what makes up one
-slide together, a MIRAX or a DICOM series for instance, is found once.
+Whether a file may be a slide is told by its ending here, and by its content when it is opened.
+What makes up one slide together, a MIRAX or a DICOM series for instance, is found once.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from wsiseg.boundaries import boundary
 from wsiseg.errors import SlideError, SlideNotFoundError
-from wsiseg.tiling.slides.locations import is_remote
-from wsiseg.tiling.slides.opening import is_slide_folder
+from wsiseg.tiling.slides.readers import is_slide_folder
+from wsiseg.tiling.slides.urls import is_remote
 
 SLIDE_ENDINGS = frozenset(
     (
@@ -44,43 +44,48 @@ Kind = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class FoundSlides:
-    """What there is to work on.
+    """The slides that were found.
 
     Attributes
     ----------
     slides : tuple of Path
         Each of them once; those of a folder in natural order.
-    passed : tuple of (Kind, Path)
-        What lies in the folders and is not taken, and the kind of thing that it is.
+    skipped : tuple of (Kind, Path)
+        Entries of the folders that are no slides, and of what kind they are.
     """
 
     slides: tuple[Path, ...]
-    passed: tuple[tuple[Kind, Path], ...]
+    skipped: tuple[tuple[Kind, Path], ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is passed over, a line for each kind."""
-        kinds = dict.fromkeys(kind for kind, _ in self.passed)
+        """A line about what was skipped, for each kind."""
+        kinds = dict.fromkeys(kind for kind, _ in self.skipped)
         return tuple(
-            _summary(kind, [path.name for each, path in self.passed if each == kind])
+            _summary(kind, [path.name for each, path in self.skipped if each == kind])
             for kind in kinds
         )
 
 
 def find_slides(
-    paths: Iterable[Path], *, recursive: bool = False, leave: Sequence[Path] = ()
+    paths: Iterable[Path], *, recursive: bool = False, exclude: Sequence[Path] = ()
 ) -> FoundSlides:
-    """Return the slides that files, folders and addresses stand for.
+    """Return the slides that files, folders and URLs stand for.
 
     Parameters
     ----------
     paths : iterable of Path
-        Files and addresses are taken as they are.  So is a folder that is a slide, an OME-Zarr
-        image or a DICOM series; of any other the slides in it.
+        Files and URLs are taken as they are.  So is a folder that is itself a slide, an OME-Zarr
+        image or a DICOM series; of any other folder the slides in it.
     recursive : bool
-        Look into the folders in it as well.
-    leave : sequence of Path
-        Folders that are not looked into: where masks are written.
+        Search the folders in a folder as well.
+    exclude : sequence of Path
+        Folders that are not searched: those that masks are written to.
+
+    Returns
+    -------
+    FoundSlides
+        The slides, and what was skipped.
 
     Raises
     ------
@@ -88,29 +93,42 @@ def find_slides(
         If a folder holds no slide.
     SlideError
         If a folder cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = pathlib.Path(name)
+    ...     for file in ("b10.svs", "b9.svs", "notes.txt"):
+    ...         (folder / file).touch()
+    ...     found = find_slides([folder])
+    >>> [path.name for path in found.slides]
+    ['b9.svs', 'b10.svs']
+    >>> found.notes
+    ('passed over 1 file that is no slide: notes.txt',)
     """
-    search = _Search(recursive, {path.resolve() for path in leave})
+    search = _Search(recursive, {path.resolve() for path in exclude})
     for path in paths:
         if is_remote(path) or not _is_folder(path) or _is_one_slide(path):
             search.take(path)
             continue
-        before, passed = search.met, len(search.passed)
-        search.look_into(path, top=True)
+        before, skipped = search.met, len(search.skipped)
+        search.search_folder(path, top=True)
         if search.met == before:
-            held = FoundSlides((), tuple(search.passed[passed:])).notes
+            held = FoundSlides((), tuple(search.skipped[skipped:])).notes
             hint = " ".join(f"{note[0].upper()}{note[1:]}." for note in held) or "It is empty."
             raise SlideNotFoundError("there is no slide in the folder", path, hint)
-    return FoundSlides(tuple(search.slides), tuple(search.passed))
+    return FoundSlides(tuple(search.slides), tuple(search.skipped))
 
 
 class _Search:
     """Slides as they are met, each of them once."""
 
-    def __init__(self, recursive: bool, leave: set[Path]) -> None:
+    def __init__(self, recursive: bool, exclude: set[Path]) -> None:
         self.recursive = recursive
-        self.leave = leave
+        self.exclude = exclude
         self.slides: list[Path] = []
-        self.passed: list[tuple[Kind, Path]] = []
+        self.skipped: list[tuple[Kind, Path]] = []
         self.met = 0
         self._seen: set[object] = set()
         self._entered: set[tuple[int, int]] = set()
@@ -123,7 +141,7 @@ class _Search:
             self._seen.add(key)
             self.slides.append(path)
 
-    def look_into(self, folder: Path, *, top: bool = False) -> None:
+    def search_folder(self, folder: Path, *, top: bool = False) -> None:
         """Take the slides of a folder, and pass over the rest."""
         with boundary(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
             status = folder.stat()
@@ -143,25 +161,25 @@ class _Search:
             elif entry.suffix.lower() in SLIDE_ENDINGS and entry.is_file():
                 self.take(entry)
             else:
-                self.passed.append((_OTHER, entry))
+                self.skipped.append((_OTHER, entry))
 
     def _meet_folder(self, folder: Path) -> None:
-        if folder.resolve() in self.leave:
+        if folder.resolve() in self.exclude:
             return
         if _is_store(folder):
             if not _is_ours(folder) and is_slide_folder(folder):
                 self.take(folder)
             else:
-                self.passed.append((_STORE, folder))
+                self.skipped.append((_STORE, folder))
         elif _is_one_slide(folder):
             self.take(folder)
         elif not self.recursive:
-            self.passed.append((_FOLDER, folder))
+            self.skipped.append((_FOLDER, folder))
         else:
             try:
-                self.look_into(folder)
+                self.search_folder(folder)
             except SlideError:
-                self.passed.append((_LOCKED, folder))
+                self.skipped.append((_LOCKED, folder))
 
 
 def _is_folder(path: Path) -> bool:

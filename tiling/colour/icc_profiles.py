@@ -1,4 +1,4 @@
-"""The scanner's ICC profile: its colours as sRGB."""
+"""Converting a scanner's colours to sRGB by the ICC profile in its file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wsiseg.tiling.slides.slide import Pixels
 
 
 def profile_name(profile: bytes) -> str:
-    """Return what a profile calls itself."""
+    """Return the description that a profile gives of itself; "damaged" if it cannot be read."""
     try:
         with boundary(DamagedSlideError):
             name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
@@ -53,7 +53,7 @@ class ProfileStep(ColourStep):
 
     @functools.cached_property
     def _transform(self) -> ImageCms.ImageCmsTransform:
-        with self._understood():
+        with self._profile_errors():
             scanner = ImageCms.ImageCmsProfile(io.BytesIO(self.profile))
             return ImageCms.buildTransform(
                 scanner,
@@ -63,7 +63,7 @@ class ProfileStep(ColourStep):
                 ImageCms.Intent(ImageCms.getDefaultIntent(scanner)),
             )
 
-    def _understood(self) -> AbstractContextManager[None]:
+    def _profile_errors(self) -> AbstractContextManager[None]:
         return boundary(
             lambda why: DamagedSlideError(
                 f"its ICC profile cannot be used: {why}", self.path, "Leave `icc` out."
@@ -71,14 +71,14 @@ class ProfileStep(ColourStep):
         )
 
     def change(self, colours: Pixels) -> Pixels:
-        """Return other colours; see the base class."""
-        with self._understood():
+        """Return colours in sRGB; see :meth:`ColourStep.change`."""
+        with self._profile_errors():
             changed = self._transform.apply(Image.fromarray(colours[None]))
         shown: Pixels = np.asarray(changed)[0]
         return shown
 
     def describe(self) -> dict[str, object]:
-        """Return what the pixels depend on; see the base class."""
+        """Return the profile's digest; see :meth:`ColourStep.describe`."""
         return {"step": "icc", "profile": hashlib.sha256(self.profile).hexdigest()}
 
     def __getstate__(self) -> dict[str, object]:

@@ -58,7 +58,7 @@ def test_links_that_lead_back_end_and_a_slide_is_taken_once(tmp_path):
     (tmp_path / "dangling.png").symlink_to(tmp_path / "none")
     found = find_slides([tmp_path, inside, str_path(tmp_path)], recursive=True)
     assert names(found, tmp_path) == ["a/x.png"]
-    assert [path.name for _, path in found.passed[:1]] == ["dangling.png"]
+    assert [path.name for _, path in found.skipped[:1]] == ["dangling.png"]
 
 
 def str_path(path):
@@ -70,7 +70,7 @@ def test_what_belongs_to_one_slide_is_one_slide(tmp_path):
     listed = hamamatsu_vms(tmp_path)
     found = find_slides([tmp_path], recursive=True)
     assert set(found.slides) == {whole, listed}
-    assert not found.passed
+    assert not found.skipped
     for path in found.slides:
         open_slide(path).close()
 
@@ -84,7 +84,7 @@ def test_stores_are_slides_unless_they_are_masks(tmp_path):
     (tmp_path / "unfinished.ome.zarr" / "0").mkdir(parents=True)
     found = find_slides([tmp_path], recursive=True)
     assert names(found, tmp_path) == ["a.png", "image.ome.zarr"]
-    masks = {path.name for kind, path in found.passed if kind[0] == "store"}
+    masks = {path.name for kind, path in found.skipped if kind[0] == "store"}
     assert masks == {"a.ome.zarr", "a.probabilities.ome.zarr", "unfinished.ome.zarr"}
     # Whoever names a store, means it.
     store = tmp_path / "b" / "a.ome.zarr"
@@ -115,7 +115,7 @@ def test_a_folder_without_slides_is_an_error_that_says_what_it_holds(tmp_path, h
 def test_where_masks_go_is_not_looked_into(tmp_path):
     picture(tmp_path / "a.png")
     picture(tmp_path / "out" / "overlay.png")
-    found = find_slides([tmp_path], recursive=True, leave=[tmp_path / "x" / ".." / "out"])
+    found = find_slides([tmp_path], recursive=True, exclude=[tmp_path / "x" / ".." / "out"])
     assert names(found, tmp_path) == ["a.png"]
 
 

@@ -17,10 +17,10 @@ from wsiseg.errors import DamagedSlideError, ResolutionError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp
-from wsiseg.tiling.slides import Level, as_stored
+from wsiseg.tiling.slides import Level, with_stored_pixels
 from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.tiling.slides.squared import SquaredSlide, squared
+from wsiseg.tiling.slides.square_pixels import SquarePixelSlide, with_square_pixels
 
 SIDES = [(0.25, 0.5), (0.5, 0.25), (0.4, 0.25), (0.25, 0.2527)]
 """Height and width in µm; of the last, little more than what counts as square."""
@@ -59,8 +59,8 @@ def test_pixels_are_those_of_the_file_resized(
 ) -> None:
     path = written(tmp_path, height, width)
     with open_slide(path, reader) as slide, open_slide(path, reader, square=False) as stored:
-        assert isinstance(slide, SquaredSlide)
-        assert not isinstance(stored, SquaredSlide)
+        assert isinstance(slide, SquarePixelSlide)
+        assert not isinstance(stored, SquarePixelSlide)
         assert slide.reader == stored.reader == reader
         assert slide.why == stored.why
         for index, (level, own) in enumerate(zip(slide.levels, stored.levels, strict=True)):
@@ -98,8 +98,10 @@ def test_facts_are_of_square_pixels(
     assert facts.mpp_source == "tiff.Resolution"
     assert facts.tile_shape == tile
     assert facts.stretch == pytest.approx(factors)
-    assert facts.file_pixel is not None
-    assert (facts.file_pixel.height, facts.file_pixel.width) == pytest.approx((height, width))
+    assert facts.file_pixel_size is not None
+    assert (facts.file_pixel_size.height, facts.file_pixel_size.width) == pytest.approx(
+        (height, width)
+    )
     told = f"of {height:g} µm in height and {width:g} µm in width are read as square ones of 0.25"
     assert told in facts.warnings[-1]
 
@@ -107,8 +109,8 @@ def test_facts_are_of_square_pixels(
 @pytest.mark.parametrize("width", [0.25, 0.2502, 0.248, 352.8, 25.0])
 def test_what_is_square_or_absurd_stays_as_it_is(width: float) -> None:
     slide = in_memory(noise(40, 40), width=width)
-    assert squared(slide) is slide
-    assert squared(as_stored(slide)) is slide
+    assert with_square_pixels(slide) is slide
+    assert with_square_pixels(with_stored_pixels(slide)) is slide
     assert slide.facts.stretch == (1, 1)
 
 
@@ -127,7 +129,7 @@ def test_a_box_is_cut_out_of_the_whole(
     shape: tuple[int, int], factor: float, upright: bool, data: st.DataObject
 ) -> None:
     sides = {"height": factor, "width": 1.0} if upright else {"height": 1.0, "width": factor}
-    slide = squared(in_memory(noise(*shape), **sides))
+    slide = with_square_pixels(in_memory(noise(*shape), **sides))
     whole = slide.read_region(0, slide.levels[0].box)
     height, width = whole.shape[:2]
     y, x = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
@@ -140,14 +142,14 @@ def test_a_box_is_cut_out_of_the_whole(
 @pytest.mark.parametrize("bounds", [None, Box(11, 13, 31, 33)])
 def test_nothing_from_outside_shines_in(height: float, width: float, bounds: Box | None) -> None:
     full, half = np.full((60, 70, 3), 10, np.uint8), np.full((30, 35, 3), 10, np.uint8)
-    slide = squared(in_memory(full, half, height=height, width=width, bounds=bounds))
-    scanned = slide.facts.within_bounds(0)
+    slide = with_square_pixels(in_memory(full, half, height=height, width=width, bounds=bounds))
+    scanned = slide.facts.scanned_box(0)
     assert (slide.read_region(0, scanned) == 10).all()
     around = Box(scanned.y - 1, scanned.x - 1, scanned.height + 2, scanned.width + 2)
     assert (slide.read_region(0, around)[[0, -1]] == 255).all()
     assert (slide.read_region(0, around)[:, [0, -1]] == 255).all()
     if bounds is not None:
-        assert slide.facts.in_file(scanned) == bounds
+        assert slide.facts.to_file_pixels(scanned) == bounds
 
 
 @given(
@@ -157,17 +159,17 @@ def test_nothing_from_outside_shines_in(height: float, width: float, bounds: Box
 )
 def test_boxes_of_the_file_come_back(box: Box, factor: float, upright: bool) -> None:
     y, x = (factor, 1.0) if upright else (1.0, factor)
-    assert box.stretched(y, x).stretched(1 / y, 1 / x) == box
+    assert box.scaled(y, x).scaled(1 / y, 1 / x) == box
 
 
 def test_a_slide_as_thin_as_a_pixel() -> None:
-    slide = squared(in_memory(np.full((1, 1, 3), 7, np.uint8)))
+    slide = with_square_pixels(in_memory(np.full((1, 1, 3), 7, np.uint8)))
     assert slide.levels == (Level(1, 2, 1.0),)
     assert (slide.read_region(0, Box(0, 0, 1, 2)) == 7).all()
 
 
 def test_working_planes_have_the_shape_of_what_was_scanned() -> None:
-    slide = squared(in_memory(noise(400, 300), noise(200, 150)))
+    slide = with_square_pixels(in_memory(noise(400, 300), noise(200, 150)))
     plane = plane_at_level(slide, 0)
     assert (plane.height, plane.width, plane.mpp) == (400, 600, 0.25)
     plane = plane_at_mpp(slide, 1.0)
@@ -177,8 +179,8 @@ def test_working_planes_have_the_shape_of_what_was_scanned() -> None:
 def test_damage_is_met_only_where_it_is() -> None:
     slide = in_memory(noise(64, 64))
     slide.damaged = [Box(0, 32, 64, 32)]
-    seen = squared(slide)
-    whole = squared(in_memory(noise(64, 64))).read_region(0, Box(0, 0, 64, 128))
+    seen = with_square_pixels(slide)
+    whole = with_square_pixels(in_memory(noise(64, 64))).read_region(0, Box(0, 0, 64, 128))
     # The last column before the damage takes a quarter of its own from behind the border.
     np.testing.assert_array_equal(seen.read_region(0, Box(0, 0, 64, 63)), whole[:, :63])
     with pytest.raises(DamagedSlideError):
@@ -199,7 +201,7 @@ def test_what_is_announced_is_what_will_be_read() -> None:
 
     slide = Watched(noise(64, 64))
     slide.facts = replace(slide.facts, pixel_size=PixelSize(0.25, 0.4, "array.mpp"))
-    seen = squared(slide)
+    seen = with_square_pixels(slide)
     done = seen.announce(0, Box(-5, 30, 40, 40))
     seen.read_region(0, Box(-5, 30, 40, 40))
     assert told == read == [(0, Box(0, 18, 35, 26))]
@@ -218,7 +220,7 @@ def test_jpeg_is_not_decoded_in_another_shape(tmp_path: Path) -> None:
         stored.facts = replace(stored.facts, pixel_size=PixelSize(0.25, 0.5, "array.mpp"))
         found, expected = (
             read_working_box(seen, plane, plane.box)
-            for seen in (squared(stored), squared(in_memory(shown)))
+            for seen in (with_square_pixels(stored), with_square_pixels(in_memory(shown)))
             for plane in [plane_at_mpp(seen, 1.0)]
         )
     np.testing.assert_array_equal(found, expected)
@@ -226,11 +228,13 @@ def test_jpeg_is_not_decoded_in_another_shape(tmp_path: Path) -> None:
 
 def test_copies_read_the_same(tmp_path: Path) -> None:
     with open_slide(written(tmp_path, 0.25, 0.5)) as slide:
-        assert isinstance(slide, SquaredSlide)
+        assert isinstance(slide, SquarePixelSlide)
         copy = pickle.loads(pickle.dumps(slide))
         with copy:
             assert copy.facts == slide.facts
-            assert copy.fingerprint() == slide.fingerprint() == as_stored(slide).fingerprint()
+            assert (
+                copy.fingerprint() == slide.fingerprint() == with_stored_pixels(slide).fingerprint()
+            )
             box = Box(100, 200, 60, 90)
             np.testing.assert_array_equal(copy.read_region(0, box), slide.read_region(0, box))
 
@@ -239,7 +243,7 @@ def test_pictures_beside_the_slide_pass_through(data: Path) -> None:
     with open_slide(data / "slides/libvips/CMU-1-Small-Region.svs") as slide:
         pixels = slide.read_associated("label")
         slide.facts = replace(slide.facts, pixel_size=PixelSize(0.25, 0.5, "a"))
-        seen = squared(slide)
+        seen = with_square_pixels(slide)
         assert seen.facts.associated == slide.facts.associated
         np.testing.assert_array_equal(seen.read_associated("label"), pixels)
 
@@ -248,7 +252,7 @@ def test_pictures_beside_the_slide_pass_through(data: Path) -> None:
 def test_pixels_as_they_are_have_no_one_size(width: float) -> None:
     """As the file has them, or where nobody can have meant their shape."""
     slide = in_memory(noise(40, 60), height=0.25, width=width)
-    assert (squared(slide) is slide) == (width > 1)
+    assert (with_square_pixels(slide) is slide) == (width > 1)
     assert plane_at_level(slide, 0).mpp is None
     with pytest.raises(ResolutionError, match="taken as they are, not square"):
         plane_at_mpp(slide, 1.0)

@@ -1,4 +1,4 @@
-"""From a published file or state dict to a network of ours."""
+"""Importing published files and state dicts into networks of ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wsiseg.errors import (
     UnknownArchitectureError,
     WeightsMismatchError,
 )
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, has_card
+from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, is_checkpoint
 from wsiseg.models.class_sets import CLASS_SETS, VOID
 from wsiseg.models.importing.archives import refuse_bomb
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout
@@ -32,9 +32,9 @@ from wsiseg.models.importing.espnetv2_classifier import import_classifier, is_cl
 from wsiseg.models.importing.espnetv2_standalone import StandaloneLayout
 from wsiseg.models.importing.fast_scnn import MMSegFastSCNNLayout
 from wsiseg.models.importing.icnet import ICNetLayout, MMSegICNetLayout
+from wsiseg.models.importing.key_renaming import State
 from wsiseg.models.importing.layout import KeyLayout
 from wsiseg.models.importing.pidnet import PIDNetLayout
-from wsiseg.models.importing.renaming import State
 from wsiseg.models.importing.stdc import MMSegSTDCLayout
 from wsiseg.models.importing.ynet import YNetLayout
 from wsiseg.models.networks.espnetv2 import ESPNetv2
@@ -76,18 +76,18 @@ def import_state(
     classes: int | None = None,
     **arguments: bool | float | str,
 ) -> SegmentationNetwork:
-    """Build a network from tensors under their authors' names.
+    """Build a network from a state dict with its authors' key names.
 
     Parameters
     ----------
     state : mapping of str to Tensor
-        The authors' state dict; a ``module.`` prefix of all keys is taken off.
+        The authors' state dict; a ``module.`` prefix of all keys is removed.
     architecture : str
         Our name of the network.
     classes : int, optional
-        Checked against the file; read off the shapes where left out.
+        Checked against the file; read from the shapes where left out.
     **arguments
-        The architecture's arguments; those left out are read off the keys and shapes.
+        The architecture's arguments; those left out are read from keys and shapes.
 
     Returns
     -------
@@ -100,9 +100,24 @@ def import_state(
         If no known layout matches.
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
+    UnknownArchitectureError
+        If there is no such architecture, or no layout of it is known.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import wsiseg
+    >>> state = torch.load("espnet_p_2_q_8.pth", weights_only=True)  # doctest: +SKIP
+    >>> network = wsiseg.models.import_state(state, "espnet")  # doctest: +SKIP
+
+    A state dict of something else is refused:
+
+    >>> import_state({"conv.weight": torch.zeros(8, 3, 3, 3)}, "espnet")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    wsiseg.errors.CheckpointError: these are no weights of espnet in a known layout; ...
     """
     published = _Published(architecture, state)
-    settings = published.settle(arguments)
+    settings = published.resolve_arguments(arguments)
     return published.build(published.classes if classes is None else classes, settings)
 
 
@@ -112,9 +127,9 @@ def import_checkpoint(
     dataset: str | None = None,
     arguments: Arguments | None = None,
 ) -> Checkpoint:
-    """Turn a published file into a checkpoint that works at once.
+    """Import a published file as a checkpoint, with normalisation and class names.
 
-    Of ESPNetv2's classifier only the encoder is of use; a checkpoint of it is one to train.
+    Of ESPNetv2's classifier only the encoder is imported; such a checkpoint has to be trained.
 
     Parameters
     ----------
@@ -123,16 +138,23 @@ def import_checkpoint(
     architecture : str
         Our name of the network.
     dataset : {"cityscapes", "camvid", "voc", "breast-biopsy"}, optional
-        What it was trained on; told by the number of classes where left out.
+        What it was trained on; inferred from the number of classes where left out.
     arguments : dict, optional
-        The architecture's arguments; those left out are read off the file.
+        The architecture's arguments; those left out are read from the file.
+
+    Returns
+    -------
+    Checkpoint
+        Not yet saved.
 
     Raises
     ------
     CheckpointError
-        If the file is unreadable, its layout unknown, or the data set cannot be told.
+        If the file is unreadable, its layout unknown, or the data set cannot be inferred.
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
+    ArgumentError
+        If its authors published no weights for `dataset`.
     """
     path = Path(path)
     find_architecture(architecture)
@@ -141,7 +163,7 @@ def import_checkpoint(
         return _import_encoder(state, path, dataset, arguments or {})
     published = _Published(architecture, state, path)
     layout, classes = published.layout, published.classes
-    settings = published.settle(arguments or {})
+    settings = published.resolve_arguments(arguments or {})
     trained_on = dataset or _guess_dataset(layout, classes, path)
     if trained_on not in layout.normalisations:
         raise ArgumentError(
@@ -176,7 +198,7 @@ def _import_encoder(
         torch.manual_seed(0)
         network = create_model("espnetv2", 1, **settings)
     assert isinstance(network, ESPNetv2)
-    classifier.give_encoder(network, path)
+    classifier.copy_encoder_to(network, path)
     card = CheckpointCard(
         architecture="espnetv2",
         arguments=settings,
@@ -206,25 +228,25 @@ class _Published:
         self._state = _without_prefix(state)
         self._where = where
         self.layout = _find_layout(architecture, self._state, where)
-        watched = _Watched(self._state)
+        tracked = _TrackedState(self._state)
         try:
-            self.arguments = self.layout.read_arguments(architecture, watched)
-            self.classes = self.layout.read_classes(architecture, watched)
+            self.arguments = self.layout.read_arguments(architecture, tracked)
+            self.classes = self.layout.read_classes(architecture, tracked)
         except KeyError as error:
             raise WeightsMismatchError(
                 f"1 missing: {error.args[0]}", where, "Check the architecture."
             ) from error
         except (IndexError, ValueError) as error:
-            shape = tuple(self._state[watched.last].shape) if watched.last else None
+            shape = tuple(self._state[tracked.last].shape) if tracked.last else None
             raise WeightsMismatchError(
-                f"{watched.last} is {shape}, which it is in no {architecture}"
-                if watched.last
+                f"{tracked.last} is {shape}, which it is in no {architecture}"
+                if tracked.last
                 else str(error),
                 where,
                 "Check the architecture.",
             ) from error
 
-    def settle(self, given: Arguments) -> Arguments:
+    def resolve_arguments(self, given: Arguments) -> Arguments:
         """Return the architecture's arguments: those of the file, and whatever it does not tell."""
         find_architecture(self._architecture).check(given)
         for key, value in given.items():
@@ -243,7 +265,7 @@ class _Published:
         return network.eval()
 
 
-class _Watched(dict[str, Tensor]):
+class _TrackedState(dict[str, Tensor]):
     """A state dict that knows which tensor was looked at last."""
 
     last = ""
@@ -259,18 +281,18 @@ def _read(path: Path) -> State:
         raise CheckpointError("this is a folder, no file of weights", path)
     if not path.is_file():
         raise CheckpointError("there is no such file", path)
-    if has_card(path):
+    if is_checkpoint(path):
         raise CheckpointError(
             "this is a checkpoint already, and needs no import", path, "Use it as it is, with -c."
         )
     refuse_bomb(path)
     try:
         with warnings.catch_warnings():
-            # That a pickle is of another protocol matters to nobody once it is refused.
+            # torch.load warns of an unusual pickle protocol before it refuses the file.
             warnings.simplefilter("ignore", UserWarning)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # Bytes that are no pickle make the unpickler stumble in any way there is.
+        # On bytes that are no pickle the unpickler raises almost any kind of exception.
         raise CheckpointError(
             "the file cannot be read as plain weights",
             path,
@@ -304,7 +326,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
         hint = _suggest(state) or f"There are importers for {', '.join(known)}."
         raise UnknownArchitectureError(f"there is no importer for {architecture}", where, hint)
     for layout in able:
-        if layout.recognises(architecture, state):
+        if layout.matches(architecture, state):
             return layout
     first = ", ".join(shorten(key) for key in list(state)[:3]) or "nothing"
     raise CheckpointError(
@@ -316,7 +338,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
 
 def _suggest(state: State) -> str:
     """Return a hint at the architectures that weights may be of, nothing for unknown ones."""
-    names = [n for k in LAYOUTS for n in k.architectures if k.recognises(n, state)]
+    names = [n for k in LAYOUTS for n in k.architectures if k.matches(n, state)]
     names += ["espnetv2"] if is_classifier(state) else []
     return f"Did you mean `architecture` {' or '.join(dict.fromkeys(names))}?" if names else ""
 

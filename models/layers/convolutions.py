@@ -1,4 +1,4 @@
-"""Convolution, normalisation and activation in the combinations that every network uses."""
+"""Convolution, batch norm and activation in the combinations that every network uses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class NormAct(nn.Sequential):
-    """Batch norm followed by an activation, a PReLU with one slope per channel unless told.
+    """Batch norm followed by an activation, by default a PReLU with one slope per channel.
 
     Maps ``(B, channels, H, W)`` to the same shape.
 
@@ -147,8 +147,8 @@ class ConvNormAct(ConvNorm):
         self.act = activation(outputs)
 
 
-class Halve(nn.Module):
-    """3×3 average pooling of stride 2, zeros beyond the border counting in.
+class StridedAvgPool(nn.Module):
+    """3×3 average pooling of stride 2, counting the zeros beyond the border.
 
     Written as a depth-wise convolution with constant weights: OpenVINO then keeps one memory
     layout from the image on, which makes the whole of ESPNet a fifth faster.
@@ -170,3 +170,46 @@ class Halve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, channels, H, W)`` to ``(B, channels, H / 2, W / 2)``, rounded up."""
         return F.conv2d(x, self.weight, stride=2, padding=1, groups=self.channels)
+
+
+class PlainSettings(TypedDict, total=False):
+    """What these convolutions take by name; see :class:`ConvNorm`."""
+
+    kernel: int
+    dilation: int
+    groups: int
+    bias: bool
+
+
+def conv_norm(
+    inputs: int, outputs: int, stride: int = 1, **settings: Unpack[PlainSettings]
+) -> ConvNorm:
+    """Return a convolution that keeps the size, and batch norm, with PyTorch's own epsilon.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    stride : int
+        Stride of the convolution.
+    **settings
+        `kernel`, `dilation`, `groups` and `bias` of :class:`ConvNorm`.
+    """
+    return ConvNorm(inputs, outputs, stride, epsilon=PLAIN_EPSILON, **settings)
+
+
+def conv_norm_relu(
+    inputs: int, outputs: int, stride: int = 1, **settings: Unpack[PlainSettings]
+) -> ConvNormAct:
+    """Return a convolution that keeps the size, batch norm and ReLU, with PyTorch's own epsilon.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    stride : int
+        Stride of the convolution.
+    **settings
+        `kernel`, `dilation`, `groups` and `bias` of :class:`ConvNorm`.
+    """
+    return ConvNormAct(inputs, outputs, stride, activation=relu, epsilon=PLAIN_EPSILON, **settings)

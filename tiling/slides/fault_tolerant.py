@@ -1,4 +1,4 @@
-"""A slide that is white where it cannot be read."""
+"""A slide that reads as white where its file is damaged."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from wsiseg.tiling.slides.slide import WHITE, Pixels, Slide, blank
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 
-class PatchedSlide(WrappedSlide):
-    """A slide whose damaged pieces are white, and only they.
+class FaultTolerantSlide(WrappedSlide):
+    """A slide whose damaged file tiles read as white, and no others.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class PatchedSlide(WrappedSlide):
     Attributes
     ----------
     unread : set of (int, Box)
-        The level of each piece that could not be read so far, and its place there.
+        Level and place of each file tile that could not be read so far.
     """
 
     def __init__(self, slide: Slide) -> None:
@@ -32,7 +32,10 @@ class PatchedSlide(WrappedSlide):
         return self._patched(level, box, 1, lambda part: self.slide.read_region(level, part))
 
     def read_reduced(self, level: int, box: Box, reduction: int) -> Pixels:
-        """Read a rectangle of one level, several pixels along as one; see the base class."""
+        """Read a rectangle of one level, several pixels along as one.
+
+        See :meth:`Slide.read_reduced`.
+        """
         return self._patched(
             level, box, reduction, lambda part: self.slide.read_reduced(level, part, reduction)
         )
@@ -46,10 +49,10 @@ class PatchedSlide(WrappedSlide):
             # Which of its pieces are to blame, is found out one by one.
             pixels = blank(box.shape, WHITE)
         whole = Box(*(reduction * v for v in (box.y, box.x, box.height, box.width)))
-        for piece in self.slide.pieces(level, whole):
+        for piece in self.slide.chunks(level, whole):
             part = piece.reduced(reduction).intersection(box)
             try:
-                pixels[part.within(box)] = read(part)
+                pixels[part.slices_in(box)] = read(part)
             except DamagedSlideError:
                 self.unread.add((level, piece.intersection(self.levels[level].box)))
         return pixels

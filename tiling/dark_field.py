@@ -1,4 +1,4 @@
-"""Whether a slide was lit from behind, or glows in the dark."""
+"""Telling bright-field slides from dark field and fluorescence."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _MOST_WHITE = 0.01
 _CONTRAST = 16
 
 
-def looks_dark_field(overview: Pixels) -> bool:
-    """Tell fluorescence and dark field from a slide that light has passed through.
+def is_dark_field(overview: Pixels) -> bool:
+    """Tell fluorescence and dark field from a bright-field slide.
 
-    Most of it is near black, hardly anything white, and what is neither has one strong colour at
-    most, as fluorescent dyes have: tissue between black bars, or beside a pen's marks, is bright in
-    two channels, however little glass there is around it.
+    A dark-field overview is mostly near black, hardly anywhere white, and elsewhere bright in one
+    channel at most, as fluorescent dyes are.  Bright-field tissue between black bars, or beside a
+    pen's marks, is bright in two channels, however little glass there is around it.
 
     Parameters
     ----------
     overview : ndarray
-        uint8 ``(h, w, 3)``, the whole slide.
+        uint8 ``(h, w, 3)``, RGB, the whole slide.
     """
     ordered = np.sort(overview, axis=-1)
     darkest, middle, brightest = (ordered[..., channel] for channel in range(3))

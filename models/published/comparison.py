@@ -1,4 +1,4 @@
-"""What can be computed here of a published figure."""
+"""Published figures beside the same figure computed here."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Comparison:
 
 
 def compare(name: str) -> tuple[Comparison, ...]:
-    """Return what has been published about an architecture, each with what is computed here."""
+    """Return what has been published about an architecture, each beside what is computed here."""
     return tuple(Comparison(figure, _compute(name, figure)) for figure in list_figures(name))
 
 
