@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     ArgumentError,
     DataSetError,
@@ -336,7 +336,9 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
         If what stands there cannot be read.
     """
     folder = RunFolder(run)
-    with boundary(lambda why: DataSetError(f"the curves cannot be read: {why}", folder.metrics)):
+    with translate_errors(
+        lambda why: DataSetError(f"the curves cannot be read: {why}", folder.metrics)
+    ):
         rows = folder.read_rows()
         return {
             column: [

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from shapely.geometry.base import BaseGeometry
 
 from wsiseg.annotations.gridded import Values
+from wsiseg.csv_tables import to_csv
 from wsiseg.errors import ArgumentError
 from wsiseg.exports.areas import ClassArea, ShareListener, measure_areas
 from wsiseg.store.disk import write_whole
-from wsiseg.tables import to_csv
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.scene import by_preference

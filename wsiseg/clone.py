@@ -47,8 +47,8 @@ class _RoomFinder(MetaPathFinder):
         )
 
 
-def take_rooms_from_here() -> None:
-    """See to it that all rooms come from the clone that this file lies in, if it lies in one."""
+def import_rooms_from_this_clone() -> None:
+    """Import all rooms from the clone that this file lies in, if it lies in one."""
     installed = any((_PACKAGE / room).is_dir() for room in ROOMS)
     if not installed:
         sys.meta_path.insert(0, _RoomFinder(_PACKAGE.parent))

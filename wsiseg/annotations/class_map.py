@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from wsiseg.annotations.labels import IGNORED
-from wsiseg.boundaries import boundary
 from wsiseg.classes import Colour, LabelClass, distinct_colour
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError, ArgumentError
-from wsiseg.settings_files import compose_yaml
 from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.yaml_files import compose_yaml
 
 UNANNOTATED, UNCLASSIFIED = "unannotated", "unclassified"
 """Keys for the area that nobody drew on, and for shapes that were given no class."""
@@ -266,7 +266,7 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour], tuple[str
         raise ArgumentError(
             "there is no such file, and without = it is no class map", path, _EXAMPLE
         )
-    with boundary(
+    with translate_errors(
         lambda why: ArgumentError(f"the class map cannot be read: {why}", path, _EXAMPLE)
     ):
         # Nodes, not values: YAML would turn the keys No, 010 and 2024-01-01 into something else.

@@ -13,7 +13,7 @@ from typing import Any
 from defusedxml import ElementTree
 
 from wsiseg.errors import AnnotationError
-from wsiseg.texts import decode_text
+from wsiseg.text import decode_text
 
 _MOST_BYTES = 1 << 29
 """Of a file, unpacked; a hundred thousand outlined cells take a tenth of it."""

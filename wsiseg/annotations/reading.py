@@ -8,7 +8,7 @@ from wsiseg.annotations.annotation import AnnotationFile
 from wsiseg.annotations.parsing import UnparsableError, parse_file, shorten
 from wsiseg.annotations.program import Program
 from wsiseg.annotations.repairing import make_annotations
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.registry import Registry
 
@@ -53,7 +53,7 @@ def read_annotations(path: Path) -> AnnotationFile:
     program = next((each for each in PROGRAMS.values() if each.recognises(content)), None)
     if program is None:
         raise _unknown(path)
-    with boundary(
+    with translate_errors(
         lambda why: AnnotationError(f"the {program.name} file cannot be used: {why}", path)
     ):
         annotations, notes = make_annotations(program.read(content))

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from wsiseg.cli.printing import Terminal
 from wsiseg.cli.wording import in_options
-from wsiseg.shown import shown
+from wsiseg.text import escape_unprintable
 from wsiseg.training.listener import Row, TrainingListener
 from wsiseg.training.plural import plural
 
@@ -118,14 +118,16 @@ def describe_table(scores: dict[str, Any]) -> list[str]:
     """Return the lines of a table of classes, and a few below."""
     boundary = scores.get("boundary_f", {})
     names = list(scores["class_iou"])
-    width = max(len(shown(name)) for name in [*names, "pixel accuracy"]) + 2
+    width = max(len(escape_unprintable(name)) for name in [*names, "pixel accuracy"]) + 2
     head = f"{'class':{width}}{'IoU':>8}{'Dice':>8}{'recall':>8}" + (
         f"{'border F':>10}" if boundary else ""
     )
     lines = [head]
     for name in names:
         figures = [scores[key][name] for key in ("class_iou", "class_dice", "class_recall")]
-        line = f"{shown(name):{width}}" + "".join(f"{_figure(value):>8}" for value in figures)
+        line = f"{escape_unprintable(name):{width}}" + "".join(
+            f"{_figure(value):>8}" for value in figures
+        )
         lines.append(line + (f"{_figure(boundary[name]):>10}" if boundary else ""))
     means = [scores[key] for key in ("miou", "mean_dice", "mean_class_recall")]
     line = f"{'mean':{width}}" + "".join(f"{_figure(value):>8}" for value in means)

@@ -1,8 +1,8 @@
 """All that is printed goes through here: results on stdout, everything else on stderr.
 
 Names of slides, classes and files are other people's, so every line is passed through
-:func:`wsiseg.shown.shown`; JSON is ASCII.  Streams that cannot hold a character get an escape for
-it, and streams that end or are full are dealt with once, in :class:`_Stream`.
+:func:`wsiseg.text.escape_unprintable`; JSON is ASCII.  Characters that a stream cannot encode are
+escaped, and streams that are closed or full are handled in one place, :class:`_Stream`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.status import Status
 from rich.text import Text
 
 from wsiseg.errors import OutputError
-from wsiseg.shown import shown
+from wsiseg.text import escape_unprintable
 
 Json = dict[str, Any]
 
@@ -33,12 +33,12 @@ NOBODY_READS = 141
 def say(*lines: str) -> None:
     """Print lines of a result on stdout."""
     for line in lines:
-        print(shown(line), file=sys.stdout, flush=True)  # noqa: T201
+        print(escape_unprintable(line), file=sys.stdout, flush=True)  # noqa: T201
 
 
 def complain(line: str) -> None:
     """Print a line on stderr."""
-    print(shown(line), file=sys.stderr)  # noqa: T201
+    print(escape_unprintable(line), file=sys.stderr)  # noqa: T201
 
 
 def complain_of(error: BaseException) -> None:
@@ -85,12 +85,12 @@ class Terminal(Console):
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self.print(shown(line))
+        self.print(escape_unprintable(line))
 
     def wheel(self, line: str) -> Status:
         """Return a wheel that turns beside a line."""
         plain = not self.encoding.lower().startswith("utf")
-        return self.status(Text(shown(line)), spinner="line" if plain else "dots")
+        return self.status(Text(escape_unprintable(line)), spinner="line" if plain else "dots")
 
 
 class _Stream:

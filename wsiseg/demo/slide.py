@@ -10,7 +10,7 @@ import numpy.typing as npt
 import skimage.data
 import tifffile
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputExistsError
 from wsiseg.store.disk import translated
 from wsiseg.store.pyramid import halve_by_mean
@@ -86,7 +86,7 @@ def demo_slide_stands(path: Path) -> bool:
         path,
         "Choose another `output`, or move it away.",
     )
-    with boundary(lambda _: other), tifffile.TiffFile(path) as file:
+    with translate_errors(lambda _: other), tifffile.TiffFile(path) as file:
         if file.pages.first.software != _MADE_BY:
             raise other
     return True

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError, field_validator
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputError
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.ledger import Ledger
@@ -205,7 +205,7 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
     OutputError
         If it is missing or damaged.
     """
-    with boundary(
+    with translate_errors(
         lambda why: OutputError(f"the run file cannot be read: {why}", path, "Use `overwrite`.")
     ):
         # By Python's own parser: the name of a slide may hold bytes that are no text.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
 from wsiseg.models.runtimes import Predictor, Runtime
 from wsiseg.models.tile_network import Output
@@ -165,7 +165,7 @@ def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]
         return [None] * len(batch)
     # Every batch has the same shape, so that nothing is compiled twice.
     blank = np.zeros((*tile, 3), np.uint8)
-    with boundary(
+    with translate_errors(
         lambda why: RuntimeUnavailableError(
             f"{runtime.name} cannot run the network: {why}",
             None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wsiseg.boundaries import reason
+from wsiseg.error_translation import reason
 from wsiseg.errors import OutputError, WsisegError
 
 Json = dict[str, object]

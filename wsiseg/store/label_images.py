@@ -12,8 +12,8 @@ import numpy.typing as npt
 import zarr
 from zarr.errors import GroupNotFoundError
 
-from wsiseg.boundaries import boundary
 from wsiseg.classes import Colour, LabelClass, distinct_colour
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
 
@@ -144,7 +144,7 @@ class StoredValues:
             If a chunk cannot be decoded.
         """
         place: tuple[int | slice, ...] = (*self._leading, *key)
-        with boundary(
+        with translate_errors(
             lambda why: AnnotationError(f"the store's pixels cannot be read: {why}", self._path)
         ):
             return np.asarray(self._array[place])
@@ -159,7 +159,7 @@ def open_label_image(path: Path) -> LabelImage:
         If it is no such thing, or there are several.
     """
     path, group = _open_group(path)
-    with boundary(
+    with translate_errors(
         lambda why: AnnotationError(f"the store's metadata are not those of OME-Zarr: {why}", path)
     ):
         attributes: Any = dict(group.attrs)
@@ -184,7 +184,7 @@ def is_store(path: Path) -> bool:
 
 
 def _open_group(path: Path) -> tuple[Path, zarr.Group]:
-    with boundary(lambda why: AnnotationError(f"this is no OME-Zarr store: {why}", path)):
+    with translate_errors(lambda why: AnnotationError(f"this is no OME-Zarr store: {why}", path)):
         try:
             group = zarr.open_group(path, mode="r")
         except (GroupNotFoundError, FileNotFoundError, NotADirectoryError) as error:

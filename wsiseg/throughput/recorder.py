@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from wsiseg.tables import to_csv
+from wsiseg.csv_tables import to_csv
 
 Status = Literal["done", "unread"]
 

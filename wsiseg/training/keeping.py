@@ -12,11 +12,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
+from wsiseg.csv_tables import to_csv
 from wsiseg.errors import TrainingError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.store.disk import write_whole
-from wsiseg.tables import to_csv
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.run_folder import RunFolder

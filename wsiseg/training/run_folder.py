@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import ArgumentError, DataSetError, OutputExistsError, TrainingError
 from wsiseg.store.disk import translated, write_whole
 from wsiseg.training.metrics import plot_curves
@@ -175,7 +175,9 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         with (
-            boundary(lambda why: DataSetError(f"the scores cannot be read: {why}", self.metrics)),
+            translate_errors(
+                lambda why: DataSetError(f"the scores cannot be read: {why}", self.metrics)
+            ),
             self.metrics.open(encoding="utf-8", newline="") as file,
         ):
             return list(csv.DictReader(file))

@@ -27,7 +27,7 @@ from vendor_slides import aperio
 from wsiseg.annotations import parsing, read_annotations, reading
 from wsiseg.annotations.class_map import ClassMap
 from wsiseg.annotations.pictures import read_values
-from wsiseg.boundaries import boundary, reason
+from wsiseg.error_translation import reason, translate_errors
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.models import checkpoint as checkpoints
 from wsiseg.models.importing import import_checkpoint
@@ -276,11 +276,11 @@ def test_reasons_are_one_short_line(error):
 
 def test_our_own_errors_and_interruptions_pass():
     ours = OutputError("full")
-    with pytest.raises(OutputError) as caught, boundary(OutputError):
+    with pytest.raises(OutputError) as caught, translate_errors(OutputError):
         raise ours
     assert caught.value is ours
     for stop in (KeyboardInterrupt(), SystemExit(3)):
-        with pytest.raises(type(stop)), boundary(OutputError):
+        with pytest.raises(type(stop)), translate_errors(OutputError):
             raise stop
 
 

@@ -1,4 +1,4 @@
-"""YAML that people write: plain mappings and lists, of a few pages at most."""
+"""Reads YAML files that people write, with limits on size, depth and aliases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from wsiseg.texts import decode_text
+from wsiseg.text import decode_text
 
 _MOST_BYTES = 1 << 18
 _DEEPEST = 50

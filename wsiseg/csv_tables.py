@@ -1,4 +1,4 @@
-"""Tables for spreadsheets: what is text there stays text."""
+"""CSV tables that spreadsheets open without taking text for formulas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from wsiseg.shown import shown
+from wsiseg.text import escape_unprintable
 
 _BEGINS_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula; some take the wide forms as well."""
@@ -38,11 +38,12 @@ def as_cell(value: Cell) -> Cell:
     """Return what stands in a table for a value.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front, by which
-    spreadsheets mark text; what cannot be shown is escaped, see :func:`wsiseg.shown.shown`.
+    spreadsheets mark text; unprintable characters are escaped, see
+    :func:`wsiseg.text.escape_unprintable`.
     """
     if not isinstance(value, str):
         return value
-    text = shown(value)
+    text = escape_unprintable(value)
     formula = text.lstrip().startswith(_BEGINS_FORMULA) and not _is_number(text)
     return f"'{text}" if formula else text
 
