@@ -16,8 +16,8 @@ from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, choose_plane, find_area
+from wsiseg.segmentation.prefetching import SlidePrefetcher
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
-from wsiseg.segmentation.slides_ahead import SlidesAhead
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
@@ -136,7 +136,7 @@ class _Batch:
         self._refused = self._find_long_names()
         self._planned = False
         self._wrong: list[tuple[Json, ArgumentError]] = []
-        self.ahead = SlidesAhead(
+        self.ahead = SlidePrefetcher(
             [path for path in slides if path not in self._refused],
             partial(open_slide, reader=options.reader, square=options.slide_mpp is None),
             partial(_find_area, checkpoint=predictor.checkpoint, options=options),
@@ -192,9 +192,9 @@ class _Batch:
                 self._options,
                 self._listener,
                 area=ready.area,
-                spent=ready.seconds,
-                planned=planned,
-                filled=None if self.ahead.is_last else self.ahead.begin_next,
+                elapsed=ready.seconds,
+                on_planned=planned,
+                on_predicted=None if self.ahead.is_last else self.ahead.prefetch_next,
             ).summary
 
     def _keep(self, entry: Json, error: Exception | None) -> None:

@@ -40,10 +40,10 @@ def recolour(
 
     See :func:`find_colour_steps`.
     """
-    return in_other_colours(slide, find_colour_steps(slide, colours, warn, slide_mpp))
+    return apply_colour_steps(slide, find_colour_steps(slide, colours, warn, slide_mpp))
 
 
-def in_other_colours(slide: Slide, steps: tuple[ColourStep, ...]) -> Slide:
+def apply_colour_steps(slide: Slide, steps: tuple[ColourStep, ...]) -> Slide:
     """Return a slide as it looks after some steps; the slide itself if there are none."""
     return RecolouredSlide(slide, steps) if steps else slide
 
@@ -97,7 +97,7 @@ def _find_steps(slide: Slide, colours: Colours, slide_mpp: float | None) -> Iter
         yield StainStep(colours.stain, find_look(slide, colours.stain, slide_mpp), target)
 
 
-def warn_of_other_colours(
+def warn_of_colour_mismatch(
     training: Mapping[str, object], colours: Colours, warn: Callable[[str], None]
 ) -> None:
     """Say so if a network learnt from other colours than it is to see.

@@ -22,13 +22,13 @@ class Listener:
     def began(self, stage: str) -> None:
         """Hear that something began that may take a while, other than tiles."""
 
-    def continued(self) -> None:
+    def heartbeat(self) -> None:
         """Hear now and then that what began goes on; raising ends it."""
 
     def searched(self, share: float) -> None:
         """Hear how much of a slide has been searched for tissue; raising ends it."""
 
-    def recalled(self, box: Box, labels: AnyArray) -> None:
+    def resumed(self, box: Box, labels: AnyArray) -> None:
         """Hear of a band that an interrupted run left, and where its labels are on the disk."""
 
     def expects(self, tiles: int) -> None:

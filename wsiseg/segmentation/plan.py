@@ -15,7 +15,7 @@ from wsiseg.annotations import read_regions, read_tissue
 from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
-from wsiseg.segmentation.colouring import find_colour_steps, warn_of_other_colours
+from wsiseg.segmentation.colouring import find_colour_steps, warn_of_colour_mismatch
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.suitability import check_lighting, check_resolution
@@ -130,7 +130,7 @@ def make_plan(
     plane: WorkingPlane | None = None,
     area: Area | None = None,
     *,
-    followed: bool = False,
+    prefetch: bool = False,
     searched: ShareListener = unheard,
 ) -> Plan:
     """Settle what a run will do.
@@ -147,7 +147,7 @@ def make_plan(
         In place of the one that the options choose.
     area : Area, optional
         Where to look, in place of the tissue that the options look for.
-    followed : bool
+    prefetch : bool
         Make the next slide ready while this one is written, if the budget has room for it.
     searched : callable
         Told the share of the slide in which tissue has been looked for; raising ends it.
@@ -189,7 +189,7 @@ def make_plan(
     grid, windows = _cut_work(plane, predictor, options, costs)
     area = area or find_area(slide, plane, options, searched)
     said: list[str] = []
-    warn_of_other_colours(checkpoint.card.training, options.colours, said.append)
+    warn_of_colour_mismatch(checkpoint.card.training, options.colours, said.append)
     steps = find_colour_steps(slide, options.colours, said.append, options.slide_mpp)
     return Plan(
         plane=plane,
@@ -201,7 +201,7 @@ def make_plan(
         batch=batch,
         readers=readers,
         ahead=costs.ahead,
-        memory=_with_next(costs.need(grid, windows), options.memory, followed=followed),
+        memory=_with_next(costs.need(grid, windows), options.memory, prefetch=prefetch),
         classes=costs.classes,
         colour_steps=steps,
         warnings=(
@@ -227,12 +227,12 @@ def _check_suitable(
     return (*said, *check_lighting(slide, read_overview(slide)[0], force=options.force))
 
 
-def _with_next(memory: MemoryNeed, budget: int, *, followed: bool) -> MemoryNeed:
+def _with_next(memory: MemoryNeed, budget: int, *, prefetch: bool) -> MemoryNeed:
     """Add the next slide where it fits.
 
     How the plane is cut does not depend on it: a slide has the same mask alone and in a batch.
     """
-    fits = followed and memory.total + NEXT_SLIDE_BYTES <= budget
+    fits = prefetch and memory.total + NEXT_SLIDE_BYTES <= budget
     return replace(memory, next_slide=NEXT_SLIDE_BYTES if fits else 0)
 
 

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError, field_validator
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputError
 from wsiseg.segmentation.job import Job
-from wsiseg.segmentation.ledger import Ledger
+from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
-from wsiseg.throughput.summary import ADVICE, share_out
+from wsiseg.throughput.summary import ADVICE, time_shares
 from wsiseg.tiling.slides import address
 from wsiseg.tiling.tissue import TissueMask
 
@@ -108,26 +108,26 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_run(job: Job, ledger: Ledger, identity: Json) -> Json:
+def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
     """Return the content of ``NAME.run.json``: enough to run it again and to judge it.
 
     Parameters
     ----------
     job : Job
         What was done.
-    ledger : Ledger
+    stats : RunStats
         How it went.
     identity : dict
         What :func:`identify` said of the job before.
     """
     slide, plan, predictor = job.slide, job.plan, job.predictor
-    seconds = ledger.watch.total
-    unseen = plan.plane.box.area - int(ledger.counts.sum())
-    shares = share_out(ledger.rows, seconds, seconds - ledger.filled_at, ledger.setup_seconds)
+    seconds = stats.watch.total
+    unseen = plan.plane.box.area - int(stats.counts.sum())
+    shares = time_shares(stats.rows, seconds, seconds - stats.predicted_at, stats.setup_seconds)
     return {
-        "summary": summarise(job, ledger, seconds, shares.bottleneck),
+        "summary": summarise(job, stats, seconds, shares.bottleneck),
         "shares": asdict(shares),
-        "setup_seconds": round(ledger.setup_seconds, 3),
+        "setup_seconds": round(stats.setup_seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": job.options.as_json(),
         "identity": identity,
@@ -158,26 +158,26 @@ def describe_run(job: Job, ledger: Ledger, identity: Json) -> Json:
         "versions": versions(),
         "hardware": describe_hardware(),
         "power_w": None,
-        "warnings": ledger.warnings,
+        "warnings": stats.warnings,
     }
 
 
-def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json:
+def summarise(job: Job, stats: RunStats, seconds: float, bottleneck: str) -> Json:
     """Return a slide's entry of ``wsiseg segment --json``."""
     choice, mpp = job.predictor.choice, job.plan.plane.mpp
-    counts = zip(job.predictor.checkpoint.classes, ledger.counts.tolist(), strict=True)
+    counts = zip(job.predictor.checkpoint.classes, stats.counts.tolist(), strict=True)
     return {
         "slide": address(job.slide.path),
         "status": "ok",
         "mask": str(job.files.mask),
         "seconds": round(seconds, 3),
-        "forward_seconds": round(sum(row.forward_ms for row in ledger.rows) / 1e3, 3),
-        "megapixels": round(float(ledger.counts.sum()) / 1e6, 6),
-        "mpx_per_s": round(ledger.written_pixels / 1e6 / seconds, 3),
-        "tiles": len(ledger.all_rows),
-        "tiles_per_s": round(len(ledger.rows) / seconds, 3),
-        "unread_tiles": ledger.unread_tiles,
-        "pixels_without_numbers": ledger.pixels_without_numbers,
+        "forward_seconds": round(sum(row.forward_ms for row in stats.rows) / 1e3, 3),
+        "megapixels": round(float(stats.counts.sum()) / 1e6, 6),
+        "mpx_per_s": round(stats.written_pixels / 1e6 / seconds, 3),
+        "tiles": len(stats.all_rows),
+        "tiles_per_s": round(len(stats.rows) / seconds, 3),
+        "unread_tiles": stats.unread_tiles,
+        "pixels_without_numbers": stats.pixels_without_numbers,
         "peak_rss_mb": round(peak_rss_mb(), 1),
         "runtime": choice.runtime,
         "precision": choice.precision,
@@ -192,7 +192,7 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
             }
             for index, (entry, pixels) in enumerate(counts)
         ],
-        "warnings": ledger.warnings,
+        "warnings": stats.warnings,
         "error": None,
     }
 

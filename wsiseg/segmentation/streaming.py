@@ -11,7 +11,7 @@ from wsiseg.error_translation import translate_errors
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
 from wsiseg.models.runtimes import Predictor, Runtime
 from wsiseg.models.tile_network import Output
-from wsiseg.segmentation.colouring import in_other_colours
+from wsiseg.segmentation.colouring import apply_colour_steps
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.store.arrays import BAND_HEIGHT
@@ -74,7 +74,7 @@ class TileStream:
     def __init__(
         self, slide: Slide, predictor: Predictor, plan: Plan, options: SegmentOptions
     ) -> None:
-        self._slide = in_other_colours(slide, plan.colour_steps)
+        self._slide = apply_colour_steps(slide, plan.colour_steps)
         self._plan = plan
         self._options = options
         watch = Stopwatch()

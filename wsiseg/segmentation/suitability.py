@@ -9,7 +9,7 @@ from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.slide import Pixels
 
-SAID_FROM, REFUSED_FROM = 1.5, 4.0
+WARN_FROM, REFUSE_FROM = 1.5, 4.0
 """How many times the checkpoint's µm per pixel may be off, either way."""
 
 DARK_FIELD = "the slide is dark with hardly any white, like fluorescence or dark field"
@@ -42,18 +42,18 @@ def check_resolution(
     Raises
     ------
     ResolutionError
-        If it is :data:`REFUSED_FROM` times off or more, and not forced.
+        If it is :data:`REFUSE_FROM` times off or more, and not forced.
     """
     if plane.mpp is None or checkpoint.mpp is None:
         return ()
     shown = plane.mpp / min(1.0, plane.level_scale)
     times = max(shown / checkpoint.mpp, checkpoint.mpp / shown)
-    if times <= SAID_FROM:
+    if times <= WARN_FROM:
         return ()
     what = (
         f"the network would see {shown:g} µm per pixel, {times:.1f} times off the "
         f"{checkpoint.mpp:g} that it was trained at"
     )
-    if times > REFUSED_FROM and not force:
+    if times > REFUSE_FROM and not force:
         raise ResolutionError(what, slide.path, _HINT)
     return (what.replace("would see", "sees"),)

@@ -14,7 +14,7 @@ from zarr.types import AnyArray
 
 from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata
 from wsiseg.store.journal import BandRecord
-from wsiseg.store.pyramid import Continued, level_shapes
+from wsiseg.store.pyramid import Heartbeat, level_shapes
 from wsiseg.tiling.stitching import UNSEEN
 
 Bytes = npt.NDArray[np.uint8]
@@ -87,7 +87,7 @@ def holds(
 
 
 def find_damage(
-    mask: Path, shape: tuple[int, int], counts: Sequence[int], continued: Continued
+    mask: Path, shape: tuple[int, int], counts: Sequence[int], heartbeat: Heartbeat
 ) -> str | None:
     """Return what is wrong with a finished mask, or None.
 
@@ -99,7 +99,7 @@ def find_damage(
         ``(height, width)`` of level 0.
     counts : sequence of int
         Pixels of each class that it is to have.
-    continued : callable
+    heartbeat : callable
         Called after every band.
     """
     damage = find_damaged_layout(mask, shape, UNSEEN)
@@ -116,7 +116,7 @@ def find_damage(
                 return f"level {level} cannot be read: {error}"
             if level == 0:
                 found += count(labels, len(counts))
-            continued()
+            heartbeat()
     return None if found.tolist() == list(counts) else "it has other labels than were written"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array, write_group
 from wsiseg.store.disk import Json, translated
 from wsiseg.store.metadata import LABELS, MASK, VERSION, Placement, multiscales
-from wsiseg.store.pyramid import Continued, build_pyramid, halve_by_mean, unheard
+from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mean, no_heartbeat
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.reading import TileReader
@@ -31,7 +31,7 @@ def write_image(
     placement: Placement,
     notes: Json,
     *,
-    continued: Continued = unheard,
+    heartbeat: Heartbeat = no_heartbeat,
 ) -> list[Box]:
     """Write the working plane as an image pyramid around a mask that is finished.
 
@@ -47,7 +47,7 @@ def write_image(
         Where the working plane lies on the slide.
     notes : dict
         What is ours.
-    continued : callable
+    heartbeat : callable
         Called after every shard.
 
     Returns
@@ -65,8 +65,8 @@ def write_image(
                 assert shard.pixels is not None
                 place = shard.tile.box.within(plane.box)
                 finest[:, place[0], place[1]] = np.moveaxis(shard.pixels, -1, 0)
-                continued()
-        levels = build_pyramid(root, halve_by_mean, continued)
+                heartbeat()
+        levels = build_pyramid(root, halve_by_mean, heartbeat)
         _describe(root, slide.name, placement, levels, notes)
     stretch = slide.facts.stretch
     unread = {each.stretched(*stretch).reduced(plane.level_scale) for _, each in patched.unread}

@@ -18,11 +18,11 @@ from wsiseg.store.disk import Json, translated
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import (
-    Continued,
+    Heartbeat,
     build_pyramid,
     halve_by_mean,
     halve_by_mode,
-    unheard,
+    no_heartbeat,
 )
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN, Band
@@ -125,7 +125,7 @@ class MaskStore:
                     _flush(shard)
 
     def finish(
-        self, name: str, placement: Placement, notes: Json, continued: Continued = unheard
+        self, name: str, placement: Placement, notes: Json, heartbeat: Heartbeat = no_heartbeat
     ) -> None:
         """Build the pyramid and write the metadata, which makes the folder a mask.
 
@@ -137,17 +137,17 @@ class MaskStore:
             Where the working plane lies on the slide.
         notes : dict
             What is ours; stands under the key ``wsiseg`` beside ``ome``.
-        continued : callable
+        heartbeat : callable
             Called after every shard.
         """
         with translated(self.path):
             if self.probabilities_path is not None:
-                levels = build_pyramid(self.probabilities_path, halve_by_mean, continued)
+                levels = build_pyramid(self.probabilities_path, halve_by_mean, heartbeat)
                 scales = multiscales(name, placement, levels, method="mean", channels=True)
                 omero = {"channels": [_channel(entry) for entry in self._classes]}
                 ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
                 write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
-            levels = build_pyramid(self.path, halve_by_mode, continued)
+            levels = build_pyramid(self.path, halve_by_mode, heartbeat)
             scales = multiscales(name, placement, levels, method="mode")
             ome = {
                 "version": VERSION,

@@ -21,7 +21,7 @@ _THREADS = 2
 Bytes = npt.NDArray[np.uint8]
 Halve = Callable[[Bytes], Bytes]
 Place = tuple[int | slice, ...]
-Continued = Callable[[], None]
+Heartbeat = Callable[[], None]
 """Hears now and then that work goes on, and may raise to end it."""
 
 
@@ -67,11 +67,11 @@ def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     return shapes
 
 
-def unheard() -> None:
+def no_heartbeat() -> None:
     """Hear nothing."""
 
 
-def build_pyramid(root: Path, halve: Halve, continued: Continued = unheard) -> int:
+def build_pyramid(root: Path, halve: Halve, heartbeat: Heartbeat = no_heartbeat) -> int:
     """Add the levels ``1``, ``2``, … beside level ``0``.
 
     Parameters
@@ -80,7 +80,7 @@ def build_pyramid(root: Path, halve: Halve, continued: Continued = unheard) -> i
         The folder with the finished array ``0``, ``(H, W)`` or ``(C, H, W)``.
     halve : callable
         :func:`halve_by_mode` or :func:`halve_by_mean`.
-    continued : callable
+    heartbeat : callable
         Called after every shard.
 
     Returns
@@ -91,12 +91,12 @@ def build_pyramid(root: Path, halve: Halve, continued: Continued = unheard) -> i
     finest = zarr.open_array(root / "0", mode="r")
     shapes = level_shapes(*finest.shape[-2:])
     for k, shape in enumerate(shapes[1:], 1):
-        _halve_level(root, k, (*finest.shape[:-2], *shape), halve, continued)
+        _halve_level(root, k, (*finest.shape[:-2], *shape), halve, heartbeat)
     return len(shapes)
 
 
 def _halve_level(
-    root: Path, level: int, shape: tuple[int, ...], halve: Halve, continued: Continued
+    root: Path, level: int, shape: tuple[int, ...], halve: Halve, heartbeat: Heartbeat
 ) -> None:
     finer = zarr.open_array(root / str(level - 1), mode="r")
     coarser = create_array(root / str(level), shape, fill_value=int(finer.fill_value))
@@ -121,7 +121,7 @@ def _halve_level(
         try:
             for running in [pool.submit(halve_shard, *place) for place in places]:
                 running.result()
-                continued()
+                heartbeat()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

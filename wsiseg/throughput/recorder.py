@@ -75,13 +75,13 @@ class Stopwatch:
 
     Parameters
     ----------
-    spent : float
+    elapsed : float
         Seconds that count as if it had been made so long before.
     """
 
-    def __init__(self, spent: float = 0.0) -> None:
+    def __init__(self, elapsed: float = 0.0) -> None:
         self._last = time.perf_counter()
-        self._start = self._last - spent
+        self._start = self._last - elapsed
 
     @property
     def total(self) -> float:

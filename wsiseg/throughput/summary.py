@@ -18,7 +18,7 @@ ADVICE = {
 
 
 @dataclass(frozen=True)
-class Shares:
+class TimeShares:
     """Shares of a run's wall time, between 0 and 1.
 
     Attributes
@@ -50,7 +50,9 @@ class Shares:
         return max(ADVICE, key=lambda stage: float(getattr(self, stage)))
 
 
-def share_out(rows: Sequence[TileRow], seconds: float, finishing: float, setup: float) -> Shares:
+def time_shares(
+    rows: Sequence[TileRow], seconds: float, finishing: float, setup: float
+) -> TimeShares:
     """Share out a run's time over its stages.
 
     Parameters
@@ -71,4 +73,4 @@ def share_out(rows: Sequence[TileRow], seconds: float, finishing: float, setup: 
     whole = max(seconds, 1e-9)
     other = max(0.0, seconds - reading - network - stitching - writing - setup)
     parts = (reading, network, stitching, writing, setup, other)
-    return Shares(*(round(part / whole, 4) for part in parts))
+    return TimeShares(*(round(part / whole, 4) for part in parts))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsiseg.segmentation.job import Job
-from wsiseg.segmentation.ledger import Ledger
+from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.tiling.boxes import Box
 
 
-def recall(job: Job, journal: Journal, ledger: Ledger) -> list[BandRecord]:
+def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecord]:
     """Return the bands of an interrupted run that are on the disk as its journal says.
 
     The others are forgotten, and done again.
@@ -23,7 +23,7 @@ def recall(job: Job, journal: Journal, ledger: Ledger) -> list[BandRecord]:
         What is gone on with, if the options say so.
     journal : Journal
         Of the interrupted run; holds afterwards what is returned.
-    ledger : Ledger
+    stats : RunStats
         Told of what does not hold.
 
     Raises
@@ -36,11 +36,11 @@ def recall(job: Job, journal: Journal, ledger: Ledger) -> list[BandRecord]:
         return []
     bands = [band for window in job.plan.windows for band in cut_into_bands(window)]
     said, useless = journal.read(frozenset(bands))
-    ledger.began("checking what the interrupted run has left")
-    done = _find_standing(job, said, ledger)
+    stats.began("checking what the interrupted run has left")
+    done = _find_standing(job, said, stats)
     lost = len(said) - len(done) + useless
     if lost:
-        ledger.warn(
+        stats.warn(
             f"{lost} of {len(said) + useless} bands of the interrupted run are not on the disk as "
             "its journal says; they are done again"
         )
@@ -54,7 +54,7 @@ def recall(job: Job, journal: Journal, ledger: Ledger) -> list[BandRecord]:
     return done
 
 
-def _find_standing(job: Job, said: list[BandRecord], ledger: Ledger) -> list[BandRecord]:
+def _find_standing(job: Job, said: list[BandRecord], stats: RunStats) -> list[BandRecord]:
     files, plane = job.files, job.plan.plane
     classes = len(job.predictor.checkpoint.classes)
     kept = files.probabilities if job.options.probabilities else None
@@ -65,7 +65,7 @@ def _find_standing(job: Job, said: list[BandRecord], ledger: Ledger) -> list[Ban
     for record in said:
         if _is_of_grid(record, job) and store.holds(record):
             done.append(record)
-        ledger.continued()
+        stats.heartbeat()
     return done
 
 
@@ -98,7 +98,7 @@ def cut_into_bands(window: Box) -> list[Box]:
     ]
 
 
-def unfinished(windows: Sequence[Box], done: Sequence[BandRecord]) -> list[Box]:
+def unfinished_boxes(windows: Sequence[Box], done: Sequence[BandRecord]) -> list[Box]:
     """Return what is left of windows, bands below each other as one."""
     standing = {record.box for record in done}
     left: list[Box] = []

@@ -18,7 +18,7 @@ from wsiseg.tiling.tissue import ShareListener
 
 
 @dataclass(frozen=True)
-class ReadySlide:
+class OpenedSlide:
     """A slide to work on.
 
     Attributes
@@ -36,30 +36,30 @@ class ReadySlide:
     seconds: float
 
 
-class SlidesAhead:
+class SlidePrefetcher:
     """Slides in their order, one of them ahead.
 
     Parameters
     ----------
     paths : iterable of Path
         Files.
-    opening : callable
+    open_slide : callable
         Opens one.
-    looking : callable
+    find_area : callable
         Finds its tissue; called in a thread, with what hears how far it is, and may end it.
     """
 
     def __init__(
         self,
         paths: Iterable[Path],
-        opening: Callable[[Path], Slide],
-        looking: Callable[[Slide, ShareListener], Area | None],
+        open_slide: Callable[[Path], Slide],
+        find_area: Callable[[Slide, ShareListener], Area | None],
     ) -> None:
         self._paths = deque(paths)
-        self._opening = opening
-        self._looking = looking
+        self._open_slide = open_slide
+        self._find_area = find_area
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open")
-        self._ahead: Future[ReadySlide] | None = None
+        self._ahead: Future[OpenedSlide] | None = None
         self._ending = threading.Event()
 
     @property
@@ -67,13 +67,13 @@ class SlidesAhead:
         """Whether none follows."""
         return not self._paths
 
-    def begin_next(self) -> None:
+    def prefetch_next(self) -> None:
         """Begin to open the next slide in a thread, if there is one."""
         if self._paths:
             self._ahead = self._pool.submit(self._prepare, self._paths.popleft())
 
     @contextmanager
-    def next(self) -> Iterator[ReadySlide]:
+    def next(self) -> Iterator[OpenedSlide]:
         """Hand out the next slide, open it now if nobody has begun to, and close it afterwards.
 
         Raises
@@ -83,8 +83,8 @@ class SlidesAhead:
         """
         if self._ahead is None:
             start = time.perf_counter()
-            slide = self._opening(self._paths.popleft())
-            ready = ReadySlide(slide, None, time.perf_counter() - start)
+            slide = self._open_slide(self._paths.popleft())
+            ready = OpenedSlide(slide, None, time.perf_counter() - start)
         else:
             begun = self._ahead
             try:
@@ -96,13 +96,13 @@ class SlidesAhead:
         with ready.slide:
             yield ready
 
-    def _prepare(self, path: Path) -> ReadySlide:
+    def _prepare(self, path: Path) -> OpenedSlide:
         start = time.perf_counter()
         with ExitStack() as stack:
-            slide = stack.enter_context(self._opening(path))
-            area = self._looking(slide, self._go_on)
+            slide = stack.enter_context(self._open_slide(path))
+            area = self._find_area(slide, self._go_on)
             stack.pop_all()
-        return ReadySlide(slide, area, time.perf_counter() - start)
+        return OpenedSlide(slide, area, time.perf_counter() - start)
 
     def _go_on(self, _: float) -> None:
         if self._ending.is_set():
@@ -120,6 +120,6 @@ class SlidesAhead:
             self._ahead.add_done_callback(_close)
 
 
-def _close(ahead: Future[ReadySlide]) -> None:
+def _close(ahead: Future[OpenedSlide]) -> None:
     if not ahead.cancelled() and ahead.exception() is None:
         ahead.result().slide.close()

@@ -17,7 +17,7 @@ from wsiseg.throughput.recorder import Stopwatch, TileRow
 from wsiseg.tiling.boxes import Box
 
 
-class Ledger:
+class RunStats:
     """Keeps count of tiles, pixels, seconds and warnings of one slide.
 
     Parameters
@@ -26,20 +26,20 @@ class Ledger:
         Number of classes.
     listener : Listener
         Told of everything as it happens.
-    spent : float
+    elapsed : float
         Seconds that the slide has taken before.
     """
 
-    def __init__(self, classes: int, listener: Listener, spent: float = 0.0) -> None:
-        self.watch = Stopwatch(spent)
+    def __init__(self, classes: int, listener: Listener, elapsed: float = 0.0) -> None:
+        self.watch = Stopwatch(elapsed)
         self.counts = np.zeros(classes, np.int64)
         self.warnings: list[str] = []
         self.written_pixels = 0
         self.setup_seconds = 0.0
-        self.filled_at = 0.0
+        self.predicted_at = 0.0
         self._listener = listener
         self._rows: dict[int, TileRow] = {}
-        self._recalled: dict[int, TileRow] = {}
+        self._resumed: dict[int, TileRow] = {}
         self._fresh: list[TileRow] = []
 
     def warn(self, text: str) -> None:
@@ -47,16 +47,16 @@ class Ledger:
         self.warnings.append(text)
         self._listener.warned(text)
 
-    def recall(self, record: BandRecord, labels: AnyArray) -> None:
+    def record_resumed(self, record: BandRecord, labels: AnyArray) -> None:
         """Take over a band that an interrupted run left, and where its labels are on the disk."""
-        self._listener.recalled(record.box, labels)
+        self._listener.resumed(record.box, labels)
         self.counts += record.counts
-        self._recalled.update((row.index, row) for row in record.rows)
+        self._resumed.update((row.index, row) for row in record.rows)
         for row in record.rows:
             if row.status == "unread":
                 self.warn(f"tile {row.index} at y={row.y}, x={row.x} was not analysed before")
 
-    def note(self, step: Step, window: Box) -> None:
+    def record_step(self, step: Step, window: Box) -> None:
         """Take down one step of the stream."""
         if step.read is None or step.row is None:
             return
@@ -77,19 +77,19 @@ class Ledger:
         self._listener.advanced(step.read.tile.core.intersection(window).area)
 
     @contextmanager
-    def writing(self, step: Step) -> Iterator[None]:
+    def timed_write(self, step: Step) -> Iterator[None]:
         """Take down how long a tile waits for the disk."""
         waiting = Stopwatch()
         yield
         if step.row is not None:
             step.row.write_ms += waiting.total * 1e3
 
-    def note_written(self, counts: npt.NDArray[np.int64]) -> None:
+    def record_written(self, counts: npt.NDArray[np.int64]) -> None:
         """Take down how many pixels of every class this run wrote."""
         self.counts += counts
         self.written_pixels = int(counts.sum())
 
-    def note_bad_numbers(self) -> None:
+    def warn_of_bad_numbers(self) -> None:
         """Warn of pixels for which the network gave no numbers, in this run or one before it."""
         bad = [row for row in self.all_rows if row.without_numbers]
         if bad:
@@ -103,15 +103,15 @@ class Ledger:
         """Say that something began that may take a while."""
         self._listener.began(stage)
 
-    def continued(self) -> None:
+    def heartbeat(self) -> None:
         """Say that it goes on."""
-        self._listener.continued()
+        self._listener.heartbeat()
 
     def expect(self, tiles: int) -> None:
         """Say how many tiles will be done."""
         self._listener.expects(tiles)
 
-    def take_rows(self) -> list[TileRow]:
+    def pop_new_rows(self) -> list[TileRow]:
         """Return the rows since this was last asked."""
         rows, self._fresh = self._fresh, []
         # Copies, as the last of them may still be waiting for the disk.
@@ -125,7 +125,7 @@ class Ledger:
     @property
     def all_rows(self) -> list[TileRow]:
         """The tiles of this run and of an interrupted one before it, by index."""
-        rows = self._recalled | self._rows
+        rows = self._resumed | self._rows
         return [rows[index] for index in sorted(rows)]
 
     @property
