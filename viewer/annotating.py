@@ -23,9 +23,9 @@ from wsiseg.annotations.labels import Labels
 from wsiseg.annotations.placing import Counting, find_counting
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
-from wsiseg.store.disk import translated, write_whole
+from wsiseg.store.disk import translate_write_errors, write_atomically
 from wsiseg.store.metadata import NOT_ANALYSED, Placement
-from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
+from wsiseg.store.painted_masks import PaintedPart, add_to_painted_mask, write_painted_mask
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
@@ -276,7 +276,7 @@ def save_painting(
     _refuse_rivals(path, _ENDINGS[kind])
     placed = look_up(labels, _positions(region.classes, -1), path)
     region = replace(region, classes=numbered(region.classes))
-    with translated(folder):
+    with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     save = _save_store if kind == "OME-Zarr" else _save_drawing
     save(path, region, placed, standing)
@@ -306,9 +306,9 @@ def _save_store(path: Path, region: RegionView, labels: Labels, standing: Standi
         stretch=region.frame.stretch,
     )
     if standing == "add" and path.exists():
-        add_to_painting(path, part)
+        add_to_painted_mask(path, part)
     else:
-        write_painting(path, part, replace=standing == "replace")
+        write_painted_mask(path, part, replace=standing == "replace")
 
 
 def _save_drawing(path: Path, region: RegionView, labels: Labels, standing: Standing) -> None:
@@ -351,4 +351,4 @@ def _append(path: Path, added: Path) -> None:
     kept = [f for f in features if not (isinstance(f, dict) and f.get("id") in again)]
     whole = content if isinstance(content, dict) and "features" in content else {}
     whole |= {"type": "FeatureCollection", "features": kept + new}
-    write_whole(path, json.dumps(whole) + "\n")
+    write_atomically(path, json.dumps(whole) + "\n")

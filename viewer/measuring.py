@@ -13,7 +13,7 @@ from wsiseg.annotations.gridded import Values
 from wsiseg.csv_tables import to_csv
 from wsiseg.errors import ArgumentError
 from wsiseg.exports.areas import ClassArea, ShareListener, measure_areas
-from wsiseg.store.disk import write_whole
+from wsiseg.store.disk import write_atomically
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.scene import by_preference
@@ -80,4 +80,6 @@ def save_areas(rows: Sequence[ClassArea], path: Path) -> None:
         If it cannot be written.
     """
     columns = ("label", "class", "pixels", "mm2", "share")
-    write_whole(path, to_csv(columns, ([r.value, r.name, r.pixels, r.mm2, r.share] for r in rows)))
+    write_atomically(
+        path, to_csv(columns, ([r.value, r.name, r.pixels, r.mm2, r.share] for r in rows))
+    )

@@ -265,14 +265,14 @@ class SlideTask:
             As `segment`.
         """
         files = self.files
-        if files.standing is not None and not (self.options.resume or self.options.overwrite):
+        if files.existing is not None and not (self.options.resume or self.options.overwrite):
             if not (files.journal.exists() or files.finished):
                 raise OutputExistsError(
                     "something that is no run of Segment is in the way",
-                    files.standing,
+                    files.existing,
                     "Choose another folder.",
                 )
-            return StandingOutput(self, files.standing, files.finished)
+            return StandingOutput(self, files.existing, files.finished)
         predictor = predictors.load(self.checkpoint, self.options, report)
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
         teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])

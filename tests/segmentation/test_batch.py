@@ -250,7 +250,7 @@ def test_names_that_differ_in_case_only_need_a_folder_that_tells_them_apart(
 ):
     upper = tmp_path / "A.png"
     upper.write_bytes(slides[0].read_bytes())
-    monkeypatch.setattr(batch, "folds_case", lambda _: True)
+    monkeypatch.setattr(batch, "is_case_insensitive", lambda _: True)
     with pytest.raises(ArgumentError, match="same files"):
         segment_all([slides[0], upper], tmp_path / "out")
     assert not (tmp_path / "out").exists()

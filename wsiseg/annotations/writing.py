@@ -13,7 +13,7 @@ import shapely
 from wsiseg.annotations.annotation import Annotation
 from wsiseg.annotations.qupath import PAINTED
 from wsiseg.classes import Colour, distinct_colour
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 
 
 def write_qupath(path: Path, annotations: Sequence[Annotation]) -> None:
@@ -37,7 +37,7 @@ def write_qupath(path: Path, annotations: Sequence[Annotation]) -> None:
     names = dict.fromkeys(a.name for a in annotations if a.name is not None)
     colours = {name: distinct_colour(index) for index, name in enumerate(names)}
     unfinished = path.with_name(f"{path.name}.partial")
-    with translated(path):
+    with translate_write_errors(path):
         with unfinished.open("wb") as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:

@@ -28,15 +28,15 @@ def demo(
     from wsiseg.segmentation.batch import segment_slides
     from wsiseg.segmentation.options import SegmentOptions
     from wsiseg.segmentation.segmenting import make_predictor
-    from wsiseg.store.locks import hold
-    from wsiseg.store.outputs import made_folder
+    from wsiseg.store.locks import hold_lock
+    from wsiseg.store.outputs import output_folder
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
     slide = output / "demo.tiff"
     options = SegmentOptions(overwrite=True)
     try:
-        with made_folder(output):
-            with hold(output / "demo.tiff.lock", listener.warned):
+        with output_folder(output):
+            with hold_lock(output / "demo.tiff.lock", listener.warned):
                 _build(slide, listener)
             predictor = make_predictor(None, options)
             entries = list(segment_slides([slide], predictor, output, options, listener))

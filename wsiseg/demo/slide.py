@@ -12,7 +12,7 @@ import tifffile
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputExistsError
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 from wsiseg.store.pyramid import halve_by_mean
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
@@ -49,7 +49,7 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
     """
     level = _paint(height, width, seed)
     unfinished = path.with_name(path.name + ".partial")
-    with translated(path), tifffile.TiffWriter(unfinished, bigtiff=True) as file:
+    with translate_write_errors(path), tifffile.TiffWriter(unfinished, bigtiff=True) as file:
         for k in range(_LEVELS):
             file.write(
                 _tiles(level),
@@ -67,7 +67,7 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
             )
             even = level[: level.shape[0] // 2 * 2, : level.shape[1] // 2 * 2]
             level = halve_by_mean(even.transpose(2, 0, 1)).transpose(1, 2, 0)
-    with translated(path):
+    with translate_write_errors(path):
         return unfinished.replace(path)
 
 

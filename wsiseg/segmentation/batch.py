@@ -21,7 +21,7 @@ from wsiseg.segmentation.segmenting import make_predictor, segment_slide
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
-from wsiseg.store.outputs import OutputFiles, folds_case, made_folder
+from wsiseg.store.outputs import OutputFiles, is_case_insensitive, output_folder
 from wsiseg.tiling.slides import Slide, address, find_slides, open_slide, slide_name
 from wsiseg.tiling.tissue import ShareListener
 
@@ -111,7 +111,7 @@ def segment_slides(
         If the folder cannot be written to.
     """
     check_reference(options.colours)
-    with made_folder(folder):
+    with output_folder(folder):
         _refuse_same_names(slides, folder)
         batch = _Batch(slides, predictor, folder, options, listener)
         with batch.ahead:
@@ -203,11 +203,11 @@ class _Batch:
             self._wrong.append((entry, error))
             return
         # What was refused because of an earlier run leaves that run's entry alone.
-        standing = isinstance(error, OutputExistsError)
+        exists = isinstance(error, OutputExistsError)
         refused = isinstance(error, WsisegError) and not self._planned
-        if refused and len(self._slides) == 1 and (standing or not any(self._folder.iterdir())):
+        if refused and len(self._slides) == 1 and (exists or not any(self._folder.iterdir())):
             return
-        self._manifest.record(entry, instead=not standing)
+        self._manifest.record(entry, replace=not exists)
 
     def _settle_wrong_usage(self) -> None:
         """Raise what makes no sense for any slide; what does for some is the others' failure."""
@@ -218,7 +218,7 @@ class _Batch:
 
 
 def _refuse_same_names(slides: Sequence[Path], folder: Path) -> None:
-    folded = folds_case(folder)
+    folded = is_case_insensitive(folder)
     first: dict[str, Path] = {}
     for slide in slides:
         name = slide_name(slide)

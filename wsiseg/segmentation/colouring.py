@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from wsiseg.errors import DamagedSlideError, StainError
-from wsiseg.store.disk import write_whole
+from wsiseg.store.disk import write_atomically
 from wsiseg.tiling.colour import (
     METHODS,
     Colours,
@@ -145,7 +145,7 @@ def save_reference(path: Path, method: str, look: Look, *, icc: bool = False) ->
         If it cannot be written.
     """
     content = {"method": method, "icc": icc, **asdict(look)}
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
 def check_reference(colours: Colours) -> None:

@@ -37,7 +37,7 @@ def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecor
     bands = [band for window in job.plan.windows for band in cut_into_bands(window)]
     said, useless = journal.read(frozenset(bands))
     stats.began("checking what the interrupted run has left")
-    done = _find_standing(job, said, stats)
+    done = _find_intact(job, said, stats)
     lost = len(said) - len(done) + useless
     if lost:
         stats.warn(
@@ -46,24 +46,26 @@ def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecor
         )
     if done:
         # A line that is cut short goes as well.
-        files.reopen()
+        files.mark_unfinished()
         journal.begin(done)
         store = open_store(job, fresh=False)
         for band in set(bands).difference(record.box for record in done):
-            store.forget(band)
+            store.remove_band(band)
     return done
 
 
-def _find_standing(job: Job, said: list[BandRecord], stats: RunStats) -> list[BandRecord]:
+def _find_intact(job: Job, said: list[BandRecord], stats: RunStats) -> list[BandRecord]:
     files, plane = job.files, job.plan.plane
     classes = len(job.predictor.checkpoint.classes)
     kept = files.probabilities if job.options.probabilities else None
-    if not MaskStore.stands(files.mask, (plane.height, plane.width), classes, probabilities=kept):
+    if not MaskStore.can_resume(
+        files.mask, (plane.height, plane.width), classes, probabilities=kept
+    ):
         return []
     store = open_store(job, fresh=False)
     done = []
     for record in said:
-        if _is_of_grid(record, job) and store.holds(record):
+        if _is_of_grid(record, job) and store.has_band(record):
             done.append(record)
         stats.heartbeat()
     return done

@@ -31,12 +31,12 @@ from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.checking import find_damage, find_damaged_layout
-from wsiseg.store.disk import Json, write_json, write_whole
+from wsiseg.store.disk import Json, write_atomically, write_json
 from wsiseg.store.images import write_image
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
-from wsiseg.store.locks import hold
+from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
-from wsiseg.store.outputs import OutputFiles, made_folder
+from wsiseg.store.outputs import OutputFiles, output_folder
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, as_stored, open_slide
@@ -167,8 +167,8 @@ def segment_slide(
     files.check_name()
     _refuse_slide_as_output(slide, files)
     stats = RunStats(len(predictor.checkpoint.classes), listener, elapsed)
-    with made_folder(folder), hold(files.lock, stats.warn):
-        _refuse_standing(files, options)
+    with output_folder(folder), hold_lock(files.lock, stats.warn):
+        _refuse_existing(files, options)
         listener.began("planning: resolution, tissue, memory")
         plan = make_plan(
             slide,
@@ -260,8 +260,8 @@ def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
         )
 
 
-def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
-    standing = files.standing
+def _refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
+    standing = files.existing
     if standing is None or options.overwrite:
         return
     if not options.resume:
@@ -353,7 +353,7 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> Json
                 f"the image is white in {len(unread)} pieces of the file that cannot be read, "
                 f"the first at y={unread[0].y}, x={unread[0].x}"
             )
-    write_whole(files.tiles, rows_to_csv(stats.all_rows))
+    write_atomically(files.tiles, rows_to_csv(stats.all_rows))
     run = describe_run(job, stats, identity)
     write_json(files.run, run)
     files.journal.unlink(missing_ok=True)

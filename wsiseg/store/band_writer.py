@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from wsiseg.store.arrays import BANDS_AHEAD
-from wsiseg.store.checking import checksum, count
+from wsiseg.store.checking import checksum, count_labels
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.throughput.recorder import TileRow
@@ -55,7 +55,9 @@ class BandWriter:
     def _write(self, band: Band, rows: list[TileRow]) -> None:
         self._store.write(band)
         # A band that no tile touched has nothing to count, and nothing on the disk.
-        counts = count(band.labels, len(self.counts)) if band.touched else [0] * len(self.counts)
+        counts = (
+            count_labels(band.labels, len(self.counts)) if band.touched else [0] * len(self.counts)
+        )
         self.counts += counts
         kept = band.probabilities
         record = BandRecord(

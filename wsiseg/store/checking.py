@@ -23,7 +23,7 @@ _STRIP = 64
 """Rows that are counted at a time."""
 
 
-def count(labels: Bytes, classes: int) -> list[int]:
+def count_labels(labels: Bytes, classes: int) -> list[int]:
     """Return the pixels of each class, counted a few rows at a time to take no memory."""
     counts = np.zeros(classes, np.int64)
     for top in range(0, len(labels), _STRIP):
@@ -38,7 +38,7 @@ def checksum(planes: Bytes, start: int = 0) -> int:
     return zlib.crc32(np.ascontiguousarray(planes).data, start)
 
 
-def is_laid_out(path: Path, shape: tuple[int, ...], *, fill_value: int) -> bool:
+def has_expected_layout(path: Path, shape: tuple[int, ...], *, fill_value: int) -> bool:
     """Tell whether an array stands that is as this package makes it, whatever it holds."""
     try:
         standing = zarr.open_array(path, mode="r").metadata.to_dict()
@@ -48,7 +48,7 @@ def is_laid_out(path: Path, shape: tuple[int, ...], *, fill_value: int) -> bool:
     return dict(standing) == expected_metadata(shape, fill_value=fill_value)
 
 
-def holds(
+def band_is_intact(
     record: BandRecord, labels: AnyArray, probabilities: AnyArray | None, classes: int
 ) -> bool:
     """Tell whether a band that is said to be on the disk is there, as it was written.
@@ -71,7 +71,7 @@ def holds(
     rows, columns = slice(box.y, box.bottom), slice(box.x, box.right)
     try:
         found = np.asarray(labels[rows, columns])
-        if count(found, classes) != record.counts:
+        if count_labels(found, classes) != record.counts:
             return False
         if record.labels_crc32 not in (None, checksum(found)):
             return False
@@ -115,7 +115,7 @@ def find_damage(
             except Exception as error:
                 return f"level {level} cannot be read: {error}"
             if level == 0:
-                found += count(labels, len(counts))
+                found += count_labels(labels, len(counts))
             heartbeat()
     return None if found.tolist() == list(counts) else "it has other labels than were written"
 
@@ -143,6 +143,6 @@ def find_damaged_layout(group: Path, shape: tuple[int, ...], fill_value: int) ->
     if paths != [str(level) for level in range(len(shapes))]:
         return f"the metadata of {group.name} name other levels"
     for level, each in enumerate(shapes):
-        if not is_laid_out(group / str(level), (*planes, *each), fill_value=fill_value):
+        if not has_expected_layout(group / str(level), (*planes, *each), fill_value=fill_value):
             return f"level {level} of {group.name} is missing or damaged"
     return None

@@ -17,7 +17,7 @@ UNFINISHED = ".partial"
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translate_write_errors(path: Path) -> Iterator[None]:
     """Turn failures of the file system, and of whatever writes, into :class:`OutputError`."""
     try:
         yield
@@ -28,10 +28,10 @@ def translated(path: Path) -> Iterator[None]:
         raise OutputError(f"writing failed: {reason(error)}", where) from error
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a file that appears complete or not at all."""
     unfinished = path.with_name(path.name + UNFINISHED)
-    with translated(path):
+    with translate_write_errors(path):
         # Bytes of a file's name that are no text are written as the bytes that they are.
         unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
         unfinished.replace(path)
@@ -39,4 +39,4 @@ def write_whole(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON that appears complete or not at all."""
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    write_atomically(path, json.dumps(content, indent=2) + "\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array, write_group
-from wsiseg.store.disk import Json, translated
+from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.metadata import LABELS, MASK, VERSION, Placement, multiscales
 from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mean, no_heartbeat
 from wsiseg.tiling.boxes import Box
@@ -55,7 +55,7 @@ def write_image(
     list of Box
         What of the file could not be read and is white, in working pixels.
     """
-    with translated(root):
+    with translate_write_errors(root):
         finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)
         stored = as_stored(slide)
         patched = PatchedSlide(stored)

@@ -14,7 +14,7 @@ import pydantic
 from pydantic_core import from_json
 
 from wsiseg.errors import OutputError
-from wsiseg.store.disk import Json, translated, write_whole
+from wsiseg.store.disk import Json, translate_write_errors, write_atomically
 from wsiseg.throughput.recorder import TileRow
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.fingerprint import BETWEEN
@@ -67,11 +67,11 @@ class Journal:
     def begin(self, done: Sequence[BandRecord] = ()) -> None:
         """Start anew, with nothing done or with what holds of an earlier run."""
         lines = ({"identity": self._identity}, *map(asdict, done))
-        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+        write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in lines))
 
     def record(self, record: BandRecord) -> None:
         """Say that a band is on the disk; returns when the saying is, too."""
-        with translated(self._path), self._path.open("a", encoding="utf-8") as file:
+        with translate_write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -130,7 +130,7 @@ class Journal:
         """Yield complete lines."""
         if not self._path.is_file():
             raise self._damaged()
-        with translated(self._path), self._path.open("rb") as file:
+        with translate_write_errors(self._path), self._path.open("rb") as file:
             while (line := file.readline(_LONGEST_LINE)).endswith(b"\n"):
                 yield line
         if len(line) == _LONGEST_LINE:

@@ -18,9 +18,9 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from wsiseg.errors import OutputHeldError
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 
-_PATIENCE = 0.2
+_TIMEOUT = 0.2
 """Seconds; long enough for a file that is removed this moment."""
 
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -28,7 +28,9 @@ _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSU
 
 
 @contextmanager
-def hold(path: Path, warn: Callable[[str], None], *, patience: float = _PATIENCE) -> Iterator[None]:
+def hold_lock(
+    path: Path, warn: Callable[[str], None], *, timeout: float = _TIMEOUT
+) -> Iterator[None]:
     """Hold a lock, or raise at once if another process or thread does.
 
     Parameters
@@ -37,7 +39,7 @@ def hold(path: Path, warn: Callable[[str], None], *, patience: float = _PATIENCE
         The lock's file, in a folder that exists.
     warn : callable
         Told if the file system has no locks; the work goes on without.
-    patience : float
+    timeout : float
         Seconds to wait for another holder.
 
     Raises
@@ -48,7 +50,7 @@ def hold(path: Path, warn: Callable[[str], None], *, patience: float = _PATIENCE
         If the lock's file cannot be written.
     """
     # A file that says "locked" by being there would outlive a process that is killed.
-    lock = FileLock(path, timeout=patience, thread_local=False, fallback_to_soft=False)
+    lock = FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)
     if not _acquire(lock, path):
         warn(f"the file system of {path.parent} has no locks; begin no second run there")
         yield
@@ -66,7 +68,7 @@ def hold(path: Path, warn: Callable[[str], None], *, patience: float = _PATIENCE
 
 def _acquire(lock: BaseFileLock, path: Path) -> bool:
     """Acquire a lock; False if there are none."""
-    with translated(path):
+    with translate_write_errors(path):
         try:
             lock.acquire()
         except Timeout as error:

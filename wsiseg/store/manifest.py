@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsiseg.errors import OutputError
-from wsiseg.store.disk import Json, translated, write_json
-from wsiseg.store.locks import hold
+from wsiseg.store.disk import Json, translate_write_errors, write_json
+from wsiseg.store.locks import hold_lock
 from wsiseg.tiling.slides import slide_name
 
 MANIFEST = "batch.json"
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds to wait for another run that writes its entry."""
 
 
@@ -43,14 +43,14 @@ class Manifest:
         if self._path.exists() and not self._path.is_file():
             raise OutputError("something that is no file is in the way", self._path)
 
-    def record(self, entry: Json, *, instead: bool = True) -> None:
+    def record(self, entry: Json, *, replace: bool = True) -> None:
         """Write a slide's entry beside those of the others.
 
         Parameters
         ----------
         entry : dict
             As in ``wsiseg segment --json``.
-        instead : bool
+        replace : bool
             Whether it takes the place of one that stands.
 
         Raises
@@ -59,10 +59,10 @@ class Manifest:
             If it cannot be written.
         """
         lock = self._path.with_name(f"{MANIFEST}.lock")
-        with hold(lock, self._warn, patience=_PATIENCE):
+        with hold_lock(lock, self._warn, timeout=_TIMEOUT):
             entries = self._read()
             name = _output_of(entry)
-            if name not in entries or instead:
+            if name not in entries or replace:
                 entries[name] = entry
                 write_json(self._path, {"slides": list(entries.values())})
 
@@ -71,13 +71,13 @@ class Manifest:
         if not self._path.exists():
             return {}
         try:
-            with translated(self._path):
+            with translate_write_errors(self._path):
                 content = self._path.read_bytes()
             # By Python's own parser: the name of a slide may hold bytes that are no text.
             return {_output_of(entry): entry for entry in json.loads(content)["slides"]}
         except (ValueError, LookupError, TypeError, RecursionError):
             aside = self._path.with_suffix(".damaged.json")
-            with translated(aside):
+            with translate_write_errors(aside):
                 self._path.replace(aside)
             self._warn(f"{self._path} cannot be read; it is now {aside.name}, and begun anew")
             return {}

@@ -13,8 +13,8 @@ from zarr.types import AnyArray
 
 from wsiseg.classes import LabelClass
 from wsiseg.store.arrays import create_array, write_group
-from wsiseg.store.checking import holds, is_laid_out
-from wsiseg.store.disk import Json, translated
+from wsiseg.store.checking import band_is_intact, has_expected_layout
+from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import (
@@ -66,7 +66,7 @@ class MaskStore:
         self.probabilities_path = probabilities
         self._classes = tuple(classes)
         self._probabilities: AnyArray | None = None
-        with translated(path):
+        with translate_write_errors(path):
             if fresh:
                 create_array(path / "0", shape, fill_value=UNSEEN)
                 if probabilities is not None:
@@ -80,22 +80,22 @@ class MaskStore:
         return [self.labels, *([] if self._probabilities is None else [self._probabilities])]
 
     @staticmethod
-    def stands(
+    def can_resume(
         path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
     ) -> bool:
         """Tell whether arrays stand that can be gone on with; see the class for parameters."""
-        return is_laid_out(path / "0", shape, fill_value=UNSEEN) and (
+        return has_expected_layout(path / "0", shape, fill_value=UNSEEN) and (
             probabilities is None
-            or is_laid_out(probabilities / "0", (classes, *shape), fill_value=0)
+            or has_expected_layout(probabilities / "0", (classes, *shape), fill_value=0)
         )
 
-    def holds(self, record: BandRecord) -> bool:
+    def has_band(self, record: BandRecord) -> bool:
         """Tell whether a band that is said to be on the disk is there, as it was written."""
-        return holds(record, self.labels, self._probabilities, len(self._classes))
+        return band_is_intact(record, self.labels, self._probabilities, len(self._classes))
 
-    def forget(self, box: Box) -> None:
+    def remove_band(self, box: Box) -> None:
         """Remove the shards of a band, whatever they are, so that it can be written anew."""
-        with translated(self.path):
+        with translate_write_errors(self.path):
             for array in self._arrays:
                 for shard in _shards(array, box):
                     if shard.is_dir() and not shard.is_symlink():
@@ -112,10 +112,10 @@ class MaskStore:
             If they cannot be written.
         """
         rows, columns = slice(band.box.y, band.box.bottom), slice(band.box.x, band.box.right)
-        with translated(self.path):
+        with translate_write_errors(self.path):
             if not band.touched:
                 # What is not there reads as not analysed.
-                self.forget(band.box)
+                self.remove_band(band.box)
                 return
             self.labels[rows, columns] = band.labels
             if self._probabilities is not None and band.probabilities is not None:
@@ -140,7 +140,7 @@ class MaskStore:
         heartbeat : callable
             Called after every shard.
         """
-        with translated(self.path):
+        with translate_write_errors(self.path):
             if self.probabilities_path is not None:
                 levels = build_pyramid(self.probabilities_path, halve_by_mean, heartbeat)
                 scales = multiscales(name, placement, levels, method="mean", channels=True)

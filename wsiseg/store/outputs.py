@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import OutputError, OutputExistsError
-from wsiseg.store.disk import UNFINISHED, translated
+from wsiseg.store.disk import UNFINISHED, translate_write_errors
 from wsiseg.store.metadata import LABELS, MASK, PAINTED
 
 _NAME_BYTES = 255
@@ -97,15 +97,15 @@ class OutputFiles:
             )
 
     @property
-    def standing(self) -> Path | None:
+    def existing(self) -> Path | None:
         """The first of this slide's files that exists, finished or not."""
         every = (self.store, self.probabilities, self.journal, self.run, self.tiles)
         return next((path for path in every if path.exists()), None)
 
-    def reopen(self) -> None:
+    def mark_unfinished(self) -> None:
         """Take away what makes a mask look finished; its arrays stay."""
         groups = (self.store, self.mask, self.probabilities)
-        with translated(self.folder):
+        with translate_write_errors(self.folder):
             for path in (self.run, *(group / "zarr.json" for group in groups)):
                 path.unlink(missing_ok=True)
 
@@ -125,7 +125,7 @@ class OutputFiles:
                     path,
                     "Choose another `output`.",
                 )
-        with translated(self.folder):
+        with translate_write_errors(self.folder):
             for path in stores:
                 shutil.rmtree(path)
             for path in (self.tiles, self.run, self.journal):
@@ -133,7 +133,7 @@ class OutputFiles:
 
 
 @contextmanager
-def made_folder(folder: Path) -> Iterator[None]:
+def output_folder(folder: Path) -> Iterator[None]:
     """Have a folder that can be written to; of what is made for it, nothing empty remains.
 
     Raises
@@ -168,9 +168,12 @@ def made_folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def folds_case(folder: Path) -> bool:
+def is_case_insensitive(folder: Path) -> bool:
     """Tell whether a folder takes ``a`` and ``A`` for one name."""
-    with translated(folder), tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder) as trial:
+    with (
+        translate_write_errors(folder),
+        tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder) as trial,
+    ):
         made = Path(trial.name)
         return made.with_name(made.name.upper()).exists()
 

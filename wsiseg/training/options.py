@@ -18,7 +18,7 @@ from wsiseg.segmentation.options import (
     TileOptions,
 )
 from wsiseg.settings import Option, split_pairs
-from wsiseg.store.disk import write_whole
+from wsiseg.store.disk import write_atomically
 from wsiseg.training.losses import LOSSES
 from wsiseg.training.recipes import RECIPES
 from wsiseg.yaml_files import load_yaml
@@ -340,7 +340,7 @@ class TrainOptions(ViewOptions):
     def save(self, path: Path) -> None:
         """Write ``config.yaml``: what was asked for, without what was left open."""
         content = self.model_dump(mode="json", exclude_none=True)
-        write_whole(path, yaml.safe_dump(content, sort_keys=False))
+        write_atomically(path, yaml.safe_dump(content, sort_keys=False))
 
     @classmethod
     def load(cls, path: Path) -> Self:

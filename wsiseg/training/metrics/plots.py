@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 from wsiseg.text import escape_unprintable
 from wsiseg.training.metrics.confusion import ConfusionMatrix, ratio
 
@@ -168,5 +168,5 @@ def _new_figure(width: float, height: float) -> Figure:
 
 def _save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG, whatever its name ends in."""
-    with translated(path):
+    with translate_write_errors(path):
         figure.savefig(path, format="png")

@@ -16,7 +16,7 @@ import zarr
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputExistsError
 from wsiseg.store.arrays import create_array, write_group
-from wsiseg.store.disk import Json, translated
+from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import PAINTED, VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import halve_by_mode, level_shapes
@@ -55,7 +55,7 @@ class PaintedPart:
     stretch: tuple[float, float] = (1.0, 1.0)
 
 
-def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> None:
+def write_painted_mask(path: Path, part: PaintedPart, *, replace: bool = False) -> None:
     """Write a mask that is painted in one part only.
 
     Parameters
@@ -80,7 +80,7 @@ def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> N
                 "an annotation of this slide exists", path, "Add to it, or replace it."
             )
         _open_painting(path)
-    with _instead(path) as store:
+    with _replacing(path) as store:
         shapes = level_shapes(*part.shape)
         for level, shape in enumerate(shapes):
             create_array(store / str(level), shape, fill_value=UNSEEN)
@@ -88,7 +88,7 @@ def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> N
         _describe(store, part, part.classes, len(shapes))
 
 
-def add_to_painting(path: Path, part: PaintedPart) -> None:
+def add_to_painted_mask(path: Path, part: PaintedPart) -> None:
     """Lay one more part over a painting that stands; where nobody painted, it stays as it is.
 
     Classes are told by their names: those that are new follow those that are there.
@@ -117,7 +117,7 @@ def add_to_painting(path: Path, part: PaintedPart) -> None:
     places = {entry.name: index for index, entry in enumerate(classes)}
     table = np.full(256, UNSEEN, np.uint8)
     table[: len(part.classes)] = [places[entry.name] for entry in part.classes]
-    with _instead(path) as store:
+    with _replacing(path) as store:
         shutil.copytree(path, store)
         standing = np.asarray(zarr.open_array(store / "0", mode="r")[_cut(part.box)])
         _paint(store, np.where(part.labels == UNSEEN, standing, table[part.labels]), part.box)
@@ -157,11 +157,11 @@ def _join(standing: Sequence[LabelClass], painted: Sequence[LabelClass]) -> tupl
 
 
 @contextmanager
-def _instead(path: Path) -> Iterator[Path]:
+def _replacing(path: Path) -> Iterator[Path]:
     """Hand out a folder that takes the place of another once it is complete."""
     # Training passes over names that begin with a dot.
     unfinished, retired = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
-    with translated(path):
+    with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
