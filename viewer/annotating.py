@@ -18,9 +18,15 @@ from wsiseg.annotations import (
     write_qupath,
 )
 from wsiseg.annotations.geojson import outermost_features
-from wsiseg.annotations.gridded import GriddedLabels, Table, Values, look_up, make_table
 from wsiseg.annotations.labels import Labels
-from wsiseg.annotations.placing import Counting, find_counting
+from wsiseg.annotations.placing import CoordinateTransform, find_transform
+from wsiseg.annotations.raster import (
+    LookupTable,
+    PixelArray,
+    RasterLabels,
+    look_up,
+    make_lookup_table,
+)
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
 from wsiseg.store.disk import translate_write_errors, write_atomically
@@ -191,7 +197,7 @@ def mask_mpp(mask: MaskView | RegionView) -> float | None:
     return None if mask.frame.mpp is None else mask.frame.mpp * mask.pixel
 
 
-def labels_under(mask: MaskView | RegionView, values: Values, region: RegionView) -> Labels:
+def labels_under(mask: MaskView | RegionView, values: PixelArray, region: RegionView) -> Labels:
     """Return a mask's labels in a region, as :func:`numbered` numbers its classes.
 
     Parameters
@@ -212,13 +218,13 @@ def labels_under(mask: MaskView | RegionView, values: Values, region: RegionView
     where = mask.image.path if isinstance(mask, MaskView) else mask.slide.slide.path
     table = _positions(mask.classes, UNSEEN)
     pixel = mask.pixel, mask.pixel
-    grid = GriddedLabels(values, table, region.plane, where, pixel=pixel, corner=mask.corner)
+    grid = RasterLabels(values, table, region.plane, where, pixel=pixel, corner=mask.corner)
     return grid.read(region.box)
 
 
-def _positions(classes: Classes, other: int) -> Table:
+def _positions(classes: Classes, other: int) -> LookupTable:
     """Return the place of every class among the others, by its value."""
-    table = make_table({})
+    table = make_lookup_table({})
     table[:] = other
     for index, value in enumerate(sorted(classes)):
         table[value] = index
@@ -316,23 +322,27 @@ def _save_drawing(path: Path, region: RegionView, labels: Labels, standing: Stan
         raise OutputExistsError("an annotation of this slide exists", path, "Add to or replace it.")
     slide = region.slide.slide
     if standing != "add" or not path.exists():
-        write_qupath(path, _polygons(region, labels, Counting.from_scanned(slide)))
+        write_qupath(
+            path, _polygons(region, labels, CoordinateTransform.from_scanned_bounds(slide))
+        )
         return
-    counting, _ = find_counting(read_annotations(path), slide)
+    transform, _ = find_transform(read_annotations(path), slide)
     beside = path.with_name(f".{path.name}.added")
     try:
-        write_qupath(beside, _polygons(region, labels, counting))
+        write_qupath(beside, _polygons(region, labels, transform))
         _append(path, beside)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _polygons(region: RegionView, labels: Labels, counting: Counting) -> list[Annotation]:
+def _polygons(
+    region: RegionView, labels: Labels, transform: CoordinateTransform
+) -> list[Annotation]:
     """Return what was painted as polygons, in the coordinates of a file."""
     values, shapes = zip(*polygonise(labels, region.pixel, region.corner), strict=True)
     return [
         Annotation(region.classes[label].name, shape, region.classes[label].colour, painted=True)
-        for label, shape in zip(values, counting.from_level_0(np.array(shapes)), strict=True)
+        for label, shape in zip(values, transform.from_level_0(np.array(shapes)), strict=True)
     ]
 
 

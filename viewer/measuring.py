@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from shapely.geometry.base import BaseGeometry
 
-from wsiseg.annotations.gridded import Values
+from wsiseg.annotations.raster import PixelArray
 from wsiseg.csv_tables import to_csv
 from wsiseg.errors import ArgumentError
-from wsiseg.exports.areas import ClassArea, ShareListener, measure_areas
+from wsiseg.exports.areas import ClassArea, ProgressCallback, measure_areas
 from wsiseg.store.disk import write_atomically
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
@@ -37,10 +37,10 @@ class Measurable:
     """
 
     name: str
-    labels: Values
+    labels: PixelArray
     view: MaskView | RegionView
 
-    def measure(self, region: BaseGeometry | None, advanced: ShareListener) -> list[ClassArea]:
+    def measure(self, region: BaseGeometry | None, advanced: ProgressCallback) -> list[ClassArea]:
         """Return the areas of the classes; see :func:`wsiseg.exports.areas.measure_areas`."""
         mpp = self.view.frame.mpp
         return measure_areas(
@@ -50,7 +50,7 @@ class Measurable:
             corner=self.view.corner,
             mpp=None if mpp is None else mpp * self.view.pixel,
             region=region,
-            advanced=advanced,
+            progress=advanced,
         )
 
 

@@ -14,15 +14,15 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
-from wsiseg.annotations.gridded import (
-    GriddedLabels,
-    Values,
+from wsiseg.annotations.labels import LabelSource
+from wsiseg.annotations.raster import (
+    PixelArray,
+    RasterLabels,
     look_up,
-    make_table,
+    make_lookup_table,
     one_channel,
 )
-from wsiseg.annotations.labels import LabelSource
-from wsiseg.annotations.tiled import TiledValues, as_seen
+from wsiseg.annotations.tiled_tiff import TiledValues, as_displayed
 from wsiseg.annotations.upright import UprightValues
 from wsiseg.errors import AnnotationError, DataSetError
 from wsiseg.tiling.resolution import WorkingPlane
@@ -57,7 +57,7 @@ class PictureLabels(LabelSource):
         super().__init__(path)
         self.table = dict(table)
 
-    def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
+    def open(self, slide: Slide, plane: WorkingPlane) -> RasterLabels:
         """Lay the picture over a plane; see :class:`LabelSource`."""
         picture = _open_values(self.path)
         values = picture.values
@@ -73,8 +73,8 @@ class PictureLabels(LabelSource):
                 if turned
                 else "Labels are drawn at the full resolution of their picture.",
             )
-        table, pixel = make_table(self.table), slide.facts.stretch
-        labels = GriddedLabels(values, table, plane, self.path, pixel=pixel)
+        table, pixel = make_lookup_table(self.table), slide.facts.stretch
+        labels = RasterLabels(values, table, plane, self.path, pixel=pixel)
         labels.notes = picture.notes
         return labels
 
@@ -86,7 +86,7 @@ class PictureLabels(LabelSource):
         AnnotationError
             If a value is not in the table.
         """
-        values, table = _open_values(self.path).values, make_table(self.table)
+        values, table = _open_values(self.path).values, make_lookup_table(self.table)
         height, width = values.shape[:2]
         for top in range(0, height, _BAND):
             band = values[slice(top, min(top + _BAND, height)), slice(0, width)]
@@ -97,7 +97,7 @@ class PictureLabels(LabelSource):
 class _Picture:
     """An opened picture: its values upright, and what is to be said about them."""
 
-    values: Values
+    values: PixelArray
     notes: tuple[str, ...] = ()
 
 
@@ -140,7 +140,7 @@ def _is_tiff(path: Path) -> bool:
         return file.read(4) in _TIFFS
 
 
-_Stored = tuple[Values, Orientation, tuple[str, ...]]
+_Stored = tuple[PixelArray, Orientation, tuple[str, ...]]
 
 
 def _open_picture(path: Path) -> _Stored:
@@ -178,7 +178,7 @@ def _open_tiff(path: Path) -> _Stored:
         turn = orientation(tag and tag.value)
         notes = _doubts(path) if page.compression in _LOSSY else ()
         if separate or not page.is_tiled:
-            values = as_seen(page.asarray(), page)
+            values = as_displayed(page.asarray(), page)
             return np.moveaxis(values, 0, -1) if separate else values, turn, notes
         stack.pop_all()
         return TiledValues(path, file, page), turn, notes

@@ -62,7 +62,7 @@ def place(file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto")
 
 
 @dataclass(frozen=True)
-class Counting:
+class CoordinateTransform:
     """How a file's coordinates and pixels of level 0 become each other.
 
     Attributes
@@ -77,7 +77,7 @@ class Counting:
     stretch: tuple[float, float]
 
     @classmethod
-    def from_scanned(cls, slide: Slide) -> Self:
+    def from_scanned_bounds(cls, slide: Slide) -> Self:
         """Return how QuPath counts, from the corner of what was scanned."""
         bounds = _bounds(slide)
         return cls((0, 0) if bounds is None else (bounds.y, bounds.x), slide.facts.stretch)
@@ -97,8 +97,8 @@ def move_to_level_0(
     file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto"
 ) -> AnnotationFile:
     """Do what :func:`place` does, but let annotations lie wherever they do."""
-    counting, notes = find_counting(file, slide, coordinates)
-    moved = counting.to_level_0(_geometries(file))
+    transform, notes = find_transform(file, slide, coordinates)
+    moved = transform.to_level_0(_geometries(file))
     return replace(
         file,
         annotations=tuple(
@@ -110,20 +110,20 @@ def move_to_level_0(
     )
 
 
-def find_counting(
+def find_transform(
     file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto"
-) -> tuple[Counting, tuple[str, ...]]:
+) -> tuple[CoordinateTransform, tuple[str, ...]]:
     """Return how a file counts pixels, see :func:`place`, and a note if there was a choice."""
     bounds, stretch = _bounds(slide), slide.facts.stretch
     if bounds is None or not (bounds.x or bounds.y):
-        return Counting((0, 0), stretch), ()
+        return CoordinateTransform((0, 0), stretch), ()
     scanned: Origin = "bounds" if file.origin == "level 0" else file.origin
     if coordinates == "auto":
         origin, certain = _choose(file, scanned, bounds)
     else:
         origin, certain = ("level 0" if coordinates == "level0" else scanned), True
     corner = _corner(origin, bounds)
-    return Counting(corner, stretch), (_note(origin, *corner, certain=certain),)
+    return CoordinateTransform(corner, stretch), (_note(origin, *corner, certain=certain),)
 
 
 def _bounds(slide: Slide) -> Box | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wsiseg.annotations.class_map import ClassMap
-from wsiseg.annotations.gridded import GriddedLabels, make_table
 from wsiseg.annotations.labels import IGNORED, LabelSource
+from wsiseg.annotations.raster import RasterLabels, make_lookup_table
 from wsiseg.classes import LabelClass
 from wsiseg.errors import DataSetError
 from wsiseg.store.label_images import LabelImage, open_label_image
@@ -36,12 +36,12 @@ class StoreLabels(LabelSource):
         super().__init__(path)
         self.class_map = class_map
 
-    def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
+    def open(self, slide: Slide, plane: WorkingPlane) -> RasterLabels:
         """Lay the store over a plane; see :class:`LabelSource`."""
         image = open_label_image(self.path)
         pixel, corner = place_store(image, slide, plane)
-        table = make_table(self._meanings(image))
-        return GriddedLabels(image.values, table, plane, self.path, pixel=pixel, corner=corner)
+        table = make_lookup_table(self._meanings(image))
+        return RasterLabels(image.values, table, plane, self.path, pixel=pixel, corner=corner)
 
     def _meanings(self, image: LabelImage) -> dict[int, int]:
         named = {value: entry.name for value, entry in image.classes.items()}

@@ -1,4 +1,4 @@
-"""Values that lie on their side in a file, looked at upright."""
+"""PixelArray that lie on their side in a file, looked at upright."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.annotations.gridded import Values
+from wsiseg.annotations.raster import PixelArray
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.orientation import Orientation
 
 
 class UprightValues:
-    """Values as a viewer shows them; what the readers of pictures do to the pixels beside them.
+    """PixelArray as a viewer shows them; what the readers of pictures do to the pixels beside them.
 
     Parameters
     ----------
-    stored : Values
+    stored : PixelArray
         As they lie in the file; only slices of it are read.
     orientation : Orientation
         What the file's own tag says.
     """
 
-    def __init__(self, stored: Values, orientation: Orientation) -> None:
+    def __init__(self, stored: PixelArray, orientation: Orientation) -> None:
         self._stored = stored
         self._orientation = orientation
         height, width, *samples = stored.shape

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
-from wsiseg.annotations.gridded import Values
+from wsiseg.annotations.raster import PixelArray
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import NOT_ANALYSED
@@ -22,8 +21,8 @@ from wsiseg.tiling.stitching import UNSEEN
 
 _BLOCK = 2048
 
-ShareListener = Callable[[float], None]
-"""Hears the share that is done."""
+ProgressCallback = Callable[[float], None]
+"""Called with the share that is done, 0 to 1; may raise to cancel."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,14 @@ class ClassArea:
 
 
 def measure_areas(
-    labels: Values,
+    labels: PixelArray,
     classes: Mapping[int, LabelClass],
     *,
     pixel: float = 1.0,
     corner: tuple[float, float] = (0.0, 0.0),
     mpp: float | None = None,
     region: BaseGeometry | None = None,
-    advanced: ShareListener | None = None,
+    progress: ProgressCallback | None = None,
 ) -> list[ClassArea]:
     """Count the pixels of every class, in a whole mask or in a region.
 
@@ -77,7 +76,7 @@ def measure_areas(
         µm per pixel of the mask, if it is known.
     region : shapely geometry, optional
         ``x, y`` in pixels of level 0; a pixel counts if its centre is inside.
-    advanced : callable, optional
+    progress : callable, optional
         Told the share that is done, between blocks; may raise to end it.
 
     Returns
@@ -93,7 +92,7 @@ def measure_areas(
     """
     if region is not None:
         region = shapely.affinity.translate(region, -corner[1], -corner[0])
-    counts = _count(labels, pixel, region, advanced)
+    counts = _count(labels, pixel, region, progress)
     unseen, analysed = int(counts[UNSEEN]), int(counts.sum() - counts[UNSEEN])
     names = {value: entry.name for value, entry in sorted(classes.items())}
     names |= {v: f"value {v}" for v in np.flatnonzero(counts).tolist() if v not in names}
@@ -110,7 +109,7 @@ def measure_areas(
 
 
 def _count(
-    labels: Values, pixel: float, region: BaseGeometry | None, advanced: ShareListener | None
+    labels: PixelArray, pixel: float, region: BaseGeometry | None, progress: ProgressCallback | None
 ) -> npt.NDArray[np.int64]:
     """Return how many pixels have each of the values 0 to 255."""
     height, width = labels.shape
@@ -130,8 +129,8 @@ def _count(
             ):
                 raise AnnotationError(f"the mask has values that are no labels from 0 to {UNSEEN}")
             counts += np.bincount(seen, minlength=UNSEEN + 1)
-        if advanced is not None:
-            advanced((min(top + _BLOCK, within.bottom) - within.y) / within.height)
+        if progress is not None:
+            progress((min(top + _BLOCK, within.bottom) - within.y) / within.height)
     return counts
 
 
@@ -139,7 +138,3 @@ def _frame(region: BaseGeometry, pixel: float) -> Box:
     """Return the pixels of the mask that a region can touch."""
     left, top, right, bottom = (corner / pixel for corner in region.bounds)
     return Box.around(top, left, bottom, right)
-
-
-def _in_range(values: npt.NDArray[np.integer[Any]]) -> bool:
-    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= UNSEEN)

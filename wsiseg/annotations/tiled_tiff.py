@@ -60,7 +60,7 @@ class TiledValues:
             for column in range(box.x // width, -(-box.right // width)):
                 place = Box(row * height, column * width, height, width)
                 self._fill(values, box, place, row * columns + column)
-        return as_seen(values, self._page)
+        return as_displayed(values, self._page)
 
     def _fill(self, values: Values, box: Box, place: Box, index: int) -> None:
         """Copy what a file tile knows of a box; tiles that were never written are 0."""
@@ -83,7 +83,7 @@ class TiledValues:
         values[part.within(box)] = decoded[part.within(known)]
 
 
-def as_seen(values: Values, page: tifffile.TiffPage) -> Values:
+def as_displayed(values: Values, page: tifffile.TiffPage) -> Values:
     """Return values as other programs show them: one bit is 0 or 255, and 0 may be white."""
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
         values = np.invert(values)

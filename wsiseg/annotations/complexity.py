@@ -37,7 +37,7 @@ _Segments = npt.NDArray[np.float64]
 
 
 @dataclass
-class Effort:
+class ComplexityLimit:
     """What the shapes of a file have cost so far.
 
     Attributes

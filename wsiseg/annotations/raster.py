@@ -15,7 +15,7 @@ from wsiseg.errors import AnnotationError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 
-Table = npt.NDArray[np.int16]
+LookupTable = npt.NDArray[np.int16]
 """``(65536,)``: the label of every value of 16 bits, -1 for those that mean nothing."""
 
 _VALUES = 65536
@@ -27,7 +27,7 @@ _ROUNDING = 1e-6
 """Pixels of the grid; floating-point noise must not decide between two equally near pixels."""
 
 
-class Values(Protocol):
+class PixelArray(Protocol):
     """What an array on the disk and one in memory have in common."""
 
     @property
@@ -37,7 +37,7 @@ class Values(Protocol):
     def __getitem__(self, key: tuple[slice, slice], /) -> Any: ...
 
 
-def make_table(meanings: Mapping[int, int]) -> Table:
+def make_lookup_table(meanings: Mapping[int, int]) -> LookupTable:
     """Return the label of each value of 16 bits, for :func:`look_up`.
 
     Parameters
@@ -54,16 +54,16 @@ def make_table(meanings: Mapping[int, int]) -> Table:
     return table
 
 
-class GriddedLabels(LabelPlane):
+class RasterLabels(LabelPlane):
     """Labels on a grid of their own, looked at through a working plane.
 
     Parameters
     ----------
-    values : Values
+    values : PixelArray
         ``(H, W)``, or ``(H, W, 3)`` with equal channels, of whole numbers; only slices of it are
         read.
     table : ndarray
-        int16 ``(65536,)``: the label of every value, see :func:`make_table`.
+        int16 ``(65536,)``: the label of every value, see :func:`make_lookup_table`.
     plane : WorkingPlane
         What they are laid over.
     where : Path
@@ -76,8 +76,8 @@ class GriddedLabels(LabelPlane):
 
     def __init__(
         self,
-        values: Values,
-        table: Table,
+        values: PixelArray,
+        table: LookupTable,
         plane: WorkingPlane,
         where: Path,
         *,
@@ -136,7 +136,7 @@ def _span(places: npt.NDArray[np.int64]) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1)
 
 
-def look_up(values: npt.NDArray[Any], table: Table, where: Path) -> Labels:
+def look_up(values: npt.NDArray[Any], table: LookupTable, where: Path) -> Labels:
     """Return the label of every value.
 
     Parameters
@@ -144,7 +144,7 @@ def look_up(values: npt.NDArray[Any], table: Table, where: Path) -> Labels:
     values : ndarray
         uint8 or uint16 ``(H, W)``, see :func:`one_channel`.
     table : ndarray
-        int16 ``(65536,)``, see :func:`make_table`.
+        int16 ``(65536,)``, see :func:`make_lookup_table`.
     where : Path
         For errors.
 
@@ -158,7 +158,7 @@ def look_up(values: npt.NDArray[Any], table: Table, where: Path) -> Labels:
     AnnotationError
         If the table does not know a value.
     """
-    labels: Table = table[values]
+    labels: LookupTable = table[values]
     unknown = labels < 0
     if unknown.any():
         raise AnnotationError(
