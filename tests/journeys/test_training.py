@@ -154,7 +154,7 @@ def test_an_interruption_says_how_to_go_on_only_where_that_can_be_done(tmp_path,
             if epoch == epoch_wanted:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr("wsiseg.cli.learning.ConsoleTraining.stepped", stepped)
+        monkeypatch.setattr("wsiseg.cli.training_progress.ConsoleTrainingListener.stepped", stepped)
         return run("train", *words, *SMALL, "-o", tmp_path / "run")
 
     one_line(first := interrupt(0), 130, "interrupted.")

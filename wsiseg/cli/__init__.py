@@ -27,4 +27,4 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"error: {interruption.name}.\n")
         status = interruption.status
-    interruption.leave(status)
+    interruption.exit(status)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
 
 if TYPE_CHECKING:
     from wsiseg.cli.progress import ConsoleListener
@@ -46,7 +46,7 @@ def demo(
         print_json({"slides": entries})
     elif not quiet:
         print_results(entries, output)
-        say(
+        echo(
             "",
             "To look at it:  pip install 'wsiseg[viewer]'",
             f"                wsiseg view {slide} {entries[0]['mask']}",

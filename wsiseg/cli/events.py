@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from wsiseg.cli.printing import say_json_line
+from wsiseg.cli.printing import print_json_line
 from wsiseg.training.listener import Row, TrainingListener
 
 _PAUSE = 0.1
@@ -14,7 +14,7 @@ _PAUSE = 0.1
 def print_event(event: str, **content: object) -> None:
     """Print one event; not a number and infinity become null."""
     plain = {name: _finite(value) for name, value in content.items()}
-    say_json_line({"event": event, **plain})
+    print_json_line({"event": event, **plain})
 
 
 def _finite(value: object) -> object:
@@ -23,7 +23,7 @@ def _finite(value: object) -> object:
     return value
 
 
-class EventTraining(TrainingListener):
+class EventTrainingListener(TrainingListener):
     """Prints what happens as events; see ``docs/training.md``."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
 
 if TYPE_CHECKING:
     from wsiseg.tiling.slides import Slide, SlideFacts
@@ -67,7 +67,7 @@ def info(
     if as_json:
         print_json(content)
     else:
-        say(*_as_text(content, facts))
+        echo(*_as_text(content, facts))
 
 
 def _lighting(slide: Slide) -> tuple[str, ...]:

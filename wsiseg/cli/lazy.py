@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from wsiseg.cli.wording import in_options, use_options
+from wsiseg.cli.option_names import name_options, set_option_names
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ class LazyCommand:
 def _speak_of(*commands: Any) -> None:
     """Let messages and help name the options of these commands, and not parameters."""
     options = [each for command in commands for each in command.params if each.opts]
-    use_options({each.name: max(each.opts, key=len) for each in options if "-" in each.opts[0]})
+    set_option_names(
+        {each.name: max(each.opts, key=len) for each in options if "-" in each.opts[0]}
+    )
     for each in options:
         if getattr(each, "help", None):
-            each.help = in_options(each.help)
+            each.help = name_options(each.help)
 
 
 def lazy_group(table: Mapping[str, LazyCommand]) -> type[TyperGroup]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import Json, print_json, say
+from wsiseg.cli.printing import Json, echo, print_json
 from wsiseg.settings import split_pairs
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = Fa
         print_json(entries)
         return
     for entry in entries:
-        say(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
+        echo(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
 
 
 @app.command(epilog="Example: wsiseg models show espnet --classes 8 --set alpha3=5")
@@ -88,15 +88,15 @@ def show(
             }
         )
         return
-    say(f"{name}, {classes} classes: {architecture.paper}")
+    echo(f"{name}, {classes} classes: {architecture.paper}")
     for line in _list_costs(costs):
-        say(line)
+        echo(line)
     width = max((len(key) for key in architecture.arguments), default=0)
     for heading, key in zip(chain(["--set"], repeat("")), architecture.arguments, strict=False):
-        say(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
+        echo(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
     for heading, compared in zip(chain(["published"], repeat("")), published, strict=False):
         figure, here = compared.figure, f", here {compared.text}" if compared.text else ""
-        say(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
+        echo(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
 
 
 def _measure(network: SegmentationNetwork) -> dict[str, Any]:
@@ -190,10 +190,10 @@ def import_model(
     if as_json:
         print_json(content)
     elif checkpoint.card.encoder_only:
-        say(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
-        say(f"To train it:  wsiseg train --init {output} -o run/ …")
+        echo(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
+        echo(f"To train it:  wsiseg train --init {output} -o run/ …")
     else:
-        say(
+        echo(
             f"{output}: {architecture}, {content['classes']} classes of {content['dataset']}, "
             f"{content['parameters']:,} parameters"
         )

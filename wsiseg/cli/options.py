@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -38,17 +37,5 @@ Icc = Annotated[
         help="Turn the scanner's colours into sRGB by the ICC profile in the file.",
         rich_help_panel=_COLOUR,
         show_default=False,
-    ),
-]
-Stain = Annotated[
-    str | None,
-    chosen_option(_COLOUR, "macenko, reinhard or vahadane: normalise stains.", "--stain"),
-]
-StainReference = Annotated[
-    Path | None,
-    chosen_option(
-        _COLOUR,
-        "What stains are made alike: a .json of wsiseg stain, a slide or a picture.",
-        "--stain-reference",
     ),
 ]

@@ -26,27 +26,27 @@ from wsiseg.text import escape_unprintable
 
 Json = dict[str, Any]
 
-NOBODY_READS = 141
+BROKEN_PIPE = 141
 """Exit status where whoever read stdout has had enough, as `head` has: 128 and SIGPIPE."""
 
 
-def say(*lines: str) -> None:
+def echo(*lines: str) -> None:
     """Print lines of a result on stdout."""
     for line in lines:
         print(escape_unprintable(line), file=sys.stdout, flush=True)  # noqa: T201
 
 
-def complain(line: str) -> None:
+def echo_error(line: str) -> None:
     """Print a line on stderr."""
     print(escape_unprintable(line), file=sys.stderr)  # noqa: T201
 
 
-def complain_of(error: BaseException) -> None:
+def echo_traceback(error: BaseException) -> None:
     """Print where an exception came from."""
     for lines in traceback.format_exception(error):
         # What other programs take for the end of a line may stand in a message.
         for line in lines.rstrip("\n").split("\n"):
-            complain(line)
+            echo_error(line)
 
 
 _begun: list[Json] = []
@@ -63,7 +63,7 @@ def print_json(content: object) -> None:
     print(json.dumps(content, indent=2), file=sys.stdout, flush=True)  # noqa: T201
 
 
-def say_json_line(content: Json) -> None:
+def print_json_line(content: Json) -> None:
     """Print one JSON object in one line on stdout."""
     print(json.dumps(content), file=sys.stdout, flush=True)  # noqa: T201
 
@@ -83,11 +83,11 @@ class Terminal(Console):
     def __init__(self) -> None:
         super().__init__(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
-    def say(self, line: str) -> None:
+    def echo(self, line: str) -> None:
         """Print a line."""
         self.print(escape_unprintable(line))
 
-    def wheel(self, line: str) -> Status:
+    def spinner(self, line: str) -> Status:
         """Return a wheel that turns beside a line."""
         plain = not self.encoding.lower().startswith("utf")
         return self.status(Text(escape_unprintable(line)), spinner="line" if plain else "dots")
@@ -135,7 +135,7 @@ class _Stream:
             if not self._vital:
                 return
             if isinstance(error, BrokenPipeError):
-                raise SystemExit(NOBODY_READS) from error
+                raise SystemExit(BROKEN_PIPE) from error
             raise OutputError(f"printing failed: {error.strerror or error}", "stdout") from error
 
     def _drop_the_rest(self) -> None:
@@ -148,7 +148,7 @@ class _Stream:
 
 
 @contextlib.contextmanager
-def streams(*, debug: bool) -> Iterator[None]:
+def safe_streams(*, debug: bool) -> Iterator[None]:
     """Print through our own streams, and what libraries say of themselves as well.
 
     Parameters
@@ -188,7 +188,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    complain(f"warning: {category.__name__}: {' '.join(str(message).split())}")
+    echo_error(f"warning: {category.__name__}: {' '.join(str(message).split())}")
 
 
 class _LastResort(logging.Handler):
@@ -196,4 +196,4 @@ class _LastResort(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        complain(f"{record.levelname.lower()}: {' '.join(self.format(record).split())}")
+        echo_error(f"{record.levelname.lower()}: {' '.join(self.format(record).split())}")

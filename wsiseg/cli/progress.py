@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.status import Status
 from rich.text import Text
 
-from wsiseg.cli.printing import Terminal, complain_of
-from wsiseg.cli.wording import in_options
+from wsiseg.cli.option_names import name_options
+from wsiseg.cli.printing import Terminal, echo_traceback
 from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
@@ -50,9 +50,9 @@ class ConsoleListener(Listener):
         if self._quiet:
             return
         if not self._console.is_terminal:
-            self._console.say(f"  {stage}")
+            self._console.echo(f"  {stage}")
         else:
-            self._status = self._console.wheel(f"  {stage}")
+            self._status = self._console.spinner(f"  {stage}")
             self._status.start()
 
     def searched(self, share: float) -> None:
@@ -62,7 +62,7 @@ class ConsoleListener(Listener):
             self._status.update(line)
         elif not self._quiet and share < 1 and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.say(line)
+            self._console.echo(line)
 
     def planned(self, job: Job) -> None:
         """Say what will be done."""
@@ -70,7 +70,7 @@ class ConsoleListener(Listener):
         if self._quiet:
             return
         for line in describe_plan(job):
-            self._console.say(line)
+            self._console.echo(line)
 
     def expects(self, tiles: int) -> None:
         """Begin the bar."""
@@ -102,7 +102,7 @@ class ConsoleListener(Listener):
             self._spoken = time.monotonic()
             seconds = self._spoken - self._start
             left = seconds / self._tiles * (self._wanted - self._tiles)
-            self._console.say(
+            self._console.echo(
                 f"  {self._tiles}/{self._wanted} tiles, {self._tiles / seconds:.1f} tiles/s, "
                 f"{self._pixels / 1e6 / seconds:.1f} Mpx/s, {left:.0f} s left"
             )
@@ -110,11 +110,11 @@ class ConsoleListener(Listener):
     def noted(self, text: str) -> None:
         """Say something that is not a warning."""
         if not self._quiet:
-            self._console.say(f"note: {text}")
+            self._console.echo(f"note: {text}")
 
     def warned(self, text: str) -> None:
         """Say what was left out or assumed."""
-        self._console.say(f"warning: {in_options(text)}")
+        self._console.echo(f"warning: {name_options(text)}")
 
     def finished(self, summary: Json) -> None:
         """Take the bar away."""
@@ -124,12 +124,12 @@ class ConsoleListener(Listener):
         """Say which slide failed, and why."""
         self.stop()
         if self._debug:
-            complain_of(error)
+            echo_traceback(error)
         text = str(error)
         if not isinstance(error, WsisegError):
             hint = "" if self._debug else " Run again with --debug to see where."
             text = f"unexpected {type(error).__name__}: {error} ({path}).{hint}"
-        self._console.say(f"error: {in_options(' '.join(text.split()))}")
+        self._console.echo(f"error: {name_options(' '.join(text.split()))}")
 
     def stop(self) -> None:
         """Take the bar or the wheel away, if there is one."""
@@ -195,7 +195,7 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
         f"mask        {summary['mask']}",
         f"throughput  {throughput}",
         f"time        {parts}",
-        *[f"limit       {limit}: {in_options(ADVICE[limit])}"] * bool(summary["tiles"]),
+        *[f"limit       {limit}: {name_options(ADVICE[limit])}"] * bool(summary["tiles"]),
         f"classes     {areas or 'nothing was analysed'}",
     ]
     if unseen["pixels"]:

@@ -47,7 +47,7 @@ class Interruption:
             os._exit(self.status)
 
     @property
-    def came(self) -> bool:
+    def received(self) -> bool:
         """Whether a signal came."""
         return self._number is not None
 
@@ -62,13 +62,13 @@ class Interruption:
         by = self._number not in (None, signal.SIGINT)
         return f"interrupted by {signal.Signals(self.status - 128).name}" if by else "interrupted"
 
-    def leave(self, status: int) -> None:
+    def exit(self, status: int) -> None:
         """End the program, without waiting for threads if it was interrupted."""
-        if self.came and any(not each.daemon for each in threading.enumerate()[1:]):
+        if self.received and any(not each.daemon for each in threading.enumerate()[1:]):
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             os._exit(status)
-        if not self.came:
+        if not self.received:
             self._stop_listening()
         sys.exit(status)
 

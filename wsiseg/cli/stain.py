@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Icc, Quiet, ReaderName
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
 
 
 def stain(
@@ -53,4 +53,4 @@ def stain(
     if as_json:
         print_json({"output": str(output), "method": method, "icc": icc, **asdict(look)})
     elif not quiet:
-        say(f"reference   {output}")
+        echo(f"reference   {output}")

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from wsiseg.cli.declared import takes
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import Json, print_json, say
+from wsiseg.cli.printing import Json, echo, print_json
+from wsiseg.cli.settings_options import options_from
 from wsiseg.errors import ArgumentError
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 
 
-@takes(DataOptions, TrainOptions, without=("instances",))
+@options_from(DataOptions, TrainOptions, without=("instances",))
 def train(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder of the run.", show_default=False)
@@ -50,14 +50,14 @@ def train(
     # A wrong word is not to wait for torch and Lightning.
     options = _read_options(chosen, output, resume=resume)
 
-    from wsiseg.cli.events import EventTraining, print_event
-    from wsiseg.cli.learning import ConsoleTraining
+    from wsiseg.cli.events import EventTrainingListener, print_event
+    from wsiseg.cli.training_progress import ConsoleTrainingListener
     from wsiseg.training import fit
     from wsiseg.training.plural import plural
     from wsiseg.training.run_folder import RunFolder
     from wsiseg.training.trainer import is_main_process
 
-    listener = EventTraining() if events else ConsoleTraining(quiet=quiet)
+    listener = EventTrainingListener() if events else ConsoleTrainingListener(quiet=quiet)
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
     except KeyboardInterrupt as stop:
@@ -82,10 +82,10 @@ def train(
         best = output / result.checkpoint.name
         scored = "validation" if result.kept_back else "training"
         level = "--level 0 " if result.mpp is None else ""
-        say(f"checkpoint  {best}")
-        say(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
-        say(f"curves      {output / 'curves.png'}")
-        say(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
+        echo(f"checkpoint  {best}")
+        echo(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
+        echo(f"curves      {output / 'curves.png'}")
+        echo(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
 
 
 def _read_options(chosen: dict[str, Any], output: Path, *, resume: bool) -> TrainOptions:

@@ -17,7 +17,9 @@ from wsiseg.settings import Option, Settings
 Command = Callable[..., None]
 
 
-def takes(*models: type[Settings], without: tuple[str, ...] = ()) -> Callable[[Command], Command]:
+def options_from(
+    *models: type[Settings], without: tuple[str, ...] = ()
+) -> Callable[[Command], Command]:
     """Return a decorator that gives a command the options of settings.
 
     The command's parameter `chosen` is a mapping of what the user typed, by the names of the

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from wsiseg.cli.option_names import name_options
 from wsiseg.cli.printing import Terminal
-from wsiseg.cli.wording import in_options
 from wsiseg.text import escape_unprintable
 from wsiseg.training.listener import Row, TrainingListener
 from wsiseg.training.plural import plural
@@ -18,7 +18,7 @@ _PAUSE = 10.0
 """Seconds between lines where there is no terminal to draw a bar on."""
 
 
-class ConsoleTraining(TrainingListener):
+class ConsoleTrainingListener(TrainingListener):
     """Tells on stderr what happens; stdout stays free for results.
 
     Parameters
@@ -42,7 +42,7 @@ class ConsoleTraining(TrainingListener):
         self.stop()
         self._stage = stage
         if not self._quiet:
-            self._console.say(f"  {stage}")
+            self._console.echo(f"  {stage}")
 
     def advanced(self, done: int, samples: int) -> None:
         """Move the bar, or say a line now and then."""
@@ -52,18 +52,18 @@ class ConsoleTraining(TrainingListener):
             self._bar.update(self._task, completed=done, total=samples)
         elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.say(f"  {done}/{samples} samples")
+            self._console.echo(f"  {done}/{samples} samples")
         if done == samples:
             self.stop()
 
     def noted(self, text: str) -> None:
         """Say something that is not a warning."""
         if not self._quiet:
-            self._console.say(f"note: {in_options(text)}")
+            self._console.echo(f"note: {name_options(text)}")
 
     def warned(self, text: str) -> None:
         """Say what was left out or assumed."""
-        self._console.say(f"warning: {in_options(text)}")
+        self._console.echo(f"warning: {name_options(text)}")
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
         """Begin the bar."""
@@ -71,7 +71,7 @@ class ConsoleTraining(TrainingListener):
         self._epochs, self._steps = epochs, steps
         self._elapsed = elapsed
         if not self._quiet:
-            self._console.say(f"  {plural(epochs, 'epoch')} of {plural(steps, 'step')}")
+            self._console.echo(f"  {plural(epochs, 'epoch')} of {plural(steps, 'step')}")
         self._draw("steps", epochs * steps)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
@@ -80,7 +80,7 @@ class ConsoleTraining(TrainingListener):
             self._bar.update(self._task, completed=epoch * self._steps + step)
         elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.say(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
+            self._console.echo(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
 
     def finished_epoch(self, row: Row, best: float) -> None:
         """Say a line per epoch."""
@@ -91,7 +91,7 @@ class ConsoleTraining(TrainingListener):
         if row["val_miou"] is not None:
             text += f"  mean IoU {row['val_miou']:.4f} (best {best:.4f})"
         seconds, self._elapsed = row["seconds"] - self._elapsed, row["seconds"]
-        self._console.say(f"{text}  {seconds:.1f} s")
+        self._console.echo(f"{text}  {seconds:.1f} s")
 
     def _draw(self, what: str, total: int) -> None:
         if self._quiet or not self._console.is_terminal:
@@ -114,7 +114,7 @@ class ConsoleTraining(TrainingListener):
             self._bar = None
 
 
-def describe_table(scores: dict[str, Any]) -> list[str]:
+def describe_scores(scores: dict[str, Any]) -> list[str]:
     """Return the lines of a table of classes, and a few below."""
     boundary = scores.get("boundary_f", {})
     names = list(scores["class_iou"])

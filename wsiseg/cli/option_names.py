@@ -10,7 +10,7 @@ _PARAMETER = re.compile(r"`([a-z_]+)(?:=([\w.]+))?`")
 _options: dict[str, str] = {}
 
 
-def use_options(options: Mapping[str, str]) -> None:
+def set_option_names(options: Mapping[str, str]) -> None:
     """Say which command is run: what the options are called that belong to its parameters.
 
     Parameters
@@ -22,7 +22,7 @@ def use_options(options: Mapping[str, str]) -> None:
     _options.update(options)
 
 
-def in_options(text: str) -> str:
+def name_options(text: str) -> str:
     """Write the parameters that a text names as options: `slide_mpp` as ``--slide-mpp``.
 
     What is no parameter of the command, a class called `gland` for instance, stays as it is.
