@@ -11,7 +11,7 @@ from yaozarrs import validate_zarr_store
 
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputError, OutputExistsError
-from wsiseg.store import paintings
+from wsiseg.store import painted_masks
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.metadata import Placement
 from wsiseg.store.painted_masks import PaintedPart, add_to_painted_mask, write_painted_mask
@@ -137,7 +137,7 @@ def test_a_failed_save_leaves_what_stood(store, step, save, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(paintings, step, fail)
+    monkeypatch.setattr(painted_masks, step, fail)
     with pytest.raises(OutputError, match="No space left"):
         save(store, part(SECOND))
     np.testing.assert_array_equal(levels_of(store)[0], whole(part(FIRST)))

@@ -46,7 +46,7 @@ def segment_batch(
     output : path-like
         Folder for the masks and ``batch.json``; made if need be.
     listener : Listener, optional
-        Hears how it goes.
+        Receives the events of the run.
     **options
         Fields of :class:`wsiseg.segmentation.options.SegmentOptions`, for all slides.
 
@@ -62,9 +62,19 @@ def segment_batch(
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
     >>> import wsiseg
-    >>> for entry in wsiseg.segment_batch("cohort/", output="out/", resume=True):  # doctest: +SKIP
-    ...     print(entry["slide"], entry["status"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a.png", "b.png"):
+    ...         Image.fromarray(np.full((96, 128, 3), 220, np.uint8)).save(Path(folder, name))
+    ...     settings = {"level": 0, "tissue": "none", "tile": 128, "runtime": "torch"}
+    ...     for entry in wsiseg.segment_batch(folder, output=Path(folder, "out"), **settings):
+    ...         print(Path(entry["slide"]).name, entry["status"])
+    a.png ok
+    b.png ok
     """
     settings, folder = SegmentOptions(**options), Path(output)
     given = [slides] if isinstance(slides, Path | str) else slides
@@ -80,7 +90,7 @@ def segment_slides(
     options: SegmentOptions,
     listener: Listener,
 ) -> Iterator[Json]:
-    """Segment slides with a predictor that can be used again, and write ``batch.json``.
+    """Segment slides with one predictor, and write ``batch.json``.
 
     Parameters
     ----------
@@ -89,22 +99,22 @@ def segment_slides(
     predictor : Predictor
         Used for all of them.
     folder : Path
-        Where masks go.
+        Folder for the masks.
     options : SegmentOptions
-        For all of them.
+        Settings for all slides.
     listener : Listener
-        Hears how it goes.
+        Receives the events of the run.
 
     Yields
     ------
     dict
-        One entry per slide as in ``wsiseg segment --json``; `status` says what became of it.
-        Of an interrupted one, too, before the interruption goes on.
+        One entry per slide as in ``wsiseg segment --json``, with its `status`.  A slide that is
+        interrupted gets its entry, too, before KeyboardInterrupt is raised again.
 
     Raises
     ------
     ArgumentError
-        If two slides would have the same output, or what is asked for makes no sense for any.
+        If two slides would have the same output, or the options are wrong for every slide.
     StainError, SlideError
         If the reference for stains cannot be used.
     OutputError
@@ -143,7 +153,7 @@ class _Batch:
         )
 
     def _find_long_names(self) -> dict[Path, OutputError]:
-        """Say of which slides the files cannot be written, before anything is done."""
+        """Return the slides whose names are too long for the output files, with their errors."""
         refused = {}
         for path in self._slides:
             try:
@@ -198,7 +208,7 @@ class _Batch:
             ).summary
 
     def _keep(self, entry: Json, error: Exception | None) -> None:
-        """Write an entry down, unless a slide alone was refused before anything was done."""
+        """Record an entry, unless the only slide was refused before anything was done."""
         if isinstance(error, ArgumentError):
             self._wrong.append((entry, error))
             return
@@ -245,14 +255,46 @@ def _find_area(
 
 
 def interrupted_entry(path: Path, predictor: Predictor, folder: Path) -> Json:
-    """Return the entry of a slide that was interrupted; says whether it can be gone on with."""
+    """Return the entry of a slide that was interrupted, with a hint if it can be resumed.
+
+    Parameters
+    ----------
+    path : Path
+        The slide.
+    predictor : Predictor
+        Its runtime, precision and device are named.
+    folder : Path
+        Folder of the masks, in which a journal may stand.
+
+    Returns
+    -------
+    dict
+        As :func:`failed_entry`.
+    """
     begun = OutputFiles(folder, slide_name(path)).journal.exists()
     hint = " Go on with `resume`." if begun else ""
     return failed_entry(path, predictor, f"interrupted.{hint}", status="interrupted")
 
 
 def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = "failed") -> Json:
-    """Return the entry of a slide that is not done: the same keys, without figures."""
+    """Return the entry of a slide that is not done: the keys of a finished one, without figures.
+
+    Parameters
+    ----------
+    path : Path
+        The slide.
+    predictor : Predictor
+        Its runtime, precision and device are named.
+    error : str
+        What went wrong, where, and what to do.
+    status : {"failed", "interrupted"}
+        What became of the slide.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
     choice = predictor.choice
     return {
         "slide": address(path),

@@ -1,4 +1,4 @@
-"""What a user can ask of a run; each setting is declared here once."""
+"""The settings of a run; each is declared here once, with its default, bounds and help text."""
 
 from __future__ import annotations
 
@@ -26,12 +26,22 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "
 
 
 def parse_size(text: str) -> int:
-    """Turn ``"2GiB"``, ``"800M"`` or ``"1073741824"`` into bytes.
+    """Return a size in bytes.
+
+    Parameters
+    ----------
+    text : str
+        A number with or without a unit: k, M, G count by 1000, Ki, Mi, Gi by 1024.
 
     Raises
     ------
     ArgumentError
-        For anything else.
+        If it is no size.
+
+    Examples
+    --------
+    >>> parse_size("2GiB"), parse_size("800M")
+    (2147483648, 800000000)
     """
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", text.lower())
     if not matched:
@@ -121,7 +131,7 @@ class TileOptions(Settings):
 
 
 class ComputeOptions(Settings):
-    """Who runs the network; see :func:`wsiseg.models.runtimes.choose_runtime`."""
+    """On what the network runs; see :func:`wsiseg.models.runtimes.choose_runtime`."""
 
     runtime: Annotated[
         str,
@@ -147,7 +157,21 @@ class ComputeOptions(Settings):
 
 
 class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
-    """Settings of :func:`wsiseg.segment`; the defaults are those of the command."""
+    """Settings of :func:`wsiseg.segment`; the defaults are those of the command.
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown setting, a value out of bounds, or settings that exclude each other.
+
+    Examples
+    --------
+    >>> options = SegmentOptions(tile=512, memory="1GiB")
+    >>> options.memory, options.blend
+    (1073741824, 'crop')
+    >>> options.replace(blend="gaussian").blend
+    'gaussian'
+    """
 
     force: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""What a run will do, settled before it begins: plane, tiles, memory."""
+"""The plan of a run, made before it begins: resolution, tiles, memory."""
 
 from __future__ import annotations
 
@@ -133,31 +133,31 @@ def make_plan(
     prefetch: bool = False,
     searched: ShareListener = unheard,
 ) -> Plan:
-    """Settle what a run will do.
+    """Plan a run: choose resolution, tissue, tiles and column stripes within the memory budget.
 
     Parameters
     ----------
     slide : Slide
         Open.
     predictor : Predictor
-        The checkpoint and who runs it.
+        The checkpoint and its runtime.
     options : SegmentOptions
-        What was asked for.
+        The user's settings.
     plane : WorkingPlane, optional
         In place of the one that the options choose.
     area : Area, optional
         Where to look, in place of the tissue that the options look for.
     prefetch : bool
-        Make the next slide ready while this one is written, if the budget has room for it.
+        Reserve memory to open the next slide while this one is written, if the budget allows.
     searched : callable
-        Told the share of the slide in which tissue has been looked for; raising ends it.
+        Called with the share of the slide, 0 to 1, searched for tissue; raising cancels.
 
     Raises
     ------
     ResolutionError
         If the slide's or the checkpoint's resolution is missing or absurd, or they are far apart.
     UnsuitableSlideError
-        If the slide is not lit from behind.
+        If the slide is fluorescence or dark field.
     ArgumentError
         If tile and halo do not fit each other.
     AnnotationError
@@ -267,7 +267,24 @@ def _cut_work(
 
 
 def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> WorkingPlane:
-    """Return the working plane: the level or mpp that was asked for, or the checkpoint's mpp."""
+    """Return the working plane: at the level or mpp of the options, or at the checkpoint's mpp.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    checkpoint : Checkpoint
+        Its mpp is the default.
+    options : SegmentOptions
+        `level`, `mpp` and `slide_mpp` count.
+
+    Raises
+    ------
+    ArgumentError
+        If neither the options nor the checkpoint name a resolution, or there is no such level.
+    ResolutionError
+        If the slide's own resolution is missing or absurd.
+    """
     if options.level is not None:
         return plane_at_level(slide, options.level, options.slide_mpp)
     mpp = options.mpp if options.mpp is not None else checkpoint.mpp
@@ -314,12 +331,30 @@ def find_area(
     options: SegmentOptions,
     searched: ShareListener = unheard,
 ) -> TissueMask | None:
-    """Return where to look: the slide's tissue, a picture of it, or None for everywhere.
+    """Return where to look: tissue that is detected, tissue that a file states, or everywhere.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        The working plane, over which the mask is laid.
+    options : SegmentOptions
+        `tissue`, `readers` and `force` count.
+    searched : callable
+        Called with the share of the slide, 0 to 1, that has been searched; raising cancels.
+
+    Returns
+    -------
+    TissueMask or None
+        None if everything is to be analysed.
 
     Raises
     ------
     UnsuitableSlideError
-        If tissue is looked for on a slide that is not lit from behind, unless it is forced.
+        If tissue is to be detected on a fluorescence or dark-field slide, unless forced.
+    AnnotationError
+        If the file of tissue cannot be used.
     """
     if options.tissue == "none":
         return None

@@ -1,4 +1,4 @@
-"""The slides of a batch, each opened while the last pixels of the one before are written."""
+"""Prefetching: the next slide of a batch is opened while the current one is still written."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class OpenedSlide:
     slide : Slide
         Open.
     area : Area or None
-        Where its tissue lies, if there was time to look for it.
+        Where its tissue lies, if it was prefetched; None if nobody has looked yet.
     seconds : float
-        What both took.
+        Seconds that opening it and finding its tissue took.
     """
 
     slide: Slide
@@ -37,16 +37,17 @@ class OpenedSlide:
 
 
 class SlidePrefetcher:
-    """Slides in their order, one of them ahead.
+    """Opens slides in order, one of them in advance in a thread.
 
     Parameters
     ----------
     paths : iterable of Path
-        Files.
+        The slides.
     open_slide : callable
-        Opens one.
+        Takes a path and returns an open Slide.
     find_area : callable
-        Finds its tissue; called in a thread, with what hears how far it is, and may end it.
+        Takes the open slide and a progress callback, which may raise to cancel; returns where its
+        tissue lies.  It is called in a thread.
     """
 
     def __init__(
@@ -64,22 +65,22 @@ class SlidePrefetcher:
 
     @property
     def is_last(self) -> bool:
-        """Whether none follows."""
+        """Whether no slide follows."""
         return not self._paths
 
     def prefetch_next(self) -> None:
-        """Begin to open the next slide in a thread, if there is one."""
+        """Begin to open the next slide and find its tissue in a thread, if there is one."""
         if self._paths:
             self._ahead = self._pool.submit(self._prepare, self._paths.popleft())
 
     @contextmanager
     def next(self) -> Iterator[OpenedSlide]:
-        """Hand out the next slide, open it now if nobody has begun to, and close it afterwards.
+        """Give the next slide, opened now if it was not prefetched, and close it afterwards.
 
         Raises
         ------
         WsisegError
-            If it cannot be opened, or its tissue not be found.
+            If it cannot be opened, or its tissue cannot be found.
         """
         if self._ahead is None:
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a mask depends on, precisely enough to make it again."""
+"""Provenance of a mask: all that it depends on, for the run file and for resuming."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Unseen(BaseModel):
 
 
 class _Run(BaseModel):
-    """What is read of a run file again."""
+    """The part of a run file that is read again."""
 
     summary: _Summary
     shares: dict[str, float]
@@ -114,11 +114,16 @@ def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
     Parameters
     ----------
     job : Job
-        What was done.
+        The slide, its settings and its plan.
     stats : RunStats
-        How it went.
+        Statistics of the run.
     identity : dict
-        What :func:`identify` said of the job before.
+        What :func:`identify` returned for the job.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
     """
     slide, plan, predictor = job.slide, job.plan, job.predictor
     seconds = stats.watch.total
@@ -163,7 +168,24 @@ def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
 
 
 def summarise(job: Job, stats: RunStats, seconds: float, bottleneck: str) -> Json:
-    """Return a slide's entry of ``wsiseg segment --json``."""
+    """Return the entry of a finished slide in ``wsiseg segment --json``.
+
+    Parameters
+    ----------
+    job : Job
+        The slide, its settings and its plan.
+    stats : RunStats
+        Statistics of the run.
+    seconds : float
+        Wall time of the slide.
+    bottleneck : str
+        The stage that took most of it, see :class:`wsiseg.throughput.summary.TimeShares`.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
     choice, mpp = job.predictor.choice, job.plan.plane.mpp
     counts = zip(job.predictor.checkpoint.classes, stats.counts.tolist(), strict=True)
     return {
@@ -198,7 +220,7 @@ def summarise(job: Job, stats: RunStats, seconds: float, bottleneck: str) -> Jso
 
 
 def read_run(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what a finished run left in its run file.
+    """Return the content of a run file.
 
     Raises
     ------
@@ -218,5 +240,18 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def square_millimetres(pixels: int, mpp: float | None) -> float | None:
-    """Return an area, or None if the resolution is unknown."""
+    """Return an area in mm², or None if the resolution is unknown.
+
+    Parameters
+    ----------
+    pixels : int
+        Number of pixels.
+    mpp : float or None
+        µm per pixel.
+
+    Examples
+    --------
+    >>> square_millimetres(4_000_000, 0.5)
+    1.0
+    """
     return None if mpp is None else round(pixels * mpp**2 / 1e6, 6)

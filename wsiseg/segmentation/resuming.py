@@ -1,4 +1,4 @@
-"""What of an interrupted run is believed, and what is left to do."""
+"""Resuming an interrupted run: which bands are intact on disk, and which are left to do."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from wsiseg.tiling.boxes import Box
 
 
 def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecord]:
-    """Return the bands of an interrupted run that are on the disk as its journal says.
+    """Return the bands of an interrupted run that are on disk as its journal says.
 
-    The others are forgotten, and done again.
+    The other bands are removed, to be done again.
 
     Parameters
     ----------
     job : Job
-        What is gone on with, if the options say so.
+        The job to resume; without `resume` in its options nothing is recovered.
     journal : Journal
-        Of the interrupted run; holds afterwards what is returned.
+        Of the interrupted run; holds exactly the returned records afterwards.
     stats : RunStats
-        Told of what does not hold.
+        Receives a warning if bands are lost.
 
     Raises
     ------
     OutputError
-        If the journal is none, or one of a run with other settings.
+        If the journal is damaged, or belongs to a run with other settings.
     """
     files = job.files
     if not (job.options.resume and files.journal.exists()):
@@ -81,7 +81,15 @@ def _is_of_grid(record: BandRecord, job: Job) -> bool:
 
 
 def open_store(job: Job, *, fresh: bool) -> MaskStore:
-    """Open a job's store, or make it anew."""
+    """Open the mask store of a job.
+
+    Parameters
+    ----------
+    job : Job
+        The slide, its plan and its output files.
+    fresh : bool
+        Whether to create empty arrays; otherwise those on disk are opened.
+    """
     plane, files = job.plan.plane, job.files
     return MaskStore(
         files.mask,
@@ -93,7 +101,7 @@ def open_store(job: Job, *, fresh: bool) -> MaskStore:
 
 
 def cut_into_bands(window: Box) -> list[Box]:
-    """Return the bands in which a window is finished."""
+    """Return the bands of a window, from top to bottom."""
     return [
         Box(top, window.x, min(BAND_HEIGHT, window.bottom - top), window.width)
         for top in range(window.y, window.bottom, BAND_HEIGHT)
@@ -101,7 +109,15 @@ def cut_into_bands(window: Box) -> list[Box]:
 
 
 def unfinished_boxes(windows: Sequence[Box], done: Sequence[BandRecord]) -> list[Box]:
-    """Return what is left of windows, bands below each other as one."""
+    """Return the parts of windows that are left to do, with adjacent bands merged.
+
+    Parameters
+    ----------
+    windows : sequence of Box
+        Column stripes of the plan.
+    done : sequence of BandRecord
+        Bands that are finished.
+    """
     standing = {record.box for record in done}
     left: list[Box] = []
     for band in (band for window in windows for band in cut_into_bands(window)):

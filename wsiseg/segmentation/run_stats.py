@@ -1,4 +1,4 @@
-"""What happened in a run so far."""
+"""Statistics of a run: tiles, pixels, seconds and warnings, passed on as events."""
 
 from __future__ import annotations
 
@@ -18,16 +18,31 @@ from wsiseg.tiling.boxes import Box
 
 
 class RunStats:
-    """Keeps count of tiles, pixels, seconds and warnings of one slide.
+    """Counts tiles, pixels, seconds and warnings of one slide, and notifies a listener.
 
     Parameters
     ----------
     classes : int
         Number of classes.
     listener : Listener
-        Told of everything as it happens.
+        Receives everything as an event.
     elapsed : float
         Seconds that the slide has taken before.
+
+    Attributes
+    ----------
+    watch : Stopwatch
+        Runs since the slide was opened.
+    counts : ndarray
+        int64 ``(classes,)``: pixels of each class, those of an interrupted run included.
+    warnings : list of str
+        What was left out or assumed, one sentence each.
+    written_pixels : int
+        Pixels that this run has labelled.
+    setup_seconds : float
+        Seconds that preparing the network took.
+    predicted_at : float
+        Seconds after which the last tile was through the network.
     """
 
     def __init__(self, classes: int, listener: Listener, elapsed: float = 0.0) -> None:
@@ -43,12 +58,20 @@ class RunStats:
         self._fresh: list[TileRow] = []
 
     def warn(self, text: str) -> None:
-        """Note something that was left out or assumed."""
+        """Add a warning: something was left out or assumed."""
         self.warnings.append(text)
         self._listener.warned(text)
 
     def record_resumed(self, record: BandRecord, labels: AnyArray) -> None:
-        """Take over a band that an interrupted run left, and where its labels are on the disk."""
+        """Count a band that an interrupted run has finished.
+
+        Parameters
+        ----------
+        record : BandRecord
+            Its record in the journal.
+        labels : zarr.Array
+            uint8 ``(H, W)``: level 0 of the mask, in which it is on disk.
+        """
         self._listener.resumed(record.box, labels)
         self.counts += record.counts
         self._resumed.update((row.index, row) for row in record.rows)
@@ -57,7 +80,15 @@ class RunStats:
                 self.warn(f"tile {row.index} at y={row.y}, x={row.x} was not analysed before")
 
     def record_step(self, step: Step, window: Box) -> None:
-        """Take down one step of the stream."""
+        """Count one step of the stream.
+
+        Parameters
+        ----------
+        step : Step
+            A tile that is through the network, or could not be read.
+        window : Box
+            The part of the plane that is being filled; pixels outside it do not count.
+        """
         if step.read is None or step.row is None:
             return
         step.row.finished_s = self.watch.total
@@ -78,19 +109,19 @@ class RunStats:
 
     @contextmanager
     def timed_write(self, step: Step) -> Iterator[None]:
-        """Take down how long a tile waits for the disk."""
+        """Measure how long a tile waits for the disk, as a context manager."""
         waiting = Stopwatch()
         yield
         if step.row is not None:
             step.row.write_ms += waiting.total * 1e3
 
     def record_written(self, counts: npt.NDArray[np.int64]) -> None:
-        """Take down how many pixels of every class this run wrote."""
+        """Count the pixels of each class, int64 ``(classes,)``, that this run has written."""
         self.counts += counts
         self.written_pixels = int(counts.sum())
 
     def warn_of_bad_numbers(self) -> None:
-        """Warn of pixels for which the network gave no numbers, in this run or one before it."""
+        """Warn of pixels for which the network gave NaN or infinity, in this run or before it."""
         bad = [row for row in self.all_rows if row.without_numbers]
         if bad:
             self.warn(
@@ -100,19 +131,19 @@ class RunStats:
             )
 
     def began(self, stage: str) -> None:
-        """Say that something began that may take a while."""
+        """Notify that a stage began that may take a while."""
         self._listener.began(stage)
 
     def heartbeat(self) -> None:
-        """Say that it goes on."""
+        """Notify that the stage is still running."""
         self._listener.heartbeat()
 
     def expect(self, tiles: int) -> None:
-        """Say how many tiles will be done."""
+        """Notify how many tiles will be done."""
         self._listener.expects(tiles)
 
     def pop_new_rows(self) -> list[TileRow]:
-        """Return the rows since this was last asked."""
+        """Return the rows of the tiles since the last call."""
         rows, self._fresh = self._fresh, []
         # Copies, as the last of them may still be waiting for the disk.
         return [replace(row) for row in rows]

@@ -44,12 +44,12 @@ from wsiseg.tiling.slides import Slide, as_stored, open_slide
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """What a run left behind.
+    """The result of segmenting one slide.
 
     Attributes
     ----------
     mask : Path
-        The mask's store.
+        The OME-Zarr store of the mask.
     summary : dict
         The slide's entry of ``wsiseg segment --json``.
     """
@@ -72,25 +72,45 @@ def segment(
     listener: Listener | None = None,
     **options: Unpack[SegmentKeywords],
 ) -> SegmentResult:
-    """Segment one slide.
+    """Segment one slide into a multiscale mask.
 
     Parameters
     ----------
     slide : Slide or path-like
-        An open slide, which stays open, or a file.
+        A file, or an open slide, which stays open.
     checkpoint : Checkpoint or path-like, optional
         The bundled demonstration checkpoint if left out.
     output : path-like
-        Folder for the mask and its companions; made if need be.
+        Folder for the mask, the tile table and the run file; created if need be.
     listener : Listener, optional
-        Hears how it goes.
+        Receives the events of the run.
     **options
         Fields of :class:`wsiseg.segmentation.options.SegmentOptions`.
+
+    Returns
+    -------
+    SegmentResult
+        The mask's path, its labels, and the summary of the run.
 
     Raises
     ------
     WsisegError
-        One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
+        One of the kinds in :mod:`wsiseg.errors`; nothing is left that looks like a mask.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> import wsiseg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     slide = Path(folder, "picture.png")
+    ...     Image.fromarray(np.full((96, 128, 3), 220, np.uint8)).save(slide)
+    ...     settings = {"level": 0, "tissue": "none", "tile": 128, "runtime": "torch"}
+    ...     result = wsiseg.segment(slide, output=folder, **settings)
+    ...     print(result.mask.name, result.labels.shape, result.labels.dtype)
+    picture.ome.zarr (96, 128) uint8
     """
     settings = SegmentOptions(**options)
     check_reference(settings.colours)
@@ -114,7 +134,22 @@ def segment(
 def make_predictor(
     checkpoint: Checkpoint | Path | str | None, options: SegmentOptions
 ) -> Predictor:
-    """Return the checkpoint with the runtime that the options ask for."""
+    """Return a predictor: the checkpoint with the runtime that the options ask for.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint or path-like or None
+        None for the bundled demonstration checkpoint.
+    options : SegmentOptions
+        `runtime`, `device`, `precision` and `threads` count.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be loaded.
+    RuntimeUnavailableError
+        If the runtime, device or precision is not available.
+    """
     if checkpoint is None:
         from wsiseg.demo import demonstration_checkpoint
 
@@ -137,31 +172,34 @@ def segment_slide(
     on_planned: Callable[[], None] | None = None,
     on_predicted: Callable[[], None] | None = None,
 ) -> SegmentResult:
-    """Segment one open slide with a predictor that can be used again.
-
-    See :func:`segment` for what it raises.
+    """Segment one open slide with a predictor, which can be used for further slides.
 
     Parameters
     ----------
     slide : Slide
         Open.
     predictor : Predictor
-        The checkpoint and who runs it.
+        The checkpoint and its runtime.
     folder : Path
-        Where the mask goes.
+        Folder for the mask.
     options : SegmentOptions
-        What was asked for.
+        The user's settings.
     listener : Listener
-        Hears how it goes.
+        Receives the events of the run.
     area : Area, optional
-        Where to look, if that has been found out already.
+        Where to look, if that is known already.
     elapsed : float
         Seconds that opening the slide and finding its area took.
     on_planned : callable, optional
-        Called once it is known that there is something to do, and what.
+        Called after planning, if there is something to do.
     on_predicted : callable, optional
-        Makes the next slide ready; called when this one has been read and only writing is left to
-        do, if there is memory for both.
+        Called when the last tile is through the network and only writing is left, if there is
+        memory for a next slide.
+
+    Raises
+    ------
+    WsisegError
+        As :func:`segment`.
     """
     files = OutputFiles(folder, slide.name, options.with_image)
     files.check_name()
@@ -188,7 +226,7 @@ def segment_slide(
 
 
 def _find_finished(job: Job, stats: RunStats) -> Json | None:
-    """Return the summary of a run that is gone on with and has nothing left to do, or None."""
+    """Return the summary of a run that is resumed and has nothing left to do, or None."""
     files = job.files
     if not (job.options.resume and files.run.is_file()):
         return None
@@ -226,10 +264,7 @@ def _find_damage(job: Job, summary: Json, stats: RunStats) -> str | None:
 def _run(
     job: Job, stats: RunStats, listener: Listener, on_predicted: Callable[[], None] | None
 ) -> Json:
-    """Fill the mask and finish it; what stands of an interrupted run is gone on with.
-
-    Returns the run's summary.
-    """
+    """Fill the mask, or the rest of an interrupted one, finish it, and return the summary."""
     files = job.files
     for warning in job.plan.warnings:
         stats.warn(warning)
