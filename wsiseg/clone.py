@@ -1,4 +1,4 @@
-"""In a clone, the rooms stand beside this folder; they are imported from there and nowhere else.
+"""Imports from a git clone: the rooms lie beside this folder, and come from there only.
 
 An editable installation names one clone.  Run from within another one, Python would take ``wsiseg``
 from the folder at hand and the other rooms from the clone that is installed.

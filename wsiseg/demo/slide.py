@@ -1,4 +1,4 @@
-"""A slide to try things on, made of a tissue picture that scikit-image ships."""
+"""Builds the demo slide from a tissue picture that scikit-image ships."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MPP = 0.5
 TILE = 512
 
 _MADE_BY = "wsiseg demo"
-"""What the file names as its software, by which it is known again."""
+"""The Software tag, by which the file is recognised."""
 
 _GLASS = (243, 242, 244)
 _LEVELS = 4
@@ -36,11 +36,11 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
     Parameters
     ----------
     path : Path
-        A ``.tiff`` file, there whole or not at all; its folder has to exist.
+        A ``.tiff`` file, written atomically; its folder has to exist.
     height, width : int
         Size in pixels.
     seed : int
-        Of the turns.
+        Seed of the random turns.
 
     Returns
     -------
@@ -72,12 +72,12 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
 
 
 def demo_slide_stands(path: Path) -> bool:
-    """Tell whether the slide has been built before.
+    """Tell whether the demo slide exists already.
 
     Raises
     ------
     OutputExistsError
-        If somebody else's file has its name.
+        If another file has its name.
     """
     if not path.exists():
         return False

@@ -1,4 +1,4 @@
-"""How much of a slide each class covers."""
+"""Measures the area of each class in a mask or a region of it."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ ProgressCallback = Callable[[float], None]
 
 @dataclass(frozen=True)
 class ClassArea:
-    """What one class covers.
+    """The area of one class.
 
     Attributes
     ----------
     value : int
-        Its label.
+        The label.
     name : str
-        Its name.
+        The class's name.
     pixels : int
-        Pixels of the mask.
+        Number of mask pixels.
     mm2 : float or None
         The same in square millimetres, if the resolution is known.
     share : float or None
-        Of what was analysed, between 0 and 1; None for what was not.
+        Share of the analysed area, 0 to 1; None for the area that was not analysed.
     """
 
     value: int
@@ -60,14 +60,14 @@ def measure_areas(
     region: BaseGeometry | None = None,
     progress: ProgressCallback | None = None,
 ) -> list[ClassArea]:
-    """Count the pixels of every class, in a whole mask or in a region.
+    """Measure the area of each class, in a whole mask or in a region.
 
     Parameters
     ----------
     labels : array-like
         Labels ``(H, W)``, 0 to 255; read in blocks.
     classes : mapping of int to LabelClass
-        What they mean.
+        The classes of the labels.
     pixel : float
         Pixels of the slide's level 0 along one of the mask's.
     corner : tuple of float
@@ -77,18 +77,28 @@ def measure_areas(
     region : shapely geometry, optional
         ``x, y`` in pixels of level 0; a pixel counts if its centre is inside.
     progress : callable, optional
-        Told the share that is done, between blocks; may raise to end it.
+        Called between blocks with the share that is done, 0 to 1; may raise to cancel.
 
     Returns
     -------
     list of ClassArea
-        Every class that has a name, in the order of the labels, then values without one, and what
-        was not analysed, if anything.
+        Named classes in the order of the labels, then values without a name, then the area that
+        was not analysed, if there is any.
 
     Raises
     ------
     AnnotationError
-        If the labels cannot be read, or are none from 0 to 255.
+        If the labels cannot be read, or are not within 0 to 255.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 1, 1], [1, 255, 255]], np.uint8)
+    >>> names = {0: LabelClass("stroma", (0, 0, 255)), 1: LabelClass("gland", (255, 0, 0))}
+    >>> for area in measure_areas(labels, names, mpp=500.0):
+    ...     print(area.name, area.pixels, area.mm2, area.share)
+    stroma 1 0.25 0.25
+    gland 3 0.75 0.75
+    not analysed 2 0.5 None
     """
     if region is not None:
         region = shapely.affinity.translate(region, -corner[1], -corner[0])

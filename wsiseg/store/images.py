@@ -42,18 +42,18 @@ def write_image(
     slide : Slide
         Open.
     plane : WorkingPlane
-        What the mask lies on.
+        The working plane of the mask.
     placement : Placement
         Where the working plane lies on the slide.
     notes : dict
-        What is ours.
+        Attributes under the key ``wsiseg``.
     heartbeat : callable
-        Called after every shard.
+        Called after every shard; may raise to cancel.
 
     Returns
     -------
     list of Box
-        What of the file could not be read and is white, in working pixels.
+        Parts of the file that could not be read and are white, in working pixels.
     """
     with translate_write_errors(root):
         finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)

@@ -1,7 +1,7 @@
-"""One holder per output: a lock of the operating system, which ends with the process that holds it.
+"""Lock files: one run per output, by a lock of the operating system that ends with the process.
 
-The lock's file says who holds it, and goes when the holder ends.  It is removed while the lock is
-still held: whoever opened it meanwhile finds that it has no name any more, and looks again.
+The lock file says who holds the lock, and is removed at the end, while the lock is still held:
+whoever opened it meanwhile finds that it has no name any more, and tries again.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSU
 def hold_lock(
     path: Path, warn: Callable[[str], None], *, timeout: float = _TIMEOUT
 ) -> Iterator[None]:
-    """Hold a lock, or raise at once if another process or thread does.
+    """Hold a lock, or raise if another process or thread holds it.
 
     Parameters
     ----------
     path : Path
-        The lock's file, in a folder that exists.
+        The lock file, in an existing folder.
     warn : callable
-        Told if the file system has no locks; the work goes on without.
+        Called with a sentence if the file system has no locks; the work continues without.
     timeout : float
-        Seconds to wait for another holder.
+        Seconds to wait for the holder.
 
     Raises
     ------
     OutputHeldError
-        If another one holds it; says who.
+        If another one holds it; names the process.
     OutputError
-        If the lock's file cannot be written.
+        If the lock file cannot be written.
     """
     # A file that says "locked" by being there would outlive a process that is killed.
     lock = FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)

@@ -1,4 +1,4 @@
-"""``batch.json``: what became of every slide whose files lie in a folder."""
+"""The manifest ``batch.json``: the status of every slide whose masks lie in a folder."""
 
 from __future__ import annotations
 
@@ -18,14 +18,23 @@ _TIMEOUT = 60.0
 
 
 class Manifest:
-    """The entries of all runs into one folder, the last one of each slide.
+    """The entries of all runs into one folder, the latest of each slide.
 
     Parameters
     ----------
     folder : Path
-        Where the masks go.
+        Folder of the masks.
     warn : callable
-        Told if what stands there cannot be read.
+        Called with a sentence if an existing manifest cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     manifest = Manifest(Path(folder), print)
+    ...     manifest.record({"slide": "a.svs", "status": "ok"})
+    ...     json.loads(Path(folder, "batch.json").read_text())
+    {'slides': [{'slide': 'a.svs', 'status': 'ok'}]}
     """
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
@@ -33,25 +42,25 @@ class Manifest:
         self._warn = warn
 
     def check(self) -> None:
-        """Refuse what cannot be a manifest.
+        """Check that nothing else has the manifest's name.
 
         Raises
         ------
         OutputError
-            If something else is in its place.
+            If a folder has.
         """
         if self._path.exists() and not self._path.is_file():
             raise OutputError("something that is no file is in the way", self._path)
 
     def record(self, entry: Json, *, replace: bool = True) -> None:
-        """Write a slide's entry beside those of the others.
+        """Add a slide's entry to those of the others.
 
         Parameters
         ----------
         entry : dict
             As in ``wsiseg segment --json``.
         replace : bool
-            Whether it takes the place of one that stands.
+            Whether an existing entry of the slide is replaced.
 
         Raises
         ------

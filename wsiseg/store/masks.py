@@ -1,4 +1,4 @@
-"""Masks as OME-Zarr 0.5 labels, written band by band."""
+"""Writes masks as OME-Zarr 0.5 label images, band by band."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from wsiseg.tiling.stitching import UNSEEN, Band
 
 
 class MaskStore:
-    """A mask that is being written, with probabilities beside it if they are kept.
+    """A mask that is being written, and probabilities if they are kept.
 
-    Until :meth:`finish` the folder holds arrays but no metadata, so that no program takes it for
-    a mask.
+    Until :meth:`finish` the folder holds arrays without metadata, so that no program takes it for
+    a finished mask.
 
     Parameters
     ----------
@@ -45,12 +45,25 @@ class MaskStore:
     probabilities : Path or None
         ``NAME.probabilities.ome.zarr``, if they are kept.
     fresh : bool
-        Begin anew; otherwise go on with arrays that stand.
+        Whether to create empty arrays; otherwise those on disk are opened.
 
     Attributes
     ----------
     labels : zarr.Array
         uint8 ``(H, W)``, level 0.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from wsiseg.classes import numbered_classes
+    >>> from wsiseg.tiling import Box
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = MaskStore(Path(folder, "a.ome.zarr"), (2, 3), numbered_classes(2))
+    ...     store.write(Band(Box(0, 0, 2, 3), np.array([[0, 1, 1], [0, 0, 1]], np.uint8)))
+    ...     store.finish("a", Placement(mpp=0.5, slide_scale=2.0), {"slide": "a.svs"})
+    ...     np.asarray(zarr.open_group(store.path)["0"]).tolist()
+    [[0, 1, 1], [0, 0, 1]]
     """
 
     def __init__(
@@ -83,18 +96,30 @@ class MaskStore:
     def can_resume(
         path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
     ) -> bool:
-        """Tell whether arrays stand that can be gone on with; see the class for parameters."""
+        """Tell whether there are arrays on disk with the layout of this mask.
+
+        Parameters
+        ----------
+        path : Path
+            ``NAME.ome.zarr``.
+        shape : tuple of int
+            ``(height, width)`` of the working plane.
+        classes : int
+            Number of classes.
+        probabilities : Path or None
+            ``NAME.probabilities.ome.zarr``, if they are kept.
+        """
         return has_expected_layout(path / "0", shape, fill_value=UNSEEN) and (
             probabilities is None
             or has_expected_layout(probabilities / "0", (classes, *shape), fill_value=0)
         )
 
     def has_band(self, record: BandRecord) -> bool:
-        """Tell whether a band that is said to be on the disk is there, as it was written."""
+        """Tell whether a band is on disk as its record says, see :func:`band_is_intact`."""
         return band_is_intact(record, self.labels, self._probabilities, len(self._classes))
 
     def remove_band(self, box: Box) -> None:
-        """Remove the shards of a band, whatever they are, so that it can be written anew."""
+        """Remove the shards of a band, so that it can be written again."""
         with translate_write_errors(self.path):
             for array in self._arrays:
                 for shard in _shards(array, box):
@@ -104,12 +129,12 @@ class MaskStore:
                         shard.unlink()
 
     def write(self, band: Band) -> None:
-        """Write finished rows and see them to the disk.
+        """Write a band and sync it to disk.
 
         Raises
         ------
         OutputError
-            If they cannot be written.
+            If it cannot be written.
         """
         rows, columns = slice(band.box.y, band.box.bottom), slice(band.box.x, band.box.right)
         with translate_write_errors(self.path):
@@ -132,13 +157,13 @@ class MaskStore:
         Parameters
         ----------
         name : str
-            Shown by viewers.
+            Name that viewers show.
         placement : Placement
             Where the working plane lies on the slide.
         notes : dict
-            What is ours; stands under the key ``wsiseg`` beside ``ome``.
+            Attributes under the key ``wsiseg``, beside ``ome``.
         heartbeat : callable
-            Called after every shard.
+            Called after every shard; may raise to cancel.
         """
         with translate_write_errors(self.path):
             if self.probabilities_path is not None:
@@ -167,7 +192,7 @@ def _channel(entry: LabelClass) -> Json:
 
 
 def _flush(shard: Path) -> None:
-    """See a shard to the disk, so that a journal may say it is there."""
+    """Sync a shard to disk, before the journal records it."""
     descriptor = os.open(shard, os.O_RDONLY)
     try:
         os.fsync(descriptor)

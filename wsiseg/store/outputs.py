@@ -1,4 +1,4 @@
-"""The files that a run leaves in its folder."""
+"""The output files of a slide: their names, and what exists of them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ _TRIAL = ".wsiseg-trial-"
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """Paths of everything that belongs to one slide.
+    """Paths of the output files of one slide.
 
     Attributes
     ----------
     folder : Path
-        The run's folder.
+        The output folder.
     name : str
-        The slide's name.
+        The slide's name without ending.
     with_image : bool
         Whether the store holds the slide's image with the mask inside.
+
+    Examples
+    --------
+    >>> files = OutputFiles(Path("out"), "biopsy")
+    >>> files.mask.as_posix(), files.run.name
+    ('out/biopsy.ome.zarr', 'biopsy.run.json')
     """
 
     folder: Path
@@ -54,36 +60,36 @@ class OutputFiles:
 
     @property
     def tiles(self) -> Path:
-        """One row per tile."""
+        """The table of tiles, a row each."""
         return self.folder / f"{self.name}.tiles.csv"
 
     @property
     def run(self) -> Path:
-        """Everything about the run."""
+        """The run file: settings, versions, hardware, totals."""
         return self.folder / f"{self.name}.run.json"
 
     @property
     def journal(self) -> Path:
-        """What of an unfinished run is done."""
+        """The journal of an unfinished run."""
         return self.folder / f"{self.name}.journal"
 
     @property
     def lock(self) -> Path:
-        """Held by whoever writes these files."""
+        """The lock file of the run that writes these files."""
         return self.folder / f"{self.name}.lock"
 
     @property
     def finished(self) -> bool:
-        """Whether a finished mask stands."""
+        """Whether a finished mask exists."""
         return self.run.is_file() and (self.store / "zarr.json").is_file()
 
     def check_name(self) -> None:
-        """Refuse a name that is too long for the files; nothing is made.
+        """Refuse a slide name that is too long for the file system; nothing is created.
 
         Raises
         ------
         OutputError
-            If the file system takes no such names.
+            If it is.
         """
         written = (self.tiles.name + UNFINISHED, self.run.name + UNFINISHED)
         size = max(len(os.fsencode(name)) for name in (self.probabilities.name, *written))
@@ -98,19 +104,19 @@ class OutputFiles:
 
     @property
     def existing(self) -> Path | None:
-        """The first of this slide's files that exists, finished or not."""
+        """The first of these files that exists, finished or not; None if none does."""
         every = (self.store, self.probabilities, self.journal, self.run, self.tiles)
         return next((path for path in every if path.exists()), None)
 
     def mark_unfinished(self) -> None:
-        """Take away what makes a mask look finished; its arrays stay."""
+        """Remove the run file and the metadata of a finished mask; its arrays stay."""
         groups = (self.store, self.mask, self.probabilities)
         with translate_write_errors(self.folder):
             for path in (self.run, *(group / "zarr.json" for group in groups)):
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove whatever stands of this slide.
+        """Remove all of these files that exist.
 
         Raises
         ------
@@ -134,7 +140,14 @@ class OutputFiles:
 
 @contextmanager
 def output_folder(folder: Path) -> Iterator[None]:
-    """Have a folder that can be written to; of what is made for it, nothing empty remains.
+    """Create a folder and check that it is writable, as a context manager.
+
+    At the end, folders that were created and are still empty are removed.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; its parents are created, too.
 
     Raises
     ------
@@ -169,7 +182,7 @@ def output_folder(folder: Path) -> Iterator[None]:
 
 
 def is_case_insensitive(folder: Path) -> bool:
-    """Tell whether a folder takes ``a`` and ``A`` for one name."""
+    """Tell whether the file system takes ``a`` and ``A`` for the same name."""
     with (
         translate_write_errors(folder),
         tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder) as trial,

@@ -1,4 +1,4 @@
-"""Masks that somebody paints, part by part: a store that covers the slide and holds the parts."""
+"""Masks that are painted by hand, part by part, in a store that covers the whole slide."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from wsiseg.tiling.stitching import UNSEEN
 
 @dataclass(frozen=True, eq=False)
 class PaintedPart:
-    """Labels of a part of a slide.
+    """Labels painted on a part of a slide.
 
     Attributes
     ----------
     labels : ndarray
         uint8 ``(box.height, box.width)``: indices of `classes`, 255 where nobody painted.
     box : Box
-        Where they lie on the working plane.
+        Where the labels lie on the working plane.
     shape : tuple of int
         ``(height, width)`` of the working plane.
     placement : Placement
@@ -56,23 +56,23 @@ class PaintedPart:
 
 
 def write_painted_mask(path: Path, part: PaintedPart, *, replace: bool = False) -> None:
-    """Write a mask that is painted in one part only.
+    """Write a new mask with one painted part.
 
     Parameters
     ----------
     path : Path
         ``NAME.ome.zarr``; it appears complete or not at all.
     part : PaintedPart
-        What was painted.
+        The labels and where they lie.
     replace : bool
-        Whether a painting that stands there may go.
+        Whether an existing painted mask is replaced.
 
     Raises
     ------
     OutputExistsError
-        If something stands there that may not be replaced, or is no painting.
+        If something exists there that may not be replaced, or is not a painted mask.
     OutputError
-        If it cannot be written; what stood there stays.
+        If it cannot be written; what existed there stays.
     """
     if path.exists():
         if not replace:
@@ -89,25 +89,25 @@ def write_painted_mask(path: Path, part: PaintedPart, *, replace: bool = False) 
 
 
 def add_to_painted_mask(path: Path, part: PaintedPart) -> None:
-    """Lay one more part over a painting that stands; where nobody painted, it stays as it is.
+    """Paint one more part over an existing painted mask; unpainted pixels leave it unchanged.
 
-    Classes are told by their names: those that are new follow those that are there.
+    Classes are matched by name; new ones follow the existing ones.
 
     Parameters
     ----------
     path : Path
         ``NAME.ome.zarr``; it changes as a whole or not at all.
     part : PaintedPart
-        What was painted, at the same working resolution.
+        The labels and where they lie, at the working resolution of the mask.
 
     Raises
     ------
     OutputExistsError
-        If what stands there is no painting.
+        If what exists there is not a painted mask.
     AnnotationError
         If it was painted at another resolution, or on another slide.
     OutputError
-        If it cannot be written; what stood there stays.
+        If it cannot be written; what existed there stays.
     """
     image = _open_painting(path)
     _refuse_other_plane(image, part)
@@ -125,7 +125,7 @@ def add_to_painted_mask(path: Path, part: PaintedPart) -> None:
 
 
 def _open_painting(path: Path) -> LabelImage:
-    """Open what stands there if it is a painting: nothing else may be touched."""
+    """Open a painted mask; nothing else may be changed."""
     hint = "Choose another folder."
     try:
         image = open_label_image(path)
@@ -158,7 +158,7 @@ def _join(standing: Sequence[LabelClass], painted: Sequence[LabelClass]) -> tupl
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Hand out a folder that takes the place of another once it is complete."""
+    """Give a new folder that replaces another once it is complete."""
     # Training passes over names that begin with a dot.
     unfinished, retired = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
     with translate_write_errors(path):

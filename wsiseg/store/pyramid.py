@@ -1,4 +1,4 @@
-"""Halving a mask or an image until it fits on a screen, band by band."""
+"""Builds pyramids: halves a mask or an image until it fits on a screen, shard by shard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 Halve = Callable[[Bytes], Bytes]
 Place = tuple[int | slice, ...]
 Heartbeat = Callable[[], None]
-"""Hears now and then that work goes on, and may raise to end it."""
+"""Called now and then while work goes on; may raise to cancel."""
 
 
 def halve_by_mode(labels: Bytes) -> Bytes:
@@ -32,6 +32,16 @@ def halve_by_mode(labels: Bytes) -> Bytes:
     ----------
     labels : ndarray
         uint8 ``(..., H, W)``, H and W even.
+
+    Returns
+    -------
+    ndarray
+        uint8 ``(..., H / 2, W / 2)``.
+
+    Examples
+    --------
+    >>> halve_by_mode(np.array([[1, 2], [2, 3]], np.uint8)).tolist()
+    [[2]]
     """
     # Two neighbours as one 16-bit number are read without strides.
     pairs = np.ascontiguousarray(labels).view("<u2")
@@ -52,6 +62,16 @@ def halve_by_mean(values: Bytes) -> Bytes:
     ----------
     values : ndarray
         uint8 ``(..., H, W)``, H and W even.
+
+    Returns
+    -------
+    ndarray
+        uint8 ``(..., H / 2, W / 2)``.
+
+    Examples
+    --------
+    >>> halve_by_mean(np.array([[1, 2], [2, 3]], np.uint8)).tolist()
+    [[2]]
     """
     wide = values.astype(np.uint16)
     rows = wide[..., ::2, :] + wide[..., 1::2, :]
@@ -59,7 +79,18 @@ def halve_by_mean(values: Bytes) -> Bytes:
 
 
 def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the sizes of all levels: each half the one before, rounded up, to one screen."""
+    """Return the sizes of all levels, each half the one before, rounded up, down to one screen.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of level 0 in pixels.
+
+    Examples
+    --------
+    >>> level_shapes(3001, 2000)
+    [(3001, 2000), (1501, 1000), (751, 500)]
+    """
     shapes = [(height, width)]
     while max(shapes[-1]) > SCREEN:
         last = shapes[-1]
@@ -68,7 +99,7 @@ def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def no_heartbeat() -> None:
-    """Hear nothing."""
+    """Do nothing."""
 
 
 def build_pyramid(root: Path, halve: Halve, heartbeat: Heartbeat = no_heartbeat) -> int:
@@ -81,7 +112,7 @@ def build_pyramid(root: Path, halve: Halve, heartbeat: Heartbeat = no_heartbeat)
     halve : callable
         :func:`halve_by_mode` or :func:`halve_by_mean`.
     heartbeat : callable
-        Called after every shard.
+        Called after every shard; may raise to cancel.
 
     Returns
     -------

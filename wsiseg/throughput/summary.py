@@ -1,4 +1,4 @@
-"""Where the time of a run went."""
+"""Summarises a run: which share of its time each stage took, and which is the bottleneck."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TimeShares:
     Attributes
     ----------
     reading : float
-        The network waited for tiles.
+        Waiting for tiles.
     network : float
         Inside the runtime.
     stitching : float
@@ -32,9 +32,9 @@ class TimeShares:
     writing : float
         Waiting for the disk, pyramid included.
     setup : float
-        Making the network ready.
+        Preparing the network.
     other : float
-        What remains: the overview, tissue, planning.
+        The rest: overview, tissue detection, planning.
     """
 
     reading: float
@@ -53,18 +53,25 @@ class TimeShares:
 def time_shares(
     rows: Sequence[TileRow], seconds: float, finishing: float, setup: float
 ) -> TimeShares:
-    """Share out a run's time over its stages.
+    """Return the share of a run's time that each stage took.
 
     Parameters
     ----------
     rows : sequence of TileRow
-        Every tile of the run.
+        All tiles of the run.
     seconds : float
         Wall time of the whole run.
     finishing : float
         Seconds of it spent on the last band, the pyramid and the metadata.
     setup : float
-        Seconds of it spent on making the network ready.
+        Seconds of it spent on preparing the network.
+
+    Examples
+    --------
+    >>> row = TileRow(0, 0, 0, 50.0, 600.0, 100.0, 0.0, 100.0, 0.9, "done")
+    >>> shares = time_shares([row], seconds=1.0, finishing=0.1, setup=0.0)
+    >>> shares.network, shares.bottleneck
+    (0.6, 'network')
     """
     reading = sum(row.wait_ms for row in rows) / 1e3
     network = sum(row.forward_ms for row in rows) / 1e3
