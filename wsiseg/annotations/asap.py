@@ -1,4 +1,4 @@
-"""What ASAP saves as XML."""
+"""Reads XML of ASAP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class each name or value in an annotation file means."""
+"""Class maps: which class each name or value in an annotation file stands for."""
 
 from __future__ import annotations
 
@@ -19,28 +19,35 @@ from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.yaml_files import compose_yaml
 
 UNANNOTATED, UNCLASSIFIED = "unannotated", "unclassified"
-"""Keys for the area that nobody drew on, and for shapes that were given no class."""
+"""Keys for the area without annotation, and for shapes without a class."""
 
 IGNORE, EXHAUSTIVE = "ignore", "exhaustive"
-"""What a key can mean instead of a class: leave it out; everything inside is annotated."""
+"""Instead of a class: a key is left out, or its shapes are regions that are fully annotated."""
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """From what stands in a file to the classes that a network learns.
+    """Maps the names and values in annotation files to the classes that a network learns.
 
     Attributes
     ----------
     classes : tuple of LabelClass
         In the order of the labels.
     targets : mapping of str to int or None
-        The label that a name or value means; None marks a region that is annotated exhaustively.
+        The label of each name or value; None marks a region that is annotated exhaustively.
     ground : int
-        The label of area that nobody drew on: all of it, or where regions are marked as
-        exhaustive, only that inside them.
+        The label of area without annotation: all of it, or where regions are marked as exhaustive,
+        only that inside them.
     ranks : mapping of int to int
-        Which labels are painted over which others: the higher over the lower, and over all that
-        have none.
+        Labels with a higher rank are painted over lower ones, and over those without a rank.
+
+    Examples
+    --------
+    >>> class_map = ClassMap.read("tumour=tumour,tumor=tumour,stroma=stroma,artefact=ignore")
+    >>> [entry.name for entry in class_map.classes]
+    ['tumour', 'stroma']
+    >>> class_map.label("tumor", Path("a.geojson"))
+    0
     """
 
     classes: tuple[LabelClass, ...]
@@ -137,7 +144,7 @@ class ClassMap:
 
     @property
     def names(self) -> dict[int, str]:
-        """What the labels are called, in sentences."""
+        """The name of each label, for messages."""
         return {**{index: entry.name for index, entry in enumerate(self.classes)}, IGNORED: IGNORE}
 
     @property
@@ -146,12 +153,19 @@ class ClassMap:
         return None in self.targets.values()
 
     def label(self, key: str | None, where: Path) -> int | None:
-        """Return the label that a name or value means; None for an exhaustive region.
+        """Return the label of a name or value; None for an exhaustive region.
+
+        Parameters
+        ----------
+        key : str or None
+            The name or value; None for a shape without a class.
+        where : Path
+            The file, for errors.
 
         Raises
         ------
         AnnotationError
-            If the map does not know it.
+            If the map does not have it.
         """
         wanted = UNCLASSIFIED if key is None else key
         if wanted in self.targets:
@@ -174,9 +188,9 @@ class ClassMap:
         Parameters
         ----------
         keys : mapping of int to str
-            What the values are called: their names if they have some, else the numbers.
+            The name of each value, or the number if it has none.
         where : Path
-            For errors.
+            The file, for errors.
 
         Raises
         ------
@@ -203,11 +217,11 @@ class ClassMap:
 
 
 Pairs = Mapping[str, str]
-"""The class, ``ignore`` or ``exhaustive``, that each key means."""
+"""The class, ``ignore`` or ``exhaustive``, of each key."""
 
 
 def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour], Sequence[str]]:
-    """Return what a class map says, the colours and the order in it; see :meth:`ClassMap.read`.
+    """Return the pairs, colours and painting order of a class map; see :meth:`ClassMap.read`.
 
     Raises
     ------
@@ -218,7 +232,7 @@ def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour], Sequence[str]]:
 
 
 def names_nothing(pairs: Pairs) -> bool:
-    """Tell whether a class map only says what area and shapes without a name are."""
+    """Tell whether a class map names nothing but unannotated area and shapes without a class."""
     return bool(pairs) and pairs.keys() <= {UNANNOTATED, UNCLASSIFIED}
 
 

@@ -1,8 +1,8 @@
-"""How entangled outlines are, found before anything is spent on them.
+"""Limits on the complexity of outlines, so that hostile files do not take hours.
 
-Checking an outline takes time by the pairs of its edges that lie near each other, repairing it by
-the places where they cross.  Both grow with the square of the corners for a shape that a program
-made up, and with the corners alone for all that people draw.
+Validating an outline takes time by the pairs of its edges that lie near each other, repairing it
+by the points where they cross.  Both grow with the square of the corners for shapes that a program
+made up, and linearly for all that people draw.
 """
 
 from __future__ import annotations
@@ -38,24 +38,31 @@ _Segments = npt.NDArray[np.float64]
 
 @dataclass
 class ComplexityLimit:
-    """What the shapes of a file have cost so far.
+    """Counts the complexity of the shapes of a file, and refuses those beyond the limits.
 
     Attributes
     ----------
     pairs, crossings : int
-        See `_MOST_PAIRS` and `_MOST_CROSSINGS`.
+        So far; at most `_MOST_PAIRS` and `_MOST_CROSSINGS`.
     """
 
     pairs: int = 0
     crossings: int = 0
 
     def allow_check(self, rings: Iterable[Ring], title: str) -> None:
-        """Refuse a shape that cannot be checked in reasonable time.
+        """Refuse a shape that cannot be validated in reasonable time.
+
+        Parameters
+        ----------
+        rings : iterable of Ring
+            Its outlines and holes.
+        title : str
+            Its name in the message.
 
         Raises
         ------
         ValueError
-            If its edges are too many for how they lie.
+            If too many of its edges lie near each other.
         """
         kept = tuple(rings)
         corners = sum(map(len, kept))
@@ -71,6 +78,13 @@ class ComplexityLimit:
 
     def allow_repair(self, rings: Iterable[Ring], title: str) -> None:
         """Refuse a shape that cannot be repaired in reasonable time.
+
+        Parameters
+        ----------
+        rings : iterable of Ring
+            Its outlines and holes.
+        title : str
+            Its name in the message.
 
         Raises
         ------

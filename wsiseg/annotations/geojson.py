@@ -1,4 +1,4 @@
-"""GeoJSON of any origin (RFC 7946, in pixels instead of degrees)."""
+"""Reads GeoJSON of any program (RFC 7946, in pixels instead of degrees)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _KINDS = {"Feature", "FeatureCollection", "Polygon", "MultiPolygon", "GeometryCo
 
 
 def outermost_features(content: Any) -> list[Any]:
-    """Return the features of a document: of a collection, a list, or the one that it is.
+    """Return the features of a document: a collection, a list, or a single feature.
 
-    In a list there may be collections, too.
+    A list may contain collections, too.
     """
     if isinstance(content, list):
         return [
@@ -42,12 +42,12 @@ def _is_collection(content: Any) -> bool:
 
 
 def read_feature(feature: Any) -> Drawing:
-    """Return the shape of a feature, or of a bare geometry; it has no class.
+    """Return the shape of a feature or a bare geometry, without a class.
 
     Raises
     ------
     ValueError, TypeError
-        If it is none.
+        If it is neither.
     """
     if not isinstance(feature, dict):
         raise ValueError("a feature is no object")

@@ -1,4 +1,4 @@
-"""What Indica Labs HALO exports as ``.annotations``, which is XML."""
+"""Reads ``.annotations`` files of Indica Labs HALO, which are XML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Aperio ImageScope saves as XML."""
+"""Reads XML of Aperio ImageScope."""
 
 from __future__ import annotations
 

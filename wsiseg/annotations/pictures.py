@@ -1,4 +1,4 @@
-"""Masks that are pictures: the value of a pixel, or its place in the palette, is its class."""
+"""Mask pictures: the value or palette index of a pixel is its class."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PictureLabels(LabelSource):
         PNG, TIFF (read tile by tile, if it is tiled) or whatever else Pillow reads, of one
         channel or of three equal ones.  One bit counts as 0 and 255.
     table : mapping of int to int
-        The label that each value means; other values are errors.
+        The label of each value; other values are errors.
     """
 
     def __init__(self, path: Path, table: Mapping[int, int]) -> None:
@@ -58,7 +58,20 @@ class PictureLabels(LabelSource):
         self.table = dict(table)
 
     def open(self, slide: Slide, plane: WorkingPlane) -> RasterLabels:
-        """Lay the picture over a plane; see :class:`LabelSource`."""
+        """Place the picture on a working plane.
+
+        Parameters
+        ----------
+        slide : Slide
+            Open; the picture has the size of its level 0 in the file.
+        plane : WorkingPlane
+            Its working plane.
+
+        Raises
+        ------
+        AnnotationError, DataSetError
+            If the picture cannot be read, or has another size.
+        """
         picture = _open_values(self.path)
         values = picture.values
         full = slide.facts.in_file(slide.levels[0].box)
@@ -79,7 +92,7 @@ class PictureLabels(LabelSource):
         return labels
 
     def check(self) -> None:
-        """Look at every pixel.
+        """Check the values of all pixels.
 
         Raises
         ------
@@ -95,14 +108,14 @@ class PictureLabels(LabelSource):
 
 @dataclass(frozen=True)
 class _Picture:
-    """An opened picture: its values upright, and what is to be said about them."""
+    """An opened picture: its values upright, and notes about them."""
 
     values: PixelArray
     notes: tuple[str, ...] = ()
 
 
 def read_values(path: Path) -> npt.NDArray[Any]:
-    """Read a picture of whole numbers, upright.
+    """Read a picture of integers, upright.
 
     Returns
     -------

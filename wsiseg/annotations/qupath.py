@@ -1,4 +1,4 @@
-"""What QuPath 0.2 and later export as GeoJSON."""
+"""Reads GeoJSON of QuPath 0.2 and later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels on a grid of their own, looked at through a working plane."""
+"""Raster labels: a mask with pixels of its own, sampled at the pixels of a working plane."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 
 LookupTable = npt.NDArray[np.int16]
-"""``(65536,)``: the label of every value of 16 bits, -1 for those that mean nothing."""
+"""``(65536,)``: the label of each 16-bit value, -1 for values without a label."""
 
 _VALUES = 65536
 
@@ -28,7 +28,7 @@ _ROUNDING = 1e-6
 
 
 class PixelArray(Protocol):
-    """What an array on the disk and one in memory have in common."""
+    """An array on disk or in memory, of which slices can be read."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -38,12 +38,17 @@ class PixelArray(Protocol):
 
 
 def make_lookup_table(meanings: Mapping[int, int]) -> LookupTable:
-    """Return the label of each value of 16 bits, for :func:`look_up`.
+    """Return a table of the label of each 16-bit value, for :func:`look_up`.
 
     Parameters
     ----------
     meanings : mapping of int to int
-        The label, 0 to 255, of each value, 0 to 65535, that means something.
+        The label, 0 to 255, of each value, 0 to 65535, that has one.
+
+    Examples
+    --------
+    >>> make_lookup_table({0: 255, 7: 1})[[0, 1, 7]].tolist()
+    [255, -1, 1]
     """
     table = np.full(_VALUES, -1, np.int16)
     for value, label in meanings.items():
@@ -55,23 +60,22 @@ def make_lookup_table(meanings: Mapping[int, int]) -> LookupTable:
 
 
 class RasterLabels(LabelPlane):
-    """Labels on a grid of their own, looked at through a working plane.
+    """A mask with pixels of its own, sampled at the centres of working pixels.
 
     Parameters
     ----------
     values : PixelArray
-        ``(H, W)``, or ``(H, W, 3)`` with equal channels, of whole numbers; only slices of it are
-        read.
+        Integers ``(H, W)``, or ``(H, W, 3)`` with equal channels; only slices of it are read.
     table : ndarray
-        int16 ``(65536,)``: the label of every value, see :func:`make_lookup_table`.
+        int16 ``(65536,)``: the label of each value, see :func:`make_lookup_table`.
     plane : WorkingPlane
-        What they are laid over.
+        The working plane of the slide.
     where : Path
-        For errors.
+        The file, for errors.
     pixel : tuple of float
-        Pixels of level 0 along one pixel of the grid, ``(y, x)``.
+        Pixels of level 0 along one pixel of the mask, ``(y, x)``.
     corner : tuple of float
-        ``(y, x)`` of the grid's corner in pixels of level 0.
+        ``(y, x)`` of the mask's corner in pixels of level 0.
     """
 
     def __init__(
@@ -137,7 +141,7 @@ def _span(places: npt.NDArray[np.int64]) -> slice:
 
 
 def look_up(values: npt.NDArray[Any], table: LookupTable, where: Path) -> Labels:
-    """Return the label of every value.
+    """Return the labels of an array of values.
 
     Parameters
     ----------
@@ -156,7 +160,7 @@ def look_up(values: npt.NDArray[Any], table: LookupTable, where: Path) -> Labels
     Raises
     ------
     AnnotationError
-        If the table does not know a value.
+        If a value has no label.
     """
     labels: LookupTable = table[values]
     unknown = labels < 0
@@ -176,7 +180,7 @@ def _list(known: npt.NDArray[np.int64]) -> str:
 
 
 def one_channel(values: npt.NDArray[Any], where: Path) -> npt.NDArray[Any]:
-    """Return whole numbers of 8 or 16 bits, ``(H, W)``.
+    """Return integers of 8 or 16 bits, ``(H, W)``.
 
     Three equal channels count as one, alpha does not count, and True is 1.
 

@@ -1,4 +1,4 @@
-"""From what was drawn to shapes that can be painted, with a word on all that was not as drawn."""
+"""Repairs drawn shapes to valid polygons, with notes on everything that was changed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Shape:
 
 @dataclass
 class _Findings:
-    """What is to be told, gathered by kind: a file may have the same flaw ten thousand times."""
+    """The notes, gathered by kind: a file may have the same flaw ten thousand times."""
 
     flaws: dict[_Flaw, list[str]] = field(default_factory=lambda: defaultdict(list))
     without_area: Counter[str] = field(default_factory=Counter)
@@ -81,10 +81,10 @@ class _Findings:
 
 
 def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
-    """Turn what was drawn into valid shapes.
+    """Turn drawn objects into valid shapes.
 
-    What has no area is left out.  What crosses itself is repaired so that everything that was
-    circled belongs to it, once or twice.  Excluded regions are cut out of their layer.
+    Objects without area are left out.  Outlines that cross themselves are repaired so that all of
+    the enclosed area belongs to them.  Excluded regions are cut out of their layer.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...
     Raises
     ------
     ValueError
-        If a coordinate is no number, or lies farther out than any slide reaches: nobody knows
-        what area was meant.  If a shape is so entangled that it cannot be repaired.
+        If a coordinate is not a number, or farther out than any slide reaches, or if a shape
+        crosses itself too often to be repaired.
     """
     findings, limit = _Findings(), ComplexityLimit()
     shapes = []

@@ -1,4 +1,4 @@
-"""Tiled TIFFs of labels, decoded file tile by file tile."""
+"""Reads tiled TIFFs of labels, one file tile after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Values = npt.NDArray[Any]
 
 
 class TiledValues:
-    """The values of a tiled TIFF page; its slices are read when they are asked for.
+    """The values of a tiled TIFF page, of which slices are read on demand.
 
     The file stays open for as long as the object lives.
 
@@ -27,7 +27,7 @@ class TiledValues:
     path : Path
         The file.
     file : TiffFile
-        Open; handed over.
+        Open; closed with this object.
     page : TiffPage
         Tiled, its samples interleaved.
     """
@@ -84,7 +84,15 @@ class TiledValues:
 
 
 def as_displayed(values: Values, page: tifffile.TiffPage) -> Values:
-    """Return values as other programs show them: one bit is 0 or 255, and 0 may be white."""
+    """Return values as other programs display them: one bit is 0 or 255, and 0 may be white.
+
+    Parameters
+    ----------
+    values : ndarray
+        Decoded values.
+    page : TiffPage
+        Its photometric interpretation counts.
+    """
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
         values = np.invert(values)
     return values * np.uint8(255) if values.dtype == np.bool_ else values

@@ -1,4 +1,4 @@
-"""PixelArray that lie on their side in a file, looked at upright."""
+"""Turns labels upright that lie on their side in a file, by its Orientation tag."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from wsiseg.tiling.slides.orientation import Orientation
 
 
 class UprightValues:
-    """PixelArray as a viewer shows them; what the readers of pictures do to the pixels beside them.
+    """Values turned upright, as the readers of pictures turn pixels.
 
     Parameters
     ----------
     stored : PixelArray
-        As they lie in the file; only slices of it are read.
+        The values as stored; only slices of them are read.
     orientation : Orientation
-        What the file's own tag says.
+        From the file's tag.
     """
 
     def __init__(self, stored: PixelArray, orientation: Orientation) -> None:

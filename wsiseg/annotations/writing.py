@@ -1,4 +1,4 @@
-"""Annotations as QuPath 0.4 and later read them."""
+"""Writes GeoJSON that QuPath 0.4 and later read."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from wsiseg.store.disk import translate_write_errors
 def write_qupath(path: Path, annotations: Sequence[Annotation]) -> None:
     """Write GeoJSON that QuPath opens with classes, colours and identifiers.
 
-    The same annotations give the same file.  On slides with a scanned part, QuPath takes the
-    coordinates from that part's corner.
+    The same annotations give the same file.  On slides with scanned bounds, QuPath takes the
+    coordinates from the corner of the bounds.
 
     Parameters
     ----------
     path : Path
         The file; gzipped if its name ends with ``.gz``.  It appears complete or not at all.
     annotations : sequence of Annotation
-        In painting order.
+        In painting order, in the file's coordinates.
 
     Raises
     ------
