@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     interruption = Interruption()
     interruption.listen()
     try:
-        # Only now, as an interruption while it loads is to end without a traceback, too.
+        # Only now, so that an interruption while it loads ends without a traceback, too.
         from wsiseg.cli.app import run
 
         status = run(sys.argv[1:] if arguments is None else arguments, interruption)

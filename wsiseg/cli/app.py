@@ -1,4 +1,4 @@
-"""The commands under one name, and how failures end.
+"""The command line: all commands, and how errors are printed and turned into exit statuses.
 
 Nothing heavy is imported before a command runs, so that ``wsiseg --help`` answers at once.
 """
@@ -101,10 +101,15 @@ def run(arguments: list[str], interruption: Interruption) -> int:
     arguments : list of str
         Without the program's name.
     interruption : Interruption
-        Which signal it was, if one came.
+        Knows whether a signal was received, and which.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 wrong usage, 128 and the signal's number if interrupted.
     """
     debug = "--debug" in arguments
-    # Damaged files make it complain on its own account; what matters comes as an error of ours.
+    # It logs whatever damaged files make it stumble over; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
     with safe_streams(debug=debug):
         return _run(arguments, interruption, debug=debug)
@@ -158,7 +163,7 @@ def _trace(error: Exception, *, debug: bool) -> None:
 def _fail(
     arguments: list[str], status: int, what: str, where: object = None, hint: str | None = None
 ) -> int:
-    """Say what failed, as JSON too if that was asked for, and return the exit status."""
+    """Print an error, as JSON too with --json, and return the exit status."""
     what = name_options(what)
     # A file may be called like a parameter.
     place = name_options(where) if isinstance(where, str) else where and str(where)

@@ -1,4 +1,4 @@
-"""``wsiseg info``: what a slide says of itself."""
+"""``wsiseg info``: size, resolution, levels and readers of a slide."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsiseg.tiling.slides import Slide, SlideFacts
 
 _QUICK = 2**24
-"""Pixels of a level that is read at once."""
+"""Pixels of a level that is small enough to be read at once."""
 
 
 def info(
@@ -71,7 +71,7 @@ def info(
 
 
 def _lighting(slide: Slide) -> tuple[str, ...]:
-    """Say that a slide is dark field, if it has a level that is quick to look at."""
+    """Return a warning if a slide is dark field, if it has a level that is quick to read."""
     from wsiseg.segmentation.suitability import DARK_FIELD
     from wsiseg.tiling.lighting import looks_dark_field
     from wsiseg.tiling.tissue import read_overview

@@ -1,4 +1,4 @@
-"""``wsiseg models``: which networks there are, and published weights as checkpoints."""
+"""``wsiseg models``: lists and describes networks, and imports published weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the library calls a parameter, the command line calls an option."""
+"""Replaces names of parameters in messages by those of command-line options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _options: dict[str, str] = {}
 
 
 def set_option_names(options: Mapping[str, str]) -> None:
-    """Say which command is run: what the options are called that belong to its parameters.
+    """Set the option names of the command that is run, for :func:`name_options`.
 
     Parameters
     ----------
@@ -23,9 +23,21 @@ def set_option_names(options: Mapping[str, str]) -> None:
 
 
 def name_options(text: str) -> str:
-    """Write the parameters that a text names as options: `slide_mpp` as ``--slide-mpp``.
+    """Replace parameters in backticks by options: `slide_mpp` by ``--slide-mpp``.
 
-    What is no parameter of the command, a class called `gland` for instance, stays as it is.
+    Anything else in backticks, a class called `gland` for instance, stays as it is.
+
+    Parameters
+    ----------
+    text : str
+        A message of the library.
+
+    Examples
+    --------
+    >>> set_option_names({"slide_mpp": "--slide-mpp", "level": "--level"})
+    >>> name_options("Give one with `slide_mpp`, or work at `level=0`.")
+    'Give one with --slide-mpp, or work at --level 0.'
+    >>> set_option_names({})
     """
     return _PARAMETER.sub(_option, text)
 

@@ -1,4 +1,4 @@
-"""Options that every command takes."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.
 
 
 def chosen_option(panel: str, text: str, *names: str) -> Any:
-    """Return an option that is chosen for the user where it is left out."""
+    """Return a typer option without a default in ``--help``: it is chosen automatically.
+
+    Parameters
+    ----------
+    panel : str
+        Heading in ``--help``.
+    text : str
+        Help text.
+    *names
+        ``--reader``, for instance; made from the parameter's name if left out.
+    """
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 

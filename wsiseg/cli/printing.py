@@ -1,4 +1,4 @@
-"""All that is printed goes through here: results on stdout, everything else on stderr.
+"""Prints everything: results to stdout, progress, warnings and errors to stderr.
 
 Names of slides, classes and files are other people's, so every line is passed through
 :func:`wsiseg.text.escape_unprintable`; JSON is ASCII.  Characters that a stream cannot encode are
@@ -27,24 +27,24 @@ from wsiseg.text import escape_unprintable
 Json = dict[str, Any]
 
 BROKEN_PIPE = 141
-"""Exit status where whoever read stdout has had enough, as `head` has: 128 and SIGPIPE."""
+"""Exit status if the reader of stdout has closed the pipe, as `head` does: 128 and SIGPIPE."""
 
 
 def echo(*lines: str) -> None:
-    """Print lines of a result on stdout."""
+    """Print lines of a result to stdout."""
     for line in lines:
         print(escape_unprintable(line), file=sys.stdout, flush=True)  # noqa: T201
 
 
 def echo_error(line: str) -> None:
-    """Print a line on stderr."""
+    """Print a line to stderr."""
     print(escape_unprintable(line), file=sys.stderr)  # noqa: T201
 
 
 def echo_traceback(error: BaseException) -> None:
-    """Print where an exception came from."""
+    """Print the traceback of an exception to stderr."""
     for lines in traceback.format_exception(error):
-        # What other programs take for the end of a line may stand in a message.
+        # A message may contain what other programs take for the end of a line.
         for line in lines.rstrip("\n").split("\n"):
             echo_error(line)
 
@@ -53,32 +53,32 @@ _begun: list[Json] = []
 
 
 def begin_json(content: Json) -> None:
-    """Name what is to be in the document even if the command does not get to its end."""
+    """Set what the JSON document contains even if the command fails before its end."""
     _begun[:] = [content]
 
 
 def print_json(content: object) -> None:
-    """Print one JSON document on stdout."""
+    """Print the JSON document of a command to stdout."""
     _begun.clear()
     print(json.dumps(content, indent=2), file=sys.stdout, flush=True)  # noqa: T201
 
 
 def print_json_line(content: Json) -> None:
-    """Print one JSON object in one line on stdout."""
+    """Print a JSON object as one line to stdout."""
     print(json.dumps(content), file=sys.stdout, flush=True)  # noqa: T201
 
 
 def print_json_error(error: Json) -> None:
-    """Print the document of a command that failed, unless it has printed one before."""
+    """Print the JSON document of a command that failed, unless one was printed before."""
     if isinstance(sys.stdout, _Stream) and sys.stdout.used:
         return
-    # Stderr has told of it already.
+    # The error is on stderr already.
     with contextlib.suppress(OutputError):
         print_json({**(_begun[0] if _begun else {}), "error": error})
 
 
 class Terminal(Console):
-    """Stderr, for lines, bars and wheels."""
+    """The terminal on stderr, for lines, progress bars and spinners."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -88,20 +88,20 @@ class Terminal(Console):
         self.print(escape_unprintable(line))
 
     def spinner(self, line: str) -> Status:
-        """Return a wheel that turns beside a line."""
+        """Return a spinner beside a line."""
         plain = not self.encoding.lower().startswith("utf")
         return self.status(Text(escape_unprintable(line)), spinner="line" if plain else "dots")
 
 
 class _Stream:
-    """A stream that tells of its end in our own way.
+    """A stream whose write errors become errors of ours.
 
     Parameters
     ----------
     stream : text stream
         Stdout or stderr.
     vital : bool
-        Whether what cannot be written is a failure; else the rest is dropped.
+        Whether a write error is a failure; otherwise the rest is dropped.
     """
 
     def __init__(self, stream: TextIO, *, vital: bool) -> None:
@@ -119,7 +119,7 @@ class _Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what has been written."""
+        """Flush the stream."""
         with self._translated():
             self._stream.flush()
 
@@ -139,7 +139,7 @@ class _Stream:
             raise OutputError(f"printing failed: {error.strerror or error}", "stdout") from error
 
     def _drop_the_rest(self) -> None:
-        """Let the interpreter find a stream that takes what is left, when it ends."""
+        """Redirect the stream to nowhere, so that the interpreter can flush it at its end."""
         with contextlib.suppress(OSError, ValueError):
             number = self._stream.fileno()
             nothing = os.open(os.devnull, os.O_WRONLY)
@@ -149,12 +149,12 @@ class _Stream:
 
 @contextlib.contextmanager
 def safe_streams(*, debug: bool) -> Iterator[None]:
-    """Print through our own streams, and what libraries say of themselves as well.
+    """Redirect stdout, stderr, warnings and logging of libraries to safe streams.
 
     Parameters
     ----------
     debug : bool
-        Whether the warnings of libraries about a file are wanted.
+        Whether to show warnings of Pillow about files.
     """
     _begun.clear()
     with contextlib.ExitStack() as stack:
@@ -192,7 +192,7 @@ def _show_warning(
 
 
 class _LastResort(logging.Handler):
-    """Prints what a library logs where nobody listens."""
+    """Prints log records of libraries that no other handler takes."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""

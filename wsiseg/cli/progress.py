@@ -1,4 +1,4 @@
-"""How a run looks on the screen: a bar while it goes, a few lines when it is done."""
+"""Shows the progress of a run in the terminal, and summarises its plan and result."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from wsiseg.store.disk import Json
 from wsiseg.throughput.summary import ADVICE
 
 _PAUSE = 10.0
-"""Seconds between progress lines where there is no terminal to draw a bar on."""
+"""Seconds between progress lines where there is no terminal for a bar."""
 
 
 class ConsoleListener(Listener):
-    """Tells on stderr what happens; stdout stays free for results.
+    """Prints progress to stderr; stdout is for results only.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing but warnings.
+        Print warnings only.
     debug : bool
-        Show where errors come from.
+        Print tracebacks of errors.
     """
 
     def __init__(self, *, quiet: bool, debug: bool = False) -> None:
@@ -44,7 +44,7 @@ class ConsoleListener(Listener):
         self._start = self._spoken = time.monotonic()
 
     def began(self, stage: str) -> None:
-        """Turn a wheel beside what is being done, or say it where no wheel can turn."""
+        """Show a spinner beside the stage, or print it where there is no terminal."""
         self.stop()
         self._spoken = time.monotonic()
         if self._quiet:
@@ -56,7 +56,7 @@ class ConsoleListener(Listener):
             self._status.start()
 
     def searched(self, share: float) -> None:
-        """Say beside the wheel how much has been searched, or in a line now and then."""
+        """Show the share searched for tissue, or print it now and then."""
         line = f"  {share:.0%} searched for tissue"
         if self._status is not None:
             self._status.update(line)
@@ -65,7 +65,7 @@ class ConsoleListener(Listener):
             self._console.echo(line)
 
     def planned(self, job: Job) -> None:
-        """Say what will be done."""
+        """Print the plan."""
         self.stop()
         if self._quiet:
             return
@@ -73,7 +73,7 @@ class ConsoleListener(Listener):
             self._console.echo(line)
 
     def expects(self, tiles: int) -> None:
-        """Begin the bar."""
+        """Start the progress bar."""
         self.stop()
         self._tiles, self._pixels, self._wanted = 0, 0, tiles
         self._start = self._spoken = time.monotonic()
@@ -91,7 +91,7 @@ class ConsoleListener(Listener):
             self._bar.add_task("tiles", total=tiles)
 
     def advanced(self, pixels: int) -> None:
-        """Move the bar, or say a line now and then."""
+        """Move the bar, or print a line now and then."""
         self._tiles += 1
         self._pixels += pixels
         if self._bar is not None:
@@ -108,20 +108,20 @@ class ConsoleListener(Listener):
             )
 
     def noted(self, text: str) -> None:
-        """Say something that is not a warning."""
+        """Print a note."""
         if not self._quiet:
             self._console.echo(f"note: {text}")
 
     def warned(self, text: str) -> None:
-        """Say what was left out or assumed."""
+        """Print a warning."""
         self._console.echo(f"warning: {name_options(text)}")
 
     def finished(self, summary: Json) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         self.stop()
 
     def failed(self, path: Path, error: Exception) -> None:
-        """Say which slide failed, and why."""
+        """Print which slide failed, and why; see :class:`Listener`."""
         self.stop()
         if self._debug:
             echo_traceback(error)
@@ -132,7 +132,7 @@ class ConsoleListener(Listener):
         self._console.echo(f"error: {name_options(' '.join(text.split()))}")
 
     def stop(self) -> None:
-        """Take the bar or the wheel away, if there is one."""
+        """Remove the progress bar or the spinner, if there is one."""
         if self._status is not None:
             self._status.stop()
             self._status = None
@@ -148,7 +148,7 @@ class _RateColumn(ProgressColumn):
 
 
 def describe_plan(job: Job) -> list[str]:
-    """Return what will be done, in a few lines."""
+    """Return the lines that summarise a plan."""
     plan, plane, grid = job.plan, job.plan.plane, job.plan.grid
     choice = job.predictor.choice
     scale = "at an unknown scale" if plane.mpp is None else f"at {plane.mpp:g} µm/px"
@@ -174,7 +174,7 @@ def describe_plan(job: Job) -> list[str]:
 
 
 def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
-    """Return what was done, in a few lines, from the content of a run file."""
+    """Return the lines that summarise a run, from the content of its run file."""
     summary, shares, unseen = run["summary"], run["shares"], run["not_analysed"]
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     found = [entry for entry in summary["classes"] if entry["pixels"]]

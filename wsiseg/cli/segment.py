@@ -65,7 +65,7 @@ def segment(
             failure = entry["error"]
             entries.append(entry | {"error": failure and name_options(str(failure))})
     except KeyboardInterrupt as stop:
-        raise typer.Abort(hint_to_go_on(entries)) from stop
+        raise typer.Abort(resume_hint(entries)) from stop
     finally:
         listener.stop()
     if as_json:
@@ -76,15 +76,23 @@ def segment(
         raise typer.Exit(1)
 
 
-def hint_to_go_on(entries: list[Json]) -> str:
-    """Return how to go on after an interruption, if there is anything to go on with."""
+def resume_hint(entries: list[Json]) -> str:
+    """Return the hint to resume after an interruption, if there is anything to resume."""
     done = any(entry["status"] == "ok" for entry in entries)
     begun = any("--resume" in str(entry["error"]) for entry in entries)
     return "Go on with --resume." if done or begun else ""
 
 
 def print_results(entries: list[Json], folder: Path) -> None:
-    """Print what became of each slide on stdout."""
+    """Print the summary of each finished slide to stdout.
+
+    Parameters
+    ----------
+    entries : list of dict
+        As in ``wsiseg segment --json``.
+    folder : Path
+        The output folder, with the run files.
+    """
     from wsiseg.cli.progress import describe_result
     from wsiseg.segmentation.provenance import read_run
     from wsiseg.store.outputs import OutputFiles

@@ -1,4 +1,4 @@
-"""``wsiseg stain``: how a slide is stained, kept as a reference for others."""
+"""``wsiseg stain``: writes the stains of a slide to a file, as a reference for others."""
 
 from __future__ import annotations
 

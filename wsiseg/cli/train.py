@@ -89,9 +89,9 @@ def train(
 
 
 def _read_options(chosen: dict[str, Any], output: Path, *, resume: bool) -> TrainOptions:
-    """Sort what was typed into the settings of the data and those of the training.
+    """Split the options into the settings of the data and those of the training.
 
-    Where only a folder to go on in is named, its own settings count.
+    To resume without naming data, the settings of the run that stands are used.
     """
     if resume and chosen.keys().isdisjoint(("dataset", "images", "slides")):
         return _stored_options(chosen, output)
@@ -103,7 +103,7 @@ def _read_options(chosen: dict[str, Any], output: Path, *, resume: bool) -> Trai
 
 
 def _stored_options(chosen: dict[str, Any], output: Path) -> TrainOptions:
-    """Return the settings of the training that stands; only the machine's may be other ones."""
+    """Return the settings of the run to resume; only those of the machine may be changed."""
     from wsiseg.training.run_folder import RunFolder
 
     for name in chosen:

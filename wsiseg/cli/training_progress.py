@@ -1,4 +1,4 @@
-"""How training and scoring look on the screen."""
+"""Shows the progress of training and scoring in the terminal, and their results."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from wsiseg.training.listener import Row, TrainingListener
 from wsiseg.training.plural import plural
 
 _PAUSE = 10.0
-"""Seconds between lines where there is no terminal to draw a bar on."""
+"""Seconds between progress lines where there is no terminal for a bar."""
 
 
 class ConsoleTrainingListener(TrainingListener):
-    """Tells on stderr what happens; stdout stays free for results.
+    """Prints progress to stderr; stdout is for results only.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing but warnings.
+        Print warnings only.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -38,14 +38,14 @@ class ConsoleTrainingListener(TrainingListener):
         self._spoken = time.monotonic()
 
     def began(self, stage: str) -> None:
-        """Say what is being done."""
+        """Print the name of a stage."""
         self.stop()
         self._stage = stage
         if not self._quiet:
             self._console.echo(f"  {stage}")
 
     def advanced(self, done: int, samples: int) -> None:
-        """Move the bar, or say a line now and then."""
+        """Move the bar, or print a line now and then; see :class:`TrainingListener`."""
         if self._bar is None:
             self._draw("samples", samples)
         if self._bar is not None:
@@ -57,16 +57,16 @@ class ConsoleTrainingListener(TrainingListener):
             self.stop()
 
     def noted(self, text: str) -> None:
-        """Say something that is not a warning."""
+        """Print a note."""
         if not self._quiet:
             self._console.echo(f"note: {name_options(text)}")
 
     def warned(self, text: str) -> None:
-        """Say what was left out or assumed."""
+        """Print a warning."""
         self._console.echo(f"warning: {name_options(text)}")
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
-        """Begin the bar."""
+        """Start the progress bar; see :class:`TrainingListener`."""
         self.stop()
         self._epochs, self._steps = epochs, steps
         self._elapsed = elapsed
@@ -75,7 +75,7 @@ class ConsoleTrainingListener(TrainingListener):
         self._draw("steps", epochs * steps)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        """Move the bar, or say a line now and then."""
+        """Move the bar, or print a line now and then; see :class:`TrainingListener`."""
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch * self._steps + step)
         elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
@@ -83,7 +83,7 @@ class ConsoleTrainingListener(TrainingListener):
             self._console.echo(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
 
     def finished_epoch(self, row: Row, best: float) -> None:
-        """Say a line per epoch."""
+        """Print a line per epoch; see :class:`TrainingListener`."""
         self._spoken = time.monotonic()
         if self._quiet:
             return
@@ -108,14 +108,14 @@ class ConsoleTrainingListener(TrainingListener):
         self._task = self._bar.add_task(what, total=total)
 
     def stop(self) -> None:
-        """Take the bar away, if there is one."""
+        """Remove the progress bar, if there is one."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 def describe_scores(scores: dict[str, Any]) -> list[str]:
-    """Return the lines of a table of classes, and a few below."""
+    """Return the lines of a table of scores: a line per class, then means and totals."""
     boundary = scores.get("boundary_f", {})
     names = list(scores["class_iou"])
     width = max(len(escape_unprintable(name)) for name in [*names, "pixel accuracy"]) + 2
