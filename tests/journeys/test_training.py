@@ -161,7 +161,7 @@ def test_an_interruption_says_how_to_go_on_only_where_that_can_be_done(tmp_path,
     assert "--resume" not in first.err
     stopped = interrupt(1)
     assert stopped.status == 130
-    assert stopped.err.endswith("error: interrupted. Go on with --resume.\n")
+    assert stopped.err.endswith("error: interrupted. Continue with --resume.\n")
 
 
 def test_there_is_nothing_to_go_on_with(tmp_path):

@@ -108,7 +108,7 @@ def test_two_runs_into_one_output(tmp_path, how):
     thread.start()
     held.wait(60)
     try:
-        with pytest.raises(OutputHeldError, match="another run writes here: process"):
+        with pytest.raises(OutputHeldError, match="another run is writing this output: process"):
             wsiseg.segment(slides[0], tiny_checkpoint(seed=1), out, **OPTIONS, **how)
         assert (out / "a.run.json").read_text() == run
         assert before.mask.exists()

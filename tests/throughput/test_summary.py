@@ -4,7 +4,7 @@ import io
 import pytest
 
 from wsiseg.throughput.recorder import COLUMNS, TileRow, rows_from_csv, rows_to_csv
-from wsiseg.throughput.summary import ADVICE, time_shares
+from wsiseg.throughput.summary import ADVICE, STAGES, time_shares
 
 
 def row(index, **times):
@@ -34,6 +34,7 @@ def test_shares_add_up_to_the_whole_run():
 def test_the_stage_that_took_most_limits(times, limit):
     assert time_shares([row(0, **times)], 1.0, 0.0, 0.0).bottleneck == limit
     assert limit in ADVICE
+    assert limit in STAGES
 
 
 def test_rows_have_the_promised_columns_and_round_to_microseconds():

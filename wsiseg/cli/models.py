@@ -149,15 +149,19 @@ def _describe(comparison: Comparison) -> Json:
 )
 def import_model(
     file: Annotated[Path, typer.Argument(help="Published weights (.pth).", show_default=False)],
-    architecture: Annotated[str, typer.Option(help="Our name of the network.")],
+    architecture: Annotated[
+        str, typer.Option(help="Name of the architecture, see wsiseg models list.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
     dataset: Annotated[
         str | None,
-        typer.Option(help="What it was trained on, like cityscapes; else told by classes."),
+        typer.Option(
+            help="Data set it was trained on, cityscapes for instance; else told by classes."
+        ),
     ] = None,
     settings: Settings = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that stands.")
+        bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -177,7 +181,7 @@ def import_model(
             "the weights would be replaced themselves", output, "Name another file."
         )
     if output.exists() and not overwrite:
-        raise OutputExistsError("the output exists", output, "Replace it by --overwrite.")
+        raise OutputExistsError("the output already exists", output, "--overwrite replaces it.")
     checkpoint = import_checkpoint(file, architecture, dataset, arguments)
     checkpoint.save(output)
     content = {

@@ -32,8 +32,8 @@ ReaderName = Annotated[
     str | None,
     chosen_option(
         "Slides",
-        "omezarr, tifffile, openslide or pillow in place of the one that is chosen; info tells "
-        "which take a slide.",
+        "omezarr, tifffile, openslide or pillow; chosen automatically if left out. wsiseg info "
+        "lists those that take a slide.",
         "--reader",
     ),
 ]

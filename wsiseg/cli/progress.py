@@ -16,7 +16,7 @@ from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
 from wsiseg.store.disk import Json
-from wsiseg.throughput.summary import ADVICE
+from wsiseg.throughput.summary import ADVICE, STAGES
 
 _PAUSE = 10.0
 """Seconds between progress lines where there is no terminal for a bar."""
@@ -161,8 +161,8 @@ def describe_plan(job: Job) -> list[str]:
     )
     tiles = (
         f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, "
-        f"halo {grid.halo}, {grid.overlap_share:.0%} computed twice, "
-        f"{plan.memory.total / 2**20:.0f} MiB needed on top of the program"
+        f"halo {grid.halo}, {100 * grid.overlap_share:.0f} % tile overlap, "
+        f"about {_memory(plan.memory.total)} of memory needed"
     )
     lines = [what, who, tiles]
     if plan.skipped_pixels:
@@ -176,7 +176,7 @@ def describe_plan(job: Job) -> list[str]:
 def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
     """Return the lines that summarise a run, from the content of its run file."""
     summary, shares, unseen = run["summary"], run["shares"], run["not_analysed"]
-    parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    parts = ", ".join(f"{STAGES[name]} {share:.0%}" for name, share in shares.items())
     found = [entry for entry in summary["classes"] if entry["pixels"]]
     total = sum(entry["pixels"] for entry in found) or 1
     areas = ", ".join(
@@ -195,7 +195,7 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
         f"mask        {summary['mask']}",
         f"throughput  {throughput}",
         f"time        {parts}",
-        *[f"limit       {limit}: {name_options(ADVICE[limit])}"] * bool(summary["tiles"]),
+        *[f"bottleneck  {STAGES[limit]} ({name_options(ADVICE[limit])})"] * bool(summary["tiles"]),
         f"classes     {areas or 'nothing was analysed'}",
     ]
     if unseen["pixels"]:
@@ -205,6 +205,11 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
     if summary["unread_tiles"]:
         lines.append(f"unread      {summary['unread_tiles']} tiles, see the run file")
     return lines
+
+
+def _memory(size: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
 
 
 def _count(number: object, thing: str) -> str:

@@ -80,7 +80,7 @@ def resume_hint(entries: list[Json]) -> str:
     """Return the hint to resume after an interruption, if there is anything to resume."""
     done = any(entry["status"] == "ok" for entry in entries)
     begun = any("--resume" in str(entry["error"]) for entry in entries)
-    return "Go on with --resume." if done or begun else ""
+    return "Continue with --resume." if done or begun else ""
 
 
 def print_results(entries: list[Json], folder: Path) -> None:

@@ -44,7 +44,7 @@ def stain(
     if output.suffix.lower() != ".json":
         raise ArgumentError("a reference is a .json file", "--output", f"{output.stem}.json, say.")
     if output.exists():
-        raise OutputExistsError("the output exists", output, "Choose another -o.")
+        raise OutputExistsError("the output already exists", output, "Choose another -o.")
     with open_slide(slide, reader) as opened:
         listener = ConsoleListener(quiet=quiet)
         seen = recolour(opened, Colours(icc=icc), listener.warned)

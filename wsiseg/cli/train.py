@@ -29,7 +29,7 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on after the last finished epoch.", metavar=""),
+        typer.Option("--resume", help="Continue after the last finished epoch.", metavar=""),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Overwrite an existing run.", metavar="")
@@ -61,7 +61,7 @@ def train(
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
     except KeyboardInterrupt as stop:
-        hint = "Go on with --resume." if RunFolder(output).resumable else ""
+        hint = "Continue with --resume." if RunFolder(output).resumable else ""
         raise typer.Abort(hint) from stop
     finally:
         listener.stop()

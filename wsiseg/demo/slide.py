@@ -82,7 +82,7 @@ def demo_slide_stands(path: Path) -> bool:
     if not path.exists():
         return False
     other = OutputExistsError(
-        "a file that the demonstration has not built is in the way",
+        "the file already exists and was not built by wsiseg demo",
         path,
         "Choose another `output`, or move it away.",
     )

@@ -272,7 +272,7 @@ def interrupted_entry(path: Path, predictor: Predictor, folder: Path) -> Json:
         As :func:`failed_entry`.
     """
     begun = OutputFiles(folder, slide_name(path)).journal.exists()
-    hint = " Go on with `resume`." if begun else ""
+    hint = " Continue with `resume`." if begun else ""
     return failed_entry(path, predictor, f"interrupted.{hint}", status="interrupted")
 
 

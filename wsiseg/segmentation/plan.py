@@ -257,7 +257,7 @@ def _cut_work(
                 break
     if not fitting:
         raise MemoryBudgetError(
-            f"the smallest plan needs {min(needs) / 2**20:.0f} MiB, "
+            f"about {min(needs) / 2**20:.0f} MiB of memory are needed, "
             f"{options.memory / 2**20:.0f} MiB are allowed",
             "`memory`",
             "Allow more with `memory`, or use a smaller `tile` or `batch`.",
@@ -319,7 +319,7 @@ def _assumptions(
         )
     for name, value in (("tile", options.tile), ("halo", options.halo)):
         if value is not None and value % grid.multiple:
-            found.append(f"--{name} {value} is rounded up to a multiple of {grid.multiple}")
+            found.append(f"`{name}={value}` is rounded up to a multiple of {grid.multiple}")
     if windows > 1:
         found.append(f"the memory budget cuts the slide into {windows} column stripes")
     return tuple(found)

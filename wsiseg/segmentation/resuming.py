@@ -36,13 +36,13 @@ def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecor
         return []
     bands = [band for window in job.plan.windows for band in cut_into_bands(window)]
     said, useless = journal.read(frozenset(bands))
-    stats.began("checking what the interrupted run has left")
+    stats.began("checking the finished bands of the interrupted run")
     done = _find_intact(job, said, stats)
     lost = len(said) - len(done) + useless
     if lost:
         stats.warn(
-            f"{lost} of {len(said) + useless} bands of the interrupted run are not on the disk as "
-            "its journal says; they are done again"
+            f"{lost} of {len(said) + useless} bands of the interrupted run are missing or damaged; "
+            "they are recomputed"
         )
     if done:
         # A line that is cut short goes as well.

@@ -232,12 +232,12 @@ def _find_finished(job: Job, stats: RunStats) -> Json | None:
         return None
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
-    stats.began("checking the mask that stands")
+    stats.began("checking the existing mask")
     damage = _find_damage(job, run["summary"], stats)
     if damage is not None:
-        stats.warn(f"the finished mask is damaged: {damage}; it is made again")
+        stats.warn(f"the finished mask is damaged: {damage}; it is recomputed")
         return None
-    stats.began("finished before, nothing is left to do")
+    stats.began("already finished, nothing to do")
     # Of a run that was killed between its last two steps.
     files.journal.unlink(missing_ok=True)
     return run["summary"]
@@ -269,7 +269,7 @@ def _run(
     for warning in job.plan.warnings:
         stats.warn(warning)
     if not job.plan.tiles:
-        stats.warn("nothing is analysed, as no tissue is found; `tissue=none` looks everywhere")
+        stats.warn("no tissue is found, so nothing is analysed; `tissue=none` analyses all")
     listener.planned(job)
     identity = identify(job)
     journal = Journal(files.journal, identity)
@@ -291,21 +291,23 @@ def _run(
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
     if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
         raise OutputExistsError(
-            "the mask would take the slide's own place", files.store, "Choose another `output`."
+            "the mask would replace the slide itself", files.store, "Choose another `output`."
         )
 
 
 def _refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
-    standing = files.existing
-    if standing is None or options.overwrite:
+    existing = files.existing
+    if existing is None or options.overwrite:
         return
     if not options.resume:
         raise OutputExistsError(
-            "the output exists", standing, "Go on with it by `resume` or replace it by `overwrite`."
+            "the output already exists", existing, "`resume` continues it, `overwrite` replaces it."
         )
     if not (files.journal.exists() or files.run.is_file()):
         raise OutputExistsError(
-            "the output exists, and is no run to go on with", standing, "Replace it by `overwrite`."
+            "the output already exists, and there is no run to resume",
+            existing,
+            "`overwrite` replaces it.",
         )
 
 
@@ -319,7 +321,7 @@ def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -
         files.remove()
         journal.begin()
     else:
-        stats.began(f"going on after {len(done)} bands of an interrupted run")
+        stats.began(f"resuming after {len(done)} finished bands")
     store = open_store(job, fresh=not done)
     for record in done:
         stats.record_resumed(record, store.labels)

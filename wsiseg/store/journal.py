@@ -49,6 +49,13 @@ class BandRecord:
 
 _RECORD = pydantic.TypeAdapter(BandRecord)
 
+_PARAMETERS = {
+    "slide": "slide",
+    "colours": "`icc`, `stain` or `stain_reference`",
+    "windows": "`memory`",
+}
+"""What parts of the identity depend on that are not called like a parameter."""
+
 
 class Journal:
     """An append-only file beside an unfinished mask, synced to disk after every record.
@@ -153,7 +160,9 @@ class Journal:
 
     def _damaged(self) -> OutputError:
         return OutputError(
-            "the journal of the interrupted run is damaged", self._path, "Use `overwrite`."
+            "the journal of the interrupted run is damaged",
+            self._path,
+            "Start again with `overwrite`.",
         )
 
 
@@ -176,14 +185,24 @@ def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> No
     """
     for key, value in json.loads(json.dumps(now)).items():
         if not _agree(before.get(key), value):
-            both = before.get(key), value
+            setting, *both = _name_difference(key, before.get(key), value)
             plain = all(isinstance(each, str | int | float | None) for each in both)
             raise OutputError(
-                f"what stands there is of a run with another {key}"
+                f"the existing output was made with another {setting}"
                 + (f": {both[0]}, not {both[1]}" if plain else ""),
                 where,
-                "Use the same settings, or `overwrite`.",
+                "Use the same settings, or replace it by `overwrite`.",
             )
+
+
+def _name_difference(key: str, before: object, now: object) -> tuple[str, object, object]:
+    """Return the parameter on which a part of the identity depends, and its values if known."""
+    if key == "plane" and isinstance(before, dict) and isinstance(now, dict):
+        for name in ("mpp", "level"):
+            if before.get(name) != now.get(name):
+                return f"`{name}`", before.get(name), now.get(name)
+        return "`slide_mpp`", (), ()
+    return _PARAMETERS.get(key, f"`{key}`"), before, now
 
 
 def _agree(before: object, now: object) -> bool:

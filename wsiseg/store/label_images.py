@@ -189,11 +189,11 @@ def is_store(path: Path) -> bool:
 
 
 def _open_group(path: Path) -> tuple[Path, zarr.Group]:
-    with translate_errors(lambda why: AnnotationError(f"this is no OME-Zarr store: {why}", path)):
+    with translate_errors(lambda why: AnnotationError(f"not an OME-Zarr store: {why}", path)):
         try:
             group = zarr.open_group(path, mode="r")
         except (GroupNotFoundError, FileNotFoundError, NotADirectoryError) as error:
-            raise AnnotationError("this is no OME-Zarr store of labels", path) from error
+            raise AnnotationError("not an OME-Zarr label image", path) from error
         attributes: Any = dict(group.attrs)
         own = "image-label" in attributes.get("ome", attributes)
         labels = group.get(LABELS)
@@ -212,7 +212,7 @@ def _open_group(path: Path) -> tuple[Path, zarr.Group]:
 def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
     array = group[name]
     if not isinstance(array, zarr.Array) or array.ndim < 2 or set(array.shape[:-2]) - {1}:
-        raise AnnotationError("the labels are no plane of y and x", path)
+        raise AnnotationError("the labels are not a plane of y and x", path)
     return array
 
 

@@ -73,7 +73,7 @@ def _acquire(lock: BaseFileLock, path: Path) -> bool:
             lock.acquire()
         except Timeout as error:
             raise OutputHeldError(
-                f"another run writes here: {_read_holder(path)}",
+                f"another run is writing this output: {_read_holder(path)}",
                 path,
                 "Wait until it ends, or choose another `output`.",
             ) from error
@@ -104,4 +104,4 @@ def _read_holder(path: Path) -> str:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, LookupError, TypeError):
-        return "it has not said yet who it is"
+        return "it has not written yet which process it is"

@@ -50,7 +50,7 @@ class Manifest:
             If a folder has.
         """
         if self._path.exists() and not self._path.is_file():
-            raise OutputError("something that is no file is in the way", self._path)
+            raise OutputError("a folder has the name of the manifest", self._path, "Move it away.")
 
     def record(self, entry: Json, *, replace: bool = True) -> None:
         """Add a slide's entry to those of the others.
@@ -88,7 +88,9 @@ class Manifest:
             aside = self._path.with_suffix(".damaged.json")
             with translate_write_errors(aside):
                 self._path.replace(aside)
-            self._warn(f"{self._path} cannot be read; it is now {aside.name}, and begun anew")
+            self._warn(
+                f"{self._path} cannot be read; it was renamed to {aside.name}, and a new one is started"
+            )
             return {}
 
 

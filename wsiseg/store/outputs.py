@@ -127,7 +127,7 @@ class OutputFiles:
         for path in stores:
             if not (self.journal.exists() or _has_run(self.run) or _is_ours(path)):
                 raise OutputExistsError(
-                    "something that wsiseg has not written is in the way",
+                    "the output already exists and was not written by wsiseg",
                     path,
                     "Choose another `output`.",
                 )
@@ -169,7 +169,7 @@ def output_folder(folder: Path) -> Iterator[None]:
                 pass
         except OSError as error:
             raise OutputError(
-                f"nothing can be written to the output: {error.strerror or error}",
+                f"the output folder is not writable: {error.strerror or error}",
                 folder,
                 "Choose another `output`.",
             ) from error

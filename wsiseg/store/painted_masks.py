@@ -130,9 +130,9 @@ def _open_painting(path: Path) -> LabelImage:
     try:
         image = open_label_image(path)
     except AnnotationError as error:
-        raise OutputExistsError("something that is no mask is in the way", path, hint) from error
+        raise OutputExistsError("what already exists there is not a mask", path, hint) from error
     if not image.notes.get(PAINTED):
-        raise OutputExistsError("a mask that nobody painted is in the way", path, hint)
+        raise OutputExistsError("the mask that already exists was not painted by hand", path, hint)
     return image
 
 

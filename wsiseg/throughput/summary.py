@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from wsiseg.throughput.recorder import TileRow
 
 ADVICE = {
-    "reading": "more `readers`, a faster disk, or a coarser `mpp` would help",
-    "network": "a faster device, a smaller network, or a coarser `mpp` would help",
+    "reading": "more `readers`, a faster disk or a coarser `mpp` would help",
+    "network": "a faster device, a smaller network or a coarser `mpp` would help",
     "stitching": "`blend=crop` costs least",
     "writing": "a faster disk for the output would help",
-    "setup": "making the network ready counts less on larger slides, and once for several",
-    "other": "planning and looking for tissue count less on larger slides",
+    "setup": "normal for small slides",
+    "other": "normal for small slides",
 }
+
+
+STAGES = {stage: stage for stage in ADVICE} | {"setup": "start-up", "other": "planning"}
+"""What the stages are called in messages."""
 
 
 @dataclass(frozen=True)
