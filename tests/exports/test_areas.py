@@ -92,5 +92,5 @@ def test_a_store_is_measured_as_it_stands(tmp_path):
 
 @pytest.mark.parametrize("value", [np.uint16(256), np.int16(-1), np.float32(0.5)])
 def test_values_that_are_no_labels_are_refused(value):
-    with pytest.raises(AnnotationError, match="no labels from 0 to 255"):
+    with pytest.raises(AnnotationError, match="values outside 0 to 255"):
         measure_areas(np.full((2, 2), value), CLASSES)

@@ -114,13 +114,13 @@ MACENKO = (
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("{", "no reference of stains"),
-        ('{"method": "macenko"}', "no reference of stains"),
-        ('{"method": "macenko", "colours": [[1]], "strengths": [1]}', "no reference of stains"),
+        ("{", "not a reference of stains"),
+        ('{"method": "macenko"}', "not a reference of stains"),
+        ('{"method": "macenko", "colours": [[1]], "strengths": [1]}', "not a reference of stains"),
         (REINHARD % ("false", 1), "is of reinhard"),
-        (REINHARD % ("false", 0), "no reference of stains"),
+        (REINHARD % ("false", 0), "not a reference of stains"),
         (MACENKO % ("true", 1), "made with `icc`"),
-        (MACENKO % ("false", "NaN"), "no reference of stains"),
+        (MACENKO % ("false", "NaN"), "not a reference of stains"),
     ],
 )
 def test_what_is_no_reference_is_refused(tmp_path, content, line):

@@ -126,7 +126,7 @@ class ClassMap:
         known = labels.keys() - {EXHAUSTIVE}
         for place, name in enumerate(order):
             if name not in known or name in order[:place]:
-                what = "twice" if name in known else "which is no class"
+                what = "twice" if name in known else "which is not a class"
                 raise ArgumentError(
                     f"the order of painting names {name!r}, {what}",
                     "`class_map`",
@@ -278,7 +278,7 @@ def _read_inline(text: str) -> dict[str, str]:
 def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour], tuple[str, ...]]:
     if not path.exists():
         raise ArgumentError(
-            "there is no such file, and without = it is no class map", path, _EXAMPLE
+            "there is no such file, and without = it is not a class map", path, _EXAMPLE
         )
     with translate_errors(
         lambda why: ArgumentError(f"the class map cannot be read: {why}", path, _EXAMPLE)
@@ -299,7 +299,7 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour], tuple[str
     colours = _texts(_entries(content["colours"], path), path) if "colours" in content else {}
     for name in colours.keys() - set(pairs.values()):
         raise ArgumentError(
-            f"there is a colour for {name!r}, which is no class",
+            f"there is a colour for {name!r}, which is not a class",
             path,
             _suggest(name, list(dict.fromkeys(pairs.values()))),
         )
@@ -311,14 +311,14 @@ def _list(node: Any, path: Path) -> tuple[str, ...]:
     if not isinstance(node, yaml.SequenceNode) or not all(
         isinstance(entry, yaml.ScalarNode) for entry in node.value
     ):
-        raise ArgumentError("the order of painting is no list of classes", path)
+        raise ArgumentError("the order of painting is not a list of classes", path)
     return tuple(str(entry.value) for entry in node.value)
 
 
 def _entries(node: Any, path: Path) -> dict[str, Any]:
     """Return the values of a mapping by their keys, as they are written."""
     if not isinstance(node, yaml.MappingNode):
-        raise ArgumentError("the class map is no mapping of keys to classes", path, _EXAMPLE)
+        raise ArgumentError("the class map is not a mapping of keys to classes", path, _EXAMPLE)
     found: dict[str, Any] = {}
     for key, value in node.value:
         name, line = key.value, key.start_mark.line + 1
@@ -343,5 +343,5 @@ def _texts(entries: Mapping[str, Any], path: Path) -> dict[str, str]:
 
 def _parse_colour(text: str, path: Path) -> Colour:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ArgumentError(f"{text!r} is no colour", path, 'Write it like "#c80000".')
+        raise ArgumentError(f"{text!r} is not a colour", path, 'Write it like "#c80000".')
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)

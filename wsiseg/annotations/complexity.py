@@ -99,7 +99,7 @@ class ComplexityLimit:
             if self.crossings > _MOST_CROSSINGS:
                 raise ValueError(
                     f"the outlines of annotation {title} cross each other more often than can be "
-                    "repaired; draw it anew"
+                    "repaired; draw it again"
                 )
 
 

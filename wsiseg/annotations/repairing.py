@@ -125,7 +125,7 @@ def _refuse_nowhere(drawing: Drawing, title: str) -> None:
     for ring in (ring for polygon in drawing.polygons for ring in polygon if len(ring)):
         farthest = np.abs(ring).max()
         if not np.isfinite(farthest):
-            raise ValueError(f"annotation {title} has a coordinate that is no number")
+            raise ValueError(f"annotation {title} has a coordinate that is not a number")
         if farthest > FARTHEST:
             raise ValueError(
                 f"annotation {title} reaches to pixel {farthest:g}, farther than any slide"

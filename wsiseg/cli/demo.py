@@ -22,7 +22,7 @@ def demo(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Build a 10000×12000 slide, unless it stands, and segment it with the bundled checkpoint."""
+    """Build a 10000×12000 slide, unless it exists, and segment it with the bundled checkpoint."""
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment import print_results
     from wsiseg.segmentation.batch import segment_slides

@@ -37,7 +37,7 @@ def stain(
 
     if method not in METHODS:
         raise ArgumentError(
-            f"there is no way {method!r} to normalise stains",
+            f"there is no stain normalisation {method!r}",
             "--method",
             f"Use {', '.join(METHODS)}.",
         )

@@ -23,7 +23,7 @@ def train(
     init: Annotated[
         Path | None,
         typer.Option(
-            help="Begin with a checkpoint; what depends on other classes begins anew.",
+            help="Fine-tune a checkpoint; layers that depend on other classes are reinitialised.",
             rich_help_panel="Network",
         ),
     ] = None,
@@ -109,9 +109,9 @@ def _stored_options(chosen: dict[str, Any], output: Path) -> TrainOptions:
     for name in chosen:
         if name not in MACHINE_OPTIONS:
             raise ArgumentError(
-                "a training goes on with the settings that it began with",
+                "a training is resumed with the settings that it started with",
                 f"`{name}`",
-                "Leave the option out, or train anew in another folder.",
+                "Leave the option out, or train in another folder.",
             )
     return RunFolder(output).read_options().replace(**chosen)
 

@@ -137,7 +137,9 @@ def _count(
                 or seen.min(initial=0) < 0
                 or seen.max(initial=0) > UNSEEN
             ):
-                raise AnnotationError(f"the mask has values that are no labels from 0 to {UNSEEN}")
+                raise AnnotationError(
+                    f"the mask has values outside 0 to {UNSEEN}, which are not labels"
+                )
             counts += np.bincount(seen, minlength=UNSEEN + 1)
         if progress is not None:
             progress((min(top + _BLOCK, within.bottom) - within.y) / within.height)

@@ -222,14 +222,14 @@ def _read_reference(path: Path, method: str, icc: bool, _content: str) -> Look:
         raise StainError(f"the reference cannot be read: {error.strerror}", path) from error
     except Exception as error:
         raise StainError(
-            "this is no reference of stains", path, "Make one by wsiseg stain, or name a slide."
+            "not a reference of stains", path, "Make one by wsiseg stain, or name a slide."
         ) from error
     if made_by != method:
         raise StainError(f"the reference is of {made_by}, not of {method}", path, f"Use {made_by}.")
     if with_icc != icc:
         done = "with" if with_icc else "without"
         raise StainError(
-            f"the reference was made {done} `icc`", path, "Do the same here, or make it anew."
+            f"the reference was made {done} `icc`", path, "Do the same here, or make it again."
         )
     return found
 

@@ -41,7 +41,7 @@ def parse_size(text: str) -> int:
     Raises
     ------
     ArgumentError
-        If it is no size.
+        If it is not a size.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def parse_size(text: str) -> int:
     """
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", text.lower())
     if not matched:
-        raise ArgumentError(f"{text!r} is no size", "`memory`", "Write it like 2GiB or 800MB.")
+        raise ArgumentError(f"{text!r} is not a size", "`memory`", "Write it like 2GiB or 800MB.")
     return int(float(matched[1]) * _UNITS[matched[2] or ""])
 
 
@@ -275,7 +275,7 @@ def _count_allowed(text: str, tiles: int) -> int:
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
     if not matched or (not matched[2] and "." in matched[1]):
         raise ArgumentError(
-            f"{text!r} is no number of tiles",
+            f"{text!r} is not a number of tiles",
             "`max_bad_tiles`",
             "Give a number or a percentage, like 5 or 1%.",
         )

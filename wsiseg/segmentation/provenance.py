@@ -235,7 +235,7 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
         try:
             _Run.model_validate(content, strict=True)
         except ValidationError as error:
-            raise ValueError("it is no run file, or figures are missing in it") from error
+            raise ValueError("it is not a run file, or figures are missing") from error
     return content
 
 

@@ -88,9 +88,7 @@ class Manifest:
             aside = self._path.with_suffix(".damaged.json")
             with translate_write_errors(aside):
                 self._path.replace(aside)
-            self._warn(
-                f"{self._path} cannot be read; it was renamed to {aside.name}, and a new one is started"
-            )
+            self._warn(f"{self._path} cannot be read; it is renamed to {aside.name}, and replaced")
             return {}
 
 
