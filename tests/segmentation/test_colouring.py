@@ -70,7 +70,7 @@ def test_a_run_is_not_gone_on_with_in_other_colours(tmp_path):
     path = write(tmp_path / "a.tiff", draw_tissue())
     checkpoint = tiny_checkpoint(mpp=None)
     wsiseg.segment(path, checkpoint, tmp_path, **OPTIONS)
-    with pytest.raises(OutputError, match="colours"):
+    with pytest.raises(OutputError, match="another `icc`, `stain` or"):
         wsiseg.segment(path, checkpoint, tmp_path, stain="macenko", resume=True, **OPTIONS)
 
 

@@ -28,7 +28,7 @@ TUMOUR, STROMA, FAT = (
 
 
 def part(box, classes=(TUMOUR, STROMA), seed=0, shape=SHAPE, mpp=0.8, slide="biopsy.tiff"):
-    """Return noise of the classes and of what nobody painted."""
+    """Return noise of the classes and of what not painted by hand."""
     values = np.array([*range(len(classes)), UNSEEN], np.uint8)
     labels = np.random.default_rng(seed).choice(values, box.shape)
     return PaintedPart(labels, box, shape, Placement(mpp, 1.6), classes, slide)
@@ -121,7 +121,7 @@ def test_a_part_of_another_plane_is_refused(store, other):
 def test_what_is_no_painting_is_left_alone(store, save):
     group = zarr.open_group(store, mode="r+")
     group.attrs["wsiseg"] = {"slide": "biopsy.tiff", "run": "biopsy.run.json"}
-    with pytest.raises(OutputExistsError, match="nobody painted"):
+    with pytest.raises(OutputExistsError, match="not painted by hand"):
         save(store, part(SECOND))
     shutil.rmtree(store)
     store.mkdir()
