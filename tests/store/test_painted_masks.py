@@ -28,7 +28,7 @@ TUMOUR, STROMA, FAT = (
 
 
 def part(box, classes=(TUMOUR, STROMA), seed=0, shape=SHAPE, mpp=0.8, slide="biopsy.tiff"):
-    """Return noise of the classes and of what not painted by hand."""
+    """Return noise of the classes and of what nobody painted."""
     values = np.array([*range(len(classes)), UNSEEN], np.uint8)
     labels = np.random.default_rng(seed).choice(values, box.shape)
     return PaintedPart(labels, box, shape, Placement(mpp, 1.6), classes, slide)
@@ -126,7 +126,7 @@ def test_what_is_no_painting_is_left_alone(store, save):
     shutil.rmtree(store)
     store.mkdir()
     (store / "letter.txt").write_text("dear reader")
-    with pytest.raises(OutputExistsError, match="no mask"):
+    with pytest.raises(OutputExistsError, match="not a mask"):
         save(store, part(SECOND))
     assert (store / "letter.txt").exists()
 
