@@ -9,7 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from wsiseg.cli.learning import ConsoleTraining, describe_table
+from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
 from wsiseg.models.checkpoint import load_checkpoint
 from wsiseg.models.importing import import_checkpoint
 from wsiseg.training import DataOptions, TrainOptions, fit, open_data
@@ -42,10 +42,10 @@ def main() -> None:
             threads=arguments.threads,
         )
         folder = arguments.output or Path(name) / "run"
-        result = fit(options, folder, overwrite=True, listener=ConsoleTraining(quiet=False))
+        result = fit(options, folder, overwrite=True, listener=ConsoleTrainingListener(quiet=False))
         samples = open_data(data, validation=True)
         scores = score(load_checkpoint(result.checkpoint), samples)
-    print(describe_table(scores))
+    print(describe_scores(scores))
     print(
         f"\n{result.seconds / 60:.1f} minutes on {arguments.threads} threads, "
         f"mean IoU {scores['miou']:.4f} on {scores['images']} frames (at least {WANTED} wanted)"

@@ -20,7 +20,7 @@ import tifffile
 from PIL import Image
 
 from wsiseg.annotations import Annotation, polygonise, write_qupath
-from wsiseg.cli.learning import ConsoleTraining
+from wsiseg.cli.training_progress import ConsoleTrainingListener
 from wsiseg.models.checkpoint import load_checkpoint
 from wsiseg.models.importing import import_checkpoint
 from wsiseg.training import DataOptions, EvaluateOptions, TrainOptions, fit, open_data
@@ -107,7 +107,7 @@ def main() -> None:
             TrainOptions(data=pictures, val_only=scratch / "names.txt", **settings),
             out / "pictures",
             overwrite=True,
-            listener=ConsoleTraining(quiet=False),
+            listener=ConsoleTrainingListener(quiet=False),
         )
         write_mosaic(scratch, "learnt", learnt, arguments.root)
         write_mosaic(scratch, "kept", kept, arguments.root)
@@ -121,7 +121,7 @@ def main() -> None:
             TrainOptions(data=drawn, val_only=scratch / "kept.txt", **settings),
             out / "mosaic",
             overwrite=True,
-            listener=ConsoleTraining(quiet=False),
+            listener=ConsoleTrainingListener(quiet=False),
         )
         samples = open_data(pictures.replace(only=scratch / "names.txt"))
         options = EvaluateOptions(slide_mpp=MPP)

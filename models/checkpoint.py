@@ -22,8 +22,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wsiseg.boundaries import boundary, reason
 from wsiseg.classes import LabelClass
+from wsiseg.error_translation import reason, translate_errors
 from wsiseg.errors import (
     ArgumentError,
     CheckpointError,
@@ -286,7 +286,7 @@ def _read_header(path: Path) -> WeightsHeader:
         raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))
     if not path.is_file():
         raise CheckpointError("there is no such checkpoint", path, "Check the path.")
-    with boundary(lambda _: _no_checkpoint(path)):
+    with translate_errors(lambda _: _no_checkpoint(path)):
         return read_header(path)
 
 
@@ -312,7 +312,7 @@ def _read_card(metadata: dict[str, str], path: Path) -> CheckpointCard:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    with boundary(lambda _: _no_checkpoint(path)), safe_open(path, framework="pt") as file:
+    with translate_errors(lambda _: _no_checkpoint(path)), safe_open(path, framework="pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 

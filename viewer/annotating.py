@@ -18,14 +18,20 @@ from wsiseg.annotations import (
     write_qupath,
 )
 from wsiseg.annotations.geojson import outermost_features
-from wsiseg.annotations.gridded import GriddedLabels, Table, Values, look_up, make_table
 from wsiseg.annotations.labels import Labels
-from wsiseg.annotations.placing import Counting, find_counting
+from wsiseg.annotations.placing import CoordinateTransform, find_transform
+from wsiseg.annotations.raster import (
+    LookupTable,
+    PixelArray,
+    RasterLabels,
+    look_up,
+    make_lookup_table,
+)
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
-from wsiseg.store.disk import translated, write_whole
+from wsiseg.store.disk import translate_write_errors, write_atomically
 from wsiseg.store.metadata import NOT_ANALYSED, Placement
-from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
+from wsiseg.store.painted_masks import PaintedPart, add_to_painted_mask, write_painted_mask
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
@@ -191,7 +197,7 @@ def mask_mpp(mask: MaskView | RegionView) -> float | None:
     return None if mask.frame.mpp is None else mask.frame.mpp * mask.pixel
 
 
-def labels_under(mask: MaskView | RegionView, values: Values, region: RegionView) -> Labels:
+def labels_under(mask: MaskView | RegionView, values: PixelArray, region: RegionView) -> Labels:
     """Return a mask's labels in a region, as :func:`numbered` numbers its classes.
 
     Parameters
@@ -212,13 +218,13 @@ def labels_under(mask: MaskView | RegionView, values: Values, region: RegionView
     where = mask.image.path if isinstance(mask, MaskView) else mask.slide.slide.path
     table = _positions(mask.classes, NO_LABEL)
     pixel = mask.pixel, mask.pixel
-    grid = GriddedLabels(values, table, region.plane, where, pixel=pixel, corner=mask.corner)
+    grid = RasterLabels(values, table, region.plane, where, pixel=pixel, corner=mask.corner)
     return grid.read(region.box)
 
 
-def _positions(classes: Classes, other: int) -> Table:
+def _positions(classes: Classes, other: int) -> LookupTable:
     """Return the place of every class among the others, by its value."""
-    table = make_table({})
+    table = make_lookup_table({})
     table[:] = other
     for index, value in enumerate(sorted(classes)):
         table[value] = index
@@ -276,7 +282,7 @@ def save_painting(
     _refuse_rivals(path, _ENDINGS[kind])
     placed = look_up(labels, _positions(region.classes, -1), path)
     region = replace(region, classes=numbered(region.classes))
-    with translated(folder):
+    with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     save = _save_store if kind == "OME-Zarr" else _save_drawing
     save(path, region, placed, standing)
@@ -306,9 +312,9 @@ def _save_store(path: Path, region: RegionView, labels: Labels, standing: Standi
         stretch=region.frame.stretch,
     )
     if standing == "add" and path.exists():
-        add_to_painting(path, part)
+        add_to_painted_mask(path, part)
     else:
-        write_painting(path, part, replace=standing == "replace")
+        write_painted_mask(path, part, replace=standing == "replace")
 
 
 def _save_drawing(path: Path, region: RegionView, labels: Labels, standing: Standing) -> None:
@@ -316,23 +322,27 @@ def _save_drawing(path: Path, region: RegionView, labels: Labels, standing: Stan
         raise OutputExistsError("an annotation of this slide exists", path, "Add to or replace it.")
     slide = region.slide.slide
     if standing != "add" or not path.exists():
-        write_qupath(path, _polygons(region, labels, Counting.from_scanned(slide)))
+        write_qupath(
+            path, _polygons(region, labels, CoordinateTransform.from_scanned_bounds(slide))
+        )
         return
-    counting, _ = find_counting(read_annotations(path), slide)
+    transform, _ = find_transform(read_annotations(path), slide)
     beside = path.with_name(f".{path.name}.added")
     try:
-        write_qupath(beside, _polygons(region, labels, counting))
+        write_qupath(beside, _polygons(region, labels, transform))
         _append(path, beside)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _polygons(region: RegionView, labels: Labels, counting: Counting) -> list[Annotation]:
+def _polygons(
+    region: RegionView, labels: Labels, transform: CoordinateTransform
+) -> list[Annotation]:
     """Return what was painted as polygons, in the coordinates of a file."""
     values, shapes = zip(*polygonise(labels, region.pixel, region.corner), strict=True)
     return [
         Annotation(region.classes[label].name, shape, region.classes[label].colour, painted=True)
-        for label, shape in zip(values, counting.from_level_0(np.array(shapes)), strict=True)
+        for label, shape in zip(values, transform.from_level_0(np.array(shapes)), strict=True)
     ]
 
 
@@ -351,4 +361,4 @@ def _append(path: Path, added: Path) -> None:
     kept = [f for f in features if not (isinstance(f, dict) and f.get("id") in again)]
     whole = content if isinstance(content, dict) and "features" in content else {}
     whole |= {"type": "FeatureCollection", "features": kept + new}
-    write_whole(path, json.dumps(whole) + "\n")
+    write_atomically(path, json.dumps(whole) + "\n")

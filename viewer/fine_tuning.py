@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     ArgumentError,
     DataSetError,
@@ -25,7 +25,7 @@ from wsiseg.errors import (
     WsisegError,
 )
 from wsiseg.models.checkpoint import load_checkpoint
-from wsiseg.store.disk import translated, write_whole
+from wsiseg.store.disk import translate_write_errors, write_atomically
 from wsiseg.store.label_images import is_store, open_label_image
 from wsiseg.training.datasets.pairing import annotated_slides
 from wsiseg.training.run_folder import RunFolder
@@ -123,9 +123,9 @@ def prepare(wanted: FineTuning) -> list[str]:
         )
     if wanted.mpp is None and not any(word.startswith("--scale") for word in wanted.further):
         wanted = replace(wanted, mpp=_find_mpp(wanted.init, found.values()))
-    with translated(wanted.names.parent):
+    with translate_write_errors(wanted.names.parent):
         wanted.names.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(wanted.names, "".join(f"{name}\n" for name in found))
+    write_atomically(wanted.names, "".join(f"{name}\n" for name in found))
     return command(wanted.words())
 
 
@@ -336,7 +336,9 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
         If what stands there cannot be read.
     """
     folder = RunFolder(run)
-    with boundary(lambda why: DataSetError(f"the curves cannot be read: {why}", folder.metrics)):
+    with translate_errors(
+        lambda why: DataSetError(f"the curves cannot be read: {why}", folder.metrics)
+    ):
         rows = folder.read_rows()
         return {
             column: [

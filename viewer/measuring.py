@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from shapely.geometry.base import BaseGeometry
 
-from wsiseg.annotations.gridded import Values
+from wsiseg.annotations.raster import PixelArray
+from wsiseg.csv_tables import to_csv
 from wsiseg.errors import ArgumentError
 from wsiseg.exports.areas import ClassArea, ProgressCallback, measure_areas
-from wsiseg.store.disk import write_whole
-from wsiseg.tables import to_csv
+from wsiseg.store.disk import write_atomically
 from wsiseg.viewer.layers import KEY, MaskView
 from wsiseg.viewer.region import RegionView
 from wsiseg.viewer.scene import by_preference
@@ -37,7 +37,7 @@ class Measurable:
     """
 
     name: str
-    labels: Values
+    labels: PixelArray
     view: MaskView | RegionView
 
     def measure(self, region: BaseGeometry | None, advanced: ProgressCallback) -> list[ClassArea]:
@@ -50,7 +50,7 @@ class Measurable:
             corner=self.view.corner,
             mpp=None if mpp is None else mpp * self.view.pixel,
             region=region,
-            advanced=advanced,
+            progress=advanced,
         )
 
 
@@ -80,4 +80,6 @@ def save_areas(rows: Sequence[ClassArea], path: Path) -> None:
         If it cannot be written.
     """
     columns = ("label", "class", "pixels", "mm2", "share")
-    write_whole(path, to_csv(columns, ([r.value, r.name, r.pixels, r.mm2, r.share] for r in rows)))
+    write_atomically(
+        path, to_csv(columns, ([r.value, r.name, r.pixels, r.mm2, r.share] for r in rows))
+    )

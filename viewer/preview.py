@@ -164,7 +164,7 @@ class RunTeller(Listener):
         self._stage = stage
         self._report(stage)
 
-    def continued(self) -> None:
+    def heartbeat(self) -> None:
         """Pass it on again, as whoever hears it may want to cancel."""
         self._report(self._stage)
 
@@ -172,9 +172,9 @@ class RunTeller(Listener):
         """Pass on how far it is, as whoever hears it may want to cancel."""
         self._report(f"{share:.0%} searched for tissue")
 
-    def recalled(self, box: Box, labels: AnyArray) -> None:
+    def resumed(self, box: Box, labels: AnyArray) -> None:
         """Put it into the preview."""
-        self.continued()
+        self.heartbeat()
         if self._preview is not None:
             self._preview.recall(box, labels)
 

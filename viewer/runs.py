@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.label_images import LabelImage
@@ -88,7 +88,7 @@ def read_tiles(image: LabelImage) -> RunTiles:
         raise AnnotationError("no run of wsiseg made this mask", image.path)
     run = read_run(store.parent / name)
     tiles = store.parent / name.replace(".run.json", ".tiles.csv")
-    with boundary(
+    with translate_errors(
         lambda why: AnnotationError(f"what the run noted of its tiles cannot be read: {why}", tiles)
     ):
         identity, plane = run["identity"], run["identity"]["plane"]

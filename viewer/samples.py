@@ -10,7 +10,7 @@ from platformdirs import user_cache_path
 from wsiseg.demo.slide import build_demo_slide
 from wsiseg.errors import WsisegError
 from wsiseg.segmentation.segmenting import segment
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.frame import Frame
 from wsiseg.viewer.layers import SlideView, slide_layer
@@ -34,7 +34,7 @@ def demo() -> list[Any]:
 def _demo(folder: Path) -> list[Any]:
     slide_path, mask = folder / "demo.tiff", folder / "demo.ome.zarr"
     if not (slide_path.is_file() and (mask / "zarr.json").is_file()):
-        with translated(folder):
+        with translate_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         build_demo_slide(slide_path, HEIGHT, WIDTH)
         segment(slide_path, None, folder, overwrite=True)

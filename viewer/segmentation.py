@@ -12,10 +12,10 @@ from shapely.geometry.base import BaseGeometry
 from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
-from wsiseg.segmentation.ledger import Ledger
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan, choose_plane, make_plan
 from wsiseg.segmentation.provenance import read_run
+from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.store.arrays import BAND_HEIGHT
@@ -177,34 +177,34 @@ class PartTask:
         report("planning")
         plan, part = plan_part(self, predictor, options)
         teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])
-        ledger = Ledger(plan.classes, teller)
+        stats = RunStats(plan.classes, teller)
         for warning in plan.warnings:
-            ledger.warn(warning)
+            stats.warn(warning)
         teller.show(Preview(part, plan.regions))
-        labels = self._label(plan, part.box, predictor, options, ledger)
+        labels = self._label(plan, part.box, predictor, options, stats)
         return Outcome(
             [self._layer(labels, part)],
-            f"{part.box.width}×{part.box.height} px in {_count(len(ledger.rows))}, "
-            f"{ledger.watch.total:.1f} s",
+            f"{part.box.width}×{part.box.height} px in {_count(len(stats.rows))}, "
+            f"{stats.watch.total:.1f} s",
             tuple(teller.notes),
-            ledger.unread_tiles,
+            stats.unread_tiles,
         )
 
     def _label(
-        self, plan: Plan, box: Box, predictor: Predictor, options: SegmentOptions, ledger: Ledger
+        self, plan: Plan, box: Box, predictor: Predictor, options: SegmentOptions, stats: RunStats
     ) -> npt.NDArray[np.uint8]:
         top = box.y // BAND_HEIGHT * BAND_HEIGHT
         window = Box(top, box.x, box.bottom - top, box.width)
-        ledger.began("preparing the network")
+        stats.began("preparing the network")
         stream = TileStream(self.view.slide, predictor, plan, options)
-        ledger.expect(len(stream.tiles(window)))
+        stats.expect(len(stream.tiles(window)))
         labels = np.full(box.shape, NO_LABEL, np.uint8)
         for step in stream.steps(window):
-            ledger.note(step, box)
+            stats.record_step(step, box)
             for band in step.bands:
                 place = band.box.intersection(box)
                 labels[place.slices_in(box)] = band.labels[place.slices_in(band.box)]
-        ledger.note_bad_numbers()
+        stats.warn_of_bad_numbers()
         return labels
 
     def _layer(self, labels: npt.NDArray[np.uint8], part: RegionView) -> LayerData:
@@ -265,14 +265,14 @@ class SlideTask:
             As `segment`.
         """
         files = self.files
-        if files.standing is not None and not (self.options.resume or self.options.overwrite):
+        if files.existing is not None and not (self.options.resume or self.options.overwrite):
             if not (files.journal.exists() or files.finished):
                 raise OutputExistsError(
                     "something that is no run of Segment is in the way",
-                    files.standing,
+                    files.existing,
                     "Choose another folder.",
                 )
-            return StandingOutput(self, files.standing, files.finished)
+            return StandingOutput(self, files.existing, files.finished)
         predictor = predictors.load(self.checkpoint, self.options, report)
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
         teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])

@@ -8,7 +8,7 @@ from typing import Any
 import dask.array as da
 import zarr
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError, SlideError
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import LABELS
@@ -88,7 +88,7 @@ def open_store(path: Path) -> LabelImage:
 
 def _arrays(path: Path) -> list[Any]:
     """Return the levels of an image, the finest first."""
-    with boundary(lambda why: AnnotationError(f"the image cannot be read: {why}", path)):
+    with translate_errors(lambda why: AnnotationError(f"the image cannot be read: {why}", path)):
         group = zarr.open_group(path, mode="r")
         return [group[str(level)] for level in range(len(list(group.array_keys())))]
 

@@ -6,8 +6,8 @@ The public names stand in ``__init__.pyi``; each is imported when it is first us
 
 import lazy_loader
 
-from wsiseg.clone import take_rooms_from_here
+from wsiseg.clone import import_rooms_from_this_clone
 
-take_rooms_from_here()
+import_rooms_from_this_clone()
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

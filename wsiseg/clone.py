@@ -1,4 +1,4 @@
-"""In a clone, the rooms stand beside this folder; they are imported from there and nowhere else.
+"""Imports from a git clone: the rooms lie beside this folder, and come from there only.
 
 An editable installation names one clone.  Run from within another one, Python would take ``wsiseg``
 from the folder at hand and the other rooms from the clone that is installed.
@@ -47,8 +47,8 @@ class _RoomFinder(MetaPathFinder):
         )
 
 
-def take_rooms_from_here() -> None:
-    """See to it that all rooms come from the clone that this file lies in, if it lies in one."""
+def import_rooms_from_this_clone() -> None:
+    """Import all rooms from the clone that this file lies in, if it lies in one."""
     installed = any((_PACKAGE / room).is_dir() for room in ROOMS)
     if not installed:
         sys.meta_path.insert(0, _RoomFinder(_PACKAGE.parent))

@@ -1,4 +1,4 @@
-"""What this machine has."""
+"""Checks devices, runtimes, readers and versions on this machine, for ``wsiseg doctor``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from wsiseg.throughput.hardware import describe_hardware
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes
     ----------
     name : str
-        What.
+        What was checked.
     ok : bool
         Whether it works.
     detail : str
-        What was found, or what to do.
+        What was found, or how to install what is missing.
     optional : bool
         Whether everything else works without it.
     """
@@ -36,7 +36,7 @@ class Check:
 
 
 def diagnose() -> list[Check]:
-    """Look at everything that a run needs or could use."""
+    """Check everything that a run needs or could use, and return the results."""
     return [
         Check("wsiseg", True, version("wsiseg")),
         Check("python", sys.version_info >= (3, 11), platform.python_version()),

@@ -21,7 +21,7 @@
     ├── ArgumentError              a value that makes no sense         (ValueError)
     ├── RuntimeUnavailableError    what should run the network is not installed or not able
     ├── MemoryBudgetError          no plan fits the memory budget      (MemoryError)
-    ├── OutputExistsError          the output stands already           (FileExistsError)
+    ├── OutputExistsError          the output already exists           (FileExistsError)
     │   └── OutputHeldError        another run is writing it
     └── OutputError                writing failed                      (OSError)
 
@@ -157,7 +157,7 @@ class MemoryBudgetError(WsisegError, MemoryError):
 
 
 class OutputExistsError(WsisegError, FileExistsError):
-    """The output stands already and may not be replaced."""
+    """The output already exists and may not be replaced."""
 
 
 class OutputHeldError(OutputExistsError):

@@ -1,12 +1,12 @@
-"""Things that are found by name: networks, readers, runtimes, recipes and the like.
+"""Registries: networks, readers, runtimes, recipes and the like, by their names.
 
-A registry has entries of ours and those of other packages, which declare entry points in the
+A registry has our entries and those of other packages, which declare entry points in the
 registry's group::
 
     [project.entry-points."wsiseg.readers"]
     acme = "acme_slides:AcmeSlide"
 
-Nothing is imported before it is asked for, so names can be listed and checked at no cost.
+Entries are imported at first use, so names can be listed and checked at no cost.
 """
 
 from __future__ import annotations
@@ -29,23 +29,33 @@ _LONGEST = 100
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """A mapping from names to things, which are imported at first use.
+    """A mapping from names to entries, which are imported at first use.
 
-    Iterating gives ours in the order in which they were added, then those of other packages by
-    name.
+    It iterates over our names in the order in which they were added, then over those of other
+    packages, sorted.
 
     Parameters
     ----------
     kind : str
-        What one of them is called in messages: ``"reader"``.
+        What an entry is called in messages: ``"reader"``.
     group : str
-        The group of the entry points by which other packages add to it: ``"wsiseg.readers"``.
+        Group of the entry points of other packages: ``"wsiseg.readers"``.
     entries : mapping of str to str
-        Ours, as ``"module:attribute"``.
+        Our entries, as ``"module:attribute"``.
     home : str, optional
-        A package whose modules add to it by :meth:`register` when they are imported.
+        A package whose modules call :meth:`register` when they are imported.
     error : type, optional
-        What :meth:`find` raises for a name that is not there.
+        What :meth:`find` raises for an unknown name.
+
+    Examples
+    --------
+    >>> writers = Registry("format", "example.formats", {"json": "json:dumps"})
+    >>> writers.find("json")([1])
+    '[1]'
+    >>> writers.find("jsn")
+    Traceback (most recent call last):
+    ...
+    wsiseg.errors.ArgumentError: there is no format 'jsn'. Did you mean json?
     """
 
     def __init__(
@@ -67,7 +77,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._things: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that adds what it decorates under `name`."""
+        """Return a decorator that adds an entry under `name`."""
 
         def add(thing: T) -> T:
             self._things[name] = thing
@@ -76,24 +86,38 @@ class Registry(Mapping[str, T], Generic[T]):
         return add
 
     def find(self, name: str, where: str | None = None) -> T:
-        """Return what is called `name`.
+        """Return the entry of a name.
 
         Parameters
         ----------
         name : str
-            As a user writes it.
+            The name, as a user writes it.
         where : str, optional
-            What the error is about, like the parameter that holds the name.
+            Names the parameter in the error.
 
         Raises
         ------
         ArgumentError
-            If there is none, suggesting names near by; or if another package's cannot be loaded.
+            If the name is unknown, with similar ones; or if another package's entry cannot be
+            loaded.
         """
         return self._load(self.check(name, where))
 
     def check(self, name: str, where: str | None = None) -> str:
-        """Return `name` if there is such a thing, without importing it; see :meth:`find`."""
+        """Return a name if it is known, without importing its entry.
+
+        Parameters
+        ----------
+        name : str
+            The name, as a user writes it.
+        where : str, optional
+            Names the parameter in the error.
+
+        Raises
+        ------
+        ArgumentError
+            If the name is unknown, with similar ones.
+        """
         if name in self._names:
             return name
         # Names may come out of a file, and comparing long ones takes long.
@@ -123,7 +147,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @cached_property
     def _foreign(self) -> dict[str, EntryPoint]:
-        """What other packages add; ours are known before them."""
+        """Entries of other packages; our names take precedence."""
         if self._home is not None:
             importlib.import_module(self._home)
         found = {}

@@ -1,4 +1,4 @@
-"""What a user can set, declared once: name, type, default, bounds and help text.
+"""Settings of jobs, declared once: name, type, default, bounds and help text.
 
 A job's settings are a pydantic model.  The Python keywords of the job, the options of its command
 and the table in the docs are made from that model.
@@ -27,15 +27,15 @@ class Option:
     Attributes
     ----------
     panel : str or None
-        Under which heading ``--help`` lists it.
+        Heading in ``--help``.
     names : tuple of str
-        Its names, where they are not made from the field's: ``("-b", "--batch")``.
+        Option names, where they are not made from the field's: ``("-b", "--batch")``.
     metavar : str or None
-        What stands for the value in ``--help``.
+        Placeholder of the value in ``--help``.
     default : str or None
-        What ``--help`` calls the default, where its value says little.
+        Text for the default in ``--help``, where its value says little.
     shown : bool
-        Whether the command has it at all.
+        Whether the command has the option.
     """
 
     panel: str | None = None
@@ -53,7 +53,18 @@ class Settings(BaseModel):
     Raises
     ------
     ArgumentError
-        For the first name that is no setting, or value that makes no sense.
+        For the first unknown name or wrong value.
+
+    Examples
+    --------
+    >>> class Oven(Settings):
+    ...     degrees: int = 200
+    >>> Oven(degrees="180").degrees
+    180
+    >>> Oven(degree=180)
+    Traceback (most recent call last):
+    ...
+    wsiseg.errors.ArgumentError: there is no setting 'degree'. Did you mean degrees?
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,18 +80,18 @@ class Settings(BaseModel):
 
     @classmethod
     def select(cls, values: Mapping[str, object]) -> Self:
-        """Return the settings that are among `values`, which may hold those of others too."""
+        """Return these settings from `values`, which may hold those of other models, too."""
         return cls(**{name: value for name, value in values.items() if name in cls.model_fields})
 
     def replace(self, **changes: Any) -> Self:
-        """Return the same settings but for some, checked again."""
+        """Return a copy with some settings changed, validated again."""
         return type(self)(**{**dict(self), **changes})
 
 
 def keywords_from(
     settings: type[Settings], without: tuple[str, ...] = ()
 ) -> Callable[[_Job], _Job]:
-    """Return a decorator that shows a job's settings in its signature.
+    """Return a decorator that adds a job's settings to its signature.
 
     The job takes them as ``**options``; ``inspect.signature`` then lists each with its type and
     default, as :func:`help` and editors do.
@@ -90,7 +101,7 @@ def keywords_from(
     settings : type
         The model whose fields are the keywords.
     without : tuple of str
-        Fields that the job takes by other parameters.
+        Fields that the job takes by parameters of its own.
     """
 
     def decorate(job: _Job) -> _Job:
@@ -126,7 +137,7 @@ def _refuse_unknown(settings: type[Settings], values: Mapping[str, object]) -> N
 
 
 def _translate(error: ErrorDetails) -> ArgumentError:
-    """Say what pydantic found in the words of our errors."""
+    """Turn an error of pydantic into one of ours."""
     names = [str(part) for part in error["loc"] if isinstance(part, str)]
     where = f"`{names[0]}`" if names else None
     value, bounds = error["input"], error.get("ctx", {})
@@ -154,12 +165,17 @@ def _translate(error: ErrorDetails) -> ArgumentError:
 
 
 def split_pairs(texts: Iterable[str]) -> dict[str, str]:
-    """Split ``KEY=VALUE`` texts.
+    """Split ``KEY=VALUE`` texts into a dictionary.
 
     Raises
     ------
     ArgumentError
         For a text without ``=``.
+
+    Examples
+    --------
+    >>> split_pairs(["alpha2=2", "alpha3=8"])
+    {'alpha2': '2', 'alpha3': '8'}
     """
     pairs = {}
     for text in texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.folding import fold
@@ -76,7 +76,7 @@ class Predictor:
             self._runtime = None
             card = self.checkpoint.card
             network = TileNetwork(self.folded, card.normalisation, outputs).eval()
-            with boundary(
+            with translate_errors(
                 lambda why: RuntimeUnavailableError(
                     f"{self.choice.runtime} cannot take the network: {why}",
                     None,

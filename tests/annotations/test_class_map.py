@@ -173,9 +173,9 @@ def test_a_file_whose_path_looks_like_a_map(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no mapping"),
-        ("- 0\n- 1\n", "no mapping"),
-        ("just words", "no mapping"),
+        ("", "not a mapping"),
+        ("- 0\n- 1\n", "not a mapping"),
+        ("just words", "not a mapping"),
         ("a: [", "cannot be read"),
         ("a: b\n---\nc: d\n", "cannot be read"),
         ("a: x\nb: y\na: z\n", "line 3 gives 'a' a second meaning"),
@@ -187,9 +187,9 @@ def test_a_file_whose_path_looks_like_a_map(tmp_path: Path) -> None:
         ("0: x\n1: {a: b}\n", "more than keys and classes"),
         ("map: {0: x}\ncolors: {x: '#ffffff'}\n", "more than keys and classes"),
         ("map: {0: x}\ncolours: {x: #ffffff\n}\n", "'x' in line 2 names no class or colour"),
-        ("map: {0: x}\ncolours: {x: red}\n", "'red' is no colour"),
+        ("map: {0: x}\ncolours: {x: red}\n", "'red' is not a colour"),
         ("map: {0: gland}\ncolours: {Gland: '#ffffff'}\n", "Did you mean 'gland'"),
-        ("map: {0: x}\ncolours: red\n", "no mapping"),
+        ("map: {0: x}\ncolours: red\n", "not a mapping"),
     ],
 )
 def test_files_that_are_no_map(tmp_path: Path, text: str, message: str) -> None:

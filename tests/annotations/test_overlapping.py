@@ -156,10 +156,10 @@ def test_the_order_of_a_class_map(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        ("[normal, tumor]", "names 'tumor', which is no class.*'tumour'"),
+        ("[normal, tumor]", "names 'tumor', which is not a class.*'tumour'"),
         ("[normal, normal]", "names 'normal', twice"),
-        ("normal", "no list of classes"),
-        ("[[normal]]", "no list of classes"),
+        ("normal", "not a list of classes"),
+        ("[[normal]]", "not a list of classes"),
     ],
 )
 def test_an_order_that_makes_no_sense(order: str, message: str, tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def test_a_hole_of_two_corners_is_left_out_and_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        ("NaN", "annotation 2 (a) has a coordinate that is no number"),
-        ("-Infinity", "annotation 2 (a) has a coordinate that is no number"),
-        ("null", "annotation 2 (a) has a coordinate that is no number"),
+        ("NaN", "annotation 2 (a) has a coordinate that is not a number"),
+        ("-Infinity", "annotation 2 (a) has a coordinate that is not a number"),
+        ("null", "annotation 2 (a) has a coordinate that is not a number"),
         ("1e9", "annotation 2 (a) reaches to pixel 1e+09, farther than any slide"),
     ],
 )

@@ -279,7 +279,7 @@ def test_axes_of_length_one_may_stand_in_front(tmp_path: Path) -> None:
 
 def test_a_stack_of_labels_is_refused(tmp_path: Path) -> None:
     store = paint(tmp_path / "a.zarr", np.stack([painted()] * 2), axes="zyx")
-    with pytest.raises(AnnotationError, match="no plane of y and x"):
+    with pytest.raises(AnnotationError, match="not a plane of y and x"):
         read_on(slide_of(150, 210), store, PAINTED)
 
 
@@ -337,14 +337,14 @@ def test_only_the_chunks_under_a_box_are_read(tmp_path: Path, version: str) -> N
 
 
 def test_what_is_no_store(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match="no OME-Zarr store"):
+    with pytest.raises(AnnotationError, match="not an OME-Zarr"):
         stored_classes(tmp_path / "nowhere.zarr")
     (tmp_path / "folder").mkdir()
     assert not is_store(tmp_path / "folder")
-    with pytest.raises(AnnotationError, match="no OME-Zarr store"):
+    with pytest.raises(AnnotationError, match="not an OME-Zarr"):
         stored_classes(tmp_path / "folder")
     zarr.create_array(tmp_path / "array.zarr", shape=(5, 5), dtype="uint8")
-    with pytest.raises(AnnotationError, match="no OME-Zarr store"):
+    with pytest.raises(AnnotationError, match="not an OME-Zarr"):
         stored_classes(tmp_path / "array.zarr")
 
 

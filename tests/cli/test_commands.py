@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,8 @@ def test_words_for_people_go_to_stdout_and_notes_to_stderr(picture, checkpoint, 
     assert "picture.ome.zarr" in loud.out
     assert "Mpx/s" in loud.out
     assert "210×150 px" in loud.err
+    assert re.search(r", \d+ % tile overlap, about \d+ MiB of memory needed\n", loud.err)
+    assert re.search(r"\nbottleneck  [a-z-]+ \(.* help\)|normal for small slides\)\n", loud.out)
     quiet = run(*command, "-o", tmp_path / "b", "--quiet")
     assert quiet.out == ""
     assert "210×150 px" not in quiet.err
@@ -84,9 +87,9 @@ def test_a_slide_without_tissue_is_told_of_and_needs_no_advice(checkpoint, tmp_p
     Image.new("RGB", (600, 500), "white").save(tmp_path / "glass.png")
     found = run("segment", tmp_path / "glass.png", "-c", checkpoint, "--level", 0, "-o", tmp_path)
     assert found.status == 0
-    assert "no tissue is found; --tissue none looks everywhere" in found.err
+    assert "no tissue is found, so nothing is analysed; --tissue none analyses all" in found.err
     assert "nothing was analysed" in found.out
-    assert "limit" not in found.out
+    assert "bottleneck" not in found.out
 
 
 def test_one_slide_that_fails_does_not_stop_the_others(picture, checkpoint, tmp_path):
@@ -303,7 +306,7 @@ def test_demo_leaves_a_users_file_of_that_name_alone(tmp_path, kind):
     before = path.read_bytes()
     result = run("demo", "-o", tmp_path)
     assert result.status == 1
-    assert "has not built is in the way" in result.err
+    assert "was not built by wsiseg demo" in result.err
     assert "--output" in result.err
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["demo.tiff"]

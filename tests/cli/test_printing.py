@@ -15,10 +15,10 @@ from PIL import Image
 from commands import run
 from repetitions import some_of
 from tiny import tiny_checkpoint
-from wsiseg.cli import learning, progress
-from wsiseg.cli.learning import ConsoleTraining, describe_table
-from wsiseg.cli.printing import Terminal, streams
+from wsiseg.cli import progress, training_progress
+from wsiseg.cli.printing import Terminal, safe_streams
 from wsiseg.cli.progress import ConsoleListener
+from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
 from wsiseg.models.checkpoint import Checkpoint
 
 EVIL = "\x1b[31m\u202e\u200b\x9bm[red]\rx"
@@ -91,8 +91,8 @@ def test_bars_and_wheels_show_no_name_raw(monkeypatch, capsys, drawn):
         is_terminal = drawn
 
     monkeypatch.setattr(progress, "Terminal", Screen)
-    monkeypatch.setattr(learning, "Terminal", Screen)
-    for listener in (ConsoleListener(quiet=False), ConsoleTraining(quiet=False)):
+    monkeypatch.setattr(training_progress, "Terminal", Screen)
+    for listener in (ConsoleListener(quiet=False), ConsoleTrainingListener(quiet=False)):
         listener.began(EVIL)
         listener.noted(EVIL)
         listener.warned(EVIL)
@@ -107,13 +107,13 @@ def test_a_table_of_scores_holds_its_columns():
     scores = {
         key: {EVIL: 0.5, "b": 0.25} for key in ("class_iou", "class_dice", "class_recall")
     } | {"miou": 0.375, "mean_dice": 0.375, "mean_class_recall": 0.375, "images": 1, "pixels": 9}
-    lines = describe_table({**scores, "pixel_accuracy": 0.5})
+    lines = describe_scores({**scores, "pixel_accuracy": 0.5})
     assert only_lines("\n".join(lines))
     assert len({line.index("0.") for line in lines[1:4]}) == 1
 
 
 def test_warnings_and_logs_of_libraries_are_escaped(capsys):
-    with streams(debug=False):
+    with safe_streams(debug=False):
         warnings.simplefilter("always")
         warnings.warn(EVIL, UserWarning, stacklevel=1)
         logger = logging.getLogger("some.library")

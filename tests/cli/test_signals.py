@@ -47,7 +47,7 @@ def test_a_segmentation_that_is_signalled_ends_in_order(tmp_path, stage, signals
     assert ended.returncode == status, ended.stderr
     assert "Traceback" not in ended.stderr
     name = "" if status == 130 else " by SIGTERM"
-    hint = "Go on with --resume." if begun else ""
+    hint = "Continue with --resume." if begun else ""
     assert ended.stderr.splitlines()[-1] == f"error: interrupted{name}. {hint}".strip()
     (told,) = json.loads(ended.stdout)["slides"]
     assert (told["status"], told["error"]) == ("interrupted", f"interrupted. {hint}".strip())
@@ -65,6 +65,6 @@ def test_a_training_that_is_signalled_goes_on_after_its_last_epoch(tmp_path):
     ended = signalled("training", "SIGTERM SIGTERM SIGINT", "train", *words, *small, "-o", run)
     assert ended.returncode == 143, ended.stderr
     assert "Traceback" not in ended.stderr
-    assert ended.stderr.endswith("error: interrupted by SIGTERM. Go on with --resume.\n")
+    assert ended.stderr.endswith("error: interrupted by SIGTERM. Continue with --resume.\n")
     assert (run / "last.ckpt").exists()
     assert not (run / "train.lock").exists()

@@ -69,7 +69,7 @@ def test_a_region_counts_the_centres_inside_wherever_the_mask_lies():
 
 def test_whoever_hears_of_the_progress_may_end_it():
     heard = []
-    measure_areas(np.zeros((5000, 10), np.uint8), CLASSES, advanced=heard.append)
+    measure_areas(np.zeros((5000, 10), np.uint8), CLASSES, progress=heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
 
@@ -77,7 +77,7 @@ def test_whoever_hears_of_the_progress_may_end_it():
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        measure_areas(np.zeros((5000, 10), np.uint8), CLASSES, advanced=stop)
+        measure_areas(np.zeros((5000, 10), np.uint8), CLASSES, progress=stop)
 
 
 def test_a_store_is_measured_as_it_stands(tmp_path):
@@ -92,5 +92,5 @@ def test_a_store_is_measured_as_it_stands(tmp_path):
 
 @pytest.mark.parametrize("value", [np.uint16(256), np.int16(-1), np.float32(0.5)])
 def test_values_that_are_no_labels_are_refused(value):
-    with pytest.raises(AnnotationError, match="no labels from 0 to 255"):
+    with pytest.raises(AnnotationError, match="values outside 0 to 255"):
         measure_areas(np.full((2, 2), value), CLASSES)

@@ -66,7 +66,7 @@ def go_on(runs, folder, monkeypatch=None):
     whole = json.loads((runs / "whole" / "tall.run.json").read_text())["summary"]
     assert result.summary["classes"] == whole["classes"]
     assert not {"tall.journal", "tall.lock"} & {path.name for path in folder.iterdir()}
-    return written, [text for text in hearing.warnings if "done again" in text]
+    return written, [text for text in hearing.warnings if "are recomputed" in text]
 
 
 def flip(path):
@@ -223,5 +223,5 @@ def test_regions_are_the_same_however_they_are_written(runs, tmp_path):
     first = segment((a, b, c, d), None).summary
     assert segment((c, d, a, b), 4).summary == first
     assert segment((b, a, d, c), 1).summary == first
-    with pytest.raises(OutputError, match="another roi"):
+    with pytest.raises(OutputError, match="another `roi`"):
         segment((a, b, (80, 901), d), None)

@@ -133,12 +133,12 @@ def test_a_finished_output_is_not_taken_for_one_of_other_settings(slide, tmp_pat
     for other in ({"blend": "gaussian"}, {"with_image": True}, {"halo": 24}):
         (changed,) = other
         settings = {**OPTIONS, **other}
-        with pytest.raises(OutputError, match=f"another {changed}"):
+        with pytest.raises(OutputError, match=f"another `{changed}`"):
             wsiseg.segment(slide, tiny_checkpoint(), tmp_path / "out", resume=True, **settings)
     checkpoint = tiny_checkpoint()
     normalisation = checkpoint.card.normalisation.model_copy(update={"order": "BGR"})
     checkpoint.card = checkpoint.card.model_copy(update={"normalisation": normalisation})
-    with pytest.raises(OutputError, match="another checkpoint"):
+    with pytest.raises(OutputError, match="another `checkpoint`"):
         wsiseg.segment(slide, checkpoint, tmp_path / "out", resume=True, **OPTIONS)
 
 
@@ -203,10 +203,13 @@ def test_control_c_says_how_to_go_on_and_exits_130(slide, tmp_path):
         [sys.executable, "-c", INTERRUPTING, *words], capture_output=True, text=True, check=False
     )
     assert run.returncode == 130, run.stderr
-    assert "error: interrupted. Go on with --resume." in run.stderr
+    assert "error: interrupted. Continue with --resume." in run.stderr
     told = json.loads(run.stdout)
     assert (told["error"]["what"], told["error"]["status"]) == ("interrupted", 130)
     (entry,) = json.loads((tmp_path / "out" / "batch.json").read_text())["slides"]
-    assert (entry["status"], entry["error"]) == ("interrupted", "interrupted. Go on with `resume`.")
+    assert (entry["status"], entry["error"]) == (
+        "interrupted",
+        "interrupted. Continue with `resume`.",
+    )
     (seen,) = told["slides"]
-    assert seen == entry | {"error": "interrupted. Go on with --resume."}
+    assert seen == entry | {"error": "interrupted. Continue with --resume."}

@@ -154,14 +154,14 @@ def test_an_interruption_says_how_to_go_on_only_where_that_can_be_done(tmp_path,
             if epoch == epoch_wanted:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr("wsiseg.cli.learning.ConsoleTraining.stepped", stepped)
+        monkeypatch.setattr("wsiseg.cli.training_progress.ConsoleTrainingListener.stepped", stepped)
         return run("train", *words, *SMALL, "-o", tmp_path / "run")
 
     one_line(first := interrupt(0), 130, "interrupted.")
     assert "--resume" not in first.err
     stopped = interrupt(1)
     assert stopped.status == 130
-    assert stopped.err.endswith("error: interrupted. Go on with --resume.\n")
+    assert stopped.err.endswith("error: interrupted. Continue with --resume.\n")
 
 
 def test_there_is_nothing_to_go_on_with(tmp_path):

@@ -17,8 +17,8 @@ from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
+from wsiseg.segmentation.prefetching import SlidePrefetcher
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
-from wsiseg.segmentation.slides_ahead import SlidesAhead
 from wsiseg.throughput.recorder import rows_from_csv
 from wsiseg.tiling import Slide, open_slide
 
@@ -95,8 +95,8 @@ def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_
         tight = options.replace(memory=alone.memory.total + NEXT_SLIDE_BYTES - 1)
         roomy = options.replace(memory=alone.memory.total + NEXT_SLIDE_BYTES)
         plans = [
-            make_plan(slide, predictor, each, followed=followed)
-            for each, followed in ((tight, True), (roomy, False), (roomy, True))
+            make_plan(slide, predictor, each, prefetch=prefetch)
+            for each, prefetch in ((tight, True), (roomy, False), (roomy, True))
         ]
     assert [plan.memory.next_slide for plan in plans] == [0, 0, NEXT_SLIDE_BYTES]
     assert plans[2].memory.total == roomy.memory
@@ -113,18 +113,18 @@ def test_what_a_slide_took_before_its_turn_counts_as_its_own(slides, tmp_path):
     def look(*_: object) -> None:
         time.sleep(0.05)
 
-    with SlidesAhead([slides[0], slides[2]], slowly, look) as ahead:
+    with SlidePrefetcher([slides[0], slides[2]], slowly, look) as ahead:
         with ahead.next() as ready:
             assert ready.seconds >= 0.05
             assert not ahead.is_last
-            ahead.begin_next()
+            ahead.prefetch_next()
         with ahead.next() as ready:
             assert ready.seconds >= 0.1
             assert ahead.is_last
     options = SegmentOptions(level=0, tissue="none")
     predictor = make_predictor(tiny_checkpoint(), options)
     with open_slide(slides[0]) as slide:
-        result = segment_slide(slide, predictor, tmp_path, options, Listener(), spent=1000.0)
+        result = segment_slide(slide, predictor, tmp_path, options, Listener(), elapsed=1000.0)
     assert result.summary["seconds"] >= 1000
     assert rows_from_csv(tmp_path / "a.tiles.csv")[-1].finished_s >= 1000
 
@@ -250,7 +250,7 @@ def test_names_that_differ_in_case_only_need_a_folder_that_tells_them_apart(
 ):
     upper = tmp_path / "A.png"
     upper.write_bytes(slides[0].read_bytes())
-    monkeypatch.setattr(batch, "folds_case", lambda _: True)
+    monkeypatch.setattr(batch, "is_case_insensitive", lambda _: True)
     with pytest.raises(ArgumentError, match="same files"):
         segment_all([slides[0], upper], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -16,7 +16,7 @@ from PIL import Image
 import wsiseg
 from tiny import tiny_checkpoint
 from wsiseg.errors import OutputError, OutputHeldError
-from wsiseg.store.locks import hold
+from wsiseg.store.locks import hold_lock
 from wsiseg.store.manifest import Manifest
 
 OPTIONS = {"level": 0, "tissue": "none", "runtime": "torch"}
@@ -24,9 +24,9 @@ OPTIONS = {"level": 0, "tissue": "none", "runtime": "torch"}
 HOLDING = """
 import sys
 from pathlib import Path
-from wsiseg.store.locks import hold
+from wsiseg.store.locks import hold_lock
 
-with hold(Path(sys.argv[1]), print):
+with hold_lock(Path(sys.argv[1]), print):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -44,12 +44,12 @@ def test_a_second_holder_hears_who_the_first_is_and_a_killed_one_holds_nothing(t
     ) as other:
         assert other.stdout.readline() == "held\n"
         who = f"process {other.pid} on .* since 20"
-        with pytest.raises(OutputHeldError, match=who), hold(path, unwarned):
+        with pytest.raises(OutputHeldError, match=who), hold_lock(path, unwarned):
             pass
         other.send_signal(signal.SIGKILL)
     # Its file is left behind, which says nothing.
     assert path.exists()
-    with hold(path, unwarned):
+    with hold_lock(path, unwarned):
         assert json.loads(path.read_text())["pid"] != other.pid
     assert list(tmp_path.iterdir()) == []
 
@@ -59,7 +59,7 @@ def test_threads_exclude_each_other_though_the_file_comes_and_goes(tmp_path):
 
     def work(number):
         for _ in range(40):
-            with hold(path, unwarned, patience=60):
+            with hold_lock(path, unwarned, timeout=60):
                 inside.append(number)
                 most.append(len(inside))
                 inside.remove(number)
@@ -76,16 +76,16 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
     said = []
-    with hold(tmp_path / "slide.lock", said.append):
+    with hold_lock(tmp_path / "slide.lock", said.append):
         pass
     assert "has no locks" in said[0]
 
 
 def test_an_error_inside_is_not_taken_for_one_of_the_lock(tmp_path):
-    with pytest.raises(IsADirectoryError), hold(tmp_path / "slide.lock", unwarned):
+    with pytest.raises(IsADirectoryError), hold_lock(tmp_path / "slide.lock", unwarned):
         raise IsADirectoryError
     (tmp_path / "slide.lock").mkdir()
-    with pytest.raises(OutputError), hold(tmp_path / "slide.lock", unwarned):
+    with pytest.raises(OutputError), hold_lock(tmp_path / "slide.lock", unwarned):
         pass
 
 
@@ -100,7 +100,7 @@ def test_two_runs_into_one_output(tmp_path, how):
     held, ended = threading.Event(), threading.Event()
 
     def other():
-        with hold(out / "a.lock", unwarned):
+        with hold_lock(out / "a.lock", unwarned):
             held.set()
             ended.wait(60)
 
@@ -108,7 +108,7 @@ def test_two_runs_into_one_output(tmp_path, how):
     thread.start()
     held.wait(60)
     try:
-        with pytest.raises(OutputHeldError, match="another run writes here: process"):
+        with pytest.raises(OutputHeldError, match="another run is writing this output: process"):
             wsiseg.segment(slides[0], tiny_checkpoint(seed=1), out, **OPTIONS, **how)
         assert (out / "a.run.json").read_text() == run
         assert before.mask.exists()

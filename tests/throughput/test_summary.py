@@ -4,7 +4,7 @@ import io
 import pytest
 
 from wsiseg.throughput.recorder import COLUMNS, TileRow, rows_from_csv, rows_to_csv
-from wsiseg.throughput.summary import ADVICE, share_out
+from wsiseg.throughput.summary import ADVICE, STAGES, time_shares
 
 
 def row(index, **times):
@@ -14,7 +14,7 @@ def row(index, **times):
 
 def test_shares_add_up_to_the_whole_run():
     rows = [row(0, forward_ms=600, wait_ms=100, stitch_ms=50, write_ms=50), row(1, forward_ms=200)]
-    shares = share_out(rows, seconds=2.0, finishing=0.3, setup=0.5)
+    shares = time_shares(rows, seconds=2.0, finishing=0.3, setup=0.5)
     assert (shares.network, shares.reading, shares.stitching) == (0.4, 0.05, 0.025)
     assert shares.writing == pytest.approx((0.05 + 0.3) / 2)
     assert shares.setup == 0.25
@@ -32,8 +32,9 @@ def test_shares_add_up_to_the_whole_run():
     ],
 )
 def test_the_stage_that_took_most_limits(times, limit):
-    assert share_out([row(0, **times)], 1.0, 0.0, 0.0).bottleneck == limit
+    assert time_shares([row(0, **times)], 1.0, 0.0, 0.0).bottleneck == limit
     assert limit in ADVICE
+    assert limit in STAGES
 
 
 def test_rows_have_the_promised_columns_and_round_to_microseconds():

@@ -209,7 +209,7 @@ def test_a_failed_addition_leaves_the_drawing(tmp_path, monkeypatch):
     def fail(*_):
         raise OutputError("writing failed", path)
 
-    monkeypatch.setattr("wsiseg.viewer.annotating.write_whole", fail)
+    monkeypatch.setattr("wsiseg.viewer.annotating.write_atomically", fail)
     with pytest.raises(OutputError):
         save_painting(region, blots(region.box.shape), tmp_path, "GeoJSON", "add")
     assert path.read_bytes() == before

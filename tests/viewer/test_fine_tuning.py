@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiny import tiny_checkpoint
-from wsiseg.cli.events import EventTraining, print_event
+from wsiseg.cli.events import EventTrainingListener, print_event
 from wsiseg.errors import (
     ArgumentError,
     DataSetError,
@@ -155,7 +155,7 @@ def events(tell, *, monkeypatch):
     """Return what `wsiseg train --events` prints."""
     monkeypatch.setattr("wsiseg.cli.events._PAUSE", -1.0)
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        tell(EventTraining())
+        tell(EventTrainingListener())
     return [read_event(line) for line in said.getvalue().splitlines()]
 
 

@@ -207,7 +207,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(view, checkpoint, tmp_p
         task.run(Predictors(), stop_after(tiles))
     if tiles == 1:
         # Nothing was worth keeping.
-        assert task.files.standing is None
+        assert task.files.existing is None
         assert isinstance(run(task), Outcome)
     else:
         standing = run(task)

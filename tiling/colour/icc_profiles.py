@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.colour.recolouring import ColourStep
 from wsiseg.tiling.slides.slide import Pixels
@@ -21,7 +21,7 @@ from wsiseg.tiling.slides.slide import Pixels
 def profile_name(profile: bytes) -> str:
     """Return the description that a profile gives of itself; "damaged" if it cannot be read."""
     try:
-        with boundary(DamagedSlideError):
+        with translate_errors(DamagedSlideError):
             name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
     except DamagedSlideError:
         return "damaged"
@@ -64,7 +64,7 @@ class ProfileStep(ColourStep):
             )
 
     def _profile_errors(self) -> AbstractContextManager[None]:
-        return boundary(
+        return translate_errors(
             lambda why: DamagedSlideError(
                 f"its ICC profile cannot be used: {why}", self.path, "Leave `icc` out."
             )

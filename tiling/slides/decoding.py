@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, exif_orientation
 from wsiseg.tiling.slides.slide import OTHER_FORMAT
@@ -84,7 +84,7 @@ def picture_orientation(picture: Image.Image) -> Orientation:
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
     """Translate whatever Pillow raises on a file that it cannot read."""
-    with boundary(lambda why: DamagedSlideError(f"the picture is damaged: {why}", path)):
+    with translate_errors(lambda why: DamagedSlideError(f"the picture is damaged: {why}", path)):
         try:
             yield
         except SlideError:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import SlideError, SlideNotFoundError
 from wsiseg.tiling.slides.readers import is_slide_folder
 from wsiseg.tiling.slides.urls import is_remote
@@ -143,7 +143,7 @@ class _Search:
 
     def search_folder(self, folder: Path, *, top: bool = False) -> None:
         """Take the slides of a folder, and pass over the rest."""
-        with boundary(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
+        with translate_errors(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
             status = folder.stat()
             entries = sorted(folder.iterdir(), key=_natural)
         # A link may lead back to where the search has come from.
@@ -183,7 +183,7 @@ class _Search:
 
 
 def _is_folder(path: Path) -> bool:
-    with boundary(lambda why: SlideError(f"the path cannot be looked at: {why}", path)):
+    with translate_errors(lambda why: SlideError(f"the path cannot be looked at: {why}", path)):
         return path.is_dir()
 
 
@@ -208,7 +208,7 @@ def _is_one_slide(folder: Path) -> bool:
     """Tell whether a folder is a slide as a whole: a store, or a DICOM series and nothing else."""
     if _is_store(folder):
         return is_slide_folder(folder)
-    with boundary(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
+    with translate_errors(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
         files = [entry for entry in folder.iterdir() if not _is_hidden(entry) and entry.is_file()]
     endings = {file.suffix.lower() for file in files}
     return bool(files) and not (endings & SLIDE_ENDINGS - {".dcm"}) and is_slide_folder(folder)

@@ -15,7 +15,7 @@ import zarr
 from zarr.errors import GroupNotFoundError
 from zarr.types import AnyArray
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     DamagedSlideError,
     RuntimeUnavailableError,
@@ -145,7 +145,7 @@ class OmeZarrSlide(BlockSlide):
         rows, columns = slice(box.y, box.bottom), slice(box.x, box.right)
         places = {"y": rows, "x": columns, "c": slice(None)}
         where = tuple(places.get(axis, 0) for axis in self._axes)
-        with boundary(
+        with translate_errors(
             lambda why: DamagedSlideError(
                 f"{box.width}×{box.height} pixels at y={box.y}, x={box.x} of level {level} "
                 f"cannot be read: {why}",
@@ -206,7 +206,9 @@ def _refuse_long_metadata(path: Path) -> None:
 
 def _open_group(path: Path) -> zarr.Group:
     where = url_or_path(path)
-    with boundary(lambda why: DamagedSlideError(f"the store cannot be opened: {why}", where)):
+    with translate_errors(
+        lambda why: DamagedSlideError(f"the store cannot be opened: {why}", where)
+    ):
         return _open_where(path, where)
 
 
@@ -230,7 +232,9 @@ def _open_where(path: Path, where: str) -> zarr.Group:
 
 
 def _metadata_errors(path: Path) -> AbstractContextManager[None]:
-    return boundary(lambda why: DamagedSlideError(f"the store's metadata are damaged: {why}", path))
+    return translate_errors(
+        lambda why: DamagedSlideError(f"the store's metadata are damaged: {why}", path)
+    )
 
 
 def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:

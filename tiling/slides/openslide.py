@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import openslide
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.czi_structure import check_czi
@@ -82,7 +82,9 @@ class OpenSlideSlide(BlockSlide):
         check_structure(self._file)
         check_czi(self._file)
         self._handle = self._open()
-        with boundary(lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", path)):
+        with translate_errors(
+            lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", path)
+        ):
             self._read_metadata(path)
         self.why = f"OpenSlide knows {self.facts.vendor} files"
         call_after_fork(self, OpenSlideSlide._after_fork)
@@ -147,7 +149,9 @@ class OpenSlideSlide(BlockSlide):
         return (None if profile is None else bytes(profile.tobytes())), ()
 
     def _open(self) -> openslide.OpenSlide:
-        with boundary(lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", self.path)):
+        with translate_errors(
+            lambda why: DamagedSlideError(f"OpenSlide cannot open it: {why}", self.path)
+        ):
             return self._open_handle()
 
     def _open_handle(self) -> openslide.OpenSlide:
@@ -190,7 +194,9 @@ class OpenSlideSlide(BlockSlide):
     def _attempt(self, read: Callable[[openslide.OpenSlide], Pixels], what: str) -> Pixels:
         """Read pixels; an error kills the handle, for the other threads as well."""
         handle = self._handle
-        with boundary(lambda why: DamagedSlideError(f"{what} cannot be read: {why}", self.path)):
+        with translate_errors(
+            lambda why: DamagedSlideError(f"{what} cannot be read: {why}", self.path)
+        ):
             try:
                 return read(handle)
             except openslide.OpenSlideError:

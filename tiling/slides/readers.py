@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     DamagedSlideError,
     SlideError,
@@ -204,7 +204,7 @@ def _checked(path: Path | str) -> Path:
     path = Path(path)
     if is_remote(path):
         return path
-    with boundary(lambda why: DamagedSlideError(f"the file cannot be read: {why}", path)):
+    with translate_errors(lambda why: DamagedSlideError(f"the file cannot be read: {why}", path)):
         if not path.exists():
             raise SlideNotFoundError("there is no such slide", path, "Check the path.")
         if path.is_dir():

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.file_bytes import FileBytes
@@ -111,7 +111,7 @@ class TiffSlide(TiledSlide):
 
     def _decode(self, level: int, index: int, reduction: int) -> Pixels:
         tiles = self._tiles[level]
-        with boundary(
+        with translate_errors(
             lambda why: DamagedSlideError(
                 f"tile {index} of level {level} cannot be decoded: {why}", self.path
             )
@@ -232,4 +232,6 @@ def _map(
 
 def tiff_errors(path: Path) -> AbstractContextManager[None]:
     """Turn whatever a damaged structure makes tifffile do into :class:`DamagedSlideError`."""
-    return boundary(lambda why: DamagedSlideError(f"the TIFF structure is damaged: {why}", path))
+    return translate_errors(
+        lambda why: DamagedSlideError(f"the TIFF structure is damaged: {why}", path)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
-from wsiseg.shown import shown
+from wsiseg.text import escape_unprintable
 
 
 class PlainLabel(QLabel):
@@ -27,4 +27,4 @@ class PlainLabel(QLabel):
 
     def setText(self, text: str) -> None:  # noqa: N802, as Qt calls it
         """Show other lines."""
-        super().setText("\n".join(map(shown, text.split("\n"))))
+        super().setText("\n".join(map(escape_unprintable, text.split("\n"))))

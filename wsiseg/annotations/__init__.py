@@ -1,4 +1,8 @@
-"""What people drew or painted, in whatever program, as labels of working pixels."""
+"""Annotations of QuPath, ASAP, ImageScope, HALO and others, as labels of working pixels.
+
+A file is read (`reading`, with a file per program), its shapes are repaired (`repairing`), placed
+on the slide (`placing`), given their classes (`class_map`), and painted into pixels (`painting`).
+"""
 
 from wsiseg.annotations.annotation import Annotation, AnnotationFile, Origin
 from wsiseg.annotations.painting import ShapePainter

@@ -1,4 +1,4 @@
-"""What every annotation program's file is turned into."""
+"""The annotations of a file, whichever program wrote it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from shapely.geometry.base import BaseGeometry
 from wsiseg.classes import Colour
 
 Origin = Literal["level 0", "bounds", "tiles of bounds"]
-"""Where a file counts its pixels from.
+"""The origin of a file's coordinates.
 
-The corner of level 0, that of the part that was scanned, or that of the first tile of 256 pixels
-which the scanned part touches.
+The corner of level 0, that of the scanned bounds, or that of the first tile of 256 pixels which
+the scanned bounds touch.
 """
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """One shape that somebody drew.
+    """One annotated shape.
 
     Attributes
     ----------
     name : str or None
-        Its class as the program calls it; None if it was given none.
+        Name of its class in the program; None if it has none.
     geometry : shapely geometry
         A valid Polygon or MultiPolygon; ``x, y`` in pixels of level 0, corners at whole numbers.
     colour : tuple of int or None
         RGB of its class, if the file gives one.
     painted : bool
-        Whether it was painted over what stood before it, and lies over that even if it encloses
-        it.
+        Whether it was painted over earlier shapes, and covers them even if it encloses them.
     """
 
     name: str | None
@@ -43,16 +42,16 @@ class Annotation:
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """Everything that one file holds.
+    """The content of one annotation file.
 
     Attributes
     ----------
     path : Path
         The file.
     annotations : tuple of Annotation
-        As they stand in the file; which lies over which is decided with their classes.
+        In the order of the file; see :func:`wsiseg.annotations.overlapping.painting_order`.
     origin : {"level 0", "bounds", "tiles of bounds"}
-        Where its program counts pixels from.
+        The origin of its coordinates.
     notes : tuple of str
         What was repaired or left out, one sentence each.
     """

@@ -1,4 +1,4 @@
-"""What ASAP saves as XML."""
+"""Reads XML of ASAP."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from wsiseg.annotations.corners import read_corners
 from wsiseg.annotations.program import Drawing, Program, Ring
+from wsiseg.annotations.xml_shapes import read_corners
 from wsiseg.classes import Colour
 
 # Of a spline the file has the points that were clicked; ASAP's own masks join them straight too.

@@ -1,4 +1,4 @@
-"""Which class each name or value in an annotation file means."""
+"""Class maps: which class each name or value in an annotation file stands for."""
 
 from __future__ import annotations
 
@@ -12,35 +12,42 @@ from typing import Any
 import yaml
 
 from wsiseg.annotations.labels import IGNORED
-from wsiseg.boundaries import boundary
 from wsiseg.classes import Colour, LabelClass, distinct_colour
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError, ArgumentError
-from wsiseg.settings_files import compose_yaml
 from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.yaml_files import compose_yaml
 
 UNANNOTATED, UNCLASSIFIED = "unannotated", "unclassified"
-"""Keys for the area that nobody drew on, and for shapes that were given no class."""
+"""Keys for the area without annotation, and for shapes without a class."""
 
 IGNORE, EXHAUSTIVE = "ignore", "exhaustive"
-"""What a key can mean instead of a class: leave it out; everything inside is annotated."""
+"""Instead of a class: a key is left out, or its shapes are regions that are fully annotated."""
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """From what stands in a file to the classes that a network learns.
+    """Maps the names and values in annotation files to the classes that a network learns.
 
     Attributes
     ----------
     classes : tuple of LabelClass
         In the order of the labels.
     targets : mapping of str to int or None
-        The label that a name or value means; None marks a region that is annotated exhaustively.
+        The label of each name or value; None marks a region that is annotated exhaustively.
     ground : int
-        The label of area that nobody drew on: all of it, or where regions are marked as
-        exhaustive, only that inside them.
+        The label of area without annotation: all of it, or where regions are marked as exhaustive,
+        only that inside them.
     ranks : mapping of int to int
-        Which labels are painted over which others: the higher over the lower, and over all that
-        have none.
+        Labels with a higher rank are painted over lower ones, and over those without a rank.
+
+    Examples
+    --------
+    >>> class_map = ClassMap.read("tumour=tumour,tumor=tumour,stroma=stroma,artefact=ignore")
+    >>> [entry.name for entry in class_map.classes]
+    ['tumour', 'stroma']
+    >>> class_map.label("tumor", Path("a.geojson"))
+    0
     """
 
     classes: tuple[LabelClass, ...]
@@ -119,7 +126,7 @@ class ClassMap:
         known = labels.keys() - {EXHAUSTIVE}
         for place, name in enumerate(order):
             if name not in known or name in order[:place]:
-                what = "twice" if name in known else "which is no class"
+                what = "twice" if name in known else "which is not a class"
                 raise ArgumentError(
                     f"the order of painting names {name!r}, {what}",
                     "`class_map`",
@@ -137,7 +144,7 @@ class ClassMap:
 
     @property
     def names(self) -> dict[int, str]:
-        """What the labels are called, in sentences."""
+        """The name of each label, for messages."""
         return {**{index: entry.name for index, entry in enumerate(self.classes)}, IGNORED: IGNORE}
 
     @property
@@ -146,12 +153,19 @@ class ClassMap:
         return None in self.targets.values()
 
     def label(self, key: str | None, where: Path) -> int | None:
-        """Return the label that a name or value means; None for an exhaustive region.
+        """Return the label of a name or value; None for an exhaustive region.
+
+        Parameters
+        ----------
+        key : str or None
+            The name or value; None for a shape without a class.
+        where : Path
+            The file, for errors.
 
         Raises
         ------
         AnnotationError
-            If the map does not know it.
+            If the map does not have it.
         """
         wanted = UNCLASSIFIED if key is None else key
         if wanted in self.targets:
@@ -174,9 +188,9 @@ class ClassMap:
         Parameters
         ----------
         keys : mapping of int to str
-            What the values are called: their names if they have some, else the numbers.
+            The name of each value, or the number if it has none.
         where : Path
-            For errors.
+            The file, for errors.
 
         Raises
         ------
@@ -203,11 +217,11 @@ class ClassMap:
 
 
 Pairs = Mapping[str, str]
-"""The class, ``ignore`` or ``exhaustive``, that each key means."""
+"""The class, ``ignore`` or ``exhaustive``, of each key."""
 
 
 def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour], Sequence[str]]:
-    """Return what a class map says, the colours and the order in it; see :meth:`ClassMap.read`.
+    """Return the pairs, colours and painting order of a class map; see :meth:`ClassMap.read`.
 
     Raises
     ------
@@ -218,7 +232,7 @@ def read_pairs(text: str) -> tuple[Pairs, Mapping[str, Colour], Sequence[str]]:
 
 
 def names_nothing(pairs: Pairs) -> bool:
-    """Tell whether a class map only says what area and shapes without a name are."""
+    """Tell whether a class map names nothing but unannotated area and shapes without a class."""
     return bool(pairs) and pairs.keys() <= {UNANNOTATED, UNCLASSIFIED}
 
 
@@ -264,9 +278,9 @@ def _read_inline(text: str) -> dict[str, str]:
 def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour], tuple[str, ...]]:
     if not path.exists():
         raise ArgumentError(
-            "there is no such file, and without = it is no class map", path, _EXAMPLE
+            "there is no such file, and without = it is not a class map", path, _EXAMPLE
         )
-    with boundary(
+    with translate_errors(
         lambda why: ArgumentError(f"the class map cannot be read: {why}", path, _EXAMPLE)
     ):
         # Nodes, not values: YAML would turn the keys No, 010 and 2024-01-01 into something else.
@@ -285,7 +299,7 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Colour], tuple[str
     colours = _texts(_entries(content["colours"], path), path) if "colours" in content else {}
     for name in colours.keys() - set(pairs.values()):
         raise ArgumentError(
-            f"there is a colour for {name!r}, which is no class",
+            f"there is a colour for {name!r}, which is not a class",
             path,
             _suggest(name, list(dict.fromkeys(pairs.values()))),
         )
@@ -297,14 +311,14 @@ def _list(node: Any, path: Path) -> tuple[str, ...]:
     if not isinstance(node, yaml.SequenceNode) or not all(
         isinstance(entry, yaml.ScalarNode) for entry in node.value
     ):
-        raise ArgumentError("the order of painting is no list of classes", path)
+        raise ArgumentError("the order of painting is not a list of classes", path)
     return tuple(str(entry.value) for entry in node.value)
 
 
 def _entries(node: Any, path: Path) -> dict[str, Any]:
     """Return the values of a mapping by their keys, as they are written."""
     if not isinstance(node, yaml.MappingNode):
-        raise ArgumentError("the class map is no mapping of keys to classes", path, _EXAMPLE)
+        raise ArgumentError("the class map is not a mapping of keys to classes", path, _EXAMPLE)
     found: dict[str, Any] = {}
     for key, value in node.value:
         name, line = key.value, key.start_mark.line + 1
@@ -329,5 +343,5 @@ def _texts(entries: Mapping[str, Any], path: Path) -> dict[str, str]:
 
 def _parse_colour(text: str, path: Path) -> Colour:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ArgumentError(f"{text!r} is no colour", path, 'Write it like "#c80000".')
+        raise ArgumentError(f"{text!r} is not a colour", path, 'Write it like "#c80000".')
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)

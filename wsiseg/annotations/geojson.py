@@ -1,4 +1,4 @@
-"""GeoJSON of any origin (RFC 7946, in pixels instead of degrees)."""
+"""Reads GeoJSON of any program (RFC 7946, in pixels instead of degrees)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _KINDS = {"Feature", "FeatureCollection", "Polygon", "MultiPolygon", "GeometryCo
 
 
 def outermost_features(content: Any) -> list[Any]:
-    """Return the features of a document: of a collection, a list, or the one that it is.
+    """Return the features of a document: a collection, a list, or a single feature.
 
-    In a list there may be collections, too.
+    A list may contain collections, too.
     """
     if isinstance(content, list):
         return [
@@ -33,7 +33,7 @@ def outermost_features(content: Any) -> list[Any]:
         return [content]
     features = content["features"]
     if not isinstance(features, list):
-        raise ValueError("its features are no list")
+        raise ValueError("its features are not a list")
     return features
 
 
@@ -42,15 +42,15 @@ def _is_collection(content: Any) -> bool:
 
 
 def read_feature(feature: Any) -> Drawing:
-    """Return the shape of a feature, or of a bare geometry; it has no class.
+    """Return the shape of a feature or a bare geometry, without a class.
 
     Raises
     ------
     ValueError, TypeError
-        If it is none.
+        If it is neither.
     """
     if not isinstance(feature, dict):
-        raise ValueError("a feature is no object")
+        raise ValueError("a feature is not an object")
     geometry = feature.get("geometry", feature if feature.get("type") != "Feature" else None)
     if geometry is None:
         return Drawing(None, without_area=("feature without geometry",))
@@ -67,10 +67,10 @@ def read_feature(feature: Any) -> Drawing:
 def _parts(geometry: Any) -> tuple[list[Rings], list[str]]:
     """Return the polygons of a geometry, and what else is in it."""
     if not isinstance(geometry, dict):
-        raise ValueError("a geometry is no object")
+        raise ValueError("a geometry is not an object")
     kind = geometry.get("type")
     if not isinstance(kind, str) or kind not in _KINDS | _AREALESS.keys():
-        raise ValueError(f"{kind!r} is no kind of geometry")
+        raise ValueError(f"{kind!r} is not a kind of geometry")
     if kind in _AREALESS:
         return [], [_AREALESS[kind]]
     if kind == "GeometryCollection":
@@ -97,7 +97,7 @@ def _ring(points: Any) -> Ring:
     if ring.size == 0:
         return np.empty((0, 2))
     if ring.ndim != 2 or ring.shape[1] < 2:
-        raise ValueError("a ring is no list of points")
+        raise ValueError("a ring is not a list of points")
     return ring[:, :2]
 
 

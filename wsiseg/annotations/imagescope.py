@@ -1,4 +1,4 @@
-"""What Aperio ImageScope saves as XML."""
+"""Reads XML of Aperio ImageScope."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from wsiseg.annotations.corners import (
+from wsiseg.annotations.program import Drawing, Program, Ring
+from wsiseg.annotations.xml_shapes import (
     box_around,
     colour_from_number,
     ellipse_in,
     is_set,
     read_corners,
 )
-from wsiseg.annotations.program import Drawing, Program, Ring
 
 _FREEHAND, _RECTANGLE, _ELLIPSE = "0", "1", "2"
 _DEFAULT_HEADING = "Description"

@@ -1,4 +1,4 @@
-"""Where labels come from, whoever drew them: a picture, a store, a file of polygons."""
+"""Sources of labels: a mask picture, an OME-Zarr store, or a file of polygons."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from wsiseg.tiling.slides import Slide
 Labels = npt.NDArray[np.uint8]
 
 IGNORED = 255
-"""Label of a pixel that nobody annotated: no loss, no score."""
+"""Label of a pixel without annotation (an ignore index): it has no loss and no score."""
 
 
 class LabelPlane(ABC):
-    """Labels laid over the working plane of one slide.
+    """Labels on the working plane of one slide.
 
     Attributes
     ----------
     notes : tuple of str
-        What was repaired, left out or decided when they were read.
+        Sentences on what was repaired, left out or decided when they were read.
     """
 
     notes: tuple[str, ...] = ()
@@ -34,12 +34,12 @@ class LabelPlane(ABC):
     def read(self, box: Box) -> Labels:
         """Return the labels of a box of working pixels.
 
-        A working pixel has the label of the place at its centre.
+        A working pixel has the label at its centre.
 
         Parameters
         ----------
         box : Box
-            May reach over the plane's edge; there everything is ignored.
+            May reach over the plane's edge, where labels are `IGNORED`.
 
         Returns
         -------
@@ -48,23 +48,24 @@ class LabelPlane(ABC):
         """
 
     def landmarks(self, narrowest: float) -> Sequence[tuple[int, float, float]]:
-        """Return a place in every shape that looking at every so many pixels may pass over.
+        """Return a point in every shape that a coarse sampling of pixels may miss.
 
         Parameters
         ----------
         narrowest : float
-            Shapes that are wider and higher than this, in working pixels, may be left out.
+            Distance of the samples in working pixels; shapes that are wider and higher may be
+            left out.
 
         Returns
         -------
         sequence of (int, float, float)
-            Label, y and x in working pixels; nothing where labels are pixels and no shapes.
+            Label, y and x in working pixels; empty for masks, which have no shapes.
         """
         return ()
 
 
 class LabelSource(ABC):
-    """A file of labels, closed; small enough to be sent to another process.
+    """A file of labels that is not open, and can be sent to another process.
 
     Parameters
     ----------
@@ -77,21 +78,28 @@ class LabelSource(ABC):
 
     @abstractmethod
     def open(self, slide: Slide, plane: WorkingPlane) -> LabelPlane:
-        """Lay the labels over a plane of their slide.
+        """Open the file and place its labels on the working plane of their slide.
+
+        Parameters
+        ----------
+        slide : Slide
+            Open.
+        plane : WorkingPlane
+            Its working plane.
 
         Raises
         ------
         AnnotationError
-            If the file cannot be read, or holds a class or value that nobody explained.
+            If the file cannot be read, or has a class or value that the class map does not have.
         DataSetError
             If it does not fit the slide.
         """
 
     def check(self) -> None:  # noqa: B027
-        """Look at what reading at a reduced resolution passes over.
+        """Check all values, including those that reading at a low resolution skips.
 
         Raises
         ------
         AnnotationError
-            If a value there means no class.
+            If a value has no class.
         """

@@ -1,4 +1,4 @@
-"""Shapes of different classes that overlap: which lies over which, and how much there is of it."""
+"""Overlaps of shapes of different classes: which shape is painted over which, and how much."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Overlaps:
     Attributes
     ----------
     first, second : ndarray
-        int64 ``(n,)``: where they stand; the first before the second.
+        int64 ``(n,)``: indices of the shapes; the first before the second.
     areas : ndarray
-        float64 ``(n,)``: what they share, in pixels of level 0.
+        float64 ``(n,)``: shared area in pixels of level 0.
     complete : bool
-        Whether these are all; of very many, some are not looked at.
+        Whether these are all; the search stops if there are very many.
     """
 
     first: _Indices
@@ -51,7 +51,7 @@ class Overlaps:
 
 
 def find_overlaps(shapes: Sequence[Shape]) -> Overlaps:
-    """Return which shapes of different labels share area."""
+    """Return the pairs of shapes of different labels that share area."""
     geometries = np.empty(len(shapes), object)
     geometries[:] = [geometry for geometry, _ in shapes]
     labels = np.array([label for _, label in shapes], np.int64)
@@ -115,22 +115,34 @@ def painting_order(
     ranks: Mapping[int, int] | None = None,
     painted: Sequence[bool] = (),
 ) -> list[int]:
-    """Return in which order shapes are painted, so that none is hidden by what encloses it.
+    """Return the order in which shapes are painted, so that none is hidden by one that encloses it.
 
-    A shape that lies inside a larger one of another label lies over it, whichever was drawn
-    first: programs show it so, and otherwise nothing would be left of it.  Of all others, the
-    later lies over the earlier.
+    A shape inside a larger one of another label is painted over it, whichever was drawn first:
+    programs show it so, and otherwise nothing would be left of it.  Of all others, the later is
+    painted over the earlier.
 
     Parameters
     ----------
     shapes : sequence of Shape
-        As they were drawn.
+        In the order in which they were drawn.
     overlaps : Overlaps
-        Of these.
+        Overlaps of these shapes.
     ranks : mapping of int to int, optional
-        Of labels; a higher one lies over all lower ones, and one that is not given over none.
+        Rank of labels: higher ranks are painted over lower ones and over labels without a rank.
     painted : sequence of bool, optional
-        Which lie over all before them, even over what they enclose.
+        Which shapes cover all shapes before them, even those that they enclose.
+
+    Returns
+    -------
+    list of int
+        Indices of the shapes.
+
+    Examples
+    --------
+    >>> nucleus, gland = shapely.box(4, 4, 6, 6), shapely.box(0, 0, 9, 9)
+    >>> shapes = [(nucleus, 1), (gland, 0)]
+    >>> painting_order(shapes, find_overlaps(shapes))
+    [1, 0]
     """
     areas = np.array([geometry.area for geometry, _ in shapes])
     first, second = areas[overlaps.first], areas[overlaps.second]
@@ -161,16 +173,16 @@ def painting_order(
 def describe_overlaps(
     shapes: Sequence[Shape], overlaps: Overlaps, order: Sequence[int], names: Mapping[int, str]
 ) -> Iterator[str]:
-    """Yield a sentence on the overlaps, if there are any.
+    """Yield a sentence that sums up the overlaps, if there are any.
 
     Parameters
     ----------
     shapes, overlaps
         See :func:`painting_order`.
     order : sequence of int
-        How they are painted.
+        From :func:`painting_order`.
     names : mapping of int to str
-        What the labels are called.
+        Name of each label.
     """
     if not len(overlaps.areas):
         if not overlaps.complete:

@@ -1,4 +1,4 @@
-"""Shapes painted over each other into boxes of working pixels."""
+"""Rasterises shapes, one over the other, into boxes of working pixels."""
 
 from __future__ import annotations
 
@@ -22,15 +22,21 @@ _MANY_PIXELS = 1 << 20
 
 
 class ShapePainter:
-    """Shapes, laid over a working plane and painted where somebody looks.
+    """Rasterises shapes on demand, into any box of a working plane.
 
     Parameters
     ----------
     shapes : sequence of (shapely geometry, int)
-        Polygons in pixels of level 0, and the label that each gives; a later one lies over those
-        before it.
+        Polygons ``x, y`` in pixels of level 0, each with its label; later ones cover earlier ones.
     plane : WorkingPlane
-        What they are laid over.
+        The working plane of the slide.
+
+    Examples
+    --------
+    >>> plane = WorkingPlane(4, 4, level=0, level_scale=1.0, slide_scale=2.0, mpp=0.5)
+    >>> painter = ShapePainter([(shapely.box(0, 0, 4, 2), 1)], plane)
+    >>> painter.paint(Box(0, 0, 2, 3), ground=255).tolist()
+    [[1, 1, 255], [255, 255, 255]]
     """
 
     def __init__(self, shapes: Sequence[tuple[BaseGeometry, int]], plane: WorkingPlane) -> None:
@@ -43,7 +49,7 @@ class ShapePainter:
         self._kept: dict[int, PolygonRasteriser] = {}
 
     def paint(self, box: Box, ground: int) -> Labels:
-        """Paint a box.
+        """Return the labels of a box.
 
         Parameters
         ----------
@@ -78,17 +84,18 @@ class ShapePainter:
         return labels
 
     def landmarks(self, narrowest: float) -> list[tuple[int, float, float]]:
-        """Return a place in every shape that looking at every so many pixels may pass over.
+        """Return a point in every shape that a coarse sampling of pixels may miss.
 
         Parameters
         ----------
         narrowest : float
-            Shapes that are wider and higher than this, in working pixels, are left out.
+            Distance of the samples in working pixels; shapes that are wider and higher are left
+            out.
 
         Returns
         -------
         list of (int, float, float)
-            Label, y and x in working pixels; of shapes whose place lies under none drawn later.
+            Label, y and x in working pixels, for shapes whose point no later shape covers.
         """
         bounds = shapely.bounds(self._geometries) / self._slide_scale
         sides = np.minimum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])

@@ -1,4 +1,4 @@
-"""From a file's bytes to what JSON or XML holds, within bounds."""
+"""Parses JSON and XML, with limits on size and memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from defusedxml import ElementTree
 
 from wsiseg.errors import AnnotationError
-from wsiseg.texts import decode_text
+from wsiseg.text import decode_text
 
 _MOST_BYTES = 1 << 29
 """Of a file, unpacked; a hundred thousand outlined cells take a tenth of it."""
@@ -42,10 +42,10 @@ class UnparsableError(ValueError):
 
 
 def parse_file(path: Path) -> Any:
-    """Return the root element of a file of XML, or what JSON holds.
+    """Return the root element of an XML file, or the content of a JSON file.
 
-    The file may be gzipped, and of UTF-8, UTF-16 or what its XML declares.  Of a file of several
-    JSON documents, such as one a line, they are returned as a list.
+    The file may be gzipped, and in UTF-8, UTF-16 or the encoding that its XML declares.  A file of
+    several JSON documents, one a line for instance, gives a list of them.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def parse_file(path: Path) -> Any:
 
 
 def shorten(error: Exception) -> str:
-    """Return what an error says, as far as it fits a line."""
+    """Return the message of an error, shortened to fit a line."""
     text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     if isinstance(error, RecursionError):
         text = "it is nested too deeply"

@@ -1,4 +1,4 @@
-"""Masks that are pictures: the value of a pixel, or its place in the palette, is its class."""
+"""Mask pictures: the value or palette index of a pixel is its class."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
-from wsiseg.annotations.gridded import (
-    GriddedLabels,
-    Values,
+from wsiseg.annotations.labels import LabelSource
+from wsiseg.annotations.raster import (
+    PixelArray,
+    RasterLabels,
     look_up,
-    make_table,
+    make_lookup_table,
     one_channel,
 )
-from wsiseg.annotations.labels import LabelSource
-from wsiseg.annotations.tiled import TiledValues, as_seen
+from wsiseg.annotations.tiled_tiff import TiledValues, as_displayed
 from wsiseg.annotations.upright import UprightValues
 from wsiseg.errors import AnnotationError, DataSetError
 from wsiseg.tiling.resolution import WorkingPlane
@@ -50,15 +50,28 @@ class PictureLabels(LabelSource):
         PNG, TIFF (read tile by tile, if it is tiled) or whatever else Pillow reads, of one
         channel or of three equal ones.  One bit counts as 0 and 255.
     table : mapping of int to int
-        The label that each value means; other values are errors.
+        The label of each value; other values are errors.
     """
 
     def __init__(self, path: Path, table: Mapping[int, int]) -> None:
         super().__init__(path)
         self.table = dict(table)
 
-    def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
-        """Lay the picture over a plane; see :class:`LabelSource`."""
+    def open(self, slide: Slide, plane: WorkingPlane) -> RasterLabels:
+        """Place the picture on a working plane.
+
+        Parameters
+        ----------
+        slide : Slide
+            Open; the picture has the size of its level 0 in the file.
+        plane : WorkingPlane
+            Its working plane.
+
+        Raises
+        ------
+        AnnotationError, DataSetError
+            If the picture cannot be read, or has another size.
+        """
         picture = _open_values(self.path)
         values = picture.values
         full = slide.facts.to_file_pixels(slide.levels[0].box)
@@ -73,20 +86,20 @@ class PictureLabels(LabelSource):
                 if turned
                 else "Labels are drawn at the full resolution of their picture.",
             )
-        table, pixel = make_table(self.table), slide.facts.stretch
-        labels = GriddedLabels(values, table, plane, self.path, pixel=pixel)
+        table, pixel = make_lookup_table(self.table), slide.facts.stretch
+        labels = RasterLabels(values, table, plane, self.path, pixel=pixel)
         labels.notes = picture.notes
         return labels
 
     def check(self) -> None:
-        """Look at every pixel.
+        """Check the values of all pixels.
 
         Raises
         ------
         AnnotationError
             If a value is not in the table.
         """
-        values, table = _open_values(self.path).values, make_table(self.table)
+        values, table = _open_values(self.path).values, make_lookup_table(self.table)
         height, width = values.shape[:2]
         for top in range(0, height, _BAND):
             band = values[slice(top, min(top + _BAND, height)), slice(0, width)]
@@ -95,14 +108,14 @@ class PictureLabels(LabelSource):
 
 @dataclass(frozen=True)
 class _Picture:
-    """An opened picture: its values upright, and what is to be said about them."""
+    """An opened picture: its values upright, and notes about them."""
 
-    values: Values
+    values: PixelArray
     notes: tuple[str, ...] = ()
 
 
 def read_values(path: Path) -> npt.NDArray[Any]:
-    """Read a picture of whole numbers, upright.
+    """Read a picture of integers, upright.
 
     Returns
     -------
@@ -140,7 +153,7 @@ def _is_tiff(path: Path) -> bool:
         return file.read(4) in _TIFFS
 
 
-_Stored = tuple[Values, Orientation, tuple[str, ...]]
+_Stored = tuple[PixelArray, Orientation, tuple[str, ...]]
 
 
 def _open_picture(path: Path) -> _Stored:
@@ -178,7 +191,7 @@ def _open_tiff(path: Path) -> _Stored:
         turn = orientation(tag and tag.value)
         notes = _doubts(path) if page.compression in _LOSSY else ()
         if separate or not page.is_tiled:
-            values = as_seen(page.asarray(), page)
+            values = as_displayed(page.asarray(), page)
             return np.moveaxis(values, 0, -1) if separate else values, turn, notes
         stack.pop_all()
         return TiledValues(path, file, page), turn, notes

@@ -1,4 +1,4 @@
-"""Annotations and their slide: where the pixels of a file count from."""
+"""Places annotations on their slide: converts a file's coordinates to pixels of level 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide
 
 Coordinates = Literal["auto", "level0", "bounds"]
-"""What a user says of a file: find out, from the corner of level 0, or of what was scanned."""
+"""The user's choice of origin: detected, the corner of level 0, or that of the scanned bounds."""
 
 _TILE = 256
 _OVERHANG = 16
@@ -27,27 +27,43 @@ _Points = npt.NDArray[np.float64]
 
 
 def place(file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto") -> AnnotationFile:
-    """Return annotations in pixels of level 0 of their slide.
+    """Convert annotations to pixels of level 0 of their slide.
 
     Parameters
     ----------
     file : AnnotationFile
-        As it was read.
+        From :func:`read_annotations`.
     slide : Slide
         Open.
     coordinates : {"auto", "level0", "bounds"}
-        Where the file counts pixels from.  ``auto`` takes what puts the annotations on the
-        scanned part of the slide; where both do, what the file's program is known to do.
+        The origin of the file's coordinates.  ``auto`` takes the one that puts the annotations on
+        the scanned part of the slide; where both do, that of the file's program.
 
     Returns
     -------
     AnnotationFile
-        Of origin ``level 0``, with a note on what was decided if there was a choice.
+        With origin ``level 0``, and a note on the origin if there was a choice.
 
     Raises
     ------
     AnnotationError
         If an annotation lies wholly outside the slide.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from wsiseg.annotations import Annotation
+    >>> from wsiseg.tiling import open_slide
+    >>> drawn = Annotation("gland", shapely.box(10, 10, 40, 20))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "slide.png")
+    ...     Image.new("RGB", (64, 48)).save(path)
+    ...     with open_slide(path) as slide:
+    ...         placed = place(AnnotationFile(Path("slide.geojson"), (drawn,)), slide)
+    >>> placed.origin, placed.annotations[0].geometry.bounds
+    ('level 0', (10.0, 10.0, 40.0, 20.0))
     """
     placed = move_to_level_0(file, slide, coordinates)
     total = len(placed.annotations)
@@ -62,13 +78,13 @@ def place(file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto")
 
 
 @dataclass(frozen=True)
-class Counting:
-    """How a file's coordinates and pixels of level 0 become each other.
+class CoordinateTransform:
+    """Converts between the coordinates of an annotation file and pixels of level 0.
 
     Attributes
     ----------
     corner : tuple of int
-        ``(y, x)`` that the file counts from, in pixels of the slide's file.
+        ``(y, x)`` of the origin, in pixels of the slide's file.
     stretch : tuple of float
         Pixels of level 0 along one of the slide's file, ``(y, x)``.
     """
@@ -77,18 +93,18 @@ class Counting:
     stretch: tuple[float, float]
 
     @classmethod
-    def from_scanned(cls, slide: Slide) -> Self:
-        """Return how QuPath counts, from the corner of what was scanned."""
+    def from_scanned_bounds(cls, slide: Slide) -> Self:
+        """Return the transform of QuPath: the origin is the corner of the scanned bounds."""
         bounds = _bounds(slide)
         return cls((0, 0) if bounds is None else (bounds.y, bounds.x), slide.facts.stretch)
 
     def to_level_0(self, geometries: _Geometries) -> _Geometries:
-        """Return shapes of the file in pixels of level 0."""
+        """Convert shapes from the file's coordinates to pixels of level 0."""
         corner, stretch = np.array(self.corner[::-1]), np.array(self.stretch[::-1])
         return _moved(geometries, lambda points: (points + corner) * stretch)
 
     def from_level_0(self, geometries: _Geometries) -> _Geometries:
-        """Return shapes in pixels of level 0 as the file counts."""
+        """Convert shapes from pixels of level 0 to the file's coordinates."""
         corner, stretch = np.array(self.corner[::-1]), np.array(self.stretch[::-1])
         return _moved(geometries, lambda points: points / stretch - corner)
 
@@ -96,9 +112,19 @@ class Counting:
 def move_to_level_0(
     file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto"
 ) -> AnnotationFile:
-    """Do what :func:`place` does, but let annotations lie wherever they do."""
-    counting, notes = find_counting(file, slide, coordinates)
-    moved = counting.to_level_0(_geometries(file))
+    """Convert annotations to pixels of level 0, as :func:`place`, even outside the slide.
+
+    Parameters
+    ----------
+    file : AnnotationFile
+        From :func:`read_annotations`.
+    slide : Slide
+        Open.
+    coordinates : {"auto", "level0", "bounds"}
+        The origin of the file's coordinates, see :func:`place`.
+    """
+    transform, notes = find_transform(file, slide, coordinates)
+    moved = transform.to_level_0(_geometries(file))
     return replace(
         file,
         annotations=tuple(
@@ -110,24 +136,41 @@ def move_to_level_0(
     )
 
 
-def find_counting(
+def find_transform(
     file: AnnotationFile, slide: Slide, coordinates: Coordinates = "auto"
-) -> tuple[Counting, tuple[str, ...]]:
-    """Return how a file counts pixels, see :func:`place`, and a note if there was a choice."""
+) -> tuple[CoordinateTransform, tuple[str, ...]]:
+    """Return the transform from a file's coordinates to pixels of level 0.
+
+    Parameters
+    ----------
+    file : AnnotationFile
+        From :func:`read_annotations`.
+    slide : Slide
+        Open.
+    coordinates : {"auto", "level0", "bounds"}
+        The origin of the file's coordinates, see :func:`place`.
+
+    Returns
+    -------
+    CoordinateTransform
+        From the file to level 0 and back.
+    tuple of str
+        A note on the origin, if there was a choice.
+    """
     bounds, stretch = _bounds(slide), slide.facts.stretch
     if bounds is None or not (bounds.x or bounds.y):
-        return Counting((0, 0), stretch), ()
+        return CoordinateTransform((0, 0), stretch), ()
     scanned: Origin = "bounds" if file.origin == "level 0" else file.origin
     if coordinates == "auto":
         origin, certain = _choose(file, scanned, bounds)
     else:
         origin, certain = ("level 0" if coordinates == "level0" else scanned), True
     corner = _corner(origin, bounds)
-    return Counting(corner, stretch), (_note(origin, *corner, certain=certain),)
+    return CoordinateTransform(corner, stretch), (_note(origin, *corner, certain=certain),)
 
 
 def _bounds(slide: Slide) -> Box | None:
-    """Return what was scanned, in pixels of the slide's file."""
+    """Return the scanned bounds in pixels of the slide's file."""
     bounds = slide.facts.bounds
     return None if bounds is None else slide.facts.to_file_pixels(bounds)
 

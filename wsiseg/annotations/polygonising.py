@@ -1,4 +1,4 @@
-"""From labels to polygons that follow the pixels' edges."""
+"""Vectorises labels to polygons that follow the edges of the pixels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,15 @@ def polygonise(
     Returns
     -------
     list of (int, Polygon)
-        Label and valid polygon in pixels of level 0, from top to bottom.
+        Label and valid polygon, ``x, y`` in pixels of level 0, from top to bottom.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 0, 255], [0, 0, 1]], np.uint8)
+    >>> for label, polygon in polygonise(labels, slide_scale=4.0):
+    ...     print(label, polygon.area, polygon.bounds)
+    0 64.0 (0.0, 0.0, 8.0, 8.0)
+    1 16.0 (8.0, 4.0, 12.0, 8.0)
     """
     # A frame of ignored pixels makes every border one between two pixels.
     framed = np.pad(labels, 1, constant_values=ignored)

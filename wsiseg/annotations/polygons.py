@@ -1,4 +1,4 @@
-"""Files of polygons as labels."""
+"""Files of polygons as a source of labels."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from wsiseg.tiling.slides import Slide
 
 
 class PolygonLabels(LabelSource):
-    """What somebody drew in QuPath, ASAP, ImageScope or HALO.
+    """Polygons drawn in QuPath, ASAP, ImageScope or HALO.
 
     Parameters
     ----------
     path : Path
         The file.
     class_map : ClassMap
-        What the names mean.
+        The class of each name.
     coordinates : {"auto", "level0", "bounds"}
-        Where its pixels count from.
+        The origin of the file's coordinates, see :func:`wsiseg.annotations.place`.
     """
 
     def __init__(self, path: Path, class_map: ClassMap, coordinates: Coordinates = "auto") -> None:
@@ -38,7 +38,20 @@ class PolygonLabels(LabelSource):
         self.coordinates = coordinates
 
     def open(self, slide: Slide, plane: WorkingPlane) -> PaintedPolygons:
-        """Lay the polygons over a plane; see :class:`LabelSource`."""
+        """Place the polygons on a working plane.
+
+        Parameters
+        ----------
+        slide : Slide
+            Open.
+        plane : WorkingPlane
+            Its working plane.
+
+        Raises
+        ------
+        AnnotationError
+            If the file cannot be read, has an unknown class, or lies outside the slide.
+        """
         placed = place(read_annotations(self.path), slide, self.coordinates)
         ground = self.class_map.ground
         shapes, regions, painted = [], [], []
@@ -60,16 +73,16 @@ class PolygonLabels(LabelSource):
 
 
 class PaintedPolygons(LabelPlane):
-    """Polygons laid over a plane.
+    """Polygons on a working plane.
 
     Parameters
     ----------
     painter : ShapePainter
-        Of the shapes.
+        Rasterises the shapes.
     plane : WorkingPlane
-        What they are laid over.
+        The working plane of the slide.
     ground : int
-        Label of what nobody drew on.
+        Label of area without annotation.
     notes : tuple of str
         See :class:`LabelPlane`.
     """

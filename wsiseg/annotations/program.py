@@ -1,4 +1,4 @@
-"""What a reader of one program's files has to offer."""
+"""The interface of an annotation program: how its files are recognised and read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rings = tuple[Ring, ...]
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """One thing that somebody drew, as the file has it: nothing is checked yet.
+    """One drawn object as the file has it, before any check or repair.
 
     Attributes
     ----------
@@ -32,15 +32,15 @@ class Drawing:
     polygons : tuple of Rings
         Its areas.
     without_area : tuple of str
-        What else belongs to it: "point", "line", ….
+        Its parts without area: "point", "line", ….
     unclosed : bool
-        Whether a ring is open although the format wants it closed.
+        Whether a ring is open although the format requires closed ones.
     layer : int
-        Which layer it is on.
+        Number of its layer.
     excluded : bool
         Whether it is cut out of the others on its layer.
     painted : bool
-        Whether it was painted over what stands before it.
+        Whether it was painted over earlier shapes.
     """
 
     name: str | None
@@ -55,20 +55,20 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Program:
-    """A program in which people annotate.
+    """An annotation program and its file format.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        Its name.
     origin : {"level 0", "bounds", "tiles of bounds"}
-        Where it counts pixels from.
+        The origin of its coordinates.
     recognises : callable
-        Takes the root element of an XML file or the content of a JSON file, whatever it is, and
-        tells whether this program wrote it.
+        Takes the root element of an XML file or the content of any JSON file, and returns whether
+        this program wrote it.
     read : callable
-        Takes the same and yields what was drawn, in painting order.  A file that is not as the
-        program writes it ends in ValueError, TypeError or LookupError.
+        Takes the same and yields a :class:`Drawing` for each object, in painting order.  Raises
+        ValueError, TypeError or LookupError if the file is not as the program writes it.
     """
 
     name: str

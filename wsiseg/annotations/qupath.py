@@ -1,4 +1,4 @@
-"""What QuPath 0.2 and later export as GeoJSON."""
+"""Reads GeoJSON of QuPath 0.2 and later."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _read_object(feature: Any) -> Iterator[Drawing]:
         )
         children = _as_written(properties.get("childObjects")) or ()
         if not isinstance(children, list | tuple):
-            raise TypeError("the objects inside an object are no list")
+            raise TypeError("the objects inside an object are not a list")
         waiting.extend(reversed(children))
 
 

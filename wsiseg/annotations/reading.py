@@ -1,4 +1,4 @@
-"""Files of annotations, whichever program wrote them."""
+"""Reads annotation files; the program that wrote a file is recognised by its content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wsiseg.annotations.annotation import AnnotationFile
 from wsiseg.annotations.parsing import UnparsableError, parse_file, shorten
 from wsiseg.annotations.program import Program
 from wsiseg.annotations.repairing import make_annotations
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.registry import Registry
 
@@ -27,9 +27,9 @@ PROGRAMS: Registry[Program] = Registry(
 
 
 def read_annotations(path: Path) -> AnnotationFile:
-    """Read what somebody drew in QuPath, ASAP, ImageScope or HALO, or any GeoJSON.
+    """Read annotations of QuPath, ASAP, ImageScope or HALO, or any GeoJSON.
 
-    The content tells what it is, not the name; it may be gzipped.
+    The format is recognised by the content, not the file name; the file may be gzipped.
 
     Parameters
     ----------
@@ -39,12 +39,24 @@ def read_annotations(path: Path) -> AnnotationFile:
     Returns
     -------
     AnnotationFile
-        With coordinates as the file has them; see :func:`place`.
+        Valid shapes in the file's own coordinates; :func:`place` converts them to level 0.
 
     Raises
     ------
     AnnotationError
-        If the file cannot be read, is of no known kind, is damaged, or holds no area.
+        If the file cannot be read, has an unknown format, is damaged, or holds no area.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from shapely import box
+    >>> from wsiseg.annotations import Annotation, write_qupath
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "slide.geojson")
+    ...     write_qupath(path, [Annotation("gland", box(0, 0, 40, 30))])
+    ...     file = read_annotations(path)
+    >>> file.origin, [(each.name, each.geometry.area) for each in file.annotations]
+    ('bounds', [('gland', 1200.0)])
     """
     try:
         content = parse_file(path)
@@ -53,7 +65,7 @@ def read_annotations(path: Path) -> AnnotationFile:
     program = next((each for each in PROGRAMS.values() if each.recognises(content)), None)
     if program is None:
         raise _unknown(path)
-    with boundary(
+    with translate_errors(
         lambda why: AnnotationError(f"the {program.name} file cannot be used: {why}", path)
     ):
         annotations, notes = make_annotations(program.read(content))

@@ -1,4 +1,4 @@
-"""The regions that a user drew to say where to look."""
+"""Reads regions of interest: outside them nothing is analysed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from wsiseg.tiling.slides import Slide
 
 
 def read_regions(path: Path, slide: Slide, plane: WorkingPlane) -> tuple[Regions, tuple[str, ...]]:
-    """Return the union of all shapes in a file, whatever their classes.
+    """Read a file of regions: the union of all its shapes, whatever their classes.
 
     Parameters
     ----------
     path : Path
-        What :func:`read_annotations` takes.
+        A file that :func:`read_annotations` takes.
     slide : Slide
         Open.
     plane : WorkingPlane
-        Of that slide; what the regions are laid over.
+        The working plane of the slide.
 
     Returns
     -------
     Regions
         Their union.
     tuple of str
-        What was repaired, left out or decided.
+        Sentences on what was repaired, left out or decided.
 
     Raises
     ------

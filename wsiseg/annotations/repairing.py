@@ -1,4 +1,4 @@
-"""From what was drawn to shapes that can be painted, with a word on all that was not as drawn."""
+"""Repairs drawn shapes to valid polygons, with notes on everything that was changed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from wsiseg.annotations.annotation import Annotation
+from wsiseg.annotations.complexity import ComplexityLimit
 from wsiseg.annotations.program import Drawing, Ring
-from wsiseg.annotations.tangles import Effort
 
 FARTHEST = 1e7
 """Pixels from the corner beyond which no slide reaches."""
@@ -60,7 +60,7 @@ class _Shape:
 
 @dataclass
 class _Findings:
-    """What is to be told, gathered by kind: a file may have the same flaw ten thousand times."""
+    """The notes, gathered by kind: a file may have the same flaw ten thousand times."""
 
     flaws: dict[_Flaw, list[str]] = field(default_factory=lambda: defaultdict(list))
     without_area: Counter[str] = field(default_factory=Counter)
@@ -81,10 +81,10 @@ class _Findings:
 
 
 def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
-    """Turn what was drawn into valid shapes.
+    """Turn drawn objects into valid shapes.
 
-    What has no area is left out.  What crosses itself is repaired so that everything that was
-    circled belongs to it, once or twice.  Excluded regions are cut out of their layer.
+    Objects without area are left out.  Outlines that cross themselves are repaired so that all of
+    the enclosed area belongs to them.  Excluded regions are cut out of their layer.
 
     Parameters
     ----------
@@ -101,22 +101,22 @@ def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...
     Raises
     ------
     ValueError
-        If a coordinate is no number, or lies farther out than any slide reaches: nobody knows
-        what area was meant.  If a shape is so entangled that it cannot be repaired.
+        If a coordinate is not a number, or farther out than any slide reaches, or if a shape
+        crosses itself too often to be repaired.
     """
-    findings, effort = _Findings(), Effort()
+    findings, limit = _Findings(), ComplexityLimit()
     shapes = []
     for number, drawing in enumerate(drawings, 1):
         title = f"{number}" if drawing.name is None else f"{number} ({drawing.name})"
         findings.without_area.update(drawing.without_area)
         if drawing.polygons:
             _refuse_nowhere(drawing, title)
-            geometry = _build(drawing, title, findings, effort)
+            geometry = _build(drawing, title, findings, limit)
             if geometry is not None:
                 shapes.append(_Shape(title, drawing, geometry))
     annotations = tuple(
         Annotation(shape.drawing.name, geometry, shape.drawing.colour, shape.drawing.painted)
-        for shape, geometry in _without_excluded(shapes, findings, effort)
+        for shape, geometry in _without_excluded(shapes, findings, limit)
     )
     return annotations, tuple(findings.notes())
 
@@ -125,7 +125,7 @@ def _refuse_nowhere(drawing: Drawing, title: str) -> None:
     for ring in (ring for polygon in drawing.polygons for ring in polygon if len(ring)):
         farthest = np.abs(ring).max()
         if not np.isfinite(farthest):
-            raise ValueError(f"annotation {title} has a coordinate that is no number")
+            raise ValueError(f"annotation {title} has a coordinate that is not a number")
         if farthest > FARTHEST:
             raise ValueError(
                 f"annotation {title} reaches to pixel {farthest:g}, farther than any slide"
@@ -133,7 +133,7 @@ def _refuse_nowhere(drawing: Drawing, title: str) -> None:
 
 
 def _build(
-    drawing: Drawing, title: str, findings: _Findings, effort: Effort
+    drawing: Drawing, title: str, findings: _Findings, limit: ComplexityLimit
 ) -> BaseGeometry | None:
     """Return a drawing's area as a valid geometry, or None if there is none."""
     polygons = [
@@ -150,10 +150,10 @@ def _build(
         findings.flaws[_UNCLOSED].append(title)
     geometry = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
     rings = [ring for rings in drawing.polygons for ring in rings if len(ring)]
-    effort.allow_check(rings, title)
+    limit.allow_check(rings, title)
     if shapely.is_valid(geometry):
         return geometry
-    effort.allow_repair(rings, title)
+    limit.allow_repair(rings, title)
     repaired = _areas_of(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
     findings.flaws[_CROSSING if repaired else _FLAT].append(title)
     return repaired
@@ -173,7 +173,7 @@ def _areas_of(geometry: BaseGeometry) -> BaseGeometry | None:
 
 
 def _without_excluded(
-    shapes: list[_Shape], findings: _Findings, effort: Effort
+    shapes: list[_Shape], findings: _Findings, limit: ComplexityLimit
 ) -> Iterator[tuple[_Shape, BaseGeometry]]:
     """Yield the shapes that are not excluded, the excluded ones of their layer cut out."""
     kept = [shape for shape in shapes if not shape.drawing.excluded]
@@ -189,7 +189,7 @@ def _without_excluded(
         others = [excluded[other].geometry for other in cuts[index]]
         if _is_much(shape.geometry, others):
             rings = shapely.get_rings(shapely.get_parts([shape.geometry, *others]))
-            effort.allow_repair(map(shapely.get_coordinates, rings), shape.title)
+            limit.allow_repair(map(shapely.get_coordinates, rings), shape.title)
         rest = _areas_of(shapely.difference(shape.geometry, shapely.union_all(others)))
         if rest is None:
             findings.flaws[_CUT_AWAY].append(shape.title)

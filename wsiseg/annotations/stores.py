@@ -1,12 +1,12 @@
-"""Masks painted in napari, or written by ``wsiseg segment``: OME-Zarr label images."""
+"""OME-Zarr label images as a source of labels: painted in napari, or written by wsiseg."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from wsiseg.annotations.class_map import ClassMap
-from wsiseg.annotations.gridded import GriddedLabels, make_table
 from wsiseg.annotations.labels import IGNORED, LabelSource
+from wsiseg.annotations.raster import RasterLabels, make_lookup_table
 from wsiseg.classes import LabelClass
 from wsiseg.errors import DataSetError
 from wsiseg.store.label_images import LabelImage, open_label_image
@@ -29,19 +29,32 @@ class StoreLabels(LabelSource):
     path : Path
         A label image, or an image with one at ``labels/``.
     class_map : ClassMap
-        What its values mean, by the numbers or by the class names in its properties.
+        The class of each value, by number or by the class name in the store's properties.
     """
 
     def __init__(self, path: Path, class_map: ClassMap) -> None:
         super().__init__(path)
         self.class_map = class_map
 
-    def open(self, slide: Slide, plane: WorkingPlane) -> GriddedLabels:
-        """Lay the store over a plane; see :class:`LabelSource`."""
+    def open(self, slide: Slide, plane: WorkingPlane) -> RasterLabels:
+        """Place the label image on a working plane.
+
+        Parameters
+        ----------
+        slide : Slide
+            Open.
+        plane : WorkingPlane
+            Its working plane.
+
+        Raises
+        ------
+        AnnotationError, DataSetError
+            If it cannot be read, has an unknown value, or is of another slide.
+        """
         image = open_label_image(self.path)
         pixel, corner = place_store(image, slide, plane)
-        table = make_table(self._meanings(image))
-        return GriddedLabels(image.values, table, plane, self.path, pixel=pixel, corner=corner)
+        table = make_lookup_table(self._meanings(image))
+        return RasterLabels(image.values, table, plane, self.path, pixel=pixel, corner=corner)
 
     def _meanings(self, image: LabelImage) -> dict[int, int]:
         named = {value: entry.name for value, entry in image.classes.items()}
@@ -61,15 +74,25 @@ def place_store(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return where a label image lies on its slide.
 
+    Parameters
+    ----------
+    image : LabelImage
+        Open.
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        The working plane of the slide, which may know its resolution better than the file.
+
     Returns
     -------
     pixel, corner : tuple of float
-        Pixels of level 0 along one of its pixels, and its corner in them, ``(y, x)``.
+        ``(y, x)``: pixels of level 0 along one pixel of the label image, and its corner in pixels
+        of level 0.
 
     Raises
     ------
     AnnotationError, DataSetError
-        If it is of a slide with other pixels, or reaches beyond this one.
+        If it was made of a slide with other pixels, or reaches beyond this slide.
     """
     image.refuse_other_pixels(slide.facts.stretch)
     unit, (y, x) = _unit(image, slide, plane)

@@ -1,4 +1,4 @@
-"""Where tissue lies, as somebody else has found: in a picture, or in a label image."""
+"""Reads tissue masks of other programs: a picture or a label image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BLOCK = 4096
 
 
 def read_tissue(path: Path, slide: Slide, plane: WorkingPlane) -> TissueMask:
-    """Read a mask of tissue.
+    """Read a tissue mask.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def read_tissue(path: Path, slide: Slide, plane: WorkingPlane) -> TissueMask:
         ``wsiseg segment`` writes them, in which tissue is every label but 0, and nothing is where
         it was not analysed.
     slide : Slide
-        What it is of.
+        The slide of the mask, open.
     plane : WorkingPlane
-        What it is laid over.
+        The working plane of the slide.
 
     Raises
     ------

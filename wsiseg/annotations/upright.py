@@ -1,4 +1,4 @@
-"""Values that lie on their side in a file, looked at upright."""
+"""Turns labels upright that lie on their side in a file, by its Orientation tag."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.annotations.gridded import Values
+from wsiseg.annotations.raster import PixelArray
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.orientation import Orientation
 
 
 class UprightValues:
-    """Values as a viewer shows them; what the readers of pictures do to the pixels beside them.
+    """Values turned upright, as the readers of pictures turn pixels.
 
     Parameters
     ----------
-    stored : Values
-        As they lie in the file; only slices of it are read.
+    stored : PixelArray
+        The values as stored; only slices of them are read.
     orientation : Orientation
-        What the file's own tag says.
+        From the file's tag.
     """
 
-    def __init__(self, stored: Values, orientation: Orientation) -> None:
+    def __init__(self, stored: PixelArray, orientation: Orientation) -> None:
         self._stored = stored
         self._orientation = orientation
         height, width, *samples = stored.shape

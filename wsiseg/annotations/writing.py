@@ -1,4 +1,4 @@
-"""Annotations as QuPath 0.4 and later read them."""
+"""Writes GeoJSON that QuPath 0.4 and later read."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import shapely
 from wsiseg.annotations.annotation import Annotation
 from wsiseg.annotations.qupath import PAINTED
 from wsiseg.classes import Colour, distinct_colour
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 
 
 def write_qupath(path: Path, annotations: Sequence[Annotation]) -> None:
     """Write GeoJSON that QuPath opens with classes, colours and identifiers.
 
-    The same annotations give the same file.  On slides with a scanned part, QuPath takes the
-    coordinates from that part's corner.
+    The same annotations give the same file.  On slides with scanned bounds, QuPath takes the
+    coordinates from the corner of the bounds.
 
     Parameters
     ----------
     path : Path
         The file; gzipped if its name ends with ``.gz``.  It appears complete or not at all.
     annotations : sequence of Annotation
-        In painting order.
+        In painting order, in the file's coordinates.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def write_qupath(path: Path, annotations: Sequence[Annotation]) -> None:
     names = dict.fromkeys(a.name for a in annotations if a.name is not None)
     colours = {name: distinct_colour(index) for index, name in enumerate(names)}
     unfinished = path.with_name(f"{path.name}.partial")
-    with translated(path):
+    with translate_write_errors(path):
         with unfinished.open("wb") as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:

@@ -20,11 +20,11 @@ def main(arguments: list[str] | None = None) -> None:
     interruption = Interruption()
     interruption.listen()
     try:
-        # Only now, as an interruption while it loads is to end without a traceback, too.
+        # Only now, so that an interruption while it loads ends without a traceback, too.
         from wsiseg.cli.app import run
 
         status = run(sys.argv[1:] if arguments is None else arguments, interruption)
     except KeyboardInterrupt:
         sys.stderr.write(f"error: {interruption.name}.\n")
         status = interruption.status
-    interruption.leave(status)
+    interruption.exit(status)

@@ -1,4 +1,4 @@
-"""The commands under one name, and how failures end.
+"""The command line: all commands, and how errors are printed and turned into exit statuses.
 
 Nothing heavy is imported before a command runs, so that ``wsiseg --help`` answers at once.
 """
@@ -13,16 +13,16 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli.lazy import LazyCommand, lazy_group
+from wsiseg.cli.option_names import name_options
 from wsiseg.cli.printing import (
-    complain,
-    complain_of,
+    echo,
+    echo_error,
+    echo_traceback,
     print_json_error,
-    say,
-    say_json_line,
-    streams,
+    print_json_line,
+    safe_streams,
 )
 from wsiseg.cli.signals import INTERRUPTED, Interruption
-from wsiseg.cli.wording import in_options
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
 COMMANDS = {
@@ -65,7 +65,7 @@ COMMANDS = {
     ),
     "demo": LazyCommand(
         "wsiseg.cli.demo:demo",
-        "Build a 10000×12000 slide, unless it stands, and segment it with the bundled checkpoint.",
+        "Build a 10000×12000 slide, unless it exists, and segment it with the bundled checkpoint.",
     ),
 }
 
@@ -89,7 +89,7 @@ def _version(
     ] = False,
 ) -> None:
     if show:
-        say(version("wsiseg"))
+        echo(version("wsiseg"))
         raise typer.Exit
 
 
@@ -101,12 +101,17 @@ def run(arguments: list[str], interruption: Interruption) -> int:
     arguments : list of str
         Without the program's name.
     interruption : Interruption
-        Which signal it was, if one came.
+        Knows whether a signal was received, and which.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 wrong usage, 128 and the signal's number if interrupted.
     """
     debug = "--debug" in arguments
-    # Damaged files make it complain on its own account; what matters comes as an error of ours.
+    # It logs whatever damaged files make it stumble over; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
-    with streams(debug=debug):
+    with safe_streams(debug=debug):
         return _run(arguments, interruption, debug=debug)
 
 
@@ -132,7 +137,7 @@ def _run(arguments: list[str], interruption: Interruption, *, debug: bool) -> in
         hint = " ".join(map(str, stop.args))
         return _fail(arguments, interruption.status, interruption.name, hint=hint)
     except Exception as error:
-        if interruption.came:
+        if interruption.received:
             # A library has made something else of it.
             return _fail(arguments, interruption.status, interruption.name)
         _trace(error, debug=debug)
@@ -152,21 +157,21 @@ def _invoke(arguments: list[str]) -> int:
 
 def _trace(error: Exception, *, debug: bool) -> None:
     if debug:
-        complain_of(error)
+        echo_traceback(error)
 
 
 def _fail(
     arguments: list[str], status: int, what: str, where: object = None, hint: str | None = None
 ) -> int:
-    """Say what failed, as JSON too if that was asked for, and return the exit status."""
-    what = in_options(what)
+    """Print an error, as JSON too with --json, and return the exit status."""
+    what = name_options(what)
     # A file may be called like a parameter.
-    place = in_options(where) if isinstance(where, str) else where and str(where)
-    hint = in_options(hint) if hint else None
-    complain(f"error: {str(WsisegError(what, place, hint)).replace('?. ', '? ')}")
+    place = name_options(where) if isinstance(where, str) else where and str(where)
+    hint = name_options(hint) if hint else None
+    echo_error(f"error: {str(WsisegError(what, place, hint)).replace('?. ', '? ')}")
     error = {"what": what, "where": place, "hint": hint, "status": status}
     if "--events" in arguments:
-        say_json_line({"event": "error", **error})
+        print_json_line({"event": "error", **error})
     elif "--json" in arguments:
         print_json_error(error)
     return status

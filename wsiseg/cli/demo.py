@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
 
 if TYPE_CHECKING:
     from wsiseg.cli.progress import ConsoleListener
@@ -22,21 +22,21 @@ def demo(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Build a 10000×12000 slide, unless it stands, and segment it with the bundled checkpoint."""
+    """Build a 10000×12000 slide, unless it exists, and segment it with the bundled checkpoint."""
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment import print_results
     from wsiseg.segmentation.batch import segment_slides
     from wsiseg.segmentation.options import SegmentOptions
     from wsiseg.segmentation.segmenting import make_predictor
-    from wsiseg.store.locks import hold
-    from wsiseg.store.outputs import made_folder
+    from wsiseg.store.locks import hold_lock
+    from wsiseg.store.outputs import output_folder
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
     slide = output / "demo.tiff"
     options = SegmentOptions(overwrite=True)
     try:
-        with made_folder(output):
-            with hold(output / "demo.tiff.lock", listener.warned):
+        with output_folder(output):
+            with hold_lock(output / "demo.tiff.lock", listener.warned):
                 _build(slide, listener)
             predictor = make_predictor(None, options)
             entries = list(segment_slides([slide], predictor, output, options, listener))
@@ -46,7 +46,7 @@ def demo(
         print_json({"slides": entries})
     elif not quiet:
         print_results(entries, output)
-        say(
+        echo(
             "",
             "To look at it:  pip install 'wsiseg[viewer]'",
             f"                wsiseg view {slide} {entries[0]['mask']}",

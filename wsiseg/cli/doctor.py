@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
 
 
 def doctor(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
@@ -18,6 +18,6 @@ def doctor(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) 
     else:
         for check in checks:
             mark = "ok" if check.ok else ("missing" if check.optional else "FAILED")
-            say(f"{mark:9}{check.name:14}{check.detail}")
+            echo(f"{mark:9}{check.name:14}{check.detail}")
     if any(not check.ok and not check.optional for check in checks):
         raise typer.Exit(1)

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from wsiseg.cli.declared import takes
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
+from wsiseg.cli.settings_options import options_from
 from wsiseg.errors import ArgumentError
 from wsiseg.training.options import DataOptions, EvaluateOptions
 
 
-@takes(DataOptions, EvaluateOptions)
+@options_from(DataOptions, EvaluateOptions)
 def evaluate(
     checkpoint: Annotated[
         Path, typer.Option("-c", "--checkpoint", help="What to score.", show_default=False)
@@ -37,13 +37,13 @@ def evaluate(
     # Settings of the run are checked before torch is loaded.
     _ = options.segment
 
-    from wsiseg.cli.learning import ConsoleTraining, describe_table
+    from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
     from wsiseg.models.checkpoint import load_checkpoint
     from wsiseg.training import open_data, score, write_scores
 
     loaded = load_checkpoint(checkpoint)
     samples = open_data(data, validation=True)
-    listener = ConsoleTraining(quiet=quiet)
+    listener = ConsoleTrainingListener(quiet=quiet)
     try:
         scores = score(loaded, samples, options, listener)
     finally:
@@ -53,7 +53,7 @@ def evaluate(
     if as_json:
         print_json(scores)
     else:
-        say(*describe_table(scores))
+        echo(*describe_scores(scores))
         if output is not None:
             files = ("scores.json", "scores.csv", "confusion.png")
-            say("", f"scores      {', '.join(str(output / name) for name in files)}")
+            echo("", f"scores      {', '.join(str(output / name) for name in files)}")

@@ -1,20 +1,20 @@
-"""A training as events: one JSON object a line on stdout, for programs that show how it goes."""
+"""Prints the events of a training: one JSON object per line on stdout, for other programs."""
 
 from __future__ import annotations
 
 import time
 
-from wsiseg.cli.printing import say_json_line
+from wsiseg.cli.printing import print_json_line
 from wsiseg.training.listener import Row, TrainingListener
 
 _PAUSE = 0.1
-"""Seconds between events of steps; nobody looks more often."""
+"""Least seconds between events of steps."""
 
 
 def print_event(event: str, **content: object) -> None:
-    """Print one event; not a number and infinity become null."""
+    """Print one event; NaN and infinity become null."""
     plain = {name: _finite(value) for name, value in content.items()}
-    say_json_line({"event": event, **plain})
+    print_json_line({"event": event, **plain})
 
 
 def _finite(value: object) -> object:
@@ -23,44 +23,44 @@ def _finite(value: object) -> object:
     return value
 
 
-class EventTraining(TrainingListener):
-    """Prints what happens as events; see ``docs/training.md``."""
+class EventTrainingListener(TrainingListener):
+    """Prints every event of a training as JSON; see ``docs/training.md``."""
 
     def __init__(self) -> None:
         self._spoken = -_PAUSE
 
     def began(self, stage: str) -> None:
-        """Print a stage that may take a while."""
+        """Print the name of a stage that may take a while."""
         print_event("stage", text=stage)
 
     def advanced(self, done: int, samples: int) -> None:
-        """Print how many samples have been looked at."""
+        """Print how many samples are done; see :class:`TrainingListener`."""
         if done == samples or self._is_due():
             print_event("samples", done=done, samples=samples)
 
     def noted(self, text: str) -> None:
-        """Print something that is worth knowing."""
+        """Print a note."""
         print_event("note", text=text)
 
     def warned(self, text: str) -> None:
-        """Print what was left out or assumed."""
+        """Print a warning."""
         print_event("warning", text=text)
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
-        """Print how much there is to do."""
+        """Print the epochs and steps to do; see :class:`TrainingListener`."""
         print_event("plan", epochs=epochs, steps=steps, seconds=elapsed)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        """Print the loss of a step, now and then."""
+        """Print the loss of a step, now and then; see :class:`TrainingListener`."""
         if self._is_due():
             print_event("step", epoch=epoch + 1, step=step, loss=loss)
 
     def finished_epoch(self, row: Row, best: float) -> None:
-        """Print the figures of an epoch: the columns of ``metrics.csv``."""
+        """Print the columns of ``metrics.csv`` for an epoch; see :class:`TrainingListener`."""
         print_event("epoch", **row, best_miou=None if row["val_miou"] is None else best)
 
     def stop(self) -> None:
-        """Do nothing: there is no bar to take away."""
+        """Do nothing: there is no progress bar to remove."""
 
     def _is_due(self) -> bool:
         now = time.monotonic()

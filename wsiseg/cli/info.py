@@ -1,4 +1,4 @@
-"""``wsiseg info``: what a slide says of itself."""
+"""``wsiseg info``: size, resolution, levels and readers of a slide."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
 
 if TYPE_CHECKING:
     from wsiseg.tiling.slides import Slide, SlideFacts
 
 _QUICK = 2**24
-"""Pixels of a level that is read at once."""
+"""Pixels of a level that is small enough to be read at once."""
 
 
 def info(
@@ -67,11 +67,11 @@ def info(
     if as_json:
         print_json(content)
     else:
-        say(*_as_text(content, facts))
+        echo(*_as_text(content, facts))
 
 
 def _lighting(slide: Slide) -> tuple[str, ...]:
-    """Say that a slide is dark field, if it has a level that is quick to look at."""
+    """Return a warning if a slide is dark field, if it has a level that is quick to read."""
     from wsiseg.segmentation.suitability import DARK_FIELD
     from wsiseg.tiling.dark_field import is_dark_field
     from wsiseg.tiling.tissue import read_overview

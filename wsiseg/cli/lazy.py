@@ -1,4 +1,4 @@
-"""Commands that are imported when they are called, so that ``wsiseg --help`` answers at once."""
+"""Commands that are imported when they are called, so that ``wsiseg --help`` starts quickly."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from wsiseg.cli.wording import in_options, use_options
+from wsiseg.cli.option_names import name_options, set_option_names
 
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """A command that has not been imported.
+    """A command that is not imported yet.
 
     Attributes
     ----------
     place : str
         ``module:attribute`` of its function, or of the :class:`typer.Typer` of its subcommands.
     help : str
-        What it does.
+        Help text.
     example : str or None
         Shown below its options.
     """
@@ -33,11 +33,11 @@ class LazyCommand:
     example: str | None = None
 
     def load(self, name: str) -> Any:
-        """Import it, and return it as a command or group that can be run."""
+        """Import the command, and return it as a typer command or group."""
         found = EntryPoint(name, self.place, "wsiseg.cli").load()
         if isinstance(found, typer.Typer):
             group = get_group(found)
-            _speak_of(*group.commands.values())
+            _register_options(*group.commands.values())
             return group
         alone = typer.Typer(
             add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
@@ -45,21 +45,23 @@ class LazyCommand:
         epilog = None if self.example is None else f"Example: {self.example}"
         alone.command(name, help=self.help, epilog=epilog)(found)
         command = get_command(alone)
-        _speak_of(command)
+        _register_options(command)
         return command
 
 
-def _speak_of(*commands: Any) -> None:
-    """Let messages and help name the options of these commands, and not parameters."""
+def _register_options(*commands: Any) -> None:
+    """Register the option names of commands, for messages and help texts."""
     options = [each for command in commands for each in command.params if each.opts]
-    use_options({each.name: max(each.opts, key=len) for each in options if "-" in each.opts[0]})
+    set_option_names(
+        {each.name: max(each.opts, key=len) for each in options if "-" in each.opts[0]}
+    )
     for each in options:
         if getattr(each, "help", None):
-            each.help = in_options(each.help)
+            each.help = name_options(each.help)
 
 
 def lazy_group(table: Mapping[str, LazyCommand]) -> type[TyperGroup]:
-    """Return a group of commands; listing them imports none.
+    """Return a group of commands that imports none of them to list them.
 
     Parameters
     ----------

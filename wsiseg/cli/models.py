@@ -1,4 +1,4 @@
-"""``wsiseg models``: which networks there are, and published weights as checkpoints."""
+"""``wsiseg models``: lists and describes networks, and imports published weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import Json, print_json, say
+from wsiseg.cli.printing import Json, echo, print_json
 from wsiseg.settings import split_pairs
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = Fa
         print_json(entries)
         return
     for entry in entries:
-        say(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
+        echo(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
 
 
 @app.command(epilog="Example: wsiseg models show espnet --classes 8 --set alpha3=5")
@@ -88,15 +88,15 @@ def show(
             }
         )
         return
-    say(f"{name}, {classes} classes: {architecture.paper}")
+    echo(f"{name}, {classes} classes: {architecture.paper}")
     for line in _list_costs(costs):
-        say(line)
+        echo(line)
     width = max((len(key) for key in architecture.arguments), default=0)
     for heading, key in zip(chain(["--set"], repeat("")), architecture.arguments, strict=False):
-        say(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
+        echo(f"{heading:15}  {f'{key}=…':{width + 4}}{architecture.describe(key)}")
     for heading, compared in zip(chain(["published"], repeat("")), published, strict=False):
         figure, here = compared.figure, f", here {compared.text}" if compared.text else ""
-        say(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
+        echo(f"{heading:15}  {figure.text}: {figure.on} ({figure.source}){here}")
 
 
 def _measure(network: SegmentationNetwork) -> dict[str, Any]:
@@ -149,15 +149,19 @@ def _describe(comparison: Comparison) -> Json:
 )
 def import_model(
     file: Annotated[Path, typer.Argument(help="Published weights (.pth).", show_default=False)],
-    architecture: Annotated[str, typer.Option(help="Our name of the network.")],
+    architecture: Annotated[
+        str, typer.Option(help="Name of the architecture, see wsiseg models list.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
     dataset: Annotated[
         str | None,
-        typer.Option(help="What it was trained on, like cityscapes; else told by classes."),
+        typer.Option(
+            help="Data set it was trained on, cityscapes for instance; else told by classes."
+        ),
     ] = None,
     settings: Settings = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that stands.")
+        bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -177,7 +181,7 @@ def import_model(
             "the weights would be replaced themselves", output, "Name another file."
         )
     if output.exists() and not overwrite:
-        raise OutputExistsError("the output exists", output, "Replace it by --overwrite.")
+        raise OutputExistsError("the output already exists", output, "--overwrite replaces it.")
     checkpoint = import_checkpoint(file, architecture, dataset, arguments)
     checkpoint.save(output)
     content = {
@@ -190,10 +194,10 @@ def import_model(
     if as_json:
         print_json(content)
     elif checkpoint.card.encoder_only:
-        say(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
-        say(f"To train it:  wsiseg train --init {output} -o run/ …")
+        echo(f"{output}: the encoder of {architecture} from a classifier, its decoder untrained")
+        echo(f"To train it:  wsiseg train --init {output} -o run/ …")
     else:
-        say(
+        echo(
             f"{output}: {architecture}, {content['classes']} classes of {content['dataset']}, "
             f"{content['parameters']:,} parameters"
         )

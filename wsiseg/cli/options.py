@@ -1,8 +1,7 @@
-"""Options that every command takes."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,17 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.
 
 
 def chosen_option(panel: str, text: str, *names: str) -> Any:
-    """Return an option that is chosen for the user where it is left out."""
+    """Return a typer option without a default in ``--help``: it is chosen automatically.
+
+    Parameters
+    ----------
+    panel : str
+        Heading in ``--help``.
+    text : str
+        Help text.
+    *names
+        ``--reader``, for instance; made from the parameter's name if left out.
+    """
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
@@ -23,8 +32,8 @@ ReaderName = Annotated[
     str | None,
     chosen_option(
         "Slides",
-        "omezarr, tifffile, openslide or pillow in place of the one that is chosen; info tells "
-        "which take a slide.",
+        "omezarr, tifffile, openslide or pillow; chosen automatically if left out. wsiseg info "
+        "lists those that take a slide.",
         "--reader",
     ),
 ]
@@ -38,17 +47,5 @@ Icc = Annotated[
         help="Turn the scanner's colours into sRGB by the ICC profile in the file.",
         rich_help_panel=_COLOUR,
         show_default=False,
-    ),
-]
-Stain = Annotated[
-    str | None,
-    chosen_option(_COLOUR, "macenko, reinhard or vahadane: normalise stains.", "--stain"),
-]
-StainReference = Annotated[
-    Path | None,
-    chosen_option(
-        _COLOUR,
-        "What stains are made alike: a .json of wsiseg stain, a slide or a picture.",
-        "--stain-reference",
     ),
 ]

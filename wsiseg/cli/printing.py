@@ -1,8 +1,8 @@
-"""All that is printed goes through here: results on stdout, everything else on stderr.
+"""Prints everything: results to stdout, progress, warnings and errors to stderr.
 
 Names of slides, classes and files are other people's, so every line is passed through
-:func:`wsiseg.shown.shown`; JSON is ASCII.  Streams that cannot hold a character get an escape for
-it, and streams that end or are full are dealt with once, in :class:`_Stream`.
+:func:`wsiseg.text.escape_unprintable`; JSON is ASCII.  Characters that a stream cannot encode are
+escaped, and streams that are closed or full are handled in one place, :class:`_Stream`.
 """
 
 from __future__ import annotations
@@ -22,86 +22,86 @@ from rich.status import Status
 from rich.text import Text
 
 from wsiseg.errors import OutputError
-from wsiseg.shown import shown
+from wsiseg.text import escape_unprintable
 
 Json = dict[str, Any]
 
-NOBODY_READS = 141
-"""Exit status where whoever read stdout has had enough, as `head` has: 128 and SIGPIPE."""
+BROKEN_PIPE = 141
+"""Exit status if the reader of stdout has closed the pipe, as `head` does: 128 and SIGPIPE."""
 
 
-def say(*lines: str) -> None:
-    """Print lines of a result on stdout."""
+def echo(*lines: str) -> None:
+    """Print lines of a result to stdout."""
     for line in lines:
-        print(shown(line), file=sys.stdout, flush=True)  # noqa: T201
+        print(escape_unprintable(line), file=sys.stdout, flush=True)  # noqa: T201
 
 
-def complain(line: str) -> None:
-    """Print a line on stderr."""
-    print(shown(line), file=sys.stderr)  # noqa: T201
+def echo_error(line: str) -> None:
+    """Print a line to stderr."""
+    print(escape_unprintable(line), file=sys.stderr)  # noqa: T201
 
 
-def complain_of(error: BaseException) -> None:
-    """Print where an exception came from."""
+def echo_traceback(error: BaseException) -> None:
+    """Print the traceback of an exception to stderr."""
     for lines in traceback.format_exception(error):
-        # What other programs take for the end of a line may stand in a message.
+        # A message may contain what other programs take for the end of a line.
         for line in lines.rstrip("\n").split("\n"):
-            complain(line)
+            echo_error(line)
 
 
 _begun: list[Json] = []
 
 
 def begin_json(content: Json) -> None:
-    """Name what is to be in the document even if the command does not get to its end."""
+    """Set what the JSON document contains even if the command fails before its end."""
     _begun[:] = [content]
 
 
 def print_json(content: object) -> None:
-    """Print one JSON document on stdout."""
+    """Print the JSON document of a command to stdout."""
     _begun.clear()
     print(json.dumps(content, indent=2), file=sys.stdout, flush=True)  # noqa: T201
 
 
-def say_json_line(content: Json) -> None:
-    """Print one JSON object in one line on stdout."""
+def print_json_line(content: Json) -> None:
+    """Print a JSON object as one line to stdout."""
     print(json.dumps(content), file=sys.stdout, flush=True)  # noqa: T201
 
 
 def print_json_error(error: Json) -> None:
-    """Print the document of a command that failed, unless it has printed one before."""
+    """Print the JSON document of a command that failed, unless one was printed before."""
     if isinstance(sys.stdout, _Stream) and sys.stdout.used:
         return
-    # Stderr has told of it already.
+    # The error is on stderr already.
     with contextlib.suppress(OutputError):
         print_json({**(_begun[0] if _begun else {}), "error": error})
 
 
 class Terminal(Console):
-    """Stderr, for lines, bars and wheels."""
+    """The terminal on stderr, for lines, progress bars and spinners."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
-    def say(self, line: str) -> None:
+    def echo(self, line: str) -> None:
         """Print a line."""
-        self.print(shown(line))
+        self.print(escape_unprintable(line))
 
-    def wheel(self, line: str) -> Status:
-        """Return a wheel that turns beside a line."""
+    def spinner(self, line: str) -> Status:
+        """Return a spinner beside a line."""
         plain = not self.encoding.lower().startswith("utf")
-        return self.status(Text(shown(line)), spinner="line" if plain else "dots")
+        return self.status(Text(escape_unprintable(line)), spinner="line" if plain else "dots")
 
 
 class _Stream:
-    """A stream that tells of its end in our own way.
+    """A stream whose write errors become errors of ours.
 
     Parameters
     ----------
     stream : text stream
         Stdout or stderr.
     vital : bool
-        Whether what cannot be written is a failure; else the rest is dropped.
+        Whether a write error is a failure; otherwise the rest is dropped.
     """
 
     def __init__(self, stream: TextIO, *, vital: bool) -> None:
@@ -119,7 +119,7 @@ class _Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what has been written."""
+        """Flush the stream."""
         with self._translated():
             self._stream.flush()
 
@@ -135,11 +135,11 @@ class _Stream:
             if not self._vital:
                 return
             if isinstance(error, BrokenPipeError):
-                raise SystemExit(NOBODY_READS) from error
+                raise SystemExit(BROKEN_PIPE) from error
             raise OutputError(f"printing failed: {error.strerror or error}", "stdout") from error
 
     def _drop_the_rest(self) -> None:
-        """Let the interpreter find a stream that takes what is left, when it ends."""
+        """Redirect the stream to nowhere, so that the interpreter can flush it at its end."""
         with contextlib.suppress(OSError, ValueError):
             number = self._stream.fileno()
             nothing = os.open(os.devnull, os.O_WRONLY)
@@ -148,13 +148,13 @@ class _Stream:
 
 
 @contextlib.contextmanager
-def streams(*, debug: bool) -> Iterator[None]:
-    """Print through our own streams, and what libraries say of themselves as well.
+def safe_streams(*, debug: bool) -> Iterator[None]:
+    """Redirect stdout, stderr, warnings and logging of libraries to safe streams.
 
     Parameters
     ----------
     debug : bool
-        Whether the warnings of libraries about a file are wanted.
+        Whether to show warnings of Pillow about files.
     """
     _begun.clear()
     with contextlib.ExitStack() as stack:
@@ -188,12 +188,12 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    complain(f"warning: {category.__name__}: {' '.join(str(message).split())}")
+    echo_error(f"warning: {category.__name__}: {' '.join(str(message).split())}")
 
 
 class _LastResort(logging.Handler):
-    """Prints what a library logs where nobody listens."""
+    """Prints log records of libraries that no other handler takes."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        complain(f"{record.levelname.lower()}: {' '.join(self.format(record).split())}")
+        echo_error(f"{record.levelname.lower()}: {' '.join(self.format(record).split())}")

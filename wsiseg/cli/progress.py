@@ -1,4 +1,4 @@
-"""How a run looks on the screen: a bar while it goes, a few lines when it is done."""
+"""Shows the progress of a run in the terminal, and summarises its plan and result."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.status import Status
 from rich.text import Text
 
-from wsiseg.cli.printing import Terminal, complain_of
-from wsiseg.cli.wording import in_options
+from wsiseg.cli.option_names import name_options
+from wsiseg.cli.printing import Terminal, echo_traceback
 from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
 from wsiseg.store.disk import Json
-from wsiseg.throughput.summary import ADVICE
+from wsiseg.throughput.summary import ADVICE, STAGES
 
 _PAUSE = 10.0
-"""Seconds between progress lines where there is no terminal to draw a bar on."""
+"""Seconds between progress lines where there is no terminal for a bar."""
 
 
 class ConsoleListener(Listener):
-    """Tells on stderr what happens; stdout stays free for results.
+    """Prints progress to stderr; stdout is for results only.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing but warnings.
+        Print warnings only.
     debug : bool
-        Show where errors come from.
+        Print tracebacks of errors.
     """
 
     def __init__(self, *, quiet: bool, debug: bool = False) -> None:
@@ -44,36 +44,36 @@ class ConsoleListener(Listener):
         self._start = self._spoken = time.monotonic()
 
     def began(self, stage: str) -> None:
-        """Turn a wheel beside what is being done, or say it where no wheel can turn."""
+        """Show a spinner beside the stage, or print it where there is no terminal."""
         self.stop()
         self._spoken = time.monotonic()
         if self._quiet:
             return
         if not self._console.is_terminal:
-            self._console.say(f"  {stage}")
+            self._console.echo(f"  {stage}")
         else:
-            self._status = self._console.wheel(f"  {stage}")
+            self._status = self._console.spinner(f"  {stage}")
             self._status.start()
 
     def searched(self, share: float) -> None:
-        """Say beside the wheel how much has been searched, or in a line now and then."""
+        """Show the share searched for tissue, or print it now and then."""
         line = f"  {share:.0%} searched for tissue"
         if self._status is not None:
             self._status.update(line)
         elif not self._quiet and share < 1 and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.say(line)
+            self._console.echo(line)
 
     def planned(self, job: Job) -> None:
-        """Say what will be done."""
+        """Print the plan."""
         self.stop()
         if self._quiet:
             return
         for line in describe_plan(job):
-            self._console.say(line)
+            self._console.echo(line)
 
     def expects(self, tiles: int) -> None:
-        """Begin the bar."""
+        """Start the progress bar."""
         self.stop()
         self._tiles, self._pixels, self._wanted = 0, 0, tiles
         self._start = self._spoken = time.monotonic()
@@ -91,7 +91,7 @@ class ConsoleListener(Listener):
             self._bar.add_task("tiles", total=tiles)
 
     def advanced(self, pixels: int) -> None:
-        """Move the bar, or say a line now and then."""
+        """Move the bar, or print a line now and then."""
         self._tiles += 1
         self._pixels += pixels
         if self._bar is not None:
@@ -102,37 +102,37 @@ class ConsoleListener(Listener):
             self._spoken = time.monotonic()
             seconds = self._spoken - self._start
             left = seconds / self._tiles * (self._wanted - self._tiles)
-            self._console.say(
+            self._console.echo(
                 f"  {self._tiles}/{self._wanted} tiles, {self._tiles / seconds:.1f} tiles/s, "
                 f"{self._pixels / 1e6 / seconds:.1f} Mpx/s, {left:.0f} s left"
             )
 
     def noted(self, text: str) -> None:
-        """Say something that is not a warning."""
+        """Print a note."""
         if not self._quiet:
-            self._console.say(f"note: {text}")
+            self._console.echo(f"note: {text}")
 
     def warned(self, text: str) -> None:
-        """Say what was left out or assumed."""
-        self._console.say(f"warning: {in_options(text)}")
+        """Print a warning."""
+        self._console.echo(f"warning: {name_options(text)}")
 
     def finished(self, summary: Json) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         self.stop()
 
     def failed(self, path: Path, error: Exception) -> None:
-        """Say which slide failed, and why."""
+        """Print which slide failed, and why; see :class:`Listener`."""
         self.stop()
         if self._debug:
-            complain_of(error)
+            echo_traceback(error)
         text = str(error)
         if not isinstance(error, WsisegError):
             hint = "" if self._debug else " Run again with --debug to see where."
             text = f"unexpected {type(error).__name__}: {error} ({path}).{hint}"
-        self._console.say(f"error: {in_options(' '.join(text.split()))}")
+        self._console.echo(f"error: {name_options(' '.join(text.split()))}")
 
     def stop(self) -> None:
-        """Take the bar or the wheel away, if there is one."""
+        """Remove the progress bar or the spinner, if there is one."""
         if self._status is not None:
             self._status.stop()
             self._status = None
@@ -148,7 +148,7 @@ class _RateColumn(ProgressColumn):
 
 
 def describe_plan(job: Job) -> list[str]:
-    """Return what will be done, in a few lines."""
+    """Return the lines that summarise a plan."""
     plan, plane, grid = job.plan, job.plan.plane, job.plan.grid
     choice = job.predictor.choice
     scale = "at an unknown scale" if plane.mpp is None else f"at {plane.mpp:g} µm/px"
@@ -161,8 +161,8 @@ def describe_plan(job: Job) -> list[str]:
     )
     tiles = (
         f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, "
-        f"halo {grid.halo}, {grid.overlap_share:.0%} computed twice, "
-        f"{plan.memory.total / 2**20:.0f} MiB needed on top of the program"
+        f"halo {grid.halo}, {100 * grid.overlap_share:.0f} % tile overlap, "
+        f"about {_memory(plan.memory.total)} of memory needed"
     )
     lines = [what, who, tiles]
     if plan.skipped_pixels:
@@ -174,9 +174,9 @@ def describe_plan(job: Job) -> list[str]:
 
 
 def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
-    """Return what was done, in a few lines, from the content of a run file."""
+    """Return the lines that summarise a run, from the content of its run file."""
     summary, shares, unseen = run["summary"], run["shares"], run["not_analysed"]
-    parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    parts = ", ".join(f"{STAGES[name]} {share:.0%}" for name, share in shares.items())
     found = [entry for entry in summary["classes"] if entry["pixels"]]
     total = sum(entry["pixels"] for entry in found) or 1
     areas = ", ".join(
@@ -195,7 +195,7 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
         f"mask        {summary['mask']}",
         f"throughput  {throughput}",
         f"time        {parts}",
-        *[f"limit       {limit}: {in_options(ADVICE[limit])}"] * bool(summary["tiles"]),
+        *[f"bottleneck  {STAGES[limit]} ({name_options(ADVICE[limit])})"] * bool(summary["tiles"]),
         f"classes     {areas or 'nothing was analysed'}",
     ]
     if unseen["pixels"]:
@@ -205,6 +205,11 @@ def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
     if summary["unread_tiles"]:
         lines.append(f"unread      {summary['unread_tiles']} tiles, see the run file")
     return lines
+
+
+def _memory(size: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
 
 
 def _count(number: object, thing: str) -> str:

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.declared import takes
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import Json, begin_json, print_json, say
+from wsiseg.cli.printing import Json, begin_json, echo, print_json
+from wsiseg.cli.settings_options import options_from
 from wsiseg.segmentation.options import SegmentOptions
 
 
-@takes(SegmentOptions)
+@options_from(SegmentOptions)
 def segment(
     slides: Annotated[
         list[Path],
@@ -43,8 +43,8 @@ def segment(
     """Segment slides."""
     options = SegmentOptions(**chosen)
 
+    from wsiseg.cli.option_names import name_options
     from wsiseg.cli.progress import ConsoleListener
-    from wsiseg.cli.wording import in_options
     from wsiseg.segmentation.batch import segment_slides
     from wsiseg.segmentation.segmenting import make_predictor
     from wsiseg.tiling.slides import find_slides
@@ -52,7 +52,7 @@ def segment(
     listener = ConsoleListener(quiet=quiet, debug=debug)
     found = find_slides(slides, recursive=recursive, exclude=[output])
     for note in found.notes:
-        listener.noted(in_options(note))
+        listener.noted(name_options(note))
     if checkpoint is None:
         listener.noted(
             "no -c given: the bundled demonstration checkpoint is used, no medical device"
@@ -63,9 +63,9 @@ def segment(
     try:
         for entry in segment_slides(found.slides, predictor, output, options, listener):
             failure = entry["error"]
-            entries.append(entry | {"error": failure and in_options(str(failure))})
+            entries.append(entry | {"error": failure and name_options(str(failure))})
     except KeyboardInterrupt as stop:
-        raise typer.Abort(hint_to_go_on(entries)) from stop
+        raise typer.Abort(resume_hint(entries)) from stop
     finally:
         listener.stop()
     if as_json:
@@ -76,15 +76,23 @@ def segment(
         raise typer.Exit(1)
 
 
-def hint_to_go_on(entries: list[Json]) -> str:
-    """Return how to go on after an interruption, if there is anything to go on with."""
+def resume_hint(entries: list[Json]) -> str:
+    """Return the hint to resume after an interruption, if there is anything to resume."""
     done = any(entry["status"] == "ok" for entry in entries)
     begun = any("--resume" in str(entry["error"]) for entry in entries)
-    return "Go on with --resume." if done or begun else ""
+    return "Continue with --resume." if done or begun else ""
 
 
 def print_results(entries: list[Json], folder: Path) -> None:
-    """Print what became of each slide on stdout."""
+    """Print the summary of each finished slide to stdout.
+
+    Parameters
+    ----------
+    entries : list of dict
+        As in ``wsiseg segment --json``.
+    folder : Path
+        The output folder, with the run files.
+    """
     from wsiseg.cli.progress import describe_result
     from wsiseg.segmentation.provenance import read_run
     from wsiseg.store.outputs import OutputFiles
@@ -95,5 +103,5 @@ def print_results(entries: list[Json], folder: Path) -> None:
             continue
         files = OutputFiles(folder, slide_name(Path(str(entry["slide"]))))
         for line in describe_result(read_run(files.run)):
-            say(line)
-        say(f"per tile    {files.tiles}")
+            echo(line)
+        echo(f"per tile    {files.tiles}")

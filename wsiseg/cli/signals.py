@@ -1,7 +1,7 @@
-"""How signals end the program: in order, without a traceback, with a status that says which.
+"""Signals: the program ends in order, without a traceback, with an exit status that says which.
 
-The first one raises KeyboardInterrupt where the program is, as Control-C always does.  Those that
-follow are for an end that is under way, and change nothing, unless it hangs.
+The first signal raises KeyboardInterrupt, as Control-C always does.  Further ones are ignored
+while the program ends, unless it hangs.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ INTERRUPTED = 130
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _GRACE = 5.0
-"""Seconds after the first signal from which on another one ends the program as it stands."""
+"""Seconds after the first signal from which on another one ends the program at once."""
 
 
 class Interruption:
-    """Hears the signals that end the program."""
+    """Handles the signals that end the program."""
 
     def __init__(self) -> None:
         self._number: int | None = None
         self._since = 0.0
 
     def listen(self) -> None:
-        """Begin to hear them, but for those that somebody else hears, or that are ignored."""
+        """Install the handlers, except for signals that are ignored or handled by others."""
         if threading.current_thread() is not threading.main_thread():
             return
         for name in _NAMES:
@@ -47,8 +47,8 @@ class Interruption:
             os._exit(self.status)
 
     @property
-    def came(self) -> bool:
-        """Whether a signal came."""
+    def received(self) -> bool:
+        """Whether a signal was received."""
         return self._number is not None
 
     @property
@@ -58,17 +58,17 @@ class Interruption:
 
     @property
     def name(self) -> str:
-        """What is said of it."""
+        """The interruption in words, for messages."""
         by = self._number not in (None, signal.SIGINT)
         return f"interrupted by {signal.Signals(self.status - 128).name}" if by else "interrupted"
 
-    def leave(self, status: int) -> None:
+    def exit(self, status: int) -> None:
         """End the program, without waiting for threads if it was interrupted."""
-        if self.came and any(not each.daemon for each in threading.enumerate()[1:]):
+        if self.received and any(not each.daemon for each in threading.enumerate()[1:]):
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             os._exit(status)
-        if not self.came:
+        if not self.received:
             self._stop_listening()
         sys.exit(status)
 

@@ -1,4 +1,4 @@
-"""``wsiseg stain``: how a slide is stained, kept as a reference for others."""
+"""``wsiseg stain``: writes the stains of a slide to a file, as a reference for others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Icc, Quiet, ReaderName
-from wsiseg.cli.printing import print_json, say
+from wsiseg.cli.printing import echo, print_json
 
 
 def stain(
@@ -37,14 +37,14 @@ def stain(
 
     if method not in METHODS:
         raise ArgumentError(
-            f"there is no way {method!r} to normalise stains",
+            f"there is no stain normalisation {method!r}",
             "--method",
             f"Use {', '.join(METHODS)}.",
         )
     if output.suffix.lower() != ".json":
         raise ArgumentError("a reference is a .json file", "--output", f"{output.stem}.json, say.")
     if output.exists():
-        raise OutputExistsError("the output exists", output, "Choose another -o.")
+        raise OutputExistsError("the output already exists", output, "Choose another -o.")
     with open_slide(slide, reader) as opened:
         listener = ConsoleListener(quiet=quiet)
         seen = recolour(opened, ColourOptions(icc=icc), listener.warned)
@@ -53,4 +53,4 @@ def stain(
     if as_json:
         print_json({"output": str(output), "method": method, "icc": icc, **asdict(look)})
     elif not quiet:
-        say(f"reference   {output}")
+        echo(f"reference   {output}")

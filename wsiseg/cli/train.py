@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from wsiseg.cli.declared import takes
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import Json, print_json, say
+from wsiseg.cli.printing import Json, echo, print_json
+from wsiseg.cli.settings_options import options_from
 from wsiseg.errors import ArgumentError
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 
 
-@takes(DataOptions, TrainOptions, without=("instances",))
+@options_from(DataOptions, TrainOptions, without=("instances",))
 def train(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder of the run.", show_default=False)
@@ -23,13 +23,13 @@ def train(
     init: Annotated[
         Path | None,
         typer.Option(
-            help="Begin with a checkpoint; what depends on other classes begins anew.",
+            help="Fine-tune a checkpoint; layers that depend on other classes are reinitialised.",
             rich_help_panel="Network",
         ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on after the last finished epoch.", metavar=""),
+        typer.Option("--resume", help="Continue after the last finished epoch.", metavar=""),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Overwrite an existing run.", metavar="")
@@ -50,18 +50,18 @@ def train(
     # A wrong word is not to wait for torch and Lightning.
     options = _read_options(chosen, output, resume=resume)
 
-    from wsiseg.cli.events import EventTraining, print_event
-    from wsiseg.cli.learning import ConsoleTraining
+    from wsiseg.cli.events import EventTrainingListener, print_event
+    from wsiseg.cli.training_progress import ConsoleTrainingListener
     from wsiseg.training import fit
     from wsiseg.training.plural import plural
     from wsiseg.training.run_folder import RunFolder
     from wsiseg.training.trainer import is_main_process
 
-    listener = EventTraining() if events else ConsoleTraining(quiet=quiet)
+    listener = EventTrainingListener() if events else ConsoleTrainingListener(quiet=quiet)
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
     except KeyboardInterrupt as stop:
-        hint = "Go on with --resume." if RunFolder(output).resumable else ""
+        hint = "Continue with --resume." if RunFolder(output).resumable else ""
         raise typer.Abort(hint) from stop
     finally:
         listener.stop()
@@ -82,16 +82,16 @@ def train(
         best = output / result.checkpoint.name
         scored = "validation" if result.kept_back else "training"
         level = "--level 0 " if result.mpp is None else ""
-        say(f"checkpoint  {best}")
-        say(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
-        say(f"curves      {output / 'curves.png'}")
-        say(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
+        echo(f"checkpoint  {best}")
+        echo(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
+        echo(f"curves      {output / 'curves.png'}")
+        echo(f"To use it:  wsiseg segment SLIDE -c {best} {level}-o out/")
 
 
 def _read_options(chosen: dict[str, Any], output: Path, *, resume: bool) -> TrainOptions:
-    """Sort what was typed into the settings of the data and those of the training.
+    """Split the options into the settings of the data and those of the training.
 
-    Where only a folder to go on in is named, its own settings count.
+    To resume without naming data, the settings of the run that stands are used.
     """
     if resume and chosen.keys().isdisjoint(("dataset", "images", "slides")):
         return _stored_options(chosen, output)
@@ -103,15 +103,15 @@ def _read_options(chosen: dict[str, Any], output: Path, *, resume: bool) -> Trai
 
 
 def _stored_options(chosen: dict[str, Any], output: Path) -> TrainOptions:
-    """Return the settings of the training that stands; only the machine's may be other ones."""
+    """Return the settings of the run to resume; only those of the machine may be changed."""
     from wsiseg.training.run_folder import RunFolder
 
     for name in chosen:
         if name not in MACHINE_OPTIONS:
             raise ArgumentError(
-                "a training goes on with the settings that it began with",
+                "a training is resumed with the settings that it started with",
                 f"`{name}`",
-                "Leave the option out, or train anew in another folder.",
+                "Leave the option out, or train in another folder.",
             )
     return RunFolder(output).read_options().replace(**chosen)
 

@@ -1,4 +1,4 @@
-"""A slide to try things on, made of a tissue picture that scikit-image ships."""
+"""Builds the demo slide from a tissue picture that scikit-image ships."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy.typing as npt
 import skimage.data
 import tifffile
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputExistsError
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 from wsiseg.store.pyramid import halve_by_mean
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
@@ -22,7 +22,7 @@ MPP = 0.5
 TILE = 512
 
 _MADE_BY = "wsiseg demo"
-"""What the file names as its software, by which it is known again."""
+"""The Software tag, by which the file is recognised."""
 
 _GLASS = (243, 242, 244)
 _LEVELS = 4
@@ -36,11 +36,11 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
     Parameters
     ----------
     path : Path
-        A ``.tiff`` file, there whole or not at all; its folder has to exist.
+        A ``.tiff`` file, written atomically; its folder has to exist.
     height, width : int
         Size in pixels.
     seed : int
-        Of the turns.
+        Seed of the random turns.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
     """
     level = _paint(height, width, seed)
     unfinished = path.with_name(path.name + ".partial")
-    with translated(path), tifffile.TiffWriter(unfinished, bigtiff=True) as file:
+    with translate_write_errors(path), tifffile.TiffWriter(unfinished, bigtiff=True) as file:
         for k in range(_LEVELS):
             file.write(
                 _tiles(level),
@@ -67,26 +67,26 @@ def build_demo_slide(path: Path, height: int = HEIGHT, width: int = WIDTH, seed:
             )
             even = level[: level.shape[0] // 2 * 2, : level.shape[1] // 2 * 2]
             level = halve_by_mean(even.transpose(2, 0, 1)).transpose(1, 2, 0)
-    with translated(path):
+    with translate_write_errors(path):
         return unfinished.replace(path)
 
 
 def demo_slide_stands(path: Path) -> bool:
-    """Tell whether the slide has been built before.
+    """Tell whether the demo slide exists already.
 
     Raises
     ------
     OutputExistsError
-        If somebody else's file has its name.
+        If another file has its name.
     """
     if not path.exists():
         return False
     other = OutputExistsError(
-        "a file that the demonstration has not built is in the way",
+        "the file already exists and was not built by wsiseg demo",
         path,
         "Choose another `output`, or move it away.",
     )
-    with boundary(lambda _: other), tifffile.TiffFile(path) as file:
+    with translate_errors(lambda _: other), tifffile.TiffFile(path) as file:
         if file.pages.first.software != _MADE_BY:
             raise other
     return True

@@ -1,1 +1,1 @@
-"""What is made of masks: measurements, and files for other programs."""
+"""Exports: measurements of masks, and files for other programs."""

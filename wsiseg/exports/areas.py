@@ -1,17 +1,16 @@
-"""How much of a slide each class covers."""
+"""Measures the area of each class in a mask or a region of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
-from wsiseg.annotations.gridded import Values
+from wsiseg.annotations.raster import PixelArray
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import NOT_ANALYSED
@@ -23,25 +22,25 @@ from wsiseg.tiling.stitching import NO_LABEL
 _BLOCK = 2048
 
 ProgressCallback = Callable[[float], None]
-"""Hears the share that is done."""
+"""Called with the share that is done, 0 to 1; may raise to cancel."""
 
 
 @dataclass(frozen=True)
 class ClassArea:
-    """What one class covers.
+    """The area of one class.
 
     Attributes
     ----------
     value : int
-        Its label.
+        The label.
     name : str
-        Its name.
+        The class's name.
     pixels : int
-        Pixels of the mask.
+        Number of mask pixels.
     mm2 : float or None
         The same in square millimetres, if the resolution is known.
     share : float or None
-        Of what was analysed, between 0 and 1; None for what was not.
+        Share of the analysed area, 0 to 1; None for the area that was not analysed.
     """
 
     value: int
@@ -52,23 +51,23 @@ class ClassArea:
 
 
 def measure_areas(
-    labels: Values,
+    labels: PixelArray,
     classes: Mapping[int, LabelClass],
     *,
     pixel: float = 1.0,
     corner: tuple[float, float] = (0.0, 0.0),
     mpp: float | None = None,
     region: BaseGeometry | None = None,
-    advanced: ProgressCallback | None = None,
+    progress: ProgressCallback | None = None,
 ) -> list[ClassArea]:
-    """Count the pixels of every class, in a whole mask or in a region.
+    """Measure the area of each class, in a whole mask or in a region.
 
     Parameters
     ----------
     labels : array-like
         Labels ``(H, W)``, 0 to 255; read in blocks.
     classes : mapping of int to LabelClass
-        What they mean.
+        The classes of the labels.
     pixel : float
         Pixels of the slide's level 0 along one of the mask's.
     corner : tuple of float
@@ -77,23 +76,33 @@ def measure_areas(
         µm per pixel of the mask, if it is known.
     region : shapely geometry, optional
         ``x, y`` in pixels of level 0; a pixel counts if its centre is inside.
-    advanced : callable, optional
-        Told the share that is done, between blocks; may raise to end it.
+    progress : callable, optional
+        Called between blocks with the share that is done, 0 to 1; may raise to cancel.
 
     Returns
     -------
     list of ClassArea
-        Every class that has a name, in the order of the labels, then values without one, and what
-        was not analysed, if anything.
+        Named classes in the order of the labels, then values without a name, then the area that
+        was not analysed, if there is any.
 
     Raises
     ------
     AnnotationError
-        If the labels cannot be read, or are none from 0 to 255.
+        If the labels cannot be read, or are not within 0 to 255.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 1, 1], [1, 255, 255]], np.uint8)
+    >>> names = {0: LabelClass("stroma", (0, 0, 255)), 1: LabelClass("gland", (255, 0, 0))}
+    >>> for area in measure_areas(labels, names, mpp=500.0):
+    ...     print(area.name, area.pixels, area.mm2, area.share)
+    stroma 1 0.25 0.25
+    gland 3 0.75 0.75
+    not analysed 2 0.5 None
     """
     if region is not None:
         region = shapely.affinity.translate(region, -corner[1], -corner[0])
-    counts = _count(labels, pixel, region, advanced)
+    counts = _count(labels, pixel, region, progress)
     unseen, analysed = int(counts[NO_LABEL]), int(counts.sum() - counts[NO_LABEL])
     names = {value: entry.name for value, entry in sorted(classes.items())}
     names |= {v: f"value {v}" for v in np.flatnonzero(counts).tolist() if v not in names}
@@ -110,7 +119,7 @@ def measure_areas(
 
 
 def _count(
-    labels: Values, pixel: float, region: BaseGeometry | None, advanced: ProgressCallback | None
+    labels: PixelArray, pixel: float, region: BaseGeometry | None, progress: ProgressCallback | None
 ) -> npt.NDArray[np.int64]:
     """Return how many pixels have each of the values 0 to 255."""
     height, width = labels.shape
@@ -129,11 +138,11 @@ def _count(
                 or seen.max(initial=0) > NO_LABEL
             ):
                 raise AnnotationError(
-                    f"the mask has values that are no labels from 0 to {NO_LABEL}"
+                    f"the mask has values outside 0 to {NO_LABEL}, which are not labels"
                 )
             counts += np.bincount(seen, minlength=NO_LABEL + 1)
-        if advanced is not None:
-            advanced((min(top + _BLOCK, within.bottom) - within.y) / within.height)
+        if progress is not None:
+            progress((min(top + _BLOCK, within.bottom) - within.y) / within.height)
     return counts
 
 
@@ -141,7 +150,3 @@ def _frame(region: BaseGeometry, pixel: float) -> Box:
     """Return the pixels of the mask that a region can touch."""
     left, top, right, bottom = (corner / pixel for corner in region.bounds)
     return Box.around(top, left, bottom, right)
-
-
-def _in_range(values: npt.NDArray[np.integer[Any]]) -> bool:
-    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= NO_LABEL)

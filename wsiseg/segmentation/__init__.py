@@ -2,16 +2,16 @@
 
 In the order in which pixels travel:
 
-1. `options`: what a user can ask of a run; `keywords` are the same for type checkers.
-2. `batch`: many slides, one after the other; `slides_ahead` opens the next one in time.
+1. `options`: the settings of a run; `keywords` are the same for type checkers.
+2. `batch`: many slides, one after the other; `prefetching` opens the next one in the background.
 3. `segmenting`: one slide, from the plan to the finished mask.
 4. `plan`: at which resolution, which tiles, in which colours (`colouring`), within which memory
    (`memory`); `suitability` says where slide and checkpoint do not fit each other.
 5. `job`: all of this together, which nothing changes any more.
-6. `recalling`: what an interrupted run has left, and what is still to be done.
+6. `resuming`: what an interrupted run has left, and what is still to be done.
 7. `streaming`: tiles are read, predicted and stitched to bands; the one core that scoring and the
    viewer's field of view share.
-8. `ledger`: counts what happened; `listener` is told of it.
+8. `run_stats`: counts tiles, pixels, seconds and warnings; `listener` receives them as events.
 9. `provenance`: what the mask depends on, for the run file.
 
 Files of masks are written by :mod:`wsiseg.store`.

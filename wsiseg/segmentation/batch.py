@@ -16,12 +16,12 @@ from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, choose_plane, find_area
+from wsiseg.segmentation.prefetching import SlidePrefetcher
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
-from wsiseg.segmentation.slides_ahead import SlidesAhead
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
-from wsiseg.store.outputs import OutputFiles, folds_case, made_folder
+from wsiseg.store.outputs import OutputFiles, is_case_insensitive, output_folder
 from wsiseg.tiling.slides import Slide, find_slides, open_slide, slide_name, url_or_path
 from wsiseg.tiling.tissue import ProgressCallback
 
@@ -46,7 +46,7 @@ def segment_batch(
     output : path-like
         Folder for the masks and ``batch.json``; made if need be.
     listener : Listener, optional
-        Hears how it goes.
+        Receives the events of the run.
     **options
         Fields of :class:`wsiseg.segmentation.options.SegmentOptions`, for all slides.
 
@@ -62,9 +62,19 @@ def segment_batch(
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
     >>> import wsiseg
-    >>> for entry in wsiseg.segment_batch("cohort/", output="out/", resume=True):  # doctest: +SKIP
-    ...     print(entry["slide"], entry["status"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a.png", "b.png"):
+    ...         Image.fromarray(np.full((96, 128, 3), 220, np.uint8)).save(Path(folder, name))
+    ...     settings = {"level": 0, "tissue": "none", "tile": 128, "runtime": "torch"}
+    ...     for entry in wsiseg.segment_batch(folder, output=Path(folder, "out"), **settings):
+    ...         print(Path(entry["slide"]).name, entry["status"])
+    a.png ok
+    b.png ok
     """
     settings, folder = SegmentOptions(**options), Path(output)
     given = [slides] if isinstance(slides, Path | str) else slides
@@ -80,7 +90,7 @@ def segment_slides(
     options: SegmentOptions,
     listener: Listener,
 ) -> Iterator[Json]:
-    """Segment slides with a predictor that can be used again, and write ``batch.json``.
+    """Segment slides with one predictor, and write ``batch.json``.
 
     Parameters
     ----------
@@ -89,29 +99,29 @@ def segment_slides(
     predictor : Predictor
         Used for all of them.
     folder : Path
-        Where masks go.
+        Folder for the masks.
     options : SegmentOptions
-        For all of them.
+        Settings for all slides.
     listener : Listener
-        Hears how it goes.
+        Receives the events of the run.
 
     Yields
     ------
     dict
-        One entry per slide as in ``wsiseg segment --json``; `status` says what became of it.
-        Of an interrupted one, too, before the interruption goes on.
+        One entry per slide as in ``wsiseg segment --json``, with its `status`.  A slide that is
+        interrupted gets its entry, too, before KeyboardInterrupt is raised again.
 
     Raises
     ------
     ArgumentError
-        If two slides would have the same output, or what is asked for makes no sense for any.
+        If two slides would have the same output, or the options are wrong for every slide.
     StainError, SlideError
         If the reference for stains cannot be used.
     OutputError
         If the folder cannot be written to.
     """
     check_reference(options.colours)
-    with made_folder(folder):
+    with output_folder(folder):
         _refuse_same_names(slides, folder)
         batch = _Batch(slides, predictor, folder, options, listener)
         with batch.ahead:
@@ -136,14 +146,14 @@ class _Batch:
         self._refused = self._find_long_names()
         self._planned = False
         self._wrong: list[tuple[Json, ArgumentError]] = []
-        self.ahead = SlidesAhead(
+        self.ahead = SlidePrefetcher(
             [path for path in slides if path not in self._refused],
             partial(open_slide, reader=options.reader, square=options.slide_mpp is None),
             partial(_find_area, checkpoint=predictor.checkpoint, options=options),
         )
 
     def _find_long_names(self) -> dict[Path, OutputError]:
-        """Say of which slides the files cannot be written, before anything is done."""
+        """Return the slides whose names are too long for the output files, with their errors."""
         refused = {}
         for path in self._slides:
             try:
@@ -192,22 +202,22 @@ class _Batch:
                 self._options,
                 self._listener,
                 area=ready.area,
-                spent=ready.seconds,
-                planned=planned,
-                filled=None if self.ahead.is_last else self.ahead.begin_next,
+                elapsed=ready.seconds,
+                on_planned=planned,
+                on_predicted=None if self.ahead.is_last else self.ahead.prefetch_next,
             ).summary
 
     def _keep(self, entry: Json, error: Exception | None) -> None:
-        """Write an entry down, unless a slide alone was refused before anything was done."""
+        """Record an entry, unless the only slide was refused before anything was done."""
         if isinstance(error, ArgumentError):
             self._wrong.append((entry, error))
             return
         # What was refused because of an earlier run leaves that run's entry alone.
-        standing = isinstance(error, OutputExistsError)
+        exists = isinstance(error, OutputExistsError)
         refused = isinstance(error, WsisegError) and not self._planned
-        if refused and len(self._slides) == 1 and (standing or not any(self._folder.iterdir())):
+        if refused and len(self._slides) == 1 and (exists or not any(self._folder.iterdir())):
             return
-        self._manifest.record(entry, instead=not standing)
+        self._manifest.record(entry, replace=not exists)
 
     def _settle_wrong_usage(self) -> None:
         """Raise what makes no sense for any slide; what does for some is the others' failure."""
@@ -218,7 +228,7 @@ class _Batch:
 
 
 def _refuse_same_names(slides: Sequence[Path], folder: Path) -> None:
-    folded = folds_case(folder)
+    folded = is_case_insensitive(folder)
     first: dict[str, Path] = {}
     for slide in slides:
         name = slide_name(slide)
@@ -245,14 +255,46 @@ def _find_area(
 
 
 def interrupted_entry(path: Path, predictor: Predictor, folder: Path) -> Json:
-    """Return the entry of a slide that was interrupted; says whether it can be gone on with."""
+    """Return the entry of a slide that was interrupted, with a hint if it can be resumed.
+
+    Parameters
+    ----------
+    path : Path
+        The slide.
+    predictor : Predictor
+        Its runtime, precision and device are named.
+    folder : Path
+        Folder of the masks, in which a journal may stand.
+
+    Returns
+    -------
+    dict
+        As :func:`failed_entry`.
+    """
     begun = OutputFiles(folder, slide_name(path)).journal.exists()
-    hint = " Go on with `resume`." if begun else ""
+    hint = " Continue with `resume`." if begun else ""
     return failed_entry(path, predictor, f"interrupted.{hint}", status="interrupted")
 
 
 def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = "failed") -> Json:
-    """Return the entry of a slide that is not done: the same keys, without figures."""
+    """Return the entry of a slide that is not done: the keys of a finished one, without figures.
+
+    Parameters
+    ----------
+    path : Path
+        The slide.
+    predictor : Predictor
+        Its runtime, precision and device are named.
+    error : str
+        What went wrong, where, and what to do.
+    status : {"failed", "interrupted"}
+        What became of the slide.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
     choice = predictor.choice
     return {
         "slide": url_or_path(path),

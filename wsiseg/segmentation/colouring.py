@@ -1,4 +1,4 @@
-"""A slide in the colours in which the network is to see it."""
+"""Colours as the network sees them: ICC profiles and stain normalisation of a slide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from wsiseg.errors import DamagedSlideError, StainError
-from wsiseg.store.disk import write_whole
+from wsiseg.store.disk import write_atomically
 from wsiseg.tiling.colour import (
     METHODS,
     ColourOptions,
@@ -28,9 +28,9 @@ from wsiseg.tiling.slides import Slide, open_slide
 from wsiseg.tiling.slides.fingerprint import fingerprint
 from wsiseg.tiling.slides.urls import is_remote
 
-_ROOM, _REFERENCES = 256, 16
-_found: OrderedDict[str, tuple[ColourStep, ...]] = OrderedDict()
-"""What was found out about slides, which are opened again and again where networks learn."""
+_CACHED_SLIDES, _CACHED_REFERENCES = 256, 16
+_cache: OrderedDict[str, tuple[ColourStep, ...]] = OrderedDict()
+"""The colour steps of slides seen before: training opens the same slides again and again."""
 
 
 def recolour(
@@ -39,15 +39,37 @@ def recolour(
     warn: Callable[[str], None],
     slide_mpp: float | None = None,
 ) -> Slide:
-    """Return a slide as it looks after what was asked for; the slide itself if that is nothing.
+    """Return a slide whose pixels have their colours changed as asked for.
 
-    See :func:`find_colour_steps`.
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    colours : ColourOptions
+        What is asked for; if nothing, the slide itself is returned.
+    warn : callable
+        Called with a sentence if the slide has no ICC profile.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none or a wrong one.
+
+    Raises
+    ------
+    StainError, DamagedSlideError
+        As :func:`find_colour_steps`.
     """
-    return in_other_colours(slide, find_colour_steps(slide, colours, warn, slide_mpp))
+    return apply_colour_steps(slide, find_colour_steps(slide, colours, warn, slide_mpp))
 
 
-def in_other_colours(slide: Slide, steps: tuple[ColourStep, ...]) -> Slide:
-    """Return a slide as it looks after some steps; the slide itself if there are none."""
+def apply_colour_steps(slide: Slide, steps: tuple[ColourStep, ...]) -> Slide:
+    """Return a slide whose pixels pass through colour steps.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    steps : tuple of ColourStep
+        From :func:`find_colour_steps`; if there are none, the slide itself is returned.
+    """
     return RecolouredSlide(slide, steps) if steps else slide
 
 
@@ -57,7 +79,7 @@ def find_colour_steps(
     warn: Callable[[str], None],
     slide_mpp: float | None = None,
 ) -> tuple[ColourStep, ...]:
-    """Find out what is to be done to the colours of a slide.
+    """Return the colour steps for a slide: its ICC profile, and its stains if asked for.
 
     Parameters
     ----------
@@ -66,7 +88,7 @@ def find_colour_steps(
     colours : ColourOptions
         What is asked for.
     warn : callable
-        Told if there is no profile.
+        Called with a sentence if the slide has no ICC profile.
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none or a wrong one.
 
@@ -84,11 +106,11 @@ def find_colour_steps(
     reference = None if colours.reference is None else _fingerprint(colours.reference)
     seen_as = [slide.reader, slide.fingerprint(), slide.facts.stretch]
     key = json.dumps([*seen_as, str(colours), reference, slide_mpp])
-    if key not in _found:
-        _found[key] = tuple(_find_steps(slide, colours, slide_mpp))
-        while len(_found) > _ROOM:
-            _found.popitem(last=False)
-    return _found[key]
+    if key not in _cache:
+        _cache[key] = tuple(_find_steps(slide, colours, slide_mpp))
+        while len(_cache) > _CACHED_SLIDES:
+            _cache.popitem(last=False)
+    return _cache[key]
 
 
 def _find_steps(
@@ -105,19 +127,19 @@ def _find_steps(
         yield StainStep(colours.stain, estimate_stains(slide, colours.stain, slide_mpp), target)
 
 
-def warn_of_other_colours(
+def warn_of_colour_mismatch(
     training: Mapping[str, object], colours: ColourOptions, warn: Callable[[str], None]
 ) -> None:
-    """Say so if a network learnt from other colours than it is to see.
+    """Warn if a network was trained on other colours than it is about to see.
 
     Parameters
     ----------
     training : mapping
-        Of its checkpoint's card.
+        `training` of the checkpoint's card, with ``icc`` and ``stain``.
     colours : ColourOptions
         What is asked for.
     warn : callable
-        Told.
+        Called with a sentence.
     """
     learnt = bool(training.get("icc")), training.get("stain")
     # Colours as they are may be those of one laboratory, which others are made alike on purpose.
@@ -141,9 +163,9 @@ def save_reference(path: Path, method: str, look: StainEstimate, *, icc: bool = 
     path : Path
         A ``.json`` file.
     method : str
-        What found it out.
+        The method that found the stains.
     look : Stains or ColourStatistics
-        What was found.
+        The stains that it found.
     icc : bool
         Whether the slide's colours were turned into sRGB before.
 
@@ -153,7 +175,7 @@ def save_reference(path: Path, method: str, look: StainEstimate, *, icc: bool = 
         If it cannot be written.
     """
     content = {"method": method, "icc": icc, **asdict(look)}
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
 def check_reference(colours: ColourOptions) -> None:
@@ -169,19 +191,33 @@ def check_reference(colours: ColourOptions) -> None:
 
 
 def read_reference(path: Path, method: str, *, icc: bool = False) -> StainEstimate:
-    """Return how a reference is stained; of a slide or picture it is found out, once a process.
+    """Return the stains of a reference; those of a slide are computed once per process.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.json`` file of ``wsiseg stain``, a slide or a picture.
+    method : str
+        The method by which stains are normalised.
+    icc : bool
+        Whether colours are turned into sRGB by the ICC profile before.
+
+    Returns
+    -------
+    Stains or ColourStatistics
+        As the method describes them.
 
     Raises
     ------
     StainError
-        If a file of another method, or of something else, is given, or too little is stained.
+        If the file is of another method or is no reference, or too little of it is stained.
     SlideError
-        If it is no file of ours and cannot be opened as a slide.
+        If it is no ``.json`` file and cannot be opened as a slide.
     """
     return _read_reference(path, method, icc, _fingerprint(path))
 
 
-@functools.lru_cache(_REFERENCES)
+@functools.lru_cache(_CACHED_REFERENCES)
 def _read_reference(path: Path, method: str, icc: bool, _content: str) -> StainEstimate:
     if path.suffix.lower() != ".json":
         with open_slide(path) as slide:
@@ -194,14 +230,14 @@ def _read_reference(path: Path, method: str, icc: bool, _content: str) -> StainE
         raise StainError(f"the reference cannot be read: {error.strerror}", path) from error
     except Exception as error:
         raise StainError(
-            "this is no reference of stains", path, "Make one by wsiseg stain, or name a slide."
+            "not a reference of stains", path, "Make one by wsiseg stain, or name a slide."
         ) from error
     if made_by != method:
         raise StainError(f"the reference is of {made_by}, not of {method}", path, f"Use {made_by}.")
     if with_icc != icc:
         done = "with" if with_icc else "without"
         raise StainError(
-            f"the reference was made {done} `icc`", path, "Do the same here, or make it anew."
+            f"the reference was made {done} `icc`", path, "Do the same here, or make it again."
         )
     return found
 

@@ -1,4 +1,4 @@
-"""One slide's job: everything that its steps share and none of them changes."""
+"""The job of one slide: what all of its steps share and none of them changes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Job:
     slide : Slide
         Open.
     predictor : Predictor
-        The checkpoint and who runs it.
+        The checkpoint and its runtime.
     options : SegmentOptions
-        What the user asked for.
+        The user's settings.
     plan : Plan
-        What follows from it for this slide.
+        Resolution, tiles and memory, as they follow from the settings for this slide.
     files : OutputFiles
         Where the results go.
     """

@@ -1,4 +1,4 @@
-"""Who wants to know how a run goes."""
+"""Callbacks that a run calls as it goes: subclass :class:`Listener` and override its methods."""
 
 from __future__ import annotations
 
@@ -14,37 +14,72 @@ from wsiseg.tiling.stitching import Prediction
 
 
 class Listener:
-    """Hears how a run goes, from the thread that runs; this one does nothing."""
+    """Receives the events of a run, in the thread that runs it; this one ignores them all.
+
+    Override the methods of the events that you need.
+
+    Examples
+    --------
+    >>> class Printer(Listener):
+    ...     def warned(self, text: str) -> None:
+    ...         print(f"warning: {text}")
+    >>> Printer().warned("tile 3 at y=0, x=1024 is not analysed")
+    warning: tile 3 at y=0, x=1024 is not analysed
+    """
 
     def planned(self, job: Job) -> None:
-        """Hear what will be done."""
+        """Receive the plan of a slide, before its first tile."""
 
     def began(self, stage: str) -> None:
-        """Hear that something began that may take a while, other than tiles."""
+        """Receive the name of a stage other than tiles that begins and may take a while."""
 
-    def continued(self) -> None:
-        """Hear now and then that what began goes on; raising ends it."""
+    def heartbeat(self) -> None:
+        """Receive a sign, now and then, that a stage is still running; raising cancels the run."""
 
     def searched(self, share: float) -> None:
-        """Hear how much of a slide has been searched for tissue; raising ends it."""
+        """Receive the share of a slide, 0 to 1, searched for tissue; raising cancels the search."""
 
-    def recalled(self, box: Box, labels: AnyArray) -> None:
-        """Hear of a band that an interrupted run left, and where its labels are on the disk."""
+    def resumed(self, box: Box, labels: AnyArray) -> None:
+        """Receive a band that an interrupted run has finished.
+
+        Parameters
+        ----------
+        box : Box
+            The band, in working pixels.
+        labels : zarr.Array
+            uint8 ``(H, W)``: level 0 of the mask, in which the band is on disk.
+        """
 
     def expects(self, tiles: int) -> None:
-        """Hear how many tiles will be done; some of them twice, where stripes meet."""
+        """Receive the number of tiles to do; those where column stripes meet count twice."""
 
     def labelled(self, tile: Tile, prediction: Prediction) -> None:
-        """Hear what the network says of a tile, its halo included."""
+        """Receive the network's output for a tile.
+
+        Parameters
+        ----------
+        tile : Tile
+            Its place in the grid.
+        prediction : Prediction
+            Labels and probabilities of the whole tile, halo included.
+        """
 
     def advanced(self, pixels: int) -> None:
-        """Hear that one more tile is done, and how many working pixels it settles."""
+        """Receive the working pixels that one more tile has finished."""
 
     def warned(self, text: str) -> None:
-        """Hear of something that was left out or assumed."""
+        """Receive a sentence on something that was left out or assumed."""
 
     def finished(self, summary: Json) -> None:
-        """Hear that a slide is done."""
+        """Receive the summary of a slide that is done, as in ``wsiseg segment --json``."""
 
     def failed(self, path: Path, error: Exception) -> None:
-        """Hear that a slide failed and the next one begins."""
+        """Receive the error of a slide that failed; the next slide follows.
+
+        Parameters
+        ----------
+        path : Path
+            The slide.
+        error : Exception
+            A WsisegError, or anything unexpected.
+        """

@@ -1,4 +1,4 @@
-"""How much memory a plan needs: a sum that is known before the run begins."""
+"""The memory that a plan needs: a sum that is known before the run begins."""
 
 from __future__ import annotations
 
@@ -87,7 +87,20 @@ class MemoryCosts:
     ahead: int
 
     def need(self, grid: TileGrid, windows: Sequence[Box]) -> MemoryNeed:
-        """Return what a way of cutting the plane needs, for its widest window."""
+        """Return the memory that a way of cutting the plane needs, for its widest window.
+
+        Parameters
+        ----------
+        grid : TileGrid
+            The tiles.
+        windows : sequence of Box
+            Column stripes that are worked off one after the other.
+
+        Returns
+        -------
+        MemoryNeed
+            Bytes on top of the imports, without those of a next slide.
+        """
         tile = grid.tile[0] * grid.tile[1]
         width = max(window.width for window in windows)
         open_rows = (grid.tile[0] + BAND_HEIGHT) * self._open_bytes

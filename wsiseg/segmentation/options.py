@@ -1,4 +1,4 @@
-"""What a user can ask of a run; each setting is declared here once."""
+"""The settings of a run; each is declared here once, with its default, bounds and help text."""
 
 from __future__ import annotations
 
@@ -19,23 +19,38 @@ from wsiseg.tiling.slides.pixel_size import SANE_MPP
 OnBadTile = Literal["fill", "fail"]
 OnBadNumbers = Literal["fill", "fail"]
 
-_WORK, _COMPUTE, _OUTPUT, _ERRORS = "Where and how", "Compute", "Output", "Errors and resuming"
+_WORK, _COMPUTE, _OUTPUT, _ERRORS = (
+    "Resolution, tiles, tissue",
+    "Compute",
+    "Output",
+    "Errors and resuming",
+)
 _SLIDES, _COLOURS = "Slides", "Colours"
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
 def parse_size(text: str) -> int:
-    """Turn ``"2GiB"``, ``"800M"`` or ``"1073741824"`` into bytes.
+    """Return a size in bytes.
+
+    Parameters
+    ----------
+    text : str
+        A number with or without a unit: k, M, G count by 1000, Ki, Mi, Gi by 1024.
 
     Raises
     ------
     ArgumentError
-        For anything else.
+        If it is not a size.
+
+    Examples
+    --------
+    >>> parse_size("2GiB"), parse_size("800M")
+    (2147483648, 800000000)
     """
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", text.lower())
     if not matched:
-        raise ArgumentError(f"{text!r} is no size", "`memory`", "Write it like 2GiB or 800MB.")
+        raise ArgumentError(f"{text!r} is not a size", "`memory`", "Write it like 2GiB or 800MB.")
     return int(float(matched[1]) * _UNITS[matched[2] or ""])
 
 
@@ -52,8 +67,8 @@ class SlideOptions(Settings):
     reader: Annotated[
         str | None,
         Field(
-            description="Who reads the slide, in place of the one that is chosen; info tells "
-            "which take it."
+            description="Reader of the slide; chosen automatically if left out. wsiseg info "
+            "lists those that take a slide."
         ),
         Option(_SLIDES, metavar="|".join(READERS)),
     ] = None
@@ -64,13 +79,13 @@ class SlideOptions(Settings):
     ] = False
     stain: Annotated[
         Literal["macenko", "reinhard", "vahadane"] | None,
-        Field(description="How stains are normalised."),
+        Field(description="Method of stain normalisation."),
         Option(_COLOURS),
     ] = None
     stain_reference: Annotated[
         Path | None,
         Field(
-            description="What stains are made alike: a .json of wsiseg stain, a slide or a picture."
+            description="Reference of the stains: a .json of wsiseg stain, a slide or a picture."
         ),
         Option(_COLOURS),
     ] = None
@@ -117,15 +132,17 @@ class TileOptions(Settings):
     halo: Annotated[
         int | None, Field(ge=0, description="Margin of context in working pixels."), Option(_WORK)
     ] = None
-    blend: Annotated[Blend, Field(description="How overlaps merge."), Option(_WORK)] = "crop"
+    blend: Annotated[
+        Blend, Field(description="How overlaps of tiles are merged."), Option(_WORK)
+    ] = "crop"
 
 
 class ComputeOptions(Settings):
-    """Who runs the network; see :func:`wsiseg.models.runtimes.choose_runtime`."""
+    """On what the network runs; see :func:`wsiseg.models.runtimes.choose_runtime`."""
 
     runtime: Annotated[
         str,
-        Field(description="Who runs the network."),
+        Field(description="Runtime of the network."),
         Option(_COMPUTE, metavar="|".join(("auto", *RUNTIMES))),
     ] = "auto"
     precision: Annotated[
@@ -147,18 +164,32 @@ class ComputeOptions(Settings):
 
 
 class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
-    """Settings of :func:`wsiseg.segment`; the defaults are those of the command."""
+    """Settings of :func:`wsiseg.segment`; the defaults are those of the command.
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown setting, a value out of bounds, or settings that exclude each other.
+
+    Examples
+    --------
+    >>> options = SegmentOptions(tile=512, memory="1GiB")
+    >>> options.memory, options.blend
+    (1073741824, 'crop')
+    >>> options.replace(blend="gaussian").blend
+    'gaussian'
+    """
 
     force: Annotated[
         bool,
         Field(
-            description="Go on where the input looks wrong: dark field, or a resolution far from "
-            "the checkpoint's."
+            description="Continue although the input looks wrong: dark field, or a resolution far "
+            "from the checkpoint's."
         ),
         Option(_ERRORS),
     ] = False
     level: Annotated[
-        int | None, Field(description="Work at a pyramid level as it is."), Option(_WORK)
+        int | None, Field(description="Work at a pyramid level, without resampling."), Option(_WORK)
     ] = None
     tissue: Annotated[
         str,
@@ -176,16 +207,16 @@ class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOption
         ),
         Option(_WORK),
     ] = None
-    batch: Annotated[int | None, Field(ge=1, description="Tiles at a time."), Option(_COMPUTE)] = (
-        None
-    )
+    batch: Annotated[
+        int | None, Field(ge=1, description="Batch size, in tiles."), Option(_COMPUTE)
+    ] = None
     readers: Annotated[
         int | None, Field(ge=1, description="Reading threads."), Option(_COMPUTE)
     ] = None
     memory: Annotated[
         int,
         BeforeValidator(_size),
-        Field(gt=0, description="What the plan may need on top of the program."),
+        Field(gt=0, description="Memory budget, on top of the program itself."),
         Option(_COMPUTE, metavar="SIZE", default="2GiB"),
     ] = 2 * 2**30
     with_image: Annotated[
@@ -194,24 +225,24 @@ class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOption
     probabilities: Annotated[
         bool, Field(description="Also keep the probability of every class."), Option(_OUTPUT)
     ] = False
-    resume: Annotated[
-        bool, Field(description="Go on with an output that stands."), Option(_ERRORS)
-    ] = False
+    resume: Annotated[bool, Field(description="Continue an interrupted run."), Option(_ERRORS)] = (
+        False
+    )
     overwrite: Annotated[
-        bool, Field(description="Replace an output that stands."), Option(_ERRORS)
+        bool, Field(description="Replace an existing output."), Option(_ERRORS)
     ] = False
     on_bad_tile: Annotated[
-        OnBadTile, Field(description="What an unreadable tile does."), Option(_ERRORS)
+        OnBadTile, Field(description="What to do with an unreadable tile."), Option(_ERRORS)
     ] = "fill"
     on_bad_numbers: Annotated[
         OnBadNumbers,
-        Field(description="What pixels do for which the network gives NaN or infinity."),
+        Field(description="What to do with pixels for which the network gives NaN or infinity."),
         Option(_ERRORS),
     ] = "fill"
     max_bad_tiles: Annotated[
         str,
         BeforeValidator(str),
-        Field(description="Unreadable tiles, a number or percentage, before the slide fails."),
+        Field(description="Unreadable tiles allowed, a number or a percentage."),
         Option(_ERRORS),
     ] = "1%"
 
@@ -244,7 +275,7 @@ def _count_allowed(text: str, tiles: int) -> int:
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
     if not matched or (not matched[2] and "." in matched[1]):
         raise ArgumentError(
-            f"{text!r} is no number of tiles",
+            f"{text!r} is not a number of tiles",
             "`max_bad_tiles`",
             "Give a number or a percentage, like 5 or 1%.",
         )

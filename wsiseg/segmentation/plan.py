@@ -1,4 +1,4 @@
-"""What a run will do, settled before it begins: plane, tiles, memory."""
+"""The plan of a run, made before it begins: resolution, tiles, memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsiseg.annotations import read_regions, read_tissue
 from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
-from wsiseg.segmentation.colouring import find_colour_steps, warn_of_other_colours
+from wsiseg.segmentation.colouring import find_colour_steps, warn_of_colour_mismatch
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.suitability import check_lighting, check_resolution
@@ -130,34 +130,34 @@ def make_plan(
     plane: WorkingPlane | None = None,
     area: Area | None = None,
     *,
-    followed: bool = False,
+    prefetch: bool = False,
     searched: ProgressCallback = no_progress,
 ) -> Plan:
-    """Settle what a run will do.
+    """Plan a run: choose resolution, tissue, tiles and column stripes within the memory budget.
 
     Parameters
     ----------
     slide : Slide
         Open.
     predictor : Predictor
-        The checkpoint and who runs it.
+        The checkpoint and its runtime.
     options : SegmentOptions
-        What was asked for.
+        The user's settings.
     plane : WorkingPlane, optional
         In place of the one that the options choose.
     area : Area, optional
         Where to look, in place of the tissue that the options look for.
-    followed : bool
-        Make the next slide ready while this one is written, if the budget has room for it.
+    prefetch : bool
+        Reserve memory to open the next slide while this one is written, if the budget allows.
     searched : callable
-        Told the share of the slide in which tissue has been looked for; raising ends it.
+        Called with the share of the slide, 0 to 1, searched for tissue; raising cancels.
 
     Raises
     ------
     ResolutionError
         If the slide's or the checkpoint's resolution is missing or absurd, or they are far apart.
     UnsuitableSlideError
-        If the slide is not lit from behind.
+        If the slide is fluorescence or dark field.
     ArgumentError
         If tile and halo do not fit each other.
     AnnotationError
@@ -189,7 +189,7 @@ def make_plan(
     grid, windows = _cut_work(plane, predictor, options, costs)
     area = area or find_area(slide, plane, options, searched)
     said: list[str] = []
-    warn_of_other_colours(checkpoint.card.training, options.colours, said.append)
+    warn_of_colour_mismatch(checkpoint.card.training, options.colours, said.append)
     steps = find_colour_steps(slide, options.colours, said.append, options.slide_mpp)
     return Plan(
         plane=plane,
@@ -201,7 +201,7 @@ def make_plan(
         batch=batch,
         readers=readers,
         ahead=costs.ahead,
-        memory=_with_next(costs.need(grid, windows), options.memory, followed=followed),
+        memory=_with_next(costs.need(grid, windows), options.memory, prefetch=prefetch),
         classes=costs.classes,
         colour_steps=steps,
         warnings=(
@@ -227,12 +227,12 @@ def _check_suitable(
     return (*said, *check_lighting(slide, read_overview(slide)[0], force=options.force))
 
 
-def _with_next(memory: MemoryNeed, budget: int, *, followed: bool) -> MemoryNeed:
+def _with_next(memory: MemoryNeed, budget: int, *, prefetch: bool) -> MemoryNeed:
     """Add the next slide where it fits.
 
     How the plane is cut does not depend on it: a slide has the same mask alone and in a batch.
     """
-    fits = followed and memory.total + NEXT_SLIDE_BYTES <= budget
+    fits = prefetch and memory.total + NEXT_SLIDE_BYTES <= budget
     return replace(memory, next_slide=NEXT_SLIDE_BYTES if fits else 0)
 
 
@@ -257,7 +257,7 @@ def _cut_work(
                 break
     if not fitting:
         raise MemoryBudgetError(
-            f"the smallest plan needs {min(needs) / 2**20:.0f} MiB, "
+            f"about {min(needs) / 2**20:.0f} MiB of memory are needed, "
             f"{options.memory / 2**20:.0f} MiB are allowed",
             "`memory`",
             "Allow more with `memory`, or use a smaller `tile` or `batch`.",
@@ -267,7 +267,24 @@ def _cut_work(
 
 
 def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> WorkingPlane:
-    """Return the working plane: the level or mpp that was asked for, or the checkpoint's mpp."""
+    """Return the working plane: at the level or mpp of the options, or at the checkpoint's mpp.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    checkpoint : Checkpoint
+        Its mpp is the default.
+    options : SegmentOptions
+        `level`, `mpp` and `slide_mpp` count.
+
+    Raises
+    ------
+    ArgumentError
+        If neither the options nor the checkpoint name a resolution, or there is no such level.
+    ResolutionError
+        If the slide's own resolution is missing or absurd.
+    """
     if options.level is not None:
         return plane_at_level(slide, options.level, options.slide_mpp)
     mpp = options.mpp if options.mpp is not None else checkpoint.mpp
@@ -302,7 +319,7 @@ def _assumptions(
         )
     for name, value in (("tile", options.tile), ("halo", options.halo)):
         if value is not None and value % grid.multiple:
-            found.append(f"--{name} {value} is rounded up to a multiple of {grid.multiple}")
+            found.append(f"`{name}={value}` is rounded up to a multiple of {grid.multiple}")
     if windows > 1:
         found.append(f"the memory budget cuts the slide into {windows} column stripes")
     return tuple(found)
@@ -314,12 +331,30 @@ def find_area(
     options: SegmentOptions,
     searched: ProgressCallback = no_progress,
 ) -> TissueMask | None:
-    """Return where to look: the slide's tissue, a picture of it, or None for everywhere.
+    """Return where to look: tissue that is detected, tissue that a file states, or everywhere.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    plane : WorkingPlane
+        The working plane, over which the mask is laid.
+    options : SegmentOptions
+        `tissue`, `readers` and `force` count.
+    searched : callable
+        Called with the share of the slide, 0 to 1, that has been searched; raising cancels.
+
+    Returns
+    -------
+    TissueMask or None
+        None if everything is to be analysed.
 
     Raises
     ------
     UnsuitableSlideError
-        If tissue is looked for on a slide that is not lit from behind, unless it is forced.
+        If tissue is to be detected on a fluorescence or dark-field slide, unless forced.
+    AnnotationError
+        If the file of tissue cannot be used.
     """
     if options.tissue == "none":
         return None

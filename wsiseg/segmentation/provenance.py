@@ -1,4 +1,4 @@
-"""What a mask depends on, precisely enough to make it again."""
+"""Provenance of a mask: all that it depends on, for the run file and for resuming."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError, field_validator
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputError
 from wsiseg.segmentation.job import Job
-from wsiseg.segmentation.ledger import Ledger
+from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
-from wsiseg.throughput.summary import ADVICE, share_out
+from wsiseg.throughput.summary import ADVICE, time_shares
 from wsiseg.tiling.slides import url_or_path
 from wsiseg.tiling.tissue import TissueMask
 
@@ -61,7 +61,7 @@ class _Unseen(BaseModel):
 
 
 class _Run(BaseModel):
-    """What is read of a run file again."""
+    """The part of a run file that is read again."""
 
     summary: _Summary
     shares: dict[str, float]
@@ -108,26 +108,31 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_run(job: Job, ledger: Ledger, identity: Json) -> Json:
+def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
     """Return the content of ``NAME.run.json``: enough to run it again and to judge it.
 
     Parameters
     ----------
     job : Job
-        What was done.
-    ledger : Ledger
-        How it went.
+        The slide, its settings and its plan.
+    stats : RunStats
+        Statistics of the run.
     identity : dict
-        What :func:`identify` said of the job before.
+        What :func:`identify` returned for the job.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
     """
     slide, plan, predictor = job.slide, job.plan, job.predictor
-    seconds = ledger.watch.total
-    unseen = plan.plane.box.area - int(ledger.counts.sum())
-    shares = share_out(ledger.rows, seconds, seconds - ledger.filled_at, ledger.setup_seconds)
+    seconds = stats.watch.total
+    unseen = plan.plane.box.area - int(stats.counts.sum())
+    shares = time_shares(stats.rows, seconds, seconds - stats.predicted_at, stats.setup_seconds)
     return {
-        "summary": summarise(job, ledger, seconds, shares.bottleneck),
+        "summary": summarise(job, stats, seconds, shares.bottleneck),
         "shares": asdict(shares),
-        "setup_seconds": round(ledger.setup_seconds, 3),
+        "setup_seconds": round(stats.setup_seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": job.options.as_json(),
         "identity": identity,
@@ -158,26 +163,43 @@ def describe_run(job: Job, ledger: Ledger, identity: Json) -> Json:
         "versions": versions(),
         "hardware": describe_hardware(),
         "power_w": None,
-        "warnings": ledger.warnings,
+        "warnings": stats.warnings,
     }
 
 
-def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json:
-    """Return a slide's entry of ``wsiseg segment --json``."""
+def summarise(job: Job, stats: RunStats, seconds: float, bottleneck: str) -> Json:
+    """Return the entry of a finished slide in ``wsiseg segment --json``.
+
+    Parameters
+    ----------
+    job : Job
+        The slide, its settings and its plan.
+    stats : RunStats
+        Statistics of the run.
+    seconds : float
+        Wall time of the slide.
+    bottleneck : str
+        The stage that took most of it, see :class:`wsiseg.throughput.summary.TimeShares`.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
     choice, mpp = job.predictor.choice, job.plan.plane.mpp
-    counts = zip(job.predictor.checkpoint.classes, ledger.counts.tolist(), strict=True)
+    counts = zip(job.predictor.checkpoint.classes, stats.counts.tolist(), strict=True)
     return {
         "slide": url_or_path(job.slide.path),
         "status": "ok",
         "mask": str(job.files.mask),
         "seconds": round(seconds, 3),
-        "forward_seconds": round(sum(row.forward_ms for row in ledger.rows) / 1e3, 3),
-        "megapixels": round(float(ledger.counts.sum()) / 1e6, 6),
-        "mpx_per_s": round(ledger.written_pixels / 1e6 / seconds, 3),
-        "tiles": len(ledger.all_rows),
-        "tiles_per_s": round(len(ledger.rows) / seconds, 3),
-        "unread_tiles": ledger.unread_tiles,
-        "pixels_without_numbers": ledger.pixels_without_numbers,
+        "forward_seconds": round(sum(row.forward_ms for row in stats.rows) / 1e3, 3),
+        "megapixels": round(float(stats.counts.sum()) / 1e6, 6),
+        "mpx_per_s": round(stats.written_pixels / 1e6 / seconds, 3),
+        "tiles": len(stats.all_rows),
+        "tiles_per_s": round(len(stats.rows) / seconds, 3),
+        "unread_tiles": stats.unread_tiles,
+        "pixels_without_numbers": stats.pixels_without_numbers,
         "peak_rss_mb": round(peak_rss_mb(), 1),
         "runtime": choice.runtime,
         "precision": choice.precision,
@@ -192,20 +214,20 @@ def summarise(job: Job, ledger: Ledger, seconds: float, bottleneck: str) -> Json
             }
             for index, (entry, pixels) in enumerate(counts)
         ],
-        "warnings": ledger.warnings,
+        "warnings": stats.warnings,
         "error": None,
     }
 
 
 def read_run(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what a finished run left in its run file.
+    """Return the content of a run file.
 
     Raises
     ------
     OutputError
         If it is missing or damaged.
     """
-    with boundary(
+    with translate_errors(
         lambda why: OutputError(f"the run file cannot be read: {why}", path, "Use `overwrite`.")
     ):
         # By Python's own parser: the name of a slide may hold bytes that are no text.
@@ -213,10 +235,23 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
         try:
             _Run.model_validate(content, strict=True)
         except ValidationError as error:
-            raise ValueError("it is no run file, or figures are missing in it") from error
+            raise ValueError("it is not a run file, or figures are missing") from error
     return content
 
 
 def square_millimetres(pixels: int, mpp: float | None) -> float | None:
-    """Return an area, or None if the resolution is unknown."""
+    """Return an area in mm², or None if the resolution is unknown.
+
+    Parameters
+    ----------
+    pixels : int
+        Number of pixels.
+    mpp : float or None
+        µm per pixel.
+
+    Examples
+    --------
+    >>> square_millimetres(4_000_000, 0.5)
+    1.0
+    """
     return None if mpp is None else round(pixels * mpp**2 / 1e6, 6)

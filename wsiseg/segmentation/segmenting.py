@@ -21,22 +21,22 @@ from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.keywords import SegmentKeywords
-from wsiseg.segmentation.ledger import Ledger
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, make_plan
 from wsiseg.segmentation.provenance import describe_run, identify, read_run
-from wsiseg.segmentation.recalling import open_store, recall, unfinished
+from wsiseg.segmentation.resuming import open_store, recover_bands, unfinished_boxes
+from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.checking import find_damage, find_damaged_layout
-from wsiseg.store.disk import Json, write_json, write_whole
+from wsiseg.store.disk import Json, write_atomically, write_json
 from wsiseg.store.images import write_image
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
-from wsiseg.store.locks import hold
+from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
-from wsiseg.store.outputs import OutputFiles, made_folder
+from wsiseg.store.outputs import OutputFiles, output_folder
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
@@ -44,12 +44,12 @@ from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """What a run left behind.
+    """The result of segmenting one slide.
 
     Attributes
     ----------
     mask : Path
-        The mask's store.
+        The OME-Zarr store of the mask.
     summary : dict
         The slide's entry of ``wsiseg segment --json``.
     """
@@ -72,25 +72,45 @@ def segment(
     listener: Listener | None = None,
     **options: Unpack[SegmentKeywords],
 ) -> SegmentResult:
-    """Segment one slide.
+    """Segment one slide into a multiscale mask.
 
     Parameters
     ----------
     slide : Slide or path-like
-        An open slide, which stays open, or a file.
+        A file, or an open slide, which stays open.
     checkpoint : Checkpoint or path-like, optional
         The bundled demonstration checkpoint if left out.
     output : path-like
-        Folder for the mask and its companions; made if need be.
+        Folder for the mask, the tile table and the run file; created if need be.
     listener : Listener, optional
-        Hears how it goes.
+        Receives the events of the run.
     **options
         Fields of :class:`wsiseg.segmentation.options.SegmentOptions`.
+
+    Returns
+    -------
+    SegmentResult
+        The mask's path, its labels, and the summary of the run.
 
     Raises
     ------
     WsisegError
-        One of its kinds, see :mod:`wsiseg.errors`; nothing is left that looks like a mask.
+        One of the kinds in :mod:`wsiseg.errors`; nothing is left that looks like a mask.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> import wsiseg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     slide = Path(folder, "picture.png")
+    ...     Image.fromarray(np.full((96, 128, 3), 220, np.uint8)).save(slide)
+    ...     settings = {"level": 0, "tissue": "none", "tile": 128, "runtime": "torch"}
+    ...     result = wsiseg.segment(slide, output=folder, **settings)
+    ...     print(result.mask.name, result.labels.shape, result.labels.dtype)
+    picture.ome.zarr (96, 128) uint8
     """
     settings = SegmentOptions(**options)
     check_reference(settings.colours)
@@ -104,17 +124,32 @@ def segment(
         if settings.slide_mpp is not None:
             # One number of the user's says that pixels are square.
             opened = with_stored_pixels(opened)
-        spent = opening.total
+        elapsed = opening.total
         predictor = make_predictor(checkpoint, settings)
         return segment_slide(
-            opened, predictor, Path(output), settings, listener or Listener(), spent=spent
+            opened, predictor, Path(output), settings, listener or Listener(), elapsed=elapsed
         )
 
 
 def make_predictor(
     checkpoint: Checkpoint | Path | str | None, options: SegmentOptions
 ) -> Predictor:
-    """Return the checkpoint with the runtime that the options ask for."""
+    """Return a predictor: the checkpoint with the runtime that the options ask for.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint or path-like or None
+        None for the bundled demonstration checkpoint.
+    options : SegmentOptions
+        `runtime`, `device`, `precision` and `threads` count.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be loaded.
+    RuntimeUnavailableError
+        If the runtime, device or precision is not available.
+    """
     if checkpoint is None:
         from wsiseg.demo import demonstration_checkpoint
 
@@ -133,79 +168,82 @@ def segment_slide(
     listener: Listener,
     *,
     area: Area | None = None,
-    spent: float = 0.0,
-    planned: Callable[[], None] | None = None,
-    filled: Callable[[], None] | None = None,
+    elapsed: float = 0.0,
+    on_planned: Callable[[], None] | None = None,
+    on_predicted: Callable[[], None] | None = None,
 ) -> SegmentResult:
-    """Segment one open slide with a predictor that can be used again.
-
-    See :func:`segment` for what it raises.
+    """Segment one open slide with a predictor, which can be used for further slides.
 
     Parameters
     ----------
     slide : Slide
         Open.
     predictor : Predictor
-        The checkpoint and who runs it.
+        The checkpoint and its runtime.
     folder : Path
-        Where the mask goes.
+        Folder for the mask.
     options : SegmentOptions
-        What was asked for.
+        The user's settings.
     listener : Listener
-        Hears how it goes.
+        Receives the events of the run.
     area : Area, optional
-        Where to look, if that has been found out already.
-    spent : float
+        Where to look, if that is known already.
+    elapsed : float
         Seconds that opening the slide and finding its area took.
-    planned : callable, optional
-        Called once it is known that there is something to do, and what.
-    filled : callable, optional
-        Makes the next slide ready; called when this one has been read and only writing is left to
-        do, if there is memory for both.
+    on_planned : callable, optional
+        Called after planning, if there is something to do.
+    on_predicted : callable, optional
+        Called when the last tile is through the network and only writing is left, if there is
+        memory for a next slide.
+
+    Raises
+    ------
+    WsisegError
+        As :func:`segment`.
     """
     files = OutputFiles(folder, slide.name, options.with_image)
     files.check_name()
     _refuse_slide_as_output(slide, files)
-    ledger = Ledger(len(predictor.checkpoint.classes), listener, spent)
-    with made_folder(folder), hold(files.lock, ledger.warn):
-        _refuse_standing(files, options)
+    stats = RunStats(len(predictor.checkpoint.classes), listener, elapsed)
+    with output_folder(folder), hold_lock(files.lock, stats.warn):
+        _refuse_existing(files, options)
         listener.began("planning: resolution, tissue, memory")
         plan = make_plan(
             slide,
             predictor,
             options,
             area=area,
-            followed=filled is not None,
+            prefetch=on_predicted is not None,
             searched=listener.searched,
         )
         job = Job(slide, predictor, options, plan, files)
-        summary = _find_finished(job, ledger)
+        summary = _find_finished(job, stats)
         if summary is None:
-            if planned is not None:
-                planned()
-            summary = _run(job, ledger, listener, filled)
+            if on_planned is not None:
+                on_planned()
+            summary = _run(job, stats, listener, on_predicted)
         return SegmentResult(files.mask, summary)
 
 
-def _find_finished(job: Job, ledger: Ledger) -> Json | None:
-    """Return the summary of a run that is gone on with and has nothing left to do, or None."""
+def _find_finished(job: Job, stats: RunStats) -> Json | None:
+    """Return the summary of a run that is resumed and has nothing left to do, or None."""
     files = job.files
     if not (job.options.resume and files.run.is_file()):
         return None
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
-    ledger.began("checking the mask that stands")
-    damage = _find_damage(job, run["summary"], ledger)
+    stats.began("checking the existing mask")
+    damage = _find_damage(job, run["summary"], stats)
     if damage is not None:
-        ledger.warn(f"the finished mask is damaged: {damage}; it is made again")
+        stats.warn(f"the finished mask is damaged: {damage}; it is recomputed")
         return None
-    ledger.began("finished before, nothing is left to do")
+    stats.began("already finished, nothing to do")
     # Of a run that was killed between its last two steps.
     files.journal.unlink(missing_ok=True)
     return run["summary"]
 
 
-def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
+def _find_damage(job: Job, summary: Json, stats: RunStats) -> str | None:
     """Return what is wrong with the stores of a finished run, or None."""
     plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
     shape = (plane.height, plane.width)
@@ -220,28 +258,27 @@ def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
     counts = [entry["pixels"] for entry in summary["classes"]]  # type: ignore[attr-defined]
     if len(counts) != len(classes):
         return "its run file tells of other classes"
-    return find_damage(files.mask, shape, counts, ledger.continued)
+    return find_damage(files.mask, shape, counts, stats.heartbeat)
 
 
-def _run(job: Job, ledger: Ledger, listener: Listener, filled: Callable[[], None] | None) -> Json:
-    """Fill the mask and finish it; what stands of an interrupted run is gone on with.
-
-    Returns the run's summary.
-    """
+def _run(
+    job: Job, stats: RunStats, listener: Listener, on_predicted: Callable[[], None] | None
+) -> Json:
+    """Fill the mask, or the rest of an interrupted one, finish it, and return the summary."""
     files = job.files
     for warning in job.plan.warnings:
-        ledger.warn(warning)
+        stats.warn(warning)
     if not job.plan.tiles:
-        ledger.warn("nothing is analysed, as no tissue is found; `tissue=none` looks everywhere")
+        stats.warn("no tissue is found, so nothing is analysed; `tissue=none` analyses all")
     listener.planned(job)
     identity = identify(job)
     journal = Journal(files.journal, identity)
-    done = recall(job, journal, ledger)
+    done = recover_bands(job, journal, stats)
     try:
-        store = _fill(job, journal, ledger, done)
-        if filled is not None and job.plan.memory.next_slide:
-            filled()
-        summary = _finish(job, store, ledger, identity)
+        store = _fill(job, journal, stats, done)
+        if on_predicted is not None and job.plan.memory.next_slide:
+            on_predicted()
+        summary = _finish(job, store, stats, identity)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if files.journal.exists() and journal.is_empty:
@@ -254,61 +291,63 @@ def _run(job: Job, ledger: Ledger, listener: Listener, filled: Callable[[], None
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
     if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
         raise OutputExistsError(
-            "the mask would take the slide's own place", files.store, "Choose another `output`."
+            "the mask would replace the slide itself", files.store, "Choose another `output`."
         )
 
 
-def _refuse_standing(files: OutputFiles, options: SegmentOptions) -> None:
-    standing = files.standing
-    if standing is None or options.overwrite:
+def _refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
+    existing = files.existing
+    if existing is None or options.overwrite:
         return
     if not options.resume:
         raise OutputExistsError(
-            "the output exists", standing, "Go on with it by `resume` or replace it by `overwrite`."
+            "the output already exists", existing, "`resume` continues it, `overwrite` replaces it."
         )
     if not (files.journal.exists() or files.run.is_file()):
         raise OutputExistsError(
-            "the output exists, and is no run to go on with", standing, "Replace it by `overwrite`."
+            "the output already exists, and there is no run to resume",
+            existing,
+            "`overwrite` replaces it.",
         )
 
 
-def _fill(job: Job, journal: Journal, ledger: Ledger, done: list[BandRecord]) -> MaskStore:
+def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -> MaskStore:
     """Fill level 0 of the mask, window by window, but for the bands that are done."""
     plan, options, files = job.plan, job.options, job.files
     # A network that cannot be made ready leaves what stands.
     stream = TileStream(job.slide, job.predictor, plan, options)
-    ledger.setup_seconds = stream.setup_seconds
+    stats.setup_seconds = stream.setup_seconds
     if not done:
         files.remove()
         journal.begin()
     else:
-        ledger.began(f"going on after {len(done)} bands of an interrupted run")
+        stats.began(f"resuming after {len(done)} finished bands")
     store = open_store(job, fresh=not done)
     for record in done:
-        ledger.recall(record, store.labels)
-    windows = unfinished(plan.windows, done)
-    ledger.expect(sum(len(stream.tiles(window)) for window in windows))
+        stats.record_resumed(record, store.labels)
+    windows = unfinished_boxes(plan.windows, done)
+    stats.expect(sum(len(stream.tiles(window)) for window in windows))
     with BandWriter(store, journal, plan.classes) as writer:
         for window in windows:
-            _fill_window(job, window, stream, writer, ledger)
-        ledger.filled_at = ledger.watch.total
+            _fill_window(job, window, stream, writer, stats)
+        stats.predicted_at = stats.watch.total
         writer.wait()
-    ledger.note_written(writer.counts)
-    ledger.note_bad_numbers()
+    stats.record_written(writer.counts)
+    stats.warn_of_bad_numbers()
     return store
 
 
 def _fill_window(
-    job: Job, window: Box, stream: TileStream, writer: BandWriter, ledger: Ledger
+    job: Job, window: Box, stream: TileStream, writer: BandWriter, stats: RunStats
 ) -> None:
     allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
     for step in stream.steps(window):
-        ledger.note(step, window)
+        stats.record_step(step, window)
         if step.read is not None and step.read.error is not None:
-            _judge_bad_tile(job, step.read.error, ledger.unread_tiles, allowed)
+            _judge_bad_tile(job, step.read.error, stats.unread_tiles, allowed)
         for band in step.bands:
-            with ledger.writing(step):
-                writer.write(band, ledger.take_rows())
+            with stats.timed_write(step):
+                writer.write(band, stats.pop_new_rows())
 
 
 def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: int) -> None:
@@ -324,7 +363,7 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
         )
 
 
-def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> Json:
+def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> Json:
     """Build the pyramid, write the metadata, and last of all the companions."""
     slide, plan, files = job.slide, job.plan, job.files
     notes: Json = {
@@ -334,25 +373,25 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> Json:
         "stretch": list(slide.facts.stretch),
         "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
     }
-    ledger.began("building the pyramid")
-    store.finish(slide.name, job.placement, notes, ledger.continued)
+    stats.began("building the pyramid")
+    store.finish(slide.name, job.placement, notes, stats.heartbeat)
     if job.options.with_image:
-        ledger.began("writing the image")
+        stats.began("writing the image")
         unread = write_image(
             files.store,
             slide,
             plan.plane,
             job.placement,
             notes,
-            continued=ledger.continued,
+            heartbeat=stats.heartbeat,
         )
         if unread:
-            ledger.warn(
+            stats.warn(
                 f"the image is white in {len(unread)} pieces of the file that cannot be read, "
                 f"the first at y={unread[0].y}, x={unread[0].x}"
             )
-    write_whole(files.tiles, rows_to_csv(ledger.all_rows))
-    run = describe_run(job, ledger, identity)
+    write_atomically(files.tiles, rows_to_csv(stats.all_rows))
+    run = describe_run(job, stats, identity)
     write_json(files.run, run)
     files.journal.unlink(missing_ok=True)
     summary: Json = run["summary"]  # type: ignore[assignment]

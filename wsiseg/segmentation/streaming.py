@@ -1,4 +1,4 @@
-"""Tiles on their way: read, predicted, stitched to bands."""
+"""The stream of tiles: read, predicted, and stitched to bands."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
 from wsiseg.models.runtimes import Predictor, Runtime
 from wsiseg.models.tile_network import Output
-from wsiseg.segmentation.colouring import in_other_colours
+from wsiseg.segmentation.colouring import apply_colour_steps
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.store.arrays import BAND_HEIGHT
@@ -26,20 +26,20 @@ from wsiseg.tiling.stitching import NO_LABEL, Band, Prediction, make_stitcher
 
 @dataclass
 class Step:
-    """One tile further.
+    """What one tile contributes to the stream.
 
     Attributes
     ----------
     read : ReadTile or None
         The tile; None at the end, when the remaining bands leave.
     prediction : Prediction or None
-        What the network says of it; None if it could not be read.
+        The network's output for it; None if it could not be read.
     row : TileRow or None
-        What it cost: reading, waiting, the network, and stitching as its bands are taken.  When it
-        was finished and how long it waited for the disk is for whoever takes it to fill in.
+        Its seconds for reading, waiting, the network, and stitching, which grows as its bands are
+        taken.  The consumer fills in when it was finished and how long it waited for the disk.
     bands : iterable of Band
-        What it finished, to be taken before the next step.  Each is made as it is taken, as the
-        rows of a large slide without tissue are many bands at once.
+        Bands that it finished, to be taken before the next step.  Each is made as it is taken, as
+        the rows of a large slide without tissue are many bands at once.
     """
 
     read: ReadTile | None = None
@@ -49,7 +49,7 @@ class Step:
 
 
 class TileStream:
-    """A slide's way through a network: its tiles are read, predicted, and stitched to bands.
+    """Takes the tiles of a slide through the network and stitches them to bands.
 
     What segmenting, scoring and the viewer's field of view have in common; they differ in what
     they do with the bands.
@@ -59,22 +59,22 @@ class TileStream:
     slide : Slide
         Open.
     predictor : Predictor
-        Made ready for the plan's tiles here.
+        Its runtime is prepared here for the plan's tiles.
     plan : Plan
-        What to do with the slide.
+        Resolution, tiles, batch and threads.
     options : SegmentOptions
-        How tiles are merged, and whether probabilities are kept.
+        How overlaps are merged, and whether probabilities are kept.
 
     Attributes
     ----------
     setup_seconds : float
-        What making the network ready took.
+        Seconds that preparing the runtime took.
     """
 
     def __init__(
         self, slide: Slide, predictor: Predictor, plan: Plan, options: SegmentOptions
     ) -> None:
-        self._slide = in_other_colours(slide, plan.colour_steps)
+        self._slide = apply_colour_steps(slide, plan.colour_steps)
         self._plan = plan
         self._options = options
         watch = Stopwatch()
@@ -97,7 +97,7 @@ class TileStream:
         Raises
         ------
         BadNumbersError
-            If the network gives no numbers for a pixel, and the options do not have that filled.
+            If the network gives NaN or infinity, and `on_bad_numbers` is ``fail``.
         """
         plan, options, tiles = self._plan, self._options, self.tiles(window)
         stitcher = make_stitcher(
@@ -128,7 +128,7 @@ class TileStream:
 
 
 def _needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
-    """Return what the network has to give for what the options ask for."""
+    """Return the outputs of the network that the options need."""
     if options.blend != "crop":
         return ("probabilities",)
     return ("labels", "probabilities") if options.probabilities else ("labels",)
@@ -137,7 +137,7 @@ def _needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
 def _give(
     bands: Iterable[Band], regions: Regions | None, row: TileRow | None = None
 ) -> Iterator[Band]:
-    """Give bands one by one; what making them takes counts as stitching of the tile."""
+    """Yield bands one by one; the time to make them counts as stitching of the tile."""
     watch = Stopwatch()
     for band in bands:
         masked = _masked(band, regions)
@@ -165,7 +165,7 @@ def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]
         return [None] * len(batch)
     # Every batch has the same shape, so that nothing is compiled twice.
     blank = np.zeros((*tile, 3), np.uint8)
-    with boundary(
+    with translate_errors(
         lambda why: RuntimeUnavailableError(
             f"{runtime.name} cannot run the network: {why}",
             None,
@@ -186,7 +186,7 @@ def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]
 
 
 def _masked(band: Band, regions: Regions | None) -> Band:
-    """Forget what lies outside the user's regions."""
+    """Mark what lies outside the user's regions as not analysed."""
     if regions is not None and band.touched:
         outside = ~regions.rasterise(band.box)
         band.labels[outside] = NO_LABEL

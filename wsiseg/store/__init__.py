@@ -1,1 +1,1 @@
-"""What a run leaves on disk."""
+"""What a run writes: OME-Zarr masks and images, journals for resuming, locks, manifests."""

@@ -1,4 +1,4 @@
-"""Zarr arrays as this package lays them out on disk."""
+"""Layout of the Zarr arrays: chunks, shards, bands."""
 
 from __future__ import annotations
 
@@ -15,31 +15,51 @@ CHUNK = 512
 
 BAND_HEIGHT = 1024
 SHARD_WIDTH = 4096
-"""A shard, the unit of writing, is this high and wide; each is written once, by one writer."""
+"""Height and width of a shard, the unit of writing; each is written once, by one writer."""
 
 BANDS_AHEAD = 2
-"""Bands that may wait for the disk while the network goes on."""
+"""Bands that may wait for the disk while the network continues."""
 
 
 def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> AnyArray:
-    """Create a sharded uint8 array, in place of one that stands.
-
-    What is never written reads as `fill_value`.
+    """Create a sharded uint8 array; an existing one is replaced.
 
     Parameters
     ----------
     path : Path
-        Its folder.
+        The array's folder.
     shape : tuple of int
         ``(H, W)`` or ``(C, H, W)``.
     fill_value : int
-        0 to 255.
+        0 to 255: what pixels read as that are never written.
+
+    Returns
+    -------
+    zarr.Array
+        uint8, open for writing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     array = create_array(Path(folder, "0"), (3000, 5000), fill_value=255)
+    ...     array.shape, array.chunks, array.shards, int(array[0, 0])
+    ((3000, 5000), (512, 512), (1024, 4096), 255)
     """
     return _create(path, shape, fill_value, overwrite=True)
 
 
 def expected_metadata(shape: tuple[int, ...], *, fill_value: int) -> dict[str, Any]:
-    """Return the metadata of what :func:`create_array` makes."""
+    """Return the metadata of an array that :func:`create_array` makes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(H, W)`` or ``(C, H, W)``.
+    fill_value : int
+        0 to 255.
+    """
     return dict(_create(MemoryStore(), shape, fill_value).metadata.to_dict())
 
 
@@ -62,7 +82,15 @@ def _create(
 
 
 def write_group(path: Path, attributes: Mapping[str, object]) -> None:
-    """Make a folder of arrays a group with these attributes; what stands inside stays."""
+    """Write the metadata that make a folder of arrays a Zarr group; the arrays stay as they are.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    attributes : mapping
+        The group's attributes, ``ome`` for instance.
+    """
     # A run that was stopped right here may have left the file.
     (path / "zarr.json").unlink(missing_ok=True)
     zarr.create_group(store=path, attributes=dict(attributes))

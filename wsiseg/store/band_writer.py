@@ -1,4 +1,4 @@
-"""Bands to the disk while the network goes on."""
+"""Writes bands to disk in a thread, while the network continues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from wsiseg.store.arrays import BANDS_AHEAD
-from wsiseg.store.checking import checksum, count
+from wsiseg.store.checking import checksum, count_labels
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.throughput.recorder import TileRow
@@ -17,14 +17,14 @@ from wsiseg.tiling.stitching import Band
 
 
 class BandWriter:
-    """Writes bands behind the network's back, one at a time and in order.
+    """Writes bands in a thread, one at a time and in order, and records each in the journal.
 
     Parameters
     ----------
     store : MaskStore
-        Where to.
+        The mask.
     journal : Journal
-        Told of each band once it is on the disk.
+        Gets a record of each band once it is on disk.
     classes : int
         Number of classes.
 
@@ -42,12 +42,19 @@ class BandWriter:
         self._running: deque[Future[None]] = deque()
 
     def write(self, band: Band, rows: list[TileRow]) -> None:
-        """Hand over a band and its tiles' rows; waits while too many are on their way.
+        """Queue a band for writing; wait while :data:`BANDS_AHEAD` are queued.
+
+        Parameters
+        ----------
+        band : Band
+            Finished rows of the mask.
+        rows : list of TileRow
+            The tiles since the band before, for the journal.
 
         Raises
         ------
         OutputError
-            If a band before could not be written.
+            If an earlier band could not be written.
         """
         self.wait(BANDS_AHEAD - 1)
         self._running.append(self._pool.submit(self._write, band, rows))
@@ -55,7 +62,9 @@ class BandWriter:
     def _write(self, band: Band, rows: list[TileRow]) -> None:
         self._store.write(band)
         # A band that no tile touched has nothing to count, and nothing on the disk.
-        counts = count(band.labels, len(self.counts)) if band.touched else [0] * len(self.counts)
+        counts = (
+            count_labels(band.labels, len(self.counts)) if band.touched else [0] * len(self.counts)
+        )
         self.counts += counts
         kept = band.probabilities
         record = BandRecord(
@@ -68,7 +77,7 @@ class BandWriter:
         self._journal.record(record)
 
     def wait(self, remaining: int = 0) -> None:
-        """Return when all bands but the last `remaining` are on the disk."""
+        """Wait until all bands but the last `remaining` are on disk."""
         while len(self._running) > remaining:
             self._running.popleft().result()
 

@@ -1,4 +1,4 @@
-"""Whether what stands on the disk is what a run says that it has written."""
+"""Integrity checks: whether the arrays on disk are those that a run has written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zarr.types import AnyArray
 
 from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata
 from wsiseg.store.journal import BandRecord
-from wsiseg.store.pyramid import Continued, level_shapes
+from wsiseg.store.pyramid import Heartbeat, level_shapes
 from wsiseg.tiling.stitching import NO_LABEL
 
 Bytes = npt.NDArray[np.uint8]
@@ -23,8 +23,26 @@ _STRIP = 64
 """Rows that are counted at a time."""
 
 
-def count(labels: Bytes, classes: int) -> list[int]:
-    """Return the pixels of each class, counted a few rows at a time to take no memory."""
+def count_labels(labels: Bytes, classes: int) -> list[int]:
+    """Count the pixels of each class, a few rows at a time to save memory.
+
+    Parameters
+    ----------
+    labels : ndarray
+        uint8 ``(H, W)``.
+    classes : int
+        Number of classes; higher labels are not counted.
+
+    Returns
+    -------
+    list of int
+        As many as classes.
+
+    Examples
+    --------
+    >>> count_labels(np.array([[0, 1, 1], [1, 255, 255]], np.uint8), 2)
+    [1, 3]
+    """
     counts = np.zeros(classes, np.int64)
     for top in range(0, len(labels), _STRIP):
         strip = labels[top : top + _STRIP]
@@ -34,24 +52,42 @@ def count(labels: Bytes, classes: int) -> list[int]:
 
 
 def checksum(planes: Bytes, start: int = 0) -> int:
-    """Return the CRC-32 of an array's bytes; `start` is that of what comes before."""
+    """Return the CRC-32 of an array's bytes.
+
+    Parameters
+    ----------
+    planes : ndarray
+        uint8, of any shape.
+    start : int
+        The checksum of the bytes before, to continue from.
+    """
     return zlib.crc32(np.ascontiguousarray(planes).data, start)
 
 
-def is_laid_out(path: Path, shape: tuple[int, ...], *, fill_value: int) -> bool:
-    """Tell whether an array stands that is as this package makes it, whatever it holds."""
+def has_expected_layout(path: Path, shape: tuple[int, ...], *, fill_value: int) -> bool:
+    """Tell whether there is an array with the layout that :func:`create_array` gives.
+
+    Parameters
+    ----------
+    path : Path
+        The array's folder.
+    shape : tuple of int
+        ``(H, W)`` or ``(C, H, W)``.
+    fill_value : int
+        0 to 255.
+    """
     try:
-        standing = zarr.open_array(path, mode="r").metadata.to_dict()
-    # Metadata that somebody damaged make zarr raise anything; then no such array stands.
+        found = zarr.open_array(path, mode="r").metadata.to_dict()
+    # Damaged metadata make zarr raise anything; then there is no such array.
     except Exception:
         return False
-    return dict(standing) == expected_metadata(shape, fill_value=fill_value)
+    return dict(found) == expected_metadata(shape, fill_value=fill_value)
 
 
-def holds(
+def band_is_intact(
     record: BandRecord, labels: AnyArray, probabilities: AnyArray | None, classes: int
 ) -> bool:
-    """Tell whether a band that is said to be on the disk is there, as it was written.
+    """Tell whether a band is on disk as its record in the journal says.
 
     Records of earlier versions have no checksums: of those the counts are compared, and
     probabilities only have to be readable.
@@ -59,7 +95,7 @@ def holds(
     Parameters
     ----------
     record : BandRecord
-        What is said.
+        The record.
     labels : zarr.Array
         uint8 ``(H, W)``.
     probabilities : zarr.Array or None
@@ -71,7 +107,7 @@ def holds(
     rows, columns = slice(box.y, box.bottom), slice(box.x, box.right)
     try:
         found = np.asarray(labels[rows, columns])
-        if count(found, classes) != record.counts:
+        if count_labels(found, classes) != record.counts:
             return False
         if record.labels_crc32 not in (None, checksum(found)):
             return False
@@ -87,20 +123,20 @@ def holds(
 
 
 def find_damage(
-    mask: Path, shape: tuple[int, int], counts: Sequence[int], continued: Continued
+    mask: Path, shape: tuple[int, int], counts: Sequence[int], heartbeat: Heartbeat
 ) -> str | None:
-    """Return what is wrong with a finished mask, or None.
+    """Return what is damaged in a finished mask, or None.
 
     Parameters
     ----------
     mask : Path
-        Its group.
+        Folder of the mask's group.
     shape : tuple of int
         ``(height, width)`` of level 0.
     counts : sequence of int
-        Pixels of each class that it is to have.
-    continued : callable
-        Called after every band.
+        Expected pixels of each class.
+    heartbeat : callable
+        Called after every band; may raise to cancel.
     """
     damage = find_damaged_layout(mask, shape, NO_LABEL)
     if damage is not None:
@@ -115,22 +151,22 @@ def find_damage(
             except Exception as error:
                 return f"level {level} cannot be read: {error}"
             if level == 0:
-                found += count(labels, len(counts))
-            continued()
+                found += count_labels(labels, len(counts))
+            heartbeat()
     return None if found.tolist() == list(counts) else "it has other labels than were written"
 
 
 def find_damaged_layout(group: Path, shape: tuple[int, ...], fill_value: int) -> str | None:
-    """Return what is wrong with the metadata of a finished pyramid, or None.
+    """Return what is damaged in the metadata of a finished pyramid, or None.
 
     Parameters
     ----------
     group : Path
-        With ``multiscales``.
+        Folder of the group with ``multiscales``.
     shape : tuple of int
         ``(H, W)`` or ``(C, H, W)`` of level 0.
     fill_value : int
-        Of all levels.
+        Fill value of all levels.
     """
     planes, shapes = shape[:-2], level_shapes(*shape[-2:])
     try:
@@ -143,6 +179,6 @@ def find_damaged_layout(group: Path, shape: tuple[int, ...], fill_value: int) ->
     if paths != [str(level) for level in range(len(shapes))]:
         return f"the metadata of {group.name} name other levels"
     for level, each in enumerate(shapes):
-        if not is_laid_out(group / str(level), (*planes, *each), fill_value=fill_value):
+        if not has_expected_layout(group / str(level), (*planes, *each), fill_value=fill_value):
             return f"level {level} of {group.name} is missing or damaged"
     return None

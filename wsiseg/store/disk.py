@@ -1,4 +1,4 @@
-"""Files that appear whole, and file-system failures in our own words."""
+"""Atomic writing of files, and translation of file-system errors."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wsiseg.boundaries import reason
+from wsiseg.error_translation import reason
 from wsiseg.errors import OutputError, WsisegError
 
 Json = dict[str, object]
 
 UNFINISHED = ".partial"
-"""Ends the name of a file until it is complete."""
+"""Suffix of a file name until the file is complete."""
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn failures of the file system, and of whatever writes, into :class:`OutputError`."""
+def translate_write_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the file system, and of libraries that write, into :class:`OutputError`.
+
+    Parameters
+    ----------
+    path : Path
+        What is written, for the message.
+
+    Raises
+    ------
+    OutputError
+        If anything but a WsisegError was raised.
+    """
     try:
         yield
     except WsisegError:
@@ -28,15 +39,49 @@ def translated(path: Path) -> Iterator[None]:
         raise OutputError(f"writing failed: {reason(error)}", where) from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears complete or not at all."""
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file atomically: it appears complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an existing one is replaced.
+    text : str
+        Written as UTF-8 with line feeds.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomically(Path(folder, "a.txt"), "gland")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['a.txt']
+    """
     unfinished = path.with_name(path.name + UNFINISHED)
-    with translated(path):
-        # Bytes of a file's name that are no text are written as the bytes that they are.
+    with translate_write_errors(path):
+        # Undecodable bytes of a file name are written as the bytes that they are.
         unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
         unfinished.replace(path)
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON that appears complete or not at all."""
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    """Write a JSON file atomically, see :func:`write_atomically`.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an existing one is replaced.
+    content : object
+        What :mod:`json` takes.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_atomically(path, json.dumps(content, indent=2) + "\n")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array, write_group
-from wsiseg.store.disk import Json, translated
+from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.metadata import LABELS, MASK, VERSION, Placement, multiscales
-from wsiseg.store.pyramid import Continued, build_pyramid, halve_by_mean, unheard
+from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mean, no_heartbeat
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.reading import TileReader
@@ -31,7 +31,7 @@ def write_image(
     placement: Placement,
     notes: Json,
     *,
-    continued: Continued = unheard,
+    heartbeat: Heartbeat = no_heartbeat,
 ) -> list[Box]:
     """Write the working plane as an image pyramid around a mask that is finished.
 
@@ -42,20 +42,20 @@ def write_image(
     slide : Slide
         Open.
     plane : WorkingPlane
-        What the mask lies on.
+        The working plane of the mask.
     placement : Placement
         Where the working plane lies on the slide.
     notes : dict
-        What is ours.
-    continued : callable
-        Called after every shard.
+        Attributes under the key ``wsiseg``.
+    heartbeat : callable
+        Called after every shard; may raise to cancel.
 
     Returns
     -------
     list of Box
-        What of the file could not be read and is white, in working pixels.
+        Parts of the file that could not be read and are white, in working pixels.
     """
-    with translated(root):
+    with translate_write_errors(root):
         finest = create_array(root / "0", (3, plane.height, plane.width), fill_value=255)
         stored = with_stored_pixels(slide)
         patched = FaultTolerantSlide(stored)
@@ -65,8 +65,8 @@ def write_image(
                 assert shard.pixels is not None
                 place = shard.tile.box.slices_in(plane.box)
                 finest[:, place[0], place[1]] = np.moveaxis(shard.pixels, -1, 0)
-                continued()
-        levels = build_pyramid(root, halve_by_mean, continued)
+                heartbeat()
+        levels = build_pyramid(root, halve_by_mean, heartbeat)
         _describe(root, slide.name, placement, levels, notes)
     stretch = slide.facts.stretch
     unread = {each.scaled(*stretch).reduced(plane.level_scale) for _, each in patched.unread}

@@ -1,4 +1,4 @@
-"""What of a run is safely on the disk, one line per band, so that a killed run can go on."""
+"""The journal: one line per band that is safely on disk, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pydantic
 from pydantic_core import from_json
 
 from wsiseg.errors import OutputError
-from wsiseg.store.disk import Json, translated, write_whole
+from wsiseg.store.disk import Json, translate_write_errors, write_atomically
 from wsiseg.throughput.recorder import TileRow
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.fingerprint import BETWEEN
@@ -25,18 +25,19 @@ _LONGEST_LINE = 2**24
 
 @dataclass(frozen=True)
 class BandRecord:
-    """One band that is on the disk.
+    """The record of one band that is on disk.
 
     Attributes
     ----------
     box : Box
-        Which rows of which window.
+        The band, in working pixels.
     counts : list of int
-        Pixels of every class in it.
+        Pixels of each class in it.
     rows : list of TileRow
-        The tiles that were done since the record before.
+        The tiles that were finished since the record before.
     labels_crc32, probabilities_crc32 : int or None
-        Of their bytes, class by class, row by row; None where there are none, or nobody looked.
+        Checksums of their bytes, class by class and row by row; None if there are no such bytes,
+        or the record is of an earlier version.
     """
 
     box: Box
@@ -48,16 +49,37 @@ class BandRecord:
 
 _RECORD = pydantic.TypeAdapter(BandRecord)
 
+_PARAMETERS = {
+    "slide": "slide",
+    "colours": "`icc`, `stain` or `stain_reference`",
+    "windows": "`memory`",
+}
+"""What parts of the identity depend on that are not called like a parameter."""
+
 
 class Journal:
-    """An append-only file beside an unfinished mask.
+    """An append-only file beside an unfinished mask, synced to disk after every record.
 
     Parameters
     ----------
     path : Path
         ``NAME.journal``.
     identity : dict
-        Everything that the pixels of the mask depend on.
+        Everything that the pixels of the mask depend on, see
+        :func:`wsiseg.segmentation.provenance.identify`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from wsiseg.tiling import Box
+    >>> band = Box(0, 0, 1024, 4096)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     journal = Journal(Path(folder, "slide.journal"), {"tile": [512, 512]})
+    ...     journal.begin()
+    ...     journal.record(BandRecord(band, counts=[9, 1], rows=[]))
+    ...     records, useless = journal.read([band])
+    >>> records[0].counts, useless
+    ([9, 1], 0)
     """
 
     def __init__(self, path: Path, identity: Json) -> None:
@@ -65,40 +87,40 @@ class Journal:
         self._identity = identity
 
     def begin(self, done: Sequence[BandRecord] = ()) -> None:
-        """Start anew, with nothing done or with what holds of an earlier run."""
+        """Start a new journal, with the records of an earlier run if there are any."""
         lines = ({"identity": self._identity}, *map(asdict, done))
-        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+        write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in lines))
 
     def record(self, record: BandRecord) -> None:
-        """Say that a band is on the disk; returns when the saying is, too."""
-        with translated(self._path), self._path.open("a", encoding="utf-8") as file:
+        """Append the record of a band that is on disk; return when the record is on disk, too."""
+        with translate_write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     @property
     def is_empty(self) -> bool:
-        """Whether no band is on the disk."""
+        """Whether it has no record of a band."""
         try:
             return len(list(islice(self._lines(), 2))) < 2
         except OutputError:
             return False
 
     def read(self, bands: Collection[Box]) -> tuple[list[BandRecord], int]:
-        """Return what is said to be done.
+        """Return the records of finished bands.
 
         Parameters
         ----------
         bands : collection of Box
-            Those that the run is made of.
+            The bands of the run; records of others are useless.
 
         Returns
         -------
         list of BandRecord
-            One of each band at most, the last one.
+            The last record of each band.
         int
-            Lines that say nothing of use.  One that is cut short is none of them: the kill came
-            while it was written.
+            Number of useless lines.  A last line that is cut short does not count: the run was
+            killed while it was written.
 
         Raises
         ------
@@ -130,7 +152,7 @@ class Journal:
         """Yield complete lines."""
         if not self._path.is_file():
             raise self._damaged()
-        with translated(self._path), self._path.open("rb") as file:
+        with translate_write_errors(self._path), self._path.open("rb") as file:
             while (line := file.readline(_LONGEST_LINE)).endswith(b"\n"):
                 yield line
         if len(line) == _LONGEST_LINE:
@@ -138,22 +160,49 @@ class Journal:
 
     def _damaged(self) -> OutputError:
         return OutputError(
-            "the journal of the interrupted run is damaged", self._path, "Use `overwrite`."
+            "the journal of the interrupted run is damaged",
+            self._path,
+            "Start again with `overwrite`.",
         )
 
 
 def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> None:
-    """Raise OutputError if two runs would not give the same pixels, naming what differs."""
+    """Refuse to resume a run with settings that would give other pixels.
+
+    Parameters
+    ----------
+    before : mapping
+        Identity of the run that stands.
+    now : dict
+        Identity of this run.
+    where : Path
+        The journal or run file, for the message.
+
+    Raises
+    ------
+    OutputError
+        If they differ; names the first setting that does.
+    """
     for key, value in json.loads(json.dumps(now)).items():
         if not _agree(before.get(key), value):
-            both = before.get(key), value
+            setting, *both = _name_difference(key, before.get(key), value)
             plain = all(isinstance(each, str | int | float | None) for each in both)
             raise OutputError(
-                f"what stands there is of a run with another {key}"
+                f"the existing output was made with another {setting}"
                 + (f": {both[0]}, not {both[1]}" if plain else ""),
                 where,
-                "Use the same settings, or `overwrite`.",
+                "Use the same settings, or replace it by `overwrite`.",
             )
+
+
+def _name_difference(key: str, before: object, now: object) -> tuple[str, object, object]:
+    """Return the parameter on which a part of the identity depends, and its values if known."""
+    if key == "plane" and isinstance(before, dict) and isinstance(now, dict):
+        for name in ("mpp", "level"):
+            if before.get(name) != now.get(name):
+                return f"`{name}`", before.get(name), now.get(name)
+        return "`slide_mpp`", (), ()
+    return _PARAMETERS.get(key, f"`{key}`"), before, now
 
 
 def _agree(before: object, now: object) -> bool:
@@ -164,7 +213,7 @@ def _agree(before: object, now: object) -> bool:
 
 
 def _parse(line: bytes) -> BandRecord | None:
-    """Return what a line says, if it is a record at all."""
+    """Return the record in a line, or None if it is none."""
     try:
         record = _RECORD.validate_json(line, strict=True)
     except pydantic.ValidationError:

@@ -1,4 +1,4 @@
-"""Label images on the disk: masks of ours, and what others painted (OME-Zarr 0.4 and 0.5)."""
+"""Reads label images on disk: our masks, and those of other programs (OME-Zarr 0.4 and 0.5)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy.typing as npt
 import zarr
 from zarr.errors import GroupNotFoundError
 
-from wsiseg.boundaries import boundary
 from wsiseg.classes import Colour, LabelClass, distinct_colour
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
 
@@ -28,7 +28,7 @@ _STEPS: Mapping[str, Callable[[_Pair, _Pair, _Pair], tuple[_Pair, _Pair]]] = {
 
 @dataclass(frozen=True)
 class LabelImage:
-    """A label image that stands on the disk.
+    """A label image on disk.
 
     Attributes
     ----------
@@ -37,16 +37,16 @@ class LabelImage:
     levels : tuple of zarr.Array
         Integers ``(…, H, W)``, the finest first.
     classes : mapping of int to LabelClass
-        What the values mean, as far as the store names them.
+        The classes of the values that the store names.
     unit : str or None
-        UDUNITS name of what lengths are measured in; None for pixels of the slide's file.
+        UDUNITS name of the unit of lengths; None for pixels of the slide's file.
     scale : float
         Edge of a pixel of the finest level.
     shift : tuple of float
         ``(y, x)`` of the centre of its first pixel, from that of the slide's first pixel
         (OME-Zarr 0.5 leaves the origin open; it is what our masks and napari do).
     notes : mapping
-        What a run of ours noted.
+        Attributes under the key ``wsiseg``, if a run of ours wrote it.
     """
 
     path: Path
@@ -58,17 +58,17 @@ class LabelImage:
     notes: Mapping[str, Any]
 
     def slide_pixel(self, mpp: float | None) -> float:
-        """Return what a pixel of the slide's level 0 measures in the store's unit.
+        """Return the edge of a pixel of the slide's level 0 in the store's unit.
 
         Parameters
         ----------
         mpp : float or None
-            µm per pixel of level 0, if they are known; a run of ours has noted what it took.
+            µm per pixel of level 0, if known; a mask of ours states the resolution it was made at.
 
         Raises
         ------
         AnnotationError
-            If the unit is no length that is understood.
+            If the unit is not a known length.
         """
         if self.unit is None:
             return 1.0
@@ -77,17 +77,17 @@ class LabelImage:
         return self.scale if mpp is None else mpp / self.micrometres
 
     def refuse_other_pixels(self, stretch: tuple[float, float]) -> None:
-        """Refuse a mask of which a run of ours noted that its slide's pixels had another shape.
+        """Refuse a mask that was made when the slide's pixels had another shape.
 
         Parameters
         ----------
         stretch : tuple of float
-            What the facts of the slide as it is opened say.
+            `stretch` of the opened slide's facts.
 
         Raises
         ------
         AnnotationError
-            If it is one.
+            If the stretches differ.
         """
         if not np.allclose(self.notes.get("stretch", stretch), stretch, rtol=1e-3):
             raise AnnotationError(
@@ -114,7 +114,7 @@ class LabelImage:
 
 
 class StoredValues:
-    """The plane of a Zarr array; its slices are read when they are asked for.
+    """The plane of a Zarr array, of which slices are read on demand.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class StoredValues:
     path : Path
         For errors.
     leading : tuple of int, optional
-        Where on the axes before; the first of each if left out.
+        Indices on the axes before; 0 on each if left out.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class StoredValues:
             If a chunk cannot be decoded.
         """
         place: tuple[int | slice, ...] = (*self._leading, *key)
-        with boundary(
+        with translate_errors(
             lambda why: AnnotationError(f"the store's pixels cannot be read: {why}", self._path)
         ):
             return np.asarray(self._array[place])
@@ -153,13 +153,18 @@ class StoredValues:
 def open_label_image(path: Path) -> LabelImage:
     """Open a label image, or the one inside an image's store.
 
+    Parameters
+    ----------
+    path : Path
+        Folder of an OME-Zarr 0.4 or 0.5 store.
+
     Raises
     ------
     AnnotationError
-        If it is no such thing, or there are several.
+        If it is not an OME-Zarr label image, or there are several.
     """
     path, group = _open_group(path)
-    with boundary(
+    with translate_errors(
         lambda why: AnnotationError(f"the store's metadata are not those of OME-Zarr: {why}", path)
     ):
         attributes: Any = dict(group.attrs)
@@ -184,11 +189,11 @@ def is_store(path: Path) -> bool:
 
 
 def _open_group(path: Path) -> tuple[Path, zarr.Group]:
-    with boundary(lambda why: AnnotationError(f"this is no OME-Zarr store: {why}", path)):
+    with translate_errors(lambda why: AnnotationError(f"not an OME-Zarr store: {why}", path)):
         try:
             group = zarr.open_group(path, mode="r")
         except (GroupNotFoundError, FileNotFoundError, NotADirectoryError) as error:
-            raise AnnotationError("this is no OME-Zarr store of labels", path) from error
+            raise AnnotationError("not an OME-Zarr label image", path) from error
         attributes: Any = dict(group.attrs)
         own = "image-label" in attributes.get("ome", attributes)
         labels = group.get(LABELS)
@@ -207,7 +212,7 @@ def _open_group(path: Path) -> tuple[Path, zarr.Group]:
 def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
     array = group[name]
     if not isinstance(array, zarr.Array) or array.ndim < 2 or set(array.shape[:-2]) - {1}:
-        raise AnnotationError("the labels are no plane of y and x", path)
+        raise AnnotationError("the labels are not a plane of y and x", path)
     return array
 
 

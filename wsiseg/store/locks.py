@@ -1,7 +1,7 @@
-"""One holder per output: a lock of the operating system, which ends with the process that holds it.
+"""Lock files: one run per output, by a lock of the operating system that ends with the process.
 
-The lock's file says who holds it, and goes when the holder ends.  It is removed while the lock is
-still held: whoever opened it meanwhile finds that it has no name any more, and looks again.
+The lock file says who holds the lock, and is removed at the end, while the lock is still held:
+whoever opened it meanwhile finds that it has no name any more, and tries again.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from wsiseg.errors import OutputHeldError
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
 
-_PATIENCE = 0.2
+_TIMEOUT = 0.2
 """Seconds; long enough for a file that is removed this moment."""
 
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -28,27 +28,29 @@ _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSU
 
 
 @contextmanager
-def hold(path: Path, warn: Callable[[str], None], *, patience: float = _PATIENCE) -> Iterator[None]:
-    """Hold a lock, or raise at once if another process or thread does.
+def hold_lock(
+    path: Path, warn: Callable[[str], None], *, timeout: float = _TIMEOUT
+) -> Iterator[None]:
+    """Hold a lock, or raise if another process or thread holds it.
 
     Parameters
     ----------
     path : Path
-        The lock's file, in a folder that exists.
+        The lock file, in an existing folder.
     warn : callable
-        Told if the file system has no locks; the work goes on without.
-    patience : float
-        Seconds to wait for another holder.
+        Called with a sentence if the file system has no locks; the work continues without.
+    timeout : float
+        Seconds to wait for the holder.
 
     Raises
     ------
     OutputHeldError
-        If another one holds it; says who.
+        If another one holds it; names the process.
     OutputError
-        If the lock's file cannot be written.
+        If the lock file cannot be written.
     """
     # A file that says "locked" by being there would outlive a process that is killed.
-    lock = FileLock(path, timeout=patience, thread_local=False, fallback_to_soft=False)
+    lock = FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)
     if not _acquire(lock, path):
         warn(f"the file system of {path.parent} has no locks; begin no second run there")
         yield
@@ -66,12 +68,12 @@ def hold(path: Path, warn: Callable[[str], None], *, patience: float = _PATIENCE
 
 def _acquire(lock: BaseFileLock, path: Path) -> bool:
     """Acquire a lock; False if there are none."""
-    with translated(path):
+    with translate_write_errors(path):
         try:
             lock.acquire()
         except Timeout as error:
             raise OutputHeldError(
-                f"another run writes here: {_read_holder(path)}",
+                f"another run is writing this output: {_read_holder(path)}",
                 path,
                 "Wait until it ends, or choose another `output`.",
             ) from error
@@ -102,4 +104,4 @@ def _read_holder(path: Path) -> str:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, LookupError, TypeError):
-        return "it has not said yet who it is"
+        return "it has not written yet which process it is"

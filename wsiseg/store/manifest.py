@@ -1,4 +1,4 @@
-"""``batch.json``: what became of every slide whose files lie in a folder."""
+"""The manifest ``batch.json``: the status of every slide whose masks lie in a folder."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsiseg.errors import OutputError
-from wsiseg.store.disk import Json, translated, write_json
-from wsiseg.store.locks import hold
+from wsiseg.store.disk import Json, translate_write_errors, write_json
+from wsiseg.store.locks import hold_lock
 from wsiseg.tiling.slides import slide_name
 
 MANIFEST = "batch.json"
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds to wait for another run that writes its entry."""
 
 
 class Manifest:
-    """The entries of all runs into one folder, the last one of each slide.
+    """The entries of all runs into one folder, the latest of each slide.
 
     Parameters
     ----------
     folder : Path
-        Where the masks go.
+        Folder of the masks.
     warn : callable
-        Told if what stands there cannot be read.
+        Called with a sentence if an existing manifest cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     manifest = Manifest(Path(folder), print)
+    ...     manifest.record({"slide": "a.svs", "status": "ok"})
+    ...     json.loads(Path(folder, "batch.json").read_text())
+    {'slides': [{'slide': 'a.svs', 'status': 'ok'}]}
     """
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
@@ -33,25 +42,25 @@ class Manifest:
         self._warn = warn
 
     def check(self) -> None:
-        """Refuse what cannot be a manifest.
+        """Check that nothing else has the manifest's name.
 
         Raises
         ------
         OutputError
-            If something else is in its place.
+            If a folder has.
         """
         if self._path.exists() and not self._path.is_file():
-            raise OutputError("something that is no file is in the way", self._path)
+            raise OutputError("a folder has the name of the manifest", self._path, "Move it away.")
 
-    def record(self, entry: Json, *, instead: bool = True) -> None:
-        """Write a slide's entry beside those of the others.
+    def record(self, entry: Json, *, replace: bool = True) -> None:
+        """Add a slide's entry to those of the others.
 
         Parameters
         ----------
         entry : dict
             As in ``wsiseg segment --json``.
-        instead : bool
-            Whether it takes the place of one that stands.
+        replace : bool
+            Whether an existing entry of the slide is replaced.
 
         Raises
         ------
@@ -59,10 +68,10 @@ class Manifest:
             If it cannot be written.
         """
         lock = self._path.with_name(f"{MANIFEST}.lock")
-        with hold(lock, self._warn, patience=_PATIENCE):
+        with hold_lock(lock, self._warn, timeout=_TIMEOUT):
             entries = self._read()
             name = _output_of(entry)
-            if name not in entries or instead:
+            if name not in entries or replace:
                 entries[name] = entry
                 write_json(self._path, {"slides": list(entries.values())})
 
@@ -71,15 +80,15 @@ class Manifest:
         if not self._path.exists():
             return {}
         try:
-            with translated(self._path):
+            with translate_write_errors(self._path):
                 content = self._path.read_bytes()
             # By Python's own parser: the name of a slide may hold bytes that are no text.
             return {_output_of(entry): entry for entry in json.loads(content)["slides"]}
         except (ValueError, LookupError, TypeError, RecursionError):
             aside = self._path.with_suffix(".damaged.json")
-            with translated(aside):
+            with translate_write_errors(aside):
                 self._path.replace(aside)
-            self._warn(f"{self._path} cannot be read; it is now {aside.name}, and begun anew")
+            self._warn(f"{self._path} cannot be read; it is renamed to {aside.name}, and replaced")
             return {}
 
 

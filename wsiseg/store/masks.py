@@ -1,4 +1,4 @@
-"""Masks as OME-Zarr 0.5 labels, written band by band."""
+"""Writes masks as OME-Zarr 0.5 label images, band by band."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from zarr.types import AnyArray
 
 from wsiseg.classes import LabelClass
 from wsiseg.store.arrays import create_array, write_group
-from wsiseg.store.checking import holds, is_laid_out
-from wsiseg.store.disk import Json, translated
+from wsiseg.store.checking import band_is_intact, has_expected_layout
+from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import (
-    Continued,
+    Heartbeat,
     build_pyramid,
     halve_by_mean,
     halve_by_mode,
-    unheard,
+    no_heartbeat,
 )
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
 
 
 class MaskStore:
-    """A mask that is being written, with probabilities beside it if they are kept.
+    """A mask that is being written, and probabilities if they are kept.
 
-    Until :meth:`finish` the folder holds arrays but no metadata, so that no program takes it for
-    a mask.
+    Until :meth:`finish` the folder holds arrays without metadata, so that no program takes it for
+    a finished mask.
 
     Parameters
     ----------
@@ -45,12 +45,25 @@ class MaskStore:
     probabilities : Path or None
         ``NAME.probabilities.ome.zarr``, if they are kept.
     fresh : bool
-        Begin anew; otherwise go on with arrays that stand.
+        Whether to create empty arrays; otherwise those on disk are opened.
 
     Attributes
     ----------
     labels : zarr.Array
         uint8 ``(H, W)``, level 0.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from wsiseg.classes import numbered_classes
+    >>> from wsiseg.tiling import Box
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = MaskStore(Path(folder, "a.ome.zarr"), (2, 3), numbered_classes(2))
+    ...     store.write(Band(Box(0, 0, 2, 3), np.array([[0, 1, 1], [0, 0, 1]], np.uint8)))
+    ...     store.finish("a", Placement(mpp=0.5, slide_scale=2.0), {"slide": "a.svs"})
+    ...     np.asarray(zarr.open_group(store.path)["0"]).tolist()
+    [[0, 1, 1], [0, 0, 1]]
     """
 
     def __init__(
@@ -66,7 +79,7 @@ class MaskStore:
         self.probabilities_path = probabilities
         self._classes = tuple(classes)
         self._probabilities: AnyArray | None = None
-        with translated(path):
+        with translate_write_errors(path):
             if fresh:
                 create_array(path / "0", shape, fill_value=NO_LABEL)
                 if probabilities is not None:
@@ -80,22 +93,34 @@ class MaskStore:
         return [self.labels, *([] if self._probabilities is None else [self._probabilities])]
 
     @staticmethod
-    def stands(
+    def can_resume(
         path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
     ) -> bool:
-        """Tell whether arrays stand that can be gone on with; see the class for parameters."""
-        return is_laid_out(path / "0", shape, fill_value=NO_LABEL) and (
+        """Tell whether there are arrays on disk with the layout of this mask.
+
+        Parameters
+        ----------
+        path : Path
+            ``NAME.ome.zarr``.
+        shape : tuple of int
+            ``(height, width)`` of the working plane.
+        classes : int
+            Number of classes.
+        probabilities : Path or None
+            ``NAME.probabilities.ome.zarr``, if they are kept.
+        """
+        return has_expected_layout(path / "0", shape, fill_value=NO_LABEL) and (
             probabilities is None
-            or is_laid_out(probabilities / "0", (classes, *shape), fill_value=0)
+            or has_expected_layout(probabilities / "0", (classes, *shape), fill_value=0)
         )
 
-    def holds(self, record: BandRecord) -> bool:
-        """Tell whether a band that is said to be on the disk is there, as it was written."""
-        return holds(record, self.labels, self._probabilities, len(self._classes))
+    def has_band(self, record: BandRecord) -> bool:
+        """Tell whether a band is on disk as its record says, see :func:`band_is_intact`."""
+        return band_is_intact(record, self.labels, self._probabilities, len(self._classes))
 
-    def forget(self, box: Box) -> None:
-        """Remove the shards of a band, whatever they are, so that it can be written anew."""
-        with translated(self.path):
+    def remove_band(self, box: Box) -> None:
+        """Remove the shards of a band, so that it can be written again."""
+        with translate_write_errors(self.path):
             for array in self._arrays:
                 for shard in _shards(array, box):
                     if shard.is_dir() and not shard.is_symlink():
@@ -104,18 +129,18 @@ class MaskStore:
                         shard.unlink()
 
     def write(self, band: Band) -> None:
-        """Write finished rows and see them to the disk.
+        """Write a band and sync it to disk.
 
         Raises
         ------
         OutputError
-            If they cannot be written.
+            If it cannot be written.
         """
         rows, columns = slice(band.box.y, band.box.bottom), slice(band.box.x, band.box.right)
-        with translated(self.path):
+        with translate_write_errors(self.path):
             if not band.touched:
                 # What is not there reads as not analysed.
-                self.forget(band.box)
+                self.remove_band(band.box)
                 return
             self.labels[rows, columns] = band.labels
             if self._probabilities is not None and band.probabilities is not None:
@@ -125,29 +150,29 @@ class MaskStore:
                     _flush(shard)
 
     def finish(
-        self, name: str, placement: Placement, notes: Json, continued: Continued = unheard
+        self, name: str, placement: Placement, notes: Json, heartbeat: Heartbeat = no_heartbeat
     ) -> None:
         """Build the pyramid and write the metadata, which makes the folder a mask.
 
         Parameters
         ----------
         name : str
-            Shown by viewers.
+            Name that viewers show.
         placement : Placement
             Where the working plane lies on the slide.
         notes : dict
-            What is ours; stands under the key ``wsiseg`` beside ``ome``.
-        continued : callable
-            Called after every shard.
+            Attributes under the key ``wsiseg``, beside ``ome``.
+        heartbeat : callable
+            Called after every shard; may raise to cancel.
         """
-        with translated(self.path):
+        with translate_write_errors(self.path):
             if self.probabilities_path is not None:
-                levels = build_pyramid(self.probabilities_path, halve_by_mean, continued)
+                levels = build_pyramid(self.probabilities_path, halve_by_mean, heartbeat)
                 scales = multiscales(name, placement, levels, method="mean", channels=True)
                 omero = {"channels": [_channel(entry) for entry in self._classes]}
                 ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
                 write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
-            levels = build_pyramid(self.path, halve_by_mode, continued)
+            levels = build_pyramid(self.path, halve_by_mode, heartbeat)
             scales = multiscales(name, placement, levels, method="mode")
             ome = {
                 "version": VERSION,
@@ -167,7 +192,7 @@ def _channel(entry: LabelClass) -> Json:
 
 
 def _flush(shard: Path) -> None:
-    """See a shard to the disk, so that a journal may say it is there."""
+    """Sync a shard to disk, before the journal records it."""
     descriptor = os.open(shard, os.O_RDONLY)
     try:
         os.fsync(descriptor)

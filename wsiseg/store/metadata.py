@@ -16,10 +16,10 @@ VERSION = "0.5"
 NOT_ANALYSED = "not analysed"
 
 LABELS, MASK = "labels", "segmentation"
-"""Where a mask stands inside an image store."""
+"""Path of the mask inside an image store."""
 
 PAINTED = "painted"
-"""Among our notes, of a mask that somebody painted."""
+"""Our attribute of a mask that was painted by hand."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,22 @@ class Placement:
     slide_scale: float
 
     def transformations(self, factor: int, *, channels: bool = False) -> list[Json]:
-        """Return scale and translation of a level reduced by `factor`.
+        """Return the ``coordinateTransformations`` of a level: scale and translation.
 
         Slide coordinates count from the centre of the slide's first pixel, so a pixel that
         covers n×n of them has its centre (n - 1) / 2 pixels further on.
+
+        Parameters
+        ----------
+        factor : int
+            Working pixels along one pixel of the level.
+        channels : bool
+            Whether a channel axis comes first.
+
+        Examples
+        --------
+        >>> Placement(mpp=0.5, slide_scale=2.0).transformations(1)[0]
+        {'type': 'scale', 'scale': [0.5, 0.5]}
         """
         unit = 1.0 if self.mpp is None else self.mpp / self.slide_scale
         covered = self.slide_scale * factor
@@ -62,18 +74,18 @@ class Placement:
 def multiscales(
     name: str, placement: Placement, levels: int, *, method: str, channels: bool = False
 ) -> list[Json]:
-    """Return ``multiscales`` with `levels` halvings.
+    """Return the ``multiscales`` attribute of a pyramid.
 
     Parameters
     ----------
     name : str
-        Shown by viewers.
+        Name that viewers show.
     placement : Placement
-        Of level 0.
+        Where level 0 lies on the slide.
     levels : int
-        Arrays ``0``, ``1``, ….
+        Number of the arrays ``0``, ``1``, …, each half the size of the one before.
     method : str
-        How each level was made from the one before.
+        How levels are reduced: ``mode`` or ``mean``.
     channels : bool
         Whether a channel axis comes first.
     """

@@ -1,4 +1,4 @@
-"""The files that a run leaves in its folder."""
+"""The output files of a slide: their names, and what exists of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import OutputError, OutputExistsError
-from wsiseg.store.disk import UNFINISHED, translated
+from wsiseg.store.disk import UNFINISHED, translate_write_errors
 from wsiseg.store.metadata import LABELS, MASK, PAINTED
 
 _NAME_BYTES = 255
@@ -21,16 +21,22 @@ _TRIAL = ".wsiseg-trial-"
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """Paths of everything that belongs to one slide.
+    """Paths of the output files of one slide.
 
     Attributes
     ----------
     folder : Path
-        The run's folder.
+        The output folder.
     name : str
-        The slide's name.
+        The slide's name without ending.
     with_image : bool
         Whether the store holds the slide's image with the mask inside.
+
+    Examples
+    --------
+    >>> files = OutputFiles(Path("out"), "biopsy")
+    >>> files.mask.as_posix(), files.run.name
+    ('out/biopsy.ome.zarr', 'biopsy.run.json')
     """
 
     folder: Path
@@ -54,36 +60,36 @@ class OutputFiles:
 
     @property
     def tiles(self) -> Path:
-        """One row per tile."""
+        """The table of tiles, a row each."""
         return self.folder / f"{self.name}.tiles.csv"
 
     @property
     def run(self) -> Path:
-        """Everything about the run."""
+        """The run file: settings, versions, hardware, totals."""
         return self.folder / f"{self.name}.run.json"
 
     @property
     def journal(self) -> Path:
-        """What of an unfinished run is done."""
+        """The journal of an unfinished run."""
         return self.folder / f"{self.name}.journal"
 
     @property
     def lock(self) -> Path:
-        """Held by whoever writes these files."""
+        """The lock file of the run that writes these files."""
         return self.folder / f"{self.name}.lock"
 
     @property
     def finished(self) -> bool:
-        """Whether a finished mask stands."""
+        """Whether a finished mask exists."""
         return self.run.is_file() and (self.store / "zarr.json").is_file()
 
     def check_name(self) -> None:
-        """Refuse a name that is too long for the files; nothing is made.
+        """Refuse a slide name that is too long for the file system; nothing is created.
 
         Raises
         ------
         OutputError
-            If the file system takes no such names.
+            If it is.
         """
         written = (self.tiles.name + UNFINISHED, self.run.name + UNFINISHED)
         size = max(len(os.fsencode(name)) for name in (self.probabilities.name, *written))
@@ -97,20 +103,20 @@ class OutputFiles:
             )
 
     @property
-    def standing(self) -> Path | None:
-        """The first of this slide's files that exists, finished or not."""
+    def existing(self) -> Path | None:
+        """The first of these files that exists, finished or not; None if none does."""
         every = (self.store, self.probabilities, self.journal, self.run, self.tiles)
         return next((path for path in every if path.exists()), None)
 
-    def reopen(self) -> None:
-        """Take away what makes a mask look finished; its arrays stay."""
+    def mark_unfinished(self) -> None:
+        """Remove the run file and the metadata of a finished mask; its arrays stay."""
         groups = (self.store, self.mask, self.probabilities)
-        with translated(self.folder):
+        with translate_write_errors(self.folder):
             for path in (self.run, *(group / "zarr.json" for group in groups)):
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove whatever stands of this slide.
+        """Remove all of these files that exist.
 
         Raises
         ------
@@ -121,11 +127,11 @@ class OutputFiles:
         for path in stores:
             if not (self.journal.exists() or _has_run(self.run) or _is_ours(path)):
                 raise OutputExistsError(
-                    "something that wsiseg has not written is in the way",
+                    "the output already exists and was not written by wsiseg",
                     path,
                     "Choose another `output`.",
                 )
-        with translated(self.folder):
+        with translate_write_errors(self.folder):
             for path in stores:
                 shutil.rmtree(path)
             for path in (self.tiles, self.run, self.journal):
@@ -133,8 +139,15 @@ class OutputFiles:
 
 
 @contextmanager
-def made_folder(folder: Path) -> Iterator[None]:
-    """Have a folder that can be written to; of what is made for it, nothing empty remains.
+def output_folder(folder: Path) -> Iterator[None]:
+    """Create a folder and check that it is writable, as a context manager.
+
+    At the end, folders that were created and are still empty are removed.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; its parents are created, too.
 
     Raises
     ------
@@ -156,7 +169,7 @@ def made_folder(folder: Path) -> Iterator[None]:
                 pass
         except OSError as error:
             raise OutputError(
-                f"nothing can be written to the output: {error.strerror or error}",
+                f"the output folder is not writable: {error.strerror or error}",
                 folder,
                 "Choose another `output`.",
             ) from error
@@ -168,9 +181,12 @@ def made_folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def folds_case(folder: Path) -> bool:
-    """Tell whether a folder takes ``a`` and ``A`` for one name."""
-    with translated(folder), tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder) as trial:
+def is_case_insensitive(folder: Path) -> bool:
+    """Tell whether the file system takes ``a`` and ``A`` for the same name."""
+    with (
+        translate_write_errors(folder),
+        tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder) as trial,
+    ):
         made = Path(trial.name)
         return made.with_name(made.name.upper()).exists()
 

@@ -1,4 +1,4 @@
-"""Halving a mask or an image until it fits on a screen, band by band."""
+"""Builds pyramids: halves a mask or an image until it fits on a screen, shard by shard."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _THREADS = 2
 Bytes = npt.NDArray[np.uint8]
 Halve = Callable[[Bytes], Bytes]
 Place = tuple[int | slice, ...]
-Continued = Callable[[], None]
-"""Hears now and then that work goes on, and may raise to end it."""
+Heartbeat = Callable[[], None]
+"""Called now and then while work goes on; may raise to cancel."""
 
 
 def halve_by_mode(labels: Bytes) -> Bytes:
@@ -32,6 +32,16 @@ def halve_by_mode(labels: Bytes) -> Bytes:
     ----------
     labels : ndarray
         uint8 ``(..., H, W)``, H and W even.
+
+    Returns
+    -------
+    ndarray
+        uint8 ``(..., H / 2, W / 2)``.
+
+    Examples
+    --------
+    >>> halve_by_mode(np.array([[1, 2], [2, 3]], np.uint8)).tolist()
+    [[2]]
     """
     # Two neighbours as one 16-bit number are read without strides.
     pairs = np.ascontiguousarray(labels).view("<u2")
@@ -52,6 +62,16 @@ def halve_by_mean(values: Bytes) -> Bytes:
     ----------
     values : ndarray
         uint8 ``(..., H, W)``, H and W even.
+
+    Returns
+    -------
+    ndarray
+        uint8 ``(..., H / 2, W / 2)``.
+
+    Examples
+    --------
+    >>> halve_by_mean(np.array([[1, 2], [2, 3]], np.uint8)).tolist()
+    [[2]]
     """
     wide = values.astype(np.uint16)
     rows = wide[..., ::2, :] + wide[..., 1::2, :]
@@ -59,7 +79,18 @@ def halve_by_mean(values: Bytes) -> Bytes:
 
 
 def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the sizes of all levels: each half the one before, rounded up, to one screen."""
+    """Return the sizes of all levels, each half the one before, rounded up, down to one screen.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of level 0 in pixels.
+
+    Examples
+    --------
+    >>> level_shapes(3001, 2000)
+    [(3001, 2000), (1501, 1000), (751, 500)]
+    """
     shapes = [(height, width)]
     while max(shapes[-1]) > SCREEN:
         last = shapes[-1]
@@ -67,11 +98,11 @@ def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     return shapes
 
 
-def unheard() -> None:
-    """Hear nothing."""
+def no_heartbeat() -> None:
+    """Do nothing."""
 
 
-def build_pyramid(root: Path, halve: Halve, continued: Continued = unheard) -> int:
+def build_pyramid(root: Path, halve: Halve, heartbeat: Heartbeat = no_heartbeat) -> int:
     """Add the levels ``1``, ``2``, … beside level ``0``.
 
     Parameters
@@ -80,8 +111,8 @@ def build_pyramid(root: Path, halve: Halve, continued: Continued = unheard) -> i
         The folder with the finished array ``0``, ``(H, W)`` or ``(C, H, W)``.
     halve : callable
         :func:`halve_by_mode` or :func:`halve_by_mean`.
-    continued : callable
-        Called after every shard.
+    heartbeat : callable
+        Called after every shard; may raise to cancel.
 
     Returns
     -------
@@ -91,12 +122,12 @@ def build_pyramid(root: Path, halve: Halve, continued: Continued = unheard) -> i
     finest = zarr.open_array(root / "0", mode="r")
     shapes = level_shapes(*finest.shape[-2:])
     for k, shape in enumerate(shapes[1:], 1):
-        _halve_level(root, k, (*finest.shape[:-2], *shape), halve, continued)
+        _halve_level(root, k, (*finest.shape[:-2], *shape), halve, heartbeat)
     return len(shapes)
 
 
 def _halve_level(
-    root: Path, level: int, shape: tuple[int, ...], halve: Halve, continued: Continued
+    root: Path, level: int, shape: tuple[int, ...], halve: Halve, heartbeat: Heartbeat
 ) -> None:
     finer = zarr.open_array(root / str(level - 1), mode="r")
     coarser = create_array(root / str(level), shape, fill_value=int(finer.fill_value))
@@ -121,7 +152,7 @@ def _halve_level(
         try:
             for running in [pool.submit(halve_shard, *place) for place in places]:
                 running.result()
-                continued()
+                heartbeat()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -1,1 +1,1 @@
-"""Figures per tile and per run: what was fast, what limits."""
+"""Throughput: seconds per tile, shares of the run's time, the bottleneck, the hardware."""

@@ -1,4 +1,4 @@
-"""What machine a run was on."""
+"""The hardware of a run: processor, cores, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each tile cost."""
+"""Records the seconds of each tile, for ``NAME.tiles.csv``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from wsiseg.tables import to_csv
+from wsiseg.csv_tables import to_csv
 
 Status = Literal["done", "unread"]
 
@@ -25,21 +25,22 @@ class TileRow:
     y, x : int
         Its first row and column in working pixels.
     read_ms : float
-        Spent by a reading thread.
+        Milliseconds of a reading thread.
     forward_ms : float
-        Spent in the runtime, the batch's time divided by its tiles.
+        Milliseconds in the runtime: those of the batch divided by its tiles.
     stitch_ms : float
-        Spent on merging it.
+        Milliseconds of merging.
     write_ms : float
-        Waited for the disk, by the tile that finished a band.
+        Milliseconds of waiting for the disk, if the tile finished a band.
     wait_ms : float
-        Waited for the reading threads.
+        Milliseconds of waiting for the reading threads.
     finished_s : float
-        When it was done, from the start of the run, opening the slide included.
+        Seconds from the start of the run, opening the slide included, until it was done.
     status : {"done", "unread"}
         Whether its pixels could be read.
     without_numbers : int
-        Pixels for which the network gave no numbers, and no tile before it either; not a column.
+        Pixels for which the network gave NaN or infinity, and no earlier tile a number; not a
+        column.
     """
 
     index: int
@@ -55,7 +56,7 @@ class TileRow:
     without_numbers: int = 0
 
     def add(self, other: TileRow) -> None:
-        """Take over what the same tile cost another time: two stripes may want it."""
+        """Add the times of the same tile in another column stripe."""
         self.read_ms += other.read_ms
         self.forward_ms += other.forward_ms
         self.stitch_ms += other.stitch_ms
@@ -71,21 +72,21 @@ _KINDS |= {"index": int, "y": int, "x": int, "status": str}
 
 
 class Stopwatch:
-    """Seconds since it was made, and since it was last asked.
+    """Measures seconds since it was created, and since the last lap.
 
     Parameters
     ----------
-    spent : float
-        Seconds that count as if it had been made so long before.
+    elapsed : float
+        Seconds that have passed before it was created.
     """
 
-    def __init__(self, spent: float = 0.0) -> None:
+    def __init__(self, elapsed: float = 0.0) -> None:
         self._last = time.perf_counter()
-        self._start = self._last - spent
+        self._start = self._last - elapsed
 
     @property
     def total(self) -> float:
-        """Seconds since it was made."""
+        """Seconds since it was created."""
         return time.perf_counter() - self._start
 
     def lap(self) -> float:
@@ -96,7 +97,14 @@ class Stopwatch:
 
 
 def rows_to_csv(rows: Iterable[TileRow]) -> str:
-    """Return rows as CSV text, times rounded to microseconds."""
+    """Return rows as CSV text, times rounded to microseconds.
+
+    Examples
+    --------
+    >>> print(rows_to_csv([TileRow(0, 0, 512, 1.5, 20.0, 0.5, 0.0, 0.1, 2.0, "done")]), end="")
+    index,y,x,read_ms,forward_ms,stitch_ms,write_ms,wait_ms,finished_s,status
+    0,0,512,1.5,20.0,0.5,0.0,0.1,2.0,done
+    """
     return to_csv(
         COLUMNS,
         ([_rounded(getattr(row, name)) for name in COLUMNS] for row in rows),
@@ -108,7 +116,7 @@ def _rounded(value: Any) -> Any:
 
 
 def rows_from_csv(path: Path) -> list[TileRow]:
-    """Read what :func:`rows_to_csv` made.
+    """Read rows that :func:`rows_to_csv` wrote.
 
     Raises
     ------

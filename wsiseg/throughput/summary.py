@@ -1,4 +1,4 @@
-"""Where the time of a run went."""
+"""Summarises a run: which share of its time each stage took, and which is the bottleneck."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from dataclasses import dataclass
 from wsiseg.throughput.recorder import TileRow
 
 ADVICE = {
-    "reading": "more `readers`, a faster disk, or a coarser `mpp` would help",
-    "network": "a faster device, a smaller network, or a coarser `mpp` would help",
+    "reading": "more `readers`, a faster disk or a coarser `mpp` would help",
+    "network": "a faster device, a smaller network or a coarser `mpp` would help",
     "stitching": "`blend=crop` costs least",
     "writing": "a faster disk for the output would help",
-    "setup": "making the network ready counts less on larger slides, and once for several",
-    "other": "planning and looking for tissue count less on larger slides",
+    "setup": "normal for small slides",
+    "other": "normal for small slides",
 }
 
 
+STAGES = {stage: stage for stage in ADVICE} | {"setup": "start-up", "other": "planning"}
+"""What the stages are called in messages."""
+
+
 @dataclass(frozen=True)
-class Shares:
+class TimeShares:
     """Shares of a run's wall time, between 0 and 1.
 
     Attributes
     ----------
     reading : float
-        The network waited for tiles.
+        Waiting for tiles.
     network : float
         Inside the runtime.
     stitching : float
@@ -32,9 +36,9 @@ class Shares:
     writing : float
         Waiting for the disk, pyramid included.
     setup : float
-        Making the network ready.
+        Preparing the network.
     other : float
-        What remains: the overview, tissue, planning.
+        The rest: overview, tissue detection, planning.
     """
 
     reading: float
@@ -50,19 +54,28 @@ class Shares:
         return max(ADVICE, key=lambda stage: float(getattr(self, stage)))
 
 
-def share_out(rows: Sequence[TileRow], seconds: float, finishing: float, setup: float) -> Shares:
-    """Share out a run's time over its stages.
+def time_shares(
+    rows: Sequence[TileRow], seconds: float, finishing: float, setup: float
+) -> TimeShares:
+    """Return the share of a run's time that each stage took.
 
     Parameters
     ----------
     rows : sequence of TileRow
-        Every tile of the run.
+        All tiles of the run.
     seconds : float
         Wall time of the whole run.
     finishing : float
         Seconds of it spent on the last band, the pyramid and the metadata.
     setup : float
-        Seconds of it spent on making the network ready.
+        Seconds of it spent on preparing the network.
+
+    Examples
+    --------
+    >>> row = TileRow(0, 0, 0, 50.0, 600.0, 100.0, 0.0, 100.0, 0.9, "done")
+    >>> shares = time_shares([row], seconds=1.0, finishing=0.1, setup=0.0)
+    >>> shares.network, shares.bottleneck
+    (0.6, 'network')
     """
     reading = sum(row.wait_ms for row in rows) / 1e3
     network = sum(row.forward_ms for row in rows) / 1e3
@@ -71,4 +84,4 @@ def share_out(rows: Sequence[TileRow], seconds: float, finishing: float, setup: 
     whole = max(seconds, 1e-9)
     other = max(0.0, seconds - reading - network - stitching - writing - setup)
     parts = (reading, network, stitching, writing, setup, other)
-    return Shares(*(round(part / whole, 4) for part in parts))
+    return TimeShares(*(round(part / whole, 4) for part in parts))

@@ -17,7 +17,7 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
-from wsiseg.store.disk import translated, write_json, write_whole
+from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
 from wsiseg.training.datasets.dataset import DataSet, Sample
@@ -169,10 +169,10 @@ def write_scores(scores: dict[str, Any], folder: Path) -> None:
     RuntimeUnavailableError
         If matplotlib is not installed.
     """
-    with translated(folder):
+    with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "scores.json", scores)
-    write_whole(folder / "scores.csv", scores_to_csv(scores))
+    write_atomically(folder / "scores.csv", scores_to_csv(scores))
     names = list(scores["class_iou"])
     matrix = ConfusionMatrix(len(names))
     matrix.counts[...] = scores["confusion"]

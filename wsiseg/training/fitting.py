@@ -18,8 +18,8 @@ from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.profiling import count_parameters
 from wsiseg.models.registry import create_model
 from wsiseg.settings import keywords_from
-from wsiseg.store.locks import hold
-from wsiseg.store.outputs import made_folder
+from wsiseg.store.locks import hold_lock
+from wsiseg.store.outputs import output_folder
 from wsiseg.training.card import CardMaker
 from wsiseg.training.datasets.opening import split_data
 from wsiseg.training.feeding import Feed, FeedModule, make_feed
@@ -180,8 +180,8 @@ def fit(
     check_machine(options)
     with ExitStack() as stack:
         if main:
-            stack.enter_context(made_folder(run.path))
-            stack.enter_context(hold(run.lock, heard.warned))
+            stack.enter_context(output_folder(run.path))
+            stack.enter_context(hold_lock(run.lock, heard.warned))
             _check_folder(run, options, resume=resume, overwrite=overwrite)
         material, best = _learn(options, run, heard, resume=resume)
     return TrainResult(

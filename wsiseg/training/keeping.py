@@ -12,11 +12,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
+from wsiseg.csv_tables import to_csv
 from wsiseg.errors import TrainingError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.store.disk import write_whole
-from wsiseg.tables import to_csv
+from wsiseg.store.disk import write_atomically
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.run_folder import RunFolder
@@ -176,7 +176,7 @@ class Keeper(Callback):
         self._scores = {}
         self.rows.append(row)
         if trainer.is_global_zero:
-            write_whole(self._folder.metrics, self._as_csv())
+            write_atomically(self._folder.metrics, self._as_csv())
             self._listener.finished_epoch(row, self.best)
 
     def _as_csv(self) -> str:
@@ -203,7 +203,7 @@ class Keeper(Callback):
         self.best, self.rows = state_dict["best"], list(state_dict["rows"])
         if is_main_process():
             # Whatever has become of the file, it is of these epochs again.
-            write_whole(self._folder.metrics, self._as_csv())
+            write_atomically(self._folder.metrics, self._as_csv())
 
 
 def _figure(value: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DataSetError
 from wsiseg.segmentation.options import (
     ComputeOptions,
@@ -18,10 +18,10 @@ from wsiseg.segmentation.options import (
     TileOptions,
 )
 from wsiseg.settings import Option, split_pairs
-from wsiseg.settings_files import load_yaml
-from wsiseg.store.disk import write_whole
+from wsiseg.store.disk import write_atomically
 from wsiseg.training.losses import LOSSES
 from wsiseg.training.recipes import RECIPES
+from wsiseg.yaml_files import load_yaml
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
 """So that a training can be gone on with from another folder."""
@@ -195,7 +195,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ViewOptions):
     @model_validator(mode="after")
     def _borders_are_scored(self) -> Self:
         if self.tolerance is not None and not self.boundary:
-            raise ValueError("`tolerance` has no meaning where `boundary` is off")
+            raise ValueError("`tolerance` has no meaning where `translate_errors` is off")
         return self
 
 
@@ -340,7 +340,7 @@ class TrainOptions(ViewOptions):
     def save(self, path: Path) -> None:
         """Write ``config.yaml``: what was asked for, without what was left open."""
         content = self.model_dump(mode="json", exclude_none=True)
-        write_whole(path, yaml.safe_dump(content, sort_keys=False))
+        write_atomically(path, yaml.safe_dump(content, sort_keys=False))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -353,7 +353,7 @@ class TrainOptions(ViewOptions):
         ArgumentError
             If a setting in it makes no sense.
         """
-        with boundary(
+        with translate_errors(
             lambda why: DataSetError(
                 f"the settings of the training cannot be read: {why}",
                 path,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsiseg.boundaries import boundary
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import ArgumentError, DataSetError, OutputExistsError, TrainingError
-from wsiseg.store.disk import translated, write_whole
+from wsiseg.store.disk import translate_write_errors, write_atomically
 from wsiseg.training.metrics import plot_curves
 from wsiseg.training.options import TrainOptions
 
@@ -149,15 +149,15 @@ class RunFolder:
         OutputError
             If that cannot be done.
         """
-        with translated(self.path):
+        with translate_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         options.save(self.config)
-        write_whole(self.learnt, "".join(f"{name}\n" for name in learnt))
-        write_whole(self.kept, "".join(f"{name}\n" for name in kept))
+        write_atomically(self.learnt, "".join(f"{name}\n" for name in learnt))
+        write_atomically(self.kept, "".join(f"{name}\n" for name in kept))
 
     def clear(self) -> None:
         """Remove the files of a training, and nothing else."""
-        with translated(self.path):
+        with translate_write_errors(self.path):
             for file in (*self.encoder.files, *self.files):
                 file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -175,7 +175,9 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         with (
-            boundary(lambda why: DataSetError(f"the scores cannot be read: {why}", self.metrics)),
+            translate_errors(
+                lambda why: DataSetError(f"the scores cannot be read: {why}", self.metrics)
+            ),
             self.metrics.open(encoding="utf-8", newline="") as file,
         ):
             return list(csv.DictReader(file))

@@ -15,7 +15,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
-from wsiseg.boundaries import reason
+from wsiseg.error_translation import reason
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError, TrainingError, WsisegError
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes.recipe import Stage

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 from wsiseg.errors import DataSetError
-from wsiseg.texts import decode_text
+from wsiseg.text import decode_text
 
 _LARGEST = 1 << 26
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
-from wsiseg.shown import shown
-from wsiseg.store.disk import translated
+from wsiseg.store.disk import translate_write_errors
+from wsiseg.text import escape_unprintable
 from wsiseg.training.metrics.confusion import ConfusionMatrix, ratio
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def _shorten(name: str) -> str:
     """Return a name that can be drawn and leaves room for the cells."""
-    name = shown(name)
+    name = escape_unprintable(name)
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
@@ -168,5 +168,5 @@ def _new_figure(width: float, height: float) -> Figure:
 
 def _save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG, whatever its name ends in."""
-    with translated(path):
+    with translate_write_errors(path):
         figure.savefig(path, format="png")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wsiseg.csv_tables import to_csv
 from wsiseg.errors import ArgumentError
-from wsiseg.tables import to_csv
 from wsiseg.training.metrics.boundary import BoundaryScore
 from wsiseg.training.metrics.confusion import ConfusionMatrix, PerClass
 from wsiseg.training.metrics.objects import ObjectScore

@@ -1,4 +1,4 @@
-"""Corners, shapes given by two corners, and colours, as they stand in XML."""
+"""Reads corners, rectangles, ellipses and colours from XML."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_corners(points: Iterable[Element]) -> Ring:
     Raises
     ------
     ValueError
-        If one is missing or no number.
+        If one is missing or not a number.
     """
     corners = [(_number(point, "X"), _number(point, "Y")) for point in points]
     return np.array(corners, np.float64).reshape(-1, 2)
@@ -64,5 +64,13 @@ def colour_from_number(text: str | None) -> Colour | None:
 
 
 def is_set(element: Element, flag: str) -> bool:
-    """Tell whether an attribute says yes."""
+    """Tell whether an attribute is true.
+
+    Parameters
+    ----------
+    element : Element
+        Of the XML.
+    flag : str
+        Name of the attribute; ``1`` and ``true`` count as true.
+    """
     return element.get(flag, "0").strip().lower() in ("1", "true")

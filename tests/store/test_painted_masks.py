@@ -11,10 +11,10 @@ from yaozarrs import validate_zarr_store
 
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputError, OutputExistsError
-from wsiseg.store import paintings
+from wsiseg.store import painted_masks
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.metadata import Placement
-from wsiseg.store.paintings import PaintedPart, add_to_painting, write_painting
+from wsiseg.store.painted_masks import PaintedPart, add_to_painted_mask, write_painted_mask
 from wsiseg.store.pyramid import build_pyramid, halve_by_mode
 from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import NO_LABEL
@@ -47,19 +47,19 @@ def whole(*parts):
     return labels
 
 
-SAVES = (add_to_painting, partial(write_painting, replace=True))
+SAVES = (add_to_painted_mask, partial(write_painted_mask, replace=True))
 FIRST, SECOND = Box(500, 301, 700, 803), Box(1101, 1000, 1200, 1603)
 
 
 @pytest.fixture
 def store(tmp_path):
     path = tmp_path / "biopsy.ome.zarr"
-    write_painting(path, part(FIRST))
+    write_painted_mask(path, part(FIRST))
     return path
 
 
 def test_a_part_lies_in_its_place_on_every_level(store, tmp_path):
-    add_to_painting(store, part(SECOND, seed=1))
+    add_to_painted_mask(store, part(SECOND, seed=1))
     levels = levels_of(store)
     finest = whole(part(FIRST), part(SECOND, seed=1))
     np.testing.assert_array_equal(levels[0], finest)
@@ -75,7 +75,7 @@ def test_two_validators_accept_it(store):
         label = ImageLabel.from_zarr(zarr.open_group(store, mode="r"))
         assert label.ome_attributes.image_label is not None
         validate_zarr_store(str(store))
-        add_to_painting(store, part(SECOND, seed=1))
+        add_to_painted_mask(store, part(SECOND, seed=1))
 
 
 def test_names_colours_and_place_are_kept(store):
@@ -87,7 +87,7 @@ def test_names_colours_and_place_are_kept(store):
 
 def test_classes_of_another_part_are_told_by_their_names(store):
     other = part(SECOND, classes=(FAT, TUMOUR), seed=1)
-    add_to_painting(store, other)
+    add_to_painted_mask(store, other)
     assert open_label_image(store).classes == {0: TUMOUR, 1: STROMA, 2: FAT}
     renumbered = np.array([2, 0, *range(2, 256)], np.uint8)[other.labels]
     placed = SECOND.slices_in(Box(0, 0, *SHAPE))
@@ -97,9 +97,9 @@ def test_classes_of_another_part_are_told_by_their_names(store):
 
 def test_what_stands_is_replaced_only_on_demand(store):
     with pytest.raises(OutputExistsError, match="exists"):
-        write_painting(store, part(SECOND))
+        write_painted_mask(store, part(SECOND))
     np.testing.assert_array_equal(levels_of(store)[0], whole(part(FIRST)))
-    write_painting(store, part(SECOND), replace=True)
+    write_painted_mask(store, part(SECOND), replace=True)
     np.testing.assert_array_equal(levels_of(store)[0], whole(part(SECOND)))
 
 
@@ -114,19 +114,19 @@ def test_what_stands_is_replaced_only_on_demand(store):
 )
 def test_a_part_of_another_plane_is_refused(store, other):
     with pytest.raises(AnnotationError, match=r"pixels of 0\.8 µm"):
-        add_to_painting(store, part(SECOND, **other))
+        add_to_painted_mask(store, part(SECOND, **other))
 
 
 @pytest.mark.parametrize("save", SAVES)
 def test_what_is_no_painting_is_left_alone(store, save):
     group = zarr.open_group(store, mode="r+")
     group.attrs["wsiseg"] = {"slide": "biopsy.tiff", "run": "biopsy.run.json"}
-    with pytest.raises(OutputExistsError, match="nobody painted"):
+    with pytest.raises(OutputExistsError, match="not painted by hand"):
         save(store, part(SECOND))
     shutil.rmtree(store)
     store.mkdir()
     (store / "letter.txt").write_text("dear reader")
-    with pytest.raises(OutputExistsError, match="no mask"):
+    with pytest.raises(OutputExistsError, match="not a mask"):
         save(store, part(SECOND))
     assert (store / "letter.txt").exists()
 
@@ -137,13 +137,13 @@ def test_a_failed_save_leaves_what_stood(store, step, save, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(paintings, step, fail)
+    monkeypatch.setattr(painted_masks, step, fail)
     with pytest.raises(OutputError, match="No space left"):
         save(store, part(SECOND))
     np.testing.assert_array_equal(levels_of(store)[0], whole(part(FIRST)))
     assert [path.name for path in store.parent.iterdir()] == [store.name]
     monkeypatch.undo()
-    add_to_painting(store, part(SECOND, seed=1))
+    add_to_painted_mask(store, part(SECOND, seed=1))
     assert [path.name for path in store.parent.iterdir()] == [store.name]
 
 
@@ -157,6 +157,6 @@ def test_what_is_retired_comes_back_if_its_successor_cannot_move(store, monkeypa
 
     monkeypatch.setattr(type(store), "rename", fail)
     with pytest.raises(OutputError, match="Input/output"):
-        write_painting(store, part(SECOND), replace=True)
+        write_painted_mask(store, part(SECOND), replace=True)
     np.testing.assert_array_equal(levels_of(store)[0], whole(part(FIRST)))
     assert [path.name for path in store.parent.iterdir()] == [store.name]

@@ -3,8 +3,8 @@ import io
 
 import pytest
 
-from wsiseg.shown import shown
-from wsiseg.tables import to_csv
+from wsiseg.csv_tables import to_csv
+from wsiseg.text import escape_unprintable
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from wsiseg.tables import to_csv
     ],
 )
 def test_what_steers_a_terminal_or_hides_in_it_is_escaped(text, seen):
-    assert shown(text) == seen
+    assert escape_unprintable(text) == seen
     seen.encode("utf-8")
 
 

@@ -6,20 +6,22 @@ from PIL import Image
 from array_slide import ArraySlide, noise
 from commands import run
 from tiny import tiny_checkpoint
-from wsiseg.cli.wording import in_options, use_options
+from wsiseg.cli.option_names import name_options, set_option_names
 from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.resolution import level0_mpp
 
 
 def test_a_parameter_becomes_an_option_with_its_value():
-    use_options({"tile": "--tile", "slide_mpp": "--slide-mpp", "level": "--level", "x": "--set"})
+    set_option_names(
+        {"tile": "--tile", "slide_mpp": "--slide-mpp", "level": "--level", "x": "--set"}
+    )
     said = "too small (`tile`). Give it with `slide_mpp`, or work at `level=0`."
     printed = "too small (--tile). Give it with --slide-mpp, or work at --level 0."
-    assert in_options(said) == printed
-    assert in_options("wrong (`x`)") == "wrong (--set)"
-    assert in_options("`gland` is not in the class map") == "`gland` is not in the class map"
-    assert in_options("a line of `other things`, and `") == "a line of `other things`, and `"
+    assert name_options(said) == printed
+    assert name_options("wrong (`x`)") == "wrong (--set)"
+    assert name_options("`gland` is not in the class map") == "`gland` is not in the class map"
+    assert name_options("a line of `other things`, and `") == "a line of `other things`, and `"
 
 
 def test_whoever_calls_the_library_reads_of_parameters():

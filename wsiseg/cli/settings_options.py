@@ -1,4 +1,4 @@
-"""Options of commands, made from the settings that jobs declare."""
+"""Makes the options of commands from the settings that jobs declare."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from wsiseg.settings import Option, Settings
 Command = Callable[..., None]
 
 
-def takes(*models: type[Settings], without: tuple[str, ...] = ()) -> Callable[[Command], Command]:
-    """Return a decorator that gives a command the options of settings.
+def options_from(
+    *models: type[Settings], without: tuple[str, ...] = ()
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds an option for each setting to a command.
 
     The command's parameter `chosen` is a mapping of what the user typed, by the names of the
     settings; :meth:`Settings.select` checks it.
@@ -26,9 +28,9 @@ def takes(*models: type[Settings], without: tuple[str, ...] = ()) -> Callable[[C
     Parameters
     ----------
     *models
-        The settings; an option that several of them have stands once.
+        Models of settings; an option that several of them have is added once.
     without : tuple of str
-        Settings that the command does not have.
+        Settings that the command does not take.
     """
 
     def decorate(command: Command) -> Command:

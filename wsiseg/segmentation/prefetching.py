@@ -1,4 +1,4 @@
-"""The slides of a batch, each opened while the last pixels of the one before are written."""
+"""Prefetching: the next slide of a batch is opened while the current one is still written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wsiseg.tiling.tissue import ProgressCallback
 
 
 @dataclass(frozen=True)
-class ReadySlide:
+class OpenedSlide:
     """A slide to work on.
 
     Attributes
@@ -26,9 +26,9 @@ class ReadySlide:
     slide : Slide
         Open.
     area : Area or None
-        Where its tissue lies, if there was time to look for it.
+        Where its tissue lies, if it was prefetched; None if nobody has looked yet.
     seconds : float
-        What both took.
+        Seconds that opening it and finding its tissue took.
     """
 
     slide: Slide
@@ -36,55 +36,56 @@ class ReadySlide:
     seconds: float
 
 
-class SlidesAhead:
-    """Slides in their order, one of them ahead.
+class SlidePrefetcher:
+    """Opens slides in order, one of them in advance in a thread.
 
     Parameters
     ----------
     paths : iterable of Path
-        Files.
-    opening : callable
-        Opens one.
-    looking : callable
-        Finds its tissue; called in a thread, with what hears how far it is, and may end it.
+        The slides.
+    open_slide : callable
+        Takes a path and returns an open Slide.
+    find_area : callable
+        Takes the open slide and a progress callback, which may raise to cancel; returns where its
+        tissue lies.  It is called in a thread.
     """
 
     def __init__(
         self,
         paths: Iterable[Path],
-        opening: Callable[[Path], Slide],
-        looking: Callable[[Slide, ProgressCallback], Area | None],
+        open_slide: Callable[[Path], Slide],
+        find_area: Callable[[Slide, ProgressCallback], Area | None],
     ) -> None:
         self._paths = deque(paths)
-        self._opening = opening
-        self._looking = looking
+        self._open_slide = open_slide
+        self._find_area = find_area
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open")
-        self._ahead: Future[ReadySlide] | None = None
+        self._ahead: Future[OpenedSlide] | None = None
         self._ending = threading.Event()
 
     @property
     def is_last(self) -> bool:
-        """Whether none follows."""
+        """Whether no slide follows."""
         return not self._paths
 
-    def begin_next(self) -> None:
-        """Begin to open the next slide in a thread, if there is one."""
+    def prefetch_next(self) -> None:
+        """Begin to open the next slide and find its tissue in a thread, if there is one."""
         if self._paths:
             self._ahead = self._pool.submit(self._prepare, self._paths.popleft())
 
     @contextmanager
-    def next(self) -> Iterator[ReadySlide]:
-        """Hand out the next slide, open it now if nobody has begun to, and close it afterwards.
+    def next(self) -> Iterator[OpenedSlide]:
+        """Give the next slide, opened now if it was not prefetched, and close it afterwards.
 
         Raises
         ------
         WsisegError
-            If it cannot be opened, or its tissue not be found.
+            If it cannot be opened, or its tissue cannot be found.
         """
         if self._ahead is None:
             start = time.perf_counter()
-            slide = self._opening(self._paths.popleft())
-            ready = ReadySlide(slide, None, time.perf_counter() - start)
+            slide = self._open_slide(self._paths.popleft())
+            ready = OpenedSlide(slide, None, time.perf_counter() - start)
         else:
             begun = self._ahead
             try:
@@ -96,13 +97,13 @@ class SlidesAhead:
         with ready.slide:
             yield ready
 
-    def _prepare(self, path: Path) -> ReadySlide:
+    def _prepare(self, path: Path) -> OpenedSlide:
         start = time.perf_counter()
         with ExitStack() as stack:
-            slide = stack.enter_context(self._opening(path))
-            area = self._looking(slide, self._go_on)
+            slide = stack.enter_context(self._open_slide(path))
+            area = self._find_area(slide, self._go_on)
             stack.pop_all()
-        return ReadySlide(slide, area, time.perf_counter() - start)
+        return OpenedSlide(slide, area, time.perf_counter() - start)
 
     def _go_on(self, _: float) -> None:
         if self._ending.is_set():
@@ -120,6 +121,6 @@ class SlidesAhead:
             self._ahead.add_done_callback(_close)
 
 
-def _close(ahead: Future[ReadySlide]) -> None:
+def _close(ahead: Future[OpenedSlide]) -> None:
     if not ahead.cancelled() and ahead.exception() is None:
         ahead.result().slide.close()

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wsiseg.annotations.gridded import GriddedLabels, look_up, make_table, one_channel
 from wsiseg.annotations.labels import IGNORED
+from wsiseg.annotations.raster import RasterLabels, look_up, make_lookup_table, one_channel
 from wsiseg.errors import AnnotationError
 from wsiseg.tiling import Box
 from wsiseg.tiling.resolution import WorkingPlane
 
 WHERE = Path("labels.png")
-EVERY = make_table({value: value for value in range(256)})
+EVERY = make_lookup_table({value: value for value in range(256)})
 
 
 def plane(height: int, width: int, scale: float) -> WorkingPlane:
@@ -52,7 +52,7 @@ def test_a_working_pixel_has_the_label_whose_centre_is_nearest_to_its_own(
 ) -> None:
     values = grid(*shape)
     whole = plane(25, 31, float(scale))
-    labels = GriddedLabels(
+    labels = RasterLabels(
         values,
         EVERY,
         whole,
@@ -83,7 +83,7 @@ def test_a_working_pixel_has_the_label_whose_centre_is_nearest_to_its_own(
 def test_a_label_does_not_depend_on_the_box_that_asks(scale: float) -> None:
     values = grid(60, 70)
     whole = plane(round(60 / scale), round(70 / scale), scale)
-    labels = GriddedLabels(values, EVERY, whole, WHERE)
+    labels = RasterLabels(values, EVERY, whole, WHERE)
     everything = labels.read(whole.box)
     assert (everything != IGNORED).all()
     for box in (Box(3, 5, 17, 20), Box(0, 0, 1, 1), Box(20, 11, 9, 7)):
@@ -92,7 +92,7 @@ def test_a_label_does_not_depend_on_the_box_that_asks(scale: float) -> None:
 
 def test_the_same_grid_gives_the_same_pixels() -> None:
     values = grid(40, 50)
-    labels = GriddedLabels(values, EVERY, plane(40, 50, 1.0), WHERE)
+    labels = RasterLabels(values, EVERY, plane(40, 50, 1.0), WHERE)
     np.testing.assert_array_equal(labels.read(Box(0, 0, 40, 50)), values)
     over = labels.read(Box(-5, 45, 50, 10))
     np.testing.assert_array_equal(over[5:45, :5], values[:, 45:])
@@ -103,8 +103,8 @@ def test_the_same_grid_gives_the_same_pixels() -> None:
 def test_rounding_decides_nothing_between_two_equally_near_pixels() -> None:
     """Twice as coarse, every centre lies on an edge; 0.1 has no exact binary fraction."""
     rows = np.arange(40_000, dtype=np.uint16)[:, None]
-    table = make_table({value: value % 2 for value in range(40_000)})
-    labels = GriddedLabels(
+    table = make_lookup_table({value: value % 2 for value in range(40_000)})
+    labels = RasterLabels(
         rows, table, plane(19_000, 1, 0.2), WHERE, pixel=(0.1, 0.1), corner=(0.3, -0.05)
     ).read(Box(2, 0, 18_000, 1))
     assert len(np.unique(labels)) == 1
@@ -125,7 +125,7 @@ class Watched:
 
 def test_nothing_but_the_box_is_read() -> None:
     watched = Watched((100_000, 80_000))
-    labels = GriddedLabels(watched, EVERY, plane(100_000, 80_000, 1.0), WHERE)
+    labels = RasterLabels(watched, EVERY, plane(100_000, 80_000, 1.0), WHERE)
     labels.read(Box(50_000, 1000, 30, 40))
     assert watched.reads == [(slice(50_000, 50_030), slice(1000, 1040))]
     labels.read(Box(-50, -50, 40, 40))
@@ -134,7 +134,7 @@ def test_nothing_but_the_box_is_read() -> None:
 
 def test_a_coarse_plane_is_read_in_pieces() -> None:
     watched = Watched((9000, 9000))
-    found = GriddedLabels(watched, EVERY, plane(90, 90, 100.0), WHERE).read(Box(0, 0, 90, 90))
+    found = RasterLabels(watched, EVERY, plane(90, 90, 100.0), WHERE).read(Box(0, 0, 90, 90))
     np.testing.assert_array_equal(found, np.add.outer(np.arange(90), np.arange(90)) % 250)
     assert all(cut.stop - cut.start <= 4096 for key in watched.reads for cut in key)
 
@@ -142,7 +142,7 @@ def test_a_coarse_plane_is_read_in_pieces() -> None:
 def test_an_unknown_value_is_named_even_in_one_pixel() -> None:
     values = np.zeros((50, 50), np.uint8)
     values[31, 17] = 9
-    labels = GriddedLabels(values, make_table({0: 0, 255: 1}), plane(50, 50, 1.0), WHERE)
+    labels = RasterLabels(values, make_lookup_table({0: 0, 255: 1}), plane(50, 50, 1.0), WHERE)
     assert not labels.read(Box(0, 0, 31, 50)).any()
     with pytest.raises(AnnotationError, match="value 9, which means no class") as caught:
         labels.read(Box(0, 0, 50, 50))
@@ -151,7 +151,7 @@ def test_an_unknown_value_is_named_even_in_one_pixel() -> None:
 
 
 def test_every_label_up_to_254_can_be_meant() -> None:
-    table = make_table({value + 1000: value for value in range(256)})
+    table = make_lookup_table({value + 1000: value for value in range(256)})
     values = np.arange(1000, 1256, dtype=np.uint16)[None]
     np.testing.assert_array_equal(look_up(values, table, WHERE), [range(256)])
 
@@ -159,12 +159,12 @@ def test_every_label_up_to_254_can_be_meant() -> None:
 @pytest.mark.parametrize("meanings", [{-1: 0}, {65536: 0}, {0: 256}, {0: -1}])
 def test_a_table_takes_16_bits_in_and_8_out(meanings: dict[int, int]) -> None:
     with pytest.raises(ValueError, match="cannot mean"):
-        make_table(meanings)
+        make_lookup_table(meanings)
 
 
 def test_a_table_without_meanings_says_what_to_do() -> None:
     with pytest.raises(AnnotationError, match="No value has a meaning"):
-        look_up(np.zeros((1, 1), np.uint8), make_table({}), WHERE)
+        look_up(np.zeros((1, 1), np.uint8), make_lookup_table({}), WHERE)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -1,8 +1,8 @@
-"""How entangled outlines are, found before anything is spent on them.
+"""Limits on the complexity of outlines, so that hostile files do not take hours.
 
-Checking an outline takes time by the pairs of its edges that lie near each other, repairing it by
-the places where they cross.  Both grow with the square of the corners for a shape that a program
-made up, and with the corners alone for all that people draw.
+Validating an outline takes time by the pairs of its edges that lie near each other, repairing it
+by the points where they cross.  Both grow with the square of the corners for shapes that a program
+made up, and linearly for all that people draw.
 """
 
 from __future__ import annotations
@@ -37,25 +37,32 @@ _Segments = npt.NDArray[np.float64]
 
 
 @dataclass
-class Effort:
-    """What the shapes of a file have cost so far.
+class ComplexityLimit:
+    """Counts the complexity of the shapes of a file, and refuses those beyond the limits.
 
     Attributes
     ----------
     pairs, crossings : int
-        See `_MOST_PAIRS` and `_MOST_CROSSINGS`.
+        So far; at most `_MOST_PAIRS` and `_MOST_CROSSINGS`.
     """
 
     pairs: int = 0
     crossings: int = 0
 
     def allow_check(self, rings: Iterable[Ring], title: str) -> None:
-        """Refuse a shape that cannot be checked in reasonable time.
+        """Refuse a shape that cannot be validated in reasonable time.
+
+        Parameters
+        ----------
+        rings : iterable of Ring
+            Its outlines and holes.
+        title : str
+            Its name in the message.
 
         Raises
         ------
         ValueError
-            If its edges are too many for how they lie.
+            If too many of its edges lie near each other.
         """
         kept = tuple(rings)
         corners = sum(map(len, kept))
@@ -72,6 +79,13 @@ class Effort:
     def allow_repair(self, rings: Iterable[Ring], title: str) -> None:
         """Refuse a shape that cannot be repaired in reasonable time.
 
+        Parameters
+        ----------
+        rings : iterable of Ring
+            Its outlines and holes.
+        title : str
+            Its name in the message.
+
         Raises
         ------
         ValueError
@@ -85,7 +99,7 @@ class Effort:
             if self.crossings > _MOST_CROSSINGS:
                 raise ValueError(
                     f"the outlines of annotation {title} cross each other more often than can be "
-                    "repaired; draw it anew"
+                    "repaired; draw it again"
                 )
 
 

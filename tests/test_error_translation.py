@@ -27,14 +27,14 @@ from vendor_slides import aperio
 from wsiseg.annotations import parsing, read_annotations, reading
 from wsiseg.annotations.class_map import ClassMap
 from wsiseg.annotations.pictures import read_values
-from wsiseg.boundaries import boundary, reason
+from wsiseg.error_translation import reason, translate_errors
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.models import checkpoint as checkpoints
 from wsiseg.models.importing import import_checkpoint
 from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.torch import TorchRuntime
 from wsiseg.segmentation.provenance import read_run
-from wsiseg.store.disk import translated, write_json
+from wsiseg.store.disk import translate_write_errors, write_json
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.colour.icc_profiles import ProfileStep
@@ -267,7 +267,7 @@ def test_reasons_are_one_short_line(error):
     assert text.isprintable()
     assert len(text) < 320
     assert len(reason(OddError("x" * 10_000))) < 320
-    with pytest.raises(OutputError, match="writing failed: "), translated(Path("a")):
+    with pytest.raises(OutputError, match="writing failed: "), translate_write_errors(Path("a")):
         raise error
     if not isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         with pytest.raises(WsisegError, match="the training broke off"), trainer.translated():
@@ -276,15 +276,15 @@ def test_reasons_are_one_short_line(error):
 
 def test_our_own_errors_and_interruptions_pass():
     ours = OutputError("full")
-    with pytest.raises(OutputError) as caught, boundary(OutputError):
+    with pytest.raises(OutputError) as caught, translate_errors(OutputError):
         raise ours
     assert caught.value is ours
     for stop in (KeyboardInterrupt(), SystemExit(3)):
-        with pytest.raises(type(stop)), boundary(OutputError):
+        with pytest.raises(type(stop)), translate_errors(OutputError):
             raise stop
 
 
 def test_a_full_disk_is_told_as_such():
-    with pytest.raises(OutputError) as caught, translated(Path("out/a.csv")):
+    with pytest.raises(OutputError) as caught, translate_write_errors(Path("out/a.csv")):
         raise OSError(errno.ENOSPC, "No space left on device", "out/a.csv.partial")
     assert str(caught.value) == "writing failed: No space left on device (out/a.csv.partial)."

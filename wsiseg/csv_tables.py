@@ -1,4 +1,4 @@
-"""Tables for spreadsheets: what is text there stays text."""
+"""CSV tables that spreadsheets open without taking text for formulas."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from wsiseg.shown import shown
+from wsiseg.text import escape_unprintable
 
 _BEGINS_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""What a spreadsheet takes for the beginning of a formula; some take the wide forms as well."""
+"""Characters with which a formula begins; some spreadsheets take the wide forms, too."""
 
 Cell = str | int | float | None
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]], delimiter: str = ",") -> str:
-    """Return a table as text: a line of names, then a line per row, ended by a line feed.
+    """Return a table as CSV text: a header line, then a line per row, each ended by a line feed.
 
     Parameters
     ----------
     columns : sequence of str
-        Their names.
+        Column names.
     rows : iterable of sequences
-        Numbers, written out or not, which stay what they are, other texts, see :func:`as_cell`,
-        and None for empty cells.
+        Cells: numbers, texts (see :func:`as_cell`), or None if empty.
     delimiter : str
-        What stands between cells.
+        Character between cells.
+
+    Examples
+    --------
+    >>> print(to_csv(["class", "mm2"], [["gland", 1.5], ["=A1", None]]), end="")
+    class,mm2
+    gland,1.5
+    '=A1,
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
@@ -35,14 +41,15 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]], delimiter: st
 
 
 def as_cell(value: Cell) -> Cell:
-    """Return what stands in a table for a value.
+    """Return a value as it is written to a cell.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front, by which
-    spreadsheets mark text; what cannot be shown is escaped, see :func:`wsiseg.shown.shown`.
+    spreadsheets mark text; unprintable characters are escaped, see
+    :func:`wsiseg.text.escape_unprintable`.
     """
     if not isinstance(value, str):
         return value
-    text = shown(value)
+    text = escape_unprintable(value)
     formula = text.lstrip().startswith(_BEGINS_FORMULA) and not _is_number(text)
     return f"'{text}" if formula else text
 

@@ -1,4 +1,4 @@
-"""Masks that somebody paints, part by part: a store that covers the slide and holds the parts."""
+"""Masks that are painted by hand, part by part, in a store that covers the whole slide."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import zarr
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputExistsError
 from wsiseg.store.arrays import create_array, write_group
-from wsiseg.store.disk import Json, translated
+from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import PAINTED, VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import halve_by_mode, level_shapes
@@ -26,14 +26,14 @@ from wsiseg.tiling.stitching import NO_LABEL
 
 @dataclass(frozen=True, eq=False)
 class PaintedPart:
-    """Labels of a part of a slide.
+    """Labels painted on a part of a slide.
 
     Attributes
     ----------
     labels : ndarray
         uint8 ``(box.height, box.width)``: indices of `classes`, 255 where nobody painted.
     box : Box
-        Where they lie on the working plane.
+        Where the labels lie on the working plane.
     shape : tuple of int
         ``(height, width)`` of the working plane.
     placement : Placement
@@ -55,24 +55,24 @@ class PaintedPart:
     stretch: tuple[float, float] = (1.0, 1.0)
 
 
-def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> None:
-    """Write a mask that is painted in one part only.
+def write_painted_mask(path: Path, part: PaintedPart, *, replace: bool = False) -> None:
+    """Write a new mask with one painted part.
 
     Parameters
     ----------
     path : Path
         ``NAME.ome.zarr``; it appears complete or not at all.
     part : PaintedPart
-        What was painted.
+        The labels and where they lie.
     replace : bool
-        Whether a painting that stands there may go.
+        Whether an existing painted mask is replaced.
 
     Raises
     ------
     OutputExistsError
-        If something stands there that may not be replaced, or is no painting.
+        If something exists there that may not be replaced, or is not a painted mask.
     OutputError
-        If it cannot be written; what stood there stays.
+        If it cannot be written; what existed there stays.
     """
     if path.exists():
         if not replace:
@@ -80,7 +80,7 @@ def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> N
                 "an annotation of this slide exists", path, "Add to it, or replace it."
             )
         _open_painting(path)
-    with _instead(path) as store:
+    with _replacing(path) as store:
         shapes = level_shapes(*part.shape)
         for level, shape in enumerate(shapes):
             create_array(store / str(level), shape, fill_value=NO_LABEL)
@@ -88,26 +88,26 @@ def write_painting(path: Path, part: PaintedPart, *, replace: bool = False) -> N
         _describe(store, part, part.classes, len(shapes))
 
 
-def add_to_painting(path: Path, part: PaintedPart) -> None:
-    """Lay one more part over a painting that stands; where nobody painted, it stays as it is.
+def add_to_painted_mask(path: Path, part: PaintedPart) -> None:
+    """Paint one more part over an existing painted mask; unpainted pixels leave it unchanged.
 
-    Classes are told by their names: those that are new follow those that are there.
+    Classes are matched by name; new ones follow the existing ones.
 
     Parameters
     ----------
     path : Path
         ``NAME.ome.zarr``; it changes as a whole or not at all.
     part : PaintedPart
-        What was painted, at the same working resolution.
+        The labels and where they lie, at the working resolution of the mask.
 
     Raises
     ------
     OutputExistsError
-        If what stands there is no painting.
+        If what exists there is not a painted mask.
     AnnotationError
         If it was painted at another resolution, or on another slide.
     OutputError
-        If it cannot be written; what stood there stays.
+        If it cannot be written; what existed there stays.
     """
     image = _open_painting(path)
     _refuse_other_plane(image, part)
@@ -117,7 +117,7 @@ def add_to_painting(path: Path, part: PaintedPart) -> None:
     places = {entry.name: index for index, entry in enumerate(classes)}
     table = np.full(256, NO_LABEL, np.uint8)
     table[: len(part.classes)] = [places[entry.name] for entry in part.classes]
-    with _instead(path) as store:
+    with _replacing(path) as store:
         shutil.copytree(path, store)
         standing = np.asarray(zarr.open_array(store / "0", mode="r")[_cut(part.box)])
         _paint(store, np.where(part.labels == NO_LABEL, standing, table[part.labels]), part.box)
@@ -125,14 +125,14 @@ def add_to_painting(path: Path, part: PaintedPart) -> None:
 
 
 def _open_painting(path: Path) -> LabelImage:
-    """Open what stands there if it is a painting: nothing else may be touched."""
+    """Open a painted mask; nothing else may be changed."""
     hint = "Choose another folder."
     try:
         image = open_label_image(path)
     except AnnotationError as error:
-        raise OutputExistsError("something that is no mask is in the way", path, hint) from error
+        raise OutputExistsError("what already exists there is not a mask", path, hint) from error
     if not image.notes.get(PAINTED):
-        raise OutputExistsError("a mask that nobody painted is in the way", path, hint)
+        raise OutputExistsError("the mask that already exists was not painted by hand", path, hint)
     return image
 
 
@@ -157,11 +157,11 @@ def _join(standing: Sequence[LabelClass], painted: Sequence[LabelClass]) -> tupl
 
 
 @contextmanager
-def _instead(path: Path) -> Iterator[Path]:
-    """Hand out a folder that takes the place of another once it is complete."""
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a new folder that replaces another once it is complete."""
     # Training passes over names that begin with a dot.
     unfinished, retired = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
-    with translated(path):
+    with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(unfinished, ignore_errors=True)
         try:

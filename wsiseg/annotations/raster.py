@@ -1,4 +1,4 @@
-"""Labels on a grid of their own, looked at through a working plane."""
+"""Raster labels: a mask with pixels of its own, sampled at the pixels of a working plane."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from wsiseg.errors import AnnotationError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 
-Table = npt.NDArray[np.int16]
-"""``(65536,)``: the label of every value of 16 bits, -1 for those that mean nothing."""
+LookupTable = npt.NDArray[np.int16]
+"""``(65536,)``: the label of each 16-bit value, -1 for values without a label."""
 
 _VALUES = 65536
 
@@ -27,8 +27,8 @@ _ROUNDING = 1e-6
 """Pixels of the grid; floating-point noise must not decide between two equally near pixels."""
 
 
-class Values(Protocol):
-    """What an array on the disk and one in memory have in common."""
+class PixelArray(Protocol):
+    """An array on disk or in memory, of which slices can be read."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -37,13 +37,18 @@ class Values(Protocol):
     def __getitem__(self, key: tuple[slice, slice], /) -> Any: ...
 
 
-def make_table(meanings: Mapping[int, int]) -> Table:
-    """Return the label of each value of 16 bits, for :func:`look_up`.
+def make_lookup_table(meanings: Mapping[int, int]) -> LookupTable:
+    """Return a table of the label of each 16-bit value, for :func:`look_up`.
 
     Parameters
     ----------
     meanings : mapping of int to int
-        The label, 0 to 255, of each value, 0 to 65535, that means something.
+        The label, 0 to 255, of each value, 0 to 65535, that has one.
+
+    Examples
+    --------
+    >>> make_lookup_table({0: 255, 7: 1})[[0, 1, 7]].tolist()
+    [255, -1, 1]
     """
     table = np.full(_VALUES, -1, np.int16)
     for value, label in meanings.items():
@@ -54,30 +59,29 @@ def make_table(meanings: Mapping[int, int]) -> Table:
     return table
 
 
-class GriddedLabels(LabelPlane):
-    """Labels on a grid of their own, looked at through a working plane.
+class RasterLabels(LabelPlane):
+    """A mask with pixels of its own, sampled at the centres of working pixels.
 
     Parameters
     ----------
-    values : Values
-        ``(H, W)``, or ``(H, W, 3)`` with equal channels, of whole numbers; only slices of it are
-        read.
+    values : PixelArray
+        Integers ``(H, W)``, or ``(H, W, 3)`` with equal channels; only slices of it are read.
     table : ndarray
-        int16 ``(65536,)``: the label of every value, see :func:`make_table`.
+        int16 ``(65536,)``: the label of each value, see :func:`make_lookup_table`.
     plane : WorkingPlane
-        What they are laid over.
+        The working plane of the slide.
     where : Path
-        For errors.
+        The file, for errors.
     pixel : tuple of float
-        Pixels of level 0 along one pixel of the grid, ``(y, x)``.
+        Pixels of level 0 along one pixel of the mask, ``(y, x)``.
     corner : tuple of float
-        ``(y, x)`` of the grid's corner in pixels of level 0.
+        ``(y, x)`` of the mask's corner in pixels of level 0.
     """
 
     def __init__(
         self,
-        values: Values,
-        table: Table,
+        values: PixelArray,
+        table: LookupTable,
         plane: WorkingPlane,
         where: Path,
         *,
@@ -136,15 +140,15 @@ def _span(places: npt.NDArray[np.int64]) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1)
 
 
-def look_up(values: npt.NDArray[Any], table: Table, where: Path) -> Labels:
-    """Return the label of every value.
+def look_up(values: npt.NDArray[Any], table: LookupTable, where: Path) -> Labels:
+    """Return the labels of an array of values.
 
     Parameters
     ----------
     values : ndarray
         uint8 or uint16 ``(H, W)``, see :func:`one_channel`.
     table : ndarray
-        int16 ``(65536,)``, see :func:`make_table`.
+        int16 ``(65536,)``, see :func:`make_lookup_table`.
     where : Path
         For errors.
 
@@ -156,9 +160,9 @@ def look_up(values: npt.NDArray[Any], table: Table, where: Path) -> Labels:
     Raises
     ------
     AnnotationError
-        If the table does not know a value.
+        If a value has no label.
     """
-    labels: Table = table[values]
+    labels: LookupTable = table[values]
     unknown = labels < 0
     if unknown.any():
         raise AnnotationError(
@@ -176,7 +180,7 @@ def _list(known: npt.NDArray[np.int64]) -> str:
 
 
 def one_channel(values: npt.NDArray[Any], where: Path) -> npt.NDArray[Any]:
-    """Return whole numbers of 8 or 16 bits, ``(H, W)``.
+    """Return integers of 8 or 16 bits, ``(H, W)``.
 
     Three equal channels count as one, alpha does not count, and True is 1.
 

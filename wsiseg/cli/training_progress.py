@@ -1,4 +1,4 @@
-"""How training and scoring look on the screen."""
+"""Shows the progress of training and scoring in the terminal, and their results."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from wsiseg.cli.option_names import name_options
 from wsiseg.cli.printing import Terminal
-from wsiseg.cli.wording import in_options
-from wsiseg.shown import shown
+from wsiseg.text import escape_unprintable
 from wsiseg.training.listener import Row, TrainingListener
 from wsiseg.training.plural import plural
 
 _PAUSE = 10.0
-"""Seconds between lines where there is no terminal to draw a bar on."""
+"""Seconds between progress lines where there is no terminal for a bar."""
 
 
-class ConsoleTraining(TrainingListener):
-    """Tells on stderr what happens; stdout stays free for results.
+class ConsoleTrainingListener(TrainingListener):
+    """Prints progress to stderr; stdout is for results only.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing but warnings.
+        Print warnings only.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -38,52 +38,52 @@ class ConsoleTraining(TrainingListener):
         self._spoken = time.monotonic()
 
     def began(self, stage: str) -> None:
-        """Say what is being done."""
+        """Print the name of a stage."""
         self.stop()
         self._stage = stage
         if not self._quiet:
-            self._console.say(f"  {stage}")
+            self._console.echo(f"  {stage}")
 
     def advanced(self, done: int, samples: int) -> None:
-        """Move the bar, or say a line now and then."""
+        """Move the bar, or print a line now and then; see :class:`TrainingListener`."""
         if self._bar is None:
             self._draw("samples", samples)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=samples)
         elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.say(f"  {done}/{samples} samples")
+            self._console.echo(f"  {done}/{samples} samples")
         if done == samples:
             self.stop()
 
     def noted(self, text: str) -> None:
-        """Say something that is not a warning."""
+        """Print a note."""
         if not self._quiet:
-            self._console.say(f"note: {in_options(text)}")
+            self._console.echo(f"note: {name_options(text)}")
 
     def warned(self, text: str) -> None:
-        """Say what was left out or assumed."""
-        self._console.say(f"warning: {in_options(text)}")
+        """Print a warning."""
+        self._console.echo(f"warning: {name_options(text)}")
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
-        """Begin the bar."""
+        """Start the progress bar; see :class:`TrainingListener`."""
         self.stop()
         self._epochs, self._steps = epochs, steps
         self._elapsed = elapsed
         if not self._quiet:
-            self._console.say(f"  {plural(epochs, 'epoch')} of {plural(steps, 'step')}")
+            self._console.echo(f"  {plural(epochs, 'epoch')} of {plural(steps, 'step')}")
         self._draw("steps", epochs * steps)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        """Move the bar, or say a line now and then."""
+        """Move the bar, or print a line now and then; see :class:`TrainingListener`."""
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch * self._steps + step)
         elif not self._quiet and time.monotonic() - self._spoken > _PAUSE:
             self._spoken = time.monotonic()
-            self._console.say(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
+            self._console.echo(f"  epoch {epoch + 1}  step {step}/{self._steps}  loss {loss:.4f}")
 
     def finished_epoch(self, row: Row, best: float) -> None:
-        """Say a line per epoch."""
+        """Print a line per epoch; see :class:`TrainingListener`."""
         self._spoken = time.monotonic()
         if self._quiet:
             return
@@ -91,7 +91,7 @@ class ConsoleTraining(TrainingListener):
         if row["val_miou"] is not None:
             text += f"  mean IoU {row['val_miou']:.4f} (best {best:.4f})"
         seconds, self._elapsed = row["seconds"] - self._elapsed, row["seconds"]
-        self._console.say(f"{text}  {seconds:.1f} s")
+        self._console.echo(f"{text}  {seconds:.1f} s")
 
     def _draw(self, what: str, total: int) -> None:
         if self._quiet or not self._console.is_terminal:
@@ -108,24 +108,26 @@ class ConsoleTraining(TrainingListener):
         self._task = self._bar.add_task(what, total=total)
 
     def stop(self) -> None:
-        """Take the bar away, if there is one."""
+        """Remove the progress bar, if there is one."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
-def describe_table(scores: dict[str, Any]) -> list[str]:
-    """Return the lines of a table of classes, and a few below."""
+def describe_scores(scores: dict[str, Any]) -> list[str]:
+    """Return the lines of a table of scores: a line per class, then means and totals."""
     boundary = scores.get("boundary_f", {})
     names = list(scores["class_iou"])
-    width = max(len(shown(name)) for name in [*names, "pixel accuracy"]) + 2
+    width = max(len(escape_unprintable(name)) for name in [*names, "pixel accuracy"]) + 2
     head = f"{'class':{width}}{'IoU':>8}{'Dice':>8}{'recall':>8}" + (
         f"{'border F':>10}" if boundary else ""
     )
     lines = [head]
     for name in names:
         figures = [scores[key][name] for key in ("class_iou", "class_dice", "class_recall")]
-        line = f"{shown(name):{width}}" + "".join(f"{_figure(value):>8}" for value in figures)
+        line = f"{escape_unprintable(name):{width}}" + "".join(
+            f"{_figure(value):>8}" for value in figures
+        )
         lines.append(line + (f"{_figure(boundary[name]):>10}" if boundary else ""))
     means = [scores[key] for key in ("miou", "mean_dice", "mean_class_recall")]
     line = f"{'mean':{width}}" + "".join(f"{_figure(value):>8}" for value in means)

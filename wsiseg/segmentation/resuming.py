@@ -1,71 +1,73 @@
-"""What of an interrupted run is believed, and what is left to do."""
+"""Resuming an interrupted run: which bands are intact on disk, and which are left to do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from wsiseg.segmentation.job import Job
-from wsiseg.segmentation.ledger import Ledger
+from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.tiling.boxes import Box
 
 
-def recall(job: Job, journal: Journal, ledger: Ledger) -> list[BandRecord]:
-    """Return the bands of an interrupted run that are on the disk as its journal says.
+def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecord]:
+    """Return the bands of an interrupted run that are on disk as its journal says.
 
-    The others are forgotten, and done again.
+    The other bands are removed, to be done again.
 
     Parameters
     ----------
     job : Job
-        What is gone on with, if the options say so.
+        The job to resume; without `resume` in its options nothing is recovered.
     journal : Journal
-        Of the interrupted run; holds afterwards what is returned.
-    ledger : Ledger
-        Told of what does not hold.
+        Of the interrupted run; holds exactly the returned records afterwards.
+    stats : RunStats
+        Receives a warning if bands are lost.
 
     Raises
     ------
     OutputError
-        If the journal is none, or one of a run with other settings.
+        If the journal is damaged, or belongs to a run with other settings.
     """
     files = job.files
     if not (job.options.resume and files.journal.exists()):
         return []
     bands = [band for window in job.plan.windows for band in cut_into_bands(window)]
     said, useless = journal.read(frozenset(bands))
-    ledger.began("checking what the interrupted run has left")
-    done = _find_standing(job, said, ledger)
+    stats.began("checking the finished bands of the interrupted run")
+    done = _find_intact(job, said, stats)
     lost = len(said) - len(done) + useless
     if lost:
-        ledger.warn(
-            f"{lost} of {len(said) + useless} bands of the interrupted run are not on the disk as "
-            "its journal says; they are done again"
+        stats.warn(
+            f"{lost} of {len(said) + useless} bands of the interrupted run are missing or damaged; "
+            "they are recomputed"
         )
     if done:
         # A line that is cut short goes as well.
-        files.reopen()
+        files.mark_unfinished()
         journal.begin(done)
         store = open_store(job, fresh=False)
         for band in set(bands).difference(record.box for record in done):
-            store.forget(band)
+            store.remove_band(band)
     return done
 
 
-def _find_standing(job: Job, said: list[BandRecord], ledger: Ledger) -> list[BandRecord]:
+def _find_intact(job: Job, said: list[BandRecord], stats: RunStats) -> list[BandRecord]:
     files, plane = job.files, job.plan.plane
     classes = len(job.predictor.checkpoint.classes)
     kept = files.probabilities if job.options.probabilities else None
-    if not MaskStore.stands(files.mask, (plane.height, plane.width), classes, probabilities=kept):
+    if not MaskStore.can_resume(
+        files.mask, (plane.height, plane.width), classes, probabilities=kept
+    ):
         return []
     store = open_store(job, fresh=False)
     done = []
     for record in said:
-        if _is_of_grid(record, job) and store.holds(record):
+        if _is_of_grid(record, job) and store.has_band(record):
             done.append(record)
-        ledger.continued()
+        stats.heartbeat()
     return done
 
 
@@ -79,7 +81,15 @@ def _is_of_grid(record: BandRecord, job: Job) -> bool:
 
 
 def open_store(job: Job, *, fresh: bool) -> MaskStore:
-    """Open a job's store, or make it anew."""
+    """Open the mask store of a job.
+
+    Parameters
+    ----------
+    job : Job
+        The slide, its plan and its output files.
+    fresh : bool
+        Whether to create empty arrays; otherwise those on disk are opened.
+    """
     plane, files = job.plan.plane, job.files
     return MaskStore(
         files.mask,
@@ -91,15 +101,23 @@ def open_store(job: Job, *, fresh: bool) -> MaskStore:
 
 
 def cut_into_bands(window: Box) -> list[Box]:
-    """Return the bands in which a window is finished."""
+    """Return the bands of a window, from top to bottom."""
     return [
         Box(top, window.x, min(BAND_HEIGHT, window.bottom - top), window.width)
         for top in range(window.y, window.bottom, BAND_HEIGHT)
     ]
 
 
-def unfinished(windows: Sequence[Box], done: Sequence[BandRecord]) -> list[Box]:
-    """Return what is left of windows, bands below each other as one."""
+def unfinished_boxes(windows: Sequence[Box], done: Sequence[BandRecord]) -> list[Box]:
+    """Return the parts of windows that are left to do, with adjacent bands merged.
+
+    Parameters
+    ----------
+    windows : sequence of Box
+        Column stripes of the plan.
+    done : sequence of BandRecord
+        Bands that are finished.
+    """
     standing = {record.box for record in done}
     left: list[Box] = []
     for band in (band for window in windows for band in cut_into_bands(window)):

@@ -1,4 +1,4 @@
-"""YAML that people write: plain mappings and lists, of a few pages at most."""
+"""Reads YAML files that people write, with limits on size, depth and aliases."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import yaml
 
-from wsiseg.texts import decode_text
+from wsiseg.text import decode_text
 
 _MOST_BYTES = 1 << 18
 _DEEPEST = 50
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """Takes no aliases, of which a few lines unfold to gigabytes, and no endless nesting."""
+    """Refuses aliases, of which a few lines expand to gigabytes, and deep nesting."""
 
     depth = 0
 
@@ -30,14 +30,14 @@ class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
 
 
 def compose_yaml(path: Path) -> yaml.Node | None:
-    """Return what a file of YAML or JSON holds, as nodes; None if it is empty.
+    """Parse a YAML or JSON file into nodes; return None if it is empty.
 
     Raises
     ------
     OSError
         If it cannot be read.
     ValueError
-        If it is no text, too long, or no YAML; the message says why, in one line.
+        If it is not text, too long, or not YAML; the message says why, in one line.
     """
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES + 1)
@@ -56,7 +56,22 @@ def compose_yaml(path: Path) -> yaml.Node | None:
 
 
 def load_yaml(path: Path) -> Any:
-    """Return what a file of YAML means; see :func:`compose_yaml`."""
+    """Return the content of a YAML or JSON file.
+
+    Raises
+    ------
+    OSError, ValueError
+        As :func:`compose_yaml`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "config.yaml")
+    ...     _ = path.write_text("tile: 512")
+    ...     load_yaml(path)
+    {'tile': 512}
+    """
     node = compose_yaml(path)
     try:
         return None if node is None else yaml.SafeLoader("").construct_document(node)

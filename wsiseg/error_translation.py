@@ -1,8 +1,7 @@
-"""Where a library is called: whatever it raises becomes an error of ours.
+"""Exceptions of libraries become errors of ours, where the library is called.
 
-Damaged input makes libraries stumble in any way there is, and which exception that is changes with
-their versions.  So what stands between :func:`boundary` and the library is caught whole, and told
-with what went wrong, where, and what to do.
+Damaged input makes libraries raise any exception, and which one changes with their versions.  So
+:func:`translate_errors` catches them all, and says what went wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -17,13 +16,27 @@ _LONGEST = 300
 
 
 @contextmanager
-def boundary(make: Callable[[str], WsisegError]) -> Iterator[None]:
-    """Turn what a library raises into an error of ours; those pass as they are.
+def translate_errors(make: Callable[[str], WsisegError]) -> Iterator[None]:
+    """Turn any exception of a library into an error of ours; a WsisegError passes unchanged.
 
     Parameters
     ----------
     make : callable
-        Makes the error from the reason, see :func:`reason`.
+        Takes the reason as text, see :func:`reason`, and returns the error to raise.
+
+    Raises
+    ------
+    WsisegError
+        What `make` returned.
+
+    Examples
+    --------
+    >>> from wsiseg.errors import SlideError
+    >>> with translate_errors(lambda why: SlideError(f"the slide cannot be read: {why}", "a.svs")):
+    ...     {}["levels"]
+    Traceback (most recent call last):
+    ...
+    wsiseg.errors.SlideError: the slide cannot be read: 'levels' is missing (a.svs).
     """
     try:
         yield
@@ -34,7 +47,7 @@ def boundary(make: Callable[[str], WsisegError]) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return why something failed, in one line, without numbers of the system's."""
+    """Return the cause of an exception in one line, without error numbers of the system."""
     match error:
         case MemoryError():
             return "there is not enough memory"

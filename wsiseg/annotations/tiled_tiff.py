@@ -1,4 +1,4 @@
-"""Tiled TIFFs of labels, decoded file tile by file tile."""
+"""Reads tiled TIFFs of labels, one file tile after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Values = npt.NDArray[Any]
 
 
 class TiledValues:
-    """The values of a tiled TIFF page; its slices are read when they are asked for.
+    """The values of a tiled TIFF page, of which slices are read on demand.
 
     The file stays open for as long as the object lives.
 
@@ -27,7 +27,7 @@ class TiledValues:
     path : Path
         The file.
     file : TiffFile
-        Open; handed over.
+        Open; closed with this object.
     page : TiffPage
         Tiled, its samples interleaved.
     """
@@ -60,7 +60,7 @@ class TiledValues:
             for column in range(box.x // width, -(-box.right // width)):
                 place = Box(row * height, column * width, height, width)
                 self._fill(values, box, place, row * columns + column)
-        return as_seen(values, self._page)
+        return as_displayed(values, self._page)
 
     def _fill(self, values: Values, box: Box, place: Box, index: int) -> None:
         """Copy what a file tile knows of a box; tiles that were never written are 0."""
@@ -83,8 +83,16 @@ class TiledValues:
         values[part.slices_in(box)] = decoded[part.slices_in(known)]
 
 
-def as_seen(values: Values, page: tifffile.TiffPage) -> Values:
-    """Return values as other programs show them: one bit is 0 or 255, and 0 may be white."""
+def as_displayed(values: Values, page: tifffile.TiffPage) -> Values:
+    """Return values as other programs display them: one bit is 0 or 255, and 0 may be white.
+
+    Parameters
+    ----------
+    values : ndarray
+        Decoded values.
+    page : TiffPage
+        Its photometric interpretation counts.
+    """
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
         values = np.invert(values)
     return values * np.uint8(255) if values.dtype == np.bool_ else values

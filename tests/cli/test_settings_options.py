@@ -9,7 +9,7 @@ import typer
 from pydantic import BeforeValidator, Field
 from typer.testing import CliRunner
 
-from wsiseg.cli.declared import takes
+from wsiseg.cli.settings_options import options_from
 from wsiseg.errors import ArgumentError
 from wsiseg.settings import Option, Settings, split_pairs
 
@@ -53,7 +53,7 @@ def run():
     called = {}
 
     @app.command()
-    @takes(Dough, Oven, without=("secret",))
+    @options_from(Dough, Oven, without=("secret",))
     def bake(
         loaves: Annotated[list[str], typer.Argument()],
         chosen: dict[str, object],
@@ -112,7 +112,10 @@ def test_help_shows_what_is_declared(run):
 
 def test_other_choices_are_left_to_the_settings():
     # A Literal of typer's own would refuse in other words than Python users read.
-    assert sys.modules["wsiseg.cli.declared"]._plain_type(Literal["a", "b"]) == (str, ("a", "b"))
+    assert sys.modules["wsiseg.cli.settings_options"]._plain_type(Literal["a", "b"]) == (
+        str,
+        ("a", "b"),
+    )
 
 
 def test_pairs_are_given_one_by_one(run):

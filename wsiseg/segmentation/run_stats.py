@@ -1,4 +1,4 @@
-"""What happened in a run so far."""
+"""Statistics of a run: tiles, pixels, seconds and warnings, passed on as events."""
 
 from __future__ import annotations
 
@@ -17,47 +17,78 @@ from wsiseg.throughput.recorder import Stopwatch, TileRow
 from wsiseg.tiling.boxes import Box
 
 
-class Ledger:
-    """Keeps count of tiles, pixels, seconds and warnings of one slide.
+class RunStats:
+    """Counts tiles, pixels, seconds and warnings of one slide, and notifies a listener.
 
     Parameters
     ----------
     classes : int
         Number of classes.
     listener : Listener
-        Told of everything as it happens.
-    spent : float
+        Receives everything as an event.
+    elapsed : float
         Seconds that the slide has taken before.
+
+    Attributes
+    ----------
+    watch : Stopwatch
+        Runs since the slide was opened.
+    counts : ndarray
+        int64 ``(classes,)``: pixels of each class, those of an interrupted run included.
+    warnings : list of str
+        What was left out or assumed, one sentence each.
+    written_pixels : int
+        Pixels that this run has labelled.
+    setup_seconds : float
+        Seconds that preparing the network took.
+    predicted_at : float
+        Seconds after which the last tile was through the network.
     """
 
-    def __init__(self, classes: int, listener: Listener, spent: float = 0.0) -> None:
-        self.watch = Stopwatch(spent)
+    def __init__(self, classes: int, listener: Listener, elapsed: float = 0.0) -> None:
+        self.watch = Stopwatch(elapsed)
         self.counts = np.zeros(classes, np.int64)
         self.warnings: list[str] = []
         self.written_pixels = 0
         self.setup_seconds = 0.0
-        self.filled_at = 0.0
+        self.predicted_at = 0.0
         self._listener = listener
         self._rows: dict[int, TileRow] = {}
-        self._recalled: dict[int, TileRow] = {}
+        self._resumed: dict[int, TileRow] = {}
         self._fresh: list[TileRow] = []
 
     def warn(self, text: str) -> None:
-        """Note something that was left out or assumed."""
+        """Add a warning: something was left out or assumed."""
         self.warnings.append(text)
         self._listener.warned(text)
 
-    def recall(self, record: BandRecord, labels: AnyArray) -> None:
-        """Take over a band that an interrupted run left, and where its labels are on the disk."""
-        self._listener.recalled(record.box, labels)
+    def record_resumed(self, record: BandRecord, labels: AnyArray) -> None:
+        """Count a band that an interrupted run has finished.
+
+        Parameters
+        ----------
+        record : BandRecord
+            Its record in the journal.
+        labels : zarr.Array
+            uint8 ``(H, W)``: level 0 of the mask, in which it is on disk.
+        """
+        self._listener.resumed(record.box, labels)
         self.counts += record.counts
-        self._recalled.update((row.index, row) for row in record.rows)
+        self._resumed.update((row.index, row) for row in record.rows)
         for row in record.rows:
             if row.status == "unread":
                 self.warn(f"tile {row.index} at y={row.y}, x={row.x} was not analysed before")
 
-    def note(self, step: Step, window: Box) -> None:
-        """Take down one step of the stream."""
+    def record_step(self, step: Step, window: Box) -> None:
+        """Count one step of the stream.
+
+        Parameters
+        ----------
+        step : Step
+            A tile that is through the network, or could not be read.
+        window : Box
+            The part of the plane that is being filled; pixels outside it do not count.
+        """
         if step.read is None or step.row is None:
             return
         step.row.finished_s = self.watch.total
@@ -77,20 +108,20 @@ class Ledger:
         self._listener.advanced(step.read.tile.core.intersection(window).area)
 
     @contextmanager
-    def writing(self, step: Step) -> Iterator[None]:
-        """Take down how long a tile waits for the disk."""
+    def timed_write(self, step: Step) -> Iterator[None]:
+        """Measure how long a tile waits for the disk, as a context manager."""
         waiting = Stopwatch()
         yield
         if step.row is not None:
             step.row.write_ms += waiting.total * 1e3
 
-    def note_written(self, counts: npt.NDArray[np.int64]) -> None:
-        """Take down how many pixels of every class this run wrote."""
+    def record_written(self, counts: npt.NDArray[np.int64]) -> None:
+        """Count the pixels of each class, int64 ``(classes,)``, that this run has written."""
         self.counts += counts
         self.written_pixels = int(counts.sum())
 
-    def note_bad_numbers(self) -> None:
-        """Warn of pixels for which the network gave no numbers, in this run or one before it."""
+    def warn_of_bad_numbers(self) -> None:
+        """Warn of pixels for which the network gave NaN or infinity, in this run or before it."""
         bad = [row for row in self.all_rows if row.without_numbers]
         if bad:
             self.warn(
@@ -100,19 +131,19 @@ class Ledger:
             )
 
     def began(self, stage: str) -> None:
-        """Say that something began that may take a while."""
+        """Notify that a stage began that may take a while."""
         self._listener.began(stage)
 
-    def continued(self) -> None:
-        """Say that it goes on."""
-        self._listener.continued()
+    def heartbeat(self) -> None:
+        """Notify that the stage is still running."""
+        self._listener.heartbeat()
 
     def expect(self, tiles: int) -> None:
-        """Say how many tiles will be done."""
+        """Notify how many tiles will be done."""
         self._listener.expects(tiles)
 
-    def take_rows(self) -> list[TileRow]:
-        """Return the rows since this was last asked."""
+    def pop_new_rows(self) -> list[TileRow]:
+        """Return the rows of the tiles since the last call."""
         rows, self._fresh = self._fresh, []
         # Copies, as the last of them may still be waiting for the disk.
         return [replace(row) for row in rows]
@@ -125,7 +156,7 @@ class Ledger:
     @property
     def all_rows(self) -> list[TileRow]:
         """The tiles of this run and of an interrupted one before it, by index."""
-        rows = self._recalled | self._rows
+        rows = self._resumed | self._rows
         return [rows[index] for index in sorted(rows)]
 
     @property

@@ -1,0 +1,82 @@
+"""Text from outside: decoded from files of any Unicode encoding, escaped before it is printed."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    # Before that of 16 bits, with which it begins.
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def decode_text(data: bytes) -> str:
+    """Decode the bytes of a text file in UTF-8, UTF-16 or UTF-32; the byte order mark is removed.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file, with or without a byte order mark.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If the bytes are in none of these encodings.
+
+    Examples
+    --------
+    >>> decode_text("gland".encode("utf-16"))
+    'gland'
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    # What begins with a letter or bracket, as all that is read here, has its zeros elsewhere.
+    if data[1:2] == b"\0" and data[:1] != b"\0":
+        return data.decode("utf-16-le")
+    if data[:1] == b"\0" and data[1:2] != b"\0":
+        return data.decode("utf-16-be")
+    return data.decode("utf-8")
+
+
+def escape_unprintable(text: str) -> str:
+    r"""Replace characters that could control a terminal, or hide in it, by escapes.
+
+    Control characters, line ends, marks that change the writing direction or have no width, and
+    undecodable bytes of a file name can all occur in the name of a slide or class.
+
+    Parameters
+    ----------
+    text : str
+        One line, or a part of one.
+
+    Returns
+    -------
+    str
+        The same text where it is printable, always a single line.
+
+    Examples
+    --------
+    >>> print(escape_unprintable("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    # Spaces of other widths belong to how some languages are written.
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
