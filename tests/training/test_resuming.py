@@ -1,16 +1,19 @@
 """A training that was interrupted, and one that stands: gone on with, begun anew, left alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import tiny  # noqa: F401 -- registers the network of the earlier run
 import wsiseg
 from pictures import CLASS_MAP
 from trainings import Heard, options, rows_of
@@ -22,8 +25,10 @@ from wsiseg.errors import (
     TrainingError,
     WsisegError,
 )
-from wsiseg.training import TrainOptions, fit
+from wsiseg.training import TrainOptions, fit, open_data
 from wsiseg.training.listener import TrainingListener
+
+INTERRUPTED_RUN = Path(__file__).with_name("interrupted_run")
 
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"workers": 1, "val_every": 3}])
@@ -267,3 +272,27 @@ def test_damaged_scores_are_written_again(content, pictures, tmp_path):
         (run / "metrics.csv").write_bytes(content)
     assert fit(options(pictures), run, resume=True).epochs == 2
     assert rows_of(run) == wanted
+
+
+def test_a_run_of_an_earlier_version_is_read_resumed_and_overwritten(pictures, tmp_path):
+    """The folder was written by version 0.1.0 and interrupted after two of four epochs."""
+    run = tmp_path / "run"
+    shutil.copytree(INTERRUPTED_RUN, run)
+    config = (run / "config.yaml").read_text().replace("/data", str(tmp_path))
+    (run / "config.yaml").write_text(config)
+    earlier = rows_of(run)
+    assert len(earlier) == 2
+    card = wsiseg.load_checkpoint(run / "best.safetensors").card
+    assert (card.training["samples"], card.training["kept_back"]) == (3, 1)
+    for name, count in (("learnt.txt", 3), ("kept.txt", 1)):
+        listed = options(pictures).data.replace(only=run / name)
+        assert len(open_data(listed).samples) == count
+    same = TrainOptions.load(run / "config.yaml")
+    heard = Heard()
+    assert fit(same, run, resume=True, listener=heard).epochs == 4
+    assert rows_of(run)[:2] == earlier
+    assert [row["epoch"] for row in heard.rows] == [3, 4]
+    assert fit(same, tmp_path / "whole").epochs == 4
+    losses = [[float(row["train_loss"]) for row in rows_of(tmp_path / n)] for n in ("run", "whole")]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+    assert fit(same.replace(epochs=1), run, overwrite=True).epochs == 1
