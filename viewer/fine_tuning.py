@@ -111,7 +111,7 @@ def prepare(wanted: FineTuning) -> list[str]:
         If there is nothing to learn from, or it cannot be used.
     """
     _refuse_missing_packages()
-    if RunFolder(wanted.run).has_learnt and not wanted.overwrite:
+    if RunFolder(wanted.run).has_weights and not wanted.overwrite:
         raise OutputExistsError(
             "a training stands here", wanted.run, "Resume it, replace it, or choose another folder."
         )

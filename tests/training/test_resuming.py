@@ -16,7 +16,7 @@ from PIL import Image
 import tiny  # noqa: F401 -- registers the network of the earlier run
 import wsiseg
 from pictures import CLASS_MAP
-from trainings import Heard, options, rows_of
+from trainings import RecordingListener, options, rows_of
 from wsiseg.errors import (
     ArgumentError,
     OutputError,
@@ -35,10 +35,10 @@ INTERRUPTED_RUN = Path(__file__).with_name("interrupted_run")
 def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_path):
     """Averaged weights, schedule, augmentation: all of it as if nothing had happened."""
     settings = {"epochs": 4, "augment": "tissue", "ema": 0.9, **settings}
-    unbroken = Heard()
+    unbroken = RecordingListener()
     fit(options(pictures, **settings), tmp_path / "whole", listener=unbroken)
 
-    class Killed(Heard):
+    class Killed(RecordingListener):
         def stepped(self, epoch, step, loss):
             super().stepped(epoch, step, loss)
             if epoch == 2 and step == 1:
@@ -46,7 +46,7 @@ def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_
 
     with pytest.raises(RuntimeError, match="killed"):
         fit(options(pictures, **settings), tmp_path / "broken", listener=Killed())
-    resumed = Heard()
+    resumed = RecordingListener()
     fit(options(pictures, **settings), tmp_path / "broken", resume=True, listener=resumed)
     steps = len(resumed.losses) // 2
     assert steps * 4 == len(unbroken.losses)
@@ -87,7 +87,7 @@ def test_a_training_that_is_killed_from_outside_goes_on(pictures, tmp_path):
     assert rows[0]["epoch"] in (done, done + 1)
 
 
-class KilledAtOnce(Heard):
+class KilledAtOnce(RecordingListener):
     def stepped(self, epoch, step, loss):
         raise RuntimeError("killed")
 
@@ -112,14 +112,14 @@ def test_settings_of_something_else_are_left_alone(pictures, tmp_path):
 def test_resuming_before_the_first_epoch_begins_anew(pictures, tmp_path):
     with pytest.raises(RuntimeError, match="killed"):
         fit(options(pictures), tmp_path / "run", listener=KilledAtOnce())
-    heard = Heard()
+    heard = RecordingListener()
     assert fit(options(pictures), tmp_path / "run", resume=True, listener=heard).epochs == 2
     assert any("anew" in note for note in heard.notes)
 
 
 def test_a_finished_training_is_not_trained_again(pictures, tmp_path):
     first = fit(options(pictures), tmp_path / "run")
-    heard = Heard()
+    heard = RecordingListener()
     again = fit(options(pictures), tmp_path / "run", resume=True, listener=heard)
     assert heard.losses == []
     assert (again.miou, again.epochs) == (first.miou, 2)
@@ -176,7 +176,7 @@ def test_what_stands_is_not_touched_before_the_new_one_can_begin(pictures, tmp_p
 
 
 def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_path):
-    class Killed(Heard):
+    class Killed(RecordingListener):
         def finished_epoch(self, row, best):
             super().finished_epoch(row, best)
             if len(self.rows) == 4:
@@ -184,7 +184,7 @@ def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_pat
 
     with pytest.raises(RuntimeError, match="killed"):
         fit(options(pictures, recipe="espnet", epochs=3), tmp_path / "run", listener=Killed())
-    heard = Heard()
+    heard = RecordingListener()
     result = fit(
         options(pictures, recipe="espnet", epochs=3), tmp_path / "run", resume=True, listener=heard
     )
@@ -195,7 +195,7 @@ def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_pat
 def test_two_trainings_into_one_folder(pictures, tmp_path):
     run = tmp_path / "run"
 
-    class Second(Heard):
+    class Second(RecordingListener):
         def stepped(self, epoch, step, loss):
             super().stepped(epoch, step, loss)
             if len(self.losses) == 3:
@@ -288,7 +288,7 @@ def test_a_run_of_an_earlier_version_is_read_resumed_and_overwritten(pictures, t
         listed = options(pictures).data.replace(only=run / name)
         assert len(open_data(listed).samples) == count
     same = TrainOptions.load(run / "config.yaml")
-    heard = Heard()
+    heard = RecordingListener()
     assert fit(same, run, resume=True, listener=heard).epochs == 4
     assert rows_of(run)[:2] == earlier
     assert [row["epoch"] for row in heard.rows] == [3, 4]

@@ -17,7 +17,7 @@ from wsiseg.errors import (
     RuntimeUnavailableError,
     TrainingError,
 )
-from wsiseg.training.keeping import COLUMNS
+from wsiseg.training.callbacks import COLUMNS
 from wsiseg.viewer import fine_tuning
 from wsiseg.viewer.fine_tuning import (
     FineTuning,

@@ -23,13 +23,13 @@ def train(
     init: Annotated[
         Path | None,
         typer.Option(
-            help="Begin with a checkpoint; what depends on other classes begins anew.",
+            help="Checkpoint to start from; layers of other classes are newly initialised.",
             rich_help_panel="Network",
         ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on after the last finished epoch.", metavar=""),
+        typer.Option("--resume", help="Continue after the last finished epoch.", metavar=""),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Overwrite an existing run.", metavar="")
@@ -61,7 +61,7 @@ def train(
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
     except KeyboardInterrupt as stop:
-        hint = "Go on with --resume." if RunFolder(output).resumable else ""
+        hint = "Continue with --resume." if RunFolder(output).resumable else ""
         raise typer.Abort(hint) from stop
     finally:
         listener.stop()
@@ -80,7 +80,7 @@ def train(
         print_json(document)
     elif not quiet:
         best = output / result.checkpoint.name
-        scored = "validation" if result.kept_back else "training"
+        scored = "validation" if result.validation_samples else "training"
         level = "--level 0 " if result.mpp is None else ""
         say(f"checkpoint  {best}")
         say(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
@@ -109,9 +109,9 @@ def _stored_options(chosen: dict[str, Any], output: Path) -> TrainOptions:
     for name in chosen:
         if name not in MACHINE_OPTIONS:
             raise ArgumentError(
-                "a training goes on with the settings that it began with",
+                "a run is resumed with the settings that it was started with",
                 f"`{name}`",
-                "Leave the option out, or train anew in another folder.",
+                "Leave the option out, or start another run in another folder.",
             )
     return RunFolder(output).read_options().replace(**chosen)
 
@@ -120,7 +120,7 @@ def _parse_arguments(options: TrainOptions) -> dict[str, Any]:
     """Return the architecture's arguments with their types."""
     from wsiseg.models.checkpoint import load_checkpoint
     from wsiseg.models.registry import find_architecture
-    from wsiseg.training.starting import DEFAULT_ARCHITECTURE
+    from wsiseg.training.initialising import DEFAULT_ARCHITECTURE
 
     name = options.model
     if name is None and options.init is not None:

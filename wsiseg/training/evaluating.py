@@ -20,12 +20,13 @@ from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translated, write_json, write_whole
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import UNSEEN, Band
+from wsiseg.training.class_matching import ClassMatching, match_classes
 from wsiseg.training.datasets.dataset import DataSet, Sample
+from wsiseg.training.datasets.open_samples import OpenSample
 from wsiseg.training.datasets.opening import open_data
-from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.keywords import EvaluateKeywords
 from wsiseg.training.listener import TrainingListener
-from wsiseg.training.matching import Matching, match_classes
 from wsiseg.training.metrics import (
     BoundaryScore,
     ConfusionMatrix,
@@ -123,10 +124,10 @@ def score(
     matching = match_classes(checkpoint.classes, dataset)
     scores = _Scores(matching, dataset, options)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
-    view = _choose_view(checkpoint, dataset, options, listener)
+    resolution = _choose_resolution(checkpoint, dataset, options, listener)
     listener.began(f"scoring {plural(len(dataset.samples), 'sample')} of {dataset.name}")
     for number, sample in enumerate(dataset.samples):
-        with OpenSample(sample, view) as opened:
+        with OpenSample(sample, resolution) as opened:
             for note in opened.notes:
                 listener.warned(f"{sample.name}: {note}")
             _score_sample(opened, predictor, options.segment, scores)
@@ -143,9 +144,9 @@ def score(
         "data": dataset.name,
         "settings": {
             "checkpoint": checkpoint.sha256,
-            "mpp": view.mpp,
-            "slide_mpp": view.slide_mpp,
-            "scale": view.scale,
+            "mpp": resolution.mpp,
+            "slide_mpp": resolution.slide_mpp,
+            "scale": resolution.scale,
             "blend": options.segment.blend,
             "runtime": predictor.choice.runtime,
         },
@@ -182,7 +183,7 @@ def write_scores(scores: dict[str, Any], folder: Path) -> None:
 class _Scores:
     """What is counted over all samples."""
 
-    def __init__(self, matching: Matching, dataset: DataSet, options: EvaluateOptions) -> None:
+    def __init__(self, matching: ClassMatching, dataset: DataSet, options: EvaluateOptions) -> None:
         self.matching = matching
         classes = len(matching.names)
         self.confusion = ConfusionMatrix(classes)
@@ -288,12 +289,12 @@ def _make_predictor(checkpoint: Checkpoint, dataset: DataSet, options: SegmentOp
     )
 
 
-def _choose_view(
+def _choose_resolution(
     checkpoint: Checkpoint,
     dataset: DataSet,
     options: EvaluateOptions,
     listener: TrainingListener,
-) -> View:
+) -> WorkingResolution:
     mpp, scale = options.mpp, options.scale
     if mpp is None and scale is None:
         if checkpoint.mpp is None:
@@ -310,7 +311,7 @@ def _choose_view(
                 f"the pictures are taken as if they had {checkpoint.mpp:g} µm per pixel; "
                 "`slide_mpp` says what they have"
             )
-    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
+    return WorkingResolution(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
 
 
 def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:

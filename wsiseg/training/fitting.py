@@ -20,30 +20,30 @@ from wsiseg.models.registry import create_model
 from wsiseg.settings import keywords_from
 from wsiseg.store.locks import hold
 from wsiseg.store.outputs import made_folder
+from wsiseg.training.callbacks import CheckpointCallback, Patience, average_weights, last_checkpoint
 from wsiseg.training.card import CardMaker
+from wsiseg.training.data_module import BatchPlan, SegmentationDataModule, plan_batches
 from wsiseg.training.datasets.opening import split_data
-from wsiseg.training.feeding import Feed, FeedModule, make_feed
-from wsiseg.training.keeping import Keeper, Patience, average_weights, keep_last
+from wsiseg.training.initialising import InitialNetwork, initialise
 from wsiseg.training.keywords import TrainKeywords
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.losses import LOSSES
 from wsiseg.training.losses.class_weights import inverse_log_weights
-from wsiseg.training.material import Material, gather
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 from wsiseg.training.plural import plural
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 from wsiseg.training.resuming import check_state
 from wsiseg.training.run_folder import RunFolder
-from wsiseg.training.starting import Start, start
 from wsiseg.training.task import SegmentationTask
 from wsiseg.training.trainer import (
     check_machine,
     is_main_process,
     make_trainer,
-    quiet,
-    translated,
+    silence_lightning,
+    translate_errors,
 )
+from wsiseg.training.training_data import TrainingData, prepare_training_data
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TrainResult:
     checkpoint : Path
         The best network.
     miou : float
-        Its mean IoU on what was kept back, or if nothing was, on what it learnt from.
+        Its mean IoU on the validation data, or where there are none, on the training data.
     epochs : int
         Epochs of the last stage.
     seconds : float
@@ -63,7 +63,7 @@ class TrainResult:
     mpp : float or None
         µm per pixel that it works at, where they are known.
     kept_back : int
-        Samples that were kept back.
+        Number of validation samples.
     warnings : tuple of str
         What was left out, repaired or assumed.
     """
@@ -73,7 +73,7 @@ class TrainResult:
     epochs: int
     seconds: float
     mpp: float | None
-    kept_back: int
+    validation_samples: int
     warnings: tuple[str, ...] = ()
 
 
@@ -163,37 +163,37 @@ def fit(
     """
     begun = time.monotonic()
     main = is_main_process()
-    heard = listener if listener is not None and main else TrainingListener()
+    told = listener if listener is not None and main else TrainingListener()
     run = RunFolder(Path(folder).absolute())
     RECIPES.find(options.recipe, "`recipe`")
     check_machine(options)
     with ExitStack() as stack:
         if main:
             stack.enter_context(made_folder(run.path))
-            stack.enter_context(hold(run.lock, heard.warned))
+            stack.enter_context(hold(run.lock, told.warned))
             _check_folder(run, options, resume=resume, overwrite=overwrite)
-        material, best = _learn(options, run, heard, resume=resume)
+        data, best = _train_stages(options, run, told, resume=resume)
     return TrainResult(
         checkpoint=run.best,
         miou=best.card.metrics["val_miou"],
         epochs=len(run.read_rows()),
         seconds=time.monotonic() - begun,
         mpp=best.mpp,
-        kept_back=len(material.kept.samples),
-        warnings=material.warnings,
+        validation_samples=len(data.validation.samples),
+        warnings=data.warnings,
     )
 
 
-def _learn(
-    options: TrainOptions, run: RunFolder, heard: TrainingListener, *, resume: bool
-) -> tuple[Material, Checkpoint]:
-    """Train all stages; return what was learnt from, and the best network."""
+def _train_stages(
+    options: TrainOptions, run: RunFolder, listener: TrainingListener, *, resume: bool
+) -> tuple[TrainingData, Checkpoint]:
+    """Train all stages of the recipe; return the data and the best checkpoint."""
     recipe = RECIPES.find(options.recipe, "`recipe`")
     init = None if options.init is None else load_checkpoint(options.init, to_train=True)
-    training, kept = split_data(options)
+    training, validation = split_data(options)
     # Whatever is wrong with the network shows before long looks at the data.
-    start(options, recipe.stages[0], training.classes, init)
-    material = gather(options, training, kept, init, heard)
+    initialise(options, recipe.stages[0], training.classes, init)
+    data = prepare_training_data(options, training, validation, init, listener)
     before: Checkpoint | None = None
     with _own_threads(options), torch.random.fork_rng(devices=[]):
         for planned in recipe.stages:
@@ -204,16 +204,16 @@ def _learn(
                 before = load_checkpoint(place.best)
                 continue
             stage = _adjust(planned, options)
-            first = start(options, stage, training.classes, init, before)
-            work = _Work(options, recipe, stage, first, material, place)
+            initial = initialise(options, stage, training.classes, init, before)
+            work = _StageRun(options, recipe, stage, initial, data, place)
             if is_main_process():
                 if not resume and planned is recipe.stages[0] and run.config.exists():
                     run.clear()
-                run.begin(options, material.learnt_names, material.kept_names)
-            _fit(work, heard, resume=resume)
+                run.begin(options, data.training_names, data.validation_names)
+            _fit(work, listener, resume=resume)
             before = load_checkpoint(place.best)
     assert before is not None
-    return material, before
+    return data, before
 
 
 def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwrite: bool) -> None:
@@ -225,22 +225,22 @@ def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwr
         if run.config.exists():
             _refuse_changes(options, TrainOptions.load(run.config))
         return
-    run.refuse_standing(overwrite=overwrite)
+    run.refuse_existing(overwrite=overwrite)
     if overwrite and options.init is not None and options.init.parent == run.path:
         raise ArgumentError(
-            "the checkpoint to begin with would be overwritten", options.init, "Move it away first."
+            "the initial checkpoint would be overwritten", options.init, "Move it away initial."
         )
 
 
 def _refuse_changes(options: TrainOptions, before: TrainOptions) -> None:
-    """Raise if a training would go on as another one."""
+    """Raise if a run would be resumed with other settings."""
     old, new = before.flatten(), options.flatten()
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name) and name not in MACHINE_OPTIONS:
             raise ArgumentError(
-                f"the training that stands has {old.get(name)}, not {new.get(name)}",
+                f"the existing run was started with {old.get(name)}, not {new.get(name)}",
                 f"`{name}`",
-                "Go on as it was, or begin another training, in another folder, from its best.",
+                "Resume it with the same settings, or start another run from its best.safetensors.",
             )
 
 
@@ -266,86 +266,93 @@ def _computes_subnormals() -> bool:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One stage, everything that it needs."""
+class _StageRun:
+    """Everything that the training of one stage needs."""
 
     options: TrainOptions
     recipe: Recipe
     stage: Stage
-    first: Start
-    material: Material
+    initial: InitialNetwork
+    data: TrainingData
     folder: RunFolder
 
 
-def _fit(work: _Work, listener: TrainingListener, *, resume: bool) -> None:
+def _fit(work: _StageRun, listener: TrainingListener, *, resume: bool) -> None:
     """Train one stage, going on from ``last.ckpt`` if it is there and that is wanted."""
-    options, stage, first, material = work.options, work.stage, work.first, work.material
-    feed = make_feed(options, work.recipe, stage, first.network.input_multiple, material)
-    for line in (*_describe(work, feed), *first.notes):
+    options, stage, initial, data = work.options, work.stage, work.initial, work.data
+    batches = plan_batches(options, work.recipe, stage, initial.network.input_multiple, data)
+    for line in (*_describe(work, batches), *initial.notes):
         listener.noted(line)
     task = SegmentationTask(
-        first.network,
-        first.normalisation,
+        initial.network,
+        initial.normalisation,
         stage,
-        stage.loss(material.survey.pixels, [entry.name for entry in material.training.classes]),
-        steps_per_epoch=lambda world: len(feed.order(0, world)),
+        stage.loss(data.survey.pixels, [entry.name for entry in data.training.classes]),
+        steps_per_epoch=lambda world: len(batches.sampler(0, world)),
         seed=options.seed,
-        frozen=first.frozen,
+        frozen=initial.frozen,
     )
-    classes = material.training.classes
-    keeper = Keeper(
+    classes = data.training.classes
+    checkpoints = CheckpointCallback(
         work.folder,
-        CardMaker(options, stage, first, material, feed),
-        create_model(first.architecture, len(classes), **first.arguments),
+        CardMaker(options, stage, initial, data, batches),
+        create_model(initial.architecture, len(classes), **initial.arguments),
         tuple(entry.name for entry in classes),
         val_every=options.val_every,
-        digest=material.survey.digest,
+        digest=data.survey.digest,
         listener=listener,
     )
-    callbacks: list[Callback] = [keeper]
+    callbacks: list[Callback] = [checkpoints]
     if stage.ema:
-        # After the keeper, which saves the averaged weights before they are put aside again.
+        # After the checkpoint callback, which saves averaged weights before they are put aside.
         callbacks.append(average_weights(stage.ema))
     if options.patience is not None:
         callbacks.append(Patience(options.patience))
-    standing = work.folder.last if resume and work.folder.last.exists() else None
-    if standing is not None:
-        check_state(standing, task)
+    last = work.folder.last if resume and work.folder.last.exists() else None
+    if last is not None:
+        check_state(last, task)
     elif resume:
-        listener.noted("no epoch was finished before; beginning anew")
+        listener.noted("no epoch had finished; training starts anew")
     try:
-        with quiet(), translated():
-            callbacks.append(keep_last(work.folder))
+        with silence_lightning(), translate_errors():
+            callbacks.append(last_checkpoint(work.folder))
             trainer = make_trainer(options, stage, callbacks, work.folder.path)
-            trainer.fit(task, datamodule=FeedModule(feed), ckpt_path=standing, weights_only=True)
+            trainer.fit(
+                task,
+                datamodule=SegmentationDataModule(batches),
+                ckpt_path=last,
+                weights_only=True,
+            )
     finally:
         if is_main_process():
             work.folder.draw_curves()
 
 
-def _describe(work: _Work, feed: Feed) -> Iterator[str]:
+def _describe(work: _StageRun, batches: BatchPlan) -> Iterator[str]:
     """Yield what is about to be done, in a few lines."""
-    stage, first, material = work.stage, work.first, work.material
-    height, width = feed.tile
-    learnt, kept = len(material.training.samples), len(material.kept.samples)
-    scored = f"{kept} to score" if kept else "none kept back"
-    yield f"{plural(learnt, 'sample')} to learn from, {scored}, {_describe_size(material)}"
-    total = material.survey.pixels.sum()
+    stage, initial, data = work.stage, work.initial, work.data
+    height, width = batches.tile
+    counts = [
+        f"{plural(len(part.samples), f'{name} sample')}"
+        for name, part in (("training", data.training), ("validation", data.validation))
+    ]
+    yield f"{' and '.join(counts)}, {_describe_size(data)}"
+    total = data.survey.pixels.sum()
     yield "classes: " + ", ".join(
         f"{entry.name} {pixels / total:.1%}"
-        for entry, pixels in zip(material.training.classes, material.survey.pixels, strict=True)
+        for entry, pixels in zip(data.training.classes, data.survey.pixels, strict=True)
     )
     yield (
-        f"training the {'encoder' if stage.encoder else 'network'}: {first.architecture}, "
-        f"{count_parameters(first.network):,} parameters, recipe {work.recipe.name}, tiles of "
-        f"{width}×{height}, {stage.batch} at a time, augmentation {feed.augmentation}"
+        f"training the {'encoder' if stage.encoder else 'network'}: {initial.architecture}, "
+        f"{count_parameters(initial.network):,} parameters, recipe {work.recipe.name}, tiles of "
+        f"{width}×{height}, {stage.batch} at a time, augmentation {batches.augmentation}"
     )
 
 
-def _describe_size(material: Material) -> str:
-    if material.mpp is not None:
-        return f"at {material.mpp:g} µm/px"
-    scale = material.view.scale
+def _describe_size(data: TrainingData) -> str:
+    if data.mpp is not None:
+        return f"at {data.mpp:g} µm/px"
+    scale = data.resolution.scale
     return "as they are" if scale in (None, 1) else f"at {scale:g} of their size"
 
 

@@ -43,10 +43,10 @@ _RESOLUTION, _NETWORK, _LEARNING = "Resolution", "Network", "Learning"
 _VALIDATION, _SCORES, _COMPUTE = "Validation", "Scores", "Compute"
 
 
-class ViewOptions(ResolutionOptions):
+class ScaleOptions(ResolutionOptions):
     """At which resolution pictures and slides are looked at.
 
-    See :class:`wsiseg.training.datasets.viewing.View`.
+    See :class:`wsiseg.training.datasets.working_resolution.WorkingResolution`.
     """
 
     scale: Annotated[
@@ -155,7 +155,7 @@ class DataOptions(SlideOptions):
         return self
 
 
-class EvaluateOptions(ComputeOptions, TileOptions, ViewOptions):
+class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
     """Settings of :func:`wsiseg.evaluate`.
 
     Slides, and pictures whose `slide_mpp` is given, are looked at as the checkpoint was trained;
@@ -188,7 +188,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ViewOptions):
     def segment(self) -> SegmentOptions:
         """How pixels are labelled."""
         shared = EvaluateOptions.model_fields.keys() & SegmentOptions.model_fields.keys()
-        # The resolution comes from a view of each sample.
+        # The resolution comes from the working resolution of each sample.
         names = shared - {"mpp", "slide_mpp"}
         return SegmentOptions(tissue="none", **{name: getattr(self, name) for name in names})
 
@@ -203,7 +203,7 @@ def _pairs(given: object) -> object:
     return split_pairs(given) if isinstance(given, list) else given
 
 
-class TrainOptions(ViewOptions):
+class TrainOptions(ScaleOptions):
     """Settings of :func:`wsiseg.train`; those that are None are chosen."""
 
     data: Annotated[DataOptions, Option(shown=False)]

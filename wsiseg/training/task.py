@@ -16,10 +16,10 @@ from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation, Normaliser
 from wsiseg.models.tile_network import label_pixels
+from wsiseg.training.deep_supervision import DeepSupervision
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes.recipe import Stage
 from wsiseg.training.sampling import Batch
-from wsiseg.training.supervising import DeepSupervision
 
 
 class SegmentationTask(lightning.LightningModule):

@@ -28,7 +28,7 @@ class Layout(ABC):
     Attributes
     ----------
     name : str
-        What users type after ``--dataset``.
+        What users give as `dataset`.
     classes : tuple of LabelClass
         In the order of the labels.
     meanings : mapping of int to int
@@ -42,7 +42,7 @@ class Layout(ABC):
     training_split, validation_split : str
         Which of `splits` are for training and for choosing among checkpoints.
     expects : str
-        One sentence about what ``--root`` has to hold.
+        One sentence about what `root` has to hold.
     """
 
     name: ClassVar[str]

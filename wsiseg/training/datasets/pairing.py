@@ -80,7 +80,7 @@ ANNOTATIONS = Kind(
 )
 
 
-def annotations_of(slides: Path, annotations: Path) -> Kind:
+def annotation_kind(slides: Path, annotations: Path) -> Kind:
     """Return what counts as an annotation in a folder.
 
     Programs that write beside the slide leave no masks there that are pictures.
@@ -97,7 +97,7 @@ def annotated_slides(slides: Path, annotations: Path) -> dict[str, Path]:
         If a folder is missing or holds nothing of use.
     """
     shown = files_by_name(slides, SLIDES)
-    drawn = files_by_name(annotations, annotations_of(slides, annotations), _full_names(shown))
+    drawn = files_by_name(annotations, annotation_kind(slides, annotations), _full_names(shown))
     return {name: path for name, path in drawn.items() if name in shown}
 
 
@@ -125,8 +125,8 @@ def pair_files(
     if only is not None:
         pictures = {name: path for name, path in pictures.items() if name in only}
         masks = {name: path for name, path in masks.items() if name in only}
-    refuse_lonely(sorted(pictures.keys() - masks.keys()), labels, drawn)
-    refuse_lonely(sorted(masks.keys() - pictures.keys()), images, shown)
+    refuse_unpaired(sorted(pictures.keys() - masks.keys()), labels, drawn)
+    refuse_unpaired(sorted(masks.keys() - pictures.keys()), images, shown)
     return [(name, pictures[name], masks[name]) for name in sorted(pictures)]
 
 
@@ -142,7 +142,7 @@ def _full_names(pictures: Mapping[str, Path]) -> dict[str, str]:
     return {full: name for full, name in known.items() if full not in pictures}
 
 
-def refuse_lonely(names: list[str], folder: Path, lacking: Kind) -> None:
+def refuse_unpaired(names: list[str], folder: Path, lacking: Kind) -> None:
     """Raise if there are samples without a partner in a folder."""
     if not names:
         return

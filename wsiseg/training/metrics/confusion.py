@@ -182,7 +182,7 @@ class ConfusionMatrix:
         Returns
         -------
         ConfusionMatrix
-            Over as many categories as the highest index asks for.
+            Over as many categories as the highest index requests for.
 
         Raises
         ------

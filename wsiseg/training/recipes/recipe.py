@@ -59,7 +59,7 @@ class Recipe:
     Attributes
     ----------
     name : str
-        What users type after ``--recipe``.
+        What users give as `recipe`.
     source : str
         Where it was published.
     stages : tuple of Stage
@@ -69,7 +69,7 @@ class Recipe:
     tile : int
         Greatest edge of the tiles of what is larger, unless the user says otherwise.
     scenes : str
-        How scenes are changed unless the user says otherwise, as ``--augment`` names it; tissue is
+        How scenes are changed unless the user says otherwise, a name of `AUGMENTATIONS`; tissue is
         changed as tissue whatever the recipe.
     """
 

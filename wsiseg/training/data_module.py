@@ -1,4 +1,4 @@
-"""Batches for the training loop: augmented tiles to learn from, a grid of tiles to score."""
+"""The data module: batches of augmented training tiles, and of a grid of validation tiles."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader, Dataset
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.tiling.grid import Tile, TileGrid
-from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
-from wsiseg.training.datasets.viewing import OpenSample, SampleShelf
-from wsiseg.training.material import Material
+from wsiseg.training.augmentation import AUGMENTATIONS, Augmentation
+from wsiseg.training.datasets.open_samples import OpenSample, SampleCache
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes.recipe import Recipe, Stage
 from wsiseg.training.sampling import Batch, EpochSampler, Sampling, TrainingTiles, collate
 from wsiseg.training.survey import Survey
+from wsiseg.training.training_data import TrainingData
 
 _LARGEST, _HALO = 1024, 64
 """Of validation tiles; most pictures fit into one."""
@@ -36,18 +36,18 @@ class ValidationTiles(Dataset[Batch]):
 
     Parameters
     ----------
-    shelf : SampleShelf
+    cache : SampleCache
         The samples.
     multiple : int
         The network's input multiple.
     """
 
-    def __init__(self, shelf: SampleShelf, multiple: int) -> None:
-        self._shelf = shelf
+    def __init__(self, cache: SampleCache, multiple: int) -> None:
+        self._cache = cache
         self._tiles: list[tuple[int, Tile]] = []
-        for index, sample in enumerate(shelf.samples):
-            # Not from the shelf: what is open there must not be shared with reading processes.
-            with OpenSample(sample, shelf.view) as opened:
+        for index, sample in enumerate(cache.samples):
+            # Not from the cache: what is open there must not be shared with reading processes.
+            with OpenSample(sample, cache.resolution) as opened:
                 shape = (opened.plane.height, opened.plane.width)
                 grid = TileGrid.fitting(shape, _LARGEST, _HALO, multiple, shrink=True)
                 self._tiles += [(index, tile) for tile in grid if _is_annotated(opened, tile)]
@@ -58,7 +58,7 @@ class ValidationTiles(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         # What fills up the share of a process is a tile of which nothing counts.
         index, tile = self._tiles[min(number, len(self) - 1)]
-        sample = self._shelf.take(index)
+        sample = self._cache.get(index)
         labels = np.full(tile.box.shape, IGNORED, np.uint8)
         if number < len(self):
             labels[tile.core.within(tile.box)] = sample.labels(tile.core)
@@ -70,27 +70,27 @@ def _is_annotated(opened: OpenSample, tile: Tile) -> bool:
 
 
 @dataclass(frozen=True)
-class Feed:
-    """Everything that batches are made of.
+class BatchPlan:
+    """How training and validation data are cut into batches.
 
     Attributes
     ----------
     training : TrainingTiles
-        What is learnt from.
+        The data set of training tiles.
     sampling : Sampling
         What an epoch consists of.
     samples : int
-        Samples to learn from.
+        Number of training samples.
     validation : ValidationTiles
-        What is scored.
+        The data set of validation tiles.
     batch : int
         Tiles per batch.
     workers : int
         Processes that read and augment.
     tile : tuple of int
-        ``(height, width)`` of the tiles to learn from.
+        ``(height, width)`` of training tiles, in working pixels.
     augmentation : str
-        How they are changed.
+        Name of the augmentation.
     balance : float or None
         0: places are drawn evenly over the annotated area; 1: all classes are equally likely;
         None: every sample comes up in turn.
@@ -106,44 +106,50 @@ class Feed:
     augmentation: str
     balance: float | None
 
-    def order(self, rank: int, world: int) -> EpochSampler:
-        """Return what one of several processes learns from, in order."""
+    def sampler(self, rank: int, world: int) -> EpochSampler:
+        """Return the order of training tiles for one of several processes.
+
+        Parameters
+        ----------
+        rank, world : int
+            Which process of how many.
+        """
         return EpochSampler(self.sampling, self.samples, self.batch, rank, world)
 
 
-class FeedModule(lightning.LightningDataModule):
-    """Hands batches to Lightning, to each of several processes its share.
+class SegmentationDataModule(lightning.LightningDataModule):
+    """Lightning's data module: gives each of several processes its share of the batches.
 
     Parameters
     ----------
-    feed : Feed
-        What they are made of.
+    batches : BatchPlan
+        How batches are made.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, batches: BatchPlan) -> None:
         super().__init__()
-        self._feed = feed
+        self._batches = batches
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return augmented tiles, in the order of the seed and the epoch."""
-        feed, trainer = self._feed, self.trainer
+        batches, trainer = self._batches, self.trainer
         assert trainer is not None
-        sampler = feed.order(trainer.global_rank, trainer.world_size)
+        sampler = batches.sampler(trainer.global_rank, trainer.world_size)
         # A training that goes on has readers fetch ahead before the loop names the epoch.
         done = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         sampler.set_epoch(done)
-        return self._load(feed.training, sampler)
+        return self._load(batches.training, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the tiles to score; each process takes every n-th."""
-        validation, trainer = self._feed.validation, self.trainer
+        validation, trainer = self._batches.validation, self.trainer
         assert trainer is not None
         rank, world = trainer.global_rank, trainer.world_size
         filled = -(-len(validation) // world) * world
         return self._load(validation, range(rank, filled, world))
 
     def _load(self, dataset: Dataset[Batch], order: object) -> DataLoader[Batch]:
-        workers = self._feed.workers
+        workers = self._batches.workers
         return DataLoader(
             dataset,
             sampler=order,  # type: ignore[arg-type]
@@ -154,10 +160,10 @@ class FeedModule(lightning.LightningDataModule):
         )
 
 
-def make_feed(
-    options: TrainOptions, recipe: Recipe, stage: Stage, multiple: int, material: Material
-) -> Feed:
-    """Decide what batches are made of.
+def plan_batches(
+    options: TrainOptions, recipe: Recipe, stage: Stage, multiple: int, data: TrainingData
+) -> BatchPlan:
+    """Choose tile size, augmentation, sampling and workers, and make the data sets of tiles.
 
     Parameters
     ----------
@@ -167,35 +173,35 @@ def make_feed(
         What decides where the user did not.
     multiple : int
         The network's input multiple.
-    material : Material
-        What is learnt from.
+    data : TrainingData
+        Training and validation samples.
     """
-    samples = len(material.training.samples)
-    tile = _choose_tile(options, recipe, material.survey, multiple)
+    samples = len(data.training.samples)
+    tile = _choose_tile(options, recipe, data.survey, multiple)
     balance = options.balance
-    if balance is None and material.training.sparse:
+    if balance is None and data.training.sparse:
         balance = _USUAL_BALANCE
     balanced = balance is not None
     tiles = options.tiles
     if tiles is None:
-        annotated = material.survey.pixels.sum() / (tile[0] * tile[1])
+        annotated = data.survey.pixels.sum() / (tile[0] * tile[1])
         tiles = max(stage.batch if balanced else samples, round(annotated))
-    augmentation = _choose_augmentation(options, recipe, material)
-    room = _SLIDES_OPEN if material.training.sparse else _PICTURES_OPEN
+    augmentation = _choose_augmentation(options, recipe, data)
+    capacity = _SLIDES_OPEN if data.training.sparse else _PICTURES_OPEN
     sampling = Sampling(tiles, balanced, stage.zooms, options.seed)
     training = TrainingTiles(
-        SampleShelf(material.training.samples, material.view, room),
-        material.survey,
+        SampleCache(data.training.samples, data.resolution, capacity),
+        data.survey,
         tile,
         multiple=multiple,
         augmentation=_without_scale(AUGMENTATIONS[augmentation], stage),
         balance=balance or 0.0,
         seed=options.seed,
     )
-    shelf = SampleShelf(material.scored.samples, material.view, room)
-    validation = ValidationTiles(shelf, multiple)
+    cache = SampleCache(data.scored.samples, data.resolution, capacity)
+    validation = ValidationTiles(cache, multiple)
     workers = min(4, usable_cores() - 1) if options.workers is None else options.workers
-    return Feed(
+    return BatchPlan(
         training=training,
         sampling=sampling,
         samples=samples,
@@ -222,11 +228,11 @@ def _choose_tile(
     return edges[0], edges[1]
 
 
-def _choose_augmentation(options: TrainOptions, recipe: Recipe, material: Material) -> str:
+def _choose_augmentation(options: TrainOptions, recipe: Recipe, data: TrainingData) -> str:
     """Return what was asked for; whatever has a resolution is taken for tissue."""
     if options.augment != "auto":
         return options.augment
-    return recipe.scenes if material.mpp is None else "tissue"
+    return recipe.scenes if data.mpp is None else "tissue"
 
 
 def _without_scale(augmentation: Augmentation, stage: Stage) -> Augmentation:

@@ -13,7 +13,7 @@ from array_slide import noise
 from labelled import placed, striped
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.augmenting import AUGMENTATIONS, TISSUE, Augmentation, resize, restain
+from wsiseg.training.augmentation import AUGMENTATIONS, TISSUE, Augmentation, resize, restain
 
 STILL = Augmentation()
 TURNING = Augmentation(mirror=True, flip=True, quarter_turns=True)

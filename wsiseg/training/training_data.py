@@ -1,4 +1,4 @@
-"""What a training learns from: samples, the resolution to look at them, what is where."""
+"""The data of a training: training and validation samples, their resolution, their statistics."""
 
 from __future__ import annotations
 
@@ -7,68 +7,68 @@ from dataclasses import dataclass
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.training.datasets.dataset import DataSet
-from wsiseg.training.datasets.viewing import View
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.survey import Survey, survey
 
 
 @dataclass(frozen=True)
-class Material:
-    """What all stages of a training learn from.
+class TrainingData:
+    """The data that all stages of a training share.
 
     Attributes
     ----------
-    training, kept : DataSet
-        What is learnt from, and what is kept back to score it; the second may be empty.
-    view : View
-        At which resolution.
+    training, validation : DataSet
+        The samples to train on, and those to validate on; the second may be empty.
+    resolution : WorkingResolution
+        The resolution at which they are read.
     mpp : float or None
         The working resolution in µm per pixel, where it is known.
     survey : Survey
-        What is where in what is learnt from.
+        Sizes, pixels per class and places of classes of the training samples.
     warnings : tuple of str
         What was left out, repaired or assumed.
     """
 
     training: DataSet
-    kept: DataSet
-    view: View
+    validation: DataSet
+    resolution: WorkingResolution
     mpp: float | None
     survey: Survey
     warnings: tuple[str, ...] = ()
 
     @property
     def scored(self) -> DataSet:
-        """What the network is scored on: what is kept back, or else what it learns from."""
-        return self.kept if self.kept.samples else self.training
+        """The data that the network is scored on: validation data, or else training data."""
+        return self.validation if self.validation.samples else self.training
 
     @property
-    def learnt_names(self) -> list[str]:
-        """Names of the samples that are learnt from."""
+    def training_names(self) -> list[str]:
+        """Names of the training samples."""
         return [sample.name for sample in self.training.samples]
 
     @property
-    def kept_names(self) -> list[str]:
-        """Names of the samples that are kept back."""
-        return [sample.name for sample in self.kept.samples]
+    def validation_names(self) -> list[str]:
+        """Names of the validation samples."""
+        return [sample.name for sample in self.validation.samples]
 
 
-def gather(
+def prepare_training_data(
     options: TrainOptions,
     training: DataSet,
-    kept: DataSet,
+    validation: DataSet,
     init: Checkpoint | None,
     listener: TrainingListener,
-) -> Material:
-    """Look at all labels, and at pictures too.
+) -> TrainingData:
+    """Check all samples, and count the labels of the training data.
 
     Parameters
     ----------
     options : TrainOptions
         What the user asked for.
-    training, kept : DataSet
-        What to learn from, and what is kept back; if that is nothing, the first is scored.
+    training, validation : DataSet
+        The data to train on, and to validate on; if the second is empty, the first is scored.
     init : Checkpoint, optional
         At whose resolution slides, and at whose scale pictures, are looked at if no other is asked
         for.
@@ -88,23 +88,21 @@ def gather(
             "`class_map`",
             "Say what the rest is, with unannotated=background for instance.",
         )
-    view = _choose_view(options, init, training)
-    listener.began("looking at the labels" if training.sparse else "looking at pictures and labels")
-    found = survey(training, view, listener.advanced)
+    resolution = _choose_resolution(options, init, training)
+    listener.began("checking labels" if training.sparse else "checking pictures and labels")
+    found = survey(training, resolution, listener.advanced)
     warnings = _notes(training, found)
     mpp = _common_mpp(training, found)
-    if kept.samples:
-        warnings += _notes(kept, survey(kept, view, listener.advanced))
+    if validation.samples:
+        warnings += _notes(validation, survey(validation, resolution, listener.advanced))
         missing = [c.name for c, p in zip(training.classes, found.pixels, strict=True) if not p]
         if missing:
-            warnings.append(f"no sample to learn from shows {', '.join(missing)}")
+            warnings.append(f"no training sample shows {', '.join(missing)}")
     else:
-        warnings.append(
-            "nothing is kept back: the scores are those on what the network has learnt from"
-        )
+        warnings.append("there is no validation data: the scores are those on the training data")
     for warning in warnings:
         listener.warned(warning)
-    return Material(training, kept, view, mpp, found, tuple(warnings))
+    return TrainingData(training, validation, resolution, mpp, found, tuple(warnings))
 
 
 def _notes(dataset: DataSet, found: Survey) -> list[str]:
@@ -140,7 +138,9 @@ def _common_mpp(dataset: DataSet, found: Survey) -> float | None:
 _SAME_MPP = 1.02
 
 
-def _choose_view(options: TrainOptions, init: Checkpoint | None, dataset: DataSet) -> View:
+def _choose_resolution(
+    options: TrainOptions, init: Checkpoint | None, dataset: DataSet
+) -> WorkingResolution:
     """Return the resolution to work at: the user's, or else that of the checkpoint."""
     mpp, scale = options.mpp, options.scale
     if mpp is None and scale is None:
@@ -152,4 +152,4 @@ def _choose_view(options: TrainOptions, init: Checkpoint | None, dataset: DataSe
                 )
         elif init is not None and init.mpp is None:
             scale = init.scale
-    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
+    return WorkingResolution(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)

@@ -7,7 +7,7 @@ import pytest
 
 from array_slide import noise
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.distorting import distort
+from wsiseg.training.photometric_distortion import distort
 
 SEEDS = range(800)
 GREYS = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)

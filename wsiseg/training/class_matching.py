@@ -18,7 +18,7 @@ _NONE = IGNORED
 
 
 @dataclass(frozen=True)
-class Matching:
+class ClassMatching:
     """What true and predicted labels are turned into before they are compared.
 
     Attributes
@@ -38,7 +38,7 @@ class Matching:
     categories: Mapping[str, str]
 
 
-def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> Matching:
+def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatching:
     """Match a checkpoint's classes with a data set's by name, or else by category.
 
     A checkpoint may have classes besides, such as an author's *void*; predicting them is wrong
@@ -53,13 +53,13 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> Matching:
     wanted = [entry.name for entry in dataset.classes]
     missing = [name for name in wanted if name not in own]
     if not missing:
-        return Matching(
+        return ClassMatching(
             tuple(wanted), _table(wanted, wanted), _table(own, wanted), dataset.categories
         )
     by_category = _categories_of(own)
     if by_category and dataset.categories:
         names = list(dict.fromkeys(by_category.values()))
-        return Matching(
+        return ClassMatching(
             tuple(names),
             _table([dataset.categories.get(name) for name in wanted], names),
             _table([by_category.get(name) for name in own], names),

@@ -1,4 +1,4 @@
-"""What happens beside the learning: scoring, keeping, stopping, averaging."""
+"""Lightning callbacks: validation scores and checkpoints, early stopping, averaged weights."""
 
 from __future__ import annotations
 
@@ -35,26 +35,29 @@ COLUMNS = (
 )
 
 
-class Keeper(Callback):
-    """Scores every validation, keeps the best network and writes a row per epoch.
+class CheckpointCallback(Callback):
+    """Scores every validation, saves the best network and writes ``metrics.csv``.
 
     Parameters
     ----------
     folder : RunFolder
-        Where to.
+        Where files are written.
     card : callable
         From the scores and the epoch to the checkpoint's card.
     copy : SegmentationNetwork
-        Of the same kind; saving goes through it.
+        Another network of the same architecture, through which weights are saved.
     names : tuple of str
         Of the classes.
     val_every : int
         Epochs between validations; there is one after the last epoch, too.
     digest : str
-        Of the data; a training goes on with the same only.
+        Of the data; a run is resumed with the same data only.
     listener : TrainingListener
         Hears how it goes.
     """
+
+    state_key = "Keeper"
+    """Of its state in ``last.ckpt``, since version 0.1.0; Lightning takes the class's name else."""
 
     def __init__(
         self,
@@ -210,7 +213,7 @@ def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.8g}"
 
 
-def keep_last(folder: RunFolder) -> ModelCheckpoint:
+def last_checkpoint(folder: RunFolder) -> ModelCheckpoint:
     """Return what writes ``last.ckpt`` after every epoch."""
     return ModelCheckpoint(
         dirpath=folder.path,

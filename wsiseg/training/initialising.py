@@ -1,4 +1,4 @@
-"""The network that a training begins with."""
+"""Initialising the network: random weights, those of a checkpoint, those of an earlier stage."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DEFAULT_ARCHITECTURE = "espnet"
 
 
 @dataclass(frozen=True)
-class Start:
-    """A network to train and what belongs to it.
+class InitialNetwork:
+    """A network before its first training step.
 
     Attributes
     ----------
@@ -49,17 +49,17 @@ class Start:
     notes: tuple[str, ...] = ()
 
 
-def start(
+def initialise(
     options: TrainOptions,
     stage: Stage,
     classes: Sequence[LabelClass],
     init: Checkpoint | None = None,
     before: Checkpoint | None = None,
-) -> Start:
+) -> InitialNetwork:
     """Build the network of a stage.
 
-    Weights come from the seed, over them whatever fits of ``--init``, and over that whatever fits
-    of the stage before.
+    Weights are drawn by the seed, then replaced by those of `init` that fit, then by those of the
+    stage before that fit.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def start(
     normalisation = IMAGENET
     axes = _class_axes(network, name, arguments)
     for donor in filter(None, (init, before)):
-        notes = _take_over(network, donor, [entry.name for entry in classes], axes)
+        notes = _copy_weights(network, donor, [entry.name for entry in classes], axes)
         normalisation = donor.card.normalisation
-    return Start(
+    return InitialNetwork(
         architecture=name,
         arguments=arguments,
         network=network,
@@ -177,16 +177,16 @@ def _class_axes(
     return axes
 
 
-def _take_over(
+def _copy_weights(
     network: SegmentationNetwork,
     donor: Checkpoint,
     classes: list[str],
     axes: Mapping[str, int | None],
 ) -> tuple[str, ...]:
-    """Copy every tensor that fits, and say what begins anew.
+    """Copy every tensor that fits, and say which are newly initialised.
 
-    Where the classes differ, the layers that tell them apart begin anew even if there are as many
-    of them, but for the classes whose names both have.
+    Where the classes differ, the layers that tell them apart are newly initialised even if there
+    are as many of them, but for the classes whose names both have.
     """
     own, given = network.state_dict(), donor.network.state_dict()
     if donor.card.encoder_only:
@@ -197,21 +197,23 @@ def _take_over(
     if known != classes:
         fitting = {key: value for key, value in fitting.items() if key not in axes}
         pairs = [(new, known.index(c)) for new, c in enumerate(classes) if c in known]
-    learnt = [key for key in own if not key.endswith("num_batches_tracked")]
-    anew = [key for key in learnt if key not in fitting]
-    if len(anew) == len(learnt):
+    weights = [key for key in own if not key.endswith("num_batches_tracked")]
+    fresh = [key for key in weights if key not in fitting]
+    if len(fresh) == len(weights):
         raise CheckpointError(
             f"none of its layers fits {type(network).__name__}",
             donor.path,
             "Check `model` and `init`.",
         )
     network.load_state_dict(fitting, strict=False)
-    if not anew:
+    if not fresh:
         return ()
-    layers = sorted({key.split(".")[0] for key in anew})
-    notes = [f"{len(anew)} of {len(learnt)} tensors begin anew, in {', '.join(layers)}"]
+    layers = sorted({key.split(".")[0] for key in fresh})
+    notes = [
+        f"{len(fresh)} of {len(weights)} tensors are newly initialised, in {', '.join(layers)}"
+    ]
     if pairs and _share_classes(own, given, axes, pairs):
-        notes.append(f"known by name: {', '.join(known[old] for _, old in pairs)}")
+        notes.append(f"taken over by class name: {', '.join(known[old] for _, old in pairs)}")
     return tuple(notes)
 
 

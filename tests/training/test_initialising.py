@@ -15,11 +15,11 @@ from wsiseg.models import create_model, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Architecture, list_architectures
-from wsiseg.training import starting
+from wsiseg.training import initialising
+from wsiseg.training.initialising import InitialNetwork, freeze_encoder
 from wsiseg.training.options import DataOptions, TrainOptions
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Stage
-from wsiseg.training.starting import Start, freeze_encoder
 
 (PLAIN,) = RECIPES["plain"].stages
 ENCODER, DECODER = RECIPES["espnet"].stages
@@ -32,14 +32,14 @@ def options_of(**values: object) -> TrainOptions:
     return TrainOptions(data=data, **{"arguments": SMALL, **values})
 
 
-def start(
+def initialise(
     options: TrainOptions,
     stage: Stage,
     classes: tuple[LabelClass, ...],
     before: Checkpoint | None = None,
-) -> Start:
+) -> InitialNetwork:
     init = None if options.init is None else load_checkpoint(options.init, to_train=True)
-    return starting.start(options, stage, classes, init, before)
+    return initialising.initialise(options, stage, classes, init, before)
 
 
 def named(*names: str) -> tuple[LabelClass, ...]:
@@ -69,11 +69,11 @@ def save(
     return Checkpoint(card, network).save(folder / f"{name}.safetensors")
 
 
-def state(begun: Start | Checkpoint) -> dict[str, Tensor]:
+def state(begun: InitialNetwork | Checkpoint) -> dict[str, Tensor]:
     return dict(begun.network.state_dict())
 
 
-def taken_over(begun: Start, donor: Path | Checkpoint) -> set[str]:
+def taken_over(begun: InitialNetwork, donor: Path | Checkpoint) -> set[str]:
     """Return which of the network's tensors are the donor's."""
     given = state(load(donor))
     return {
@@ -90,7 +90,7 @@ def load(donor: Path | Checkpoint) -> Checkpoint:
 def test_a_fresh_network_is_the_seeds() -> None:
     classes = numbered_classes(3)
     before = torch.random.get_rng_state()
-    first, again, other = (start(options_of(seed=s), PLAIN, classes) for s in (1, 1, 2))
+    first, again, other = (initialise(options_of(seed=s), PLAIN, classes) for s in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(value, state(again)[key]) for key, value in state(first).items())
     key = "encoder.level1.conv.weight"
@@ -104,7 +104,7 @@ def test_a_fresh_network_is_the_seeds() -> None:
 def test_the_same_classes_take_everything_over(tmp_path: Path) -> None:
     classes = named("fat", "gland", "stroma")
     donor = save(tmp_path, classes)
-    begun = start(options_of(init=donor, arguments={}), PLAIN, classes)
+    begun = initialise(options_of(init=donor, arguments={}), PLAIN, classes)
     assert taken_over(begun, donor) == state(begun).keys()
     assert (begun.architecture, begun.arguments) == ("espnet", SMALL)
     assert begun.normalisation == BGR
@@ -116,15 +116,15 @@ def test_the_same_classes_take_everything_over(tmp_path: Path) -> None:
 def test_colours_may_change(tmp_path: Path) -> None:
     donor = save(tmp_path, named("a", "b"))
     classes = tuple(replace(entry, colour=(1, 2, 3)) for entry in named("a", "b"))
-    assert start(options_of(init=donor), PLAIN, classes).notes == ()
+    assert initialise(options_of(init=donor), PLAIN, classes).notes == ()
 
 
 def test_as_many_other_classes_begin_the_last_layer_anew(tmp_path: Path) -> None:
     classes = named("lumen", "duct", "mucus")
     donor = save(tmp_path, named("fat", "gland", "stroma"))
-    begun = start(options_of(init=donor), PLAIN, classes)
+    begun = initialise(options_of(init=donor), PLAIN, classes)
     assert state(begun).keys() - taken_over(begun, donor) == {"up1.weight"}
-    fresh = start(options_of(), PLAIN, classes)
+    fresh = initialise(options_of(), PLAIN, classes)
     assert torch.equal(state(begun)["up1.weight"], state(fresh)["up1.weight"])
     (note,) = begun.notes
     assert note.startswith("1 of ")
@@ -133,14 +133,14 @@ def test_as_many_other_classes_begin_the_last_layer_anew(tmp_path: Path) -> None
 
 def test_the_last_layer_of_any_network_begins_anew_with_its_bias(tmp_path: Path) -> None:
     donor = tiny_checkpoint(3).save(tmp_path / "tiny.safetensors")
-    begun = start(options_of(init=donor, arguments={}), PLAIN, named("a", "b", "c"))
+    begun = initialise(options_of(init=donor, arguments={}), PLAIN, named("a", "b", "c"))
     assert state(begun).keys() - taken_over(begun, donor) == {"up.weight", "up.bias"}
 
 
 @pytest.mark.parametrize("count", [2, 7, 20])
 def test_other_counts_begin_anew_what_depends_on_them(tmp_path: Path, count: int) -> None:
     donor = save(tmp_path, numbered_classes(3))
-    begun = start(options_of(init=donor), PLAIN, numbered_classes(count))
+    begun = initialise(options_of(init=donor), PLAIN, numbered_classes(count))
     anew = state(begun).keys() - taken_over(begun, donor)
     shapes = {key: value.shape for key, value in state(load(donor)).items()}
     assert anew == {k for k, v in state(begun).items() if v.shape != shapes[k]}
@@ -163,7 +163,7 @@ def test_of_a_classifier_nothing_but_the_encoder_is_taken_over(
     )
     init = Checkpoint(card, donor).save(tmp_path / "encoder.safetensors")
     classes = named("a", "b", "c", "d", "e")
-    begun = start(options_of(init=init, arguments={"decoder": decoder}), PLAIN, classes)
+    begun = initialise(options_of(init=init, arguments={"decoder": decoder}), PLAIN, classes)
     assert begun.arguments == {"width": 0.5, "decoder": decoder}
     fresh = create_model("espnetv2", 5, **begun.arguments)
     # As wide as it is for five classes, and nothing of what was never trained.
@@ -181,7 +181,7 @@ def test_of_a_classifier_nothing_but_the_encoder_is_taken_over(
 def test_a_decoder_begins_on_the_encoder_that_was_trained_first(tmp_path: Path) -> None:
     classes = named("a", "b", "c")
     before = load(save(tmp_path, classes, "espnet-c"))
-    begun = start(options_of(recipe="espnet"), DECODER, classes, before)
+    begun = initialise(options_of(recipe="espnet"), DECODER, classes, before)
     assert begun.architecture == "espnet"
     encoder = {key for key in state(begun) if key.startswith("encoder.")}
     assert taken_over(begun, before) == encoder
@@ -194,7 +194,7 @@ def test_the_stage_before_goes_before_the_users_checkpoint(tmp_path: Path) -> No
     classes = named("a", "b", "c")
     before = load(save(tmp_path, classes, "espnet-c"))
     init = save(tmp_path, classes, seed=5)
-    begun = start(options_of(init=init, recipe="espnet"), DECODER, classes, before)
+    begun = initialise(options_of(init=init, recipe="espnet"), DECODER, classes, before)
     assert begun.origin is not None
     assert begun.origin.startswith("espnet.safetensors")
     assert "encoder.level1.conv.weight" in taken_over(begun, before)
@@ -208,7 +208,7 @@ def test_a_stage_for_the_encoder_builds_its_architecture(tmp_path: Path, init: b
     arguments = {"alpha2": 1, "alpha3": 2, "skip": "train"}
     donor = save(tmp_path, classes, **arguments) if init else None
     asked = {"init": donor, "arguments": {}} if init else {"arguments": arguments}
-    begun = start(options_of(recipe="espnet", **asked), ENCODER, classes)
+    begun = initialise(options_of(recipe="espnet", **asked), ENCODER, classes)
     assert begun.architecture == "espnet-c"
     # It has no skip to choose.
     assert begun.arguments == {"alpha2": 1, "alpha3": 2}
@@ -221,7 +221,7 @@ def test_an_encoder_that_the_user_has_becomes_the_first_stage(tmp_path: Path) ->
     classes = named("a", "b", "c")
     donor = save(tmp_path, classes, "espnet-c")
     options = options_of(model="espnet", init=donor, recipe="espnet")
-    begun = start(options, ENCODER, classes)
+    begun = initialise(options, ENCODER, classes)
     assert taken_over(begun, donor) == state(begun).keys()
 
 
@@ -229,21 +229,21 @@ def test_an_encoder_that_the_user_has_becomes_the_first_stage(tmp_path: Path) ->
 def test_networks_without_an_encoder_stage_are_told_so(name: str) -> None:
     options = options_of(model=name, recipe="espnet", arguments={})
     with pytest.raises(ArgumentError, match=f"{name} names none") as caught:
-        start(options, ENCODER, numbered_classes(3))
+        initialise(options, ENCODER, numbered_classes(3))
     assert caught.value.where == "`recipe`"
 
 
 def test_a_checkpoint_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
     donor = tiny_checkpoint().save(tmp_path / "tiny.safetensors")
     with pytest.raises(CheckpointError, match="none of its layers fits ESPNet") as caught:
-        start(options_of(model="espnet", init=donor), PLAIN, numbered_classes(5))
+        initialise(options_of(model="espnet", init=donor), PLAIN, numbered_classes(5))
     assert caught.value.where == donor
 
 
 def test_arguments_change_those_of_the_checkpoint(tmp_path: Path) -> None:
     classes = named("a", "b", "c")
     donor = save(tmp_path, classes)
-    begun = start(options_of(init=donor, arguments={"alpha3": 2}), PLAIN, classes)
+    begun = initialise(options_of(init=donor, arguments={"alpha3": 2}), PLAIN, classes)
     assert begun.arguments == {"alpha2": 1, "alpha3": 2}
     anew = state(begun).keys() - taken_over(begun, donor)
     assert anew == {key for key in state(begun) if key.startswith("encoder.level3.1.")}
@@ -253,13 +253,13 @@ def test_arguments_change_those_of_the_checkpoint(tmp_path: Path) -> None:
 def test_what_cannot_be_built_is_refused(tmp_path: Path) -> None:
     classes = numbered_classes(3)
     with pytest.raises(UnknownArchitectureError, match="espnett"):
-        start(options_of(model="espnett"), PLAIN, classes)
+        initialise(options_of(model="espnett"), PLAIN, classes)
     with pytest.raises(ArgumentError, match="no argument 'alpha4'"):
-        start(options_of(arguments={"alpha4": 1}), PLAIN, classes)
+        initialise(options_of(arguments={"alpha4": 1}), PLAIN, classes)
     with pytest.raises(ArgumentError, match="no value of alpha2"):
-        start(options_of(arguments={"alpha2": "1"}), PLAIN, classes)
+        initialise(options_of(arguments={"alpha2": "1"}), PLAIN, classes)
     with pytest.raises(CheckpointError):
-        start(options_of(init=tmp_path / "nowhere.safetensors"), PLAIN, classes)
+        initialise(options_of(init=tmp_path / "nowhere.safetensors"), PLAIN, classes)
 
 
 @pytest.mark.parametrize("name", ["espnet", "espnet-c"])
@@ -280,14 +280,16 @@ def test_a_network_without_an_encoder_cannot_be_frozen() -> None:
 
 def test_other_classes_leave_the_width_of_the_decoder_as_it_was(tmp_path: Path) -> None:
     donor = save(tmp_path, named(*"abcdefg"))
-    begun = start(options_of(init=donor, arguments={}), PLAIN, named("x", "y"))
+    begun = initialise(options_of(init=donor, arguments={}), PLAIN, named("x", "y"))
     assert begun.arguments["width"] == 7
     assert begun.notes == ("1 of 101 tensors begin anew, in up1",)
 
 
 def test_classes_that_both_have_keep_what_they_were(tmp_path: Path) -> None:
     donor = save(tmp_path, named("sky", "road", "tree"))
-    begun = start(options_of(init=donor, arguments={}), PLAIN, named("road", "wall", "sky", "car"))
+    begun = initialise(
+        options_of(init=donor, arguments={}), PLAIN, named("road", "wall", "sky", "car")
+    )
     own, given = state(begun)["up1.weight"], state(load(donor))["up1.weight"]
     assert torch.equal(own[:, 0], given[:, 1])
     assert torch.equal(own[:, 2], given[:, 0])
@@ -313,7 +315,7 @@ def test_what_classes_are_known_by_name_is_kept_whatever_the_network(
         normalisation=BGR,
     )
     options = options_of(model=name, arguments=arguments)
-    begun = starting.start(options, PLAIN, MIXED, Checkpoint(card, donor))
+    begun = initialising.initialise(options, PLAIN, MIXED, Checkpoint(card, donor))
     x = torch.randn(1, 3, 32, 64)
     with torch.no_grad():
         ours, theirs = begun.network.eval()(x), donor(x)

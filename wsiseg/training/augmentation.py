@@ -14,7 +14,7 @@ from skimage.color import hed_from_rgb, rgb_from_hed
 
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.distorting import distort, turn_hue
+from wsiseg.training.photometric_distortion import distort, turn_hue
 
 Generator = np.random.Generator
 
@@ -46,7 +46,7 @@ class Augmentation:
     blur : float
         Greatest Gaussian radius in pixels, half of the time.
     photometric : bool
-        Change colours as :func:`wsiseg.training.distorting.distort` does.
+        Change colours as :func:`wsiseg.training.photometric_distortion.distort` does.
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
@@ -159,7 +159,7 @@ AUGMENTATIONS = {
     "tissue": TISSUE,
     "none": Augmentation(),
 }
-"""What ``--augment`` takes."""
+"""Augmentations by the names that `augment` takes."""
 
 
 def restain(pixels: Pixels, strengths: npt.NDArray[np.float64]) -> Pixels:

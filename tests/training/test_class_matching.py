@@ -6,10 +6,10 @@ import pytest
 from wsiseg.classes import LabelClass
 from wsiseg.errors import DataSetError
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
+from wsiseg.training.class_matching import match_classes
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.layout import Layout
 from wsiseg.training.datasets.public import LAYOUTS
-from wsiseg.training.matching import match_classes
 
 IGNORED = 255
 
