@@ -21,10 +21,10 @@ from wsiseg.annotations.labels import Labels
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.viewer.annotating import RESERVED, free_value
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import KEY, LayerData, SlideView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, SlideView
+from wsiseg.viewer.layers.region import RegionView
+from wsiseg.viewer.painting import RESERVED, free_value
 
 UNCLASSIFIED = "unclassified"
 """What a shape without a class is called."""

@@ -14,8 +14,8 @@ from wsiseg.errors import ArgumentError
 from wsiseg.exports.areas import ClassArea, ShareListener, measure_areas
 from wsiseg.store.disk import write_whole
 from wsiseg.tables import to_csv
-from wsiseg.viewer.layers import KEY, MaskView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.layer_data import KEY, MaskView
+from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.scene import by_preference
 
 if TYPE_CHECKING:

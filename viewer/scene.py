@@ -12,9 +12,9 @@ from shapely.geometry.base import BaseGeometry
 
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
-from wsiseg.viewer.frame import Frame, Points
-from wsiseg.viewer.layers import KEY, LayerData, MaskView, SlideView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.frame import Frame, Points
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
+from wsiseg.viewer.layers.region import RegionView
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -58,7 +58,9 @@ def test_the_list_of_names_lies_beside_the_run(folders):
 
 
 def test_the_command_holds_what_was_asked_for(folders):
-    words = prepare(wish(folders, tiles=7, class_map="A=a", overwrite=True, further=("--lr", "1")))
+    words = prepare(
+        wish(folders, tiles=7, class_map="A=a", overwrite=True, extra_options=("--lr", "1"))
+    )
     slides, drawn = folders
     run = slides.parent / "runs" / "one"
     assert words[1:5] == ["-P", "-m", "wsiseg", "train"]

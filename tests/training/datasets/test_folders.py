@@ -155,7 +155,7 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, opener: Opener, miss
     if missing == "images":
         assert option[0] in ("`images`", "`slides`")
     else:
-        assert option[0] in ("--labels", "--annotations")
+        assert option[0] in ("`labels`", "`annotations`")
         assert ".png" in option[2]
     nowhere = {**folders, missing: tmp_path / "nowhere"}
     with pytest.raises(DataSetError, match="no such folder") as caught:

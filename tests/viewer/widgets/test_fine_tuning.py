@@ -13,7 +13,7 @@ import wsiseg
 from pictures import draw
 from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.demo.checkpoint import CHECKPOINT
-from wsiseg.viewer.fine_tuning import can_go_on
+from wsiseg.viewer.fine_tuning import can_resume
 from wsiseg.viewer.widgets.fine_tuning import FineTuneWidget
 from wsiseg.viewer.widgets.segmenting import SegmentWidget
 
@@ -62,7 +62,7 @@ def prepare_small_training(widget, folders):
     widget.mpp.setValue(0.5)
     widget.epochs.setValue(2)
     widget.tiles.setValue(2)
-    widget.further.setText(SMALL)
+    widget.extra_options.setText(SMALL)
     notification_manager.records.clear()
 
 
@@ -162,7 +162,7 @@ def test_a_training_begins_with_the_demonstration_checkpoint(window, qtbot, fold
     widget.begin_with(CHECKPOINT)
     widget.mpp.setValue(0)
     widget.epochs.setValue(1)
-    widget.further.setText("--workers 0 --batch 2 --tile 64")
+    widget.extra_options.setText("--workers 0 --batch 2 --tile 64")
     widget.start()
     finish(qtbot, widget)
     checkpoint = folders[1].with_name("drawn-training") / "best.safetensors"
@@ -182,7 +182,7 @@ def test_a_cancelled_training_is_resumed(window, qtbot, folders):
     for _ in range(2):
         wait_for_epochs(qtbot, widget, finished + 1)
         # An epoch's figures are written a moment before what it can be gone on with.
-        qtbot.waitUntil(lambda: can_go_on(widget.run.path))
+        qtbot.waitUntil(lambda: can_resume(widget.run.path))
         widget.cancel_button.click()
         finish(qtbot, widget)
         assert widget.status.text().startswith("cancelled in epoch")
@@ -219,10 +219,10 @@ def test_a_wrong_class_map_is_one_line(window, qtbot):
 
 def test_wrong_options_are_one_line(window, qtbot):
     _, widget = window
-    widget.further.setText("--no-such-option")
+    widget.extra_options.setText("--no-such-option")
     assert "--no-such-option" in start_and_fail(qtbot, widget)
     notification_manager.records.clear()
-    widget.further.setText("--lr '0.1")
+    widget.extra_options.setText("--lr '0.1")
     widget.start()
     assert "more options" in one_error()
     assert not widget.is_running
@@ -298,7 +298,7 @@ widget.begin_with(None)
 widget.mpp.setValue(0.5)
 widget.epochs.setValue(int(epochs))
 widget.tiles.setValue(2)
-widget.further.setText(small)
+widget.extra_options.setText(small)
 widget.start()
 
 def look():

@@ -11,8 +11,8 @@ import wsiseg.tiling.reading
 from segment_window import OPTIONS, finish, look_at
 from tiny import tiny_checkpoint
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.viewer.layers import KEY, MaskView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.layer_data import KEY, MaskView
+from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.widgets.segmenting import (
     LEVEL_0,
     REGION,

@@ -12,16 +12,16 @@ from tiny import segment_tiny
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.tissue import find_tissue
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import (
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import (
     KEY,
     SlideView,
     associated_layers,
     throughput_layer,
     tissue_layer,
 )
-from wsiseg.viewer.runs import milliseconds, read_tiles
-from wsiseg.viewer.stores import open_store, store_layers
+from wsiseg.viewer.layers.run_tiles import milliseconds, read_tiles
+from wsiseg.viewer.readers.stores import open_store, store_layers
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_the_tissue_is_outlined_as_segment_finds_it(shown, monkeypatch):
     found[100:300, 150:500] = True
     found[600:, 700:] = True
     monkeypatch.setattr(
-        "wsiseg.viewer.layers.find_tissue", lambda *_: type("T", (), {"mask": found})
+        "wsiseg.viewer.layers.layer_data.find_tissue", lambda *_: type("T", (), {"mask": found})
     )
     outlines, settings, kind = tissue_layer(shown)
     assert (kind, len(outlines)) == ("shapes", 2)

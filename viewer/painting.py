@@ -1,4 +1,4 @@
-"""Painting on a part of a slide, and keeping what was painted."""
+"""Painting on a region of a slide, and saving the painting as an annotation."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.files import sample_name
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.viewer.frame import working_box
-from wsiseg.viewer.layers import (
+from wsiseg.viewer.layers.frame import working_box
+from wsiseg.viewer.layers.layer_data import (
     KEY,
     MASK_OPACITY,
     LayerData,
@@ -40,8 +40,8 @@ from wsiseg.viewer.layers import (
     SlideView,
     label_look,
 )
-from wsiseg.viewer.plain import plain
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.region import RegionView
+from wsiseg.viewer.plain_text import plain
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -57,8 +57,8 @@ RESERVED = (NOT_ANNOTATED, NOT_ANALYSED)
 
 Classes = Mapping[int, LabelClass]
 Kind = Literal["OME-Zarr", "GeoJSON"]
-Standing = Literal["refuse", "add", "replace"]
-"""What becomes of an annotation that stands already."""
+IfExists = Literal["refuse", "add", "replace"]
+"""What becomes of an annotation that exists already."""
 
 _ENDINGS: dict[Kind, str] = {"OME-Zarr": ".ome.zarr", "GeoJSON": ".geojson"}
 _RIVALS = (
@@ -236,7 +236,7 @@ def save_painting(
     labels: Labels,
     folder: Path,
     kind: Kind = "OME-Zarr",
-    standing: Standing = "refuse",
+    if_exists: IfExists = "refuse",
 ) -> Path:
     """Write what was painted, as ``wsiseg train --annotations`` takes it.
 
@@ -250,8 +250,8 @@ def save_painting(
         Made if need be.
     kind : {"OME-Zarr", "GeoJSON"}
         Labels, or polygons as QuPath reads them.
-    standing : {"refuse", "add", "replace"}
-        What becomes of an annotation of this slide that stands already.  What is added lies over
+    if_exists : {"refuse", "add", "replace"}
+        What becomes of an annotation of this slide that exists already.  What is added lies over
         it where something was painted, and leaves it as it is elsewhere.
 
     Returns
@@ -264,9 +264,9 @@ def save_painting(
     ArgumentError
         If nothing is painted.
     AnnotationError
-        If a label means no class, or the painting does not go with what stands.
+        If a label means no class, or the painting does not fit the existing annotation.
     OutputExistsError
-        If something stands there that may not be touched.
+        If an annotation exists that may not be changed.
     OutputError
         If it cannot be written.
     """
@@ -279,7 +279,7 @@ def save_painting(
     with translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
     save = _save_store if kind == "OME-Zarr" else _save_drawing
-    save(path, region, placed, standing)
+    save(path, region, placed, if_exists)
     return path
 
 
@@ -295,7 +295,7 @@ def _refuse_rivals(path: Path, ending: str) -> None:
             )
 
 
-def _save_store(path: Path, region: RegionView, labels: Labels, standing: Standing) -> None:
+def _save_store(path: Path, region: RegionView, labels: Labels, if_exists: IfExists) -> None:
     part = PaintedPart(
         labels=labels,
         box=region.box,
@@ -305,17 +305,17 @@ def _save_store(path: Path, region: RegionView, labels: Labels, standing: Standi
         slide=region.slide.slide.path.name,
         stretch=region.frame.stretch,
     )
-    if standing == "add" and path.exists():
+    if if_exists == "add" and path.exists():
         add_to_painting(path, part)
     else:
-        write_painting(path, part, replace=standing == "replace")
+        write_painting(path, part, replace=if_exists == "replace")
 
 
-def _save_drawing(path: Path, region: RegionView, labels: Labels, standing: Standing) -> None:
-    if path.exists() and standing == "refuse":
+def _save_drawing(path: Path, region: RegionView, labels: Labels, if_exists: IfExists) -> None:
+    if path.exists() and if_exists == "refuse":
         raise OutputExistsError("an annotation of this slide exists", path, "Add to or replace it.")
     slide = region.slide.slide
-    if standing != "add" or not path.exists():
+    if if_exists != "add" or not path.exists():
         write_qupath(path, _polygons(region, labels, Counting.from_scanned(slide)))
         return
     counting, _ = find_counting(read_annotations(path), slide)

@@ -13,8 +13,8 @@ from wsiseg.errors import AnnotationError, SlideError
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import LABELS
 from wsiseg.tiling.slides import open_slide
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import (
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import (
     LayerData,
     MaskView,
     as_data,
@@ -22,7 +22,7 @@ from wsiseg.viewer.layers import (
     mask_layer,
     probability_layers,
 )
-from wsiseg.viewer.levels import DamageListener, probability_levels
+from wsiseg.viewer.layers.levels import DamageListener, probability_levels
 
 PROBABILITIES = ".probabilities.ome.zarr"
 
@@ -37,7 +37,7 @@ def store_layers(
     path : Path
         An OME-Zarr store.
     damaged : callable
-        See :class:`wsiseg.viewer.levels.SlideLevel`.
+        See :class:`wsiseg.viewer.layers.levels.SlideLevel`.
     frame : Frame, optional
         Of the slide that is in the window; the store's own if left out.
 

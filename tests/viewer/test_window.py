@@ -15,7 +15,7 @@ from pictures import draw
 from tiny import segment_tiny
 from wsiseg.errors import AnnotationError
 from wsiseg.viewer import opening
-from wsiseg.viewer.opening import furnish, scene_layers
+from wsiseg.viewer.window import furnish, scene_layers
 from zarr_images import halves, write_image
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from wsiseg.classes import LabelClass
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import SlideView
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import SlideView
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Long work in a thread, with progress and a way to end it."""
+"""Long work in a thread, with progress reports and cancelling."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from wsiseg.errors import WsisegError
 
 
 class Cancelled(BaseException):
-    """The user wants no more of it; raised inside the work, and never an error."""
+    """The user has cancelled; raised inside the work, and never an error."""
 
 
-class Work(QObject):
+class Worker(QObject):
     """A function that runs in a thread of its own.
 
     Its signals arrive in the event loop, whose thread alone may touch the window.  The owner's end,
@@ -26,22 +26,22 @@ class Work(QObject):
     Parameters
     ----------
     owner : QWidget
-        Whoever shows how it goes.
+        The widget that shows progress.
     function : callable
         Takes this object; calls :meth:`report` often, where it can be cancelled.
     """
 
     reported = Signal(object)
-    """What the function reports on its way."""
+    """A progress report of the function."""
     returned = Signal(object)
-    """What it returns, if it comes to its end."""
+    """The result of the function."""
     failed = Signal(str)
-    """One line that says why it did not."""
+    """One line that says why the function failed."""
     ended = Signal()
-    """It is over, one way or another."""
+    """The function has ended: returned, failed or cancelled."""
     _happened = Signal(str, object)
 
-    def __init__(self, owner: QWidget, function: Callable[[Work], Any]) -> None:
+    def __init__(self, owner: QWidget, function: Callable[[Worker], Any]) -> None:
         super().__init__()
         self._function = function
         self._cancelled, self._alone = threading.Event(), threading.Event()
@@ -53,26 +53,26 @@ class Work(QObject):
         owner.destroyed.connect(self._alone.set, Qt.ConnectionType.DirectConnection)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         _running.add(self)
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask the function to end; it does at its next report."""
+        """Cancel: the function ends at its next report."""
         self._cancelled.set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for its end, and tell whether it came."""
+        """Wait for the end, at most so many seconds; return whether it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def report(self, value: object = None) -> None:
-        """Tell, from inside the function, how it goes.
+        """Report progress, from inside the function.
 
         Raises
         ------
         Cancelled
-            If nobody wants its result any more.
+            If the user has cancelled.
         """
         if self._cancelled.is_set():
             raise Cancelled
@@ -110,5 +110,5 @@ class Work(QObject):
             _running.discard(self)
 
 
-_running: set[Work] = set()
+_running: set[Worker] = set()
 """Keeps what runs, or has something left to tell, from being collected."""

@@ -21,10 +21,15 @@ from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.tiling.tissue import find_tissue
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.levels import DamageListener, label_levels, probability_levels, slide_levels
-from wsiseg.viewer.plain import plain
-from wsiseg.viewer.runs import RunTiles
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.levels import (
+    DamageListener,
+    label_levels,
+    probability_levels,
+    slide_levels,
+)
+from wsiseg.viewer.layers.run_tiles import RunTiles
+from wsiseg.viewer.plain_text import plain
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -126,7 +131,7 @@ def mask_layer(view: MaskView, damaged: DamageListener) -> LayerData:
     view : MaskView
         The mask, in the frame of its slide; :func:`mask_frame` where that is not at hand.
     damaged : callable
-        See :class:`wsiseg.viewer.levels.SlideLevel`.
+        See :class:`wsiseg.viewer.layers.levels.SlideLevel`.
     """
     settings = {
         "name": plain(_stem(view.image.path)),
@@ -162,7 +167,7 @@ def probability_layers(
     view : MaskView
         The mask that they belong to.
     damaged : callable
-        See :class:`wsiseg.viewer.levels.SlideLevel`.
+        See :class:`wsiseg.viewer.layers.levels.SlideLevel`.
     """
     return [
         (

@@ -1,4 +1,4 @@
-"""Work off the event loop."""
+"""Slow work from the event loop, during which the window stays responsive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE_MS = 10
 
 
 def without_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function returns, while the window goes on reacting.
+    """Call a function in a thread, and return its result; the window stays responsive meanwhile.
 
     napari calls readers and samples from its event loop and waits for what they return; the
     work is done in a thread while a nested event loop runs.  Without a window, or off its thread,

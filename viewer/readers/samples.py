@@ -12,12 +12,12 @@ from wsiseg.errors import WsisegError
 from wsiseg.segmentation.segmenting import segment
 from wsiseg.store.disk import translated
 from wsiseg.tiling.slides import open_slide
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import SlideView, slide_layer
-from wsiseg.viewer.reading import NOTHING
-from wsiseg.viewer.stores import store_layers
-from wsiseg.viewer.telling import tell_error, tell_once
-from wsiseg.viewer.waiting import without_blocking
+from wsiseg.viewer.busy import without_blocking
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import SlideView, slide_layer
+from wsiseg.viewer.notifications import damage_notifier, notify_error
+from wsiseg.viewer.readers.reading import NOTHING
+from wsiseg.viewer.readers.stores import store_layers
 
 HEIGHT, WIDTH = 2500, 3000
 
@@ -27,7 +27,7 @@ def demo() -> list[Any]:
     try:
         return without_blocking(_demo, user_cache_path("wsiseg", appauthor=False))
     except WsisegError as error:
-        tell_error(error)
+        notify_error(error)
         return NOTHING
 
 
@@ -38,6 +38,6 @@ def _demo(folder: Path) -> list[Any]:
             folder.mkdir(parents=True, exist_ok=True)
         build_demo_slide(slide_path, HEIGHT, WIDTH)
         segment(slide_path, None, folder, overwrite=True)
-    slide, tell = open_slide(slide_path), tell_once()
+    slide, tell = open_slide(slide_path), damage_notifier()
     view = SlideView(slide, Frame.of(slide))
     return [slide_layer(view, tell), *store_layers(mask, tell, view.frame)]

@@ -10,9 +10,9 @@ from wsiseg.store.pyramid import level_shapes
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import Slide, SlideFacts, make_levels
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import SlideView, slide_layer
-from wsiseg.viewer.levels import CHUNK, slide_levels, slide_planes
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import SlideView, slide_layer
+from wsiseg.viewer.layers.levels import CHUNK, slide_levels, slide_planes
 
 EDGE = 100_000
 

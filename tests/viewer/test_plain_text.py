@@ -6,8 +6,8 @@ from qtpy.QtGui import Qt as Gui
 
 from wsiseg.classes import LabelClass
 from wsiseg.viewer import telling
-from wsiseg.viewer.layers import label_look
-from wsiseg.viewer.plain import plain
+from wsiseg.viewer.layers.layer_data import label_look
+from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.widgets.plain_label import PlainLabel
 
 RICH = '<img src="a.png"><b>x</b>\u202e'
@@ -34,8 +34,8 @@ def test_notifications_hold_no_rich_text(monkeypatch):
     said = []
     monkeypatch.setattr(telling, "show_error", said.append)
     monkeypatch.setattr(telling, "show_warning", said.append)
-    telling.show_line(RICH)
-    telling.warn_line(RICH)
+    telling.notify_error(RICH)
+    telling.notify_warning(RICH)
     assert not any(map(Gui.mightBeRichText, said))
 
 

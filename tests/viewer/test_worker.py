@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtWidgets import QWidget
 
 from wsiseg.errors import ArgumentError
-from wsiseg.viewer.working import Work
+from wsiseg.viewer.worker import Worker
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def owner(qtbot):
 
 def test_results_arrive_in_the_thread_of_the_event_loop(qtbot, owner):
     heard = []
-    work = Work(owner, lambda work: work.report("half") or "all")
+    work = Worker(owner, lambda work: work.report("half") or "all")
     work.reported.connect(lambda value: heard.append((value, threading.current_thread())))
     work.returned.connect(lambda value: heard.append((value, threading.current_thread())))
     with qtbot.waitSignal(work.ended):
@@ -37,7 +37,7 @@ def test_a_failure_is_one_line(qtbot, owner, error, line):
     def fail(_):
         raise error
 
-    work = Work(owner, fail)
+    work = Worker(owner, fail)
     with qtbot.waitSignal(work.failed) as heard:
         work.start()
     assert heard.args == [line]
@@ -51,7 +51,7 @@ def test_cancelled_work_returns_nothing(qtbot, owner):
             begun.set()
             work.report(1)
 
-    work = Work(owner, count)
+    work = Worker(owner, count)
     work.returned.connect(heard.append)
     work.failed.connect(heard.append)
     with qtbot.waitSignal(work.ended):
@@ -71,7 +71,7 @@ def test_the_end_of_its_owner_ends_it(qtbot):
             work.report(1)
 
     widget = QWidget()
-    work = Work(widget, count)
+    work = Worker(widget, count)
     work.start()
     begun.wait()
     widget.deleteLater()
@@ -82,7 +82,7 @@ def test_nobody_has_to_hold_on_to_it(qtbot, owner):
     heard = []
 
     def begin():
-        work = Work(owner, lambda _: "done")
+        work = Worker(owner, lambda _: "done")
         work.returned.connect(heard.append)
         work.start()
 

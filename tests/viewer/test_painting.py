@@ -23,7 +23,9 @@ from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.squared import squared
 from wsiseg.tiling.stitching import UNSEEN
 from wsiseg.training.datasets.folders import open_slides
-from wsiseg.viewer.annotating import (
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import MaskView, SlideView, mask_frame
+from wsiseg.viewer.painting import (
     labels_under,
     mask_mpp,
     numbered,
@@ -32,8 +34,6 @@ from wsiseg.viewer.annotating import (
     save_painting,
     working_plane,
 )
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import MaskView, SlideView, mask_frame
 
 HEIGHT, WIDTH = 630, 811
 CLASSES = {
@@ -209,34 +209,34 @@ def test_a_failed_addition_leaves_the_drawing(tmp_path, monkeypatch):
     def fail(*_):
         raise OutputError("writing failed", path)
 
-    monkeypatch.setattr("wsiseg.viewer.annotating.write_whole", fail)
+    monkeypatch.setattr("wsiseg.viewer.painting.write_whole", fail)
     with pytest.raises(OutputError):
         save_painting(region, blots(region.box.shape), tmp_path, "GeoJSON", "add")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("standing", ["refuse", "add"])
-def test_polygons_count_from_where_qupath_does(standing, tmp_path):
+@pytest.mark.parametrize("if_exists", ["refuse", "add"])
+def test_polygons_count_from_where_qupath_does(if_exists, tmp_path):
     bounds = Box(100, 150, 400, 500)
     region = region_at(view_of(bounds=bounds), MIDDLE, 0.8, CLASSES)
     labels = blots(region.box.shape)
     path = tmp_path / "array.geojson"
-    if standing == "add":
+    if if_exists == "add":
         # A square at the corner of what was scanned, under what is painted.
         write_qupath(path, [Annotation("stroma", shapely.box(0, 0, 480, 380))])
-    save_painting(region, labels, tmp_path, "GeoJSON", standing)
+    save_painting(region, labels, tmp_path, "GeoJSON", if_exists)
     found = read_back(path, "GeoJSON", region)[region.box.within(region.plane.box)]
-    ground = 1 if standing == "add" else UNSEEN
+    ground = 1 if if_exists == "add" else UNSEEN
     np.testing.assert_array_equal(found, np.where(labels == UNSEEN, ground, labels))
     last = read_annotations(path).annotations[-1].geometry.bounds
     assert last[0] >= MIDDLE.x - bounds.x - 2
 
 
-@pytest.mark.parametrize("standing", ["refuse", "add"])
+@pytest.mark.parametrize("if_exists", ["refuse", "add"])
 @pytest.mark.parametrize("corner", [(0, 0), (100, 150)])
 @pytest.mark.parametrize("stretch", [(1, 2), (2, 1), (1, 1.6)])
-def test_polygons_are_in_pixels_of_the_file(stretch, corner, standing, tmp_path):
+def test_polygons_are_in_pixels_of_the_file(stretch, corner, if_exists, tmp_path):
     down, across = stretch
     stored = ArraySlide(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     bounds = Box(*corner, 400, 500) if any(corner) else None
@@ -247,9 +247,9 @@ def test_polygons_are_in_pixels_of_the_file(stretch, corner, standing, tmp_path)
     labels = np.full(region.box.shape, UNSEEN, np.uint8)
     labels[16:64, 32:80] = 0
     path = tmp_path / "array.geojson"
-    if standing == "add":
+    if if_exists == "add":
         write_qupath(path, [Annotation("stroma", shapely.box(0, 0, 480, 380))])
-    save_painting(region, labels, tmp_path, "GeoJSON", standing)
+    save_painting(region, labels, tmp_path, "GeoJSON", if_exists)
     y, x = corner
     expected = (432 / across - x, 336 / down - y, 480 / across - x, 384 / down - y)
     assert read_annotations(path).annotations[-1].geometry.bounds == pytest.approx(expected)

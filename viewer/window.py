@@ -16,8 +16,8 @@ from qtpy.QtWidgets import QWidget
 
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.slides import open_slide
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import (
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import (
     KEY,
     LayerData,
     MaskView,
@@ -26,16 +26,16 @@ from wsiseg.viewer.layers import (
     slide_layer,
     tissue_layer,
 )
-from wsiseg.viewer.plain import plain
+from wsiseg.viewer.notifications import damage_notifier, notify_warning
+from wsiseg.viewer.plain_text import plain
+from wsiseg.viewer.readers.stores import is_slide, open_store, store_layers
 from wsiseg.viewer.scene import add_layers
-from wsiseg.viewer.stores import is_slide, open_store, store_layers
-from wsiseg.viewer.telling import tell_once, warn_line
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 WIDGETS, LEGEND = ("Segment", "Annotate", "Fine-tune", "Areas", "Throughput"), "Legend"
-"""Tabs at the right, and what stands below them."""
+"""Tabs at the right, and the dock below them."""
 
 _SCALE_BAR = "#00a040"
 """Stands out from glass, from tissue and from the empty canvas."""
@@ -104,7 +104,7 @@ def open_window(
     _raise_soon(tabs[0])
     viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
     for doubt in _doubts(layers):
-        warn_line(doubt)
+        notify_warning(doubt)
     return viewer
 
 
@@ -133,7 +133,7 @@ def scene_layers(
     reader: str | None = None,
 ) -> list[LayerData]:
     """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
-    tell = tell_once()
+    tell = damage_notifier()
     if not is_slide(slide):
         if slide_mpp is not None:
             raise ArgumentError("a store knows its resolution", "`slide_mpp`", "Leave it out.")

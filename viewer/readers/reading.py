@@ -1,4 +1,4 @@
-"""What napari is given when a user opens or drops a file."""
+"""The reader: layers of slides, masks and probabilities that a user opens or drops."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import napari
 from wsiseg.errors import WsisegError
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer import scene
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import SlideView, slide_layer
-from wsiseg.viewer.stores import is_slide, open_store, store_layers
-from wsiseg.viewer.telling import tell_error, tell_once
-from wsiseg.viewer.waiting import without_blocking
+from wsiseg.viewer.busy import without_blocking
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import SlideView, slide_layer
+from wsiseg.viewer.notifications import damage_notifier, notify_error
+from wsiseg.viewer.readers.stores import is_slide, open_store, store_layers
 
 NOTHING: list[Any] = [(None,)]
 """Tells napari that a file was dealt with and gives no layer."""
@@ -34,12 +34,12 @@ def read(path: str | Sequence[str]) -> list[Any]:
         try:
             layers += without_blocking(_layers, Path(each), frames)
         except WsisegError as error:
-            tell_error(error)
+            notify_error(error)
     return layers or NOTHING
 
 
 def _layers(path: Path, frames: Mapping[str, Frame]) -> list[Any]:
-    tell = tell_once()
+    tell = damage_notifier()
     if not is_slide(path):
         slide_name = str(open_store(path).notes.get("slide"))
         return store_layers(path, tell, frames.get(slide_name))

@@ -1,4 +1,4 @@
-"""Painting more pixels than napari can take at once without the window standing still."""
+"""Painting many pixels into a layer in chunks, so that the window stays responsive."""
 
 from __future__ import annotations
 
@@ -21,19 +21,30 @@ Change = tuple[tuple[Any, Any], Any]
 
 
 def find_changes(before: Any, labels: Any) -> list[Change]:
-    """Return what is painted and was not so before, in parts."""
+    """Return the pixels that a painting changes, in chunks.
+
+    Parameters
+    ----------
+    before, labels : ndarray
+        uint8 ``(H, W)``: the labels so far, and those to paint; 255 paints nothing.
+
+    Returns
+    -------
+    list of Change
+        Of at most 262,144 pixels each.
+    """
     y, x = np.nonzero((labels != UNSEEN) & (labels != before))
     parts = (slice(start, start + _AT_A_TIME) for start in range(0, len(y), _AT_A_TIME))
     return [((y[part], x[part]), labels[y[part], x[part]]) for part in parts]
 
 
-class Pouring(QTimer):
-    """Paints part by part, as one step that can be undone.
+class ChunkedPainter(QTimer):
+    """Paints chunk by chunk, as one step that can be undone.
 
     Parameters
     ----------
     owner : QWidget
-        It ends with this.
+        Its parent; painting ends with it.
     """
 
     done = Signal()
@@ -43,15 +54,23 @@ class Pouring(QTimer):
         super().__init__(owner)
         self._step = ExitStack()
         self._changes: Iterator[Change] = iter(())
-        self.timeout.connect(self._pour)
+        self.timeout.connect(self._paint_next)
 
     def begin(self, layer: Labels, changes: list[Change]) -> None:
-        """Paint; nothing else may be begun before :attr:`done`."""
+        """Begin to paint; wait for :attr:`done` before beginning again.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            What is painted on.
+        changes : list of Change
+            See :func:`find_changes`.
+        """
         self._layer, self._changes = layer, iter(changes)
         self._step.enter_context(layer.block_history())
         self.start(0)
 
-    def _pour(self) -> None:
+    def _paint_next(self) -> None:
         change = next(self._changes, None)
         if change is not None:
             self._layer.data_setitem(*change)

@@ -17,9 +17,9 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.stitching import UNSEEN, Prediction
-from wsiseg.viewer.layers import MASK_OPACITY, LayerData, SlideView, label_look
-from wsiseg.viewer.plain import plain
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.layer_data import MASK_OPACITY, LayerData, SlideView, label_look
+from wsiseg.viewer.layers.region import RegionView
+from wsiseg.viewer.plain_text import plain
 
 LARGEST_PREVIEW = 2048
 """Edge of a preview of a whole slide, at most."""
@@ -125,7 +125,7 @@ class Preview:
         return (levels if self._levels > 1 else self.labels), settings, "labels"
 
 
-class RunTeller(Listener):
+class RunListener(Listener):
     """Passes on how a run goes.
 
     Parameters

@@ -14,7 +14,7 @@ from tiny import segment_tiny
 from wsiseg.errors import UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.tiff import TiffSlide
-from wsiseg.viewer.layers import KEY
+from wsiseg.viewer.layers.layer_data import KEY
 
 
 def test_a_slide_is_one_layer_in_micrometres(make_napari_viewer, slide_file):
@@ -76,7 +76,7 @@ def test_a_mask_that_is_dropped_lies_on_its_slide_in_the_window(make_napari_view
 
 def test_whoever_asks_for_a_reader_does_not_wait_for_torch():
     code = (
-        "import sys; from wsiseg.viewer.finding import find_reader; "
+        "import sys; from wsiseg.viewer.readers.finder import find_reader; "
         "assert find_reader(sys.argv[1]); assert not find_reader('/nowhere.svs'); "
         "print([m for m in ('torch', 'zarr', 'tifffile') if m in sys.modules])"
     )

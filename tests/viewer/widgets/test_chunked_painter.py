@@ -10,7 +10,7 @@ from drawn import SQUARE, asap, collection, imagescope, in_asap, in_qupath, regi
 from drawn import layer as drawn_layer
 from painting import AREA, begin, moved, wait_for_work
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.viewer.layers import KEY
+from wsiseg.viewer.layers.layer_data import KEY
 
 PROGRAMS = {
     "QuPath": lambda shape: collection(in_qupath(shape, "stroma")),
@@ -48,7 +48,7 @@ def test_a_file_of_shapes_is_shown_and_painted(window, qtbot, tmp_path, program)
 
 
 def test_many_pixels_are_one_step(window, qtbot, tmp_path, monkeypatch):
-    monkeypatch.setattr("wsiseg.viewer.widgets.pouring._AT_A_TIME", 100)
+    monkeypatch.setattr("wsiseg.viewer.widgets.chunked_painter._AT_A_TIME", 100)
     viewer, widget = window
     widget.open_shapes(write(tmp_path, collection(in_qupath(moved(SQUARE), "bone"))))
     wait_for_work(qtbot, widget)

@@ -1,4 +1,4 @@
-"""Which files are ours, told without loading what reads them.
+"""Finding the reader of a file: napari's entry point, which loads nothing heavy.
 
 napari asks for every file that any user opens, so this module is quick to import.
 """
@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from wsiseg.viewer.waiting import without_blocking
+from wsiseg.viewer.busy import without_blocking
 
 Reader = Callable[[Any], list[Any]]
 
@@ -29,7 +29,7 @@ def find_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def _read(path: str | Sequence[str]) -> list[Any]:
-    reading = without_blocking(import_module, "wsiseg.viewer.reading")
+    reading = without_blocking(import_module, "wsiseg.viewer.readers.reading")
     layers: list[Any] = reading.read(path)
     return layers
 
