@@ -35,8 +35,8 @@ def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
     assert heard.losses[0] > 1
     assert np.mean(heard.losses[-5:]) < 0.03
     assert result.miou > 0.98
-    assert any("nothing is kept back" in text for text in heard.warnings)
-    assert "2 samples to learn from, none kept back, as they are" in heard.notes
+    assert any("no validation data" in text for text in heard.warnings)
+    assert "2 training samples and 0 validation samples, as they are" in heard.notes
 
 
 def test_a_training_leaves_what_it_says(pictures, tmp_path):
@@ -48,10 +48,10 @@ def test_a_training_leaves_what_it_says(pictures, tmp_path):
         "metrics.csv",
         "curves.png",
         "config.yaml",
-        "learnt.txt",
-        "kept.txt",
+        "training.txt",
+        "validation.txt",
     }
-    assert len((folder / "learnt.txt").read_text().split()) == 3
+    assert len((folder / "training.txt").read_text().split()) == 3
     rows = rows_of(folder)
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert [bool(row["val_miou"]) for row in rows] == [False, True, True]
@@ -121,7 +121,7 @@ def test_fine_tuning_takes_over_what_fits(pictures, tmp_path):
     before = wsiseg.load_checkpoint(base)
     assert tuned.card.arguments == before.card.arguments
     assert tuned.card.normalisation == before.card.normalisation
-    assert not any("begin anew" in note for note in heard.notes)
+    assert not any("newly initialised" in note for note in heard.notes)
     for (name, old), new in zip(
         before.network.named_parameters(), tuned.network.parameters(), strict=True
     ):
@@ -134,7 +134,7 @@ def test_fine_tuning_takes_over_what_fits(pictures, tmp_path):
         "ground",
         "thing",
     ]
-    assert any("begin anew" in note for note in heard.notes)
+    assert any("newly initialised" in note for note in heard.notes)
 
 
 def test_a_frozen_encoder_stays_to_the_bit(pictures, tmp_path):
@@ -195,7 +195,7 @@ def test_the_recipe_of_espnet_trains_the_encoder_first(pictures, tmp_path):
     encoder = wsiseg.load_checkpoint(tmp_path / "run" / "encoder" / "best.safetensors")
     whole = wsiseg.load_checkpoint(result.checkpoint)
     assert (encoder.card.architecture, whole.card.architecture) == ("espnet-c", "espnet")
-    assert any("begin anew" in note for note in heard.notes)
+    assert any("newly initialised" in note for note in heard.notes)
     # Four pictures, one kept back, two a batch, five magnifications: ten steps an epoch.
     assert len(heard.losses) == 2 * 2 * 10
 

@@ -128,7 +128,7 @@ def test_as_many_other_classes_begin_the_last_layer_anew(tmp_path: Path) -> None
     assert torch.equal(state(begun)["up1.weight"], state(fresh)["up1.weight"])
     (note,) = begun.notes
     assert note.startswith("1 of ")
-    assert note.endswith("begin anew, in up1")
+    assert note.endswith("are newly initialised, in up1")
 
 
 def test_the_last_layer_of_any_network_begins_anew_with_its_bias(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_of_a_classifier_nothing_but_the_encoder_is_taken_over(
     encoder = {f"encoder.{key}": value for key, value in donor.encoder.state_dict().items()}
     assert all(torch.equal(state(begun)[key], value) for key, value in encoder.items())
     (note,) = begun.notes
-    assert note.endswith("begin anew, in decoder")
+    assert note.endswith("are newly initialised, in decoder")
     with pytest.raises(CheckpointError, match="only the encoder") as caught:
         load_checkpoint(init)
     assert "train --init" in str(caught.value)
@@ -282,7 +282,7 @@ def test_other_classes_leave_the_width_of_the_decoder_as_it_was(tmp_path: Path) 
     donor = save(tmp_path, named(*"abcdefg"))
     begun = initialise(options_of(init=donor, arguments={}), PLAIN, named("x", "y"))
     assert begun.arguments["width"] == 7
-    assert begun.notes == ("1 of 101 tensors begin anew, in up1",)
+    assert begun.notes == ("1 of 101 tensors are newly initialised, in up1",)
 
 
 def test_classes_that_both_have_keep_what_they_were(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_classes_that_both_have_keep_what_they_were(tmp_path: Path) -> None:
     assert torch.equal(own[:, 0], given[:, 1])
     assert torch.equal(own[:, 2], given[:, 0])
     assert not torch.equal(own[:, 1], given[:, 2])
-    assert begun.notes[1] == "known by name: road, sky"
+    assert begun.notes[1] == "taken over by class name: road, sky"
 
 
 KNOWN = named("sky", "road", "tree", "car", "pole")
@@ -320,7 +320,7 @@ def test_what_classes_are_known_by_name_is_kept_whatever_the_network(
     with torch.no_grad():
         ours, theirs = begun.network.eval()(x), donor(x)
     assert ours.shape[1] == len(MIXED)
-    assert "known by name: road, car" in begun.notes
+    assert "taken over by class name: road, car" in begun.notes
     for index in (1, 3):
         torch.testing.assert_close(ours[:, index], theirs[:, index], atol=1e-4, rtol=1e-4)
     assert not torch.equal(ours[:, 2], theirs[:, 2])

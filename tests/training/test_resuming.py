@@ -1,4 +1,4 @@
-"""A training that was interrupted, and one that stands: gone on with, begun anew, left alone."""
+"""Interrupted and existing runs: resumed, overwritten, left alone."""
 
 import os
 import shutil
@@ -104,7 +104,7 @@ def test_a_training_that_has_learnt_nothing_is_in_nobodys_way(recipe, pictures, 
 def test_settings_of_something_else_are_left_alone(pictures, tmp_path):
     (tmp_path / "config.yaml").write_text("theirs: true")
     for overwrite in (False, True):
-        with pytest.raises(OutputExistsError, match="of no training"):
+        with pytest.raises(OutputExistsError, match="no training run"):
             fit(options(pictures), tmp_path, overwrite=overwrite)
     assert (tmp_path / "config.yaml").read_text() == "theirs: true"
 
@@ -154,7 +154,7 @@ def test_overwriting_touches_nothing_that_is_not_ours(pictures, tmp_path):
     (run / "encoder").mkdir(parents=True)
     (run / "encoder" / "model.py").write_text("ours is elsewhere")
     (run / "metrics.csv").write_text("somebody's")
-    with pytest.raises(OutputExistsError, match="of no training"):
+    with pytest.raises(OutputExistsError, match="no training run"):
         fit(options(pictures, epochs=1), run, overwrite=True)
     (run / "metrics.csv").unlink()
     fit(options(pictures, epochs=1), run)
@@ -296,3 +296,4 @@ def test_a_run_of_an_earlier_version_is_read_resumed_and_overwritten(pictures, t
     losses = [[float(row["train_loss"]) for row in rows_of(tmp_path / n)] for n in ("run", "whole")]
     assert losses[0] == pytest.approx(losses[1], abs=1e-3)
     assert fit(same.replace(epochs=1), run, overwrite=True).epochs == 1
+    assert not any((run / name).exists() for name in ("learnt.txt", "kept.txt"))

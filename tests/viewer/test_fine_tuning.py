@@ -173,7 +173,7 @@ def test_what_happens_in_a_training_is_understood(monkeypatch):
     learnt = {"epoch": 2, "train_loss": 0.25, "val_miou": 0.75, "seconds": 9.0}
 
     def tell(listener):
-        listener.began("looking at the labels")
+        listener.began("checking labels")
         listener.advanced(1, 2)
         listener.warned("no validation")
         listener.expects(3, 10, 0.0)
@@ -188,7 +188,7 @@ def test_what_happens_in_a_training_is_understood(monkeypatch):
     described = [progress.describe() for progress in seen]
     assert described == [
         "starting …",
-        "looking at the labels …",
+        "checking labels …",
         "1/2 samples …",
         "1/2 samples …",
         "epoch 1 of 3",
@@ -201,7 +201,7 @@ def test_what_happens_in_a_training_is_understood(monkeypatch):
     assert [progress.done for progress in seen[4:]] == [0, 4, 10, 17, 20, 20]
     assert seen[-1].checkpoint == Path("run/best.safetensors")
     assert [line for event in happened if (line := describe_event(event)) is not None] == [
-        "looking at the labels",
+        "checking labels",
         "warning: no validation",
         "epoch 1: loss 0.5000",
         "epoch 2: loss 0.2500, mean IoU 0.7500",

@@ -5,7 +5,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import Qt as Gui
 
 from wsiseg.classes import LabelClass
-from wsiseg.viewer import telling
+from wsiseg.viewer import notifications
 from wsiseg.viewer.layers.layer_data import label_look
 from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.widgets.plain_label import PlainLabel
@@ -32,10 +32,10 @@ def test_classes_show_under_their_names_without_looks():
 
 def test_notifications_hold_no_rich_text(monkeypatch):
     said = []
-    monkeypatch.setattr(telling, "show_error", said.append)
-    monkeypatch.setattr(telling, "show_warning", said.append)
-    telling.notify_error(RICH)
-    telling.notify_warning(RICH)
+    monkeypatch.setattr(notifications, "show_error", said.append)
+    monkeypatch.setattr(notifications, "show_warning", said.append)
+    notifications.notify_error(RICH)
+    notifications.notify_warning(RICH)
     assert not any(map(Gui.mightBeRichText, said))
 
 

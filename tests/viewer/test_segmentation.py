@@ -17,8 +17,8 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.stitching import UNSEEN
-from wsiseg.viewer import preview as previews
 from wsiseg.viewer import segmentation
+from wsiseg.viewer.layers import preview as previews
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, SlideView
 from wsiseg.viewer.layers.preview import Preview, TileProgress

@@ -14,7 +14,7 @@ from commands import run
 from pictures import draw
 from tiny import segment_tiny
 from wsiseg.errors import AnnotationError
-from wsiseg.viewer import opening
+from wsiseg.viewer import window
 from wsiseg.viewer.window import furnish, scene_layers
 from zarr_images import halves, write_image
 
@@ -34,10 +34,10 @@ def test_slide_tissue_and_mask_are_in_place(make_napari_viewer, slide_file, mask
 
 
 def test_the_whole_window_opens_with_its_widgets(qtbot, slide_file, mask_store):
-    viewer = opening.open_window(slide_file, [mask_store])
+    viewer = window.open_window(slide_file, [mask_store])
     try:
         docked = list(viewer.window.dock_widgets)
-        for name in (*opening.WIDGETS, opening.LEGEND):
+        for name in (*window.WIDGETS, window.LEGEND):
             assert any(name in each for each in docked), (name, docked)
         assert "biopsy.tiff" in viewer.title
     finally:
@@ -49,7 +49,7 @@ def test_a_mask_of_another_slide_is_told_of(qtbot, slide_file, mask_store, tmp_p
     other = tmp_path / "other.tiff"
     shutil.copy(slide_file, other)
     notification_manager.records.clear()
-    viewer = opening.open_window(other, [mask_store])
+    viewer = window.open_window(other, [mask_store])
     viewer.close()
     qtbot.wait(50)
     (record,) = notification_manager.records

@@ -1,4 +1,4 @@
-"""Where labels change, for networks with a head that learns it."""
+"""Boundaries between labels, for networks with a boundary head."""
 
 from __future__ import annotations
 

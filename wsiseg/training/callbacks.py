@@ -53,7 +53,7 @@ class CheckpointCallback(Callback):
     digest : str
         Of the data; a run is resumed with the same data only.
     listener : TrainingListener
-        Hears how it goes.
+        Receives progress.
     """
 
     state_key = "Keeper"
@@ -157,7 +157,7 @@ class CheckpointCallback(Callback):
             "val_pixel_accuracy": float(confusion.pixel_accuracy),
         }
         scores |= {f"iou {n}": float(v) for n, v in zip(self._names, confusion.iou, strict=True)}
-        # A copy, so that the one that learns stays in its mode and on its device.
+        # A copy, so that the network in training stays in its mode and on its device.
         self._copy.load_state_dict({k: v.cpu() for k, v in network.state_dict().items()})
         Checkpoint(self._card(scores, epoch), self._copy).save(self._folder.best)
 
@@ -186,22 +186,22 @@ class CheckpointCallback(Callback):
         return to_csv(COLUMNS, ([_figure(row[name]) for name in COLUMNS] for row in self.rows))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what going on needs."""
+        """Return the state that a resumed run needs."""
         return {"best": self.best, "rows": self.rows, "digest": self._digest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on after the epochs that are done.
+        """Take over the state of the finished epochs.
 
         Raises
         ------
         TrainingError
-            If they were done with other data.
+            If the data have changed since.
         """
         if state_dict["digest"] != self._digest:
             raise TrainingError(
                 "pictures or labels have changed since the training began",
                 self._folder.path,
-                "Train anew in another folder.",
+                "Start another run, in another folder.",
             )
         self.best, self.rows = state_dict["best"], list(state_dict["rows"])
         if is_main_process():

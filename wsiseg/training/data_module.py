@@ -135,7 +135,7 @@ class SegmentationDataModule(lightning.LightningDataModule):
         batches, trainer = self._batches, self.trainer
         assert trainer is not None
         sampler = batches.sampler(trainer.global_rank, trainer.world_size)
-        # A training that goes on has readers fetch ahead before the loop names the epoch.
+        # A resumed run has readers fetch ahead before the loop names the epoch.
         done = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         sampler.set_epoch(done)
         return self._load(batches.training, sampler)

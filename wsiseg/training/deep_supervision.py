@@ -1,4 +1,4 @@
-"""Comparing all that a network gives to training with the labels."""
+"""Deep supervision: the loss over main, auxiliary and boundary outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DeepSupervision(nn.Module):
     """A loss on each of several outputs, against labels reduced to that output's size.
 
     Labels are reduced by the nearest, as means of indices would invent classes.  Where a network
-    gives boundaries as well, those are learnt too: in one channel as in PIDNet's paper (section
+    has a boundary head, that is trained too: in one channel as in PIDNet's paper (section
     4.4), near them the main output once more, and in two channels as in STDC-Seg's (section 3.2),
     by cross-entropy and Dice.
 

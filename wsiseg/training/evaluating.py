@@ -1,4 +1,4 @@
-"""How good a checkpoint is, on pictures and whole slides, over all pixels that are annotated."""
+"""The evaluation job: a checkpoint scored over all annotated pixels of pictures and slides."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def evaluate(
     Parameters
     ----------
     data : DataOptions or DataSet
-        What to score it on.
+        The labelled data to score it on.
     checkpoint : Checkpoint or path-like
         What to score.
     output : path-like, optional
         Folder for ``scores.json``, ``scores.csv`` and ``confusion.png``.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
     **options
         Fields of :class:`wsiseg.training.options.EvaluateOptions`.
 
@@ -106,7 +106,7 @@ def score(
     options : EvaluateOptions, optional
         How.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The job: samples with labels in, a checkpoint out."""
+"""The training job: samples with labels in, a run folder with the best checkpoint out."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from wsiseg.training.training_data import TrainingData, prepare_training_data
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training left behind.
+    """The result of a training run.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class TrainResult:
     epochs : int
         Epochs of the last stage.
     seconds : float
-        All in all.
+        Wall time of this call.
     mpp : float or None
         µm per pixel that it works at, where they are known.
     kept_back : int
@@ -93,16 +93,16 @@ def train(
     Parameters
     ----------
     data : DataOptions
-        What to learn from.
+        The training data, and where they name or yield some, the validation data.
     checkpoint : path-like or None
-        The checkpoint to begin with; where the classes are others, the layers that depend on them
-        begin anew.  None begins from scratch.
+        The initial checkpoint; where the classes are others, the layers that depend on them are
+        newly initialised.  None trains from scratch.
     output : path-like
         Folder of the run, see :func:`fit`.
     resume, overwrite : bool
-        Go on with, or replace, a training that stands in the folder.
+        Continue after the last finished epoch of the run in the folder, or overwrite it.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
     **options
         Fields of :class:`wsiseg.training.options.TrainOptions`.
 
@@ -134,45 +134,45 @@ def fit(
     Parameters
     ----------
     options : TrainOptions
-        What to learn from, and how.
+        Data and settings.
     folder : path-like
         Gets ``best.safetensors``, ``last.ckpt``, ``metrics.csv``, ``curves.png``, ``config.yaml``,
-        and the names of what was learnt from and kept back.
+        and the names of the samples, ``training.txt`` and ``validation.txt``.
     resume : bool
-        Go on after the last epoch that was finished, as if nothing had happened.
+        Continue after the last finished epoch, with the losses that an unbroken run would have.
     overwrite : bool
-        Replace a training that stands there.
+        Overwrite an existing run.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
 
     Raises
     ------
     DataSetError, AnnotationError, SlideError
-        If pictures and labels do not fit, before anything is learnt.
+        If pictures and labels do not fit; this is checked before training starts.
     ArgumentError, CheckpointError
         If the settings make no sense.
     RuntimeUnavailableError
         If a device is not there.
     OutputExistsError
-        If a training stands in the folder.
+        If the folder holds a run, and neither `resume` nor `overwrite` is given.
     OutputHeldError
-        If another one writes there.
+        If another process writes there.
     TrainingError
-        If the loss is no number any more, the memory does not suffice, or what is to be gone on
-        with is damaged.
+        If the loss is not a number, the memory does not suffice, or the state to resume from is
+        damaged.
     """
     begun = time.monotonic()
     main = is_main_process()
-    told = listener if listener is not None and main else TrainingListener()
+    progress = listener if listener is not None and main else TrainingListener()
     run = RunFolder(Path(folder).absolute())
     RECIPES.find(options.recipe, "`recipe`")
     check_machine(options)
     with ExitStack() as stack:
         if main:
             stack.enter_context(made_folder(run.path))
-            stack.enter_context(hold(run.lock, told.warned))
+            stack.enter_context(hold(run.lock, progress.warned))
             _check_folder(run, options, resume=resume, overwrite=overwrite)
-        data, best = _train_stages(options, run, told, resume=resume)
+        data, best = _train_stages(options, run, progress, resume=resume)
     return TrainResult(
         checkpoint=run.best,
         miou=best.card.metrics["val_miou"],
@@ -278,7 +278,7 @@ class _StageRun:
 
 
 def _fit(work: _StageRun, listener: TrainingListener, *, resume: bool) -> None:
-    """Train one stage, going on from ``last.ckpt`` if it is there and that is wanted."""
+    """Train one stage, from ``last.ckpt`` if it exists and the run is resumed."""
     options, stage, initial, data = work.options, work.stage, work.initial, work.data
     batches = plan_batches(options, work.recipe, stage, initial.network.input_multiple, data)
     for line in (*_describe(work, batches), *initial.notes):

@@ -70,7 +70,7 @@ def initialise(
     classes : sequence of LabelClass
         Of the data.
     init, before : Checkpoint, optional
-        What to begin with, and what the stage before left.
+        The initial checkpoint, and that of the stage before.
 
     Raises
     ------

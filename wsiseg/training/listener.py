@@ -1,4 +1,4 @@
-"""Who wants to know how a training goes."""
+"""Progress of a training, for those who show it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Row = Mapping[str, Any]
 
 
 class TrainingListener:
-    """Hears how a training goes, from the thread that trains; this one does nothing."""
+    """Receives the progress of a training, from the thread that trains; this one ignores it."""
 
     def began(self, stage: str) -> None:
         """Hear that something began that may take a while, other than learning."""

@@ -1,4 +1,4 @@
-"""What a user can ask of a training; also what ``RUN/config.yaml`` holds."""
+"""Options of training and evaluation, and of their data; ``RUN/config.yaml`` holds them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wsiseg.training.losses import LOSSES
 from wsiseg.training.recipes import RECIPES
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
-"""So that a training can be gone on with from another folder."""
+"""Absolute, so that a run can be resumed from another folder."""
 _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
@@ -44,7 +44,7 @@ _VALIDATION, _SCORES, _COMPUTE = "Validation", "Scores", "Compute"
 
 
 class ScaleOptions(ResolutionOptions):
-    """At which resolution pictures and slides are looked at.
+    """The resolution at which pictures and slides are read.
 
     See :class:`wsiseg.training.datasets.working_resolution.WorkingResolution`.
     """
@@ -357,7 +357,7 @@ class TrainOptions(ScaleOptions):
             lambda why: DataSetError(
                 f"the settings of the training cannot be read: {why}",
                 path,
-                "Train anew without `resume`.",
+                "Start again without `resume`.",
             )
         ):
             settings = load_yaml(path)

@@ -1,4 +1,4 @@
-"""A look at everything before training begins: does it fit, what is where, how much of it."""
+"""A survey of the data before training: checks, pixels per class, places of each class."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PLACES = 200_000
 
 @dataclass(frozen=True)
 class SampleSurvey:
-    """What is where in one sample.
+    """Sizes, pixels and places of the classes of one sample.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class SampleSurvey:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is where in a data set.
+    """Sizes, pixels and places of the classes of a data set.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ def survey(
 ) -> Survey:
     """Check every sample and count its labels.
 
-    Pictures are decoded whole, so that a damaged one shows before anything is learnt; of slides
+    Pictures are decoded whole, so that a damaged one shows before training starts; of slides
     nothing but headers is read.  Label pictures are read whole, polygons are painted at a
     resolution of at most 4096 pixels a side.
 
@@ -159,7 +159,7 @@ def _survey_sample(
 ) -> SampleSurvey:
     notes: list[str] = []
     with resolution.open_slide(sample) as slide:
-        # Colours that cannot be had are to be known of before anything is learnt.
+        # Colours that cannot be had are to be known of before training starts.
         recolour(slide, sample.colours, notes.append, resolution.slide_mpp)
         plane = resolution.plane(slide)
         step = _choose_step(plane)

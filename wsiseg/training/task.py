@@ -1,4 +1,4 @@
-"""A network that learns, as Lightning drives it."""
+"""The Lightning module of one stage: network, loss, optimiser, schedule and scores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SegmentationTask(lightning.LightningModule):
     Parameters
     ----------
     network : SegmentationNetwork
-        What learns.
+        The network in training.
     normalisation : Normalisation
         From 8-bit pixels to its input.
     stage : Stage
@@ -87,12 +87,12 @@ class SegmentationTask(lightning.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to count anew."""
+        """Reset the confusion matrix and the loss."""
         self.confusion = ConfusionMatrix(self.network.classes)
         self._loss_sum = torch.zeros(2, device=self.device)
 
     def validation_step(self, batch: Batch, number: int) -> None:
-        """Count what a tile's labels are taken for."""
+        """Add a batch to the confusion matrix and the loss."""
         pixels, labels = batch
         outputs = self.network.supervised(self.normalise(pixels))
         counted = (labels != IGNORED).sum()

@@ -152,6 +152,6 @@ _SMALL_TALK = (
     ".*It is recommended to use `self.log.*sync_dist=True.*",
     # PyTorch has renamed what Lightning looks for.
     ".*treespec, LeafSpec.*",
-    # LambdaLR's step as Lightning calls it when a training goes on.
+    # LambdaLR's step as Lightning calls it when a run is resumed.
     ".*lr_scheduler.step.*",
 )

@@ -284,7 +284,7 @@ def test_classes_differ_in_colour_even_if_the_files_give_them_none_or_the_same(
 
 def test_painted_masks_need_a_map(tmp_path: Path) -> None:
     slides, drawn = touch(tmp_path / "slides", "a.svs"), touch(tmp_path / "drawn", "a.png")
-    with pytest.raises(ArgumentError, match="--class-map"):
+    with pytest.raises(ArgumentError, match="`class_map`"):
         open_slides(slides, drawn)
 
 

@@ -191,14 +191,14 @@ def test_a_pickled_shelf_arrives_empty_and_opens_its_own(slides: DataSet) -> Non
     before = open_files()
     arrived = pickle.loads(pickle.dumps(cache))
     assert open_files() == before
-    own = arrived.take(2)
+    own = arrived.get(2)
     assert own is not taken
     assert open_files() == before + 2
     box = Box(0, 0, 32, 32)
     np.testing.assert_array_equal(own.pixels(box), taken.pixels(box))
     np.testing.assert_array_equal(own.labels(box), taken.labels(box))
     for index in (0, 1, 3):
-        arrived.take(index)
+        arrived.get(index)
     assert open_files() == before + 4
     for one in (cache, arrived):
         one.close()

@@ -1,4 +1,4 @@
-"""From what the user named to samples, and which of them are kept back."""
+"""Opening data sets, and splitting them into training and validation data."""
 
 import json
 from pathlib import Path
@@ -205,11 +205,11 @@ def test_nothing_may_be_left_out_of_everything(own: dict[str, object], tmp_path:
     with pytest.raises(DataSetError, match="every sample is left out") as caught:
         open_data(DataOptions(**own, without=everything))
     assert caught.value.where == everything
-    with pytest.raises(DataSetError, match="nothing is left to learn from"):
+    with pytest.raises(DataSetError, match="no training sample is left"):
         split(own, val_only=everything)
 
 
-# What is kept back
+# Validation data
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,9 @@ def test_a_training_ends_in_a_checkpoint_that_is_handed_over(window, qtbot, fold
     checkpoint = wsiseg.load_checkpoint(taker.taken)
     assert [entry.name for entry in checkpoint.classes] == sorted(NAMES)
     assert checkpoint.mpp == 0.5
-    assert (run / "learnt.txt").read_text().split() + (run / "kept.txt").read_text().split() in (
+    assert (run / "training.txt").read_text().split() + (
+        run / "validation.txt"
+    ).read_text().split() in (
         ["s0", "s1"],
         ["s1", "s0"],
     )
@@ -198,7 +200,7 @@ def test_a_training_that_stands_is_shown_and_only_replaced_on_demand(window, qtb
     widget.epochs.setValue(1)
     widget.start()
     finish(qtbot, widget)
-    assert "a training stands here" in start_and_fail(qtbot, widget)
+    assert "already holds a training run" in start_and_fail(qtbot, widget)
     notification_manager.records.clear()
     widget.curves.show_points({})
     widget.run.choose(widget.run.path)

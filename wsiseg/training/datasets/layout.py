@@ -204,7 +204,7 @@ def match_by_name(images: Path, image_ending: str, labels: Path, label_ending: s
 def pictures_by_name(
     folder: Path, ending: str, kinds: tuple[str, ...] = PICTURES
 ) -> dict[str, Path]:
-    """Return the pictures of a folder by what stands before an ending; see `match_by_name`."""
+    """Return the pictures of a folder by their names without an ending."""
     mark = Path(f"_{ending}").stem[1:]
     found: dict[str, Path] = {}
     for path in visible(folder) if folder.is_dir() else ():

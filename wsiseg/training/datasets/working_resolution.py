@@ -12,7 +12,7 @@ from wsiseg.training.datasets.dataset import Sample
 
 @dataclass(frozen=True)
 class WorkingResolution:
-    """At which resolution samples are looked at.
+    """The resolution at which samples are read.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a recipe decides."""
+"""Recipes and their stages: loss, optimiser, schedule, batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stage:
-    """One training from beginning to end.
+    """One stage of a recipe.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stages that follow each other, each beginning with what the one before learnt.
+    """Stages that follow each other, each starting from the weights of the one before.
 
     Attributes
     ----------
