@@ -165,7 +165,8 @@ def test_what_falls_off_is_closed(pictures: DataSet, monkeypatch: pytest.MonkeyP
         closed.append(slide.name)
 
     monkeypatch.setattr(
-        "wsiseg.training.datasets.open_samples.open_slide", lambda path, *_, **__: opened[path]
+        "wsiseg.training.datasets.working_resolution.open_slide",
+        lambda path, *_, **__: opened[path],
     )
     monkeypatch.setattr(type(opened[pictures.samples[0].image]), "close", remember)
     cache = SampleCache(pictures.samples, WorkingResolution(), capacity=3)
