@@ -49,6 +49,13 @@ class DrawingView:
 def read_drawing(path: Path, view: SlideView) -> DrawingView:
     """Read what somebody drew on a slide in QuPath, ASAP, ImageScope or HALO.
 
+    Parameters
+    ----------
+    path : Path
+        A file of annotations.
+    view : SlideView
+        The slide that they lie on.
+
     Raises
     ------
     AnnotationError

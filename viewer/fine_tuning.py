@@ -351,7 +351,15 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return round numbers from `low` to `high`: 1, 2 or 5 of some power of ten apart."""
+    """Return round numbers from `low` to `high`: 1, 2 or 5 of some power of ten apart.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the axis.
+    most : int
+        Greatest number of steps between ticks.
+    """
     if not high > low:
         return [low]
     least = (high - low) / most

@@ -74,6 +74,13 @@ def find_measurable(viewer: ViewerModel) -> Measurable:
 def save_areas(rows: Sequence[ClassArea], path: Path) -> None:
     """Write areas as CSV.
 
+    Parameters
+    ----------
+    rows : sequence of ClassArea
+        A row per class.
+    path : Path
+        The file to write.
+
     Raises
     ------
     OutputError

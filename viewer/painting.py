@@ -134,7 +134,15 @@ def _how_to_fit(plane: WorkingPlane, box: Box) -> str:
 
 
 def painting_layer(region: RegionView, labels: Labels | None = None) -> LayerData:
-    """Return labels that lie on their region and can be painted; blank if none are given."""
+    """Return a layer of labels that lies on its region and can be painted.
+
+    Parameters
+    ----------
+    region : RegionView
+        What is painted on.
+    labels : ndarray, optional
+        uint8 ``(region.box.height, region.box.width)``; 255 everywhere if left out.
+    """
     settings = {
         "name": plain(f"{region.slide.slide.name} painting"),
         "opacity": MASK_OPACITY,
@@ -147,7 +155,15 @@ def painting_layer(region: RegionView, labels: Labels | None = None) -> LayerDat
 
 
 def painting_look(classes: Classes, blank: str = NOT_ANNOTATED) -> dict[str, Any]:
-    """Return colours and names of labels as napari takes them; its eraser leaves 255, `blank`."""
+    """Return colours and names of labels as napari takes them.
+
+    Parameters
+    ----------
+    classes : mapping of int to LabelClass
+        Classes by their labels.
+    blank : str
+        What 255 is called, which napari's eraser leaves.
+    """
     look = label_look(classes)
     look["colormap"].background_value = UNSEEN
     names = look["features"]
@@ -175,7 +191,15 @@ def is_painting(layer: Layer) -> bool:
 
 
 def give_classes(painting: Any, classes: Classes) -> None:
-    """Let other classes be painted in a layer."""
+    """Replace the classes that can be painted in a layer.
+
+    Parameters
+    ----------
+    painting : napari.layers.Labels
+        A layer of :func:`painting_layer`.
+    classes : mapping of int to LabelClass
+        Classes by their labels.
+    """
     painting.metadata[KEY] = replace(painting.metadata[KEY], classes=dict(classes))
     look = painting_look(classes)
     painting.colormap, painting.features = look["colormap"], look["features"]
@@ -227,7 +251,22 @@ def _positions(classes: Classes, other: int) -> Table:
 
 
 def annotation_path(folder: Path, slide: Slide, kind: Kind) -> Path:
-    """Return where training looks for what was painted on a slide."""
+    """Return where training looks for the annotation of a slide.
+
+    Parameters
+    ----------
+    folder : Path
+        Of annotations.
+    slide : Slide
+        What was painted on.
+    kind : {"OME-Zarr", "GeoJSON"}
+        What is written.
+
+    Returns
+    -------
+    Path
+        Named after the slide.
+    """
     return folder / f"{sample_name(slide.path.name)}{_ENDINGS[kind]}"
 
 

@@ -95,6 +95,15 @@ class PredictorCache:
     def load(self, path: Path | None, options: SegmentOptions, report: Report) -> Predictor:
         """Return the predictor of a checkpoint, and report the checkpoint.
 
+        Parameters
+        ----------
+        path : Path or None
+            The checkpoint; the bundled one if None.
+        options : SegmentOptions
+            Runtime, device, precision and threads.
+        report : callable
+            Receives progress, see :data:`wsiseg.viewer.layers.preview.Report`.
+
         Raises
         ------
         CheckpointError, RuntimeUnavailableError
@@ -152,6 +161,17 @@ class PartTask:
     ) -> PartTask:
         """Return the task of labelling a region.
 
+        Parameters
+        ----------
+        view : SlideView
+            The slide.
+        checkpoint : Path or None
+            The bundled one if None.
+        options : SegmentOptions
+            How it is labelled.
+        region : shapely geometry
+            ``x, y`` in pixels of level 0.
+
         Raises
         ------
         ArgumentError
@@ -163,7 +183,19 @@ class PartTask:
         return cls(view, checkpoint, options, box, region)
 
     def run(self, predictors: PredictorCache, report: Report) -> Outcome:
-        """Label it.
+        """Label the part.
+
+        Parameters
+        ----------
+        predictors : PredictorCache
+            Where the predictor is taken from.
+        report : callable
+            Receives progress, see :data:`wsiseg.viewer.layers.preview.Report`.
+
+        Returns
+        -------
+        Outcome
+            The labels as a layer.
 
         Raises
         ------
@@ -257,6 +289,18 @@ class SlideTask:
     def run(self, predictors: PredictorCache, report: Report) -> Outcome | ExistingOutput:
         """Label the slide, unless an output exists that the options neither resume nor overwrite.
 
+        Parameters
+        ----------
+        predictors : PredictorCache
+            Where the predictor is taken from.
+        report : callable
+            Receives progress, see :data:`wsiseg.viewer.layers.preview.Report`.
+
+        Returns
+        -------
+        Outcome or ExistingOutput
+            The mask as layers, or what exists already.
+
         Raises
         ------
         OutputExistsError
@@ -304,6 +348,15 @@ def settle_resolution(
 ) -> tuple[SegmentOptions, list[str]]:
     """Work at the checkpoint's resolution, or at level 0 where that means nothing.
 
+    Parameters
+    ----------
+    options : SegmentOptions
+        As the user chose them.
+    checkpoint : Checkpoint
+        Whose resolution counts if none is chosen.
+    view : SlideView
+        The slide.
+
     Returns
     -------
     SegmentOptions, list of str
@@ -335,6 +388,20 @@ def plan_part(
     task: PartTask, predictor: Predictor, options: SegmentOptions
 ) -> tuple[Plan, RegionView]:
     """Return the plan for a part of a slide, and the part.
+
+    Parameters
+    ----------
+    task : PartTask
+        What is labelled.
+    predictor : Predictor
+        With what.
+    options : SegmentOptions
+        With their resolution settled.
+
+    Returns
+    -------
+    Plan, RegionView
+        The plan for the whole plane, and the part in working pixels.
 
     Raises
     ------

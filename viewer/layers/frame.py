@@ -83,5 +83,18 @@ class Frame:
 
 
 def working_box(slide_box: Box, plane: WorkingPlane) -> Box:
-    """Return the working pixels that a box of level 0 touches, inside the plane."""
+    """Return the working pixels that a box of level 0 touches, inside the plane.
+
+    Parameters
+    ----------
+    slide_box : Box
+        A box in pixels of level 0.
+    plane : WorkingPlane
+        The working plane.
+
+    Returns
+    -------
+    Box
+        In working pixels; empty if the box lies outside.
+    """
     return slide_box.reduced(plane.slide_scale).intersection(plane.box)

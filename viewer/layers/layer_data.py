@@ -104,7 +104,15 @@ class MaskView:
 
 
 def slide_layer(view: SlideView, damaged: DamageListener) -> LayerData:
-    """Return the slide as one RGB layer of many levels."""
+    """Return the slide as one RGB layer of many levels.
+
+    Parameters
+    ----------
+    view : SlideView
+        The slide, which stays open while the layer exists.
+    damaged : callable
+        Receives what cannot be read, see :class:`wsiseg.viewer.layers.levels.SlideLevel`.
+    """
     settings = {
         "name": plain(view.slide.name),
         "rgb": True,
@@ -189,7 +197,15 @@ def probability_layers(
 
 
 def throughput_layer(tiles: RunTiles, frame: Frame) -> LayerData:
-    """Return what each tile cost as a heat map, in ms."""
+    """Return what each tile cost as a heat map, in ms.
+
+    Parameters
+    ----------
+    tiles : RunTiles
+        The tiles of a run.
+    frame : Frame
+        Where their slide lies.
+    """
     heat, factor = tiles.heat_map()
     settings = {
         "name": "ms per tile",

@@ -115,6 +115,13 @@ def slide_levels(slide: Slide, damaged: DamageListener) -> list[da.Array]:
     """Return the levels of a slide as dask arrays, uint8 ``(H, W, 3)``.
 
     The slide has to stay open as long as they are in use.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    damaged : callable
+        Receives what cannot be read and is shown as glass.
     """
     return [
         _lazy(SlideLevel(slide, plane, damaged), (CHUNK, CHUNK, 3)) for plane in slide_planes(slide)
@@ -122,7 +129,15 @@ def slide_levels(slide: Slide, damaged: DamageListener) -> list[da.Array]:
 
 
 def label_levels(image: LabelImage, damaged: DamageListener) -> list[da.Array]:
-    """Return the levels of a mask as dask arrays, ``(H, W)``; blank is *not analysed*."""
+    """Return the levels of a mask as dask arrays, ``(H, W)``; blank is *not analysed*.
+
+    Parameters
+    ----------
+    image : LabelImage
+        The mask.
+    damaged : callable
+        Receives what cannot be read and is left blank.
+    """
     blank = UNSEEN if image.levels[0].dtype == np.uint8 else 0
     return [
         _lazy(StoredLevel(StoredValues(array, image.path), blank, damaged), array.chunks[-2:])
@@ -133,7 +148,19 @@ def label_levels(image: LabelImage, damaged: DamageListener) -> list[da.Array]:
 def probability_levels(
     arrays: list[Any], path: Path, index: int, damaged: DamageListener
 ) -> list[da.Array]:
-    """Return the levels of one class's probabilities as dask arrays, uint8 ``(H, W)``."""
+    """Return the levels of one class's probabilities as dask arrays, uint8 ``(H, W)``.
+
+    Parameters
+    ----------
+    arrays : list of zarr.Array
+        uint8 ``(C, H, W)``, the finest first.
+    path : Path
+        Their store, for errors.
+    index : int
+        Of the class.
+    damaged : callable
+        Receives what cannot be read and is left blank.
+    """
     return [
         _lazy(StoredLevel(StoredValues(array, path, (index,)), 0, damaged), array.chunks[-2:])
         for array in arrays

@@ -89,7 +89,15 @@ class Preview:
         self.changes = 0
 
     def put(self, tile: Tile, prediction: Prediction) -> None:
-        """Show a tile, without its halo."""
+        """Show a tile, without its halo.
+
+        Parameters
+        ----------
+        tile : Tile
+            Its core is shown.
+        prediction : Prediction
+            Of the whole tile, halo included.
+        """
         place = tile.core.intersection(self._part.box)
         labels = prediction.most_likely()[place.within(tile.box)]
         if self._regions is not None:
@@ -98,7 +106,15 @@ class Preview:
         self.changes += 1
 
     def recall(self, box: Box, labels: AnyArray) -> None:
-        """Show what an interrupted run left, of which no more is read than is shown."""
+        """Show what an interrupted run left; no more of it is read than is shown.
+
+        Parameters
+        ----------
+        box : Box
+            In working pixels.
+        labels : zarr.Array
+            uint8 ``(H, W)``, of the whole plane.
+        """
         self._fill(box, labels, box)
         self.changes += 1
 
@@ -173,7 +189,15 @@ class RunListener(Listener):
         self._report(f"{share:.0%} searched for tissue")
 
     def recalled(self, box: Box, labels: AnyArray) -> None:
-        """Put it into the preview."""
+        """Put what an interrupted run left into the preview.
+
+        Parameters
+        ----------
+        box : Box
+            In working pixels.
+        labels : zarr.Array
+            uint8 ``(H, W)``, of the whole plane.
+        """
         self.continued()
         if self._preview is not None:
             self._preview.recall(box, labels)
@@ -184,7 +208,15 @@ class RunListener(Listener):
         self._report(self._progress)
 
     def labelled(self, tile: Tile, prediction: Prediction) -> None:
-        """Put it into the preview."""
+        """Put a tile into the preview.
+
+        Parameters
+        ----------
+        tile : Tile
+            Its core is shown.
+        prediction : Prediction
+            Of the whole tile, halo included.
+        """
         if self._preview is not None:
             self._preview.put(tile, prediction)
 

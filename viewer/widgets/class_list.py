@@ -79,7 +79,15 @@ class ClassList(QWidget):
         return int(self.list.currentItem().data(_VALUE))
 
     def show_classes(self, classes: Mapping[int, LabelClass], value: int | None = None) -> None:
-        """Show other classes, and choose one: what was chosen before if none is given."""
+        """Show other classes, and choose one.
+
+        Parameters
+        ----------
+        classes : mapping of int to LabelClass
+            Classes by their labels.
+        value : int, optional
+            The label to choose; that which was chosen before if left out.
+        """
         value = self.value if value is None else value
         self._classes = dict(sorted(classes.items()))
         with QSignalBlocker(self.list):
@@ -117,7 +125,15 @@ class ClassList(QWidget):
             self._change(left, min(left, default=UNSEEN))
 
     def recolour(self, value: int, colour: QColor) -> None:
-        """Give a class another colour."""
+        """Give a class another colour.
+
+        Parameters
+        ----------
+        value : int
+            The label of the class.
+        colour : QColor
+            Its new colour.
+        """
         name = self._classes[value].name
         rgb = (colour.red(), colour.green(), colour.blue())
         self._change({**self._classes, value: LabelClass(name, rgb)}, value)

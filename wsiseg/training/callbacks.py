@@ -84,7 +84,15 @@ class CheckpointCallback(Callback):
         self._begun = time.monotonic()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Say how long it will take."""
+        """Tell the listener how many epochs and steps there will be.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Lightning's trainer.
+        module : LightningModule
+            The :class:`SegmentationTask` in training.
+        """
         earlier = self.rows[-1]["seconds"] if self.rows else 0.0
         self._begun = time.monotonic() - earlier
         self._listener.expects(trainer.max_epochs or 0, int(trainer.num_training_batches), earlier)
@@ -96,7 +104,19 @@ class CheckpointCallback(Callback):
         batch: Any,
         number: int,
     ) -> None:
-        """Note the learning rate of the step; afterwards it is that of the next."""
+        """Note the learning rate of the step; afterwards it is that of the next.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Lightning's trainer.
+        module : LightningModule
+            The :class:`SegmentationTask` in training.
+        batch : Batch
+            Pixels and labels of the step.
+        number : int
+            Index of the batch in its epoch, from 0.
+        """
         self._rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(
@@ -107,7 +127,20 @@ class CheckpointCallback(Callback):
         batch: Any,
         number: int,
     ) -> None:
-        """Pass the loss on.
+        """Pass the loss on to the listener.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Lightning's trainer.
+        module : LightningModule
+            The :class:`SegmentationTask` in training.
+        outputs : dict
+            The step's ``loss``.
+        batch : Batch
+            Pixels and labels of the step.
+        number : int
+            Index of the batch in its epoch, from 0.
 
         Raises
         ------
@@ -126,7 +159,15 @@ class CheckpointCallback(Callback):
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
-        """Begin to note rates, and decide whether this epoch ends with a validation."""
+        """Begin to note rates, and decide whether this epoch ends with a validation.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Lightning's trainer.
+        module : LightningModule
+            The :class:`SegmentationTask` in training.
+        """
         self._rates = []
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs
         due = epoch % self._val_every == 0 or epoch == last
@@ -136,7 +177,15 @@ class CheckpointCallback(Callback):
     def on_validation_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
-        """Score, and keep the network if none was better."""
+        """Score, and keep the network if none was better.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Lightning's trainer.
+        module : LightningModule
+            The :class:`SegmentationTask` in training.
+        """
         assert isinstance(module, SegmentationTask)
         confusion, loss = module.gather_scores()
         miou = float(confusion.mean_iou)
@@ -164,7 +213,15 @@ class CheckpointCallback(Callback):
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
-        """Write the epoch's row."""
+        """Write the epoch's row.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Lightning's trainer.
+        module : LightningModule
+            The :class:`SegmentationTask` in training.
+        """
         row: dict[str, Any] = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
@@ -239,7 +296,15 @@ class Patience(EarlyStopping):
         )
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Leave a training that was stopped before as it is."""
+        """Stop a resumed run at once if it had stopped early before.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Lightning's trainer.
+        module : LightningModule
+            The :class:`SegmentationTask` in training.
+        """
         if self.wait_count >= self.patience:
             trainer.should_stop = True
 

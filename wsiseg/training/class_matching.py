@@ -44,6 +44,18 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatchin
     A checkpoint may have classes besides, such as an author's *void*; predicting them is wrong
     wherever something is annotated.
 
+    Parameters
+    ----------
+    known : sequence of LabelClass
+        The checkpoint's classes, in the order of its labels.
+    dataset : DataSet
+        The data to be scored on.
+
+    Returns
+    -------
+    ClassMatching
+        Tables from the labels of both to those that are compared.
+
     Raises
     ------
     DataSetError

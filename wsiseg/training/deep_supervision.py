@@ -43,7 +43,20 @@ class DeepSupervision(nn.Module):
         self.detail_loss = Sum(CrossEntropy(), Dice())
 
     def forward(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, C, h, w)`` of any sizes and labels ``(B, H, W)``."""
+        """Return the loss over all outputs.
+
+        Parameters
+        ----------
+        outputs : sequence of Tensor
+            Logits ``(B, C, h, w)`` of any sizes, the main output first.
+        labels : Tensor
+            int64 ``(B, H, W)``.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         losses = [self.loss(logits, shrink_labels(labels, logits.shape[-2:])) for logits in outputs]
         losses[1:] = [self.auxiliary_weight * loss for loss in losses[1:]]
         if isinstance(outputs, WithBoundaries):
@@ -61,7 +74,20 @@ class DeepSupervision(nn.Module):
 
 
 def shrink_labels(labels: Tensor, shape: Sequence[int]) -> Tensor:
-    """Take every n-th label, so that a smaller output is compared with its own pixels' centres."""
+    """Take every n-th label, so that a smaller output is compared with its own pixels' centres.
+
+    Parameters
+    ----------
+    labels : Tensor
+        int64 ``(B, H, W)``.
+    shape : sequence of int
+        ``(height, width)`` wanted.
+
+    Returns
+    -------
+    Tensor
+        int64 ``(B, height, width)``.
+    """
     if tuple(labels.shape[-2:]) == tuple(shape):
         return labels
     resized = F.interpolate(labels.unsqueeze(1).float(), size=tuple(shape), mode="nearest-exact")
@@ -72,7 +98,20 @@ class BoundaryLoss(nn.Module):
     """Binary cross-entropy in which boundaries, and what is none, weigh the same together."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, 1, H, W)`` and int64 labels ``(B, H, W)``."""
+        """Return the loss of boundary logits.
+
+        Parameters
+        ----------
+        logits : Tensor
+            ``(B, 1, H, W)``: of being a boundary.
+        labels : Tensor
+            int64 ``(B, H, W)``: classes, not boundaries.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         valid = labels != IGNORED
         if not valid.any():
             return logits.sum() * 0

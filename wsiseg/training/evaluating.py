@@ -76,6 +76,31 @@ def evaluate(
     ------
     WsisegError
         As :func:`score`, or if the output cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> scratch = tempfile.TemporaryDirectory()
+    >>> folder = Path(scratch.name)
+    >>> for name in ("images", "labels"):
+    ...     (folder / name).mkdir()
+    ...     for number in range(1):
+    ...         square = np.zeros((32, 32), np.uint8)
+    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
+    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
+    >>> data = DataOptions(
+    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ... )
+    >>> from wsiseg.models import create_model
+    >>> from wsiseg.models.checkpoint import CheckpointCard, ClassEntry
+    >>> entries = tuple(ClassEntry(name=n, colour=(0, 0, 0)) for n in ("ground", "square"))
+    >>> card = CheckpointCard(architecture="espnet", classes=entries, mpp=None)
+    >>> scores = evaluate(data, Checkpoint(card, create_model("espnet", 2)))
+    >>> scores["images"], scores["pixels"], list(scores["class_iou"])
+    (1, 1024, ['ground', 'square'])
+    >>> scratch.cleanup()
     """
     settings = EvaluateOptions(**options)
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
@@ -162,6 +187,13 @@ def score(
 
 def write_scores(scores: dict[str, Any], folder: Path) -> None:
     """Write ``scores.json``, ``scores.csv`` and ``confusion.png``.
+
+    Parameters
+    ----------
+    scores : dict
+        As :func:`score` returns them.
+    folder : Path
+        Is made if it is missing; existing files are overwritten.
 
     Raises
     ------

@@ -113,9 +113,26 @@ def train(
 
     Examples
     --------
-    >>> import wsiseg
-    >>> data = wsiseg.DataOptions(slides="slides/", annotations="drawn/")
-    >>> wsiseg.train(data, "nuclei.safetensors", "run/", mpp=0.5, epochs=20)  # doctest: +SKIP
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> scratch = tempfile.TemporaryDirectory()
+    >>> folder = Path(scratch.name)
+    >>> for name in ("images", "labels"):
+    ...     (folder / name).mkdir()
+    ...     for number in range(2):
+    ...         square = np.zeros((32, 32), np.uint8)
+    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
+    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
+    >>> data = DataOptions(
+    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ... )
+    >>> small = {"alpha2": 1, "alpha3": 1}
+    >>> settings = {"epochs": 1, "batch": 1, "tile": 32, "workers": 0, "arguments": small}
+    >>> result = train(data, None, folder / "run", **settings)
+    >>> result.checkpoint.name, result.epochs, result.validation_samples
+    ('best.safetensors', 1, 1)
+    >>> scratch.cleanup()
     """
     settings = TrainOptions(data=data, init=checkpoint, **options)
     return fit(settings, output, resume=resume, overwrite=overwrite, listener=listener)

@@ -57,7 +57,18 @@ class ScaleOptions(ResolutionOptions):
 
 
 class DataOptions(SlideOptions):
-    """Which pictures or slides, with which labels: one of the three kinds of data."""
+    """Which pictures or slides, with which labels: one of the three kinds of data.
+
+    Examples
+    --------
+    >>> data = DataOptions(images="rgb/", labels="masks/", class_map="0=background,255=gland")
+    >>> data.images.name, data.class_map
+    ('rgb', '0=background,255=gland')
+    >>> DataOptions(images="rgb/")
+    Traceback (most recent call last):
+        ...
+    wsiseg.errors.ArgumentError: `images` and `labels` belong together.
+    """
 
     dataset: Annotated[
         str | None,

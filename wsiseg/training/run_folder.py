@@ -149,6 +149,13 @@ class RunFolder:
     def begin(self, options: TrainOptions, training: list[str], validation: list[str]) -> None:
         """Make the folder, and write the settings and the names of the samples.
 
+        Parameters
+        ----------
+        options : TrainOptions
+            Go to ``config.yaml``.
+        training, validation : list of str
+            Names of the samples; go to ``training.txt`` and ``validation.txt``.
+
         Raises
         ------
         OutputError

@@ -79,6 +79,18 @@ class EpochSampler(Sampler[list[TileRequest]]):
         Tiles per batch and process.
     rank, world : int
         Which process of how many this is.
+
+    Examples
+    --------
+    Four samples, each once, in batches of two, for the first of two processes:
+
+    >>> sampling = Sampling(tiles=4, balanced=False)
+    >>> sampler = EpochSampler(sampling, samples=4, batch=2, rank=0, world=2)
+    >>> [[request.number for request in batch] for batch in sampler]
+    [[0, 1]]
+    >>> sampler.set_epoch(1)
+    >>> [[request.number for request in batch] for batch in sampler]
+    [[4, 5]]
     """
 
     def __init__(

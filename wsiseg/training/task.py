@@ -77,7 +77,20 @@ class SegmentationTask(lightning.LightningModule):
             self._frozen.eval()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            uint8 ``(B, H, W, 3)`` and ``(B, H, W)``.
+        number : int
+            Index of the batch in its epoch.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         # Drawn anew for each step, so that a resumed training draws what an unbroken one does.
         torch.manual_seed(self._seed + 1_000_003 * (self.global_step + 1))
         pixels, labels = batch
@@ -92,7 +105,15 @@ class SegmentationTask(lightning.LightningModule):
         self._loss_sum = torch.zeros(2, device=self.device)
 
     def validation_step(self, batch: Batch, number: int) -> None:
-        """Add a batch to the confusion matrix and the loss."""
+        """Add a batch to the confusion matrix and the loss.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            uint8 ``(B, H, W, 3)`` and ``(B, H, W)``.
+        number : int
+            Index of the batch.
+        """
         pixels, labels = batch
         outputs = self.network.supervised(self.normalise(pixels))
         counted = (labels != IGNORED).sum()

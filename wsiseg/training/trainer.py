@@ -61,6 +61,22 @@ def make_trainer(
 ) -> lightning.Trainer:
     """Return a trainer that leaves talking, files and order to us.
 
+    Parameters
+    ----------
+    options : TrainOptions
+        Device, precision and strategy.
+    stage : Stage
+        Epochs and clipping.
+    callbacks : list of Callback
+        Checkpoints, averaging, early stopping.
+    folder : Path
+        Of the run.
+
+    Returns
+    -------
+    Trainer
+        Of Lightning, without logger, progress bar and summary.
+
     Raises
     ------
     ArgumentError

@@ -38,6 +38,29 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         If something is missing or does not fit.
     StainError, SlideError
         If the reference for stains cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> scratch = tempfile.TemporaryDirectory()
+    >>> folder = Path(scratch.name)
+    >>> for name in ("images", "labels"):
+    ...     (folder / name).mkdir()
+    ...     for number in range(2):
+    ...         square = np.zeros((32, 32), np.uint8)
+    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
+    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
+    >>> data = DataOptions(
+    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ... )
+    >>> dataset = open_data(data)
+    >>> [sample.name for sample in dataset.samples]
+    ['0', '1']
+    >>> [entry.name for entry in dataset.classes]
+    ['ground', 'square']
+    >>> scratch.cleanup()
     """
     check_reference(options.colours)
     only = None if options.only is None else set(read_list(options.only))
@@ -126,6 +149,18 @@ def _parts(options: DataOptions) -> tuple[str, str]:
 
 def read_stems(path: Path, dataset: DataSet) -> set[str]:
     """Return the names that a file lists, one a line.
+
+    Parameters
+    ----------
+    path : Path
+        A text, see :func:`wsiseg.training.datasets.lists.read_list`.
+    dataset : DataSet
+        The data whose samples are named.
+
+    Returns
+    -------
+    set of str
+        Names of samples.
 
     Raises
     ------

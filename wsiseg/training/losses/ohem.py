@@ -20,6 +20,16 @@ class OhemCrossEntropy(nn.Module):
         Pixels whose own class has at least this probability are easy.
     min_kept : int
         At least so many pixels of a batch count, easy or not.
+
+    Examples
+    --------
+    Of four pixels, one of which is wrong, the hardest alone counts:
+
+    >>> labels = torch.tensor([[[0, 0, 1, 1]]])
+    >>> predicted = torch.tensor([[[0, 0, 1, 0]]])
+    >>> logits = 20.0 * torch.nn.functional.one_hot(predicted, 2).movedim(-1, 1)
+    >>> round(OhemCrossEntropy(min_kept=1)(logits, labels).item(), 4)
+    20.0
     """
 
     def __init__(
@@ -32,7 +42,20 @@ class OhemCrossEntropy(nn.Module):
         self.min_kept = min_kept
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Float ``(B, C, H, W)``.
+        labels : Tensor
+            int64 ``(B, H, W)``: class indices, or 255 where ignored.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar; 0 where every label is ignored.
+        """
         valid = labels != IGNORED
         losses = F.cross_entropy(
             logits, labels, self.weights, ignore_index=IGNORED, reduction="none"
