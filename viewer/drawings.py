@@ -1,4 +1,4 @@
-"""Files of what somebody drew, as outlines in the window and as labels."""
+"""Annotation files as outlines in the window, and painted into labels."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DrawingView:
 
 
 def read_drawing(path: Path, view: SlideView) -> DrawingView:
-    """Read what somebody drew on a slide in QuPath, ASAP, ImageScope or HALO.
+    """Read a file of annotations of a slide, from QuPath, ASAP, ImageScope or HALO.
 
     Parameters
     ----------

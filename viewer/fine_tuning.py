@@ -255,12 +255,12 @@ class TrainingProgress:
         return self.epoch * self.steps + self.step
 
     def seconds_left(self, before: TrainingProgress, seconds: float) -> float | None:
-        """Return how long it will still take, None while nobody can tell.
+        """Return the seconds that are left, or None while that is unknown.
 
         Parameters
         ----------
         before : TrainingProgress
-            How far it was when learning began.
+            The progress at the first step.
         seconds : float
             Time since then.
         """

@@ -1,4 +1,4 @@
-"""Which labels of a window are measured, and where they lie."""
+"""Measuring areas: which labels of a window are measured, and the file of areas."""
 
 from __future__ import annotations
 

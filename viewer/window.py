@@ -55,7 +55,7 @@ def view(
 
 @contextmanager
 def sparing_collector() -> Iterator[None]:
-    """Leave what stands before, and what is made, out of every later collection of garbage.
+    """Keep all objects of the start out of later garbage collections.
 
     napari collects whenever a layer goes, which takes a third of a second with the modules of
     PyTorch in memory.
@@ -138,7 +138,7 @@ def scene_layers(
         if slide_mpp is not None:
             raise ArgumentError("a store knows its resolution", "`slide_mpp`", "Leave it out.")
         if reader is not None:
-            raise ArgumentError("a store of ours needs no reader", "`reader`", "Leave it out.")
+            raise ArgumentError("a store needs no reader", "`reader`", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
     with ExitStack() as stack:
         opened = stack.enter_context(open_slide(slide, reader, square=slide_mpp is None))
@@ -154,7 +154,7 @@ def scene_layers(
 
 
 def _measured_frame(mask: Path) -> Frame | None:
-    """Return what a mask of ours knows of its slide: it may have been typed at its run."""
+    """Return the frame of a mask's slide by its run, whose µm per pixel may have been typed."""
     image = open_store(mask)
     frame = mask_frame(image)
     return frame if frame.mpp is not None and "slide_scale" in image.notes else None

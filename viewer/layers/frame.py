@@ -57,7 +57,7 @@ class Frame:
         return self.pixel if self.unit == "um" else None
 
     def placing(self, slide_scale: float = 1.0, y: float = 0.0, x: float = 0.0) -> dict[str, Any]:
-        """Return what napari is told of a layer of pixels.
+        """Return scale, translation and units of a layer of pixels.
 
         Parameters
         ----------

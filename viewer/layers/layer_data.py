@@ -1,4 +1,4 @@
-"""What napari is given: data, how they lie and look, and the kind of layer."""
+"""Layer data for napari: the array, its transform and look, and the type of layer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from wsiseg.viewer.plain_text import plain
 LayerData = tuple[Any, dict[str, Any], str]
 
 KEY = "wsiseg"
-"""Under this name the metadata of a layer of ours hold what it shows."""
+"""Key in a layer's metadata under which a layer of this package holds its view."""
 
 TISSUE = "tissue"
 """Under it those of the outline of the tissue, which nobody drew."""
@@ -99,7 +99,7 @@ class MaskView:
         return y / own - inside, x / own - inside
 
     def placing(self) -> dict[str, Any]:
-        """Return what napari is told of a layer of its pixels."""
+        """Return scale, translation and units of a layer of the mask's pixels."""
         return self.frame.placing(self.pixel, *self.corner)
 
 

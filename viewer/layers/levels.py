@@ -1,4 +1,4 @@
-"""Slides and masks as napari wants them: levels that halve, read only where somebody looks."""
+"""Multiscale arrays of slides and masks: levels that halve, read lazily."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class StoredLevel:
     values : StoredValues
         What it holds.
     blank : int
-        What stands for a pixel that cannot be read.
+        The value of pixels that cannot be read.
     damaged : callable
         Told of those.
     """

@@ -1,4 +1,4 @@
-"""How a run looks while it goes: tiles that appear, and a count of them."""
+"""The preview of a run: tiles that appear while it goes, and a count of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LARGEST_PREVIEW = 2048
 Report = Callable[[object], None]
 """Hears how a run goes: text, a :class:`Preview`, :class:`TileProgress`.
 
-Raises where nobody wants the result any more.
+Raises :class:`wsiseg.viewer.worker.Cancelled` once the user has cancelled.
 """
 
 
@@ -130,7 +130,7 @@ class Preview:
         self.labels[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
 
     def layer(self) -> LayerData:
-        """Return it as a labels layer, which goes on filling."""
+        """Return a labels layer of the preview, which fills further."""
         settings = {
             "name": plain(f"{self._part.slide.slide.name} so far"),
             "opacity": MASK_OPACITY,
@@ -142,7 +142,7 @@ class Preview:
 
 
 class RunListener(Listener):
-    """Passes on how a run goes.
+    """Reports the progress of a run to the window.
 
     Parameters
     ----------
@@ -181,11 +181,11 @@ class RunListener(Listener):
         self._report(stage)
 
     def continued(self) -> None:
-        """Pass it on again, as whoever hears it may want to cancel."""
+        """Report the stage again, at which the run may be cancelled."""
         self._report(self._stage)
 
     def searched(self, share: float) -> None:
-        """Pass on how far it is, as whoever hears it may want to cancel."""
+        """Report how far the search is, at which the run may be cancelled."""
         self._report(f"{share:.0%} searched for tissue")
 
     def recalled(self, box: Box, labels: AnyArray) -> None:

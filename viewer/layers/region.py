@@ -50,5 +50,5 @@ class RegionView:
         return self.box.y * self.pixel, self.box.x * self.pixel
 
     def placing(self, step: int = 1) -> dict[str, Any]:
-        """Return what napari is told of a layer of every so many of its pixels."""
+        """Return scale, translation and units of a layer of every `step`-th pixel."""
         return self.frame.placing(self.pixel * step, *self.corner)

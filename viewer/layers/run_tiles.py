@@ -80,7 +80,7 @@ def read_tiles(image: LabelImage) -> RunTiles:
     Raises
     ------
     AnnotationError, OutputError
-        If the mask is not one of ours, or its run's files are not beside it.
+        If the mask is of no wsiseg run, or the run's files are not beside it.
     """
     store = next((p for p in (image.path, *image.path.parents) if p.suffix == ".zarr"), image.path)
     name = str(image.notes.get("run", ""))

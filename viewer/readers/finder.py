@@ -35,12 +35,12 @@ def _read(path: str | Sequence[str]) -> list[Any]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Leave other Zarr to other plug-ins; a damaged slide is ours, to say what is wrong."""
+    """Leave other Zarr to other plug-ins; a damaged slide is read, to say what is wrong."""
     return _holds_labels(path) if path.is_dir() else path.is_file()
 
 
 def _holds_labels(store: Path) -> bool:
-    """Tell whether a store says that it holds labels, or that it is ours."""
+    """Tell whether a store says that it holds labels, or that this package wrote it."""
     if (store / "labels").is_dir():
         return True
     for name in ("zarr.json", ".zattrs"):

@@ -22,7 +22,7 @@ NOTHING: list[Any] = [(None,)]
 
 
 def read(path: str | Sequence[str]) -> list[Any]:
-    """Return the layers of slides and masks; what cannot be read is told in a notification.
+    """Return the layers of slides and masks; what cannot be read is shown as a notification.
 
     A mask lies on its slide if that is in the window, whatever the two say of the resolution.
     """

@@ -1,4 +1,4 @@
-"""A slide and a mask to look at where no other is at hand."""
+"""Sample data: a demonstration slide and its mask."""
 
 from __future__ import annotations
 

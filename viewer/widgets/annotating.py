@@ -1,4 +1,4 @@
-"""The *Annotate* widget: paint on a part of a slide, and keep it for training."""
+"""The *Annotate* widget: paint on a region of a slide, and save it for training."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ class AnnotateWidget(QWidget):
         self._viewer.add_layer(layer)
         layer.mode = "paint"
 
-    # Keeping
+    # Saving
 
     def save(self) -> None:
         """Write the selected painting, or else the topmost."""
@@ -300,7 +300,7 @@ class AnnotateWidget(QWidget):
     # Files of shapes
 
     def open_shapes(self, path: Path) -> None:
-        """Add the outlines of what somebody drew on the current slide."""
+        """Add the outlines of an annotation file of the current slide."""
         with errors_notified():
             view = scene.current_slide(self._viewer)
             text = f"Reading {path.name}…"
@@ -351,7 +351,7 @@ class AnnotateWidget(QWidget):
         work.start()
 
     def _count(self, more: int) -> None:
-        """Offer nothing while anything goes on."""
+        """Disable the buttons while work is running."""
         self._running += more
         for button in self.buttons.values():
             button.setEnabled(not self._running)

@@ -28,7 +28,7 @@ _ERASED = LabelClass(NOT_ANNOTATED, (128, 128, 128))
 
 
 class ClassList(QWidget):
-    """Classes with their labels; the last entry is for what nobody annotated.
+    """Classes with their labels; the last entry is *not annotated*.
 
     Parameters
     ----------

@@ -186,7 +186,7 @@ def test_a_slide_whose_labels_do_not_fit_is_closed_again(slides: DataSet) -> Non
     assert open_files() == before
 
 
-def test_a_pickled_shelf_arrives_empty_and_opens_its_own(slides: DataSet) -> None:
+def test_a_pickled_cache_arrives_empty_and_opens_its_own(slides: DataSet) -> None:
     cache = SampleCache(slides.samples, WorkingResolution(scale=0.5), capacity=2)
     taken = cache.get(2)
     before = open_files()

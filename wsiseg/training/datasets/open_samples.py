@@ -23,9 +23,16 @@ class OpenSample:
     Parameters
     ----------
     sample : Sample
-        Which one.
+        The sample to open.
     resolution : WorkingResolution
-        At which resolution.
+        The resolution at which it is read.
+
+    Attributes
+    ----------
+    slide : Slide
+        Its picture or slide, recoloured.
+    plane : WorkingPlane
+        Its working plane; boxes are in pixels of this plane.
     """
 
     def __init__(self, sample: Sample, resolution: WorkingResolution) -> None:
@@ -75,7 +82,7 @@ class OpenSample:
 
 
 class SampleCache:
-    """Keeps the samples that were used last open.
+    """A cache of open samples, those that were used last.
 
     In another process it is empty, so that every worker opens its own files: two that read one
     open file would move each other's place in it.
@@ -83,9 +90,9 @@ class SampleCache:
     Parameters
     ----------
     samples : tuple of Sample
-        All that can be asked for.
+        All samples, by their indices.
     resolution : WorkingResolution
-        At which resolution.
+        The resolution at which they are read.
     capacity : int
         How many stay open.
     """
@@ -98,11 +105,11 @@ class SampleCache:
         self._capacity = capacity
         self._open: OrderedDict[int, OpenSample] = OrderedDict()
         self._process = os.getpid()
-        # Whoever drops a cache need not think of its files.
+        # A cache that is dropped closes its files.
         weakref.finalize(self, _close_all, self._open)
 
     def get(self, index: int) -> OpenSample:
-        """Return a sample; it stays valid until `capacity` others have been taken."""
+        """Return an open sample; it stays open until `capacity` others have been used."""
         if self._process != os.getpid():
             self.close()
             self._process = os.getpid()
