@@ -229,7 +229,7 @@ def test_rdrnets_loss_is_of_the_hardest_pixels() -> None:
     (stage,) = RECIPES["rdrnet"].stages
     hard = stage.loss(PIXELS, NAMES)
     assert isinstance(hard, OhemCrossEntropy)
-    assert (hard.threshold, hard.kept) == (0.9, 131_072)
+    assert (hard.threshold, hard.min_kept) == (0.9, 131_072)
 
 
 def test_rdrnet_weighs_the_classes_of_cityscapes_only_and_by_name() -> None:

@@ -370,7 +370,7 @@ def test_a_rare_class_in_a_huge_plane_is_found(
     drawing = write(tmp_path, collection(tissue, mitosis), "slide.geojson")
     labels = PolygonLabels(drawing, ClassMap.read("tissue=tissue,mitosis=mitosis"))
     monkeypatch.setattr(
-        "wsiseg.training.datasets.open_samples.open_slide",
+        "wsiseg.training.datasets.working_resolution.open_slide",
         lambda *_, **__: ArraySlide(np.broadcast_to(np.uint8(9), (60_000, 50_000, 3))),
     )
     sample = Sample("slide", Path("slide.svs"), labels)

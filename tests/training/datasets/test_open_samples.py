@@ -132,7 +132,7 @@ def open_files() -> int:
     return len(psutil.Process().open_files())
 
 
-def test_a_shelf_keeps_what_was_used_last(pictures: DataSet) -> None:
+def test_a_cache_keeps_what_was_used_last(pictures: DataSet) -> None:
     cache = SampleCache(pictures.samples, WorkingResolution(), capacity=2)
     first, second = cache.get(0), cache.get(1)
     assert cache.get(0) is first
