@@ -130,12 +130,12 @@ def test_a_training_that_has_learnt_nothing_is_no_loss(folders):
     wanted.run.mkdir(parents=True)
     (wanted.run / "config.yaml").touch()
     assert "--overwrite" not in prepare(wanted)
-    with pytest.raises(TrainingError, match="could go on"):
+    with pytest.raises(TrainingError, match="can be resumed"):
         prepare_resuming(wanted.run)
 
 
 def test_nothing_can_be_resumed_where_nothing_stands(tmp_path):
-    with pytest.raises(TrainingError, match="no training"):
+    with pytest.raises(TrainingError, match="holds no run"):
         prepare_resuming(tmp_path)
 
 
