@@ -61,7 +61,7 @@ def train(
     try:
         result = fit(options, output, resume=resume, overwrite=overwrite, listener=listener)
     except KeyboardInterrupt as stop:
-        hint = "Continue with --resume." if RunFolder(output).resumable else ""
+        hint = "Go on with --resume." if RunFolder(output).resumable else ""
         raise typer.Abort(hint) from stop
     finally:
         listener.stop()
