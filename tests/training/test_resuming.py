@@ -135,7 +135,7 @@ def test_a_standing_training_is_refused_or_replaced(pictures, tmp_path):
 
 def test_resuming_with_other_settings_is_refused(pictures, tmp_path):
     fit(options(pictures), tmp_path / "run")
-    with pytest.raises(ArgumentError, match=r"has None, not 0\.5 \(`lr`\)"):
+    with pytest.raises(ArgumentError, match=r"started with None, not 0\.5 \(`lr`\)"):
         fit(options(pictures, lr=0.5), tmp_path / "run", resume=True)
     with pytest.raises(ArgumentError, match="`overwrite` exclude"):
         fit(options(pictures), tmp_path / "run", resume=True, overwrite=True)
@@ -251,7 +251,7 @@ def test_a_damaged_state_is_said(damage, pictures, tmp_path):
     with pytest.raises(RuntimeError, match="enough"):
         fit(options(pictures), run, listener=OneEpoch())
     damage(run)
-    with pytest.raises(TrainingError, match="state of the training is damaged"):
+    with pytest.raises(TrainingError, match="saved state is damaged"):
         fit(options(pictures), run, resume=True)
     assert (run / "best.safetensors").exists()
 

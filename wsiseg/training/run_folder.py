@@ -138,7 +138,7 @@ class RunFolder:
             raise OutputExistsError(
                 "the folder already holds a training run",
                 self.path,
-                "Continue it with `resume`, or replace it with `overwrite`.",
+                "Continue it with `resume` or replace it with `overwrite`.",
             )
         # Whoever's config.yaml it may be, it is replaced only if it is ours.
         try:
