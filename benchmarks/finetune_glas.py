@@ -1,8 +1,8 @@
 """Fine-tune ESPNet from its Cityscapes weights on GlaS, twice: from pictures and from polygons.
 
-Every fifth picture by its number is kept back, the others are learnt from: 68 and 17.  The second
-time the same pictures stand on one slide each for learning and for scoring, and their masks are
-QuPath annotations on it.  Both are scored on the pictures that were kept back.
+Every fifth picture by its number is for validation, the others are for training: 17 and 68.  The
+second time the same pictures lie on one slide each for training and for validation, and their
+masks are QuPath annotations on it.  Both are scored on the validation pictures.
 
     python benchmarks/finetune_glas.py --weights espnet_p_2_q_8.pth --root glas
 """
@@ -33,10 +33,10 @@ WANTED, CLOSE = 0.90, 0.01
 
 
 def split(root: Path) -> tuple[list[str], list[str]]:
-    """Return the names that are kept back, every fifth, and those that are learnt from."""
+    """Return the names of validation pictures, every fifth, and of training pictures."""
     names = sorted((p.stem for p in (root / "images").iterdir()), key=lambda n: int(n[6:]))
-    kept = names[4::5]
-    return kept, [name for name in names if name not in kept]
+    validation = names[4::5]
+    return validation, [name for name in names if name not in validation]
 
 
 def write_mosaic(folder: Path, name: str, pictures: Sequence[str], root: Path) -> None:
@@ -101,24 +101,24 @@ def main() -> None:
         }
         folders = {"images": arguments.root / "images", "labels": arguments.root / "labels"}
         pictures = DataOptions(class_map="0=background,255=gland", **folders)
-        kept, learnt = split(arguments.root)
-        (scratch / "names.txt").write_text("\n".join(kept), encoding="utf-8")
+        validation, training = split(arguments.root)
+        (scratch / "names.txt").write_text("\n".join(validation), encoding="utf-8")
         first = fit(
             TrainOptions(data=pictures, val_only=scratch / "names.txt", **settings),
             out / "pictures",
             overwrite=True,
             listener=ConsoleTrainingListener(quiet=False),
         )
-        write_mosaic(scratch, "learnt", learnt, arguments.root)
-        write_mosaic(scratch, "kept", kept, arguments.root)
-        (scratch / "kept.txt").write_text("kept\n", encoding="utf-8")
+        write_mosaic(scratch, "training", training, arguments.root)
+        write_mosaic(scratch, "validation", validation, arguments.root)
+        (scratch / "validation.txt").write_text("validation\n", encoding="utf-8")
         drawn = DataOptions(
             slides=scratch / "slides",
             annotations=scratch / "drawn",
             class_map="unannotated=background,gland=gland,picture=exhaustive",
         )
         second = fit(
-            TrainOptions(data=drawn, val_only=scratch / "kept.txt", **settings),
+            TrainOptions(data=drawn, val_only=scratch / "validation.txt", **settings),
             out / "mosaic",
             overwrite=True,
             listener=ConsoleTrainingListener(quiet=False),
@@ -132,7 +132,8 @@ def main() -> None:
     minutes = [result.seconds / 60 for result in (first, second)]
     print(f"from pictures: gland Dice {dice[0]:.4f}, {minutes[0]:.1f} minutes ({WANTED} wanted)")
     print(f"from polygons: gland Dice {dice[1]:.4f}, {minutes[1]:.1f} minutes")
-    print(f"difference {abs(dice[0] - dice[1]):.4f} on {len(kept)} pictures ({CLOSE} allowed)")
+    count = len(validation)
+    print(f"difference {abs(dice[0] - dice[1]):.4f} on {count} pictures ({CLOSE} allowed)")
 
 
 if __name__ == "__main__":

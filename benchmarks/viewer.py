@@ -32,7 +32,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 import wsiseg.viewer.widgets
-from wsiseg.viewer.opening import open_window, sparing_collector
+from wsiseg.viewer.window import open_window, sparing_collector
 
 # Opening is measured after imports, and napari imports a widget when it is shown.
 for module in pkgutil.iter_modules(wsiseg.viewer.widgets.__path__):
@@ -56,7 +56,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         now = self._clocks()
-        self._turns.append(now - self._last)
+        self._queue.append(now - self._last)
         self._last = now
 
     @staticmethod
@@ -65,11 +65,11 @@ class Heartbeat:
 
     def restart(self) -> None:
         """Forget what was."""
-        self._last, self._turns = self._clocks(), list[np.ndarray]()
+        self._last, self._queue = self._clocks(), list[np.ndarray]()
 
     def report(self, name: str) -> None:
         """Print how long the event loop was held since the last start."""
-        held, own = np.array(self._turns).T * 1e3
+        held, own = np.array(self._queue).T * 1e3
         for title, turns in (("held", held), ("own work", own)):
             longest = np.percentile(turns, 99)
             print(

@@ -1,8 +1,8 @@
 """Train the demonstration checkpoint that the package ships, and write its card.
 
 The data are three breast-biopsy tiles of 384×384 pixels that the authors of Y-Net published under
-the MIT licence, with eight tissue classes painted by pathologists.  Two are learnt from, the third
-is kept back.  Three tiles make a demonstration, not a model.
+the MIT licence, with eight tissue classes painted by pathologists.  Two are the training data, the
+third the validation data.  Three tiles make a demonstration, not a model.
 
 Each tile becomes a small slide: the number at the end of a tile's name is how much it was reduced
 from the 40× scan, which we take as 0.25 µm/px, and glass is put around it, of which the tiles hold
@@ -28,18 +28,18 @@ from wsiseg.models.class_sets import BREAST_TISSUE
 from wsiseg.training.card import describe_checkpoint
 
 SCAN_MPP = 0.25
-KEPT_BACK = "1222_1_7200_3600_2"
+VALIDATION = "1222_1_7200_3600_2"
 GLASS = 128
 
 REMARKS = """\
-**This is no medical device.** It has learnt from two small pictures. It shows that the program
+**This is no medical device.** It was trained on two small pictures. It shows that the program
 works; its labels mean nothing for any patient, and little for any other slide.
 
 The data are tiles of haematoxylin and eosin stained breast biopsies with tissue labels, published
 with Y-Net (Mehta et al., MICCAI 2018) under the MIT licence, on the reading that the number at the
-end of a name is its reduction from 0.25 µm/px. The tile that was kept back comes from the same
+end of a name is its reduction from 0.25 µm/px. The tile for validation comes from the same
 slide as one of the others, and chose the epoch: its scores are no test on another patient. Classes
-with few or no pixels to learn from are not to be expected.
+with few or no training pixels are not to be expected.
 
 Made by `examples/train_demo_checkpoint.py` through `wsiseg train`, on tiles with glass around
 them. The weights are under Apache-2.0, as the package. The tissue picture that `wsiseg demo`
@@ -70,7 +70,7 @@ def write_slide(data: Path, name: str, folder: Path, random: np.random.Generator
 
 
 def prepare(data: Path, folder: Path) -> None:
-    """Write slides, masks, the class map, and the list of what is kept back."""
+    """Write slides, masks, the class map, and the list of validation samples."""
     for name in ("slides", "labels"):
         (folder / name).mkdir()
     random = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def prepare(data: Path, folder: Path) -> None:
     names = {str(index): entry.name for index, entry in enumerate(BREAST_TISSUE)}
     class_map = {"map": names, "colours": colours}
     (folder / "classes.yaml").write_text(yaml.safe_dump(class_map), encoding="utf-8")
-    (folder / "kept.txt").write_text(f"{KEPT_BACK}\n", encoding="utf-8")
+    (folder / "validation.txt").write_text(f"{VALIDATION}\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def main() -> None:
         folder = Path(name)
         prepare(options.data, folder)
         words = ["train", "--slides", folder / "slides", "--annotations", folder / "labels"]
-        words += ["--class-map", folder / "classes.yaml", "--val-only", folder / "kept.txt"]
+        words += ["--class-map", folder / "classes.yaml", "--val-only", folder / "validation.txt"]
         words += ["--model", "espnet", "--set", "alpha3=5", "--mpp", 0.5, "--tile", 192]
         words += ["--epochs", options.epochs, "--tiles", options.tiles, "--batch", 8]
         words += ["--lr", 0.005, "--clip", 0, "--val-every", min(5, options.epochs)]

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QApplication
 
 import wsiseg
 from wsiseg.demo.slide import build_demo_slide
-from wsiseg.viewer.opening import open_window
+from wsiseg.viewer.window import open_window
 
 SIZE = 1400, 860
 MPP = 0.5

@@ -9,7 +9,7 @@ from wsiseg.training.listener import TrainingListener
 SMALL = {"alpha2": 1, "alpha3": 1}
 
 
-class Heard(TrainingListener):
+class RecordingListener(TrainingListener):
     def __init__(self):
         self.losses, self.rows, self.warnings, self.notes = [], [], [], []
 

@@ -1,6 +1,7 @@
-"""Slides and masks in napari: what is shown, and what can be done with it on the screen.
+"""Slides and masks in napari, and what can be done with them in its window.
 
-:mod:`~wsiseg.viewer.levels` and :mod:`~wsiseg.viewer.layers` turn slides and masks into layers and
-know nothing of Qt; :mod:`~wsiseg.viewer.opening` fills a window; the widgets are in
-:mod:`wsiseg.viewer.widgets`.
+``readers/`` opens files, ``layers/`` makes napari's layers of them, ``widgets/`` holds the docks.
+:mod:`~wsiseg.viewer.window` opens a window with all of it, and :mod:`~wsiseg.viewer.scene` says
+what is in it.  What the widgets do without Qt is in :mod:`~wsiseg.viewer.segmentation`,
+:mod:`~wsiseg.viewer.painting`, :mod:`~wsiseg.viewer.fine_tuning`, :mod:`~wsiseg.viewer.measuring`.
 """

@@ -1,4 +1,4 @@
-"""Files of what somebody drew, as outlines in the window and as labels."""
+"""Annotation files as outlines in the window, and painted into labels."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from wsiseg.annotations.labels import Labels
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.annotating import RESERVED, free_value
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import KEY, LayerData, SlideView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, SlideView
+from wsiseg.viewer.layers.region import RegionView
+from wsiseg.viewer.painting import RESERVED, free_value
 
 UNCLASSIFIED = "unclassified"
 """What a shape without a class is called."""
@@ -47,7 +47,14 @@ class DrawingView:
 
 
 def read_drawing(path: Path, view: SlideView) -> DrawingView:
-    """Read what somebody drew on a slide in QuPath, ASAP, ImageScope or HALO.
+    """Read a file of annotations of a slide, from QuPath, ASAP, ImageScope or HALO.
+
+    Parameters
+    ----------
+    path : Path
+        A file of annotations.
+    view : SlideView
+        The slide that they lie on.
 
     Raises
     ------

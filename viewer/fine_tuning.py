@@ -1,4 +1,4 @@
-"""A training as the window runs it: what is typed for it, what it says, what it has learnt.
+"""A training run from the window: its command line, its events, its curves.
 
 It is ``wsiseg train`` in a process of its own, so that neither its threads nor its end touch the
 window.
@@ -41,7 +41,7 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FineTuning:
-    """What a user wants to be learnt.
+    """The settings of a fine-tuning run.
 
     Attributes
     ----------
@@ -50,19 +50,19 @@ class FineTuning:
     run : Path
         Folder of the training.
     init : Path or None
-        The checkpoint to begin with; None to begin from scratch.
+        The initial checkpoint; None for random weights.
     mpp : float or None
         Working µm per pixel; if None, the checkpoint's, or else that of painted annotations.
     epochs : int
-        How often.
+        Passes through the data.
     tiles : int or None
         Tiles per epoch; as many as the annotated area has room for if None.
     class_map : str
         What ``--class-map`` takes, or nothing.
     overwrite : bool
-        Replace a training that stands.
-    further : tuple of str
-        More words for ``wsiseg train``.
+        Overwrite an existing run.
+    extra_options : tuple of str
+        More options of ``wsiseg train``.
     """
 
     slides: Path
@@ -74,11 +74,11 @@ class FineTuning:
     tiles: int | None = None
     class_map: str = ""
     overwrite: bool = False
-    further: tuple[str, ...] = ()
+    extra_options: tuple[str, ...] = ()
 
     @property
     def names(self) -> Path:
-        """Lists the slides that are learnt from; beside the run, which needs it to go on."""
+        """The list of slides with annotations; beside the run, which needs it to be resumed."""
         return self.run.parent / f"{self.run.name}.names.txt"
 
     def words(self) -> list[str]:
@@ -95,7 +95,7 @@ class FineTuning:
             "output": self.run,
         }
         words = [f"--{name}={value}" for name, value in given.items() if value is not None]
-        return [*words, *["--overwrite"] * self.overwrite, "--events", *self.further]
+        return [*words, *["--overwrite"] * self.overwrite, "--events", *self.extra_options]
 
 
 def prepare(wanted: FineTuning) -> list[str]:
@@ -106,14 +106,16 @@ def prepare(wanted: FineTuning) -> list[str]:
     RuntimeUnavailableError
         If packages are missing.
     OutputExistsError
-        If a training stands in the folder and may not be replaced.
+        If the folder holds a run, and `overwrite` is False.
     DataSetError, CheckpointError, AnnotationError, ArgumentError
-        If there is nothing to learn from, or it cannot be used.
+        If there are no annotated slides, or they cannot be used.
     """
     _refuse_missing_packages()
-    if RunFolder(wanted.run).has_learnt and not wanted.overwrite:
+    if RunFolder(wanted.run).has_weights and not wanted.overwrite:
         raise OutputExistsError(
-            "a training stands here", wanted.run, "Resume it, replace it, or choose another folder."
+            "the folder already holds a training run",
+            wanted.run,
+            "Resume it, overwrite it, or choose another folder.",
         )
     found = annotated_slides(wanted.slides, wanted.annotations)
     if not found:
@@ -121,7 +123,7 @@ def prepare(wanted: FineTuning) -> list[str]:
             f"no slide of {wanted.slides.name} has an annotation of the same name",
             wanted.annotations,
         )
-    if wanted.mpp is None and not any(word.startswith("--scale") for word in wanted.further):
+    if wanted.mpp is None and not any(word.startswith("--scale") for word in wanted.extra_options):
         wanted = replace(wanted, mpp=_find_mpp(wanted.init, found.values()))
     with translate_write_errors(wanted.names.parent):
         wanted.names.parent.mkdir(parents=True, exist_ok=True)
@@ -130,18 +132,18 @@ def prepare(wanted: FineTuning) -> list[str]:
 
 
 def prepare_resuming(run: Path) -> list[str]:
-    """Return the command that goes on with a training as it was.
+    """Return the command that resumes a run with its own settings.
 
     Raises
     ------
     RuntimeUnavailableError
         If packages are missing.
     TrainingError
-        If none stands in the folder, or it has not finished any epoch.
+        If the folder holds no run that has finished an epoch.
     """
     _refuse_missing_packages()
-    if not can_go_on(run):
-        raise TrainingError("no training stands here that could go on", run, "Start one.")
+    if not can_resume(run):
+        raise TrainingError("the folder holds no run that can be resumed", run, "Start one.")
     return command(["--resume", f"--output={run}", "--events"])
 
 
@@ -172,8 +174,8 @@ def _refuse_missing_packages() -> None:
         )
 
 
-def can_go_on(run: Path) -> bool:
-    """Tell whether a training stands in a folder that has finished an epoch."""
+def can_resume(run: Path) -> bool:
+    """Tell whether a folder holds a run that has finished an epoch."""
     return RunFolder(run).resumable
 
 
@@ -187,7 +189,7 @@ def _find_mpp(init: Path | None, drawn: Iterable[Path]) -> float:
             if image.unit == "micrometer":
                 return image.scale
     raise ArgumentError(
-        "slides need a resolution to be worked at", None, "Type one, 0.5 µm per pixel, say."
+        "slides need a working resolution", None, "Type one, such as 0.5 µm per pixel."
     )
 
 
@@ -198,7 +200,7 @@ class TrainingProgress:
     Attributes
     ----------
     stage : str
-        What it does before it learns.
+        What it does before the first epoch.
     epochs, steps : int
         How many there will be, and steps of one epoch; 0 while that is unknown.
     epoch, step : int
@@ -253,12 +255,12 @@ class TrainingProgress:
         return self.epoch * self.steps + self.step
 
     def seconds_left(self, before: TrainingProgress, seconds: float) -> float | None:
-        """Return how long it will still take, None while nobody can tell.
+        """Return the seconds that are left, or None while that is unknown.
 
         Parameters
         ----------
         before : TrainingProgress
-            How far it was when learning began.
+            The progress at the first step.
         seconds : float
             Time since then.
         """
@@ -297,8 +299,8 @@ def describe_event(event: Event) -> str | None:
             scored = event["val_miou"]
             score = "" if scored is None else f", mean IoU {scored:.4f}"
             loss = event["train_loss"]
-            learnt = "no number" if loss is None else f"{loss:.4f}"
-            return f"epoch {event['epoch']}: loss {learnt}{score}"
+            shown_loss = "no number" if loss is None else f"{loss:.4f}"
+            return f"epoch {event['epoch']}: loss {shown_loss}{score}"
         case _:
             return None
 
@@ -326,14 +328,14 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
     Parameters
     ----------
     run : Path
-        Its folder; where no training stands, there are no points.
+        Its folder; without a run in it, there are no points.
     columns : sequence of str
         Of ``metrics.csv``.
 
     Raises
     ------
     DataSetError
-        If what stands there cannot be read.
+        If they cannot be read.
     """
     folder = RunFolder(run)
     with translate_errors(
@@ -351,7 +353,15 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return round numbers from `low` to `high`: 1, 2 or 5 of some power of ten apart."""
+    """Return round numbers from `low` to `high`: 1, 2 or 5 of some power of ten apart.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the axis.
+    most : int
+        Greatest number of steps between ticks.
+    """
     if not high > low:
         return [low]
     least = (high - low) / most

@@ -1,4 +1,4 @@
-"""Which labels of a window are measured, and where they lie."""
+"""Measuring areas: which labels of a window are measured, and the file of areas."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from wsiseg.csv_tables import to_csv
 from wsiseg.errors import ArgumentError
 from wsiseg.exports.areas import ClassArea, ProgressCallback, measure_areas
 from wsiseg.store.disk import write_atomically
-from wsiseg.viewer.layers import KEY, MaskView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.layer_data import KEY, MaskView
+from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.scene import by_preference
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ def find_measurable(viewer: ViewerModel) -> Measurable:
 
 def save_areas(rows: Sequence[ClassArea], path: Path) -> None:
     """Write areas as CSV.
+
+    Parameters
+    ----------
+    rows : sequence of ClassArea
+        A row per class.
+    path : Path
+        The file to write.
 
     Raises
     ------

@@ -8,9 +8,9 @@ import napari
 
 from wsiseg.errors import ArgumentError
 from wsiseg.viewer import scene
-from wsiseg.viewer.layers import LayerData, SlideView, associated_layers, tissue_layer
-from wsiseg.viewer.telling import told
-from wsiseg.viewer.waiting import without_blocking
+from wsiseg.viewer.busy import without_blocking
+from wsiseg.viewer.layers.layer_data import LayerData, SlideView, associated_layers, tissue_layer
+from wsiseg.viewer.notifications import errors_notified
 
 
 def show_segment() -> None:
@@ -61,7 +61,7 @@ def _show_widget(name: str) -> None:
 
 def _add_to_slide(make: Callable[[SlideView], Sequence[LayerData]]) -> None:
     viewer = napari.current_viewer()
-    with told():
+    with errors_notified():
         view, active = scene.current_slide(viewer), viewer.layers.selection.active
         scene.add_layers(viewer, without_blocking(make, view))
         # What was selected is what the widgets work on.

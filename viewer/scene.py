@@ -12,9 +12,9 @@ from shapely.geometry.base import BaseGeometry
 
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
-from wsiseg.viewer.frame import Frame, Points
-from wsiseg.viewer.layers import KEY, LayerData, MaskView, SlideView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.frame import Frame, Points
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
+from wsiseg.viewer.layers.region import RegionView
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -22,13 +22,34 @@ if TYPE_CHECKING:
 
 
 def add_layers(viewer: ViewerModel, layers: Iterable[LayerData]) -> None:
-    """Put layers on top, in their order."""
+    """Add layers on top, in their order.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    layers : iterable of LayerData
+        Data, settings and kind of each.
+    """
     for data, settings, kind in layers:
         getattr(viewer, f"add_{kind}")(data, **settings)
 
 
 def masks_of(viewer: ViewerModel, store: Path) -> list[Layer]:
-    """Return the layers that show a store, or what lies in it."""
+    """Return the layers that show a store, or an image in it.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    store : Path
+        An OME-Zarr store.
+
+    Returns
+    -------
+    list of napari.layers.Layer
+        From the bottom up.
+    """
     views = ((layer, layer.metadata.get(KEY)) for layer in viewer.layers)
     return [
         layer
@@ -58,7 +79,20 @@ def current_slide(viewer: ViewerModel) -> SlideView:
 
 
 def slide_under(viewer: ViewerModel, layer: Layer) -> SlideView | None:
-    """Return the slide that a layer shows or labels, or None if it is not known."""
+    """Return the slide that a layer shows or labels.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    layer : napari.layers.Layer
+        A slide, a mask or a painting.
+
+    Returns
+    -------
+    SlideView or None
+        None if the slide is not in the window.
+    """
     match layer.metadata.get(KEY):
         case SlideView() as view:
             return view
@@ -87,6 +121,13 @@ def current_mask(viewer: ViewerModel) -> MaskView:
 def field_of_view(viewer: ViewerModel, view: SlideView) -> Box:
     """Return what the window shows of a slide, in pixels of level 0.
 
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    view : SlideView
+        The slide.
+
     Raises
     ------
     ArgumentError
@@ -105,6 +146,13 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
     """Return the union of what is drawn in the selected shapes layer, or else the topmost.
 
     Outlines that this package has put into the window count only while they are selected.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    frame : Frame
+        Where the slide lies.
 
     Returns
     -------

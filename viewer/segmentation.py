@@ -26,14 +26,14 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.annotating import painting_look
-from wsiseg.viewer.frame import working_box
-from wsiseg.viewer.layers import KEY, MASK_OPACITY, LayerData, SlideView
-from wsiseg.viewer.plain import plain
-from wsiseg.viewer.preview import Preview, Report, RunTeller
-from wsiseg.viewer.region import RegionView
-from wsiseg.viewer.stores import store_layers
-from wsiseg.viewer.telling import tell_once
+from wsiseg.viewer.layers.frame import working_box
+from wsiseg.viewer.layers.layer_data import KEY, MASK_OPACITY, LayerData, SlideView
+from wsiseg.viewer.layers.preview import Preview, Report, RunListener
+from wsiseg.viewer.layers.region import RegionView
+from wsiseg.viewer.notifications import damage_notifier
+from wsiseg.viewer.painting import painting_look
+from wsiseg.viewer.plain_text import plain
+from wsiseg.viewer.readers.stores import store_layers
 
 LARGEST_PART = 4096
 """Edge of what is labelled in memory, in working pixels, at most."""
@@ -67,13 +67,13 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class StandingOutput:
-    """An output that is there already, and may be gone on with or replaced.
+class ExistingOutput:
+    """An output that exists already, and may be resumed or overwritten.
 
     Attributes
     ----------
     task : SlideTask
-        What it is in the way of.
+        The task whose output exists.
     path : Path
         The first of its files.
     finished : bool
@@ -85,15 +85,24 @@ class StandingOutput:
     finished: bool
 
 
-class Predictors:
-    """Keeps the checkpoint that was used last, made ready as it is."""
+class PredictorCache:
+    """Keeps the predictor of the checkpoint that was used last."""
 
     def __init__(self) -> None:
         self._held: Predictor | None = None
         self._known_as: tuple[object, ...] = ()
 
     def load(self, path: Path | None, options: SegmentOptions, report: Report) -> Predictor:
-        """Return the predictor of a checkpoint, the bundled one if None, and report of it.
+        """Return the predictor of a checkpoint, and report the checkpoint.
+
+        Parameters
+        ----------
+        path : Path or None
+            The checkpoint; the bundled one if None.
+        options : SegmentOptions
+            Runtime, device, precision and threads.
+        report : callable
+            Receives progress, see :data:`wsiseg.viewer.layers.preview.Report`.
 
         Raises
         ------
@@ -152,6 +161,17 @@ class PartTask:
     ) -> PartTask:
         """Return the task of labelling a region.
 
+        Parameters
+        ----------
+        view : SlideView
+            The slide.
+        checkpoint : Path or None
+            The bundled one if None.
+        options : SegmentOptions
+            How it is labelled.
+        region : shapely geometry
+            ``x, y`` in pixels of level 0.
+
         Raises
         ------
         ArgumentError
@@ -162,8 +182,20 @@ class PartTask:
             raise ArgumentError(f"the region lies outside of {view.slide.name}")
         return cls(view, checkpoint, options, box, region)
 
-    def run(self, predictors: Predictors, report: Report) -> Outcome:
-        """Label it.
+    def run(self, predictors: PredictorCache, report: Report) -> Outcome:
+        """Label the part.
+
+        Parameters
+        ----------
+        predictors : PredictorCache
+            Where the predictor is taken from.
+        report : callable
+            Receives progress, see :data:`wsiseg.viewer.layers.preview.Report`.
+
+        Returns
+        -------
+        Outcome
+            The labels as a layer.
 
         Raises
         ------
@@ -176,17 +208,17 @@ class PartTask:
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
         report("planning")
         plan, part = plan_part(self, predictor, options)
-        teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])
-        stats = RunStats(plan.classes, teller)
+        listener = RunListener(report, self.view, [*_notes(self.checkpoint), *notes])
+        stats = RunStats(plan.classes, listener)
         for warning in plan.warnings:
             stats.warn(warning)
-        teller.show(Preview(part, plan.regions))
+        listener.show(Preview(part, plan.regions))
         labels = self._label(plan, part.box, predictor, options, stats)
         return Outcome(
             [self._layer(labels, part)],
             f"{part.box.width}×{part.box.height} px in {_count(len(stats.rows))}, "
             f"{stats.watch.total:.1f} s",
-            tuple(teller.notes),
+            tuple(listener.notes),
             stats.unread_tiles,
         )
 
@@ -247,20 +279,32 @@ class SlideTask:
         return OutputFiles(folder, self.view.slide.name, self.options.with_image)
 
     def resuming(self) -> SlideTask:
-        """Return the task of going on with what stands."""
+        """Return the task of resuming the existing run."""
         return replace(self, options=self.options.replace(resume=True, overwrite=False))
 
     def overwriting(self) -> SlideTask:
-        """Return the task of replacing what stands."""
+        """Return the task of overwriting the existing output."""
         return replace(self, options=self.options.replace(resume=False, overwrite=True))
 
-    def run(self, predictors: Predictors, report: Report) -> Outcome | StandingOutput:
-        """Label it, unless a run's output stands of which the options say nothing.
+    def run(self, predictors: PredictorCache, report: Report) -> Outcome | ExistingOutput:
+        """Label the slide, unless an output exists that the options neither resume nor overwrite.
+
+        Parameters
+        ----------
+        predictors : PredictorCache
+            Where the predictor is taken from.
+        report : callable
+            Receives progress, see :data:`wsiseg.viewer.layers.preview.Report`.
+
+        Returns
+        -------
+        Outcome or ExistingOutput
+            The mask as layers, or what exists already.
 
         Raises
         ------
         OutputExistsError
-            If something else is in the way, a painting for instance.
+            If something that is no run's output exists there, such as a painting.
         WsisegError
             As `segment`.
         """
@@ -268,19 +312,19 @@ class SlideTask:
         if files.existing is not None and not (self.options.resume or self.options.overwrite):
             if not (files.journal.exists() or files.finished):
                 raise OutputExistsError(
-                    "something that is no run of Segment is in the way",
+                    "the folder already holds something that is no run of Segment",
                     files.existing,
                     "Choose another folder.",
                 )
-            return StandingOutput(self, files.existing, files.finished)
+            return ExistingOutput(self, files.existing, files.finished)
         predictor = predictors.load(self.checkpoint, self.options, report)
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
-        teller = RunTeller(report, self.view, [*_notes(self.checkpoint), *notes])
-        result = segment_slide(self.view.slide, predictor, files.folder, options, teller)
-        return self._outcome(result.summary, tuple(teller.notes))
+        listener = RunListener(report, self.view, [*_notes(self.checkpoint), *notes])
+        result = segment_slide(self.view.slide, predictor, files.folder, options, listener)
+        return self._outcome(result.summary, tuple(listener.notes))
 
-    def show_standing(self) -> Outcome:
-        """Return the finished mask that stands, whatever it was made with.
+    def show_existing(self) -> Outcome:
+        """Return the existing finished mask, whatever it was made with.
 
         Raises
         ------
@@ -291,7 +335,7 @@ class SlideTask:
 
     def _outcome(self, summary: Json, notes: tuple[str, ...]) -> Outcome:
         return Outcome(
-            store_layers(self.files.mask, tell_once(), self.view.frame),
+            store_layers(self.files.mask, damage_notifier(), self.view.frame),
             f"{summary['megapixels']:.1f} Mpx in {_count(summary['tiles'])}, "
             f"{summary['seconds']:.1f} s: {self.files.store.name}",
             notes,
@@ -303,6 +347,15 @@ def settle_resolution(
     options: SegmentOptions, checkpoint: Checkpoint, view: SlideView
 ) -> tuple[SegmentOptions, list[str]]:
     """Work at the checkpoint's resolution, or at level 0 where that means nothing.
+
+    Parameters
+    ----------
+    options : SegmentOptions
+        As the user chose them.
+    checkpoint : Checkpoint
+        Whose resolution counts if none is chosen.
+    view : SlideView
+        The slide.
 
     Returns
     -------
@@ -335,6 +388,20 @@ def plan_part(
     task: PartTask, predictor: Predictor, options: SegmentOptions
 ) -> tuple[Plan, RegionView]:
     """Return the plan for a part of a slide, and the part.
+
+    Parameters
+    ----------
+    task : PartTask
+        What is labelled.
+    predictor : Predictor
+        With what.
+    options : SegmentOptions
+        With their resolution settled.
+
+    Returns
+    -------
+    Plan, RegionView
+        The plan for the whole plane, and the part in working pixels.
 
     Raises
     ------

@@ -28,7 +28,8 @@ from wsiseg.tiling import open_slide
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.training.datasets.dataset import Sample
-from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.datasets.open_samples import OpenSample
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 
 HEIGHT, WIDTH = 200, 300
 """Pixels of the file."""
@@ -181,10 +182,10 @@ def draw_labels(odd: Odd) -> tuple[np.ndarray, dict[str, LabelSource]]:
 def test_labels_drawn_on_the_file_are_learnt_where_they_are(odd: Odd, kind: str) -> None:
     drawn, sources = draw_labels(odd)
     sample = Sample("odd", odd.path, sources[kind])
-    with OpenSample(sample, View()) as opened:
+    with OpenSample(sample, WorkingResolution()) as opened:
         found = opened.labels(opened.plane.box)
     np.testing.assert_array_equal(found, odd.enlarged(drawn))
-    with OpenSample(sample, View(slide_mpp=0.25)) as opened:
+    with OpenSample(sample, WorkingResolution(slide_mpp=0.25)) as opened:
         np.testing.assert_array_equal(opened.labels(opened.plane.box), drawn)
 
 
@@ -193,10 +194,10 @@ def test_a_mask_is_learnt_from_at_the_shape_that_it_was_made_at(odd: Odd) -> Non
     stored = segment_tiny(odd.path, odd.path.parent / "stored", **options)
     even = segment_tiny(odd.path, odd.path.parent / "even", level=0)
     classes = ClassMap.read(",".join(f"class {i}=class {i}" for i in range(5)))
-    views = View(slide_mpp=0.25), View()
-    for mask, view, other in ((stored, *views), (even, *views[::-1])):
+    resolutions = WorkingResolution(slide_mpp=0.25), WorkingResolution()
+    for mask, resolution, other in ((stored, *resolutions), (even, *resolutions[::-1])):
         sample = Sample("odd", odd.path, StoreLabels(mask, classes))
-        with OpenSample(sample, view) as opened:
+        with OpenSample(sample, resolution) as opened:
             np.testing.assert_array_equal(opened.labels(opened.plane.box), labels_of(mask))
         with pytest.raises(AnnotationError, match="pixels of another shape"):
             OpenSample(sample, other)

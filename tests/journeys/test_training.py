@@ -166,7 +166,7 @@ def test_an_interruption_says_how_to_go_on_only_where_that_can_be_done(tmp_path,
 
 def test_there_is_nothing_to_go_on_with(tmp_path):
     nowhere = tmp_path / "nowhere"
-    one_line(run("train", "--resume", "-o", nowhere), 1, "no training stands here", str(nowhere))
+    one_line(run("train", "--resume", "-o", nowhere), 1, "holds no training run", str(nowhere))
     assert not nowhere.exists()
 
 
@@ -183,7 +183,7 @@ def test_a_public_set_is_learnt_and_scored_on_its_own_parts(tmp_path):
     words = ("--dataset", "camvid", "--root", root)
     trained = run("train", *words, *SMALL, "--epochs", 1, "-o", tmp_path / "run")
     assert trained.status == 0, trained.err
-    assert "3 samples to learn from, 2 to score" in trained.err
+    assert "3 training samples and 2 validation samples" in trained.err
     scored = run("evaluate", *words, "-c", tmp_path / "run" / "best.safetensors", "--json")
     scores = json.loads(scored.out)
     assert (scores["images"], scores["pixels"]) == (2, 2 * 47 * 64)
@@ -199,8 +199,8 @@ def test_annotations_may_lie_beside_their_slides(slides):
     few = ("--only", slides / "one.txt", "--epochs", 1, "--mpp", 0.5, "--tile", 64)
     trained = run("train", *both, *few, *SMALL, "-o", slides / "run")
     assert trained.status == 0, trained.err
-    assert "nothing is kept back" in trained.err
-    assert "1 sample to learn from, none kept back, at 0.5 µm/px" in trained.err
+    assert "no validation data" in trained.err
+    assert "1 training sample and 0 validation samples, at 0.5 µm/px" in trained.err
 
 
 def test_going_on_needs_nothing_but_the_folder(tmp_path):

@@ -236,7 +236,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_anything_is_done(
 ):
     opened = []
     monkeypatch.setattr(batch, "open_slide", lambda path, **_: opened.append(path))
-    # The kernel's own folder takes nobody's files, whoever asks.
+    # The kernel's own folder takes nobody's files, whoever requests.
     folder = Path("/proc/self/out") if below is None else tmp_path / below
     if below is None and not Path("/proc/self").exists():
         pytest.skip("this system has no such folder")

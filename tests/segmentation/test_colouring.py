@@ -1,4 +1,4 @@
-"""Colours as a user asks for them: segment --icc and --stain, and references on the disk."""
+"""Colours as a user requests for them: segment --icc and --stain, and references on the disk."""
 
 import json
 from dataclasses import asdict
@@ -23,7 +23,8 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.segmenting import make_predictor
 from wsiseg.tiling.colour import METHODS, ColourOptions, estimate_stains
 from wsiseg.training import open_data
-from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.datasets.open_samples import OpenSample
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.options import DataOptions
 from zarr_images import write_image
 
@@ -198,7 +199,7 @@ def test_samples_are_learnt_from_in_those_colours(tmp_path):
         images=folders[0], labels=folders[1], class_map="0=a,1=b", stain="macenko", icc=True
     )
     (sample,) = open_data(options).samples
-    with OpenSample(sample, View()) as opened:
+    with OpenSample(sample, WorkingResolution()) as opened:
         found = opened.pixels(opened.plane.box)
         assert any("no ICC profile" in note for note in opened.notes)
     seen = recolour(ArraySlide(pixels, mpp=None), ColourOptions(stain="macenko"), pytest.fail)

@@ -11,8 +11,8 @@ from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model
 from wsiseg.models.networks.supervision import LogitsWithBoundaries
 from wsiseg.training.boundaries import find_boundaries, find_detail, keep_boundaries
+from wsiseg.training.deep_supervision import BoundaryLoss, DeepSupervision
 from wsiseg.training.losses.cross_entropy import CrossEntropy
-from wsiseg.training.supervising import BoundaryLoss, DeepSupervision
 
 
 def drawn(*rows: str) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 import wsiseg
 from tiny import tiny_checkpoint
-from trainings import Heard, options, rows_of
+from trainings import RecordingListener, options, rows_of
 from wsiseg.errors import CheckpointError
 from wsiseg.models import create_model
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
@@ -18,26 +18,26 @@ from wsiseg.training.recipes import RECIPES
 
 def test_what_was_learnt_from_is_not_said_to_be_kept_back(pictures, tmp_path):
     result = fit(options(pictures, val_fraction=0, epochs=1), tmp_path / "run")
-    assert result.kept_back == 0
-    assert (tmp_path / "run" / "kept.txt").read_text() == ""
-    assert len((tmp_path / "run" / "learnt.txt").read_text().split()) == 4
+    assert result.validation_samples == 0
+    assert (tmp_path / "run" / "validation.txt").read_text() == ""
+    assert len((tmp_path / "run" / "training.txt").read_text().split()) == 4
     checkpoint = wsiseg.load_checkpoint(result.checkpoint)
     assert checkpoint.card.training["kept_back"] == 0
     card = describe_checkpoint(checkpoint)
-    assert "4 samples of images, nothing kept back" in card
-    assert "## Scores on what it learnt from" in card
+    assert "| validation data | none |" in card
+    assert "## Scores on the training data" in card
 
 
 def test_a_scale_is_said_and_remembered(pictures, tmp_path):
-    heard = Heard()
+    heard = RecordingListener()
     halved = options(pictures, scale=0.5, epochs=1)
     checkpoint = wsiseg.load_checkpoint(fit(halved, tmp_path / "run", listener=heard).checkpoint)
-    assert heard.notes[0] == "3 samples to learn from, 1 to score, at 0.5 of their size"
+    assert heard.notes[0] == "3 training samples and 1 validation sample, at 0.5 of their size"
     assert (checkpoint.mpp, checkpoint.scale) == (None, 0.5)
     assert "pictures at 0.5 of their size" in describe_checkpoint(checkpoint)
     # Who begins with it looks at pictures in the same way.
     again = options(pictures, arguments={}, init=tmp_path / "run" / "best.safetensors", epochs=1)
-    heard = Heard()
+    heard = RecordingListener()
     tuned = fit(again, tmp_path / "again", listener=heard)
     assert "at 0.5 of their size" in heard.notes[0]
     assert wsiseg.load_checkpoint(tuned.checkpoint).scale == 0.5

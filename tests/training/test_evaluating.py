@@ -234,11 +234,11 @@ def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tm
     folders = write_pictures(tmp_path, 1)
     warned = []
 
-    class Heard(TrainingListener):
+    class RecordingListener(TrainingListener):
         def warned(self, text):
             warned.append(text)
 
-    score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, Heard())
+    score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, RecordingListener())
     assert "as if they had 0.5 µm per pixel; `slide_mpp`" in warned[0]
     halved = EvaluateOptions(slide_mpp=0.25)
     assert score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), halved)["pixels"] == 1024
@@ -250,11 +250,11 @@ def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
     halved.card = halved.card.model_copy(update={"training": {"scale": 0.5}})
     noted = []
 
-    class Heard(TrainingListener):
+    class RecordingListener(TrainingListener):
         def noted(self, text):
             noted.append(text)
 
-    scores = score(halved, open_folder(folders), None, Heard())
+    scores = score(halved, open_folder(folders), None, RecordingListener())
     assert (scores["pixels"], scores["settings"]["scale"]) == (32 * 32, 0.5)
     assert "0.5 of the size" in noted[0]
     whole = EvaluateOptions(scale=1.0)

@@ -14,7 +14,7 @@ from PIL import Image
 
 import wsiseg
 from pictures import CLASS_MAP, write_pictures
-from trainings import SMALL, Heard, options, rows_of
+from trainings import SMALL, RecordingListener, options, rows_of
 from wsiseg.errors import (
     ArgumentError,
     DataSetError,
@@ -28,7 +28,7 @@ from wsiseg.training import DataOptions, fit
 
 def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
     pictures = write_pictures(tmp_path, 2, (32, 32))
-    heard = Heard()
+    heard = RecordingListener()
     # An epoch costs more for its end than for its steps.
     settings = {"epochs": 10, "tiles": 40, "val_fraction": 0, "val_every": 5}
     wanted = options(pictures, lr=0.02, clip=0.0, ema=0.0, **settings)
@@ -36,8 +36,8 @@ def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
     assert heard.losses[0] > 1
     assert np.mean(heard.losses[-5:]) < 0.03
     assert result.miou > 0.98
-    assert any("nothing is kept back" in text for text in heard.warnings)
-    assert "2 samples to learn from, none kept back, as they are" in heard.notes
+    assert any("no validation data" in text for text in heard.warnings)
+    assert "2 training samples and 0 validation samples, as they are" in heard.notes
 
 
 def test_a_training_leaves_what_it_says(pictures, tmp_path):
@@ -49,10 +49,10 @@ def test_a_training_leaves_what_it_says(pictures, tmp_path):
         "metrics.csv",
         "curves.png",
         "config.yaml",
-        "learnt.txt",
-        "kept.txt",
+        "training.txt",
+        "validation.txt",
     }
-    assert len((folder / "learnt.txt").read_text().split()) == 3
+    assert len((folder / "training.txt").read_text().split()) == 3
     rows = rows_of(folder)
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert [bool(row["val_miou"]) for row in rows] == [False, True, True]
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(pictures, t
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_that_breaks_while_it_is_learnt_is_one_line(workers, pictures, tmp_path):
-    class Breaks(Heard):
+    class Breaks(RecordingListener):
         def noted(self, text):
             path = pictures[0] / "p0.png"
             path.write_bytes(path.read_bytes()[:2000])
@@ -98,7 +98,7 @@ def test_a_loss_that_is_no_number_ends_the_training(pictures, tmp_path):
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "cross-entropy+dice", "dice", "ohem"])
 def test_every_loss_gets_smaller(loss, tmp_path):
-    heard = Heard()
+    heard = RecordingListener()
     pictures = write_pictures(tmp_path, 2, (32, 32))
     settings = {"epochs": 6, "tiles": 8, "val_fraction": 0, "val_every": 6}
     chosen = options(pictures, loss=loss, lr=0.02, clip=0.0, ema=0.0, **settings)
@@ -116,13 +116,13 @@ def test_half_precision_on_a_cpu_is_refused(pictures, tmp_path):
 
 def test_fine_tuning_takes_over_what_fits(pictures, tmp_path):
     base = fit(options(pictures), tmp_path / "base").checkpoint
-    heard = Heard()
+    heard = RecordingListener()
     same = options(pictures, arguments={}, init=base, epochs=1, lr=1e-9, ema=0.0)
     tuned = wsiseg.load_checkpoint(fit(same, tmp_path / "same", listener=heard).checkpoint)
     before = wsiseg.load_checkpoint(base)
     assert tuned.card.arguments == before.card.arguments
     assert tuned.card.normalisation == before.card.normalisation
-    assert not any("begin anew" in note for note in heard.notes)
+    assert not any("newly initialised" in note for note in heard.notes)
     for (name, old), new in zip(
         before.network.named_parameters(), tuned.network.parameters(), strict=True
     ):
@@ -135,7 +135,7 @@ def test_fine_tuning_takes_over_what_fits(pictures, tmp_path):
         "ground",
         "thing",
     ]
-    assert any("begin anew" in note for note in heard.notes)
+    assert any("newly initialised" in note for note in heard.notes)
 
 
 def test_a_frozen_encoder_stays_to_the_bit(pictures, tmp_path):
@@ -163,13 +163,13 @@ def test_patience_ends_a_training_that_does_not_get_better(pictures, tmp_path):
     stuck = options(pictures, epochs=50, lr=1e-12, ema=0.0, patience=2)
     ended = fit(stuck, tmp_path / "run").epochs
     assert ended < 10
-    heard = Heard()
+    heard = RecordingListener()
     assert fit(stuck, tmp_path / "run", resume=True, listener=heard).epochs == ended
     assert heard.losses == []
 
 
 def test_bfloat16_trains_to_finite_losses(pictures, tmp_path):
-    heard = Heard()
+    heard = RecordingListener()
     fit(options(pictures, precision="bf16"), tmp_path / "run", listener=heard)
     assert all(math.isfinite(loss) for loss in heard.losses)
 
@@ -183,7 +183,7 @@ def test_bfloat16_trains_to_finite_losses(pictures, tmp_path):
     ],
 )
 def test_a_recipe_decides_on_tiles_and_changes_of_scenes(recipe, augment, expected, tmp_path):
-    pictures, heard = write_pictures(tmp_path, 2, (32, 600)), Heard()
+    pictures, heard = write_pictures(tmp_path, 2, (32, 600)), RecordingListener()
     wanted = options(pictures, recipe=recipe, augment=augment, epochs=1, tiles=2)
     fit(wanted, tmp_path / "run", listener=heard)
     assert any(line.endswith(f"tiles of {expected}") for line in heard.notes)
@@ -191,12 +191,12 @@ def test_a_recipe_decides_on_tiles_and_changes_of_scenes(recipe, augment, expect
 
 
 def test_the_recipe_of_espnet_trains_the_encoder_first(pictures, tmp_path):
-    heard = Heard()
+    heard = RecordingListener()
     result = fit(options(pictures, recipe="espnet"), tmp_path / "run", listener=heard)
     encoder = wsiseg.load_checkpoint(tmp_path / "run" / "encoder" / "best.safetensors")
     whole = wsiseg.load_checkpoint(result.checkpoint)
     assert (encoder.card.architecture, whole.card.architecture) == ("espnet-c", "espnet")
-    assert any("begin anew" in note for note in heard.notes)
+    assert any("newly initialised" in note for note in heard.notes)
     # Four pictures, one kept back, two a batch, five magnifications: ten steps an epoch.
     assert len(heard.losses) == 2 * 2 * 10
 
@@ -223,7 +223,7 @@ def test_two_processes_share_the_work(strategy, tmp_path):
 
 @pytest.mark.parametrize("name", ["espnet", "espnet-c"])
 def test_every_network_takes_a_step(name, pictures, tmp_path):
-    heard = Heard()
+    heard = RecordingListener()
     fit(options(pictures, model=name, epochs=1), tmp_path / "run", listener=heard)
     assert all(math.isfinite(loss) for loss in heard.losses)
 

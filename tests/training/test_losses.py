@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model
+from wsiseg.training.deep_supervision import DeepSupervision, shrink_labels
 from wsiseg.training.losses.class_weights import inverse_log_weights
 from wsiseg.training.losses.cross_entropy import CrossEntropy
 from wsiseg.training.losses.dice import Dice
-from wsiseg.training.losses.ohem import HardPixels
+from wsiseg.training.losses.ohem import OhemCrossEntropy
 from wsiseg.training.losses.sum import Sum
-from wsiseg.training.supervising import DeepSupervision, shrink_labels
 
 CLASSES = 4
 WEIGHTS = torch.tensor([0.5, 2.0, 1.25, 10.0])
@@ -24,8 +24,8 @@ WEIGHTS = torch.tensor([0.5, 2.0, 1.25, 10.0])
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     "cross-entropy": CrossEntropy,
     "weighted cross-entropy": lambda: CrossEntropy(WEIGHTS),
-    "hard pixels": lambda: HardPixels(threshold=0.3, kept=20),
-    "weighted hard pixels": lambda: HardPixels(WEIGHTS, threshold=0.3, kept=20),
+    "hard pixels": lambda: OhemCrossEntropy(threshold=0.3, min_kept=20),
+    "weighted hard pixels": lambda: OhemCrossEntropy(WEIGHTS, threshold=0.3, min_kept=20),
     "Dice": Dice,
     "sum": lambda: Sum(CrossEntropy(WEIGHTS), Dice()),
 }
@@ -173,7 +173,7 @@ def test_hard_pixels_are_those_of_a_slow_direct_version(
         expected = hard_pixels(
             logits, labels, torch.ones(CLASSES) if weights is None else weights, threshold, kept
         )
-        found = HardPixels(weights, threshold=threshold, kept=kept)(logits, labels)
+        found = OhemCrossEntropy(weights, threshold=threshold, min_kept=kept)(logits, labels)
         assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -182,7 +182,9 @@ def test_which_pixels_are_hard() -> None:
     labels = torch.zeros(1, 1, 4, dtype=torch.long)
 
     def taught(threshold: float, kept: int) -> list[bool]:
-        slope = gradient(HardPixels(threshold=threshold, kept=kept)(logits, labels), logits)
+        slope = gradient(
+            OhemCrossEntropy(threshold=threshold, min_kept=kept)(logits, labels), logits
+        )
         return (slope[0, 0, 0] != 0).tolist()
 
     assert taught(0.7, 1) == [False, True, True, False]
@@ -197,7 +199,7 @@ def test_a_pixel_exactly_at_the_threshold_is_easy() -> None:
     logits = torch.zeros(1, 2, 1, 3)
     logits[0, 0, 0, 0] = -1
     labels = torch.zeros(1, 1, 3, dtype=torch.long)
-    loss = HardPixels(threshold=0.5, kept=1)(logits, labels)
+    loss = OhemCrossEntropy(threshold=0.5, min_kept=1)(logits, labels)
     assert loss.item() == pytest.approx(math.log(1 + math.e))
 
 
@@ -283,7 +285,7 @@ def test_cascade_of_icnet_is_weighed_as_its_authors_weighed_it() -> None:
     assert float(loss(outputs, labels)) == pytest.approx(float(expected))
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy(WEIGHTS), HardPixels(WEIGHTS)])
+@pytest.mark.parametrize("loss", [CrossEntropy(WEIGHTS), OhemCrossEntropy(WEIGHTS)])
 def test_weights_move_with_the_loss_but_are_no_part_of_a_checkpoint(loss: nn.Module) -> None:
     assert not loss.state_dict()
     assert loss.double().get_buffer("weights").dtype == torch.float64

@@ -11,12 +11,12 @@ from torch.optim import SGD, Adam, AdamW
 from wsiseg.errors import ArgumentError
 from wsiseg.models import list_architectures
 from wsiseg.models.class_sets import CITYSCAPES
-from wsiseg.training.augmenting import AUGMENTATIONS, Augmentation
+from wsiseg.training.augmentation import AUGMENTATIONS, Augmentation
+from wsiseg.training.deep_supervision import DeepSupervision
 from wsiseg.training.losses.class_weights import inverse_log_weights
-from wsiseg.training.losses.ohem import HardPixels
+from wsiseg.training.losses.ohem import OhemCrossEntropy
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Recipe, Stage
-from wsiseg.training.supervising import DeepSupervision
 
 PIXELS = np.array([900.0, 90.0, 10.0, 0.0])
 NAMES = ["a", "b", "c", "d"]
@@ -228,8 +228,8 @@ def test_rdrnets_rate_falls_by_the_power_of_0_9() -> None:
 def test_rdrnets_loss_is_of_the_hardest_pixels() -> None:
     (stage,) = RECIPES["rdrnet"].stages
     hard = stage.loss(PIXELS, NAMES)
-    assert isinstance(hard, HardPixels)
-    assert (hard.threshold, hard.kept) == (0.9, 131_072)
+    assert isinstance(hard, OhemCrossEntropy)
+    assert (hard.threshold, hard.min_kept) == (0.9, 131_072)
 
 
 def test_rdrnet_weighs_the_classes_of_cityscapes_only_and_by_name() -> None:

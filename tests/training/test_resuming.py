@@ -1,19 +1,22 @@
-"""A training that was interrupted, and one that stands: gone on with, begun anew, left alone."""
+"""Interrupted and existing runs: resumed, overwritten, left alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import tiny  # noqa: F401 -- registers the network of the earlier run
 import wsiseg
 from pictures import CLASS_MAP
-from trainings import Heard, options, rows_of
+from trainings import RecordingListener, options, rows_of
 from wsiseg.errors import (
     ArgumentError,
     OutputError,
@@ -22,18 +25,20 @@ from wsiseg.errors import (
     TrainingError,
     WsisegError,
 )
-from wsiseg.training import TrainOptions, fit
+from wsiseg.training import TrainOptions, fit, open_data
 from wsiseg.training.listener import TrainingListener
+
+INTERRUPTED_RUN = Path(__file__).with_name("interrupted_run")
 
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"workers": 1, "val_every": 3}])
 def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_path):
     """Averaged weights, schedule, augmentation: all of it as if nothing had happened."""
     settings = {"epochs": 4, "augment": "tissue", "ema": 0.9, **settings}
-    unbroken = Heard()
+    unbroken = RecordingListener()
     fit(options(pictures, **settings), tmp_path / "whole", listener=unbroken)
 
-    class Killed(Heard):
+    class Killed(RecordingListener):
         def stepped(self, epoch, step, loss):
             super().stepped(epoch, step, loss)
             if epoch == 2 and step == 1:
@@ -41,7 +46,7 @@ def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_
 
     with pytest.raises(RuntimeError, match="killed"):
         fit(options(pictures, **settings), tmp_path / "broken", listener=Killed())
-    resumed = Heard()
+    resumed = RecordingListener()
     fit(options(pictures, **settings), tmp_path / "broken", resume=True, listener=resumed)
     steps = len(resumed.losses) // 2
     assert steps * 4 == len(unbroken.losses)
@@ -82,7 +87,7 @@ def test_a_training_that_is_killed_from_outside_goes_on(pictures, tmp_path):
     assert rows[0]["epoch"] in (done, done + 1)
 
 
-class KilledAtOnce(Heard):
+class KilledAtOnce(RecordingListener):
     def stepped(self, epoch, step, loss):
         raise RuntimeError("killed")
 
@@ -99,7 +104,7 @@ def test_a_training_that_has_learnt_nothing_is_in_nobodys_way(recipe, pictures, 
 def test_settings_of_something_else_are_left_alone(pictures, tmp_path):
     (tmp_path / "config.yaml").write_text("theirs: true")
     for overwrite in (False, True):
-        with pytest.raises(OutputExistsError, match="of no training"):
+        with pytest.raises(OutputExistsError, match="no training run"):
             fit(options(pictures), tmp_path, overwrite=overwrite)
     assert (tmp_path / "config.yaml").read_text() == "theirs: true"
 
@@ -107,14 +112,14 @@ def test_settings_of_something_else_are_left_alone(pictures, tmp_path):
 def test_resuming_before_the_first_epoch_begins_anew(pictures, tmp_path):
     with pytest.raises(RuntimeError, match="killed"):
         fit(options(pictures), tmp_path / "run", listener=KilledAtOnce())
-    heard = Heard()
+    heard = RecordingListener()
     assert fit(options(pictures), tmp_path / "run", resume=True, listener=heard).epochs == 2
     assert any("anew" in note for note in heard.notes)
 
 
 def test_a_finished_training_is_not_trained_again(pictures, tmp_path):
     first = fit(options(pictures), tmp_path / "run")
-    heard = Heard()
+    heard = RecordingListener()
     again = fit(options(pictures), tmp_path / "run", resume=True, listener=heard)
     assert heard.losses == []
     assert (again.miou, again.epochs) == (first.miou, 2)
@@ -130,7 +135,7 @@ def test_a_standing_training_is_refused_or_replaced(pictures, tmp_path):
 
 def test_resuming_with_other_settings_is_refused(pictures, tmp_path):
     fit(options(pictures), tmp_path / "run")
-    with pytest.raises(ArgumentError, match=r"has None, not 0\.5 \(`lr`\)"):
+    with pytest.raises(ArgumentError, match=r"started with None, not 0\.5 \(`lr`\)"):
         fit(options(pictures, lr=0.5), tmp_path / "run", resume=True)
     with pytest.raises(ArgumentError, match="`overwrite` exclude"):
         fit(options(pictures), tmp_path / "run", resume=True, overwrite=True)
@@ -149,7 +154,7 @@ def test_overwriting_touches_nothing_that_is_not_ours(pictures, tmp_path):
     (run / "encoder").mkdir(parents=True)
     (run / "encoder" / "model.py").write_text("ours is elsewhere")
     (run / "metrics.csv").write_text("somebody's")
-    with pytest.raises(OutputExistsError, match="of no training"):
+    with pytest.raises(OutputExistsError, match="no training run"):
         fit(options(pictures, epochs=1), run, overwrite=True)
     (run / "metrics.csv").unlink()
     fit(options(pictures, epochs=1), run)
@@ -171,7 +176,7 @@ def test_what_stands_is_not_touched_before_the_new_one_can_begin(pictures, tmp_p
 
 
 def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_path):
-    class Killed(Heard):
+    class Killed(RecordingListener):
         def finished_epoch(self, row, best):
             super().finished_epoch(row, best)
             if len(self.rows) == 4:
@@ -179,7 +184,7 @@ def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_pat
 
     with pytest.raises(RuntimeError, match="killed"):
         fit(options(pictures, recipe="espnet", epochs=3), tmp_path / "run", listener=Killed())
-    heard = Heard()
+    heard = RecordingListener()
     result = fit(
         options(pictures, recipe="espnet", epochs=3), tmp_path / "run", resume=True, listener=heard
     )
@@ -190,7 +195,7 @@ def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_pat
 def test_two_trainings_into_one_folder(pictures, tmp_path):
     run = tmp_path / "run"
 
-    class Second(Heard):
+    class Second(RecordingListener):
         def stepped(self, epoch, step, loss):
             super().stepped(epoch, step, loss)
             if len(self.losses) == 3:
@@ -246,7 +251,7 @@ def test_a_damaged_state_is_said(damage, pictures, tmp_path):
     with pytest.raises(RuntimeError, match="enough"):
         fit(options(pictures), run, listener=OneEpoch())
     damage(run)
-    with pytest.raises(TrainingError, match="state of the training is damaged"):
+    with pytest.raises(TrainingError, match="saved state is damaged"):
         fit(options(pictures), run, resume=True)
     assert (run / "best.safetensors").exists()
 
@@ -267,3 +272,28 @@ def test_damaged_scores_are_written_again(content, pictures, tmp_path):
         (run / "metrics.csv").write_bytes(content)
     assert fit(options(pictures), run, resume=True).epochs == 2
     assert rows_of(run) == wanted
+
+
+def test_a_run_of_an_earlier_version_is_read_resumed_and_overwritten(pictures, tmp_path):
+    """The folder was written by version 0.1.0 and interrupted after two of four epochs."""
+    run = tmp_path / "run"
+    shutil.copytree(INTERRUPTED_RUN, run)
+    config = (run / "config.yaml").read_text().replace("/data", str(tmp_path))
+    (run / "config.yaml").write_text(config)
+    earlier = rows_of(run)
+    assert len(earlier) == 2
+    card = wsiseg.load_checkpoint(run / "best.safetensors").card
+    assert (card.training["samples"], card.training["kept_back"]) == (3, 1)
+    for name, count in (("learnt.txt", 3), ("kept.txt", 1)):
+        listed = options(pictures).data.replace(only=run / name)
+        assert len(open_data(listed).samples) == count
+    same = TrainOptions.load(run / "config.yaml")
+    heard = RecordingListener()
+    assert fit(same, run, resume=True, listener=heard).epochs == 4
+    assert rows_of(run)[:2] == earlier
+    assert [row["epoch"] for row in heard.rows] == [3, 4]
+    assert fit(same, tmp_path / "whole").epochs == 4
+    losses = [[float(row["train_loss"]) for row in rows_of(tmp_path / n)] for n in ("run", "whole")]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+    assert fit(same.replace(epochs=1), run, overwrite=True).epochs == 1
+    assert not any((run / name).exists() for name in ("learnt.txt", "kept.txt"))

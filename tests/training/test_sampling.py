@@ -16,10 +16,11 @@ from wsiseg.annotations.class_map import ClassMap
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.annotations.polygons import PolygonLabels
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.augmenting import TISSUE, Augmentation
+from wsiseg.training.augmentation import TISSUE, Augmentation
 from wsiseg.training.datasets.dataset import DataSet, Sample
-from wsiseg.training.datasets.viewing import SampleShelf, View
-from wsiseg.training.sampling import Ask, EpochSampler, Sampling, TrainingTiles
+from wsiseg.training.datasets.open_samples import SampleCache
+from wsiseg.training.datasets.working_resolution import WorkingResolution
+from wsiseg.training.sampling import EpochSampler, Sampling, TileRequest, TrainingTiles
 from wsiseg.training.survey import survey
 
 STILL = Augmentation()
@@ -34,12 +35,12 @@ def tiles_of(
     augmentation: Augmentation = STILL,
     balance: float = 0.0,
     seed: int = 0,
-    view: View | None = None,
+    resolution: WorkingResolution | None = None,
 ) -> TrainingTiles:
-    view = view or View()
+    resolution = resolution or WorkingResolution()
     return TrainingTiles(
-        SampleShelf(dataset.samples, view),
-        survey(dataset, view),
+        SampleCache(dataset.samples, resolution),
+        survey(dataset, resolution),
         tile,
         multiple=multiple,
         augmentation=augmentation,
@@ -55,16 +56,16 @@ def painted(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return write_samples(tmp_path_factory.mktemp("painted"), *(striped(*s) for s in shapes))
 
 
-def asks_of(sampler: EpochSampler, epoch: int = 0) -> list[list[Ask]]:
+def asks_of(sampler: EpochSampler, epoch: int = 0) -> list[list[TileRequest]]:
     sampler.set_epoch(epoch)
     return list(sampler)
 
 
-def flat(batches: list[list[Ask]]) -> list[Ask]:
+def flat(batches: list[list[TileRequest]]) -> list[TileRequest]:
     return [ask for batch in batches for ask in batch]
 
 
-# Who asks for what
+# Who requests for what
 
 
 @pytest.mark.parametrize("balanced", [False, True])
@@ -131,18 +132,18 @@ def test_every_sample_comes_up_once_per_pass(samples: int, batch: int) -> None:
     zooms = (0.5, 1.0)
     sampler = EpochSampler(Sampling(samples, False, zooms), samples, batch)
     for epoch in range(3):
-        asks = flat(asks_of(sampler, epoch))
+        requests = flat(asks_of(sampler, epoch))
         for zoom in zooms:
-            shown = [ask.sample for ask in asks if ask.zoom == zoom]
+            shown = [ask.sample for ask in requests if ask.zoom == zoom]
             assert sorted(shown[:samples]) == list(range(samples))
             # The last batch is filled up with samples from the beginning.
             assert shown[samples:] == [shown[i % samples] for i in range(len(shown) - samples)]
 
 
 def test_passes_follow_each_other_in_orders_of_their_own() -> None:
-    asks = flat(asks_of(EpochSampler(Sampling(20, False, (1.5, 0.5)), 20, 5)))
-    assert [ask.zoom for ask in asks] == [1.5] * 20 + [0.5] * 20
-    assert [a.sample for a in asks[:20]] != [a.sample for a in asks[20:]]
+    requests = flat(asks_of(EpochSampler(Sampling(20, False, (1.5, 0.5)), 20, 5)))
+    assert [ask.zoom for ask in requests] == [1.5] * 20 + [0.5] * 20
+    assert [a.sample for a in requests[:20]] != [a.sample for a in requests[20:]]
 
 
 def test_balanced_tiles_come_from_no_sample_in_particular() -> None:
@@ -153,17 +154,17 @@ def test_balanced_tiles_come_from_no_sample_in_particular() -> None:
 
 
 def test_the_same_wish_gives_the_same_tile(painted: DataSet) -> None:
-    asks = [Ask(4, 0), Ask(5, None), Ask(6, 2)]
-    one = tiles_of(painted, augmentation=TISSUE, seed=3)[asks]
-    again = tiles_of(painted, augmentation=TISSUE, seed=3)[asks[::-1]]
+    requests = [TileRequest(4, 0), TileRequest(5, None), TileRequest(6, 2)]
+    one = tiles_of(painted, augmentation=TISSUE, seed=3)[requests]
+    again = tiles_of(painted, augmentation=TISSUE, seed=3)[requests[::-1]]
     for first, second in zip(one, again, strict=True):
         assert torch.equal(first, second.flip(0))
-    other = tiles_of(painted, augmentation=TISSUE, seed=4)[asks]
+    other = tiles_of(painted, augmentation=TISSUE, seed=4)[requests]
     assert not any(torch.equal(a, b) for a, b in zip(one[0], other[0], strict=True))
 
 
 def test_a_batch_is_uint8_with_the_colours_last(painted: DataSet) -> None:
-    pixels, labels = tiles_of(painted, (24, 16))[[Ask(n, n % 3) for n in range(5)]]
+    pixels, labels = tiles_of(painted, (24, 16))[[TileRequest(n, n % 3) for n in range(5)]]
     assert (pixels.dtype, labels.dtype) == (torch.uint8, torch.uint8)
     assert pixels.shape == (5, 24, 16, 3)
     assert labels.shape == (5, 24, 16)
@@ -176,7 +177,7 @@ def test_every_pass_fits_the_network(
 ) -> None:
     tiles = tiles_of(painted, tile, multiple=multiple)
     for zoom in (0.5, 0.75, 1.0, 1.25, 1.5):
-        pixels, labels = tiles.cut(Ask(0, 0, zoom))
+        pixels, labels = tiles.cut(TileRequest(0, 0, zoom))
         assert pixels.shape == (*labels.shape, 3)
         for edge, wanted in zip(labels.shape, tile, strict=True):
             assert edge % multiple == 0
@@ -186,7 +187,7 @@ def test_every_pass_fits_the_network(
 def test_pixels_and_labels_are_of_the_place_that_they_tell(painted: DataSet) -> None:
     tiles = tiles_of(painted)
     for number in range(60):
-        pixels, labels = tiles.cut(Ask(number, number % 3))
+        pixels, labels = tiles.cut(TileRequest(number, number % 3))
         rows, columns, sample = (pixels[..., channel].astype(int) for channel in range(3))
         assert (sample == number % 3).all()
         assert (np.diff(rows, axis=0) == 1).all()
@@ -196,7 +197,7 @@ def test_pixels_and_labels_are_of_the_place_that_they_tell(painted: DataSet) -> 
 
 def test_boxes_lie_inside_their_plane_and_anywhere_in_it(painted: DataSet) -> None:
     tiles = tiles_of(painted)
-    corners = [tuple(tiles.cut(Ask(n, 1))[0][0, 0, :2].tolist()) for n in range(1000)]
+    corners = [tuple(tiles.cut(TileRequest(n, 1))[0][0, 0, :2].tolist()) for n in range(1000)]
     for axis, room in enumerate((48 - 16, 50 - 16)):
         counts = Counter(corner[axis] for corner in corners)
         assert min(counts) == 0
@@ -215,7 +216,7 @@ def test_a_tile_hangs_over_a_small_sample_evenly(
     mask = striped(*shape)
     tiles = tiles_of(write_samples(tmp_path, mask), (32, 48))
     for number in range(10):
-        pixels, labels = tiles.cut(Ask(number, sample))
+        pixels, labels = tiles.cut(TileRequest(number, sample))
         inside = labels != IGNORED
         rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
         for found, length, edge in zip((rows, columns), shape, (32, 48), strict=True):
@@ -257,7 +258,7 @@ def test_things_look_larger_by_both_magnifications(
     dataset = write_samples(tmp_path, striped(120, 120))
     tiles = tiles_of(dataset, (32, 32), augmentation=Augmentation(scale=(scale, scale)))
     for number in range(5):
-        pixels, labels = tiles.cut(Ask(number, 0, zoom))
+        pixels, labels = tiles.cut(TileRequest(number, 0, zoom))
         assert labels.shape == (edge, edge)
         assert rows_shown(pixels) == pytest.approx(shown, abs=1.2)
 
@@ -270,7 +271,7 @@ def test_tiles_of_nearly_one_class_are_drawn_again(tmp_path: Path, sample: int |
     shares = []
     for dominance in (1.0, 0.75):
         tiles = tiles_of(dataset, augmentation=Augmentation(dominance=dominance))
-        cuts = [tiles.cut(Ask(number, sample))[1] for number in range(200)]
+        cuts = [tiles.cut(TileRequest(number, sample))[1] for number in range(200)]
         shares.append(np.mean([0.25 < cut.mean() < 0.75 for cut in cuts]))
     # A seventh of all places holds both: eleven draws miss them less than one time in five.
     assert shares[0] < 0.3
@@ -278,20 +279,22 @@ def test_tiles_of_nearly_one_class_are_drawn_again(tmp_path: Path, sample: int |
 
 
 @pytest.mark.parametrize(
-    ("view", "step"),
+    ("resolution", "step"),
     [
-        (View(mpp=1.0, slide_mpp=0.5), 2),
-        (View(mpp=0.25, slide_mpp=0.5), 0.5),
-        (View(scale=0.25), 4),
+        (WorkingResolution(mpp=1.0, slide_mpp=0.5), 2),
+        (WorkingResolution(mpp=0.25, slide_mpp=0.5), 0.5),
+        (WorkingResolution(scale=0.25), 4),
     ],
 )
-def test_tiles_are_cut_at_the_working_resolution(tmp_path: Path, view: View, step: float) -> None:
+def test_tiles_are_cut_at_the_working_resolution(
+    tmp_path: Path, resolution: WorkingResolution, step: float
+) -> None:
     mask = np.zeros((128, 128), np.uint8)
     mask[:, 64:] = 1
-    tiles = tiles_of(write_samples(tmp_path, mask), (16, 16), view=view)
+    tiles = tiles_of(write_samples(tmp_path, mask), (16, 16), resolution=resolution)
     sides = Counter[int]()
     for number in range(30):
-        pixels, labels = tiles.cut(Ask(number, 0))
+        pixels, labels = tiles.cut(TileRequest(number, 0))
         assert rows_shown(pixels) == pytest.approx(16 * step, abs=1.5)
         # The labels' border lies between the columns 63 and 64 of the picture.
         pixels, labels = pixels[1:-1, 1:-1], labels[1:-1, 1:-1]
@@ -323,7 +326,7 @@ def test_classes_come_up_as_often_as_asked(tmp_path: Path, balance: float) -> No
     dataset = write_samples(tmp_path, RARE)
     tiles = tiles_of(dataset, (1, 1), multiple=1, balance=balance)
     count = 1200
-    drawn = [int(tiles.cut(Ask(number, None))[1][0, 0]) for number in range(count)]
+    drawn = [int(tiles.cut(TileRequest(number, None))[1][0, 0]) for number in range(count)]
     found = np.bincount(drawn, minlength=3)
     assert len(found) == 3
     odds = even(SHARES, balance)
@@ -333,7 +336,7 @@ def test_classes_come_up_as_often_as_asked(tmp_path: Path, balance: float) -> No
 
 def test_places_are_drawn_evenly_over_a_class(tmp_path: Path) -> None:
     tiles = tiles_of(write_samples(tmp_path, RARE), (1, 1), multiple=1)
-    places = np.array([tiles.cut(Ask(n, None))[0][0, 0, :2] for n in range(1200)])
+    places = np.array([tiles.cut(TileRequest(n, None))[0][0, 0, :2] for n in range(1200)])
     quarters = np.histogram2d(*places.T, bins=2, range=((0, 100), (0, 100)))[0]
     areas = (RARE != IGNORED).reshape(2, 50, 2, 50).sum(axis=(1, 3))
     odds = areas / areas.sum()
@@ -345,7 +348,7 @@ def test_samples_share_a_class_by_its_area_in_them(tmp_path: Path) -> None:
     masks[0][:30] = 1
     masks[2][:10] = 1
     tiles = tiles_of(write_samples(tmp_path, *masks, classes=2), (1, 1), multiple=1, balance=1.0)
-    cut = [tiles.cut(Ask(number, None)) for number in range(800)]
+    cut = [tiles.cut(TileRequest(number, None)) for number in range(800)]
     samples = Counter(int(p[0, 0, 2]) for p, label in cut if label[0, 0] == 1)
     assert set(samples) == {0, 2}
     total = sum(samples.values())
@@ -354,7 +357,7 @@ def test_samples_share_a_class_by_its_area_in_them(tmp_path: Path) -> None:
 
 def test_a_class_that_is_not_there_is_not_looked_for(tmp_path: Path) -> None:
     tiles = tiles_of(write_samples(tmp_path, np.zeros((20, 20), np.uint8), classes=3), balance=1.0)
-    assert all((tiles.cut(Ask(number, None))[1] == 0).all() for number in range(30))
+    assert all((tiles.cut(TileRequest(number, None))[1] == 0).all() for number in range(30))
 
 
 @pytest.mark.parametrize("corner", [(30_007, 20_003), (0, 0), (59_900, 49_950)])
@@ -367,13 +370,13 @@ def test_a_rare_class_in_a_huge_plane_is_found(
     drawing = write(tmp_path, collection(tissue, mitosis), "slide.geojson")
     labels = PolygonLabels(drawing, ClassMap.read("tissue=tissue,mitosis=mitosis"))
     monkeypatch.setattr(
-        "wsiseg.training.datasets.viewing.open_slide",
+        "wsiseg.training.datasets.working_resolution.open_slide",
         lambda *_, **__: ArraySlide(np.broadcast_to(np.uint8(9), (60_000, 50_000, 3))),
     )
     sample = Sample("slide", Path("slide.svs"), labels)
     dataset = DataSet("huge", ClassMap.read("a=tissue,b=mitosis").classes, (sample,), sparse=True)
     tiles = tiles_of(dataset, (64, 64), balance=1.0)
-    cuts = [tiles.cut(Ask(number, None)) for number in range(200)]
+    cuts = [tiles.cut(TileRequest(number, None)) for number in range(200)]
     # Inside the plane there is neither glass nor anything unannotated.
     assert all((pixels == 9).all() and set(np.unique(cut)) <= {0, 1} for pixels, cut in cuts)
     rare = sum(bool((cut == 1).any()) for _, cut in cuts)

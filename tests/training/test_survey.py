@@ -26,7 +26,8 @@ from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
 from wsiseg.training.datasets.dataset import DataSet, Sample
-from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.datasets.open_samples import OpenSample
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.survey import survey
 
 TUMOUR = ClassMap.read("tissue=tissue,tumour=tumour")
@@ -59,7 +60,7 @@ def drawn_on(image: Path, labels: LabelSource) -> DataSet:
 
 def test_pixels_of_pictures_are_counted_exactly(tmp_path: Path) -> None:
     masks = [mask(0), mask(1, (33, 41)), np.full((5, 6), 2, np.uint8)]
-    found = survey(write_samples(tmp_path, *masks), View())
+    found = survey(write_samples(tmp_path, *masks), WorkingResolution())
     for sample, labels in zip(found.samples, masks, strict=True):
         assert sample.shape == labels.shape
         np.testing.assert_array_equal(
@@ -70,7 +71,7 @@ def test_pixels_of_pictures_are_counted_exactly(tmp_path: Path) -> None:
 
 def test_places_belong_to_their_class_and_are_all_different(tmp_path: Path) -> None:
     labels = mask()
-    (sample,) = survey(write_samples(tmp_path, labels), View()).samples
+    (sample,) = survey(write_samples(tmp_path, labels), WorkingResolution()).samples
     assert set(sample.places) == {0, 1, 2}
     for label, places in sample.places.items():
         assert (labels[tuple(places.T)] == label).all()
@@ -83,7 +84,7 @@ def test_many_samples_remember_fewer_places_each_spread_over_their_class(
 ) -> None:
     monkeypatch.setattr("wsiseg.training.survey._PLACES", 1200)
     dataset = write_samples(tmp_path, *(np.zeros((60, 60), np.uint8) for _ in range(4)))
-    for sample in survey(dataset, View()).samples:
+    for sample in survey(dataset, WorkingResolution()).samples:
         places = sample.places[0]
         assert len(places) == 300
         quarters = np.histogram2d(*places.T, bins=2, range=((0, 60), (0, 60)))[0]
@@ -94,7 +95,7 @@ def test_many_samples_remember_fewer_places_each_spread_over_their_class(
 def test_a_survey_is_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wsiseg.training.survey._PLACES", 100)
     dataset = write_samples(tmp_path, mask(0), mask(0))
-    first, second = survey(dataset, View()), survey(dataset, View())
+    first, second = survey(dataset, WorkingResolution()), survey(dataset, WorkingResolution())
     for one, other in zip(first.samples, second.samples, strict=True):
         for label in range(3):
             np.testing.assert_array_equal(one.places[label], other.places[label])
@@ -107,10 +108,10 @@ def test_a_survey_is_the_same_each_time(tmp_path: Path, monkeypatch: pytest.Monk
 def test_counts_and_places_are_in_working_pixels(
     tmp_path: Path, scale: float, shape: tuple[int, int]
 ) -> None:
-    dataset, view = write_samples(tmp_path, mask()), View(scale=scale)
-    (sample,) = survey(dataset, view).samples
+    dataset, resolution = write_samples(tmp_path, mask()), WorkingResolution(scale=scale)
+    (sample,) = survey(dataset, resolution).samples
     assert sample.shape == shape
-    with OpenSample(dataset.samples[0], view) as opened:
+    with OpenSample(dataset.samples[0], resolution) as opened:
         labels = opened.labels(Box(0, 0, *shape))
     for label in range(3):
         assert sample.pixels[label] == (labels == label).sum()
@@ -120,7 +121,7 @@ def test_counts_and_places_are_in_working_pixels(
 def test_the_listener_hears_of_every_sample(tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     dataset = write_samples(tmp_path, *(mask(seed) for seed in range(3)))
-    survey(dataset, View(), lambda done, samples: heard.append((done, samples)))
+    survey(dataset, WorkingResolution(), lambda done, samples: heard.append((done, samples)))
     assert heard == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -134,11 +135,11 @@ def test_a_picture_that_is_cut_off_is_found(tmp_path: Path, ending: str) -> None
     samples = list(dataset.samples)
     samples[1] = replace(samples[1], image=path)
     with pytest.raises(SlideError) as caught:
-        survey(replace(dataset, samples=tuple(samples)), View())
+        survey(replace(dataset, samples=tuple(samples)), WorkingResolution())
     assert str(path) in str(caught.value)
     # Of slides nothing but the header is looked at.
     if ending == "png":
-        survey(replace(dataset, samples=tuple(samples), sparse=True), View())
+        survey(replace(dataset, samples=tuple(samples), sparse=True), WorkingResolution())
 
 
 def test_no_pixel_of_a_slide_is_read(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_no_pixel_of_a_slide_is_read(tmp_path: Path) -> None:
         ((1_500, 600, 11_100, 8_400), "tissue"),
         ((3_000, 3_000, 3_060, 3_090), "tumour"),
     )
-    (sample,) = survey(drawn_on(image, labels), View()).samples
+    (sample,) = survey(drawn_on(image, labels), WorkingResolution()).samples
     assert sample.shape == (12_000, 9_000)
     # Every third pixel along is looked at, and the borders fall on such.
     np.testing.assert_array_equal(sample.pixels, [9_600 * 7_800 - 60 * 90, 60 * 90])
@@ -179,10 +180,10 @@ def test_places_of_large_planes_have_the_labels_that_tiles_will_show(
         *(((0, x + 0.25, height, x + 5.25), "tissue") for x in range(0, width, 41)),
     )
     dataset = drawn_on(image, labels)
-    (sample,) = survey(dataset, View()).samples
+    (sample,) = survey(dataset, WorkingResolution()).samples
     assert sample.shape == shape
     assert sample.pixels.sum() == pytest.approx(height * width, rel=5e-3)
-    with OpenSample(dataset.samples[0], View()) as opened:
+    with OpenSample(dataset.samples[0], WorkingResolution()) as opened:
         whole = opened.labels(Box(0, 0, *shape))
     for label, places in sample.places.items():
         assert (whole[tuple(places.T)] == label).all()
@@ -197,7 +198,7 @@ def test_one_wrong_value_in_one_pixel_is_found_at_every_resolution(
     wrong[57, 31] = 9
     dataset = write_samples(tmp_path, striped(100, 100), wrong)
     with pytest.raises(AnnotationError, match="the value 9") as caught:
-        survey(dataset, View(scale=scale))
+        survey(dataset, WorkingResolution(scale=scale))
     assert caught.value.where == dataset.samples[1].labels.path
     assert "\n" not in str(caught.value)
 
@@ -206,33 +207,33 @@ def test_a_class_that_the_map_does_not_know_is_found(tmp_path: Path) -> None:
     image = hollow_slide(tmp_path / "slide.png", 500, 500)
     labels = draw(tmp_path, ((0, 0, 9, 9), "tissue"), ((9, 9, 20, 20), "necrosis"))
     with pytest.raises(AnnotationError, match="'necrosis'"):
-        survey(drawn_on(image, labels), View())
+        survey(drawn_on(image, labels), WorkingResolution())
 
 
 def test_labels_of_another_size_are_found(tmp_path: Path) -> None:
     dataset = write_samples(tmp_path, mask())
     Image.fromarray(mask(0, (70, 91))).save(dataset.samples[0].labels.path)
     with pytest.raises(DataSetError, match=r"91×70 pixels, 0\.png has 90×70"):
-        survey(dataset, View())
+        survey(dataset, WorkingResolution())
 
 
 def test_a_missing_picture_and_missing_labels_are_found(tmp_path: Path) -> None:
     dataset = write_samples(tmp_path, mask(), mask())
     dataset.samples[1].image.unlink()
     with pytest.raises(SlideNotFoundError):
-        survey(dataset, View())
+        survey(dataset, WorkingResolution())
     dataset.samples[0].labels.path.unlink()
     with pytest.raises(AnnotationError, match="no such file"):
-        survey(dataset, View())
+        survey(dataset, WorkingResolution())
 
 
 def test_nothing_annotated_is_an_error_only_if_it_is_so_everywhere(tmp_path: Path) -> None:
     bare = np.full((20, 20), IGNORED, np.uint8)
     dataset = write_samples(tmp_path, bare, bare)
     with pytest.raises(DataSetError, match="nothing is annotated") as caught:
-        survey(dataset, View())
+        survey(dataset, WorkingResolution())
     assert caught.value.where == tmp_path
-    found = survey(write_samples(tmp_path, bare, mask()), View())
+    found = survey(write_samples(tmp_path, bare, mask()), WorkingResolution())
     assert not found.samples[0].places
     assert found.samples[1].places
 
@@ -251,7 +252,7 @@ class Broken(LabelSource):
 def test_a_label_that_is_no_class_is_found(tmp_path: Path) -> None:
     image = hollow_slide(tmp_path / "slide.png", 30, 30)
     with pytest.raises(DataSetError, match="label 7 is none of the 2 classes") as caught:
-        survey(drawn_on(image, Broken(tmp_path / "labels")), View())
+        survey(drawn_on(image, Broken(tmp_path / "labels")), WorkingResolution())
     assert caught.value.where == tmp_path / "labels"
 
 
@@ -269,7 +270,7 @@ def test_shapes_that_are_smaller_than_what_is_counted_are_found(tmp_path: Path) 
         *cells,
     )
     dataset = drawn_on(image, labels)
-    (sample,) = survey(dataset, View()).samples
+    (sample,) = survey(dataset, WorkingResolution()).samples
     found = {
         (y, x)
         for y, x in corners
@@ -278,6 +279,6 @@ def test_shapes_that_are_smaller_than_what_is_counted_are_found(tmp_path: Path) 
     }
     assert len(found) == 40
     assert sample.pixels[1] >= 40
-    with OpenSample(dataset.samples[0], View()) as opened:
+    with OpenSample(dataset.samples[0], WorkingResolution()) as opened:
         for y, x in sample.places[1].tolist():
             assert opened.labels(Box(y, x, 1, 1))[0, 0] == 1

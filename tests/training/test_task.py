@@ -7,9 +7,9 @@ from lively import lively
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models import create_model, list_architectures
 from wsiseg.models.normalisation import IMAGENET
+from wsiseg.training.deep_supervision import shrink_labels
 from wsiseg.training.losses.cross_entropy import CrossEntropy
 from wsiseg.training.recipes import RECIPES
-from wsiseg.training.supervising import shrink_labels
 from wsiseg.training.task import SegmentationTask
 
 

@@ -22,10 +22,10 @@ from wsiseg.store.metadata import Placement
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_mpp
 from wsiseg.tiling.stitching import Band
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import MaskView, SlideView, mask_layer, slide_layer
-from wsiseg.viewer.opening import scene_layers
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import MaskView, SlideView, mask_layer, slide_layer
 from wsiseg.viewer.scene import add_layers
+from wsiseg.viewer.window import scene_layers
 
 CLASSES = [LabelClass("red", (255, 0, 0)), LabelClass("blue", (0, 0, 255))]
 COLOURS = np.array([entry.colour for entry in CLASSES], np.uint8)

@@ -9,10 +9,10 @@ from drawn import slide as slide_of
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.annotating import region_at
 from wsiseg.viewer.drawings import drawing_layer, paint_drawing, read_drawing
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import KEY, SlideView
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import KEY, SlideView
+from wsiseg.viewer.painting import region_at
 
 STROMA = LabelClass("stroma", (0, 0, 200))
 

@@ -17,7 +17,7 @@ from wsiseg.errors import (
     RuntimeUnavailableError,
     TrainingError,
 )
-from wsiseg.training.keeping import COLUMNS
+from wsiseg.training.callbacks import COLUMNS
 from wsiseg.viewer import fine_tuning
 from wsiseg.viewer.fine_tuning import (
     FineTuning,
@@ -58,7 +58,9 @@ def test_the_list_of_names_lies_beside_the_run(folders):
 
 
 def test_the_command_holds_what_was_asked_for(folders):
-    words = prepare(wish(folders, tiles=7, class_map="A=a", overwrite=True, further=("--lr", "1")))
+    words = prepare(
+        wish(folders, tiles=7, class_map="A=a", overwrite=True, extra_options=("--lr", "1"))
+    )
     slides, drawn = folders
     run = slides.parent / "runs" / "one"
     assert words[1:5] == ["-P", "-m", "wsiseg", "train"]
@@ -128,12 +130,12 @@ def test_a_training_that_has_learnt_nothing_is_no_loss(folders):
     wanted.run.mkdir(parents=True)
     (wanted.run / "config.yaml").touch()
     assert "--overwrite" not in prepare(wanted)
-    with pytest.raises(TrainingError, match="could go on"):
+    with pytest.raises(TrainingError, match="can be resumed"):
         prepare_resuming(wanted.run)
 
 
 def test_nothing_can_be_resumed_where_nothing_stands(tmp_path):
-    with pytest.raises(TrainingError, match="no training"):
+    with pytest.raises(TrainingError, match="holds no run"):
         prepare_resuming(tmp_path)
 
 
@@ -171,7 +173,7 @@ def test_what_happens_in_a_training_is_understood(monkeypatch):
     learnt = {"epoch": 2, "train_loss": 0.25, "val_miou": 0.75, "seconds": 9.0}
 
     def tell(listener):
-        listener.began("looking at the labels")
+        listener.began("checking labels")
         listener.advanced(1, 2)
         listener.warned("no validation")
         listener.expects(3, 10, 0.0)
@@ -186,7 +188,7 @@ def test_what_happens_in_a_training_is_understood(monkeypatch):
     described = [progress.describe() for progress in seen]
     assert described == [
         "starting …",
-        "looking at the labels …",
+        "checking labels …",
         "1/2 samples …",
         "1/2 samples …",
         "epoch 1 of 3",
@@ -199,7 +201,7 @@ def test_what_happens_in_a_training_is_understood(monkeypatch):
     assert [progress.done for progress in seen[4:]] == [0, 4, 10, 17, 20, 20]
     assert seen[-1].checkpoint == Path("run/best.safetensors")
     assert [line for event in happened if (line := describe_event(event)) is not None] == [
-        "looking at the labels",
+        "checking labels",
         "warning: no validation",
         "epoch 1: loss 0.5000",
         "epoch 2: loss 0.2500, mean IoU 0.7500",

@@ -63,7 +63,7 @@ def test_from_a_painting_to_a_network_that_segments(
     tuning.mpp.setValue(0.5)
     tuning.epochs.setValue(1)
     tuning.tiles.setValue(4)
-    tuning.further.setText(SMALL)
+    tuning.extra_options.setText(SMALL)
     with qtbot.waitSignal(tuning.trained) as heard:
         tuning.start()
     checkpoint = wsiseg.load_checkpoint(heard.args[0])

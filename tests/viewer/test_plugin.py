@@ -5,7 +5,8 @@ import npe2
 import pytest
 from napari.utils.notifications import notification_manager
 
-from wsiseg.viewer import menus, samples
+from wsiseg.viewer import menus
+from wsiseg.viewer.readers import samples
 
 MANIFEST = npe2.PluginManifest.from_distribution("wsiseg")
 

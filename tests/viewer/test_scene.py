@@ -14,9 +14,9 @@ from wsiseg.store.label_images import LabelImage
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
 from wsiseg.viewer import scene
-from wsiseg.viewer.frame import Frame, working_box
-from wsiseg.viewer.layers import KEY, MaskView, SlideView, slide_layer
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.frame import Frame, working_box
+from wsiseg.viewer.layers.layer_data import KEY, MaskView, SlideView, slide_layer
+from wsiseg.viewer.layers.region import RegionView
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.stitching import NO_LABEL, Band
 from wsiseg.tiling.tissue import find_tissue
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import KEY, TISSUE, MaskView, mask_layer, throughput_layer
-from wsiseg.viewer.opening import furnish, scene_layers
-from wsiseg.viewer.runs import milliseconds, read_tiles
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import KEY, TISSUE, MaskView, mask_layer, throughput_layer
+from wsiseg.viewer.layers.run_tiles import milliseconds, read_tiles
 from wsiseg.viewer.scene import add_layers
 from wsiseg.viewer.widgets.legend import LegendWidget
+from wsiseg.viewer.window import furnish, scene_layers
 
 GREEN, OUTLINE = (0, 160, 64), (0, 179, 179)
 NEAR = 11

@@ -17,13 +17,13 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer import preview as previews
 from wsiseg.viewer import segmentation
-from wsiseg.viewer.annotating import region_at, save_painting
-from wsiseg.viewer.frame import Frame
-from wsiseg.viewer.layers import KEY, SlideView
-from wsiseg.viewer.preview import Preview, TileProgress
-from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, StandingOutput
+from wsiseg.viewer.layers import preview as previews
+from wsiseg.viewer.layers.frame import Frame
+from wsiseg.viewer.layers.layer_data import KEY, SlideView
+from wsiseg.viewer.layers.preview import Preview, TileProgress
+from wsiseg.viewer.painting import region_at, save_painting
+from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, PredictorCache, SlideTask
 
 OPTIONS = SegmentOptions(
     runtime="torch", tissue="none", tile=256, halo=8, threads=1, max_bad_tiles="100%"
@@ -45,7 +45,7 @@ def view(slide_file):
 
 
 def run(task, heard=None):
-    return task.run(Predictors(), (lambda _: None) if heard is None else heard.append)
+    return task.run(PredictorCache(), (lambda _: None) if heard is None else heard.append)
 
 
 class Stop(BaseException):
@@ -204,14 +204,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(view, checkpoint, tmp_p
     run(expected)
     task = SlideTask(view, checkpoint, options, tmp_path / "b")
     with pytest.raises(Stop):
-        task.run(Predictors(), stop_after(tiles))
+        task.run(PredictorCache(), stop_after(tiles))
     if tiles == 1:
         # Nothing was worth keeping.
         assert task.files.existing is None
         assert isinstance(run(task), Outcome)
     else:
         standing = run(task)
-        assert standing == StandingOutput(task, task.files.store, finished=False)
+        assert standing == ExistingOutput(task, task.files.store, finished=False)
         heard = []
         assert isinstance(run(standing.task.resuming(), heard), Outcome)
         # What the first run left is on the screen again.
@@ -228,7 +228,7 @@ def test_what_stands_is_told_of_and_can_be_replaced(view, checkpoint, tmp_path):
     task = SlideTask(view, checkpoint, OPTIONS.replace(mpp=2.0), tmp_path)
     run(task)
     other = replace(task, options=OPTIONS.replace(mpp=3.0))
-    assert run(other) == StandingOutput(other, task.files.store, finished=True)
+    assert run(other) == ExistingOutput(other, task.files.store, finished=True)
     run(other.overwriting())
     shape = zarr.open_array(task.files.mask / "0", mode="r").shape
     assert shape == (300, 350)
@@ -260,7 +260,7 @@ def test_a_mask_goes_beside_its_slide_and_lies_over_it(view, checkpoint, slide_f
 def test_a_checkpoint_is_kept_until_its_file_changes(tmp_path):
     path = tiny_checkpoint(seed=1).save(tmp_path / "tiny.safetensors")
     os.utime(path, ns=(1, 1))
-    predictors, heard = Predictors(), []
+    predictors, heard = PredictorCache(), []
     first = predictors.load(path, OPTIONS, heard.append)
     assert predictors.load(path, OPTIONS, heard.append) is first
     tiny_checkpoint(seed=2).save(path)
@@ -289,7 +289,7 @@ def test_building_the_pyramid_can_be_stopped_and_gone_on_with(
     options = OPTIONS.replace(level=0, with_image=with_image)
     task = SlideTask(view, checkpoint, options, tmp_path)
     with pytest.raises(Stop):
-        task.run(Predictors(), stop_in_the_last_stage)
-    assert isinstance(run(task), StandingOutput)
+        task.run(PredictorCache(), stop_in_the_last_stage)
+    assert isinstance(run(task), ExistingOutput)
     resumed = replace(task, options=options.replace(resume=True))
     assert isinstance(run(resumed), Outcome)

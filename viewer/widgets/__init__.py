@@ -1,1 +1,1 @@
-"""What stands beside the picture: segment, annotate, fine-tune, measure."""
+"""The docks beside the canvas: segment, annotate, fine-tune, measure, throughput, legend."""

@@ -1,4 +1,4 @@
-"""The *Annotate* widget: paint on a part of a slide, and keep it for training."""
+"""The *Annotate* widget: paint on a region of a slide, and save it for training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer import scene
-from wsiseg.viewer.annotating import (
+from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
+from wsiseg.viewer.layers.region import RegionView
+from wsiseg.viewer.notifications import errors_notified, notify_error
+from wsiseg.viewer.painting import (
     give_classes,
     is_painting,
     labels_under,
@@ -37,17 +41,13 @@ from wsiseg.viewer.annotating import (
     region_at,
     save_painting,
 )
-from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
-from wsiseg.viewer.layers import KEY, LayerData, MaskView, SlideView
-from wsiseg.viewer.region import RegionView
-from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.widgets.chunked_painter import Change, ChunkedPainter, find_changes
 from wsiseg.viewer.widgets.class_list import ClassList
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
-from wsiseg.viewer.widgets.handing_over import hand_folders
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
-from wsiseg.viewer.widgets.pouring import Change, Pouring, find_changes
-from wsiseg.viewer.working import Work
+from wsiseg.viewer.widgets.sharing import share_folders
+from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
     import napari
@@ -71,17 +71,17 @@ class AnnotateWidget(QWidget):
         self._begun: WeakSet[Layer] = WeakSet()
         self._own_mpp: float | None = None
         self._running = 0
-        self._pouring = Pouring(self)
+        self._painter = ChunkedPainter(self)
         self.classes = ClassList(self._is_painted)
         self.region = _combo(VIEW, DRAWN)
         self.mpp = QDoubleSpinBox(decimals=4, maximum=20, singleStep=0.1, suffix=" µm/px")
         self.folder = PathField("of annotations", ask_folder)
         self.kind = _combo("OME-Zarr", "GeoJSON")
-        self.standing = _combo("refuse", "add", "replace")
+        self.if_exists = _combo("refuse", "add", "replace")
         self.status = PlainLabel(wrap=True)
         self.buttons: dict[str, QPushButton] = {}
         self._lay_out()
-        self._pouring.done.connect(lambda: self._count(-1))
+        self._painter.done.connect(lambda: self._count(-1))
         self.classes.chosen.connect(self._choose)
         self.classes.edited.connect(self._show_classes)
         napari_viewer.layers.selection.events.active.connect(self._follow)
@@ -94,7 +94,7 @@ class AnnotateWidget(QWidget):
 
     def _lay_out(self) -> None:
         self.kind.setToolTip("OME-Zarr: labels, pixel by pixel. GeoJSON: polygons for QuPath.")
-        self.standing.setToolTip(
+        self.if_exists.setToolTip(
             "What becomes of an annotation of this slide that exists. "
             "Adding paints over it and erases nothing."
         )
@@ -122,7 +122,7 @@ class AnnotateWidget(QWidget):
         column.addWidget(
             _group(
                 "Save",
-                _form({"Folder": self.folder, "Format": self.kind, "If it exists": self.standing}),
+                _form({"Folder": self.folder, "Format": self.kind, "If it exists": self.if_exists}),
                 self._row(("Save", "Write the selected painting for training", self.save)),
             )
         )
@@ -155,13 +155,13 @@ class AnnotateWidget(QWidget):
 
     def take_from_mask(self) -> None:
         """Paint with the classes of the selected mask, at its resolution."""
-        with told():
+        with errors_notified():
             self._take_from(self._mask())
 
     def take_from_checkpoint(self, path: Path) -> None:
         """Paint with the classes of a network, at its resolution."""
 
-        def load(_: Work) -> tuple[dict[int, LabelClass], float | None, str]:
+        def load(_: Worker) -> tuple[dict[int, LabelClass], float | None, str]:
             from wsiseg.models.checkpoint import load_checkpoint
 
             checkpoint = load_checkpoint(path)
@@ -235,7 +235,7 @@ class AnnotateWidget(QWidget):
 
     def begin(self) -> None:
         """Add labels for a region in which nothing is annotated."""
-        with told():
+        with errors_notified():
             view = scene.current_slide(self._viewer)
             mpp = self.mpp.value() or self._own_mpp
             region = region_at(view, self._slide_box(view), mpp, self.classes.classes)
@@ -243,7 +243,7 @@ class AnnotateWidget(QWidget):
 
     def correct(self) -> None:
         """Add labels for a region that begin as those of a mask."""
-        with told():
+        with errors_notified():
             layer = self._mask()
             view = scene.slide_under(self._viewer, layer) or scene.current_slide(self._viewer)
             mask = layer.metadata[KEY]
@@ -276,32 +276,32 @@ class AnnotateWidget(QWidget):
         self._viewer.add_layer(layer)
         layer.mode = "paint"
 
-    # Keeping
+    # Saving
 
     def save(self) -> None:
         """Write the selected painting, or else the topmost."""
-        with told():
+        with errors_notified():
             layer = self._current_painting()
             folder = self.folder.path
             if folder is None:
                 raise ArgumentError("there is no folder to save to", None, "Choose one.")
             region, labels = layer.metadata[KEY], np.array(layer.data)
-            kind, standing = self.kind.currentData(), self.standing.currentData()
+            kind, if_exists = self.kind.currentData(), self.if_exists.currentData()
             self._start(
                 "Saving…",
-                lambda _: save_painting(region, labels, folder, kind, standing),
+                lambda _: save_painting(region, labels, folder, kind, if_exists),
                 lambda path: self._tell_saved(region, path),
             )
 
     def _tell_saved(self, region: RegionView, path: Path) -> None:
         self.status.setText(f"Saved as {path}")
-        hand_folders(self._viewer, region.slide.slide.path.absolute().parent, path.parent)
+        share_folders(self._viewer, region.slide.slide.path.absolute().parent, path.parent)
 
     # Files of shapes
 
     def open_shapes(self, path: Path) -> None:
-        """Add the outlines of what somebody drew on the current slide."""
-        with told():
+        """Add the outlines of an annotation file of the current slide."""
+        with errors_notified():
             view = scene.current_slide(self._viewer)
             text = f"Reading {path.name}…"
             self._start(text, lambda _: drawing_layer(read_drawing(path, view)), self._add_shapes)
@@ -313,11 +313,11 @@ class AnnotateWidget(QWidget):
 
     def paint_shapes(self) -> None:
         """Paint the selected file of shapes, or else the topmost, into the labels."""
-        with told():
+        with errors_notified():
             layer, drawing = self._current_painting(), self._drawing()
             region, before = layer.metadata[KEY], np.array(layer.data)
 
-            def paint(_: Work) -> tuple[RegionView, list[Change]]:
+            def paint(_: Worker) -> tuple[RegionView, list[Change]]:
                 wider, labels = paint_drawing(drawing, region)
                 return wider, find_changes(before, labels)
 
@@ -326,7 +326,7 @@ class AnnotateWidget(QWidget):
                 if layer is self._painting:
                     self.classes.show_classes(painted[0].classes)
                 self._count(1)
-                self._pouring.begin(layer, painted[1])
+                self._painter.begin(layer, painted[1])
 
             self._start("Painting…", paint, pour)
 
@@ -337,21 +337,21 @@ class AnnotateWidget(QWidget):
                 return drawing
         raise ArgumentError("there is no file of shapes", None, "Open one first.")
 
-    # Work, and where it asks
+    # Work in threads, and dialogs
 
     def _start(
-        self, text: str, function: Callable[[Work], Any], done: Callable[[Any], None]
+        self, text: str, function: Callable[[Worker], Any], done: Callable[[Any], None]
     ) -> None:
         self.status.setText(text)
         self._count(1)
-        work = Work(self, function)
+        work = Worker(self, function)
         work.ended.connect(lambda: self._count(-1))
-        work.failed.connect(show_line)
+        work.failed.connect(notify_error)
         work.returned.connect(done)
         work.start()
 
     def _count(self, more: int) -> None:
-        """Offer nothing while anything goes on."""
+        """Disable the buttons while work is running."""
         self._running += more
         for button in self.buttons.values():
             button.setEnabled(not self._running)

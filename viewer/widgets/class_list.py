@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.annotating import NOT_ANNOTATED, RESERVED, free_value
-from wsiseg.viewer.telling import told
+from wsiseg.viewer.notifications import errors_notified
+from wsiseg.viewer.painting import NOT_ANNOTATED, RESERVED, free_value
 
 _SWATCH = 16
 _VALUE = Qt.ItemDataRole.UserRole
@@ -28,7 +28,7 @@ _ERASED = LabelClass(NOT_ANNOTATED, (128, 128, 128))
 
 
 class ClassList(QWidget):
-    """Classes with their labels; a last entry stands for what nobody annotated.
+    """Classes with their labels; the last entry is *not annotated*.
 
     Parameters
     ----------
@@ -79,7 +79,15 @@ class ClassList(QWidget):
         return int(self.list.currentItem().data(_VALUE))
 
     def show_classes(self, classes: Mapping[int, LabelClass], value: int | None = None) -> None:
-        """Show other classes, and choose one: what was chosen before if none is given."""
+        """Show other classes, and choose one.
+
+        Parameters
+        ----------
+        classes : mapping of int to LabelClass
+            Classes by their labels.
+        value : int, optional
+            The label to choose; that which was chosen before if left out.
+        """
         value = self.value if value is None else value
         self._classes = dict(sorted(classes.items()))
         with QSignalBlocker(self.list):
@@ -96,7 +104,7 @@ class ClassList(QWidget):
 
     def add(self) -> None:
         """Add a class, and let the user name it."""
-        with told():
+        with errors_notified():
             value = free_value(self._classes)
             names = {entry.name for entry in self._classes.values()}
             name = next(n for n in map("class {}".format, range(value, 999)) if n not in names)
@@ -106,7 +114,7 @@ class ClassList(QWidget):
     def remove(self) -> None:
         """Remove the class that is chosen."""
         value = self.value
-        with told():
+        with errors_notified():
             if value not in self._classes:
                 raise ArgumentError("this is no class", None, "Choose a class of the list.")
             if self._is_used(value):
@@ -117,7 +125,15 @@ class ClassList(QWidget):
             self._change(left, min(left, default=NO_LABEL))
 
     def recolour(self, value: int, colour: QColor) -> None:
-        """Give a class another colour."""
+        """Give a class another colour.
+
+        Parameters
+        ----------
+        value : int
+            The label of the class.
+        colour : QColor
+            Its new colour.
+        """
         name = self._classes[value].name
         rgb = (colour.red(), colour.green(), colour.blue())
         self._change({**self._classes, value: LabelClass(name, rgb)}, value)
@@ -133,7 +149,7 @@ class ClassList(QWidget):
         value, name = int(item.data(_VALUE)), item.text().strip()
         entry = self._classes[value]
         taken = {other.name for label, other in self._classes.items() if label != value}
-        with told():
+        with errors_notified():
             if name in taken or not name or name in RESERVED:
                 with QSignalBlocker(self.list):
                     item.setText(entry.name)

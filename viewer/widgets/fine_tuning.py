@@ -33,25 +33,28 @@ from wsiseg.viewer.fine_tuning import (
     Event,
     FineTuning,
     TrainingProgress,
-    can_go_on,
+    can_resume,
     describe_event,
     missing_packages,
     prepare,
     prepare_resuming,
     read_curves,
 )
-from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.notifications import errors_notified, notify_error
 from wsiseg.viewer.widgets.curves import Curve, Curves
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
-from wsiseg.viewer.widgets.handing_over import hand_checkpoint
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.sharing import share_checkpoint
 from wsiseg.viewer.widgets.training import Training
-from wsiseg.viewer.working import Work
+from wsiseg.viewer.worker import Worker
 
 _PLOTS = {
-    "loss": {"train_loss": Curve("training", "#4c9be8"), "val_loss": Curve("kept back", "#e8964c")},
-    "mean IoU": {"val_miou": Curve("kept back", "#e8964c")},
+    "loss": {
+        "train_loss": Curve("training", "#4c9be8"),
+        "val_loss": Curve("validation", "#e8964c"),
+    },
+    "mean IoU": {"val_miou": Curve("validation", "#e8964c")},
 }
 _COLUMNS = [column for curves in _PLOTS.values() for column in curves]
 """Of ``metrics.csv``."""
@@ -62,8 +65,8 @@ _MOST_EPOCHS = 10_000
 _REDRAW_MS = 200
 _TIPS = {
     "Annotations": "Slides without an annotation of the same name are left out",
-    "Class map": "What names mean; without it, each is a class, and what is not drawn is ignored",
-    "Begin with": "Classes that it does not know begin anew",
+    "Class map": "Which class each name means; without it, each name is a class of its own",
+    "Initial weights": "Layers of classes that it does not know are newly initialised",
     "More options": "As wsiseg train takes them",
 }
 
@@ -74,7 +77,7 @@ class FineTuneWidget(QWidget):
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        The window it stands in.
+        The window.
     """
 
     trained = Signal(object)
@@ -83,7 +86,7 @@ class FineTuneWidget(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._preparing: Work | None = None
+        self._preparing: Worker | None = None
         self._training: Training | None = None
         self._progress = TrainingProgress()
         self._learning_since: tuple[TrainingProgress, float] | None = None
@@ -101,12 +104,18 @@ class FineTuneWidget(QWidget):
             )
 
     def use_folders(self, slides: Path, annotations: Path) -> None:
-        """Learn from these slides and what is drawn on them."""
+        """Train on these slides and their annotations.
+
+        Parameters
+        ----------
+        slides, annotations : Path
+            The two folders.
+        """
         self.slides.choose(slides)
         self.annotations.choose(annotations)
 
     def begin_with(self, checkpoint: Path | None) -> None:
-        """Begin with a checkpoint, or from scratch."""
+        """Choose the initial checkpoint; None for random weights."""
         word = "" if checkpoint is None else str(checkpoint)
         if self.init.findData(word) < 0:
             self.init.insertItem(self.init.count() - 1, Path(word).name, word)
@@ -118,14 +127,14 @@ class FineTuneWidget(QWidget):
         return self._preparing is not None or self._training is not None
 
     def start(self) -> None:
-        """Train anew."""
-        with told():
+        """Start a training run."""
+        with errors_notified():
             wanted = self._read_fields()
             self._begin(wanted.run, lambda _: prepare(wanted))
 
     def resume(self) -> None:
-        """Go on with the training that stands in the folder."""
-        with told():
+        """Resume the run in the folder."""
+        with errors_notified():
             run = _given(self.run, "folder of a training")
             self._begin(run, lambda _: prepare_resuming(run))
 
@@ -150,21 +159,21 @@ class FineTuneWidget(QWidget):
         self.annotations.line.editingFinished.connect(self._suggest_run)
         self.init = QComboBox()
         self.init.addItem("demonstration checkpoint", str(CHECKPOINT))
-        self.init.addItem("nothing, from scratch", "")
+        self.init.addItem("random, from scratch", "")
         self.init.addItem("another checkpoint …")
         self.init.activated.connect(self._choose_checkpoint)
         self.mpp = QDoubleSpinBox(decimals=4, maximum=100.0, singleStep=0.25)
-        self.mpp.setSpecialValueText("as the checkpoint")
+        self.mpp.setSpecialValueText("the checkpoint's")
         self.mpp.setSuffix(" µm per pixel")
         self.epochs = QSpinBox(minimum=1, maximum=_MOST_EPOCHS, value=30)
         self.tiles = QSpinBox(maximum=10_000_000)
         self.tiles.setSpecialValueText("by annotated area")
         self.class_map = QLineEdit(placeholderText="Tumor=tumour,unannotated=background")
-        self.further = QLineEdit(placeholderText="--lr 0.001 --batch 4")
-        self.run = PathField("folder of the training", ask_folder)
+        self.extra_options = QLineEdit(placeholderText="--lr 0.001 --batch 4")
+        self.run = PathField("folder of the run", ask_folder)
         self.run.chosen.connect(self._show_run)
         self.run.line.editingFinished.connect(self._show_run)
-        self.overwrite = QCheckBox("replace a training that stands there")
+        self.overwrite = QCheckBox("overwrite an existing run")
 
     def _build_rest(self) -> None:
         self.start_button = QPushButton("Start")
@@ -172,7 +181,7 @@ class FineTuneWidget(QWidget):
         self.resume_button = QPushButton("Resume")
         self.resume_button.clicked.connect(self.resume)
         self.resume_button.setToolTip(
-            "Go on after the last finished epoch, with the settings that it began with"
+            "Continue after the last finished epoch, with the settings of the run"
         )
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.clicked.connect(self.cancel)
@@ -188,11 +197,11 @@ class FineTuneWidget(QWidget):
             ("Slides", self.slides),
             ("Annotations", self.annotations),
             ("Class map", self.class_map),
-            ("Begin with", self.init),
+            ("Initial weights", self.init),
             ("Resolution", self.mpp),
             ("Epochs", self.epochs),
             ("Tiles per epoch", self.tiles),
-            ("More options", self.further),
+            ("More options", self.extra_options),
             ("Output", self.run),
             ("", self.overwrite),
         ):
@@ -224,31 +233,31 @@ class FineTuneWidget(QWidget):
 
     def _read_fields(self) -> FineTuning:
         try:
-            further = tuple(shlex.split(self.further.text()))
+            extra_options = tuple(shlex.split(self.extra_options.text()))
         except ValueError as error:
             raise ArgumentError(
-                f"more options make no sense: {error}", self.further.text()
+                f"more options make no sense: {error}", self.extra_options.text()
             ) from error
         return FineTuning(
             slides=_given(self.slides, "folder of slides"),
             annotations=_given(self.annotations, "folder of annotations"),
-            run=_given(self.run, "folder of the training"),
+            run=_given(self.run, "folder of the run"),
             init=Path(word) if (word := self.init.currentData()) else None,
             mpp=self.mpp.value() or None,
             epochs=self.epochs.value(),
             tiles=self.tiles.value() or None,
             class_map=self.class_map.text().strip(),
             overwrite=self.overwrite.isChecked(),
-            further=further,
+            extra_options=extra_options,
         )
 
-    def _begin(self, run: Path, prepare_command: Callable[[Work], list[str]]) -> None:
+    def _begin(self, run: Path, prepare_command: Callable[[Worker], list[str]]) -> None:
         if self.is_running:
             return
         self._run, self._progress, self._learning_since = run, TrainingProgress(), None
         self._wanted = True
         self.log.clear()
-        self._preparing = Work(self, prepare_command)
+        self._preparing = Worker(self, prepare_command)
         self._preparing.returned.connect(self._launch)
         self._preparing.failed.connect(self._fail)
         self._preparing.ended.connect(self._forget_preparing)
@@ -277,7 +286,7 @@ class FineTuneWidget(QWidget):
             self.log.appendPlainText(line)
         if self._learning_since is None and self._progress.epochs:
             self._show_curves()
-            # One that is resumed has learnt already.
+            # One that is resumed has finished epochs already.
             finished = len(self.curves.points.get("train_loss", ()))
             self._progress = replace(self._progress, epoch=finished)
             self._learning_since = self._progress, time.monotonic()
@@ -299,22 +308,22 @@ class FineTuneWidget(QWidget):
             self._fail(self._progress.error or f"the training has crashed (status {status})")
 
     def _hand_over(self, checkpoint: Path) -> None:
-        """Give a new checkpoint to whoever works with one."""
+        """Pass a new checkpoint to the widgets that use one."""
         best = self._progress.best
         score = "" if best is None else f"best mean IoU {best:.3f}, "
         self._tell(f"{score}ready for Segment:\n{checkpoint}")
-        hand_checkpoint(self._viewer, checkpoint)
+        share_checkpoint(self._viewer, checkpoint)
         self.trained.emit(checkpoint)
 
     def _fail(self, why: str) -> None:
         self._tell(why)
-        show_line(why)
+        notify_error(why)
 
     def _tell(self, text: str) -> None:
         self.status.setText(text)
 
     def _show_run(self) -> None:
-        """Show what stands in the folder of the training."""
+        """Show the curves of the run in the folder."""
         if not self.is_running and self.run.path is not None:
             self._run = self.run.path.absolute()
             self._show_curves()
@@ -332,14 +341,14 @@ class FineTuneWidget(QWidget):
 
     def _show_curves(self) -> None:
         if self._run is not None:
-            with told():
+            with errors_notified():
                 self.curves.show_points(read_curves(self._run, _COLUMNS))
 
     def _show_state(self) -> None:
         """Let only those buttons be pressed that do something now."""
         self.start_button.setEnabled(not self.is_running)
         self.resume_button.setEnabled(
-            not self.is_running and self._run is not None and can_go_on(self._run)
+            not self.is_running and self._run is not None and can_resume(self._run)
         )
         self.cancel_button.setEnabled(self.is_running)
         self.bar.setVisible(self.is_running)

@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from wsiseg.viewer.layers import KEY, MaskView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.layer_data import KEY, MaskView
+from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.scene import by_preference
 from wsiseg.viewer.widgets.plain_label import PlainLabel
 

@@ -1,4 +1,4 @@
-"""What a run shows on its way, which becomes what it leaves."""
+"""Labels that fill while a run goes, and become its result."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from wsiseg.viewer import scene
-from wsiseg.viewer.layers import LayerData
-from wsiseg.viewer.preview import Preview
+from wsiseg.viewer.layers.layer_data import LayerData
+from wsiseg.viewer.layers.preview import Preview
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -21,8 +21,8 @@ _AT_BIRTH = {"cache"}
 """What napari takes for a new layer only."""
 
 
-class Turns(QTimer):
-    """Does one thing in each turn of the event loop.
+class EventLoopQueue(QTimer):
+    """A queue of calls, of which the event loop makes one in each of its turns.
 
     napari takes its time over every layer that comes or goes; several at once would hold the
     window for as long as all of them.
@@ -30,23 +30,23 @@ class Turns(QTimer):
     Parameters
     ----------
     owner : QWidget
-        With its end what waits is dropped.
+        Its parent; calls that are pending at its end are dropped.
     """
 
     def __init__(self, owner: QWidget) -> None:
         super().__init__(owner)
-        self._waiting: deque[Callable[[], object]] = deque()
+        self._pending: deque[Callable[[], object]] = deque()
         self.setInterval(0)
         self.timeout.connect(self._act)
 
     def add(self, act: Callable[[], object]) -> None:
-        """Do something after all that was added before."""
-        self._waiting.append(act)
+        """Add a call after all that were added before."""
+        self._pending.append(act)
         self.start()
 
     def _act(self) -> None:
-        act = self._waiting.popleft()
-        if not self._waiting:
+        act = self._pending.popleft()
+        if not self._pending:
             self.stop()
         act()
 

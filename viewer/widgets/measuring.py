@@ -21,9 +21,9 @@ from shapely.geometry.base import BaseGeometry
 from wsiseg.exports.areas import ClassArea
 from wsiseg.viewer import scene
 from wsiseg.viewer.measuring import Measurable, find_measurable, save_areas
-from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.notifications import errors_notified, notify_error
 from wsiseg.viewer.widgets.plain_label import PlainLabel
-from wsiseg.viewer.working import Work
+from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
     import napari
@@ -43,7 +43,7 @@ class AreasWidget(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._work: Work | None = None
+        self._work: Worker | None = None
         self.rows: list[ClassArea] = []
         self.heading = PlainLabel("Select a mask, and measure it or the region that is drawn.")
         self.heading.setWordWrap(True)
@@ -74,12 +74,12 @@ class AreasWidget(QWidget):
 
     def measure_whole(self) -> None:
         """Measure the whole mask."""
-        with told():
+        with errors_notified():
             self._measure(find_measurable(self._viewer), None)
 
     def measure_drawn(self) -> None:
         """Measure what of the mask lies in the region that is drawn."""
-        with told():
+        with errors_notified():
             found = find_measurable(self._viewer)
             self._measure(found, scene.drawn_region(self._viewer, found.view.frame))
 
@@ -92,14 +92,14 @@ class AreasWidget(QWidget):
             self.heading.setText(f"{found.name}: {place}")
             self._fill(rows, found)
 
-        work = self._work = Work(
+        work = self._work = Worker(
             self, lambda work: found.measure(region, lambda share: work.report(round(100 * share)))
         )
         self.bar.setValue(0)
         self.bar.setVisible(True)
         work.reported.connect(self.bar.setValue)
         work.returned.connect(show)
-        work.failed.connect(show_line)
+        work.failed.connect(notify_error)
         work.ended.connect(lambda: self.bar.setVisible(self._work is not work))
         work.start()
 
@@ -123,5 +123,5 @@ class AreasWidget(QWidget):
 
     def save(self, path: Path) -> None:
         """Write the table as CSV."""
-        with told():
+        with errors_notified():
             save_areas(self.rows, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 
-from wsiseg.viewer.plain import plain
+from wsiseg.viewer.plain_text import plain
 
 _SHOWN = 28
 """Letters that have room."""

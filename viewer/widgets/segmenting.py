@@ -23,16 +23,16 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 from wsiseg.viewer import scene
-from wsiseg.viewer.layers import KEY, LayerData, MaskView
-from wsiseg.viewer.preview import Preview, TileProgress
-from wsiseg.viewer.segmentation import Outcome, PartTask, Predictors, SlideTask, StandingOutput
-from wsiseg.viewer.telling import show_line, told, warn_line
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView
+from wsiseg.viewer.layers.preview import Preview, TileProgress
+from wsiseg.viewer.notifications import errors_notified, notify_error, notify_warning
+from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, PredictorCache, SlideTask
 from wsiseg.viewer.widgets.colour_fields import ColourFields
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
-from wsiseg.viewer.widgets.live import LiveLabels, Turns
+from wsiseg.viewer.widgets.live import EventLoopQueue, LiveLabels
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
-from wsiseg.viewer.working import Work
+from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
     import napari
@@ -66,10 +66,10 @@ class SegmentWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._options = options
-        self._predictors = Predictors()
-        self._work: Work | None = None
-        self._standing: StandingOutput | None = None
-        self._turns = Turns(self)
+        self._predictors = PredictorCache()
+        self._work: Worker | None = None
+        self._existing: ExistingOutput | None = None
+        self._queue = EventLoopQueue(self)
         self._live = live = LiveLabels(napari_viewer)
         # Holds the preview, and not the widget, which is gone by then.
         self.destroyed.connect(lambda *_: live.remove())
@@ -138,7 +138,7 @@ class SegmentWidget(QWidget):
 
     def start(self) -> None:
         """Segment what is asked for."""
-        with told():
+        with errors_notified():
             self._run(self._task())
 
     def cancel(self) -> None:
@@ -149,20 +149,20 @@ class SegmentWidget(QWidget):
             self.status.setText(_ENDING)
 
     def resume(self) -> None:
-        """Go on with the output that stands."""
-        if self._standing is not None:
-            task = self._standing.task
-            if self._standing.finished:
-                self._begin(partial(_show_standing, task))
+        """Resume the existing run, or show its finished mask."""
+        if self._existing is not None:
+            task = self._existing.task
+            if self._existing.finished:
+                self._begin(partial(_show_existing, task))
             else:
                 self._run(task.resuming())
 
     def overwrite(self) -> None:
-        """Replace the output that stands."""
-        if self._standing is not None:
-            for layer in scene.masks_of(self._viewer, self._standing.task.files.store):
+        """Overwrite the existing output."""
+        if self._existing is not None:
+            for layer in scene.masks_of(self._viewer, self._existing.task.files.store):
                 self._viewer.layers.remove(layer)
-            self._run(self._standing.task.overwriting())
+            self._run(self._existing.task.overwriting())
 
     def _task(self) -> PartTask | SlideTask:
         view, checkpoint = scene.current_slide(self._viewer), self.checkpoint.path
@@ -193,12 +193,12 @@ class SegmentWidget(QWidget):
         if self.checkpoint.path is not None:
             self._begin(partial(_load, self.checkpoint.path, self._options, self._predictors))
 
-    def _begin(self, function: Callable[[Work], object]) -> None:
+    def _begin(self, function: Callable[[Worker], object]) -> None:
         if self.is_running:
             return
-        self._standing = None
+        self._existing = None
         # The function holds no part of this widget, whose end therefore is the end of the work.
-        work = self._work = Work(self, function)
+        work = self._work = Worker(self, function)
         work.reported.connect(self._hear)
         work.returned.connect(self._take)
         work.failed.connect(self._fail)
@@ -231,11 +231,11 @@ class SegmentWidget(QWidget):
                 self._show(found.layers)
                 self.status.setText(_describe(found))
                 if found.unread:
-                    warn_line(f"{found.unread} tiles cannot be read and are left blank.")
-            case StandingOutput():
-                self._standing = found
+                    notify_warning(f"{found.unread} tiles cannot be read and are left blank.")
+            case ExistingOutput():
+                self._existing = found
                 what = "A finished mask" if found.finished else "An unfinished run"
-                self.status.setText(f"{what} stands already: {found.path.name}")
+                self.status.setText(f"{what} exists already: {found.path.name}")
                 self.resuming.setText("Show it" if found.finished else "Resume")
 
     def _show(self, layers: list[LayerData]) -> None:
@@ -243,19 +243,19 @@ class SegmentWidget(QWidget):
         view = labels[1]["metadata"][KEY]
         if isinstance(view, MaskView):
             for stale in scene.masks_of(self._viewer, view.image.path):
-                self._turns.add(partial(self._viewer.layers.remove, stale))
+                self._queue.add(partial(self._viewer.layers.remove, stale))
         for layer in below:
-            self._turns.add(partial(scene.add_layers, self._viewer, [layer]))
-        self._turns.add(partial(self._live.settle, labels))
+            self._queue.add(partial(scene.add_layers, self._viewer, [layer]))
+        self._queue.add(partial(self._live.settle, labels))
 
     def _fail(self, line: str) -> None:
         self.status.setText(f"Failed: {line}")
-        show_line(line)
+        notify_error(line)
 
     def _end(self) -> None:
         if self.status.text() == _ENDING:
             self.status.setText("Cancelled")
-        self._turns.add(self._wind_up)
+        self._queue.add(self._wind_up)
 
     def _wind_up(self) -> None:
         self._work = None
@@ -277,19 +277,19 @@ class SegmentWidget(QWidget):
         self.starting.setEnabled(not self.is_running)
         self.cancelling.setEnabled(self.is_running)
         self.bar.setVisible(self.is_running)
-        self._choice.setVisible(self._standing is not None)
+        self._choice.setVisible(self._existing is not None)
 
 
-def _run_task(task: PartTask | SlideTask, predictors: Predictors, work: Work) -> object:
+def _run_task(task: PartTask | SlideTask, predictors: PredictorCache, work: Worker) -> object:
     return task.run(predictors, work.report)
 
 
-def _show_standing(task: SlideTask, work: Work) -> object:
+def _show_existing(task: SlideTask, work: Worker) -> object:
     work.report("looking at the mask")
-    return task.show_standing()
+    return task.show_existing()
 
 
-def _load(path: Path, options: SegmentOptions, predictors: Predictors, work: Work) -> None:
+def _load(path: Path, options: SegmentOptions, predictors: PredictorCache, work: Worker) -> None:
     predictors.load(path, options, work.report)
 
 

@@ -8,11 +8,11 @@ from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from wsiseg.errors import AnnotationError
 from wsiseg.viewer import scene
-from wsiseg.viewer.layers import LayerData, MaskView, throughput_layer
-from wsiseg.viewer.runs import RunTiles, milliseconds, read_tiles
-from wsiseg.viewer.telling import show_line, told
+from wsiseg.viewer.layers.layer_data import LayerData, MaskView, throughput_layer
+from wsiseg.viewer.layers.run_tiles import RunTiles, milliseconds, read_tiles
+from wsiseg.viewer.notifications import errors_notified, notify_error
 from wsiseg.viewer.widgets.plain_label import PlainLabel
-from wsiseg.viewer.working import Work
+from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
     import napari
@@ -48,11 +48,11 @@ class ThroughputWidget(QWidget):
 
     def show_run(self) -> None:
         """Fill in the figures and add the heat map."""
-        with told():
+        with errors_notified():
             view = scene.current_mask(self._viewer)
-            work = Work(self, lambda _: look_up_run(view))
+            work = Worker(self, lambda _: look_up_run(view))
             work.returned.connect(lambda found: self._fill(*found))
-            work.failed.connect(show_line)
+            work.failed.connect(notify_error)
             work.start()
 
     def _fill(self, figures: dict[str, str], made: LayerData) -> None:

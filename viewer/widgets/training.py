@@ -59,7 +59,7 @@ class Training(QObject):
         self._process.start(command[0], list(command[1:]))
 
     def cancel(self) -> None:
-        """End it so that it can be gone on with: as Ctrl-C does, or by force if that is in vain."""
+        """End the run as Ctrl-C does, so that it can be resumed; by force if it does not end."""
         self.cancelled = True
         if self.pid and sys.platform != "win32":
             os.kill(self.pid, signal.SIGINT)

@@ -23,7 +23,7 @@ def train(
     init: Annotated[
         Path | None,
         typer.Option(
-            help="Fine-tune a checkpoint; layers that depend on other classes are reinitialised.",
+            help="Checkpoint to start from; layers of other classes are newly initialised.",
             rich_help_panel="Network",
         ),
     ] = None,
@@ -80,7 +80,7 @@ def train(
         print_json(document)
     elif not quiet:
         best = output / result.checkpoint.name
-        scored = "validation" if result.kept_back else "training"
+        scored = "validation" if result.validation_samples else "training"
         level = "--level 0 " if result.mpp is None else ""
         echo(f"checkpoint  {best}")
         echo(f"mean IoU    {result.miou:.4f} in {scored}, {plural(result.epochs, 'epoch')}")
@@ -109,9 +109,9 @@ def _stored_options(chosen: dict[str, Any], output: Path) -> TrainOptions:
     for name in chosen:
         if name not in MACHINE_OPTIONS:
             raise ArgumentError(
-                "a training is resumed with the settings that it started with",
+                "a run is resumed with the settings that it was started with",
                 f"`{name}`",
-                "Leave the option out, or train in another folder.",
+                "Leave the option out, or start another run in another folder.",
             )
     return RunFolder(output).read_options().replace(**chosen)
 
@@ -120,7 +120,7 @@ def _parse_arguments(options: TrainOptions) -> dict[str, Any]:
     """Return the architecture's arguments with their types."""
     from wsiseg.models.checkpoint import load_checkpoint
     from wsiseg.models.registry import find_architecture
-    from wsiseg.training.starting import DEFAULT_ARCHITECTURE
+    from wsiseg.training.initialising import DEFAULT_ARCHITECTURE
 
     name = options.model
     if name is None and options.init is not None:

@@ -41,7 +41,7 @@ def view(
     # Read by napari when it is imported: pixels are then fetched off the event loop.
     os.environ.setdefault("NAPARI_ASYNC", "1")
     try:
-        from wsiseg.viewer import opening
+        from wsiseg.viewer import window
     except ImportError as error:
         # A library of the system says so, with its file's name in front.
         missing = ".so" not in str(error)
@@ -52,7 +52,7 @@ def view(
             if missing
             else "Its libraries are named by scripts/install_system_packages.sh.",
         ) from error
-    opening.view(slide, masks or [], slide_mpp, reader)
+    window.view(slide, masks or [], slide_mpp, reader)
     if as_json:
         print_json({"slide": str(slide), "masks": [str(mask) for mask in masks or []]})
 

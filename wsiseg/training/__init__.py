@@ -1,4 +1,4 @@
-"""Training and scoring: annotated pictures and slides in, checkpoints and figures out.
+"""Training and evaluation: annotated pictures and slides in, checkpoints and scores out.
 
 The public names stand in ``__init__.pyi``; each is imported when it is first used.
 """

@@ -1,4 +1,4 @@
-"""Where labels change, for networks with a head that learns it."""
+"""Boundaries between labels, for networks with a boundary head."""
 
 from __future__ import annotations
 
@@ -46,7 +46,20 @@ def find_boundaries(labels: Tensor) -> Tensor:
 
 
 def keep_boundaries(labels: Tensor, boundaries: Tensor) -> Tensor:
-    """Return labels that are ignored wherever the network is not sure of a boundary."""
+    """Return labels that are ignored wherever the network is not sure of a boundary.
+
+    Parameters
+    ----------
+    labels : Tensor
+        int64 ``(B, H, W)``.
+    boundaries : Tensor
+        Logits of boundaries, ``(B, 1, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        int64 ``(B, H, W)``; 255 away from boundaries.
+    """
     sure = boundaries.detach().squeeze(1).sigmoid() > SURE
     return torch.where(sure, labels, torch.full_like(labels, IGNORED))
 

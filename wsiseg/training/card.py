@@ -8,12 +8,12 @@ from importlib.metadata import version
 
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.profiling import count_parameters
-from wsiseg.training.feeding import Feed
-from wsiseg.training.material import Material
+from wsiseg.training.data_module import BatchPlan
+from wsiseg.training.initialising import InitialNetwork
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.plural import plural
 from wsiseg.training.recipes.recipe import Stage
-from wsiseg.training.starting import Start
+from wsiseg.training.training_data import TrainingData
 
 
 class CardMaker:
@@ -25,28 +25,33 @@ class CardMaker:
         What the user asked for.
     stage : Stage
         What is being trained, and how.
-    first : Start
-        What it began with.
-    material : Material
-        What it learns from.
-    feed : Feed
-        How that is cut into batches.
+    initial : InitialNetwork
+        The network before its first step, and where its weights come from.
+    data : TrainingData
+        The samples that it is trained and validated on.
+    batches : BatchPlan
+        How they are cut into batches.
     """
 
     def __init__(
-        self, options: TrainOptions, stage: Stage, first: Start, material: Material, feed: Feed
+        self,
+        options: TrainOptions,
+        stage: Stage,
+        initial: InitialNetwork,
+        data: TrainingData,
+        batches: BatchPlan,
     ) -> None:
         self._facts: dict[str, object] = {
             "program": f"wsiseg {version('wsiseg')}",
-            "data": material.training.name,
+            "data": data.training.name,
             # Numbers, not names: a checkpoint is passed on, and names may be those of cases.
-            "samples": len(material.training.samples),
-            "kept_back": len(material.kept.samples),
+            "samples": len(data.training.samples),
+            "kept_back": len(data.validation.samples),
             "pixels": {
                 c.name: int(p)
-                for c, p in zip(material.training.classes, material.survey.pixels, strict=True)
+                for c, p in zip(data.training.classes, data.survey.pixels, strict=True)
             },
-            "scale": material.view.scale,
+            "scale": data.resolution.scale,
             "icc": options.data.icc,
             "stain": options.data.stain,
             "recipe": options.recipe,
@@ -56,27 +61,27 @@ class CardMaker:
             "lr": stage.lr,
             "ema": stage.ema,
             "clip": stage.clip,
-            "tile": list(feed.tile),
-            "tiles": feed.sampling.tiles,
-            "augment": feed.augmentation,
-            "balance": feed.balance,
-            "workers": feed.workers,
+            "tile": list(batches.tile),
+            "tiles": batches.sampling.tiles,
+            "augment": batches.augmentation,
+            "balance": batches.balance,
+            "workers": batches.workers,
             "seed": options.seed,
-            "began_with": first.origin,
-            "warnings": list(material.warnings),
+            "began_with": initial.origin,
+            "warnings": list(data.warnings),
         }
-        self._first = first
-        self._mpp = material.mpp
-        self._classes = material.training.classes
+        self._initial = initial
+        self._mpp = data.mpp
+        self._classes = data.training.classes
 
     def __call__(self, scores: dict[str, float], epoch: int) -> CheckpointCard:
         """Return the card of the network as it was after an epoch."""
         return CheckpointCard(
-            architecture=self._first.architecture,
-            arguments=self._first.arguments,
+            architecture=self._initial.architecture,
+            arguments=self._initial.arguments,
             classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in self._classes),
             mpp=self._mpp,
-            normalisation=self._first.normalisation,
+            normalisation=self._initial.normalisation,
             training={**self._facts, "epoch": epoch},
             metrics=scores,
         )
@@ -93,7 +98,7 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
         Markdown on what the checkpoint itself cannot know: terms, origin, limits.
     """
     card, training = checkpoint.card, checkpoint.card.training
-    kept = training.get("kept_back")
+    validation = training.get("kept_back")
     settings = ", ".join(f"{key} = {value}" for key, value in card.arguments.items())
     norm = card.normalisation
     facts = {
@@ -102,9 +107,9 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
         "classes": ", ".join(entry.name for entry in card.classes),
         "resolution": _resolution(checkpoint),
         "input": f"{norm.order}, mean {_triple(norm.mean)}, deviation {_triple(norm.std)}",
-        "learnt from": f"{_samples(training.get('samples'))} of {training.get('data')}, "
-        f"{kept or 'nothing'} kept back",
-        "began with": training.get("began_with") or "random weights",
+        "training data": f"{_samples(training.get('samples'))} of {training.get('data')}",
+        "validation data": _samples(validation) if validation else "none",
+        "initial weights": training.get("began_with") or "random",
         "recipe": f"{training.get('recipe')}, {training.get('epochs')} epochs, the best after "
         f"{training.get('epoch')}, batches of {training.get('batch')}, learning rate "
         f"{training.get('lr')}, seed {training.get('seed')}",
@@ -113,11 +118,11 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
     title = checkpoint.path.name if checkpoint.path else card.architecture
     metrics = {_score_name(name): _figure(value) for name, value in card.metrics.items()}
     parts = [f"# {title}", remarks.strip(), _table(facts)]
-    scored = "what it learnt from" if kept == 0 else "what was kept back"
-    parts += [f"## Scores on {scored}", _table(metrics)]
+    scored = "training" if validation == 0 else "validation"
+    parts += [f"## Scores on the {scored} data", _table(metrics)]
     pixels = training.get("pixels")
     if isinstance(pixels, dict):
-        parts.append("## Working pixels to learn from")
+        parts.append("## Working pixels of the training data")
         parts.append(_table({name: f"{count:,}" for name, count in pixels.items()}))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -145,7 +150,7 @@ def _score_name(name: str) -> str:
 
 
 def _figure(value: float) -> str:
-    return "neither there nor predicted" if math.isnan(value) else f"{value:.3f}"
+    return "neither present nor predicted" if math.isnan(value) else f"{value:.3f}"
 
 
 def _triple(values: tuple[float, float, float]) -> str:

@@ -1,4 +1,4 @@
-"""How good a checkpoint is, on pictures and whole slides, over all pixels that are annotated."""
+"""The evaluation job: a checkpoint scored over all annotated pixels of pictures and slides."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
+from wsiseg.training.class_matching import ClassMatching, match_classes
 from wsiseg.training.datasets.dataset import DataSet, Sample
+from wsiseg.training.datasets.open_samples import OpenSample
 from wsiseg.training.datasets.opening import open_data
-from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.keywords import EvaluateKeywords
 from wsiseg.training.listener import TrainingListener
-from wsiseg.training.matching import Matching, match_classes
 from wsiseg.training.metrics import (
     BoundaryScore,
     ConfusionMatrix,
@@ -56,13 +57,13 @@ def evaluate(
     Parameters
     ----------
     data : DataOptions or DataSet
-        What to score it on.
+        The labelled data to score it on.
     checkpoint : Checkpoint or path-like
         What to score.
     output : path-like, optional
         Folder for ``scores.json``, ``scores.csv`` and ``confusion.png``.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
     **options
         Fields of :class:`wsiseg.training.options.EvaluateOptions`.
 
@@ -75,6 +76,31 @@ def evaluate(
     ------
     WsisegError
         As :func:`score`, or if the output cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> scratch = tempfile.TemporaryDirectory()
+    >>> folder = Path(scratch.name)
+    >>> for name in ("images", "labels"):
+    ...     (folder / name).mkdir()
+    ...     for number in range(1):
+    ...         square = np.zeros((32, 32), np.uint8)
+    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
+    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
+    >>> data = DataOptions(
+    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ... )
+    >>> from wsiseg.models import create_model
+    >>> from wsiseg.models.checkpoint import CheckpointCard, ClassEntry
+    >>> entries = tuple(ClassEntry(name=n, colour=(0, 0, 0)) for n in ("ground", "square"))
+    >>> card = CheckpointCard(architecture="espnet", classes=entries, mpp=None)
+    >>> scores = evaluate(data, Checkpoint(card, create_model("espnet", 2)))
+    >>> scores["images"], scores["pixels"], list(scores["class_iou"])
+    (1, 1024, ['ground', 'square'])
+    >>> scratch.cleanup()
     """
     settings = EvaluateOptions(**options)
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
@@ -105,7 +131,7 @@ def score(
     options : EvaluateOptions, optional
         How.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
 
     Returns
     -------
@@ -123,10 +149,10 @@ def score(
     matching = match_classes(checkpoint.classes, dataset)
     scores = _Scores(matching, dataset, options)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
-    view = _choose_view(checkpoint, dataset, options, listener)
+    resolution = _choose_resolution(checkpoint, dataset, options, listener)
     listener.began(f"scoring {plural(len(dataset.samples), 'sample')} of {dataset.name}")
     for number, sample in enumerate(dataset.samples):
-        with OpenSample(sample, view) as opened:
+        with OpenSample(sample, resolution) as opened:
             for note in opened.notes:
                 listener.warned(f"{sample.name}: {note}")
             _score_sample(opened, predictor, options.segment, scores)
@@ -143,9 +169,9 @@ def score(
         "data": dataset.name,
         "settings": {
             "checkpoint": checkpoint.sha256,
-            "mpp": view.mpp,
-            "slide_mpp": view.slide_mpp,
-            "scale": view.scale,
+            "mpp": resolution.mpp,
+            "slide_mpp": resolution.slide_mpp,
+            "scale": resolution.scale,
             "blend": options.segment.blend,
             "runtime": predictor.choice.runtime,
         },
@@ -161,6 +187,13 @@ def score(
 
 def write_scores(scores: dict[str, Any], folder: Path) -> None:
     """Write ``scores.json``, ``scores.csv`` and ``confusion.png``.
+
+    Parameters
+    ----------
+    scores : dict
+        As :func:`score` returns them.
+    folder : Path
+        Is made if it is missing; existing files are overwritten.
 
     Raises
     ------
@@ -182,7 +215,7 @@ def write_scores(scores: dict[str, Any], folder: Path) -> None:
 class _Scores:
     """What is counted over all samples."""
 
-    def __init__(self, matching: Matching, dataset: DataSet, options: EvaluateOptions) -> None:
+    def __init__(self, matching: ClassMatching, dataset: DataSet, options: EvaluateOptions) -> None:
         self.matching = matching
         classes = len(matching.names)
         self.confusion = ConfusionMatrix(classes)
@@ -288,12 +321,12 @@ def _make_predictor(checkpoint: Checkpoint, dataset: DataSet, options: SegmentOp
     )
 
 
-def _choose_view(
+def _choose_resolution(
     checkpoint: Checkpoint,
     dataset: DataSet,
     options: EvaluateOptions,
     listener: TrainingListener,
-) -> View:
+) -> WorkingResolution:
     mpp, scale = options.mpp, options.scale
     if mpp is None and scale is None:
         if checkpoint.mpp is None:
@@ -310,7 +343,7 @@ def _choose_view(
                 f"the pictures are taken as if they had {checkpoint.mpp:g} µm per pixel; "
                 "`slide_mpp` says what they have"
             )
-    return View(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
+    return WorkingResolution(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
 
 
 def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:

@@ -1,4 +1,4 @@
-"""The job: samples with labels in, a checkpoint out."""
+"""The training job: samples with labels in, a run folder with the best checkpoint out."""
 
 from __future__ import annotations
 
@@ -20,50 +20,50 @@ from wsiseg.models.registry import create_model
 from wsiseg.settings import keywords_from
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.outputs import output_folder
+from wsiseg.training.callbacks import CheckpointCallback, Patience, average_weights, last_checkpoint
 from wsiseg.training.card import CardMaker
+from wsiseg.training.data_module import BatchPlan, SegmentationDataModule, plan_batches
 from wsiseg.training.datasets.opening import split_data
-from wsiseg.training.feeding import Feed, FeedModule, make_feed
-from wsiseg.training.keeping import Keeper, Patience, average_weights, keep_last
+from wsiseg.training.initialising import InitialNetwork, initialise
 from wsiseg.training.keywords import TrainKeywords
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.losses import LOSSES
 from wsiseg.training.losses.class_weights import inverse_log_weights
-from wsiseg.training.material import Material, gather
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
 from wsiseg.training.plural import plural
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 from wsiseg.training.resuming import check_state
 from wsiseg.training.run_folder import RunFolder
-from wsiseg.training.starting import Start, start
 from wsiseg.training.task import SegmentationTask
 from wsiseg.training.trainer import (
     check_machine,
     is_main_process,
     make_trainer,
-    quiet,
-    translated,
+    silence_lightning,
+    translate_errors,
 )
+from wsiseg.training.training_data import TrainingData, prepare_training_data
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training left behind.
+    """The result of a training run.
 
     Attributes
     ----------
     checkpoint : Path
         The best network.
     miou : float
-        Its mean IoU on what was kept back, or if nothing was, on what it learnt from.
+        Its mean IoU on the validation data, or where there are none, on the training data.
     epochs : int
         Epochs of the last stage.
     seconds : float
-        All in all.
+        Wall time of this call.
     mpp : float or None
         µm per pixel that it works at, where they are known.
     kept_back : int
-        Samples that were kept back.
+        Number of validation samples.
     warnings : tuple of str
         What was left out, repaired or assumed.
     """
@@ -73,7 +73,7 @@ class TrainResult:
     epochs: int
     seconds: float
     mpp: float | None
-    kept_back: int
+    validation_samples: int
     warnings: tuple[str, ...] = ()
 
 
@@ -93,16 +93,16 @@ def train(
     Parameters
     ----------
     data : DataOptions
-        What to learn from.
-    checkpoint : Checkpoint or path-like or None
-        The checkpoint to begin with, one that stands in a file; where the classes are others, the
-        layers that depend on them begin anew.  None begins from scratch.
+        The training data, and where they name or yield some, the validation data.
+    checkpoint : path-like or None
+        The initial checkpoint; where the classes are others, the layers that depend on them are
+        newly initialised.  None trains from scratch.
     output : path-like
         Folder of the run, see :func:`fit`.
     resume, overwrite : bool
-        Go on with, or replace, a training that stands in the folder.
+        Continue after the last finished epoch of the run in the folder, or overwrite it.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
     **options
         Fields of :class:`wsiseg.training.options.TrainOptions`.
 
@@ -113,9 +113,26 @@ def train(
 
     Examples
     --------
-    >>> import wsiseg
-    >>> data = wsiseg.DataOptions(slides="slides/", annotations="drawn/")
-    >>> wsiseg.train(data, "nuclei.safetensors", "run/", mpp=0.5, epochs=20)  # doctest: +SKIP
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> scratch = tempfile.TemporaryDirectory()
+    >>> folder = Path(scratch.name)
+    >>> for name in ("images", "labels"):
+    ...     (folder / name).mkdir()
+    ...     for number in range(2):
+    ...         square = np.zeros((32, 32), np.uint8)
+    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
+    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
+    >>> data = DataOptions(
+    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ... )
+    >>> small = {"alpha2": 1, "alpha3": 1}
+    >>> settings = {"epochs": 1, "batch": 1, "tile": 32, "workers": 0, "arguments": small}
+    >>> result = train(data, None, folder / "run", **settings)
+    >>> result.checkpoint.name, result.epochs, result.validation_samples
+    ('best.safetensors', 1, 1)
+    >>> scratch.cleanup()
     """
     settings = TrainOptions(data=data, init=_file_of(checkpoint), **options)
     return fit(settings, output, resume=resume, overwrite=overwrite, listener=listener)
@@ -145,66 +162,66 @@ def fit(
     Parameters
     ----------
     options : TrainOptions
-        What to learn from, and how.
+        Data and settings.
     folder : path-like
         Gets ``best.safetensors``, ``last.ckpt``, ``metrics.csv``, ``curves.png``, ``config.yaml``,
-        and the names of what was learnt from and kept back.
+        and the names of the samples, ``training.txt`` and ``validation.txt``.
     resume : bool
-        Go on after the last epoch that was finished, as if nothing had happened.
+        Continue after the last finished epoch, with the losses that an unbroken run would have.
     overwrite : bool
-        Replace a training that stands there.
+        Overwrite an existing run.
     listener : TrainingListener, optional
-        Hears how it goes.
+        Receives progress, notes and warnings.
 
     Raises
     ------
     DataSetError, AnnotationError, SlideError
-        If pictures and labels do not fit, before anything is learnt.
+        If pictures and labels do not fit; this is checked before training starts.
     ArgumentError, CheckpointError
         If the settings make no sense.
     RuntimeUnavailableError
         If a device is not there.
     OutputExistsError
-        If a training stands in the folder.
+        If the folder holds a run, and neither `resume` nor `overwrite` is given.
     OutputHeldError
-        If another one writes there.
+        If another process writes there.
     TrainingError
-        If the loss is no number any more, the memory does not suffice, or what is to be gone on
-        with is damaged.
+        If the loss is not a number, the memory does not suffice, or the state to resume from is
+        damaged.
     """
     begun = time.monotonic()
     main = is_main_process()
-    heard = listener if listener is not None and main else TrainingListener()
+    progress = listener if listener is not None and main else TrainingListener()
     run = RunFolder(Path(folder).absolute())
     RECIPES.find(options.recipe, "`recipe`")
     check_machine(options)
     with ExitStack() as stack:
         if main:
             stack.enter_context(output_folder(run.path))
-            stack.enter_context(hold_lock(run.lock, heard.warned))
+            stack.enter_context(hold_lock(run.lock, progress.warned))
             _check_folder(run, options, resume=resume, overwrite=overwrite)
-        material, best = _learn(options, run, heard, resume=resume)
+        data, best = _train_stages(options, run, progress, resume=resume)
     return TrainResult(
         checkpoint=run.best,
         miou=best.card.metrics["val_miou"],
         epochs=len(run.read_rows()),
         seconds=time.monotonic() - begun,
         mpp=best.mpp,
-        kept_back=len(material.kept.samples),
-        warnings=material.warnings,
+        validation_samples=len(data.validation.samples),
+        warnings=data.warnings,
     )
 
 
-def _learn(
-    options: TrainOptions, run: RunFolder, heard: TrainingListener, *, resume: bool
-) -> tuple[Material, Checkpoint]:
-    """Train all stages; return what was learnt from, and the best network."""
+def _train_stages(
+    options: TrainOptions, run: RunFolder, listener: TrainingListener, *, resume: bool
+) -> tuple[TrainingData, Checkpoint]:
+    """Train all stages of the recipe; return the data and the best checkpoint."""
     recipe = RECIPES.find(options.recipe, "`recipe`")
     init = None if options.init is None else load_checkpoint(options.init, to_train=True)
-    training, kept = split_data(options)
+    training, validation = split_data(options)
     # Whatever is wrong with the network shows before long looks at the data.
-    start(options, recipe.stages[0], training.classes, init)
-    material = gather(options, training, kept, init, heard)
+    initialise(options, recipe.stages[0], training.classes, init)
+    data = prepare_training_data(options, training, validation, init, listener)
     before: Checkpoint | None = None
     with _own_threads(options), torch.random.fork_rng(devices=[]):
         for planned in recipe.stages:
@@ -215,16 +232,16 @@ def _learn(
                 before = load_checkpoint(place.best)
                 continue
             stage = _adjust(planned, options)
-            first = start(options, stage, training.classes, init, before)
-            work = _Work(options, recipe, stage, first, material, place)
+            initial = initialise(options, stage, training.classes, init, before)
+            work = _StageRun(options, recipe, stage, initial, data, place)
             if is_main_process():
                 if not resume and planned is recipe.stages[0] and run.config.exists():
                     run.clear()
-                run.begin(options, material.learnt_names, material.kept_names)
-            _fit(work, heard, resume=resume)
+                run.begin(options, data.training_names, data.validation_names)
+            _fit(work, listener, resume=resume)
             before = load_checkpoint(place.best)
     assert before is not None
-    return material, before
+    return data, before
 
 
 def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwrite: bool) -> None:
@@ -236,22 +253,22 @@ def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwr
         if run.config.exists():
             _refuse_changes(options, TrainOptions.load(run.config))
         return
-    run.refuse_standing(overwrite=overwrite)
+    run.refuse_existing(overwrite=overwrite)
     if overwrite and options.init is not None and options.init.parent == run.path:
         raise ArgumentError(
-            "the checkpoint to begin with would be overwritten", options.init, "Move it away first."
+            "the initial checkpoint would be overwritten", options.init, "Move it away initial."
         )
 
 
 def _refuse_changes(options: TrainOptions, before: TrainOptions) -> None:
-    """Raise if a training would go on as another one."""
+    """Raise if a run would be resumed with other settings."""
     old, new = before.flatten(), options.flatten()
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name) and name not in MACHINE_OPTIONS:
             raise ArgumentError(
-                f"the training that stands has {old.get(name)}, not {new.get(name)}",
+                f"the existing run was started with {old.get(name)}, not {new.get(name)}",
                 f"`{name}`",
-                "Go on as it was, or begin another training, in another folder, from its best.",
+                "Resume it with the same settings, or start another run from its best.safetensors.",
             )
 
 
@@ -277,86 +294,93 @@ def _computes_subnormals() -> bool:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One stage, everything that it needs."""
+class _StageRun:
+    """Everything that the training of one stage needs."""
 
     options: TrainOptions
     recipe: Recipe
     stage: Stage
-    first: Start
-    material: Material
+    initial: InitialNetwork
+    data: TrainingData
     folder: RunFolder
 
 
-def _fit(work: _Work, listener: TrainingListener, *, resume: bool) -> None:
-    """Train one stage, going on from ``last.ckpt`` if it is there and that is wanted."""
-    options, stage, first, material = work.options, work.stage, work.first, work.material
-    feed = make_feed(options, work.recipe, stage, first.network.input_multiple, material)
-    for line in (*_describe(work, feed), *first.notes):
+def _fit(work: _StageRun, listener: TrainingListener, *, resume: bool) -> None:
+    """Train one stage, from ``last.ckpt`` if it exists and the run is resumed."""
+    options, stage, initial, data = work.options, work.stage, work.initial, work.data
+    batches = plan_batches(options, work.recipe, stage, initial.network.input_multiple, data)
+    for line in (*_describe(work, batches), *initial.notes):
         listener.noted(line)
     task = SegmentationTask(
-        first.network,
-        first.normalisation,
+        initial.network,
+        initial.normalisation,
         stage,
-        stage.loss(material.survey.pixels, [entry.name for entry in material.training.classes]),
-        steps_per_epoch=lambda world: len(feed.order(0, world)),
+        stage.loss(data.survey.pixels, [entry.name for entry in data.training.classes]),
+        steps_per_epoch=lambda world: len(batches.sampler(0, world)),
         seed=options.seed,
-        frozen=first.frozen,
+        frozen=initial.frozen,
     )
-    classes = material.training.classes
-    keeper = Keeper(
+    classes = data.training.classes
+    checkpoints = CheckpointCallback(
         work.folder,
-        CardMaker(options, stage, first, material, feed),
-        create_model(first.architecture, len(classes), **first.arguments),
+        CardMaker(options, stage, initial, data, batches),
+        create_model(initial.architecture, len(classes), **initial.arguments),
         tuple(entry.name for entry in classes),
         val_every=options.val_every,
-        digest=material.survey.digest,
+        digest=data.survey.digest,
         listener=listener,
     )
-    callbacks: list[Callback] = [keeper]
+    callbacks: list[Callback] = [checkpoints]
     if stage.ema:
-        # After the keeper, which saves the averaged weights before they are put aside again.
+        # After the checkpoint callback, which saves averaged weights before they are put aside.
         callbacks.append(average_weights(stage.ema))
     if options.patience is not None:
         callbacks.append(Patience(options.patience))
-    standing = work.folder.last if resume and work.folder.last.exists() else None
-    if standing is not None:
-        check_state(standing, task)
+    last = work.folder.last if resume and work.folder.last.exists() else None
+    if last is not None:
+        check_state(last, task)
     elif resume:
-        listener.noted("no epoch was finished before; beginning anew")
+        listener.noted("no epoch had finished; training starts anew")
     try:
-        with quiet(), translated():
-            callbacks.append(keep_last(work.folder))
+        with silence_lightning(), translate_errors():
+            callbacks.append(last_checkpoint(work.folder))
             trainer = make_trainer(options, stage, callbacks, work.folder.path)
-            trainer.fit(task, datamodule=FeedModule(feed), ckpt_path=standing, weights_only=True)
+            trainer.fit(
+                task,
+                datamodule=SegmentationDataModule(batches),
+                ckpt_path=last,
+                weights_only=True,
+            )
     finally:
         if is_main_process():
             work.folder.draw_curves()
 
 
-def _describe(work: _Work, feed: Feed) -> Iterator[str]:
+def _describe(work: _StageRun, batches: BatchPlan) -> Iterator[str]:
     """Yield what is about to be done, in a few lines."""
-    stage, first, material = work.stage, work.first, work.material
-    height, width = feed.tile
-    learnt, kept = len(material.training.samples), len(material.kept.samples)
-    scored = f"{kept} to score" if kept else "none kept back"
-    yield f"{plural(learnt, 'sample')} to learn from, {scored}, {_describe_size(material)}"
-    total = material.survey.pixels.sum()
+    stage, initial, data = work.stage, work.initial, work.data
+    height, width = batches.tile
+    counts = [
+        f"{plural(len(part.samples), f'{name} sample')}"
+        for name, part in (("training", data.training), ("validation", data.validation))
+    ]
+    yield f"{' and '.join(counts)}, {_describe_size(data)}"
+    total = data.survey.pixels.sum()
     yield "classes: " + ", ".join(
         f"{entry.name} {pixels / total:.1%}"
-        for entry, pixels in zip(material.training.classes, material.survey.pixels, strict=True)
+        for entry, pixels in zip(data.training.classes, data.survey.pixels, strict=True)
     )
     yield (
-        f"training the {'encoder' if stage.encoder else 'network'}: {first.architecture}, "
-        f"{count_parameters(first.network):,} parameters, recipe {work.recipe.name}, tiles of "
-        f"{width}×{height}, {stage.batch} at a time, augmentation {feed.augmentation}"
+        f"training the {'encoder' if stage.encoder else 'network'}: {initial.architecture}, "
+        f"{count_parameters(initial.network):,} parameters, recipe {work.recipe.name}, tiles of "
+        f"{width}×{height}, {stage.batch} at a time, augmentation {batches.augmentation}"
     )
 
 
-def _describe_size(material: Material) -> str:
-    if material.mpp is not None:
-        return f"at {material.mpp:g} µm/px"
-    scale = material.view.scale
+def _describe_size(data: TrainingData) -> str:
+    if data.mpp is not None:
+        return f"at {data.mpp:g} µm/px"
+    scale = data.resolution.scale
     return "as they are" if scale in (None, 1) else f"at {scale:g} of their size"
 
 

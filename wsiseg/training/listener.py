@@ -1,4 +1,4 @@
-"""Who wants to know how a training goes."""
+"""Progress of a training, for those who show it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,57 @@ Row = Mapping[str, Any]
 
 
 class TrainingListener:
-    """Hears how a training goes, from the thread that trains; this one does nothing."""
+    """Receives the progress of a training, from the thread that trains; this one ignores it."""
 
     def began(self, stage: str) -> None:
-        """Hear that something began that may take a while, other than learning."""
+        """Receive the name of a stage that may take a while, other than training itself."""
 
     def advanced(self, done: int, samples: int) -> None:
-        """Hear how many samples are done."""
+        """Receive how many samples are done.
+
+        Parameters
+        ----------
+        done, samples : int
+            Samples that are done, and all of them.
+        """
 
     def noted(self, text: str) -> None:
-        """Hear something that is worth knowing."""
+        """Receive a note that is worth showing."""
 
     def warned(self, text: str) -> None:
-        """Hear of something that was left out or assumed."""
+        """Receive a warning: something was left out, repaired or assumed."""
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
-        """Hear how many epochs there will be, of how many steps, and the seconds spent before."""
+        """Receive how long the stage will be, before its first step.
+
+        Parameters
+        ----------
+        epochs, steps : int
+            Epochs of the stage, and steps of each.
+        elapsed : float
+            Seconds that earlier sessions of a resumed run have taken.
+        """
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        """Hear the loss of one step."""
+        """Receive the loss of a step.
+
+        Parameters
+        ----------
+        epoch : int
+            Index of the epoch, from 0.
+        step : int
+            Steps done in this epoch.
+        loss : float
+            Training loss of this step.
+        """
 
     def finished_epoch(self, row: Row, best: float) -> None:
-        """Hear the figures of an epoch, and the best score so far."""
+        """Receive the figures of a finished epoch.
+
+        Parameters
+        ----------
+        row : mapping of str to float
+            A row of ``metrics.csv``.
+        best : float
+            Best validation mean IoU so far.
+        """

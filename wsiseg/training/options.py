@@ -1,4 +1,4 @@
-"""What a user can ask of a training; also what ``RUN/config.yaml`` holds."""
+"""Options of training and evaluation, and of their data; ``RUN/config.yaml`` holds them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wsiseg.training.recipes import RECIPES
 from wsiseg.yaml_files import load_yaml
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
-"""So that a training can be gone on with from another folder."""
+"""Absolute, so that a run can be resumed from another folder."""
 _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
@@ -43,10 +43,10 @@ _RESOLUTION, _NETWORK, _LEARNING = "Resolution", "Network", "Learning"
 _VALIDATION, _SCORES, _COMPUTE = "Validation", "Scores", "Compute"
 
 
-class ViewOptions(ResolutionOptions):
-    """At which resolution pictures and slides are looked at.
+class ScaleOptions(ResolutionOptions):
+    """The resolution at which pictures and slides are read.
 
-    See :class:`wsiseg.training.datasets.viewing.View`.
+    See :class:`wsiseg.training.datasets.working_resolution.WorkingResolution`.
     """
 
     scale: Annotated[
@@ -57,7 +57,18 @@ class ViewOptions(ResolutionOptions):
 
 
 class DataOptions(SlideOptions):
-    """Which pictures or slides, with which labels: one of the three kinds of data."""
+    """Which pictures or slides, with which labels: one of the three kinds of data.
+
+    Examples
+    --------
+    >>> data = DataOptions(images="rgb/", labels="masks/", class_map="0=background,255=gland")
+    >>> data.images.name, data.class_map
+    ('rgb', '0=background,255=gland')
+    >>> DataOptions(images="rgb/")
+    Traceback (most recent call last):
+        ...
+    wsiseg.errors.ArgumentError: `images` and `labels` belong together.
+    """
 
     dataset: Annotated[
         str | None,
@@ -155,7 +166,7 @@ class DataOptions(SlideOptions):
         return self
 
 
-class EvaluateOptions(ComputeOptions, TileOptions, ViewOptions):
+class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
     """Settings of :func:`wsiseg.evaluate`.
 
     Slides, and pictures whose `slide_mpp` is given, are looked at as the checkpoint was trained;
@@ -188,7 +199,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ViewOptions):
     def segment(self) -> SegmentOptions:
         """How pixels are labelled."""
         shared = EvaluateOptions.model_fields.keys() & SegmentOptions.model_fields.keys()
-        # The resolution comes from a view of each sample.
+        # The resolution comes from the working resolution of each sample.
         names = shared - {"mpp", "slide_mpp"}
         return SegmentOptions(tissue="none", **{name: getattr(self, name) for name in names})
 
@@ -203,7 +214,7 @@ def _pairs(given: object) -> object:
     return split_pairs(given) if isinstance(given, list) else given
 
 
-class TrainOptions(ViewOptions):
+class TrainOptions(ScaleOptions):
     """Settings of :func:`wsiseg.train`; those that are None are chosen."""
 
     data: Annotated[DataOptions, Option(shown=False)]
@@ -357,7 +368,7 @@ class TrainOptions(ViewOptions):
             lambda why: DataSetError(
                 f"the settings of the training cannot be read: {why}",
                 path,
-                "Train anew without `resume`.",
+                "Start again without `resume`.",
             )
         ):
             settings = load_yaml(path)

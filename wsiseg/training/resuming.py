@@ -1,4 +1,4 @@
-"""Whether ``last.ckpt`` is what a training can go on from."""
+"""Checks of ``last.ckpt`` before a run is resumed from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from wsiseg.errors import TrainingError
-from wsiseg.training.keeping import COLUMNS, Keeper
+from wsiseg.training.callbacks import COLUMNS, CheckpointCallback
 from wsiseg.training.task import SegmentationTask
 
 _PARTS = {
@@ -21,23 +21,23 @@ _PARTS = {
     "optimizer_states",
     "state_dict",
 }
-"""What Lightning wants to find."""
+"""What Lightning needs."""
 
 
 def check_state(path: Path, task: SegmentationTask) -> None:
-    """Look whether a training's state can be read and is of the same network.
+    """Check that the saved state of a run can be read and is of the same network.
 
     Parameters
     ----------
     path : Path
         ``last.ckpt``.
     task : SegmentationTask
-        What is to go on.
+        The network and optimiser that will continue from it.
 
     Raises
     ------
     TrainingError
-        If it cannot be gone on from.
+        If the file is damaged, or of another network.
     """
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -50,21 +50,24 @@ def check_state(path: Path, task: SegmentationTask) -> None:
         raise _damaged(path)
     # Lightning passes over a callback's state that is missing.
     callbacks = state["callbacks"]
-    if not (isinstance(callbacks, dict) and _tells_epochs(callbacks.get(Keeper.__qualname__))):
+    if not (
+        isinstance(callbacks, dict)
+        and _is_checkpoint_state(callbacks.get(CheckpointCallback.state_key))
+    ):
         raise _damaged(path)
 
 
-def _tells_epochs(kept: Any) -> bool:
+def _is_checkpoint_state(state: Any) -> bool:
     return (
-        isinstance(kept, dict)
-        and isinstance(kept.get("best"), float)
-        and isinstance(kept.get("digest"), str)
-        and isinstance(kept.get("rows"), list)
+        isinstance(state, dict)
+        and isinstance(state.get("best"), float)
+        and isinstance(state.get("digest"), str)
+        and isinstance(state.get("rows"), list)
         and all(
             isinstance(row, dict)
             and row.keys() == set(COLUMNS)
             and all(value is None or isinstance(value, int | float) for value in row.values())
-            for row in kept["rows"]
+            for row in state["rows"]
         )
     )
 
@@ -75,7 +78,7 @@ def _shapes(tensors: dict[str, Any]) -> dict[str, Any]:
 
 def _damaged(path: Path) -> TrainingError:
     return TrainingError(
-        "the state of the training is damaged, or of another network",
+        "the saved state is damaged, or of another network",
         path,
-        "Train anew with `overwrite`, or elsewhere, with `init` and its best.safetensors.",
+        "Start again with `overwrite`, or in another folder with `init` and its best.safetensors.",
     )

@@ -1,4 +1,4 @@
-"""The files of one training."""
+"""The folder of a training run and its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENCODER = "encoder"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a training leaves what it has learnt.
+    """Names and states of the files that a training run writes.
 
     Attributes
     ----------
@@ -32,12 +32,12 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The checkpoint with the best score on what was kept back."""
+        """The checkpoint with the best validation score."""
         return self.path / "best.safetensors"
 
     @property
     def last(self) -> Path:
-        """Everything that going on after an epoch needs."""
+        """The state after the last finished epoch, for `resume`."""
         return self.path / "last.ckpt"
 
     @property
@@ -56,32 +56,37 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
-    def learnt(self) -> Path:
-        """Names of the samples that are learnt from, one a line."""
-        return self.path / "learnt.txt"
+    def training_names(self) -> Path:
+        """Names of the training samples, one a line."""
+        return self.path / "training.txt"
 
     @property
-    def kept(self) -> Path:
-        """Names of the samples that are kept back, one a line."""
-        return self.path / "kept.txt"
+    def validation_names(self) -> Path:
+        """Names of the validation samples, one a line."""
+        return self.path / "validation.txt"
 
     @property
     def lock(self) -> Path:
-        """Held by the training that writes here."""
+        """Held by the run that writes here."""
         return self.path / "train.lock"
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of them."""
+        """All files that a run writes, but for the lock."""
         return (
             self.best,
             self.last,
             self.metrics,
             self.curves,
             self.config,
-            self.learnt,
-            self.kept,
+            self.training_names,
+            self.validation_names,
         )
+
+    @property
+    def files_of_earlier_versions(self) -> tuple[Path, ...]:
+        """What version 0.1.0 wrote: the names of the samples, as `files` has them now."""
+        return self.path / "learnt.txt", self.path / "kept.txt"
 
     @property
     def encoder(self) -> RunFolder:
@@ -90,50 +95,50 @@ class RunFolder:
 
     @property
     def resumable(self) -> bool:
-        """Whether an epoch was finished after which a training can go on."""
+        """Whether an epoch has finished, so that the run can be resumed."""
         return self.last.exists() or self.encoder.last.exists()
 
     @property
-    def has_learnt(self) -> bool:
-        """Whether anything has been learnt that would be lost."""
+    def has_weights(self) -> bool:
+        """Whether there are trained weights that overwriting would lose."""
         return self.resumable or self.best.exists() or self.encoder.best.exists()
 
     def read_options(self) -> TrainOptions:
-        """Return the settings of the training that stands here.
+        """Return the settings of the existing run.
 
         Raises
         ------
         TrainingError
-            If none does.
+            If there is none.
         DataSetError, ArgumentError
             If they cannot be read, or make no sense.
         """
         if not self.config.exists():
             raise TrainingError(
-                "no training stands here", self.path, "Leave `resume` out to begin one."
+                "the folder holds no training run", self.path, "Leave out `resume` to start one."
             )
         return TrainOptions.load(self.config)
 
-    def refuse_standing(self, *, overwrite: bool) -> None:
-        """Raise if something stands here that a training would replace.
+    def refuse_existing(self, *, overwrite: bool) -> None:
+        """Raise if the folder holds files that a new run must not overwrite.
 
-        One that ended before it had learnt anything is no loss.
+        A run that ended before its first checkpoint may always be overwritten.
 
         Raises
         ------
         OutputExistsError
-            If a training may not be replaced, or what stands is none.
+            If there is a run and `overwrite` is False, or files that belong to no run.
         """
-        standing = [file for file in self.files if file.exists()]
-        if not standing:
+        existing = [file for file in self.files if file.exists()]
+        if not existing:
             return
         if not self.config.exists():
-            raise _not_ours(standing[0])
-        if self.has_learnt and not overwrite:
+            raise _not_ours(existing[0])
+        if self.has_weights and not overwrite:
             raise OutputExistsError(
-                "a training stands here",
+                "the folder already holds a training run",
                 self.path,
-                "Go on with it by `resume` or replace it by `overwrite`.",
+                "Continue it with `resume` or replace it with `overwrite`.",
             )
         # Whoever's config.yaml it may be, it is replaced only if it is ours.
         try:
@@ -141,8 +146,15 @@ class RunFolder:
         except (DataSetError, ArgumentError) as error:
             raise _not_ours(self.config) from error
 
-    def begin(self, options: TrainOptions, learnt: list[str], kept: list[str]) -> None:
+    def begin(self, options: TrainOptions, training: list[str], validation: list[str]) -> None:
         """Make the folder, and write the settings and the names of the samples.
+
+        Parameters
+        ----------
+        options : TrainOptions
+            Go to ``config.yaml``.
+        training, validation : list of str
+            Names of the samples; go to ``training.txt`` and ``validation.txt``.
 
         Raises
         ------
@@ -152,14 +164,15 @@ class RunFolder:
         with translate_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         options.save(self.config)
-        write_atomically(self.learnt, "".join(f"{name}\n" for name in learnt))
-        write_atomically(self.kept, "".join(f"{name}\n" for name in kept))
+        write_atomically(self.training_names, "".join(f"{name}\n" for name in training))
+        write_atomically(self.validation_names, "".join(f"{name}\n" for name in validation))
 
     def clear(self) -> None:
-        """Remove the files of a training, and nothing else."""
+        """Remove the files of a run, also of earlier versions, and nothing else."""
         with translate_write_errors(self.path):
-            for file in (*self.encoder.files, *self.files):
-                file.unlink(missing_ok=True)
+            for run in (self.encoder, self):
+                for file in (*run.files, *run.files_of_earlier_versions):
+                    file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 # Something that is not ours may lie there.
                 self.encoder.path.rmdir()
@@ -191,5 +204,7 @@ class RunFolder:
 
 def _not_ours(file: Path) -> OutputExistsError:
     return OutputExistsError(
-        "the file is of no training, and one would replace it", file, "Choose another folder."
+        "the file belongs to no training run and would be overwritten",
+        file,
+        "Choose another folder.",
     )

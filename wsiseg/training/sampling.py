@@ -13,8 +13,8 @@ from torch.utils.data import Dataset, Sampler
 from wsiseg.annotations.labels import Labels
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.augmenting import Augmentation, resize
-from wsiseg.training.datasets.viewing import SampleShelf
+from wsiseg.training.augmentation import Augmentation, resize
+from wsiseg.training.datasets.open_samples import SampleCache
 from wsiseg.training.survey import Survey
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -24,8 +24,8 @@ _TRIES = 10
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A wish for one tile.
+class TileRequest:
+    """A request for one training tile.
 
     Attributes
     ----------
@@ -66,8 +66,8 @@ class Sampling:
     seed: int = 0
 
 
-class EpochSampler(Sampler[list[Ask]]):
-    """Batches of wishes, epoch by epoch; each of several processes gets its share.
+class EpochSampler(Sampler[list[TileRequest]]):
+    """Batches of tile requests, epoch by epoch; each of several processes gets its share.
 
     Parameters
     ----------
@@ -79,6 +79,18 @@ class EpochSampler(Sampler[list[Ask]]):
         Tiles per batch and process.
     rank, world : int
         Which process of how many this is.
+
+    Examples
+    --------
+    Four samples, each once, in batches of two, for the first of two processes:
+
+    >>> sampling = Sampling(tiles=4, balanced=False)
+    >>> sampler = EpochSampler(sampling, samples=4, batch=2, rank=0, world=2)
+    >>> [[request.number for request in batch] for batch in sampler]
+    [[0, 1]]
+    >>> sampler.set_epoch(1)
+    >>> [[request.number for request in batch] for batch in sampler]
+    [[4, 5]]
     """
 
     def __init__(
@@ -104,7 +116,7 @@ class EpochSampler(Sampler[list[Ask]]):
         # batch norm and several processes both want.
         return -(-self._sampling.tiles // (self._batch * self._world))
 
-    def __iter__(self) -> Iterator[list[Ask]]:
+    def __iter__(self) -> Iterator[list[TileRequest]]:
         sampling, world = self._sampling, self._world
         per_pass = self._batches_per_pass * self._batch * world
         first = self._epoch * per_pass * len(sampling.zooms)
@@ -112,12 +124,12 @@ class EpochSampler(Sampler[list[Ask]]):
         for turn, zoom in enumerate(sampling.zooms):
             start = first + turn * per_pass
             order = np.resize(random.permutation(self._samples), per_pass)
-            asks = [
-                Ask(start + i, None if sampling.balanced else int(order[i]), zoom)
+            requests = [
+                TileRequest(start + i, None if sampling.balanced else int(order[i]), zoom)
                 for i in range(per_pass)
             ]
             for begin in range(self._rank * self._batch, per_pass, self._batch * world):
-                yield asks[begin : begin + self._batch]
+                yield requests[begin : begin + self._batch]
 
 
 class TrainingTiles(Dataset[Batch]):
@@ -125,7 +137,7 @@ class TrainingTiles(Dataset[Batch]):
 
     Parameters
     ----------
-    shelf : SampleShelf
+    cache : SampleCache
         The samples.
     survey : Survey
         What is where.
@@ -143,7 +155,7 @@ class TrainingTiles(Dataset[Batch]):
 
     def __init__(
         self,
-        shelf: SampleShelf,
+        cache: SampleCache,
         survey: Survey,
         tile: tuple[int, int],
         *,
@@ -152,7 +164,7 @@ class TrainingTiles(Dataset[Batch]):
         balance: float,
         seed: int,
     ) -> None:
-        self._shelf = shelf
+        self._cache = cache
         self._survey = survey
         self._tile = tile
         self._multiple = multiple
@@ -160,18 +172,18 @@ class TrainingTiles(Dataset[Batch]):
         self._seed = seed
         self._class_odds = _class_odds(survey, balance)
 
-    def __getitem__(self, asks: list[Ask]) -> Batch:
-        return collate([self.cut(ask) for ask in asks])
+    def __getitem__(self, requests: list[TileRequest]) -> Batch:
+        return collate([self.cut(request) for request in requests])
 
-    def cut(self, ask: Ask) -> tuple[Pixels, Labels]:
+    def cut(self, request: TileRequest) -> tuple[Pixels, Labels]:
         """Return one tile: uint8 ``(H, W, 3)`` and ``(H, W)``."""
-        random = np.random.default_rng([self._seed, 1, ask.number])
-        height, width = (self._fit(edge * ask.zoom) for edge in self._tile)
-        zoom = ask.zoom * self._augmentation.magnification(random)
+        random = np.random.default_rng([self._seed, 1, request.number])
+        height, width = (self._fit(edge * request.zoom) for edge in self._tile)
+        zoom = request.zoom * self._augmentation.magnification(random)
         size = (max(1, round(height / zoom)), max(1, round(width / zoom)))
         for _ in range(1 + _TRIES):
-            index, box = self._choose(ask, size, random)
-            sample = self._shelf.take(index)
+            index, box = self._choose(request, size, random)
+            sample = self._cache.get(index)
             labels = sample.labels(box)
             if self._augmentation.wants(labels):
                 break
@@ -183,13 +195,13 @@ class TrainingTiles(Dataset[Batch]):
         return max(1, round(edge / self._multiple)) * self._multiple
 
     def _choose(
-        self, ask: Ask, size: tuple[int, int], random: np.random.Generator
+        self, request: TileRequest, size: tuple[int, int], random: np.random.Generator
     ) -> tuple[int, Box]:
         """Return a sample and a box in it."""
-        if ask.sample is not None:
-            shape = self._survey.samples[ask.sample].shape
+        if request.sample is not None:
+            shape = self._survey.samples[request.sample].shape
             y, x = (_slide_in(random.random(), *pair) for pair in zip(shape, size, strict=True))
-            return ask.sample, Box(y, x, *size)
+            return request.sample, Box(y, x, *size)
         label = int(random.choice(len(self._class_odds), p=self._class_odds))
         areas = np.array([s.pixels[label] for s in self._survey.samples])
         index = int(random.choice(len(areas), p=areas / areas.sum()))

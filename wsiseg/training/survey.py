@@ -1,4 +1,4 @@
-"""A look at everything before training begins: does it fit, what is where, how much of it."""
+"""A survey of the data before training: checks, pixels per class, places of each class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
 from wsiseg.training.datasets.dataset import DataSet, Sample
-from wsiseg.training.datasets.viewing import View
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 
 _LONGEST = 4096
 """Longer planes are counted at a reduced resolution."""
@@ -39,7 +39,7 @@ _PLACES = 200_000
 
 @dataclass(frozen=True)
 class SampleSurvey:
-    """What is where in one sample.
+    """Sizes, pixels and places of the classes of one sample.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class SampleSurvey:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is where in a data set.
+    """Sizes, pixels and places of the classes of a data set.
 
     Attributes
     ----------
@@ -91,11 +91,13 @@ class Survey:
 
 
 def survey(
-    dataset: DataSet, view: View, advanced: Callable[[int, int], None] | None = None
+    dataset: DataSet,
+    resolution: WorkingResolution,
+    advanced: Callable[[int, int], None] | None = None,
 ) -> Survey:
     """Check every sample and count its labels.
 
-    Pictures are decoded whole, so that a damaged one shows before anything is learnt; of slides
+    Pictures are decoded whole, so that a damaged one shows before training starts; of slides
     nothing but headers is read.  Label pictures are read whole, polygons are painted at a
     resolution of at most 4096 pixels a side.
 
@@ -103,7 +105,7 @@ def survey(
     ----------
     dataset : DataSet
         What to look at.
-    view : View
+    resolution : WorkingResolution
         At which resolution.
     advanced : callable, optional
         Hears after each sample how many of how many are done.
@@ -114,17 +116,25 @@ def survey(
         The first thing that is wrong with any sample.
     """
     found: list[SampleSurvey] = []
-    room, classes = max(16, _PLACES // len(dataset.samples)), len(dataset.classes)
+    most_places, classes = max(16, _PLACES // len(dataset.samples)), len(dataset.classes)
     with ThreadPoolExecutor(min(_THREADS, usable_cores())) as pool:
-        waiting = [
-            pool.submit(_look_at, sample, view, classes, room, seed, decode=not dataset.sparse)
+        pending = [
+            pool.submit(
+                _survey_sample,
+                sample,
+                resolution,
+                classes,
+                most_places,
+                seed,
+                decode=not dataset.sparse,
+            )
             for seed, sample in enumerate(dataset.samples)
         ]
         try:
-            for one in waiting:
+            for one in pending:
                 found.append(one.result())
                 if advanced is not None:
-                    advanced(len(found), len(waiting))
+                    advanced(len(found), len(pending))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -138,14 +148,20 @@ def survey(
     return result
 
 
-def _look_at(
-    sample: Sample, view: View, classes: int, room: int, seed: int, *, decode: bool
+def _survey_sample(
+    sample: Sample,
+    resolution: WorkingResolution,
+    classes: int,
+    most_places: int,
+    seed: int,
+    *,
+    decode: bool,
 ) -> SampleSurvey:
     notes: list[str] = []
-    with view.open(sample) as slide:
-        # Colours that cannot be had are to be known of before anything is learnt.
-        recolour(slide, sample.colours, notes.append, view.slide_mpp)
-        plane = view.plane(slide)
+    with resolution.open_slide(sample) as slide:
+        # Colours that cannot be had are to be known of before training starts.
+        recolour(slide, sample.colours, notes.append, resolution.slide_mpp)
+        plane = resolution.plane(slide)
         step = _choose_step(plane)
         reduced = _reduce(plane, step)
         opened = sample.labels.open(slide, reduced)
@@ -163,8 +179,9 @@ def _look_at(
     places = {}
     for label in np.flatnonzero(counts[:classes]):
         where = np.flatnonzero(labels == label)
-        kept = where if where.size <= room else where[random.integers(0, where.size, room)]
-        rows, columns = np.unravel_index(kept, labels.shape)
+        few = where.size <= most_places
+        drawn = where if few else where[random.integers(0, where.size, most_places)]
+        rows, columns = np.unravel_index(drawn, labels.shape)
         places[int(label)] = (np.stack([rows, columns], 1) * step + step // 2).astype(np.int32)
     pixels = (counts[:classes] * step**2).astype(np.float64)
     if step > 1:

@@ -1,4 +1,4 @@
-"""A network that learns, as Lightning drives it."""
+"""The Lightning module of one stage: network, loss, optimiser, schedule and scores."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation, Normaliser
 from wsiseg.models.tile_network import label_pixels
+from wsiseg.training.deep_supervision import DeepSupervision
 from wsiseg.training.metrics import ConfusionMatrix
 from wsiseg.training.recipes.recipe import Stage
 from wsiseg.training.sampling import Batch
-from wsiseg.training.supervising import DeepSupervision
 
 
 class SegmentationTask(lightning.LightningModule):
@@ -28,7 +28,7 @@ class SegmentationTask(lightning.LightningModule):
     Parameters
     ----------
     network : SegmentationNetwork
-        What learns.
+        The network in training.
     normalisation : Normalisation
         From 8-bit pixels to its input.
     stage : Stage
@@ -77,7 +77,20 @@ class SegmentationTask(lightning.LightningModule):
             self._frozen.eval()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            uint8 ``(B, H, W, 3)`` and ``(B, H, W)``.
+        number : int
+            Index of the batch in its epoch.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         # Drawn anew for each step, so that a resumed training draws what an unbroken one does.
         torch.manual_seed(self._seed + 1_000_003 * (self.global_step + 1))
         pixels, labels = batch
@@ -87,12 +100,20 @@ class SegmentationTask(lightning.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to count anew."""
+        """Reset the confusion matrix and the loss."""
         self.confusion = ConfusionMatrix(self.network.classes)
         self._loss_sum = torch.zeros(2, device=self.device)
 
     def validation_step(self, batch: Batch, number: int) -> None:
-        """Count what a tile's labels are taken for."""
+        """Add a batch to the confusion matrix and the loss.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            uint8 ``(B, H, W, 3)`` and ``(B, H, W)``.
+        number : int
+            Index of the batch.
+        """
         pixels, labels = batch
         outputs = self.network.supervised(self.normalise(pixels))
         counted = (labels != IGNORED).sum()

@@ -61,6 +61,22 @@ def make_trainer(
 ) -> lightning.Trainer:
     """Return a trainer that leaves talking, files and order to us.
 
+    Parameters
+    ----------
+    options : TrainOptions
+        Device, precision and strategy.
+    stage : Stage
+        Epochs and clipping.
+    callbacks : list of Callback
+        Checkpoints, averaging, early stopping.
+    folder : Path
+        Of the run.
+
+    Returns
+    -------
+    Trainer
+        Of Lightning, without logger, progress bar and summary.
+
     Raises
     ------
     ArgumentError
@@ -94,15 +110,15 @@ def make_trainer(
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn what may happen while a network learns into errors of ours."""
+def translate_errors() -> Iterator[None]:
+    """Turn exceptions of Lightning, PyTorch and reading processes into errors of this package."""
     try:
         yield
     except SystemExit as stop:
         # What Lightning makes of an interruption.
         raise KeyboardInterrupt from stop
     except WsisegError as error:
-        raise _told_by_worker(error) from error
+        raise _without_traceback(error) from error
     except Exception as error:
         if any(f"killed by signal: {name}" in str(error) for name in _ENDING):
             # A signal to all processes of a terminal or a job reaches those that read, too.
@@ -118,7 +134,7 @@ def translated() -> Iterator[None]:
         ) from error
 
 
-def _told_by_worker(error: WsisegError) -> WsisegError:
+def _without_traceback(error: WsisegError) -> WsisegError:
     """Return an error without the traceback that a reading process puts in front of it."""
     if "Original Traceback" not in error.what:
         return error
@@ -126,7 +142,7 @@ def _told_by_worker(error: WsisegError) -> WsisegError:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_lightning() -> Iterator[None]:
     """Keep Lightning from talking past the listener."""
     loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
@@ -152,6 +168,6 @@ _SMALL_TALK = (
     ".*It is recommended to use `self.log.*sync_dist=True.*",
     # PyTorch has renamed what Lightning looks for.
     ".*treespec, LeafSpec.*",
-    # LambdaLR's step as Lightning calls it when a training goes on.
+    # LambdaLR's step as Lightning calls it when a run is resumed.
     ".*lr_scheduler.step.*",
 )

@@ -22,7 +22,8 @@ from wsiseg.errors import AnnotationError, ArgumentError, DataSetError
 from wsiseg.tiling import Box
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
-from wsiseg.training.datasets.viewing import OpenSample, View
+from wsiseg.training.datasets.open_samples import OpenSample
+from wsiseg.training.datasets.working_resolution import WorkingResolution
 
 GLANDS = ClassMap.read("0=background,255=gland")
 TISSUE = ClassMap.read("tumour=tumour,stroma=stroma")
@@ -60,7 +61,7 @@ def test_values_mean_what_the_map_says(tmp_path: Path) -> None:
     Image.fromarray(values).save(labels / "a.png")
     Image.new("RGB", (3, 2)).save(images / "a.png")
     (sample,) = open_pictures(images, labels, GLANDS).samples
-    with OpenSample(sample, View()) as opened:
+    with OpenSample(sample, WorkingResolution()) as opened:
         np.testing.assert_array_equal(opened.labels(Box(0, 0, 2, 3)), values // 255)
 
 
@@ -152,9 +153,9 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, opener: Opener, miss
     assert caught.value.where == folders[missing]
     option = str(caught.value.hint).partition(" wants ")
     if missing == "images":
-        assert option[0] in ("--images", "--slides")
+        assert option[0] in ("`images`", "`slides`")
     else:
-        assert option[0] in ("--labels", "--annotations")
+        assert option[0] in ("`labels`", "`annotations`")
         assert ".png" in option[2]
     nowhere = {**folders, missing: tmp_path / "nowhere"}
     with pytest.raises(DataSetError, match="no such folder") as caught:
@@ -252,7 +253,7 @@ def test_what_nobody_drew_on_is_ignored(tmp_path: Path) -> None:
     (sample,) = open_slides(slides, drawn).samples
     expected = np.full((20, 20), IGNORED, np.uint8)
     expected[5:15, 5:15] = 1
-    with OpenSample(sample, View()) as opened:
+    with OpenSample(sample, WorkingResolution()) as opened:
         np.testing.assert_array_equal(opened.labels(Box(0, 0, 20, 20)), expected)
 
 
@@ -283,7 +284,7 @@ def test_classes_differ_in_colour_even_if_the_files_give_them_none_or_the_same(
 
 def test_painted_masks_need_a_map(tmp_path: Path) -> None:
     slides, drawn = touch(tmp_path / "slides", "a.svs"), touch(tmp_path / "drawn", "a.png")
-    with pytest.raises(ArgumentError, match="--class-map"):
+    with pytest.raises(ArgumentError, match="`class_map`"):
         open_slides(slides, drawn)
 
 
@@ -301,12 +302,12 @@ def test_what_has_no_name_can_be_mapped_beside_classes_that_are_found(tmp_path: 
     (slides / "a.svs").unlink()
     (sample,) = open_slides(slides, drawn).samples
     with pytest.raises(AnnotationError, match="Add unclassified=ignore"):
-        OpenSample(sample, View())
+        OpenSample(sample, WorkingResolution())
     nameless = {"unclassified": "ignore", "unannotated": "rest"}
     dataset = open_slides(slides, drawn, nameless=nameless, colours={"rest": (4, 5, 6)})
     assert [c.name for c in dataset.classes] == ["fat", "tumour", "rest"]
     assert dataset.classes[2].colour == (4, 5, 6)
-    with OpenSample(dataset.samples[0], View()) as opened:
+    with OpenSample(dataset.samples[0], WorkingResolution()) as opened:
         labels = opened.labels(Box(0, 0, 20, 20))
     assert (labels[5:15, 5:15] == IGNORED).all()
     assert (labels[0] == 2).all()

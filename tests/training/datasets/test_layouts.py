@@ -68,7 +68,7 @@ def test_sets_are_found_by_name() -> None:
         assert LAYOUTS[layout.name] is layout
     with pytest.raises(ArgumentError, match="Did you mean cityscapes"):
         LAYOUTS.find("CityScape", "`dataset`")
-    with pytest.raises(ArgumentError, match="Known: camvid, cityscapes, voc, mapillary"):
+    with pytest.raises(ArgumentError, match="Use camvid, cityscapes, voc, mapillary"):
         LAYOUTS.find("imagenet", "`dataset`")
 
 

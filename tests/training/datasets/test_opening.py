@@ -1,4 +1,4 @@
-"""From what the user named to samples, and which of them are kept back."""
+"""Opening data sets, and splitting them into training and validation data."""
 
 import json
 from pathlib import Path
@@ -46,9 +46,9 @@ def stems(folder: Path, *lines: str) -> Path:
 
 
 def split(data: dict[str, object], **options: object) -> tuple[list[str], list[str]]:
-    training, kept = split_data(TrainOptions(data=DataOptions(**data), **options))
-    assert training.classes == kept.classes
-    return names_of(training), names_of(kept)
+    training, validation = split_data(TrainOptions(data=DataOptions(**data), **options))
+    assert training.classes == validation.classes
+    return names_of(training), names_of(validation)
 
 
 def test_pictures_are_opened_with_their_map(own: dict[str, object]) -> None:
@@ -113,7 +113,7 @@ def test_a_public_set_is_opened_at_the_part_that_is_meant(
 
 
 @pytest.mark.parametrize(
-    ("part", "training", "kept"),
+    ("part", "training", "validation"),
     [
         (None, ["t1", "t2", "t3"], ["v1", "v2"]),
         ("train", ["t1", "t2", "t3"], ["v1", "v2"]),
@@ -122,17 +122,17 @@ def test_a_public_set_is_opened_at_the_part_that_is_meant(
     ],
 )
 def test_a_public_set_keeps_back_its_own_part(
-    public: dict[str, object], part: str | None, training: list[str], kept: list[str]
+    public: dict[str, object], part: str | None, training: list[str], validation: list[str]
 ) -> None:
-    assert split({**public, "split": part}, val_fraction=0.5) == (training, kept)
+    assert split({**public, "split": part}, val_fraction=0.5) == (training, validation)
 
 
 def test_who_learns_from_the_part_for_validation_keeps_a_share_of_it(
     public: dict[str, object],
 ) -> None:
-    training, kept = split({**public, "split": "val"}, val_fraction=0.5)
-    assert sorted(training + kept) == ["v1", "v2"]
-    assert len(kept) == 1
+    training, validation = split({**public, "split": "val"}, val_fraction=0.5)
+    assert sorted(training + validation) == ["v1", "v2"]
+    assert len(validation) == 1
 
 
 def test_lists_shorten_what_is_learnt_from_and_not_what_is_kept_back(
@@ -205,11 +205,11 @@ def test_nothing_may_be_left_out_of_everything(own: dict[str, object], tmp_path:
     with pytest.raises(DataSetError, match="every sample is left out") as caught:
         open_data(DataOptions(**own, without=everything))
     assert caught.value.where == everything
-    with pytest.raises(DataSetError, match="nothing is left to learn from"):
+    with pytest.raises(DataSetError, match="no training sample is left"):
         split(own, val_only=everything)
 
 
-# What is kept back
+# Validation data
 
 
 @pytest.mark.parametrize(
@@ -218,17 +218,17 @@ def test_nothing_may_be_left_out_of_everything(own: dict[str, object], tmp_path:
 def test_a_share_is_kept_back_but_one_at_least_and_never_all(
     own: dict[str, object], share: float, count: int
 ) -> None:
-    training, kept = split(own, val_fraction=share)
-    assert len(kept) == count
-    assert sorted(training + kept) == NAMES
+    training, validation = split(own, val_fraction=share)
+    assert len(validation) == count
+    assert sorted(training + validation) == NAMES
     assert training == sorted(training)
-    assert kept == sorted(kept)
+    assert validation == sorted(validation)
 
 
 def test_the_seed_decides_which(own: dict[str, object]) -> None:
     drawn = {seed: split(own, seed=seed) for seed in range(6)}
     assert drawn == {seed: split(own, seed=seed) for seed in range(6)}
-    assert len({tuple(kept) for _, kept in drawn.values()}) == 6
+    assert len({tuple(validation) for _, validation in drawn.values()}) == 6
 
 
 def test_every_sample_is_kept_back_as_often_as_the_others(own: dict[str, object]) -> None:
@@ -259,8 +259,8 @@ def test_of_one_sample_nothing_is_kept_back(
 def test_a_list_of_what_to_keep_back_goes_before_the_share(
     own: dict[str, object], tmp_path: Path
 ) -> None:
-    training, kept = split(own, val_only=stems(tmp_path, "s19", "s00"), val_fraction=0.5)
-    assert kept == ["s00", "s19"]
+    training, validation = split(own, val_only=stems(tmp_path, "s19", "s00"), val_fraction=0.5)
+    assert validation == ["s00", "s19"]
     assert training == NAMES[1:-1]
 
 

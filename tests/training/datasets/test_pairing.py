@@ -11,7 +11,7 @@ from wsiseg.training.datasets.pairing import (
     LABELS,
     SLIDES,
     annotated_slides,
-    annotations_of,
+    annotation_kind,
     files_by_name,
     pair_files,
 )
@@ -94,7 +94,7 @@ def test_annotations_may_be_called_after_all_of_a_slides_name(
     (tmp_path / "a").mkdir()
     (tmp_path / "s" / slide).touch()
     (tmp_path / "a" / drawn).touch()
-    kind = annotations_of(tmp_path / "s", tmp_path / "a")
+    kind = annotation_kind(tmp_path / "s", tmp_path / "a")
     ((_, image, labels),) = pair_files(tmp_path / "s", SLIDES, tmp_path / "a", kind, None)
     assert (image.name, labels.name) == (slide, drawn)
     assert list(annotated_slides(tmp_path / "s", tmp_path / "a").values()) == [labels]
@@ -112,7 +112,7 @@ def test_two_annotations_of_one_slide_are_told(folders: tuple[Path, Path]) -> No
 def test_a_slide_whose_name_another_begins_with_keeps_its_own(tmp_path: Path) -> None:
     for name in ("x.svs", "x.svs.tif", "x.geojson", "x.svs.geojson"):
         (tmp_path / name).touch()
-    kind = annotations_of(tmp_path, tmp_path)
+    kind = annotation_kind(tmp_path, tmp_path)
     assert [
         (name, image.name, labels.name)
         for name, image, labels in pair_files(tmp_path, SLIDES, tmp_path, kind, None)

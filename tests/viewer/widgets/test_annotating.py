@@ -18,8 +18,8 @@ from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.annotating import annotation_path, painting_layer, region_at
-from wsiseg.viewer.layers import KEY
+from wsiseg.viewer.layers.layer_data import KEY
+from wsiseg.viewer.painting import annotation_path, painting_layer, region_at
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets import annotating
 from wsiseg.viewer.widgets.annotating import AnnotateWidget
@@ -202,7 +202,7 @@ def test_adding_and_refusing(window, slide_file, qtbot, tmp_path, errors):
     qtbot.waitUntil(lambda: bool(errors()))
     assert "exists" in errors()[0]
     assert "\n" not in errors()[0]
-    widget.standing.setCurrentText("add")
+    widget.if_exists.setCurrentText("add")
     widget.save()
     wait_for_work(qtbot, widget)
     labels = read_on_slide(tmp_path / "biopsy.ome.zarr", slide_file, None)

@@ -14,7 +14,7 @@ from pictures import draw
 from repetitions import repetitions
 from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.demo.checkpoint import CHECKPOINT
-from wsiseg.viewer.fine_tuning import can_go_on
+from wsiseg.viewer.fine_tuning import can_resume
 from wsiseg.viewer.widgets.fine_tuning import FineTuneWidget
 from wsiseg.viewer.widgets.segmenting import SegmentWidget
 
@@ -63,7 +63,7 @@ def prepare_small_training(widget, folders):
     widget.mpp.setValue(0.5)
     widget.epochs.setValue(2)
     widget.tiles.setValue(2)
-    widget.further.setText(SMALL)
+    widget.extra_options.setText(SMALL)
     notification_manager.records.clear()
 
 
@@ -132,7 +132,9 @@ def test_a_training_ends_in_a_checkpoint_that_is_handed_over(window, qtbot, fold
     checkpoint = wsiseg.load_checkpoint(taker.taken)
     assert [entry.name for entry in checkpoint.classes] == sorted(NAMES)
     assert checkpoint.mpp == 0.5
-    assert (run / "learnt.txt").read_text().split() + (run / "kept.txt").read_text().split() in (
+    assert (run / "training.txt").read_text().split() + (
+        run / "validation.txt"
+    ).read_text().split() in (
         ["s0", "s1"],
         ["s1", "s0"],
     )
@@ -163,7 +165,7 @@ def test_a_training_begins_with_the_demonstration_checkpoint(window, qtbot, fold
     widget.begin_with(CHECKPOINT)
     widget.mpp.setValue(0)
     widget.epochs.setValue(1)
-    widget.further.setText("--workers 0 --batch 2 --tile 64")
+    widget.extra_options.setText("--workers 0 --batch 2 --tile 64")
     widget.start()
     finish(qtbot, widget)
     checkpoint = folders[1].with_name("drawn-training") / "best.safetensors"
@@ -184,7 +186,7 @@ def test_a_cancelled_training_is_resumed(window, qtbot, folders):
     for _ in range(repetitions(1, 2)):
         wait_for_epochs(qtbot, widget, finished + 1)
         # An epoch's figures are written a moment before what it can be gone on with.
-        qtbot.waitUntil(lambda: can_go_on(widget.run.path))
+        qtbot.waitUntil(lambda: can_resume(widget.run.path))
         widget.cancel_button.click()
         finish(qtbot, widget)
         assert widget.status.text().startswith("cancelled in epoch")
@@ -200,7 +202,7 @@ def test_a_training_that_stands_is_shown_and_only_replaced_on_demand(window, qtb
     widget.epochs.setValue(1)
     widget.start()
     finish(qtbot, widget)
-    assert "a training stands here" in start_and_fail(qtbot, widget)
+    assert "already holds a training run" in start_and_fail(qtbot, widget)
     notification_manager.records.clear()
     widget.curves.show_points({})
     widget.run.choose(widget.run.path)
@@ -221,10 +223,10 @@ def test_a_wrong_class_map_is_one_line(window, qtbot):
 
 def test_wrong_options_are_one_line(window, qtbot):
     _, widget = window
-    widget.further.setText("--no-such-option")
+    widget.extra_options.setText("--no-such-option")
     assert "--no-such-option" in start_and_fail(qtbot, widget)
     notification_manager.records.clear()
-    widget.further.setText("--lr '0.1")
+    widget.extra_options.setText("--lr '0.1")
     widget.start()
     assert "more options" in one_error()
     assert not widget.is_running
@@ -300,7 +302,7 @@ widget.begin_with(None)
 widget.mpp.setValue(0.5)
 widget.epochs.setValue(int(epochs))
 widget.tiles.setValue(2)
-widget.further.setText(small)
+widget.extra_options.setText(small)
 widget.start()
 
 def look():

@@ -13,8 +13,8 @@ from napari.utils.notifications import notification_manager
 
 from wsiseg.classes import LabelClass
 from wsiseg.tiling import Box
-from wsiseg.viewer.annotating import give_classes, painting_layer, region_at
-from wsiseg.viewer.layers import KEY
+from wsiseg.viewer.layers.layer_data import KEY
+from wsiseg.viewer.painting import give_classes, painting_layer, region_at
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets import throughput
 from wsiseg.viewer.widgets.legend import LegendWidget

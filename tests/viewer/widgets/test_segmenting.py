@@ -11,8 +11,8 @@ import wsiseg.tiling.reading
 from segment_window import OPTIONS, finish, look_at
 from tiny import tiny_checkpoint
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.layers import KEY, MaskView
-from wsiseg.viewer.region import RegionView
+from wsiseg.viewer.layers.layer_data import KEY, MaskView
+from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.widgets.segmenting import (
     LEVEL_0,
     REGION,
@@ -205,7 +205,7 @@ def test_a_whole_slide_can_be_cancelled_and_gone_on_with(
     assert not (tmp_path / "biopsy.ome.zarr" / "zarr.json").exists()
     widget.start()
     finish(qtbot, widget)
-    assert widget.status.text() == "An unfinished run stands already: biopsy.ome.zarr"
+    assert widget.status.text() == "An unfinished run exists already: biopsy.ome.zarr"
     assert widget.resuming.isVisibleTo(widget)
     assert widget.resuming.text() == "Resume"
     widget.resuming.click()
@@ -230,7 +230,7 @@ def test_a_mask_that_stands_can_be_replaced_or_shown(qtbot, viewer, widget, tmp_
         widget.start()
         finish(qtbot, widget)
         if mpp == 1.5:
-            assert widget.status.text() == "A finished mask stands already: biopsy.ome.zarr"
+            assert widget.status.text() == "A finished mask exists already: biopsy.ome.zarr"
             widget.overwriting.click()
             finish(qtbot, widget)
         assert [layer.name for layer in viewer.layers] == ["biopsy", "biopsy mask"]

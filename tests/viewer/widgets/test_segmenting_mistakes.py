@@ -10,7 +10,7 @@ from wsiseg.classes import LabelClass
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling import Box
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.annotating import region_at, save_painting
+from wsiseg.viewer.painting import region_at, save_painting
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets.segmenting import (
     FIELD_OF_VIEW,

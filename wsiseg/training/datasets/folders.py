@@ -29,10 +29,10 @@ from wsiseg.training.datasets.pairing import (
     LABELS,
     SLIDES,
     Names,
-    annotations_of,
+    annotation_kind,
     files_by_name,
     pair_files,
-    refuse_lonely,
+    refuse_unpaired,
 )
 
 
@@ -68,7 +68,7 @@ def open_pictures(
         for name, image, mask in pair_files(images, IMAGES, labels, LABELS, only)
     )
     if instances is not None:
-        refuse_lonely([s.name for s in samples if s.instances is None], instances, INSTANCES)
+        refuse_unpaired([s.name for s in samples if s.instances is None], instances, INSTANCES)
     return DataSet(images.name, class_map.classes, samples)
 
 
@@ -107,7 +107,7 @@ def open_slides(
     AnnotationError
         If no class map is given, and a file cannot be read or no annotation has a class.
     """
-    drawn = annotations_of(slides, annotations)
+    drawn = annotation_kind(slides, annotations)
     pairs = pair_files(slides, SLIDES, annotations, drawn, only)
     known = class_map
     if known is None:

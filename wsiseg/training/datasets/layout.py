@@ -28,7 +28,7 @@ class Layout(ABC):
     Attributes
     ----------
     name : str
-        What users type after ``--dataset``.
+        What users give as `dataset`.
     classes : tuple of LabelClass
         In the order of the labels.
     meanings : mapping of int to int
@@ -42,7 +42,7 @@ class Layout(ABC):
     training_split, validation_split : str
         Which of `splits` are for training and for choosing among checkpoints.
     expects : str
-        One sentence about what ``--root`` has to hold.
+        One sentence about what `root` has to hold.
     """
 
     name: ClassVar[str]
@@ -204,7 +204,27 @@ def match_by_name(images: Path, image_ending: str, labels: Path, label_ending: s
 def pictures_by_name(
     folder: Path, ending: str, kinds: tuple[str, ...] = PICTURES
 ) -> dict[str, Path]:
-    """Return the pictures of a folder by what stands before an ending; see `match_by_name`."""
+    """Return the pictures of a folder by their names without an ending.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look; one that is missing holds nothing.
+    ending : str
+        What follows the name, such as ``_leftImg8bit.png``.
+    kinds : tuple of str
+        Endings of the kinds of pictures that count, such as ``.png``.
+
+    Returns
+    -------
+    dict of str to Path
+        The pictures by their names without `ending`.
+
+    Raises
+    ------
+    DataSetError
+        If two pictures have the same name.
+    """
     mark = Path(f"_{ending}").stem[1:]
     found: dict[str, Path] = {}
     for path in visible(folder) if folder.is_dir() else ():

@@ -1,4 +1,4 @@
-"""From what the user named to samples, and which of them are kept back."""
+"""Opening data sets, and splitting them into training and validation data."""
 
 from __future__ import annotations
 
@@ -38,6 +38,29 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         If something is missing or does not fit.
     StainError, SlideError
         If the reference for stains cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> scratch = tempfile.TemporaryDirectory()
+    >>> folder = Path(scratch.name)
+    >>> for name in ("images", "labels"):
+    ...     (folder / name).mkdir()
+    ...     for number in range(2):
+    ...         square = np.zeros((32, 32), np.uint8)
+    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
+    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
+    >>> data = DataOptions(
+    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ... )
+    >>> dataset = open_data(data)
+    >>> [sample.name for sample in dataset.samples]
+    ['0', '1']
+    >>> [entry.name for entry in dataset.classes]
+    ['ground', 'square']
+    >>> scratch.cleanup()
     """
     check_reference(options.colours)
     only = None if options.only is None else set(read_list(options.only))
@@ -82,39 +105,43 @@ def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
 
 
 def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:
-    """Return what is learnt from, and what is kept back to score it.
+    """Split data into a training and a validation set.
 
-    A public set has a part for it, unless that is what is to be learnt from.  Of a user's own
-    pictures and slides, those that a list names are kept back, or a share that the seed draws.
-    The second set is empty where nothing is.
+    A public set has a part for validation, unless that is the part to train on.  Of a user's own
+    pictures and slides, those that the list `val_only` names are the validation set, or else a
+    share of `val_fraction`, drawn by the seed.
 
     Raises
     ------
     DataSetError
-        If nothing would be left to learn from.
+        If no training sample would be left.
     """
     whole = open_data(options.data)
     if options.val_only is None and options.data.dataset is not None:
-        part, kept_part = _parts(options.data)
-        if part != kept_part:
-            others = {"split": kept_part, "only": None, "without": None}
+        part, validation_part = _parts(options.data)
+        if part != validation_part:
+            others = {"split": validation_part, "only": None, "without": None}
             scored = open_data(options.data.replace(**others))
             # Some parts hold others: VOC's trainval holds its val.
             pictures = {s.image for s in scored.samples}
             rest = tuple(s for s in whole.samples if s.image not in pictures)
             return replace(whole, samples=rest), scored
     if options.val_only is not None:
-        kept = read_stems(options.val_only, whole)
+        names = read_stems(options.val_only, whole)
     else:
-        kept = _draw([s.name for s in whole.samples], options.val_fraction, options.seed)
-    training = _leave(whole, kept)
+        names = _draw([s.name for s in whole.samples], options.val_fraction, options.seed)
+    training = _leave(whole, names)
     if not training.samples:
-        raise DataSetError("nothing is left to learn from", None, "Keep less back.")
-    return training, _keep(whole, kept)
+        raise DataSetError(
+            "no training sample is left",
+            None,
+            "Use fewer samples for validation: see `val_fraction` and `val_only`.",
+        )
+    return training, _keep(whole, names)
 
 
 def _parts(options: DataOptions) -> tuple[str, str]:
-    """Return the part of a public set to learn from, and the one that is usually kept back."""
+    """Return the part of a public set to train on, and its usual validation part."""
     assert options.dataset is not None
     layout = LAYOUTS.find(options.dataset, "`dataset`")
     return layout.find_split(options.split or layout.training_split), layout.validation_split
@@ -122,6 +149,18 @@ def _parts(options: DataOptions) -> tuple[str, str]:
 
 def read_stems(path: Path, dataset: DataSet) -> set[str]:
     """Return the names that a file lists, one a line.
+
+    Parameters
+    ----------
+    path : Path
+        A text, see :func:`wsiseg.training.datasets.lists.read_list`.
+    dataset : DataSet
+        The data whose samples are named.
+
+    Returns
+    -------
+    set of str
+        Names of samples.
 
     Raises
     ------

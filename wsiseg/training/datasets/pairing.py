@@ -41,7 +41,7 @@ def _is_annotation(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """What belongs into one of the folders.
 
     Attributes
@@ -67,12 +67,12 @@ def _files(*endings: str) -> str:
 
 
 _ANY, _STORES = "files that wsiseg info opens", "OME-Zarr stores"
-IMAGES = Kind("`images`", "pictures", may_be_slide, _ANY)
-SLIDES = Kind("`slides`", "slides", _is_slide, f"{_ANY}, OME-Zarr images and folders of DICOM")
-LABELS = Kind("`labels`", "labels", _is_mask, _files(*LOSSLESS))
-INSTANCES = Kind("`instances`", "instances", _is_mask, _files(*LOSSLESS))
-BESIDE = Kind("`annotations`", "annotations", _is_drawing, f"{_STORES} and {_files(*DRAWINGS)}")
-ANNOTATIONS = Kind(
+IMAGES = FileKind("`images`", "pictures", may_be_slide, _ANY)
+SLIDES = FileKind("`slides`", "slides", _is_slide, f"{_ANY}, OME-Zarr images and folders of DICOM")
+LABELS = FileKind("`labels`", "labels", _is_mask, _files(*LOSSLESS))
+INSTANCES = FileKind("`instances`", "instances", _is_mask, _files(*LOSSLESS))
+BESIDE = FileKind("`annotations`", "annotations", _is_drawing, f"{_STORES} and {_files(*DRAWINGS)}")
+ANNOTATIONS = FileKind(
     "`annotations`",
     "annotations",
     _is_annotation,
@@ -80,10 +80,20 @@ ANNOTATIONS = Kind(
 )
 
 
-def annotations_of(slides: Path, annotations: Path) -> Kind:
+def annotation_kind(slides: Path, annotations: Path) -> FileKind:
     """Return what counts as an annotation in a folder.
 
     Programs that write beside the slide leave no masks there that are pictures.
+
+    Parameters
+    ----------
+    slides, annotations : Path
+        The two folders, which may be the same.
+
+    Returns
+    -------
+    FileKind
+        The files that count.
     """
     return BESIDE if slides.resolve() == annotations.resolve() else ANNOTATIONS
 
@@ -91,18 +101,28 @@ def annotations_of(slides: Path, annotations: Path) -> Kind:
 def annotated_slides(slides: Path, annotations: Path) -> dict[str, Path]:
     """Return the annotations that have a slide, by the names of both.
 
+    Parameters
+    ----------
+    slides, annotations : Path
+        The two folders, which may be the same.
+
+    Returns
+    -------
+    dict of str to Path
+        Files of annotations by the names of their samples.
+
     Raises
     ------
     DataSetError
         If a folder is missing or holds nothing of use.
     """
     shown = files_by_name(slides, SLIDES)
-    drawn = files_by_name(annotations, annotations_of(slides, annotations), _full_names(shown))
+    drawn = files_by_name(annotations, annotation_kind(slides, annotations), _full_names(shown))
     return {name: path for name, path in drawn.items() if name in shown}
 
 
 def pair_files(
-    images: Path, shown: Kind, labels: Path, drawn: Kind, only: Names
+    images: Path, shown: FileKind, labels: Path, drawn: FileKind, only: Names
 ) -> list[tuple[str, Path, Path]]:
     """Return name, picture and labels of every sample, sorted by name.
 
@@ -110,7 +130,7 @@ def pair_files(
     ----------
     images, labels : Path
         The folders.
-    shown, drawn : Kind
+    shown, drawn : FileKind
         What belongs into them.
     only : set of str, optional
         Names of the samples to take.
@@ -125,8 +145,8 @@ def pair_files(
     if only is not None:
         pictures = {name: path for name, path in pictures.items() if name in only}
         masks = {name: path for name, path in masks.items() if name in only}
-    refuse_lonely(sorted(pictures.keys() - masks.keys()), labels, drawn)
-    refuse_lonely(sorted(masks.keys() - pictures.keys()), images, shown)
+    refuse_unpaired(sorted(pictures.keys() - masks.keys()), labels, drawn)
+    refuse_unpaired(sorted(masks.keys() - pictures.keys()), images, shown)
     return [(name, pictures[name], masks[name]) for name in sorted(pictures)]
 
 
@@ -142,8 +162,23 @@ def _full_names(pictures: Mapping[str, Path]) -> dict[str, str]:
     return {full: name for full, name in known.items() if full not in pictures}
 
 
-def refuse_lonely(names: list[str], folder: Path, lacking: Kind) -> None:
-    """Raise if there are samples without a partner in a folder."""
+def refuse_unpaired(names: list[str], folder: Path, lacking: FileKind) -> None:
+    """Raise if there are samples without a partner in a folder.
+
+    Parameters
+    ----------
+    names : list of str
+        Samples without a partner; none raises nothing.
+    folder : Path
+        Where the partner is missing.
+    lacking : FileKind
+        What is missing.
+
+    Raises
+    ------
+    DataSetError
+        If there are such samples; says how many, and names the first of them.
+    """
     if not names:
         return
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
@@ -157,7 +192,7 @@ def refuse_lonely(names: list[str], folder: Path, lacking: Kind) -> None:
     )
 
 
-def _nearly(names: list[str], folder: Path, lacking: Kind) -> str | None:
+def _nearly(names: list[str], folder: Path, lacking: FileKind) -> str | None:
     """Return what to do about a file that is there, but not as it has to be."""
     for path in visible(folder):
         name = sample_name(path.name)
@@ -175,7 +210,7 @@ def _nearly(names: list[str], folder: Path, lacking: Kind) -> str | None:
 
 
 def files_by_name(
-    folder: Path, kind: Kind, full_names: Mapping[str, str] | None = None
+    folder: Path, kind: FileKind, full_names: Mapping[str, str] | None = None
 ) -> dict[str, Path]:
     """Return the files and stores of a folder that are wanted, by names without any ending.
 
@@ -183,7 +218,7 @@ def files_by_name(
     ----------
     folder : Path
         Where to look.
-    kind : Kind
+    kind : FileKind
         What is wanted.
     full_names : mapping of str to str, optional
         Names that stand for others.

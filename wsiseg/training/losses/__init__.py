@@ -20,7 +20,7 @@ LOSSES: Registry[Callable[[Tensor], nn.Module]] = Registry(
         "cross-entropy": "wsiseg.training.losses.cross_entropy:CrossEntropy",
         "cross-entropy+dice": "wsiseg.training.losses.dice:cross_entropy_and_dice",
         "dice": "wsiseg.training.losses.dice:dice",
-        "ohem": "wsiseg.training.losses.ohem:HardPixels",
+        "ohem": "wsiseg.training.losses.ohem:OhemCrossEntropy",
     },
 )
 """Losses by the names that users type."""

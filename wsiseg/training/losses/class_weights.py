@@ -25,6 +25,11 @@ def inverse_log_weights(pixels: npt.NDArray[np.float64], constant: float = 1.10)
     -------
     Tensor
         float32 ``(classes,)``.
+
+    Examples
+    --------
+    >>> [round(weight, 2) for weight in inverse_log_weights(np.array([90.0, 10.0])).tolist()]
+    [1.44, 5.48]
     """
     share = pixels / pixels.sum()
     return torch.from_numpy(1 / np.log(constant + share)).float()

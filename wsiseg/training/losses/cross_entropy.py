@@ -16,6 +16,14 @@ class CrossEntropy(nn.Module):
     ----------
     weights : Tensor, optional
         ``(classes,)``.
+
+    Examples
+    --------
+    >>> logits = torch.zeros(1, 2, 4, 4)
+    >>> labels = torch.full((1, 4, 4), IGNORED)
+    >>> labels[:, :2] = 1
+    >>> round(CrossEntropy()(logits, labels).item(), 4)
+    0.6931
     """
 
     def __init__(self, weights: Tensor | None = None) -> None:
@@ -24,7 +32,20 @@ class CrossEntropy(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Float ``(B, C, H, W)``.
+        labels : Tensor
+            int64 ``(B, H, W)``: class indices, or 255 where ignored.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar; 0 where every label is ignored.
+        """
         losses = F.cross_entropy(
             logits, labels, self.weights, ignore_index=IGNORED, reduction="sum"
         )

@@ -14,10 +14,30 @@ class Dice(nn.Module):
     """One minus the soft Dice coefficient, mean over the classes that a batch holds.
 
     Milletari et al., 3DV 2016, with softmax probabilities, over all pixels of a batch at once.
+
+    Examples
+    --------
+    >>> labels = torch.tensor([[[0, 0, 1, 1]]])
+    >>> logits = 20.0 * torch.nn.functional.one_hot(labels, 2).movedim(-1, 1)
+    >>> round(Dice()(logits, labels).item(), 4)
+    0.0
     """
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Float ``(B, C, H, W)``.
+        labels : Tensor
+            int64 ``(B, H, W)``: class indices, or 255 where ignored.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar; 0 where every label is ignored.
+        """
         classes, width = logits.shape[1], labels.shape[2]
         valid = labels != IGNORED
         if not valid.any():

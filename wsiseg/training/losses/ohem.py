@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wsiseg.annotations.labels import IGNORED
 
 
-class HardPixels(nn.Module):
+class OhemCrossEntropy(nn.Module):
     """Cross-entropy over the hardest pixels only (OHEM; Shrivastava et al., CVPR 2016).
 
     Parameters
@@ -18,21 +18,44 @@ class HardPixels(nn.Module):
         ``(classes,)``.
     threshold : float
         Pixels whose own class has at least this probability are easy.
-    kept : int
+    min_kept : int
         At least so many pixels of a batch count, easy or not.
+
+    Examples
+    --------
+    Of four pixels, one of which is wrong, the hardest alone counts:
+
+    >>> labels = torch.tensor([[[0, 0, 1, 1]]])
+    >>> predicted = torch.tensor([[[0, 0, 1, 0]]])
+    >>> logits = 20.0 * torch.nn.functional.one_hot(predicted, 2).movedim(-1, 1)
+    >>> round(OhemCrossEntropy(min_kept=1)(logits, labels).item(), 4)
+    20.0
     """
 
     def __init__(
-        self, weights: Tensor | None = None, threshold: float = 0.9, kept: int = 131_072
+        self, weights: Tensor | None = None, threshold: float = 0.9, min_kept: int = 131_072
     ) -> None:
         super().__init__()
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.threshold = threshold
-        self.kept = kept
+        self.min_kept = min_kept
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Float ``(B, C, H, W)``.
+        labels : Tensor
+            int64 ``(B, H, W)``: class indices, or 255 where ignored.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar; 0 where every label is ignored.
+        """
         valid = labels != IGNORED
         losses = F.cross_entropy(
             logits, labels, self.weights, ignore_index=IGNORED, reduction="none"
@@ -42,7 +65,7 @@ class HardPixels(nn.Module):
         with torch.no_grad():
             own = labels.clamp(max=logits.shape[1] - 1).unsqueeze(1)
             confidence = logits.softmax(1).gather(1, own).squeeze(1)[valid]
-            kept = min(max(1, self.kept), confidence.numel())
+            kept = min(max(1, self.min_kept), confidence.numel())
             hard = confidence < self.threshold
             hard |= confidence <= confidence.kthvalue(kept).values
         return losses[hard].mean()

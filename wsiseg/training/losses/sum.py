@@ -20,5 +20,18 @@ class Sum(nn.Module):
         self.losses = nn.ModuleList(losses)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return a scalar for logits ``(B, C, H, W)`` and int64 labels ``(B, H, W)``."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Float ``(B, C, H, W)``.
+        labels : Tensor
+            int64 ``(B, H, W)``: class indices, or 255 where ignored.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         return torch.stack([loss(logits, labels) for loss in self.losses]).sum()

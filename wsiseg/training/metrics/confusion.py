@@ -16,7 +16,18 @@ PerClass = npt.NDArray[np.float64]
 
 
 def ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> PerClass:
-    """Return `part` / `whole` element by element, NaN where the whole is 0."""
+    """Return `part` / `whole` element by element, NaN where the whole is 0.
+
+    Parameters
+    ----------
+    part, whole : ndarray
+        Numbers, of the same shape.
+
+    Returns
+    -------
+    ndarray
+        float64, of that shape.
+    """
     shares = np.full(part.shape, np.nan)
     np.divide(part, whole, out=shares, where=whole != 0)
     return shares
@@ -55,6 +66,17 @@ class ConfusionMatrix:
     ------
     ArgumentError
         If `classes` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> matrix = ConfusionMatrix(2)
+    >>> matrix.add(np.uint8([[0, 0, 1, 255]]), np.uint8([[0, 1, 1, 1]]))
+    >>> matrix.counts
+    array([[1, 1, 0],
+           [0, 1, 0]])
+    >>> matrix.iou, matrix.mean_iou
+    (array([0.5, 0.5]), 0.5)
     """
 
     def __init__(self, classes: int) -> None:
@@ -182,7 +204,7 @@ class ConfusionMatrix:
         Returns
         -------
         ConfusionMatrix
-            Over as many categories as the highest index asks for.
+            Over as many categories as the highest index requests for.
 
         Raises
         ------

@@ -26,6 +26,11 @@ def check_class_count(classes: int) -> None:
 def check_shapes(truth: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> None:
     """Refuse what are not two planes of one size.
 
+    Parameters
+    ----------
+    truth, predicted : ndarray
+        Labels of the same picture, ``(H, W)``.
+
     Raises
     ------
     DataSetError

@@ -46,7 +46,7 @@ def plot_confusion(matrix: ConfusionMatrix, names: Sequence[str], path: Path) ->
     names : sequence of str
         The classes' names.
     path : Path
-        The file to write; whatever stands there is replaced.
+        The file to write; an existing file is overwritten.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         Rows of ``metrics.csv``, of which ``epoch``, ``train_loss``, ``val_loss`` and ``val_miou``
         are drawn. Values may be numbers or text; empty ones are left out.
     path : Path
-        The file to write; whatever stands there is replaced.
+        The file to write; an existing file is overwritten.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """How ESPNet was trained (Mehta et al., ECCV 2018, §4.1, and the authors' code).
 
 Their pictures are flipped upside down, which their code calls horizontal; here streets are mirrored
-and their colours changed, and tissue is turned (see :mod:`wsiseg.training.augmenting`).
+and their colours changed, and tissue is turned (see :mod:`wsiseg.training.augmentation`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Their 120 000 steps of 12 crops are 484 passes through 2975 pictures, in crops of 1024×1024 after
 magnification by 0.5 to 2.  For CamVid and PASCAL VOC they went on from those weights with a rate
-of 0.001 (``--init``, ``--lr``).  The running statistics of RDRNet's batch norms, which are slower
+of 0.001 (`init`, `lr`).  The running statistics of RDRNet's batch norms, which are slower
 than usual, are the network's own.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from wsiseg.training.losses.ohem import HardPixels
+from wsiseg.training.losses.ohem import OhemCrossEntropy
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 
 CITYSCAPES_WEIGHTS = {
@@ -49,7 +49,7 @@ def _class_weights(classes: Sequence[str]) -> Tensor | None:
 
 
 def _loss(_pixels: Pixels, classes: Sequence[str]) -> nn.Module:
-    return HardPixels(_class_weights(classes), threshold=0.9, kept=131_072)
+    return OhemCrossEntropy(_class_weights(classes), threshold=0.9, min_kept=131_072)
 
 
 def _optimiser(parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:

@@ -1,4 +1,4 @@
-"""What a recipe decides."""
+"""Recipes and their stages: loss, optimiser, schedule, batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stage:
-    """One training from beginning to end.
+    """One stage of a recipe.
 
     Attributes
     ----------
@@ -54,12 +54,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stages that follow each other, each beginning with what the one before learnt.
+    """Stages that follow each other, each starting from the weights of the one before.
 
     Attributes
     ----------
     name : str
-        What users type after ``--recipe``.
+        What users give as `recipe`.
     source : str
         Where it was published.
     stages : tuple of Stage
@@ -69,7 +69,7 @@ class Recipe:
     tile : int
         Greatest edge of the tiles of what is larger, unless the user says otherwise.
     scenes : str
-        How scenes are changed unless the user says otherwise, as ``--augment`` names it; tissue is
+        How scenes are changed unless the user says otherwise, a name of `AUGMENTATIONS`; tissue is
         changed as tissue whatever the recipe.
     """
 

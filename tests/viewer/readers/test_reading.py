@@ -1,0 +1,104 @@
+"""What users open or drop becomes layers; what cannot be read, one line in a notification."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from napari.utils.notifications import notification_manager
+
+from pictures import draw
+from tiny import segment_tiny
+from wsiseg.errors import UnknownFormatError
+from wsiseg.tiling import Box, open_slide
+from wsiseg.tiling.slides.tiff import TiffSlide
+from wsiseg.viewer.layers.layer_data import KEY
+
+
+def test_a_slide_is_one_layer_in_micrometres(make_napari_viewer, slide_file):
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(str(slide_file), plugin="wsiseg")
+    assert (layer.name, layer.rgb, layer.multiscale) == ("biopsy", True, True)
+    assert layer.scale.tolist() == [0.5, 0.5]
+    assert {str(unit) for unit in layer.units} == {"micrometer"}
+    with open_slide(slide_file) as slide:
+        pixels = slide.read_region(0, Box(100, 200, 300, 400))
+    np.testing.assert_array_equal(np.asarray(layer.data[0][100:400, 200:600]), pixels)
+
+
+def test_a_mask_has_the_names_and_colours_of_its_classes(make_napari_viewer, mask_store):
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(str(mask_store), plugin="wsiseg")
+    labels = zarr.open_array(mask_store / "0", mode="r")[:]
+    np.testing.assert_array_equal(np.asarray(layer.data[0]), labels)
+    image = layer.metadata[KEY].image
+    assert list(layer.features["class"])[:-1] == [c.name for _, c in sorted(image.classes.items())]
+    assert list(layer.features["class"])[-1] == "not analysed"
+    for value, entry in image.classes.items():
+        colour = np.asarray(layer.colormap.map(np.array([value])))[0]
+        np.testing.assert_allclose(colour[:3] * 255, entry.colour, atol=1)
+    np.testing.assert_allclose(layer.scale, 0.8)
+    # The centre of a working pixel lies further in than that of the slide's first pixel.
+    np.testing.assert_allclose(layer.translate, (0.8 - 0.5) / 2)
+
+
+@pytest.mark.parametrize("name", ["broken.svs", "text.tiff", "broken.ome.zarr"])
+def test_what_cannot_be_read_is_told_in_one_line(make_napari_viewer, tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".zarr"):
+        zarr.create_group(store=path, attributes={"ome": {"image-label": {}}})
+    else:
+        path.write_text("no slide")
+    viewer = make_napari_viewer()
+    notification_manager.records.clear()
+    assert viewer.open(str(path), plugin="wsiseg") == []
+    (record,) = notification_manager.records
+    assert name in record.message
+    assert "\n" not in record.message
+    assert not hasattr(record, "exception")
+
+
+def test_a_mask_that_is_dropped_lies_on_its_slide_in_the_window(make_napari_viewer, tmp_path):
+    pixels, _ = draw(400, 500, 1)
+    path = tmp_path / "plain.tiff"
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    mask = segment_tiny(path, tmp_path, slide_mpp=0.25, mpp=0.5)
+    viewer = make_napari_viewer()
+    # The file states no resolution, and is measured in pixels.
+    viewer.open(str(path), plugin="wsiseg")
+    (layer,) = viewer.open(str(mask), plugin="wsiseg")
+    np.testing.assert_allclose(layer.scale, 2.0)
+    np.testing.assert_allclose(layer.translate, 0.5)
+    assert {str(unit) for unit in layer.units} == {"pixel"}
+
+
+def test_whoever_asks_for_a_reader_does_not_wait_for_torch():
+    code = (
+        "import sys; from wsiseg.viewer.readers.finder import find_reader; "
+        "assert find_reader(sys.argv[1]); assert not find_reader('/nowhere.svs'); "
+        "print([m for m in ('torch', 'zarr', 'tifffile') if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, __file__], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_what_is_lost_while_it_is_looked_at_is_glass(make_napari_viewer, tmp_path, monkeypatch):
+    pixels, _ = draw(1500, 1500, 1)
+    path = tmp_path / "lost.tiff"
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(str(path), plugin="wsiseg")
+
+    def fail(*_):
+        raise UnknownFormatError("the disk is gone", path)
+
+    monkeypatch.setattr(TiffSlide, "_read", fail)
+    notification_manager.records.clear()
+    assert (np.asarray(layer.data[0][600:700, :100]) == 255).all()
+    assert (np.asarray(layer.data[0][900:1000, :100]) == 255).all()
+    (record,) = notification_manager.records
+    assert "the disk is gone" in record.message

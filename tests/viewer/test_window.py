@@ -1,0 +1,153 @@
+"""The window that ``wsiseg view`` opens, and what it says where it cannot."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari.utils.notifications import notification_manager
+
+from commands import run
+from pictures import draw
+from tiny import segment_tiny
+from wsiseg.errors import AnnotationError
+from wsiseg.viewer import window
+from wsiseg.viewer.window import furnish, scene_layers
+from zarr_images import halves, write_image
+
+
+def add_all(viewer, layers):
+    return [getattr(viewer, f"add_{kind}")(data, **settings) for data, settings, kind in layers]
+
+
+def test_slide_tissue_and_mask_are_in_place(make_napari_viewer, slide_file, mask_store):
+    viewer = make_napari_viewer()
+    slide, tissue, mask = add_all(viewer, scene_layers(slide_file, [mask_store]))
+    furnish(viewer)
+    assert [slide.name, tissue.name, mask.name] == ["biopsy", "tissue", "biopsy mask"]
+    assert viewer.layers.selection.active is mask
+    assert viewer.canvas.overlays.scale_bar.visible
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"micrometer"}
+
+
+def test_the_whole_window_opens_with_its_widgets(qtbot, slide_file, mask_store):
+    viewer = window.open_window(slide_file, [mask_store])
+    try:
+        docked = list(viewer.window.dock_widgets)
+        for name in (*window.WIDGETS, window.LEGEND):
+            assert any(name in each for each in docked), (name, docked)
+        assert "biopsy.tiff" in viewer.title
+    finally:
+        viewer.close()
+        qtbot.wait(50)
+
+
+def test_a_mask_of_another_slide_is_told_of(qtbot, slide_file, mask_store, tmp_path):
+    other = tmp_path / "other.tiff"
+    shutil.copy(slide_file, other)
+    notification_manager.records.clear()
+    viewer = window.open_window(other, [mask_store])
+    viewer.close()
+    qtbot.wait(50)
+    (record,) = notification_manager.records
+    assert "a mask of biopsy.tiff" in record.message
+    notification_manager.records.clear()
+
+
+def test_a_slide_without_a_resolution_takes_that_of_its_mask(tmp_path):
+    pixels, _ = draw(400, 500, 1)
+    path = tmp_path / "plain.tiff"
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    mask = segment_tiny(path, tmp_path, slide_mpp=0.25, mpp=0.5)
+    (_, slide, _), _, (_, labels, _) = scene_layers(path, [mask])
+    np.testing.assert_allclose(slide["scale"], 0.25)
+    np.testing.assert_allclose(labels["scale"], 0.5)
+    # Its own word counts more, and the mask follows the slide.
+    (_, slide, _), _, (_, labels, _) = scene_layers(path, [mask], slide_mpp=0.5)
+    np.testing.assert_allclose(slide["scale"], 0.5)
+    np.testing.assert_allclose(labels["scale"], 1.0)
+    np.testing.assert_allclose(labels["translate"], 0.25)
+
+
+def test_pixels_that_are_not_square_are_shown_so_unless_the_user_says_otherwise(tmp_path):
+    pixels, _ = draw(200, 300, 1)
+    path, tags = tmp_path / "odd.tiff", {"resolution": (2e4, 4e4), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb", metadata=None, **tags)
+    mask = segment_tiny(path, tmp_path, mpp=0.5)
+    (shown, slide, _), _, (_, labels, _) = scene_layers(path, [mask])
+    assert (shown[0] if isinstance(shown, list) else shown).shape == (200, 600, 3)
+    np.testing.assert_allclose(slide["scale"], 0.25)
+    np.testing.assert_allclose(labels["scale"], 0.5)
+    np.testing.assert_allclose(labels["translate"], 0.125)
+    with pytest.raises(AnnotationError, match="pixels of another shape"):
+        scene_layers(path, [mask], slide_mpp=0.3)
+    as_stored = segment_tiny(path, tmp_path / "stored", mpp=0.6, slide_mpp=0.3)
+    with pytest.raises(AnnotationError, match="pixels of another shape"):
+        scene_layers(path, [as_stored])
+    (shown, slide, _), _, (_, labels, _) = scene_layers(path, [as_stored], slide_mpp=0.3)
+    assert (shown[0] if isinstance(shown, list) else shown).shape == (200, 300, 3)
+    np.testing.assert_allclose(slide["scale"], 0.3)
+    np.testing.assert_allclose(labels["scale"], 0.6)
+
+
+def test_a_slide_alone_without_a_resolution_is_measured_in_pixels(tmp_path):
+    pixels, _ = draw(400, 500, 1)
+    path = tmp_path / "plain.tiff"
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    (_, slide, _), _ = scene_layers(path, [])
+    assert (slide["scale"], slide["units"]) == ((1.0, 1.0), ("pixel", "pixel"))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nowhere.svs"], "there is no such slide"),
+        (["SLIDE", "nowhere.ome.zarr"], "not an OME-Zarr"),
+        (["MASK", "--reader", "openslide"], "a store of ours needs no reader"),
+        (["SLIDE", "--slide-mpp", "900"], "900 µm per pixel is outside"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_and_no_window(slide_file, mask_store, words, line):
+    named = {"SLIDE": slide_file, "MASK": mask_store}
+    found = run("view", *[named.get(word, word) for word in words])
+    assert found.status == (2 if "--reader" in words else 1)
+    assert line in found.err
+    assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("missing", ["napari", "dask", "qtpy"])
+def test_without_the_extra_it_says_what_to_install(missing):
+    hidden = f"sys.modules[{missing!r}] = None"
+    code = f"import sys; {hidden}; from wsiseg.cli import main; main(sys.argv[1:])"
+    found = subprocess.run(
+        [sys.executable, "-c", code, "view", str(Path(__file__))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert "pip install 'wsiseg[viewer]'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_without_a_screen_there_is_one_line(slide_file, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    found = run("view", slide_file)
+    assert found.status == 1
+    assert "no screen" in found.err
+
+
+def test_an_ome_zarr_image_without_masks_is_a_slide(tmp_path):
+    pixels, _ = draw(400, 500, 1)
+    write_image(tmp_path / "image.ome.zarr", halves(pixels, 3), "yxc", mpp=(0.25, 0.25))
+    mask = segment_tiny(tmp_path / "image.ome.zarr", tmp_path / "out", level=0)
+    (_, slide, kind), _, (_, labels, _) = scene_layers(tmp_path / "image.ome.zarr", [mask])
+    assert kind == "image"
+    np.testing.assert_allclose(slide["scale"], 0.25)
+    np.testing.assert_allclose(labels["scale"], 0.25)

@@ -1,0 +1,102 @@
+"""What a run left beside its mask: how long each tile took, and where."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wsiseg.error_translation import translate_errors
+from wsiseg.errors import AnnotationError
+from wsiseg.segmentation.provenance import read_run
+from wsiseg.store.label_images import LabelImage
+from wsiseg.throughput.recorder import TileRow, rows_from_csv
+from wsiseg.tiling.boxes import Box
+
+LONGEST_HEAT_MAP = 1024
+"""Edge of a heat map, at most."""
+
+
+@dataclass(frozen=True)
+class RunTiles:
+    """The tiles of a run.
+
+    Attributes
+    ----------
+    rows : list of TileRow
+        What each cost.
+    tile : tuple of int
+        ``(height, width)`` of all, halo included.
+    halo : int
+        Margin of each.
+    plane : tuple of int
+        ``(height, width)`` in working pixels.
+    slide_scale : float
+        Pixels of level 0 along one working pixel.
+    summary : dict
+        The run's figures, as ``segment --json`` prints them.
+    """
+
+    rows: list[TileRow]
+    tile: tuple[int, int]
+    halo: int
+    plane: tuple[int, int]
+    slide_scale: float
+    summary: dict[str, Any]
+
+    def heat_map(self) -> tuple[npt.NDArray[np.float32], int]:
+        """Return ms per tile over the plane, NaN where no tile was, and how far it is reduced."""
+        factor = max(1, math.ceil(max(self.plane) / LONGEST_HEAT_MAP))
+        heat = np.full([math.ceil(side / factor) for side in self.plane], np.nan, np.float32)
+        for row in self.rows:
+            box = self._own(row)
+            heat[
+                box.y // factor : math.ceil(box.bottom / factor),
+                box.x // factor : math.ceil(box.right / factor),
+            ] = milliseconds(row)
+        return heat, factor
+
+    def _own(self, row: TileRow) -> Box:
+        """Return what a tile is there for: all but its halo, which ends at the plane's edge."""
+        spans = []
+        for start, length, side in zip((row.y, row.x), self.tile, self.plane, strict=True):
+            end = min(start + length, side)
+            spans.append((start + self.halo * (start > 0), end - self.halo * (end < side)))
+        (top, bottom), (left, right) = spans
+        return Box(top, left, bottom - top, right - left)
+
+
+def milliseconds(row: TileRow) -> float:
+    """Return by how much a tile made the run longer; reading counts where it was waited for."""
+    return row.wait_ms + row.forward_ms + row.stitch_ms + row.write_ms
+
+
+def read_tiles(image: LabelImage) -> RunTiles:
+    """Read what the run that made a mask noted about its tiles.
+
+    Raises
+    ------
+    AnnotationError, OutputError
+        If the mask is of no wsiseg run, or the run's files are not beside it.
+    """
+    store = next((p for p in (image.path, *image.path.parents) if p.suffix == ".zarr"), image.path)
+    name = str(image.notes.get("run", ""))
+    if not name:
+        raise AnnotationError("no run of wsiseg made this mask", image.path)
+    run = read_run(store.parent / name)
+    tiles = store.parent / name.replace(".run.json", ".tiles.csv")
+    with translate_errors(
+        lambda why: AnnotationError(f"what the run noted of its tiles cannot be read: {why}", tiles)
+    ):
+        identity, plane = run["identity"], run["identity"]["plane"]
+        return RunTiles(
+            rows=rows_from_csv(tiles),
+            tile=(identity["tile"][0], identity["tile"][1]),
+            halo=identity["halo"],
+            plane=(plane["height"], plane["width"]),
+            slide_scale=plane["slide_scale"],
+            summary=run["summary"],
+        )

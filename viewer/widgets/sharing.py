@@ -1,0 +1,61 @@
+"""What widgets share with each other: new checkpoints, and folders to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import napari
+
+
+@runtime_checkable
+class TakesCheckpoint(Protocol):
+    """A widget that uses a checkpoint, such as *Segment*."""
+
+    def choose_checkpoint(self, path: Path) -> None:
+        """Use this checkpoint from now on."""
+
+
+@runtime_checkable
+class TakesFolders(Protocol):
+    """A widget that trains on slides and annotations, such as *Fine-tune*."""
+
+    def use_folders(self, slides: Path, annotations: Path) -> None:
+        """Use these folders from now on.
+
+        Parameters
+        ----------
+        slides, annotations : Path
+            Folder of slides, and folder of their annotations.
+        """
+
+
+def share_checkpoint(viewer: napari.viewer.Viewer, checkpoint: Path) -> None:
+    """Pass a new checkpoint to every widget that uses one.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    checkpoint : Path
+        A ``.safetensors`` file.
+    """
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, TakesCheckpoint):
+            widget.choose_checkpoint(checkpoint)
+
+
+def share_folders(viewer: napari.viewer.Viewer, slides: Path, annotations: Path) -> None:
+    """Pass folders to every widget that trains on some.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    slides, annotations : Path
+        Folder of slides, and folder of their annotations.
+    """
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, TakesFolders):
+            widget.use_folders(slides, annotations)

@@ -1,0 +1,103 @@
+"""Which of a checkpoint's classes are which of a data set's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wsiseg.annotations.labels import IGNORED, Labels
+from wsiseg.classes import LabelClass
+from wsiseg.errors import DataSetError
+from wsiseg.training.datasets.dataset import DataSet
+from wsiseg.training.datasets.public import LAYOUTS
+
+_NONE = IGNORED
+"""A prediction that is none of the classes that are scored."""
+
+
+@dataclass(frozen=True)
+class ClassMatching:
+    """What true and predicted labels are turned into before they are compared.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What is scored.
+    truth, predicted : ndarray
+        uint8 ``(256,)``: the new label of each old one; 255 for ignored truth, and for
+        predictions that are none of the names.
+    categories : mapping of str to str
+        The category of each name, where there are some.
+    """
+
+    names: tuple[str, ...]
+    truth: Labels
+    predicted: Labels
+    categories: Mapping[str, str]
+
+
+def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatching:
+    """Match a checkpoint's classes with a data set's by name, or else by category.
+
+    A checkpoint may have classes besides, such as an author's *void*; predicting them is wrong
+    wherever something is annotated.
+
+    Parameters
+    ----------
+    known : sequence of LabelClass
+        The checkpoint's classes, in the order of its labels.
+    dataset : DataSet
+        The data to be scored on.
+
+    Returns
+    -------
+    ClassMatching
+        Tables from the labels of both to those that are compared.
+
+    Raises
+    ------
+    DataSetError
+        If the checkpoint does not know a class, and there are no categories that both have.
+    """
+    own = [entry.name for entry in known]
+    wanted = [entry.name for entry in dataset.classes]
+    missing = [name for name in wanted if name not in own]
+    if not missing:
+        return ClassMatching(
+            tuple(wanted), _table(wanted, wanted), _table(own, wanted), dataset.categories
+        )
+    by_category = _categories_of(own)
+    if by_category and dataset.categories:
+        names = list(dict.fromkeys(by_category.values()))
+        return ClassMatching(
+            tuple(names),
+            _table([dataset.categories.get(name) for name in wanted], names),
+            _table([by_category.get(name) for name in own], names),
+            {},
+        )
+    hint = f"It knows {', '.join(own)}"
+    if not any(dataset.classes == layout.classes for layout in LAYOUTS.values()):
+        hint += "; `class_map` can give the data those names"
+    raise DataSetError(
+        f"the checkpoint does not know {', '.join(missing[:5])}{', …' if missing[5:] else ''}",
+        dataset.name,
+        f"{hint}.",
+    )
+
+
+def _categories_of(names: Sequence[str]) -> Mapping[str, str]:
+    """Return the categories of the public set whose classes a checkpoint has."""
+    for layout in LAYOUTS.values():
+        if layout.categories and all(entry.name in names for entry in layout.classes):
+            return layout.categories
+    return {}
+
+
+def _table(names: Sequence[str | None], wanted: Sequence[str]) -> Labels:
+    table = np.full(256, _NONE, np.uint8)
+    for index, name in enumerate(names):
+        if name in wanted:
+            table[index] = wanted.index(name)
+    return table
