@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import zarr
 from zarr.types import AnyArray
@@ -37,6 +37,7 @@ from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.locks import hold
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.outputs import OutputFiles, made_folder
+from wsiseg.store.stock import find_lost, take_stock
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, as_stored, open_slide
@@ -195,7 +196,7 @@ def _find_finished(job: Job, ledger: Ledger) -> Json | None:
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
     ledger.began("checking the mask that stands")
-    damage = _find_damage(job, run["summary"], ledger)
+    damage = _find_damage(job, run, ledger)
     if damage is not None:
         ledger.warn(f"the finished mask is damaged: {damage}; it is made again")
         return None
@@ -205,7 +206,7 @@ def _find_finished(job: Job, ledger: Ledger) -> Json | None:
     return run["summary"]
 
 
-def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
+def _find_damage(job: Job, run: Json, ledger: Ledger) -> str | None:
     """Return what is wrong with the stores of a finished run, or None."""
     plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
     shape = (plane.height, plane.width)
@@ -217,10 +218,27 @@ def _find_damage(job: Job, summary: Json, ledger: Ledger) -> str | None:
         damage = find_damaged_layout(files.store, (3, *shape), 255)
         if damage is not None:
             return damage
-    counts = [entry["pixels"] for entry in summary["classes"]]  # type: ignore[attr-defined]
+    before: Any = run.get("stock", {})
+    for name, group in _pyramids(job).items():
+        # Earlier versions did not count them.
+        damage = find_lost(group, before[name]) if name in before else None
+        if damage is not None:
+            return damage
+    summary: Any = run["summary"]
+    counts = [entry["pixels"] for entry in summary["classes"]]
     if len(counts) != len(classes):
         return "its run file tells of other classes"
     return find_damage(files.mask, shape, counts, ledger.continued)
+
+
+def _pyramids(job: Job) -> dict[str, Path]:
+    """Return the groups with levels that a run leaves."""
+    files, options = job.files, job.options
+    return {
+        "mask": files.mask,
+        **({"image": files.store} if options.with_image else {}),
+        **({"probabilities": files.probabilities} if options.probabilities else {}),
+    }
 
 
 def _run(job: Job, ledger: Ledger, listener: Listener, filled: Callable[[], None] | None) -> Json:
@@ -353,6 +371,7 @@ def _finish(job: Job, store: MaskStore, ledger: Ledger, identity: Json) -> Json:
             )
     write_whole(files.tiles, rows_to_csv(ledger.all_rows))
     run = describe_run(job, ledger, identity)
+    run["stock"] = {name: take_stock(group) for name, group in _pyramids(job).items()}
     write_json(files.run, run)
     files.journal.unlink(missing_ok=True)
     summary: Json = run["summary"]  # type: ignore[assignment]
