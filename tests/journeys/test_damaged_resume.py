@@ -173,9 +173,7 @@ FINISHED = {
     "no level": lambda at: shutil.rmtree(at / "tall.ome.zarr/1"),
     "a coarser shard is gone": lambda at: (at / "tall.ome.zarr/1/c/0/0").unlink(),
     "a probability is gone": lambda at: (at / "tall.probabilities.ome.zarr/0/c/2/1/0").unlink(),
-    "a probability is cut": lambda at: os.truncate(
-        at / "tall.probabilities.ome.zarr/1/c/2/0/0", 9
-    ),
+    "a probability is cut": lambda at: os.truncate(at / "tall.probabilities.ome.zarr/1/c/2/0/0", 9),
     "no probabilities": lambda at: shutil.rmtree(at / "tall.probabilities.ome.zarr"),
 }
 

@@ -196,7 +196,7 @@ def _find_finished(job: Job, ledger: Ledger) -> Json | None:
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
     ledger.began("checking the mask that stands")
-    damage = _find_damage(job, run, ledger)
+    damage = _find_damage(job, dict(run), ledger)
     if damage is not None:
         ledger.warn(f"the finished mask is damaged: {damage}; it is made again")
         return None
