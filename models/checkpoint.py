@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import unicodedata
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wsiseg.classes import LabelClass
+from wsiseg.classes import LONGEST_NAME, LabelClass, check_class_name
 from wsiseg.error_translation import reason, translate_errors
 from wsiseg.errors import (
     ArgumentError,
@@ -41,18 +40,7 @@ HEADER_KEY = "wsiseg"
 _REAL = ("F16", "BF16", "F32", "F64")
 """What the format calls the kinds of numbers that weights may be."""
 
-LONGEST_NAME = 100
-"""Letters of a class's name."""
-
-
-def _without_control(name: str) -> str:
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
-        msg = "a name may hold no control characters"
-        raise ValueError(msg)
-    return name
-
-
-ClassName = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_without_control)]
+ClassName = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(check_class_name)]
 _Byte = Annotated[int, Field(ge=0, le=255)]
 _Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import unicodedata
 from dataclasses import dataclass
 
 Colour = tuple[int, int, int]
@@ -22,6 +23,25 @@ class LabelClass:
 
     name: str
     colour: Colour
+
+
+LONGEST_NAME = 100
+"""Letters of a class's name."""
+
+
+def check_class_name(name: str) -> str:
+    """Return a class's name as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is longer than :data:`LONGEST_NAME`, or holds control characters: no checkpoint may.
+    """
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"a name may have {LONGEST_NAME} letters at most")
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+        raise ValueError("a name may hold no control characters")
+    return name
 
 
 def distinct_colour(index: int) -> Colour:

@@ -111,6 +111,13 @@ def test_what_masks_call_pixels_without_a_class_is_none() -> None:
     assert ClassMap.read("0=tumor,not analysed=ignore").label("not analysed", WHERE) == IGNORED
 
 
+@pytest.mark.parametrize("name", ["x" * 101, "tumour\x1b[31m", "two\u2028lines", "half\ud800"])
+def test_a_name_that_no_checkpoint_may_have_is_refused_before_any_training(name: str) -> None:
+    with pytest.raises(ArgumentError, match="can be no class"):
+        ClassMap.build({"1": name, "2": "stroma"})
+    assert names(ClassMap.build({name: "tumour"})) == ["tumour"]
+
+
 def test_a_map_without_any_class_is_told_how_to_write_one() -> None:
     with pytest.raises(ArgumentError, match=r'names no class .*"0=background,255=gland"'):
         ClassMap.read("0=ignore")

@@ -39,6 +39,23 @@ def test_parts_that_overlap_are_joined(tmp_path: Path) -> None:
     assert file.annotations[0].geometry.equals(shapely.union_all(parts))
 
 
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [(1, 2), (1, 0), (1, 1), (2, 0), (1, 2), (1, 1), (0, 0)],
+        [(2, 3), (2, 4), (3, 3), (1, 1), (4, 3), (3, 3), (0, 0)],
+        [(1, 0), (1, 1), (0, 1), (1, 0), (1, 0), (0, 0), (0, 1)],
+    ],
+)
+def test_an_outline_that_runs_back_over_itself_becomes_valid(
+    corners: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    drawn = shapely.polygonize([shapely.node(shapely.LinearRing(corners))])
+    (annotation,) = read_annotations(write(tmp_path, [in_qupath(Polygon(corners))])).annotations
+    assert annotation.geometry.is_valid
+    assert annotation.geometry.equals(shapely.union_all(shapely.get_parts(drawn)))
+
+
 def test_ten_thousand_flaws_are_one_note(tmp_path: Path) -> None:
     flat = Polygon([(1, 1), (2, 2), (3, 3)])
     shapes = [in_qupath(BOW, "Tumor")] * 10_000 + [in_qupath(flat)] * 2

@@ -68,3 +68,39 @@ def test_a_training_that_is_signalled_goes_on_after_its_last_epoch(tmp_path):
     assert ended.stderr.endswith("error: interrupted by SIGTERM. Continue with --resume.\n")
     assert (run / "last.ckpt").exists()
     assert not (run / "train.lock").exists()
+
+
+PATIENT = """
+import atexit, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from wsiseg.cli import main
+stage = sys.argv.pop(1)
+class Ends:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+sys.last = Ends()
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+class Signal:
+    def find_spec(self, name, *_):
+        if name == stage:
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Signal())
+main()
+"""
+
+
+@pytest.mark.parametrize("stage", ["wsiseg.cli.app", "torch"])
+@pytest.mark.parametrize("form", ["--json", "--events"])
+def test_what_is_signalled_while_it_loads_ends_with_a_document(tmp_path, stage, form):
+    words = ["segment", tmp_path / "slide.svs", "-o", tmp_path / "out", form]
+    if form == "--events":
+        words = ["train", "--dataset", "camvid", "--root", tmp_path, "-o", tmp_path / "out", form]
+    command = [sys.executable, "-c", PATIENT, stage, *words]
+    ended = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.stderr == "error: interrupted by SIGTERM.\n"
+    assert ended.returncode == 143
+    told = json.loads(ended.stdout)
+    error = told["error"] if form == "--json" else told
+    assert (error["what"], error["status"]) == ("interrupted by SIGTERM", 143)

@@ -14,6 +14,7 @@ from tiny import tiny_checkpoint
 from wsiseg.errors import BadNumbersError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.segmenting import segment
 from wsiseg.tiling.stitching import NO_LABEL
 
@@ -97,3 +98,31 @@ def test_one_bad_weight_makes_no_class(tmp_path: Path, runtime: str) -> None:
     result = segment(slide, checkpoint, tmp_path, level=0, tissue="none", tile=128, runtime=runtime)
     assert (result.labels[:] == NO_LABEL).all()
     assert result.summary["pixels_without_numbers"] == SHAPE[0] * SHAPE[1]
+
+
+class _Killed(Listener):
+    """Ends the run once the first band is on the disk."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+
+    def advanced(self, pixels: int) -> None:
+        if self._journal.exists() and len(self._journal.read_text().splitlines()) > 1:
+            raise KeyboardInterrupt
+
+
+def test_what_was_counted_before_a_kill_still_counts(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(1, 100, (2600, 200, 3), np.uint8)
+    # A tile lies across the end of the first band; only its upper part is bad.
+    bad = np.zeros((2600, 200), bool)
+    bad[950:1000, 20:60] = True
+    pixels[bad, 1] = 255
+    options = {"level": 0, "tissue": "none", "tile": 256, "halo": 8, "runtime": "torch"}
+    killed = _Killed(tmp_path / "array.journal")
+    with pytest.raises(KeyboardInterrupt):
+        segment(ArraySlide(pixels), overflowing(), tmp_path, listener=killed, **options)
+    again = segment(ArraySlide(pixels), overflowing(), tmp_path, resume=True, **options)
+    assert np.array_equal(again.labels[:] == NO_LABEL, bad)
+    assert again.summary["pixels_without_numbers"] == bad.sum()
+    assert any("gave no numbers for 2000 pixels" in text for text in again.summary["warnings"])

@@ -1,6 +1,7 @@
 """Of what an interrupted run has left, what does not hold is done again, and said."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -170,6 +171,9 @@ FINISHED = {
     "cut short": lambda at: (at / LABELS / "c/1/0").write_bytes(b"short"),
     "no group": lambda at: (at / "tall.ome.zarr/zarr.json").unlink(),
     "no level": lambda at: shutil.rmtree(at / "tall.ome.zarr/1"),
+    "a coarser shard is gone": lambda at: (at / "tall.ome.zarr/1/c/0/0").unlink(),
+    "a probability is gone": lambda at: (at / "tall.probabilities.ome.zarr/0/c/2/1/0").unlink(),
+    "a probability is cut": lambda at: os.truncate(at / "tall.probabilities.ome.zarr/1/c/2/0/0", 9),
     "no probabilities": lambda at: shutil.rmtree(at / "tall.probabilities.ome.zarr"),
 }
 

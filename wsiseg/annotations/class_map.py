@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from wsiseg.annotations.labels import IGNORED
-from wsiseg.classes import Colour, LabelClass, distinct_colour
+from wsiseg.classes import Colour, LabelClass, check_class_name, distinct_colour
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.store.metadata import NOT_ANALYSED
@@ -96,9 +96,9 @@ class ClassMap:
         Raises
         ------
         ArgumentError
-            If it names no class, more than 255 of them, one that masks have no place for, or has
-            exhaustive regions without a class for what is not annotated in them; or if `order`
-            names what is no class, or one twice.
+            If it names no class, more than 255 of them, one that masks have no place for or that no
+            checkpoint may have, or has exhaustive regions without a class for what is not annotated
+            in them; or if `order` names what is no class, or one twice.
         """
         names = list(dict.fromkeys(n for n in pairs.values() if n not in (IGNORE, EXHAUSTIVE)))
         if not names:
@@ -113,6 +113,8 @@ class ClassMap:
                 "`class_map`",
                 f"Map it to another name, or to {IGNORE}.",
             )
+        for name in names:
+            _refuse_bad_name(name)
         labels: dict[str, int | None] = {name: index for index, name in enumerate(names)}
         labels |= {IGNORE: IGNORED, EXHAUSTIVE: None}
         targets = {key: labels[name] for key, name in pairs.items()}
@@ -240,6 +242,18 @@ _SHOWN = 20
 _NULL = "tag:yaml.org,2002:null"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 _EXAMPLE = 'Write it like "0=background,255=gland", or name a YAML file.'
+
+
+def _refuse_bad_name(name: str) -> None:
+    try:
+        check_class_name(name)
+    except ValueError as error:
+        short = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+        raise ArgumentError(
+            f"{short!r} can be no class: {error}",
+            "`class_map`",
+            "Map it to another name in `class_map`.",
+        ) from error
 
 
 def _suggest(name: str, known: Sequence[str]) -> str:

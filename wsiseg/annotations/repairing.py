@@ -165,11 +165,17 @@ def _is_ring(ring: Ring) -> bool:
 
 def _areas_of(geometry: BaseGeometry) -> BaseGeometry | None:
     """Return the Polygon or MultiPolygon in a geometry, or None if it covers nothing."""
+    polygons = _polygons_in(geometry)
+    areas = MultiPolygon(polygons) if len(polygons) > 1 else next(iter(polygons), None)
+    if areas is None or areas.is_valid:
+        return areas
+    # GEOS leaves parts side by side that share an edge, where outlines run back over themselves.
+    return _areas_of(shapely.union_all(polygons))
+
+
+def _polygons_in(geometry: BaseGeometry) -> list[Polygon]:
     parts = shapely.get_parts(shapely.get_parts(geometry))
-    polygons = [part for part in parts if isinstance(part, Polygon) and part.area > 0]
-    if len(polygons) > 1:
-        return MultiPolygon(polygons)
-    return polygons[0] if polygons else None
+    return [part for part in parts if isinstance(part, Polygon) and part.area > 0]
 
 
 def _without_excluded(

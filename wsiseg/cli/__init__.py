@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 from wsiseg.cli.signals import Interruption
@@ -19,12 +20,28 @@ def main(arguments: list[str] | None = None) -> None:
     """
     interruption = Interruption()
     interruption.listen()
+    words = sys.argv[1:] if arguments is None else arguments
     try:
         # Only now, so that an interruption while it loads ends without a traceback, too.
         from wsiseg.cli.app import run
 
-        status = run(sys.argv[1:] if arguments is None else arguments, interruption)
+        status = run(words, interruption)
     except KeyboardInterrupt:
-        sys.stderr.write(f"error: {interruption.name}.\n")
         status = interruption.status
+        _say_interrupted(words, interruption)
     interruption.exit(status)
+
+
+def _say_interrupted(words: list[str], interruption: Interruption) -> None:
+    """Say what :mod:`wsiseg.cli.app` says, while that has not been loaded."""
+    sys.stderr.write(f"error: {interruption.name}.\n")
+    error = {
+        "what": interruption.name,
+        "where": None,
+        "hint": None,
+        "status": interruption.status,
+    }
+    if "--events" in words:
+        sys.stdout.write(json.dumps({"event": "error", **error}) + "\n")
+    elif "--json" in words:
+        sys.stdout.write(json.dumps({"error": error}, indent=2) + "\n")

@@ -68,8 +68,7 @@ class Interruption:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             os._exit(status)
-        if not self.received:
-            self._stop_listening()
+        self._stop_listening()
         sys.exit(status)
 
     def _stop_listening(self) -> None:
@@ -79,4 +78,6 @@ class Interruption:
             number = getattr(signal, name, None)
             if number and signal.getsignal(number) == self._hear:
                 usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
-                signal.signal(number, usual)
+                # The interpreter ends by giving signals back to the system, for which a further one
+                # would end the program with a status of its own.
+                signal.signal(number, signal.SIG_IGN if self.received else usual)

@@ -67,6 +67,7 @@ class _Run(BaseModel):
     shares: dict[str, float]
     identity: dict[str, object]
     not_analysed: _Unseen
+    shards: dict[str, dict[str, object]] = {}
 
 
 def identify(job: Job) -> Json:

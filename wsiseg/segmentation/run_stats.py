@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ class RunStats:
         """
         self._listener.resumed(record.box, labels)
         self.counts += record.counts
-        self._resumed.update((row.index, row) for row in record.rows)
+        self._resumed = _joined(self._resumed, {row.index: row for row in record.rows})
         for row in record.rows:
             if row.status == "unread":
                 self.warn(f"tile {row.index} at y={row.y}, x={row.x} was not analysed before")
@@ -156,7 +156,7 @@ class RunStats:
     @property
     def all_rows(self) -> list[TileRow]:
         """The tiles of this run and of an interrupted one before it, by index."""
-        rows = self._resumed | self._rows
+        rows = _joined(self._resumed, self._rows)
         return [rows[index] for index in sorted(rows)]
 
     @property
@@ -168,3 +168,17 @@ class RunStats:
     def pixels_without_numbers(self) -> int:
         """For how many pixels the network gave NaN or infinity."""
         return sum(row.without_numbers for row in self.all_rows)
+
+
+def _joined(before: Mapping[int, TileRow], now: Mapping[int, TileRow]) -> dict[int, TileRow]:
+    """Return the rows of two runs, of a tile that both did the later one.
+
+    That one saw no more of the tile than the bands that were left, so the earlier one knows better
+    for how many pixels there are no numbers.
+    """
+    both = {
+        index: replace(row, without_numbers=max(row.without_numbers, before[index].without_numbers))
+        for index, row in now.items()
+        if index in before
+    }
+    return {**before, **now, **both}

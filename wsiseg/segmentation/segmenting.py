@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import zarr
 from zarr.types import AnyArray
@@ -37,6 +37,7 @@ from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.outputs import OutputFiles, output_folder
+from wsiseg.store.shard_counts import count_shards, find_lost_shards
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
@@ -233,7 +234,7 @@ def _find_finished(job: Job, stats: RunStats) -> Json | None:
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
     stats.began("checking the existing mask")
-    damage = _find_damage(job, run["summary"], stats)
+    damage = _find_damage(job, dict(run), stats)
     if damage is not None:
         stats.warn(f"the finished mask is damaged: {damage}; it is recomputed")
         return None
@@ -243,7 +244,7 @@ def _find_finished(job: Job, stats: RunStats) -> Json | None:
     return run["summary"]
 
 
-def _find_damage(job: Job, summary: Json, stats: RunStats) -> str | None:
+def _find_damage(job: Job, run: Json, stats: RunStats) -> str | None:
     """Return what is wrong with the stores of a finished run, or None."""
     plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
     shape = (plane.height, plane.width)
@@ -255,10 +256,27 @@ def _find_damage(job: Job, summary: Json, stats: RunStats) -> str | None:
         damage = find_damaged_layout(files.store, (3, *shape), 255)
         if damage is not None:
             return damage
-    counts = [entry["pixels"] for entry in summary["classes"]]  # type: ignore[attr-defined]
+    before: Any = run.get("shards", {})
+    for name, group in _pyramids(job).items():
+        # Earlier versions did not count them.
+        damage = find_lost_shards(group, before[name]) if name in before else None
+        if damage is not None:
+            return damage
+    summary: Any = run["summary"]
+    counts = [entry["pixels"] for entry in summary["classes"]]
     if len(counts) != len(classes):
         return "its run file tells of other classes"
     return find_damage(files.mask, shape, counts, stats.heartbeat)
+
+
+def _pyramids(job: Job) -> dict[str, Path]:
+    """Return the groups with levels that a run leaves."""
+    files, options = job.files, job.options
+    return {
+        "mask": files.mask,
+        **({"image": files.store} if options.with_image else {}),
+        **({"probabilities": files.probabilities} if options.probabilities else {}),
+    }
 
 
 def _run(
@@ -392,6 +410,7 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> Json
             )
     write_atomically(files.tiles, rows_to_csv(stats.all_rows))
     run = describe_run(job, stats, identity)
+    run["shards"] = {name: count_shards(group) for name, group in _pyramids(job).items()}
     write_json(files.run, run)
     files.journal.unlink(missing_ok=True)
     summary: Json = run["summary"]  # type: ignore[assignment]

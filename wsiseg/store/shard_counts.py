@@ -1,0 +1,46 @@
+"""How many shards a finished store has, and how large they are, so that a lost one is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+ShardCounts = dict[str, dict[str, int]]
+"""By level: the number of `shards` and their `bytes`."""
+
+
+def count_shards(group: Path) -> ShardCounts:
+    """Count the shards of every level of a pyramid.
+
+    What is not there reads as if nothing had been analysed, so no reader would miss it.
+
+    Parameters
+    ----------
+    group : Path
+        With a folder per level.
+    """
+    levels = [path for path in group.iterdir() if path.name.isdigit()]
+    return {path.name: _count(path) for path in sorted(levels, key=lambda path: int(path.name))}
+
+
+def _count(level: Path) -> dict[str, int]:
+    # Systems leave files of their own beside them.
+    shards = [path for path in level.glob("c/**/*") if path.name.isdigit() and path.is_file()]
+    return {"shards": len(shards), "bytes": sum(path.stat().st_size for path in shards)}
+
+
+def find_lost_shards(group: Path, before: Mapping[str, object]) -> str | None:
+    """Return which level of a pyramid has lost shards, as a sentence, or None.
+
+    Parameters
+    ----------
+    group : Path
+        With a folder per level.
+    before : mapping
+        What :func:`count_shards` returned.
+    """
+    now = count_shards(group)
+    for level, counted in before.items():
+        if now.get(level) != counted:
+            return f"shards of level {level} of {group.name} are missing or cut short"
+    return None
