@@ -14,7 +14,7 @@ import time
 STAGES = {
     "opening": "wsiseg.segmentation.batch.open_slide",
     "planning": "wsiseg.segmentation.segmenting.make_plan",
-    "compiling": "wsiseg.models.runtimes.Predictor.ready",
+    "compiling": "wsiseg.models.runtimes.Predictor.prepare_runtime",
     "bands": "wsiseg.tiling.reading.TileReader._read",
     "pyramid": "wsiseg.store.masks.build_pyramid",
     "image": "wsiseg.segmentation.segmenting.write_image",

@@ -270,7 +270,7 @@ def test_reasons_are_one_short_line(error):
     with pytest.raises(OutputError, match="writing failed: "), translate_write_errors(Path("a")):
         raise error
     if not isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        with pytest.raises(WsisegError, match="the training broke off"), trainer.translated():
+        with pytest.raises(WsisegError, match="the training broke off"), trainer.translate_errors():
             raise error
 
 

@@ -71,7 +71,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(before):
     class Recalled(Listener):
         bands = 0
 
-        def recalled(self, box, labels):
+        def resumed(self, box, labels):
             self.bands += 1
 
     listener = Recalled()

@@ -106,7 +106,7 @@ def test_a_slide_alone_without_a_resolution_is_measured_in_pixels(tmp_path):
     [
         (["nowhere.svs"], "there is no such slide"),
         (["SLIDE", "nowhere.ome.zarr"], "not an OME-Zarr"),
-        (["MASK", "--reader", "openslide"], "a store of ours needs no reader"),
+        (["MASK", "--reader", "openslide"], "a store needs no reader"),
         (["SLIDE", "--slide-mpp", "900"], "900 µm per pixel is outside"),
     ],
 )

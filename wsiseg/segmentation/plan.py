@@ -220,9 +220,10 @@ def _check_suitable(
 ) -> tuple[str, ...]:
     """Refuse what the checkpoint was not trained for, and return what to say of it."""
     said = check_resolution(slide, plane, checkpoint, force=options.force)
-    # Where tissue is looked for, its overview tells; pictures that are taken as they are may be of
-    # the night.
-    if options.tissue == "auto" or options.level is not None:
+    # Where tissue is searched, its overview tells.  A picture without µm per pixel that is taken as
+    # it is may show a street at night.
+    picture = options.level is not None and slide.mpp is None
+    if options.tissue == "auto" or picture:
         return said
     return (*said, *check_lighting(slide, read_overview(slide)[0], force=options.force))
 

@@ -27,7 +27,7 @@ CASES = repetitions(300, 2000)
 
 FAULTS = {
     "libraries raise what they like": (
-        "from wsiseg import boundaries; boundaries.Exception = ZeroDivisionError"
+        "from wsiseg import error_translation; error_translation.Exception = ZeroDivisionError"
     ),
     "damage is no error of ours": (
         "from wsiseg.tiling.slides import openslide; openslide.DamagedSlideError = ValueError"

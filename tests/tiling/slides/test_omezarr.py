@@ -175,7 +175,7 @@ def test_the_image_beside_a_mask_is_a_slide_and_not_an_output(
     with open_slide(store) as slide:
         assert slide.mpp == pytest.approx(1.0)
         assert slide.name == "slide"
-    with pytest.raises(OutputExistsError, match="own place"):
+    with pytest.raises(OutputExistsError, match="replace the slide itself"):
         segment_tiny(store, tmp_path / "out", level=0, overwrite=True)
     again = segment_tiny(store, tmp_path / "other", level=0)
     shape = zarr.open_array(mask / "0", mode="r").shape

@@ -57,7 +57,7 @@ def no_folder(viewer, widget):
 def a_painting(viewer, widget):
     view, folder = current_slide(viewer), widget.checkpoint.path.parent / "drawn"
     region = region_at(view, Box(0, 0, 20, 30), None, {0: LabelClass("tumour", (200, 0, 0))})
-    save_painting(region, np.zeros(region.box.shape, np.uint8), folder, standing="replace")
+    save_painting(region, np.zeros(region.box.shape, np.uint8), folder, if_exists="replace")
     widget.scope.setCurrentIndex(WHOLE_SLIDE)
     widget.folder.choose(folder)
     return "something that is no run"

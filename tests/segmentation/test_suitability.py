@@ -99,7 +99,12 @@ def test_dark_field_is_refused_and_can_be_forced(predictor: Predictor) -> None:
         (said,) = plan_of(predictor, slide, tissue=tissue, force=True).warnings
         assert "fluorescence" in said
     # A picture that is taken as it is may be of the night.
-    assert not plan_of(predictor, slide, tissue="none", level=0).warnings
+    with pytest.raises(UnsuitableSlideError):
+        plan_of(predictor, slide, tissue="none", level=0)
+    # A street at night has no µm per pixel.
+    picture = ArraySlide(slide.read_region(0, slide.levels[0].box), mpp=None)
+    said = plan_of(predictor, picture, tissue="none", level=0).warnings
+    assert not any("dark" in text for text in said)
 
 
 def test_a_resolution_far_off_is_said_or_refused(predictor: Predictor) -> None:
