@@ -13,7 +13,7 @@ from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.plan import Plan, choose_plane, make_plan
+from wsiseg.segmentation.plan import Plan
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
@@ -23,23 +23,16 @@ from wsiseg.store.disk import Json
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer.layers.frame import working_box
 from wsiseg.viewer.layers.layer_data import KEY, MASK_OPACITY, LayerData, SlideView
 from wsiseg.viewer.layers.preview import Preview, Report, RunListener
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.notifications import damage_notifier
 from wsiseg.viewer.painting import painting_look
+from wsiseg.viewer.part_plan import plan_part
 from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.readers.stores import store_layers
-
-LARGEST_PART = 4096
-"""Edge of what is labelled in memory, in working pixels, at most."""
-
-PART_TILES = (1024, 768, 512)
-"""Edges of its tiles; smaller ones would be little but halo, and a slide has a great many."""
 
 DEMONSTRATION = "the bundled demonstration checkpoint is used, no medical device"
 
@@ -207,7 +200,9 @@ class PartTask:
         predictor = predictors.load(self.checkpoint, self.options, report)
         options, notes = settle_resolution(self.options, predictor.checkpoint, self.view)
         report("planning")
-        plan, part = plan_part(self, predictor, options)
+        plan, part = plan_part(self.view, self.slide_box, predictor, options)
+        if self.region is not None:
+            plan = replace(plan, regions=Regions(self.region, part.plane))
         listener = RunListener(report, self.view, [*_notes(self.checkpoint), *notes])
         stats = RunStats(plan.classes, listener)
         for warning in plan.warnings:
@@ -382,72 +377,6 @@ def settle_resolution(
         note = "the checkpoint names no µm per pixel, level 0 is taken as it is"
         return options.replace(level=0), [note]
     return options, []
-
-
-def plan_part(
-    task: PartTask, predictor: Predictor, options: SegmentOptions
-) -> tuple[Plan, RegionView]:
-    """Return the plan for a part of a slide, and the part.
-
-    Parameters
-    ----------
-    task : PartTask
-        What is labelled.
-    predictor : Predictor
-        With what.
-    options : SegmentOptions
-        With their resolution settled.
-
-    Returns
-    -------
-    Plan, RegionView
-        The plan for the whole plane, and the part in working pixels.
-
-    Raises
-    ------
-    ArgumentError
-        If it is too large.
-    """
-    slide = task.view.slide
-    plane = choose_plane(slide, predictor.checkpoint, options)
-    box = working_box(task.slide_box, plane)
-    if max(box.shape) > LARGEST_PART:
-        raise ArgumentError(
-            f"{box.width}×{box.height} working pixels are too many at once",
-            None,
-            f"At most {LARGEST_PART}×{LARGEST_PART}: zoom in, draw less, or choose Whole slide.",
-        )
-    edges = PART_TILES if options.tile is None else (options.tile,)
-    plans = [
-        make_plan(slide, predictor, options.replace(tile=edge), plane, _Part(box, options, edge))
-        for edge in edges
-    ]
-    plan = min(plans, key=lambda each: _computed_pixels(each.grid, box))
-    if task.region is not None:
-        plan = replace(plan, regions=Regions(task.region, plane))
-    classes = dict(enumerate(predictor.checkpoint.classes))
-    return plan, RegionView(task.view, plane, box, classes)
-
-
-class _Part:
-    """A box of the plane, and as much around it as tiles that are blended reach."""
-
-    def __init__(self, box: Box, options: SegmentOptions, tile: int) -> None:
-        reach = 0 if options.blend == "crop" else tile
-        self._box = box.grown(reach)
-
-    def touches(self, box: Box) -> bool:
-        return bool(box.intersection(self._box).area)
-
-
-def _computed_pixels(grid: TileGrid, box: Box) -> int:
-    """Return how many pixels the tiles have whose cores meet a box."""
-    columns = len(grid.columns)
-    across = [grid[column].core for column in range(columns)]
-    down = [grid[row * columns].core for row in range(len(grid.rows))]
-    met_across = sum(core.x < box.right and core.right > box.x for core in across)
-    met_down = sum(core.y < box.bottom and core.bottom > box.y for core in down)
-    return met_across * met_down * grid.tile[0] * grid.tile[1]
 
 
 def _notes(checkpoint: Path | None) -> list[str]:

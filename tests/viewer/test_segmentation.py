@@ -17,7 +17,7 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.stitching import NO_LABEL
-from wsiseg.viewer import segmentation
+from wsiseg.viewer import part_plan, segmentation
 from wsiseg.viewer.layers import preview as previews
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, SlideView
@@ -109,7 +109,7 @@ def test_outside_a_region_nothing_is_labelled(view, checkpoint):
 
 
 def test_what_is_too_large_is_refused(view, checkpoint, monkeypatch):
-    monkeypatch.setattr(segmentation, "LARGEST_PART", 500)
+    monkeypatch.setattr(part_plan, "LARGEST_PART", 500)
     with pytest.raises(ArgumentError, match=r"688×563 working pixels .* Whole slide"):
         run(PartTask(view, checkpoint, OPTIONS, Box(0, 0, 900, 1100)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.options import SegmentOptions
@@ -40,3 +41,13 @@ class Job:
     def placement(self) -> Placement:
         """Where the working plane lies on the slide."""
         return Placement(self.plan.plane.mpp, self.plan.plane.slide_scale)
+
+    @property
+    def pyramids(self) -> dict[str, Path]:
+        """The groups with levels that the run leaves, by what they hold."""
+        files, options = self.files, self.options
+        return {
+            "mask": files.mask,
+            **({"image": files.store} if options.with_image else {}),
+            **({"probabilities": files.probabilities} if options.probabilities else {}),
+        }

@@ -1,15 +1,76 @@
-"""Resuming an interrupted run: which bands are intact on disk, and which are left to do."""
+"""Resuming a run: whether it is finished, which bands are intact on disk, which are left to do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from wsiseg.segmentation.job import Job
+from wsiseg.segmentation.provenance import identify, read_run
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
-from wsiseg.store.journal import BandRecord, Journal
+from wsiseg.store.checking import find_damage, find_damaged_layout
+from wsiseg.store.disk import Json
+from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.masks import MaskStore
+from wsiseg.store.shard_counts import find_lost_shards
 from wsiseg.tiling.boxes import Box
+
+
+def find_finished(job: Job, stats: RunStats) -> Json | None:
+    """Return the summary of a run that is resumed and has nothing left to do, or None.
+
+    Parameters
+    ----------
+    job : Job
+        The job to resume; without `resume` in its options no run counts as finished.
+    stats : RunStats
+        Receives a warning if the finished run's stores are damaged.
+
+    Raises
+    ------
+    OutputError
+        If the run file is damaged, or belongs to a run with other settings.
+    """
+    files = job.files
+    if not (job.options.resume and files.run.is_file()):
+        return None
+    run = read_run(files.run)
+    refuse_other_run(run["identity"], identify(job), files.run)
+    stats.began("checking the existing mask")
+    damage = _find_damage(job, dict(run), stats)
+    if damage is not None:
+        stats.warn(f"the finished mask is damaged: {damage}; it is recomputed")
+        return None
+    stats.began("already finished, nothing to do")
+    # Of a run that was killed between its last two steps.
+    files.journal.unlink(missing_ok=True)
+    return run["summary"]
+
+
+def _find_damage(job: Job, run: Json, stats: RunStats) -> str | None:
+    """Return what is wrong with the stores of a finished run, or None."""
+    plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
+    shape = (plane.height, plane.width)
+    if job.options.probabilities:
+        damage = find_damaged_layout(files.probabilities, (len(classes), *shape), 0)
+        if damage is not None:
+            return damage
+    if job.options.with_image:
+        damage = find_damaged_layout(files.store, (3, *shape), 255)
+        if damage is not None:
+            return damage
+    before: Any = run.get("shards", {})
+    for name, group in job.pyramids.items():
+        # Earlier versions did not count them.
+        damage = find_lost_shards(group, before[name]) if name in before else None
+        if damage is not None:
+            return damage
+    summary: Any = run["summary"]
+    counts = [entry["pixels"] for entry in summary["classes"]]
+    if len(counts) != len(classes):
+        return "its run file tells of other classes"
+    return find_damage(files.mask, shape, counts, stats.heartbeat)
 
 
 def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecord]:

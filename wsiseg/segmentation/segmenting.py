@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import zarr
 from zarr.types import AnyArray
@@ -24,20 +24,19 @@ from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Area, make_plan
-from wsiseg.segmentation.provenance import describe_run, identify, read_run
-from wsiseg.segmentation.resuming import open_store, recover_bands, unfinished_boxes
+from wsiseg.segmentation.provenance import describe_run, identify
+from wsiseg.segmentation.resuming import find_finished, open_store, recover_bands, unfinished_boxes
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.band_writer import BandWriter
-from wsiseg.store.checking import find_damage, find_damaged_layout
 from wsiseg.store.disk import Json, write_atomically, write_json
 from wsiseg.store.images import write_image
-from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
+from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.outputs import OutputFiles, output_folder
-from wsiseg.store.shard_counts import count_shards, find_lost_shards
+from wsiseg.store.shard_counts import count_shards
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
@@ -218,65 +217,12 @@ def segment_slide(
             searched=listener.searched,
         )
         job = Job(slide, predictor, options, plan, files)
-        summary = _find_finished(job, stats)
+        summary = find_finished(job, stats)
         if summary is None:
             if on_planned is not None:
                 on_planned()
             summary = _run(job, stats, listener, on_predicted)
         return SegmentResult(files.mask, summary)
-
-
-def _find_finished(job: Job, stats: RunStats) -> Json | None:
-    """Return the summary of a run that is resumed and has nothing left to do, or None."""
-    files = job.files
-    if not (job.options.resume and files.run.is_file()):
-        return None
-    run = read_run(files.run)
-    refuse_other_run(run["identity"], identify(job), files.run)
-    stats.began("checking the existing mask")
-    damage = _find_damage(job, dict(run), stats)
-    if damage is not None:
-        stats.warn(f"the finished mask is damaged: {damage}; it is recomputed")
-        return None
-    stats.began("already finished, nothing to do")
-    # Of a run that was killed between its last two steps.
-    files.journal.unlink(missing_ok=True)
-    return run["summary"]
-
-
-def _find_damage(job: Job, run: Json, stats: RunStats) -> str | None:
-    """Return what is wrong with the stores of a finished run, or None."""
-    plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
-    shape = (plane.height, plane.width)
-    if job.options.probabilities:
-        damage = find_damaged_layout(files.probabilities, (len(classes), *shape), 0)
-        if damage is not None:
-            return damage
-    if job.options.with_image:
-        damage = find_damaged_layout(files.store, (3, *shape), 255)
-        if damage is not None:
-            return damage
-    before: Any = run.get("shards", {})
-    for name, group in _pyramids(job).items():
-        # Earlier versions did not count them.
-        damage = find_lost_shards(group, before[name]) if name in before else None
-        if damage is not None:
-            return damage
-    summary: Any = run["summary"]
-    counts = [entry["pixels"] for entry in summary["classes"]]
-    if len(counts) != len(classes):
-        return "its run file tells of other classes"
-    return find_damage(files.mask, shape, counts, stats.heartbeat)
-
-
-def _pyramids(job: Job) -> dict[str, Path]:
-    """Return the groups with levels that a run leaves."""
-    files, options = job.files, job.options
-    return {
-        "mask": files.mask,
-        **({"image": files.store} if options.with_image else {}),
-        **({"probabilities": files.probabilities} if options.probabilities else {}),
-    }
 
 
 def _run(
@@ -410,7 +356,7 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> Json
             )
     write_atomically(files.tiles, rows_to_csv(stats.all_rows))
     run = describe_run(job, stats, identity)
-    run["shards"] = {name: count_shards(group) for name, group in _pyramids(job).items()}
+    run["shards"] = {name: count_shards(group) for name, group in job.pyramids.items()}
     write_json(files.run, run)
     files.journal.unlink(missing_ok=True)
     summary: Json = run["summary"]  # type: ignore[assignment]
