@@ -52,6 +52,7 @@ def test_a_job_shows_its_settings_as_keywords():
     parameters = inspect.signature(bake).parameters
     assert list(parameters) == ["dough", "listener", *Oven.model_fields]
     assert parameters["heat"].default is None
+    assert parameters["heat"].annotation == int | None  # without its bounds
     assert parameters["mode"].default == "bake"
     assert bake("rye", heat=200).heat == 200
 

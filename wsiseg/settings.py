@@ -10,7 +10,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -107,6 +107,7 @@ def keywords_from(
     def decorate(job: _Job) -> _Job:
         signature = inspect.signature(job)
         named = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        types = get_type_hints(settings)  # without the bounds, which are unreadable in a signature
         shown = [
             inspect.Parameter(
                 name,
@@ -114,7 +115,7 @@ def keywords_from(
                 default=inspect.Parameter.empty
                 if field.is_required()
                 else field.get_default(call_default_factory=True),
-                annotation=field.annotation,
+                annotation=types[name],
             )
             for name, field in settings.model_fields.items()
             if name not in without
