@@ -45,7 +45,7 @@ def demo(
     if as_json:
         print_json({"slides": entries})
     elif not quiet:
-        print_results(entries, output)
+        print_results(listener.runs, output)
         echo(
             "",
             "To look at it:  pip install 'wsiseg[viewer]'",

@@ -31,9 +31,15 @@ class ConsoleListener(Listener):
         Print warnings only.
     debug : bool
         Print tracebacks of errors.
+
+    Attributes
+    ----------
+    runs : list of dict
+        The content of the run files of the slides that are done.
     """
 
     def __init__(self, *, quiet: bool, debug: bool = False) -> None:
+        self.runs: list[dict[str, Any]] = []
         self._debug = debug
         self._console = Terminal()
         self._quiet = quiet
@@ -116,9 +122,10 @@ class ConsoleListener(Listener):
         """Print a warning."""
         self._console.echo(f"warning: {name_options(text)}")
 
-    def finished(self, summary: Json) -> None:
-        """Remove the progress bar."""
+    def finished(self, run: Json) -> None:
+        """Remove the progress bar, and keep what the run file says."""
         self.stop()
+        self.runs.append(run)
 
     def failed(self, path: Path, error: Exception) -> None:
         """Print which slide failed, and why; see :class:`Listener`."""
@@ -173,7 +180,7 @@ def describe_plan(job: Job) -> list[str]:
     return lines
 
 
-def describe_result(run: dict[str, dict[str, Any]]) -> list[str]:
+def describe_result(run: dict[str, Any]) -> list[str]:
     """Return the lines that summarise a run, from the content of its run file."""
     summary, shares, unseen = run["summary"], run["shares"], run["not_analysed"]
     parts = ", ".join(f"{STAGES[name]} {share:.0%}" for name, share in shares.items())

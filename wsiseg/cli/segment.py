@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,7 +71,7 @@ def segment(
     if as_json:
         print_json({"slides": entries})
     elif not quiet:
-        print_results(entries, output)
+        print_results(listener.runs, output)
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)
 
@@ -83,25 +83,22 @@ def resume_hint(entries: list[Json]) -> str:
     return "Continue with --resume." if done or begun else ""
 
 
-def print_results(entries: list[Json], folder: Path) -> None:
+def print_results(runs: list[dict[str, Any]], folder: Path) -> None:
     """Print the summary of each finished slide to stdout.
 
     Parameters
     ----------
-    entries : list of dict
-        As in ``wsiseg segment --json``.
+    runs : list of dict
+        The content of their run files.
     folder : Path
-        The output folder, with the run files.
+        The output folder.
     """
     from wsiseg.cli.progress import describe_result
-    from wsiseg.segmentation.provenance import read_run
     from wsiseg.store.outputs import OutputFiles
     from wsiseg.tiling.slides import slide_name
 
-    for entry in entries:
-        if entry["status"] != "ok":
-            continue
-        files = OutputFiles(folder, slide_name(Path(str(entry["slide"]))))
-        for line in describe_result(read_run(files.run)):
+    for run in runs:
+        for line in describe_result(run):
             echo(line)
-        echo(f"per tile    {files.tiles}")
+        name = slide_name(Path(run["summary"]["slide"]))
+        echo(f"per tile    {OutputFiles(folder, name).tiles}")

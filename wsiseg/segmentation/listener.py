@@ -70,8 +70,11 @@ class Listener:
     def warned(self, text: str) -> None:
         """Receive a sentence on something that was left out or assumed."""
 
-    def finished(self, summary: Json) -> None:
-        """Receive the summary of a slide that is done, as in ``wsiseg segment --json``."""
+    def finished(self, run: Json) -> None:
+        """Receive the content of the run file of a slide that is done.
+
+        Its ``summary`` is the slide's entry of ``wsiseg segment --json``.
+        """
 
     def failed(self, path: Path, error: Exception) -> None:
         """Receive the error of a slide that failed; the next slide follows.

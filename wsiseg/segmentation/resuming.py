@@ -10,15 +10,14 @@ from wsiseg.segmentation.provenance import identify, read_run
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.checking import find_damage, find_damaged_layout
-from wsiseg.store.disk import Json
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.shard_counts import find_lost_shards
 from wsiseg.tiling.boxes import Box
 
 
-def find_finished(job: Job, stats: RunStats) -> Json | None:
-    """Return the summary of a run that is resumed and has nothing left to do, or None.
+def find_finished(job: Job, stats: RunStats) -> dict[str, Any] | None:
+    """Return the content of the run file of a resumed run with nothing left to do, or None.
 
     Parameters
     ----------
@@ -38,17 +37,17 @@ def find_finished(job: Job, stats: RunStats) -> Json | None:
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
     stats.began("checking the existing mask")
-    damage = _find_damage(job, dict(run), stats)
+    damage = _find_damage(job, run, stats)
     if damage is not None:
         stats.warn(f"the finished mask is damaged: {damage}; it is recomputed")
         return None
     stats.began("already finished, nothing to do")
     # Of a run that was killed between its last two steps.
     files.journal.unlink(missing_ok=True)
-    return run["summary"]
+    return run
 
 
-def _find_damage(job: Job, run: Json, stats: RunStats) -> str | None:
+def _find_damage(job: Job, run: dict[str, Any], stats: RunStats) -> str | None:
     """Return what is wrong with the stores of a finished run, or None."""
     plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
     shape = (plane.height, plane.width)
@@ -60,14 +59,13 @@ def _find_damage(job: Job, run: Json, stats: RunStats) -> str | None:
         damage = find_damaged_layout(files.store, (3, *shape), 255)
         if damage is not None:
             return damage
-    before: Any = run.get("shards", {})
+    before = run.get("shards", {})
     for name, group in job.pyramids.items():
         # Earlier versions did not count them.
         damage = find_lost_shards(group, before[name]) if name in before else None
         if damage is not None:
             return damage
-    summary: Any = run["summary"]
-    counts = [entry["pixels"] for entry in summary["classes"]]
+    counts = [entry["pixels"] for entry in run["summary"]["classes"]]
     if len(counts) != len(classes):
         return "its run file tells of other classes"
     return find_damage(files.mask, shape, counts, stats.heartbeat)

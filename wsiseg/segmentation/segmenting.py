@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import zarr
 from zarr.types import AnyArray
@@ -217,18 +217,19 @@ def segment_slide(
             searched=listener.searched,
         )
         job = Job(slide, predictor, options, plan, files)
-        summary = find_finished(job, stats)
-        if summary is None:
+        run = find_finished(job, stats)
+        if run is None:
             if on_planned is not None:
                 on_planned()
-            summary = _run(job, stats, listener, on_predicted)
-        return SegmentResult(files.mask, summary)
+            run = _run(job, stats, listener, on_predicted)
+        listener.finished(run)
+        return SegmentResult(files.mask, run["summary"])
 
 
 def _run(
     job: Job, stats: RunStats, listener: Listener, on_predicted: Callable[[], None] | None
-) -> Json:
-    """Fill the mask, or the rest of an interrupted one, finish it, and return the summary."""
+) -> dict[str, Any]:
+    """Fill the mask, or the rest of an interrupted one, finish it, and return its run file."""
     files = job.files
     for warning in job.plan.warnings:
         stats.warn(warning)
@@ -242,14 +243,12 @@ def _run(
         store = _fill(job, journal, stats, done)
         if on_predicted is not None and job.plan.memory.next_slide:
             on_predicted()
-        summary = _finish(job, store, stats, identity)
+        return _finish(job, store, stats, identity)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if files.journal.exists() and journal.is_empty:
             files.remove()
         raise
-    listener.finished(summary)
-    return summary
 
 
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
@@ -327,7 +326,7 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
         )
 
 
-def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> Json:
+def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> dict[str, Any]:
     """Build the pyramid, write the metadata, and last of all the companions."""
     slide, plan, files = job.slide, job.plan, job.files
     notes: Json = {
@@ -355,9 +354,8 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> Json
                 f"the first at y={unread[0].y}, x={unread[0].x}"
             )
     write_atomically(files.tiles, rows_to_csv(stats.all_rows))
-    run = describe_run(job, stats, identity)
+    run: dict[str, Any] = describe_run(job, stats, identity)
     run["shards"] = {name: count_shards(group) for name, group in job.pyramids.items()}
     write_json(files.run, run)
     files.journal.unlink(missing_ok=True)
-    summary: Json = run["summary"]  # type: ignore[assignment]
-    return summary
+    return run
