@@ -182,9 +182,8 @@ def test_a_cancelled_training_is_resumed(window, qtbot, folders):
     # More than any machine learns before the window looks again.
     widget.epochs.setValue(5000)
     widget.start()
-    finished = 0
     for _ in range(repetitions(1, 2)):
-        wait_for_epochs(qtbot, widget, finished + 1)
+        wait_for_epochs(qtbot, widget, 1)
         # An epoch's figures are written a moment before what it can be gone on with.
         qtbot.waitUntil(lambda: can_resume(widget.run.path))
         widget.cancel_button.click()
@@ -193,6 +192,7 @@ def test_a_cancelled_training_is_resumed(window, qtbot, folders):
         finished = len(widget.curves.points["train_loss"])
         assert widget.resume_button.isEnabled()
         widget.resume_button.click()
+        wait_for_epochs(qtbot, widget, finished + 1)
     widget.cancel_button.click()
     finish(qtbot, widget)
 
