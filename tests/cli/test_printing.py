@@ -153,7 +153,9 @@ def test_a_stream_that_cannot_hold_a_character_gets_an_escape(tmp_path, encoding
     assert wsiseg("segment", "--help", encoding=encoding).returncode == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has a device that is always full, /dev/full"
+)
 def test_a_full_disk_under_stdout_is_one_line(tmp_path):
     slide = picture(tmp_path / "a.png")
     with Path("/dev/full").open("wb") as full:

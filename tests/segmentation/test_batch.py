@@ -239,7 +239,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_anything_is_done(
     # The kernel's own folder takes nobody's files, whoever requests.
     folder = Path("/proc/self/out") if below is None else tmp_path / below
     if below is None and not Path("/proc/self").exists():
-        pytest.skip("this system has no such folder")
+        pytest.skip("only Linux has a folder, /proc, in which nobody can write")
     with pytest.raises(OutputError, match="output"):
         segment_all(slides, folder)
     assert not opened
