@@ -5,6 +5,7 @@ Pillow turns the colours and resizes; the matrix between colour and stain is sci
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +44,14 @@ class Augmentation:
     stain : float
         Standard deviation of the logarithm by which the optical density of each of haematoxylin,
         eosin and DAB is multiplied (Ruifrok and Johnston, 2001; Tellez et al., 2018).
+    white_balance : float
+        Standard deviation of the logarithm by which red, green and blue are each multiplied.
     blur : float
         Greatest Gaussian radius in pixels, half of the time.
+    sharpening : float
+        Greatest share of the fine detail that is added once more, where nothing is blurred.
+    compression : int
+        Lowest JPEG quality, half of the time; 100 compresses nothing.
     photometric : bool
         Change colours as :func:`wsiseg.training.photometric_distortion.distort` does.
     """
@@ -60,7 +67,10 @@ class Augmentation:
     saturation: float = 0.0
     hue: float = 0.0
     stain: float = 0.0
+    white_balance: float = 0.0
     blur: float = 0.0
+    sharpening: float = 0.0
+    compression: int = 100
     photometric: bool = False
 
     def magnification(self, random: Generator) -> float:
@@ -112,8 +122,11 @@ class Augmentation:
     def _recolour(self, pixels: Pixels, random: Generator) -> Pixels:
         factors, shift, radius = random.uniform(-1, 1, 3), random.uniform(-1, 1), random.random()
         strengths, blurred = random.normal(size=3), random.random() < 0.5
+        gains, quality, compressed = random.normal(size=3), random.random(), random.random() < 0.5
         if self.stain:
             pixels = restain(pixels, np.exp(self.stain * strengths))
+        if self.white_balance:
+            pixels = balance_white(pixels, np.exp(self.white_balance * gains))
         picture = Image.fromarray(pixels)
         for enhance, strength, factor in (
             (ImageEnhance.Brightness, self.brightness, factors[0]),
@@ -126,6 +139,12 @@ class Augmentation:
             picture = turn_hue(picture, self.hue * shift)
         if self.blur and blurred:
             picture = picture.filter(ImageFilter.GaussianBlur(self.blur * radius))
+        elif self.sharpening:
+            percent = round(100 * self.sharpening * radius)
+            picture = picture.filter(ImageFilter.UnsharpMask(1.0, percent, 0))
+        if self.compression < 100 and compressed:
+            lowest = self.compression
+            picture = compress(picture, round(lowest + (100 - lowest) * quality))
         coloured = np.array(picture)
         return distort(coloured, random) if self.photometric else coloured
 
@@ -140,13 +159,18 @@ TISSUE = Augmentation(
     mirror=True,
     flip=True,
     quarter_turns=True,
-    brightness=0.1,
-    contrast=0.1,
-    hue=0.02,
-    stain=0.25,
+    brightness=0.3,
+    contrast=0.2,
+    saturation=0.3,
+    hue=0.04,
+    stain=0.3,
+    white_balance=0.08,
     blur=1.0,
+    sharpening=1.0,
+    compression=40,
 )
-"""For stained sections, which have neither up nor down."""
+"""For stained sections, which have neither up nor down, and which every laboratory stains and every
+scanner shows in its own way."""
 
 PHOTOMETRIC = Augmentation(
     scale=(0.5, 2.0), logarithmic=False, dominance=0.75, mirror=True, photometric=True
@@ -186,6 +210,42 @@ def restain(pixels: Pixels, strengths: npt.NDArray[np.float64]) -> Pixels:
 
 
 _DENSITIES = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
+
+
+def balance_white(pixels: Pixels, gains: npt.NDArray[np.float64]) -> Pixels:
+    """Multiply red, green and blue, as another lamp or sensor would.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        uint8 ``(..., 3)``, RGB.
+    gains : ndarray
+        ``(3,)``; ones change nothing.
+
+    Returns
+    -------
+    ndarray
+        uint8, of the same shape; what would be brighter than white is white.
+    """
+    levels = np.arange(256)[:, None] * gains
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    balanced: Pixels = np.stack([table[pixels[..., i], i] for i in range(3)], axis=-1)
+    return balanced
+
+
+def compress(picture: Image.Image, quality: int) -> Image.Image:
+    """Return what JPEG makes of a picture.
+
+    Parameters
+    ----------
+    picture : Image
+        RGB.
+    quality : int
+        1 to 100.
+    """
+    file = io.BytesIO()
+    picture.save(file, "jpeg", quality=quality)
+    return Image.open(file).convert("RGB")
 
 
 def resize(pixels: Pixels, labels: Labels, shape: tuple[int, int]) -> tuple[Pixels, Labels]:
