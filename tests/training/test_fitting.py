@@ -168,9 +168,13 @@ def test_patience_ends_a_training_that_does_not_get_better(pictures, tmp_path):
     assert heard.losses == []
 
 
-def test_bfloat16_trains_to_finite_losses(pictures, tmp_path):
+def test_bfloat16_trains_to_finite_losses(tmp_path):
+    pictures = write_pictures(tmp_path, 2, (256, 256))
     heard = RecordingListener()
-    fit(options(pictures, precision="bf16"), tmp_path / "run", listener=heard)
+    # At this size the gradients of dilated convolutions were NaN on CPUs with bf16.
+    wanted = options(pictures, precision="bf16", tile=256, epochs=1, tiles=4, val_fraction=0)
+    fit(wanted, tmp_path / "run", listener=heard)
+    assert len(heard.losses) == 2
     assert all(math.isfinite(loss) for loss in heard.losses)
 
 

@@ -55,8 +55,7 @@ class SegmentationTask(lightning.LightningModule):
         frozen: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        # The layout in which CPUs and GPUs alike convolve fastest, and that of the pixels.
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network
         self.loss = DeepSupervision(loss, network.auxiliary_weight)
         self._stage = stage
         self._steps_per_epoch = steps_per_epoch
@@ -65,10 +64,23 @@ class SegmentationTask(lightning.LightningModule):
         self.normalise = Normaliser(normalisation)
         self.confusion = ConfusionMatrix(network.classes)
         self._loss_sum = torch.zeros(2)
+        self._layout = torch.channels_last
+
+    def on_fit_start(self) -> None:
+        """Lay the weights out as the device convolves fastest."""
+        low = self.trainer.precision == "bf16-mixed" and self.device.type == "cpu"
+        # On CPUs, oneDNN's gradients of dilated bf16 convolutions are NaN with channels last.
+        layout = torch.contiguous_format if low else torch.channels_last
+        self.network.to(memory_format=layout)  # type: ignore[call-overload]
+        self._layout = layout
+
+    def _prepare(self, pixels: Tensor) -> Tensor:
+        """Return the network's input for uint8 pixels ``(B, H, W, 3)``."""
+        return self.normalise(pixels).contiguous(memory_format=self._layout)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits for uint8 pixels ``(B, H, W, 3)``."""
-        logits: Tensor = self.network(self.normalise(pixels))
+        logits: Tensor = self.network(self._prepare(pixels))
         return logits
 
     def on_train_epoch_start(self) -> None:
@@ -94,7 +106,7 @@ class SegmentationTask(lightning.LightningModule):
         # Drawn anew for each step, so that a resumed training draws what an unbroken one does.
         torch.manual_seed(self._seed + 1_000_003 * (self.global_step + 1))
         pixels, labels = batch
-        outputs = self.network.supervised(self.normalise(pixels))
+        outputs = self.network.supervised(self._prepare(pixels))
         loss: Tensor = self.loss(outputs, labels.long())
         self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=len(pixels))
         return loss
@@ -115,7 +127,7 @@ class SegmentationTask(lightning.LightningModule):
             Index of the batch.
         """
         pixels, labels = batch
-        outputs = self.network.supervised(self.normalise(pixels))
+        outputs = self.network.supervised(self._prepare(pixels))
         counted = (labels != IGNORED).sum()
         self._loss_sum += torch.stack([self.loss(outputs, labels.long()) * counted, counted])
         logits = outputs[0] if outputs[0].shape[-2:] == labels.shape[-2:] else self(pixels)
