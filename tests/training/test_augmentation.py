@@ -13,7 +13,14 @@ from array_slide import noise
 from labelled import placed, striped
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.training.augmentation import AUGMENTATIONS, TISSUE, Augmentation, resize, restain
+from wsiseg.training.augmentation import (
+    AUGMENTATIONS,
+    TISSUE,
+    Augmentation,
+    balance_white,
+    resize,
+    restain,
+)
 
 STILL = Augmentation()
 TURNING = Augmentation(mirror=True, flip=True, quarter_turns=True)
@@ -24,8 +31,22 @@ COLOURING = {
     "hue": Augmentation(hue=0.1),
     "stain": Augmentation(stain=0.25),
     "blur": Augmentation(blur=2.0),
+    "white_balance": Augmentation(white_balance=0.1),
+    "sharpening": Augmentation(sharpening=1.0),
+    "compression": Augmentation(compression=30),
 }
-ALL = replace(TURNING, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, stain=0.25, blur=2.0)
+ALL = replace(
+    TURNING,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.3,
+    hue=0.1,
+    stain=0.25,
+    white_balance=0.1,
+    blur=2.0,
+    sharpening=1.0,
+    compression=30,
+)
 
 every_preset = pytest.mark.parametrize("name", AUGMENTATIONS)
 every_colouring = pytest.mark.parametrize("name", COLOURING)
@@ -182,8 +203,10 @@ def test_each_strength_alone_does_something(name: str) -> None:
     pixels = noise(16, 16)
     changed = [change(COLOURING[name], pixels, seed=seed)[0] for seed in range(20)]
     unlike = [one.tobytes() != pixels.tobytes() for one in changed]
-    # Every second tile is blurred; the other settings always draw some strength.
-    assert sum(unlike) >= (5 if name == "blur" else 19)
+    # Every second tile is blurred or compressed, every other one sharpened; the remaining
+    # settings always draw some strength.
+    halved = ("blur", "sharpening", "compression")
+    assert sum(unlike) >= (5 if name in halved else 19)
 
 
 @pytest.mark.parametrize("name", ["contrast", "blur"])
@@ -333,3 +356,36 @@ def test_a_tile_of_the_right_size_is_left_alone() -> None:
     same = resize(pixels, labels, (9, 13))
     np.testing.assert_array_equal(same[0], pixels)
     np.testing.assert_array_equal(same[1], labels)
+
+
+def test_white_balance_multiplies_each_colour_by_its_own_gain() -> None:
+    how = Augmentation(white_balance=0.1)
+    seen = np.array([change(how, flat((100, 100, 100)), seed=s)[0][0, 0] for s in range(300)])
+    logs = np.log(seen / 100)
+    assert abs(logs.mean()) < 0.02
+    np.testing.assert_allclose(logs.std(axis=0), 0.1, rtol=0.15)
+    assert np.abs(np.corrcoef(logs.T) - np.eye(3)).max() < 0.2
+
+
+def test_no_gain_makes_anything_brighter_than_white() -> None:
+    white = balance_white(flat((250, 128, 0)), np.array([1.5, 1.5, 1.5]))
+    np.testing.assert_array_equal(white[0, 0], (255, 192, 0))
+
+
+def test_sharpening_adds_detail_and_leaves_flat_places() -> None:
+    edge = np.full((16, 16, 3), 80, np.uint8)
+    edge[:, 8:] = 160
+    sharpened = [change(Augmentation(sharpening=1.0), edge, seed=s)[0] for s in range(20)]
+    assert max(int(np.ptp(tile)) for tile in sharpened) > 100
+    for tile in sharpened:
+        assert (tile[:, 0] == 80).all()
+        assert (tile[:, -1] == 160).all()
+
+
+def test_compression_is_that_of_jpeg_half_of_the_time() -> None:
+    pixels = noise(32, 32)
+    tiles = [change(Augmentation(compression=30), pixels, seed=s)[0] for s in range(200)]
+    untouched = sum(np.array_equal(tile, pixels) for tile in tiles)
+    assert 70 < untouched < 130
+    # Noise is what JPEG keeps least of.
+    assert max(float(np.abs(tile.astype(int) - pixels).mean()) for tile in tiles) > 20

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from wsiseg.training.losses.class_weights import inverse_log_weights
 from wsiseg.training.losses.cross_entropy import CrossEntropy
 from wsiseg.training.losses.dice import Dice
 from wsiseg.training.losses.sum import Sum
@@ -16,8 +15,10 @@ from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 _WARM_UP = 0.05
 
 
-def _loss(pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
-    return Sum(CrossEntropy(inverse_log_weights(pixels)), Dice())
+def _loss(_pixels: Pixels, _classes: Sequence[str]) -> nn.Module:
+    # Dice shares itself out among the classes; weights in the cross-entropy besides make a network
+    # see the rarer class too often.
+    return Sum(CrossEntropy(), Dice())
 
 
 def _optimiser(parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:
@@ -32,7 +33,7 @@ def _factor(epoch: float, epochs: int) -> float:
 
 PLAIN = Recipe(
     name="plain",
-    source="AdamW with polynomial decay; weighted cross-entropy plus Dice; averaged weights",
+    source="AdamW with polynomial decay; cross-entropy plus Dice; averaged weights",
     stages=(
         Stage(
             epochs=100,
