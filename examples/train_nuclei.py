@@ -3,7 +3,7 @@
 The data are the pictures and masks of NuInsSeg (Mahbod et al., Scientific Data 2024,
 10.1038/s41597-024-03117-2, CC BY 4.0), 512×512 pixels at 0.25 µm/px from 31 organs, as
 ``DATA/images/NUMBER.jpg`` and ``DATA/masks/NUMBER.png`` with 255 in nuclei.  The weights to begin
-with are those of ESPNet's authors on Cityscapes (MIT).  Takes about an hour and a quarter on two cores.
+with are those of ESPNet's authors on Cityscapes (MIT).  Takes an hour and a quarter on two cores.
 
     python examples/train_nuclei.py DATA/nuinsseg --weights espnet_p_2_q_8.pth -o nuclei/
 

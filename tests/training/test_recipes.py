@@ -13,7 +13,6 @@ from wsiseg.models import list_architectures
 from wsiseg.models.class_sets import CITYSCAPES
 from wsiseg.training.augmentation import AUGMENTATIONS, Augmentation
 from wsiseg.training.deep_supervision import DeepSupervision
-from wsiseg.training.losses.class_weights import inverse_log_weights
 from wsiseg.training.losses.ohem import OhemCrossEntropy
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Recipe, Stage
