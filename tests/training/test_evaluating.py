@@ -11,6 +11,7 @@ from skimage.measure import label
 
 from pictures import CLASS_MAP, draw, write_pictures
 from tiny import Tiny, label_whole
+from trainings import RecordingListener
 from wsiseg.annotations import Annotation, polygonise, write_qupath
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
@@ -19,7 +20,6 @@ from wsiseg.models.importing import import_checkpoint
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.training import DataOptions, EvaluateOptions, open_data, write_scores
 from wsiseg.training.evaluating import score
-from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
 
 NAMES = ("ground", "round", "long")
@@ -173,8 +173,46 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path):
 
 def test_an_unknown_class_is_one_line(tmp_path):
     folders = write_pictures(tmp_path, 1)
-    with pytest.raises(DataSetError, match="does not know lumen"):
-        score(checkpoint_of(NAMES), open_folder(folders, class_map="0=ground,7=lumen,9=long"))
+    with pytest.raises(DataSetError, match="does not know lumen, fat"):
+        score(checkpoint_of(NAMES), open_folder(folders, class_map="0=ground,7=lumen,9=fat"))
+
+
+def test_a_name_that_the_checkpoint_does_not_know_stands_for_all_that_the_labels_do_not_name(
+    tmp_path,
+):
+    folders = write_pictures(tmp_path, 2)
+    checkpoint = checkpoint_of((*NAMES, "void"), seed=3)
+    listener = RecordingListener()
+    dataset = open_folder(folders, class_map="0=else,7=round,9=else")
+    scores = score(checkpoint, dataset, None, listener)
+    matrix = ConfusionMatrix(2)
+    for pixels, truth in (draw(64, 64, number) for number in range(2)):
+        found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
+        matrix.add((truth == 1).astype(np.uint8), (found == 1).astype(np.uint8))
+    assert scores["confusion"] == matrix.counts.tolist()
+    assert scores["scored_as"] == {"else": ["ground", "long", "void"]}
+    assert listener.notes == ["else is scored as ground or long or void"]
+
+
+def test_what_is_predicted_besides_the_labels_classes_spoils_no_other_class(tmp_path):
+    """Masks of `ground` and `round` in which `long` lies on what is called ground."""
+    folders = write_pictures(tmp_path, 2)
+    checkpoint = checkpoint_of(NAMES, seed=3)
+    listener = RecordingListener()
+    scores = score(
+        checkpoint, open_folder(folders, class_map="0=ground,7=round,9=ground"), None, listener
+    )
+    hits = wanted = besides = 0
+    for pixels, truth in (draw(64, 64, number) for number in range(2)):
+        found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
+        hits += 2 * int(((truth == 1) & (found == 1)).sum())
+        wanted += int((truth == 1).sum() + (found == 1).sum())
+        besides += int((found == 2).sum())
+    assert scores["class_dice"]["round"] == pytest.approx(hits / wanted)
+    assert scores["scored_as"] == {}
+    (note,) = listener.notes
+    assert note.startswith(f"{100 * besides / 8192:.3g} % of the pixels")
+    assert "the checkpoint knows long besides" in note
 
 
 def test_streets_of_one_set_are_scored_on_another_by_category(data, tmp_path):
@@ -232,14 +270,9 @@ def test_which_class_is_made_of_objects_has_to_be_said(tmp_path):
 
 def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tmp_path):
     folders = write_pictures(tmp_path, 1)
-    warned = []
-
-    class RecordingListener(TrainingListener):
-        def warned(self, text):
-            warned.append(text)
-
-    score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, RecordingListener())
-    assert "as if they had 0.5 µm per pixel; `slide_mpp`" in warned[0]
+    listener = RecordingListener()
+    score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, listener)
+    assert "as if they had 0.5 µm per pixel; `slide_mpp`" in listener.warnings[0]
     halved = EvaluateOptions(slide_mpp=0.25)
     assert score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), halved)["pixels"] == 1024
 
@@ -248,15 +281,10 @@ def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
     folders = write_pictures(tmp_path, 1)
     halved = checkpoint_of(NAMES)
     halved.card = halved.card.model_copy(update={"training": {"scale": 0.5}})
-    noted = []
-
-    class RecordingListener(TrainingListener):
-        def noted(self, text):
-            noted.append(text)
-
-    scores = score(halved, open_folder(folders), None, RecordingListener())
+    listener = RecordingListener()
+    scores = score(halved, open_folder(folders), None, listener)
     assert (scores["pixels"], scores["settings"]["scale"]) == (32 * 32, 0.5)
-    assert "0.5 of the size" in noted[0]
+    assert "0.5 of the size" in listener.notes[0]
     whole = EvaluateOptions(scale=1.0)
     assert score(halved, open_folder(folders), whole)["pixels"] == 64 * 64
     known = checkpoint_of(NAMES, mpp=0.5)
