@@ -84,7 +84,8 @@ def test_five_fields_on_one_slide_give_an_interval_at_any_resolution(tmp_path):
     dataset = open_data(write_fields(tmp_path))
     listener = RecordingListener()
     checkpoints = [named_checkpoint(NAMES, mpp, seed=2) for mpp in (1.0, 2.3)]
-    found = score_each(checkpoints, "ab", dataset, EvaluateOptions(boundary=False), listener)
+    options = EvaluateOptions(boundary=False, runtime="torch")
+    found = score_each(checkpoints, "ab", dataset, options, listener)
     assert found["interval"]["units"] == "5 annotated fields"
     gap = found["compared"][0]["difference"]["mean_dice"]
     assert gap["low"] < gap["value"] < gap["high"]
