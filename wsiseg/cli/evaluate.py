@@ -18,15 +18,15 @@ from wsiseg.training.options import DataOptions, EvaluateOptions
 def evaluate(
     chosen: dict[str, Any],
     further: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(metavar="CHECKPOINT", help="Further checkpoints to `compare`."),
     ] = None,
     checkpoint: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-c", "--checkpoint", help="What to score.", show_default=False),
     ] = None,
     compare: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             metavar="CHECKPOINT",
             help="Score this one on the same samples and tell the difference; more of them may "
@@ -65,8 +65,7 @@ def evaluate(
     listener = ConsoleTrainingListener(quiet=quiet)
     try:
         if compare:
-            shown = [str(name) for name in names]
-            scores = score_each(loaded, shown, samples, options, listener)
+            scores = score_each(loaded, names, samples, options, listener)
         else:
             scores = score(loaded[0], samples, options, listener)
     finally:
@@ -84,14 +83,12 @@ def evaluate(
             echo("", f"scores      {', '.join(str(output / name) for name in files)}")
 
 
-def _read_checkpoints(
-    checkpoint: Path | None, compare: list[Path], further: list[Path]
-) -> list[Path]:
+def _read_checkpoints(checkpoint: str | None, compare: list[str], further: list[str]) -> list[str]:
     """Return the checkpoints to score, the reference first."""
     if further and not compare:
         raise ArgumentError(
             "checkpoints are named by `checkpoint`, and others to compare it with by `compare`",
-            str(further[0]),
+            further[0],
         )
     names = [] if checkpoint is None else [checkpoint]
     names += [*compare, *further]
@@ -100,7 +97,7 @@ def _read_checkpoints(
     if compare and len(names) < 2:
         raise ArgumentError(
             "a comparison needs two checkpoints",
-            str(names[0]),
+            names[0],
             "Name another after it, or the reference with `checkpoint`.",
         )
     return names
