@@ -72,6 +72,7 @@ def test_importing_loads_neither_torch_nor_qt(code):
         "train -o run --images a --labels b --class-map 0=a --epochs 0",
         "train -o run --images a --labels b --class-map 0=a --recipe none",
         "evaluate -c best.safetensors --images a --labels b --class-map 0=a --tile 1",
+        "evaluate --compare best.safetensors --images a --labels b --class-map 0=a",
     ],
 )
 def test_a_wrong_value_is_refused_before_torch_is_loaded(words, tmp_path):
@@ -89,7 +90,7 @@ def test_a_wrong_value_is_refused_before_torch_is_loaded(words, tmp_path):
 def test_the_public_names_are_these_and_all_errors():
     assert wsiseg.__all__ == sorted(
         {
-            *("segment", "segment_batch", "train", "evaluate"),
+            *("segment", "segment_batch", "train", "evaluate", "compare"),
             *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions"),
             *("SegmentResult", "TrainResult"),
             *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),

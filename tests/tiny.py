@@ -1,11 +1,12 @@
 """A network that sees eleven pixels wide, and checkpoints of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from wsiseg.classes import numbered_classes
+from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
@@ -33,14 +34,22 @@ class Tiny(SegmentationNetwork):
 
 def tiny_checkpoint(classes: int = 5, mpp: float | None = 0.5, seed: int = 0) -> Checkpoint:
     """Return a network of whole numbers, so that no order of sums can change a label."""
-    names = numbered_classes(classes)
+    return _checkpoint(numbered_classes(classes), mpp, seed)
+
+
+def named_checkpoint(names: Sequence[str], mpp: float | None = None, seed: int = 1) -> Checkpoint:
+    """Return a network of whole numbers, so that no order of sums can change a label."""
+    return _checkpoint([LabelClass(name, (i, i, i)) for i, name in enumerate(names)], mpp, seed)
+
+
+def _checkpoint(classes: Sequence[LabelClass], mpp: float | None, seed: int) -> Checkpoint:
     card = CheckpointCard(
         architecture="tiny",
-        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in names),
+        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in classes),
         mpp=mpp,
         normalisation=Normalisation(mean=(0, 0, 0), std=(1, 1, 1), divide_first=1),
     )
-    network = Tiny(classes)
+    network = Tiny(len(classes))
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():

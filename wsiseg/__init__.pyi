@@ -38,5 +38,6 @@ from .training import DataOptions as DataOptions
 from .training import EvaluateOptions as EvaluateOptions
 from .training import TrainOptions as TrainOptions
 from .training import TrainResult as TrainResult
+from .training import compare as compare
 from .training import evaluate as evaluate
 from .training import train as train

@@ -7,28 +7,15 @@ import sys
 
 import numpy as np
 import pytest
-import tifffile
 import zarr
 from PIL import Image
 
 import wsiseg
 from commands import run
-from pictures import CLASS_MAP, draw, write_pictures
+from pictures import CLASS_MAP, NAMES, draw, write_pictures, write_slide
 from wsiseg.annotations import Annotation, polygonise, write_qupath
 
-NAMES = ("ground", "round", "long")
 SMALL = ("--set", "alpha2=1", "--set", "alpha3=1", "--workers", 0, "--batch", 2)
-
-
-def write_slide(path, pixels, mpp=0.5):
-    tifffile.imwrite(
-        path,
-        pixels,
-        tile=(64, 64),
-        photometric="rgb",
-        resolution=(1e4 / mpp,) * 2,
-        resolutionunit="CENTIMETER",
-    )
 
 
 @pytest.fixture

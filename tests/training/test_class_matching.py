@@ -84,14 +84,50 @@ def test_cityscapes_is_scored_on_mapillary_by_its_seven_categories() -> None:
 
 
 def test_a_class_that_the_checkpoint_does_not_know_is_named() -> None:
-    with pytest.raises(DataSetError, match="does not know gland") as caught:
-        match_classes(classes("tumour", "fat"), data("fat", "gland"))
+    with pytest.raises(DataSetError, match="does not know gland, lumen") as caught:
+        match_classes(classes("tumour", "fat"), data("fat", "gland", "lumen"))
     assert "It knows tumour, fat; `class_map`" in str(caught.value)
     with pytest.raises(DataSetError, match="It knows tumour, fat") as caught:
         match_classes(classes("tumour", "fat"), whole("camvid"))
     # The classes of a public set are known; nothing can map them.
     assert "`class_map`" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_masks_of_nuclei_need_not_tell_glass_from_tissue() -> None:
+    found = match_classes(classes("glass", "tissue", "nucleus"), data("background", "nucleus"))
+    assert found.names == ("background", "nucleus")
+    np.testing.assert_array_equal(found.truth[:3], [0, 1, IGNORED])
+    np.testing.assert_array_equal(found.predicted[:4], [0, 0, 1, IGNORED])
+    assert found.rest == {"background": ("glass", "tissue")}
+    assert not found.extra
+
+
+@pytest.mark.parametrize(
+    ("known", "named"),
+    [
+        # no class is left that the unknown one could stand for
+        (("fat", "tumour"), ("fat", "tumour", "gland")),
+        # nothing that both know
+        (("fat", "tumour"), ("gland",)),
+        # two that could stand for the same
+        (("glass", "tissue", "nucleus"), ("background", "nuclei")),
+        (("glass", "tissue", "nucleus"), ("background", "lumen", "nucleus")),
+    ],
+)
+def test_nothing_is_guessed_about_classes_that_could_mean_anything(
+    known: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    with pytest.raises(DataSetError, match="the checkpoint does not know") as caught:
+        match_classes(classes(*known), data(*named))
+    assert "one other name to all the rest" in str(caught.value)
+
+
+def test_a_class_of_a_public_set_stands_for_no_other() -> None:
+    cityscapes = whole("cityscapes")
+    assert cityscapes.classes[-1].name == "bicycle"
+    with pytest.raises(DataSetError, match="does not know bicycle"):
+        match_classes((*CITYSCAPES[:-1], VOID), cityscapes)
 
 
 def test_of_many_unknown_classes_a_few_are_named() -> None:

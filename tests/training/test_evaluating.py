@@ -4,48 +4,19 @@ import json
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 from PIL import Image
 from skimage.measure import label
 
-from pictures import CLASS_MAP, draw, write_pictures
-from tiny import Tiny, label_whole
-from wsiseg.annotations import Annotation, polygonise, write_qupath
+from pictures import NAMES, draw, open_pictures, write_annotated_slide, write_pictures
+from tiny import Tiny, label_whole, named_checkpoint
+from trainings import RecordingListener
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.importing import import_checkpoint
-from wsiseg.models.normalisation import Normalisation
 from wsiseg.training import DataOptions, EvaluateOptions, open_data, write_scores
 from wsiseg.training.evaluating import score
-from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import ConfusionMatrix
-
-NAMES = ("ground", "round", "long")
-
-
-def checkpoint_of(names, mpp=None, seed=1):
-    """Return whole-number weights, so that no order of sums can change a label."""
-    card = CheckpointCard(
-        architecture="tiny",
-        classes=tuple(ClassEntry(name=n, colour=(i, i, i)) for i, n in enumerate(names)),
-        mpp=mpp,
-        normalisation=Normalisation(mean=(0, 0, 0), std=(1, 1, 1), divide_first=1),
-    )
-    network = Tiny(len(names))
-    random = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.randint(-1, 2, parameter.shape, generator=random))
-    return Checkpoint(card, network)
-
-
-def open_folder(folders, **settings):
-    images, labels = folders
-    return open_data(
-        DataOptions(images=images, labels=labels, **{"class_map": CLASS_MAP, **settings})
-    )
 
 
 def confusion_of(checkpoint, pairs, classes=3):
@@ -60,8 +31,8 @@ def test_pictures_of_any_size_are_scored_pixel_by_pixel(tmp_path):
     write_pictures(tmp_path / "odd", 1, (37, 51), seed=9)
     for kind in ("images", "labels"):
         (tmp_path / "odd" / kind / "p0.png").rename(tmp_path / kind / "odd.png")
-    checkpoint = checkpoint_of(NAMES)
-    scores = score(checkpoint, open_folder(folders))
+    checkpoint = named_checkpoint(NAMES)
+    scores = score(checkpoint, open_pictures(folders))
     pairs = [draw(37, 51, 9), draw(64, 64, 0), draw(64, 64, 1)]
     wanted = confusion_of(checkpoint, pairs)
     assert scores["confusion"] == wanted.counts.tolist()
@@ -74,9 +45,9 @@ def test_pictures_of_any_size_are_scored_pixel_by_pixel(tmp_path):
 @pytest.mark.parametrize("blend", ["crop", "gaussian"])
 def test_tiles_do_not_change_what_is_scored(blend, tmp_path):
     folders = write_pictures(tmp_path, 1, (150, 170))
-    checkpoint = checkpoint_of(NAMES)
+    checkpoint = named_checkpoint(NAMES)
     small = EvaluateOptions(tile=48, halo=8, blend=blend)
-    tiled, whole = (score(checkpoint, open_folder(folders), o) for o in (small, None))
+    tiled, whole = (score(checkpoint, open_pictures(folders), o) for o in (small, None))
     if blend == "crop":
         assert tiled["confusion"] == whole["confusion"]
     assert tiled["pixels"] == whole["pixels"] == 150 * 170
@@ -84,39 +55,16 @@ def test_tiles_do_not_change_what_is_scored(blend, tmp_path):
 
 def test_ignored_pixels_do_not_count(tmp_path):
     folders = write_pictures(tmp_path, 1)
-    checkpoint = checkpoint_of(("ground", "long"))
-    scores = score(checkpoint, open_folder(folders, class_map="0=ground,7=ignore,9=long"))
+    checkpoint = named_checkpoint(("ground", "long"))
+    scores = score(checkpoint, open_pictures(folders, class_map="0=ground,7=ignore,9=long"))
     _, truth = draw(64, 64, 0)
     assert scores["pixels"] == int((truth != 1).sum())
-
-
-def write_slide(path, pixels, mpp=0.5):
-    tifffile.imwrite(
-        path,
-        pixels,
-        tile=(64, 64),
-        photometric="rgb",
-        resolution=(1e4 / mpp,) * 2,
-        resolutionunit="CENTIMETER",
-    )
-
-
-def write_annotated_slide(folder, pixels, labels, names=NAMES):
-    slides, drawn = folder / "slides", folder / "drawn"
-    slides.mkdir()
-    drawn.mkdir()
-    write_slide(slides / "one.tiff", pixels)
-    shapes = [Annotation(names[value], shape) for value, shape in polygonise(labels)]
-    write_qupath(drawn / "one.geojson", shapes)
-    return DataOptions(
-        slides=slides, annotations=drawn, class_map="ground=ground,round=round,long=long"
-    )
 
 
 def test_whole_slides_are_scored_through_the_streaming_path(tmp_path):
     pixels, labels = draw(300, 420, 3)
     data = write_annotated_slide(tmp_path, pixels, labels)
-    checkpoint = checkpoint_of(NAMES, mpp=0.5)
+    checkpoint = named_checkpoint(NAMES, mpp=0.5)
     tiled = EvaluateOptions(tile=96, halo=8)
     scores = score(checkpoint, open_data(data), tiled)
     assert scores["confusion"] == confusion_of(checkpoint, [(pixels, labels)]).counts.tolist()
@@ -134,7 +82,7 @@ def test_only_annotated_tiles_of_a_slide_go_through_the_network(tmp_path, monkey
         ran.append(tuple(x.shape))
         return forward(self, x)
 
-    checkpoint = checkpoint_of(NAMES, mpp=0.5)
+    checkpoint = named_checkpoint(NAMES, mpp=0.5)
     options = EvaluateOptions(tile=96, halo=8, runtime="torch")
     score(checkpoint, open_data(data), options)
     monkeypatch.setattr(Tiny, "dense", counted)
@@ -147,7 +95,7 @@ def test_only_annotated_tiles_of_a_slide_go_through_the_network(tmp_path, monkey
 def test_a_slide_is_looked_at_as_the_checkpoint_was_trained(tmp_path):
     pixels, labels = draw(200, 200, 3)
     data = write_annotated_slide(tmp_path, pixels, labels)
-    scores = score(checkpoint_of(NAMES, mpp=1.0), open_data(data))
+    scores = score(named_checkpoint(NAMES, mpp=1.0), open_data(data))
     assert scores["pixels"] == 100 * 100
 
 
@@ -155,17 +103,17 @@ def test_an_extra_class_of_the_checkpoint_is_an_error_where_it_is_predicted(tmp_
     folders = write_pictures(tmp_path, 1)
     pixels, truth = draw(64, 64, 0)
     names = (*NAMES, "void", "else")
-    checkpoint = checkpoint_of(names, seed=3)
+    checkpoint = named_checkpoint(names, seed=3)
     found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
-    scores = score(checkpoint, open_folder(folders))
+    scores = score(checkpoint, open_pictures(folders))
     assert sum(row[-1] for row in scores["confusion"]) == int((found >= 3).sum())
     assert scores["pixels"] == truth.size
 
 
 def test_classes_in_another_order_are_matched_by_name(tmp_path):
     folders = write_pictures(tmp_path, 1)
-    checkpoint = checkpoint_of(NAMES)
-    scores = score(checkpoint, open_folder(folders, class_map="9=long,0=ground,7=round"))
+    checkpoint = named_checkpoint(NAMES)
+    scores = score(checkpoint, open_pictures(folders, class_map="9=long,0=ground,7=round"))
     wanted = confusion_of(checkpoint, [draw(64, 64, 0)])
     assert scores["class_iou"]["long"] == pytest.approx(wanted.iou[2])
     assert scores["class_iou"]["ground"] == pytest.approx(wanted.iou[0])
@@ -173,8 +121,46 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path):
 
 def test_an_unknown_class_is_one_line(tmp_path):
     folders = write_pictures(tmp_path, 1)
-    with pytest.raises(DataSetError, match="does not know lumen"):
-        score(checkpoint_of(NAMES), open_folder(folders, class_map="0=ground,7=lumen,9=long"))
+    with pytest.raises(DataSetError, match="does not know lumen, fat"):
+        score(named_checkpoint(NAMES), open_pictures(folders, class_map="0=ground,7=lumen,9=fat"))
+
+
+def test_a_name_that_the_checkpoint_does_not_know_stands_for_all_that_the_labels_do_not_name(
+    tmp_path,
+):
+    folders = write_pictures(tmp_path, 2)
+    checkpoint = named_checkpoint((*NAMES, "void"), seed=3)
+    listener = RecordingListener()
+    dataset = open_pictures(folders, class_map="0=else,7=round,9=else")
+    scores = score(checkpoint, dataset, None, listener)
+    matrix = ConfusionMatrix(2)
+    for pixels, truth in (draw(64, 64, number) for number in range(2)):
+        found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
+        matrix.add((truth == 1).astype(np.uint8), (found == 1).astype(np.uint8))
+    assert scores["confusion"] == matrix.counts.tolist()
+    assert scores["scored_as"] == {"else": ["ground", "long", "void"]}
+    assert listener.notes == ["else is scored as ground or long or void"]
+
+
+def test_what_is_predicted_besides_the_labels_classes_spoils_no_other_class(tmp_path):
+    """Masks of `ground` and `round` in which `long` lies on what is called ground."""
+    folders = write_pictures(tmp_path, 2)
+    checkpoint = named_checkpoint(NAMES, seed=3)
+    listener = RecordingListener()
+    scores = score(
+        checkpoint, open_pictures(folders, class_map="0=ground,7=round,9=ground"), None, listener
+    )
+    hits = wanted = besides = 0
+    for pixels, truth in (draw(64, 64, number) for number in range(2)):
+        found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
+        hits += 2 * int(((truth == 1) & (found == 1)).sum())
+        wanted += int((truth == 1).sum() + (found == 1).sum())
+        besides += int((found == 2).sum())
+    assert scores["class_dice"]["round"] == pytest.approx(hits / wanted)
+    assert scores["scored_as"] == {}
+    (note,) = listener.notes
+    assert note.startswith(f"{100 * besides / 8192:.3g} % of the pixels")
+    assert "the checkpoint knows long besides" in note
 
 
 def test_streets_of_one_set_are_scored_on_another_by_category(data, tmp_path):
@@ -186,7 +172,7 @@ def test_streets_of_one_set_are_scored_on_another_by_category(data, tmp_path):
             (root / kind / file.name).write_bytes(file.read_bytes())
     names = [c.name for c in (*CITYSCAPES, VOID)]
     dataset = open_data(DataOptions(dataset="mapillary", root=root.parent, split="val"))
-    scores = score(checkpoint_of(names), dataset)
+    scores = score(named_checkpoint(names), dataset)
     assert set(scores["class_iou"]) == {
         "flat",
         "construction",
@@ -203,12 +189,14 @@ def test_objects_are_scored_against_numbered_masks(tmp_path):
     images, labels = write_pictures(tmp_path, 1)
     numbered = tmp_path / "numbered"
     numbered.mkdir()
-    checkpoint = checkpoint_of(("rest", "thing"), seed=4)
+    checkpoint = named_checkpoint(("rest", "thing"), seed=4)
     pixels, _ = draw(64, 64, 0)
     found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
     objects = label(found == 1, connectivity=2).astype(np.uint16)
     Image.fromarray(objects).save(numbered / "p0.png")
-    dataset = open_folder((images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered)
+    dataset = open_pictures(
+        (images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered
+    )
     scores = score(checkpoint, dataset)
     assert (scores["object_f1"], scores["object_dice"]) == (1.0, 1.0)
 
@@ -218,54 +206,46 @@ def test_numbered_masks_of_another_size_are_refused(tmp_path):
     numbered = tmp_path / "numbered"
     numbered.mkdir()
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(numbered / "p0.png")
-    dataset = open_folder((images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered)
+    dataset = open_pictures(
+        (images, labels), class_map="0=rest,7=thing,9=thing", instances=numbered
+    )
     with pytest.raises(DataSetError, match=r"20×20 pixels, p0\.png has 64×64"):
-        score(checkpoint_of(("rest", "thing")), dataset)
+        score(named_checkpoint(("rest", "thing")), dataset)
 
 
 def test_which_class_is_made_of_objects_has_to_be_said(tmp_path):
     images, labels = write_pictures(tmp_path, 1)
-    dataset = open_folder((images, labels), instances=labels)
+    dataset = open_pictures((images, labels), instances=labels)
     with pytest.raises(ArgumentError, match=r"`objects`.*ground, round, long"):
-        score(checkpoint_of(NAMES), dataset)
+        score(named_checkpoint(NAMES), dataset)
 
 
 def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tmp_path):
     folders = write_pictures(tmp_path, 1)
-    warned = []
-
-    class RecordingListener(TrainingListener):
-        def warned(self, text):
-            warned.append(text)
-
-    score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), None, RecordingListener())
-    assert "as if they had 0.5 µm per pixel; `slide_mpp`" in warned[0]
+    listener = RecordingListener()
+    score(named_checkpoint(NAMES, mpp=0.5), open_pictures(folders), None, listener)
+    assert "as if they had 0.5 µm per pixel; `slide_mpp`" in listener.warnings[0]
     halved = EvaluateOptions(slide_mpp=0.25)
-    assert score(checkpoint_of(NAMES, mpp=0.5), open_folder(folders), halved)["pixels"] == 1024
+    assert score(named_checkpoint(NAMES, mpp=0.5), open_pictures(folders), halved)["pixels"] == 1024
 
 
 def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
     folders = write_pictures(tmp_path, 1)
-    halved = checkpoint_of(NAMES)
+    halved = named_checkpoint(NAMES)
     halved.card = halved.card.model_copy(update={"training": {"scale": 0.5}})
-    noted = []
-
-    class RecordingListener(TrainingListener):
-        def noted(self, text):
-            noted.append(text)
-
-    scores = score(halved, open_folder(folders), None, RecordingListener())
+    listener = RecordingListener()
+    scores = score(halved, open_pictures(folders), None, listener)
     assert (scores["pixels"], scores["settings"]["scale"]) == (32 * 32, 0.5)
-    assert "0.5 of the size" in noted[0]
+    assert "0.5 of the size" in listener.notes[0]
     whole = EvaluateOptions(scale=1.0)
-    assert score(halved, open_folder(folders), whole)["pixels"] == 64 * 64
-    known = checkpoint_of(NAMES, mpp=0.5)
+    assert score(halved, open_pictures(folders), whole)["pixels"] == 64 * 64
+    known = named_checkpoint(NAMES, mpp=0.5)
     known.card = known.card.model_copy(update={"training": {"scale": 0.5}})
-    assert score(known, open_folder(folders))["pixels"] == 64 * 64
+    assert score(known, open_pictures(folders))["pixels"] == 64 * 64
 
 
 def test_scores_are_written_as_json_csv_and_a_picture(tmp_path):
-    scores = score(checkpoint_of(NAMES), open_folder(write_pictures(tmp_path, 1)))
+    scores = score(named_checkpoint(NAMES), open_pictures(write_pictures(tmp_path, 1)))
     write_scores(scores, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "scores.json").read_text()) == scores
     assert (tmp_path / "out" / "scores.csv").read_text().splitlines()[-1].startswith("mean,")

@@ -9,7 +9,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.training import evaluate, train
+from wsiseg.training import compare, evaluate, train
 from wsiseg.training.keywords import EvaluateKeywords, TrainKeywords
 from wsiseg.training.options import DataOptions, EvaluateOptions, TrainOptions
 
@@ -300,8 +300,15 @@ def test_typed_keywords_are_those_of_the_options(keywords, options, elsewhere) -
         assert TypeAdapter(hints[name]).validate_python(default) == default, name
 
 
-@pytest.mark.parametrize(("job", "options"), [(train, TrainOptions), (evaluate, EvaluateOptions)])
-def test_the_signature_of_a_job_shows_every_option(job, options) -> None:
+@pytest.mark.parametrize(
+    ("job", "options", "scored"),
+    [
+        (train, TrainOptions, "checkpoint"),
+        (evaluate, EvaluateOptions, "checkpoint"),
+        (compare, EvaluateOptions, "checkpoints"),
+    ],
+)
+def test_the_signature_of_a_job_shows_every_option(job, options, scored) -> None:
     shown = inspect.signature(job).parameters
-    assert list(shown)[:3] == ["data", "checkpoint", "output"]
+    assert list(shown)[:3] == ["data", scored, "output"]
     assert shown.keys() >= options.model_fields.keys() - {"init"}

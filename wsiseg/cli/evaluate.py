@@ -16,44 +16,88 @@ from wsiseg.training.options import DataOptions, EvaluateOptions
 
 @options_from(DataOptions, EvaluateOptions)
 def evaluate(
-    checkpoint: Annotated[
-        Path, typer.Option("-c", "--checkpoint", help="What to score.", show_default=False)
-    ],
     chosen: dict[str, Any],
+    further: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CHECKPOINT", help="Further checkpoints to `compare`."),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("-c", "--checkpoint", help="What to score.", show_default=False),
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="Score this one on the same samples and tell the difference; more of them may "
+            "follow. The first of them is the reference where `checkpoint` is left out.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Folder for scores.json, scores.csv and confusion.png."
+            "-o",
+            "--output",
+            help="Folder for scores.json, scores.csv and confusion.png, and for comparison.json "
+            "and comparison.csv.",
         ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score a checkpoint."""
+    """Score a checkpoint, or several and compare them."""
     data, options = DataOptions.select(chosen), EvaluateOptions.select(chosen)
+    names = _read_checkpoints(checkpoint, compare or [], further or [])
     if data.instances is None and (options.objects is not None or options.smallest):
         raise ArgumentError("objects are scored against `instances`", "`objects`, `smallest`")
     # Settings of the run are checked before torch is loaded.
     _ = options.segment
 
+    from wsiseg.cli.comparison_table import describe_comparison
     from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
     from wsiseg.models.checkpoint import load_checkpoint
-    from wsiseg.training import open_data, score, write_scores
+    from wsiseg.training import open_data, score, score_each, write_comparison, write_scores
 
-    loaded = load_checkpoint(checkpoint)
+    loaded = [load_checkpoint(name) for name in names]
     samples = open_data(data, validation=True)
     listener = ConsoleTrainingListener(quiet=quiet)
     try:
-        scores = score(loaded, samples, options, listener)
+        if compare:
+            scores = score_each(loaded, names, samples, options, listener)
+        else:
+            scores = score(loaded[0], samples, options, listener)
     finally:
         listener.stop()
     if output is not None:
-        write_scores(scores, output)
+        (write_comparison if compare else write_scores)(scores, output)
     if as_json:
         print_json(scores)
     else:
-        echo(*describe_scores(scores))
+        echo(*(describe_comparison if compare else describe_scores)(scores))
         if output is not None:
-            files = ("scores.json", "scores.csv", "confusion.png")
+            files = ["scores.json", "scores.csv", "confusion.png"]
+            if compare:
+                files = ["comparison.json", "comparison.csv", *files]
             echo("", f"scores      {', '.join(str(output / name) for name in files)}")
+
+
+def _read_checkpoints(checkpoint: str | None, compare: list[str], further: list[str]) -> list[str]:
+    """Return the checkpoints to score, the reference first."""
+    if further and not compare:
+        raise ArgumentError(
+            "checkpoints are named by `checkpoint`, and others to compare it with by `compare`",
+            further[0],
+        )
+    names = [] if checkpoint is None else [checkpoint]
+    names += [*compare, *further]
+    if not names:
+        raise ArgumentError("no checkpoint is named", "`checkpoint`", "Name what is to be scored.")
+    if compare and len(names) < 2:
+        raise ArgumentError(
+            "a comparison needs two checkpoints",
+            names[0],
+            "Name another after it, or the reference with `checkpoint`.",
+        )
+    return names

@@ -1,3 +1,6 @@
+from .comparing import compare as compare
+from .comparing import score_each as score_each
+from .comparing import write_comparison as write_comparison
 from .datasets.opening import open_data as open_data
 from .evaluating import evaluate as evaluate
 from .evaluating import score as score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,19 +30,29 @@ class ClassMatching:
         predictions that are none of the names.
     categories : mapping of str to str
         The category of each name, where there are some.
+    rest : mapping of str to tuple of str
+        The name of the data that stands for all classes of the checkpoint that the data do not
+        name, and those classes; empty where no name does.
+    extra : tuple of str
+        Classes of the checkpoint that are none of the names.
     """
 
     names: tuple[str, ...]
     truth: Labels
     predicted: Labels
-    categories: Mapping[str, str]
+    categories: Mapping[str, str] = field(default_factory=dict)
+    rest: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
 
 
 def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatching:
     """Match a checkpoint's classes with a data set's by name, or else by category.
 
     A checkpoint may have classes besides, such as an author's *void*; predicting them is wrong
-    wherever something is annotated.
+    wherever something is annotated. But a user's labels may know fewer classes than the
+    checkpoint, as masks of nuclei do that tell nothing but nuclei from background: one name that
+    the checkpoint does not know, beside others that it does, stands for all its classes that the
+    data do not name.
 
     Parameters
     ----------
@@ -59,14 +69,20 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatchin
     Raises
     ------
     DataSetError
-        If the checkpoint does not know a class, and there are no categories that both have.
+        If the checkpoint does not know a class that cannot stand for others, and there are no
+        categories that both have.
     """
     own = [entry.name for entry in known]
     wanted = [entry.name for entry in dataset.classes]
     missing = [name for name in wanted if name not in own]
+    others = tuple(name for name in own if name not in wanted)
     if not missing:
         return ClassMatching(
-            tuple(wanted), _table(wanted, wanted), _table(own, wanted), dataset.categories
+            tuple(wanted),
+            _table(wanted, wanted),
+            _table(own, wanted),
+            dataset.categories,
+            extra=others,
         )
     by_category = _categories_of(own)
     if by_category and dataset.categories:
@@ -75,11 +91,22 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatchin
             tuple(names),
             _table([dataset.categories.get(name) for name in wanted], names),
             _table([by_category.get(name) for name in own], names),
-            {},
+            extra=tuple(name for name in own if name not in by_category),
+        )
+    # The classes of a public set mean what its authors say, and nothing else.
+    public = any(dataset.classes == layout.classes for layout in LAYOUTS.values())
+    if len(missing) == 1 < len(wanted) and others and not public:
+        (rest,) = missing
+        return ClassMatching(
+            tuple(wanted),
+            _table(wanted, wanted),
+            _table([name if name in wanted else rest for name in own], wanted),
+            dataset.categories,
+            rest={rest: others},
         )
     hint = f"It knows {', '.join(own)}"
-    if not any(dataset.classes == layout.classes for layout in LAYOUTS.values()):
-        hint += "; `class_map` can give the data those names"
+    if not public:
+        hint += "; `class_map` can give the data those names, and one other name to all the rest"
     raise DataSetError(
         f"the checkpoint does not know {', '.join(missing[:5])}{', …' if missing[5:] else ''}",
         dataset.name,

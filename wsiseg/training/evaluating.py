@@ -31,6 +31,7 @@ from wsiseg.training.metrics import (
     BoundaryScore,
     ConfusionMatrix,
     ObjectScore,
+    UnitCounts,
     describe_scores,
     label_objects,
     plot_confusion,
@@ -116,6 +117,7 @@ def score(
     dataset: DataSet,
     options: EvaluateOptions | None = None,
     listener: TrainingListener | None = None,
+    units: UnitCounts | None = None,
 ) -> dict[str, Any]:
     """Score a checkpoint; see :func:`wsiseg.training.metrics.describe_scores`.
 
@@ -132,12 +134,16 @@ def score(
         How.
     listener : TrainingListener, optional
         Receives progress, notes and warnings.
+    units : UnitCounts, optional
+        Receives what is counted, by pictures and parts of slides.
 
     Returns
     -------
     dict
         ``images``, ``pixels``, ``miou``, ``pixel_accuracy``, ``mean_dice``, ``class_iou``,
-        ``confusion`` and more.
+        ``confusion`` and more.  ``scored_as`` lists the classes of the checkpoint for which a name
+        of the labels stands that the checkpoint does not know; see
+        :func:`wsiseg.training.class_matching.match_classes`.
 
     Raises
     ------
@@ -147,16 +153,19 @@ def score(
     options = options or EvaluateOptions()
     listener = listener or TrainingListener()
     matching = match_classes(checkpoint.classes, dataset)
-    scores = _Scores(matching, dataset, options)
+    scores = _Scores(matching, dataset, options, units)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
     resolution = _choose_resolution(checkpoint, dataset, options, listener)
     listener.began(f"scoring {plural(len(dataset.samples), 'sample')} of {dataset.name}")
+    for name, others in matching.rest.items():
+        listener.noted(f"{name} is scored as {' or '.join(others)}")
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, resolution) as opened:
             for note in opened.notes:
                 listener.warned(f"{sample.name}: {note}")
             _score_sample(opened, predictor, options.segment, scores)
         listener.advanced(number + 1, len(dataset.samples))
+    scores.tell_extra(listener)
     if scores.too_large:
         large = plural(scores.too_large, "large slide")
         listener.warned(f"borders and objects of {large} are not scored")
@@ -167,6 +176,7 @@ def score(
     return {
         "images": len(dataset.samples),
         "data": dataset.name,
+        "scored_as": {name: list(others) for name, others in matching.rest.items()},
         "settings": {
             "checkpoint": checkpoint.sha256,
             "mpp": resolution.mpp,
@@ -215,8 +225,16 @@ def write_scores(scores: dict[str, Any], folder: Path) -> None:
 class _Scores:
     """What is counted over all samples."""
 
-    def __init__(self, matching: ClassMatching, dataset: DataSet, options: EvaluateOptions) -> None:
+    def __init__(
+        self,
+        matching: ClassMatching,
+        dataset: DataSet,
+        options: EvaluateOptions,
+        units: UnitCounts | None,
+    ) -> None:
         self.matching = matching
+        self._units = units
+        self._sparse = dataset.sparse
         classes = len(matching.names)
         self.confusion = ConfusionMatrix(classes)
         self.boundary = BoundaryScore(classes, options.tolerance)
@@ -241,7 +259,21 @@ class _Scores:
         predicted = self.matching.predicted[band.labels]
         predicted[band.labels == NO_LABEL] = NO_LABEL
         self.confusion.add(truth, predicted)
+        if self._units is not None:
+            scale = opened.plane.slide_scale if self._sparse else None
+            self._units.add(opened.sample.name, band.box, scale, truth, predicted)
         return truth, predicted
+
+    def tell_extra(self, listener: TrainingListener) -> None:
+        """Tell how much is predicted as classes that the labels do not have."""
+        none_of_them = int(self.confusion.counts[:, -1].sum())
+        if self.matching.extra and none_of_them:
+            share = 100 * none_of_them / self.confusion.pixels
+            besides = ", ".join(self.matching.extra)
+            listener.noted(
+                f"{share:.3g} % of the pixels are predicted as none of the labels' classes, and "
+                f"count as wrong; the checkpoint knows {besides} besides"
+            )
 
     def add_whole(self, opened: OpenSample, truth: Labels, predicted: Labels) -> None:
         """Score the borders and objects of one sample."""

@@ -206,7 +206,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
     @model_validator(mode="after")
     def _borders_are_scored(self) -> Self:
         if self.tolerance is not None and not self.boundary:
-            raise ValueError("`tolerance` has no meaning where `translate_errors` is off")
+            raise ValueError("`tolerance` has no meaning where `boundary` is off")
         return self
 
 
