@@ -266,3 +266,11 @@ def test_the_public_job_takes_data_checkpoint_output_and_keywords(pictures, tmp_
     loaded.path = None
     with pytest.raises(ArgumentError, match="in no file"):
         wsiseg.train(data, loaded, tmp_path / "c", **usual)
+
+
+def test_pictures_of_known_resolution_are_worked_at_that_of_the_initial_checkpoint(
+    pictures, tmp_path
+):
+    first = fit(options(pictures, mpp=0.5, slide_mpp=0.5), tmp_path / "first")
+    wanted = options(pictures, init=first.checkpoint, slide_mpp=0.25)
+    assert fit(wanted, tmp_path / "second").mpp == 0.5

@@ -144,12 +144,13 @@ def _choose_resolution(
     """Return the resolution to work at: the user's, or else that of the checkpoint."""
     mpp, scale = options.mpp, options.scale
     if mpp is None and scale is None:
-        if dataset.sparse:
-            mpp = None if init is None else init.mpp
-            if mpp is None:
-                raise ArgumentError(
-                    "slides need a resolution to be worked at", "`mpp`", "0.5 µm per pixel, say."
-                )
-        elif init is not None and init.mpp is None:
+        stated = dataset.sparse or options.slide_mpp is not None
+        if init is not None and init.mpp is None:
             scale = init.scale
+        elif init is not None and stated:
+            mpp = init.mpp
+        if mpp is None and dataset.sparse:
+            raise ArgumentError(
+                "slides need a resolution to be worked at", "`mpp`", "0.5 µm per pixel, say."
+            )
     return WorkingResolution(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
