@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ _MESH = 128
 _RIM = 2
 """Coarse pixels around an outline, for the fibres that stick out."""
 
-Plane = npt.NDArray[np.float32]
+Plane = npt.NDArray[np.floating[Any]]
 Random = np.random.Generator
 
 
@@ -129,7 +130,8 @@ def paint_sections(height: int, width: int, mpp: float, seed: int) -> Pixels:
     plane = _paint_glass(height, width, random)
     whole = Box(0, 0, height, width)
     laid: list[tuple[Box, _Way]] = []
-    for cell in _divide(whole, min(_LONGEST, 0.7 * max(whole.shape)), random):
+    longest = max(_COARSE, min(_LONGEST, 0.7 * max(whole.shape)))
+    for cell in _divide(whole, longest, random):
         place, outline = _draw_outline(cell, random)
         way = _choose_way(place, outline, source, laid, random)
         laid.append((place, way))
@@ -137,7 +139,7 @@ def paint_sections(height: int, width: int, mpp: float, seed: int) -> Pixels:
         seen = place.intersection(whole)
         part = plane[seen.slices_in(whole)]
         shown = section.crop((0, 0, seen.width, seen.height))
-        part[...] = ImageChops.multiply(Image.fromarray(part), shown)
+        part[...] = np.asarray(ImageChops.multiply(Image.fromarray(part), shown))
     return plane
 
 
@@ -203,7 +205,8 @@ def _draw_outline(cell: Box, random: Random) -> tuple[Box, Plane]:
     inside[(parts != largest) & (inside > 0)] = -1
     inside = inside[ndimage.find_objects(parts)[largest - 1]]
     filled = random.uniform(*_FILLED)
-    grown = min(filled * a / (_COARSE * b) for a, b in zip(cell.shape, inside.shape, strict=True))
+    room = [max(filled * edge - 2 * _RIM * _COARSE, edge / 4) for edge in cell.shape]
+    grown = min(a / (_COARSE * b) for a, b in zip(room, inside.shape, strict=True))
     shape = max(1, int(inside.shape[0] * grown)), max(1, int(inside.shape[1] * grown))
     inside = grown * _enlarge(inside, shape)
     outline = np.pad(inside, _RIM, "linear_ramp", end_values=-_RIM * _COARSE)
@@ -228,7 +231,8 @@ def _pick(shares: Plane, at_y: Plane, at_x: Plane) -> Plane:
     height, width = shares.shape
     rows = (at_y // _COARSE + 1).clip(0, height - 1).astype(int)
     columns = (at_x // _COARSE + 1).clip(0, width - 1).astype(int)
-    return shares[rows, columns]
+    found: Plane = shares[rows, columns]
+    return found
 
 
 def _choose_way(
