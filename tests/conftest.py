@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,32 @@ def data() -> Path:
             f"{folder}; WSISEG_TEST_DATA says where they are"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_slide() -> Path:
+    """Return the slide that is part of the package: Aperio, skin, 2220×2967 at 0.499 µm."""
+    from wsiseg.demo.sections import TISSUE
+
+    return TISSUE
+
+
+@pytest.fixture(scope="session")
+def made_slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the files that are made of the bundled slide."""
+    return tmp_path_factory.mktemp("slides")
+
+
+@pytest.fixture
+def slide_file(request: pytest.FixtureRequest, made_slides: Path) -> Callable[[str], Path]:
+    """Return what finds a file of the `slides` of the test data, or makes it where it is ours."""
+    from slide_files import find_or_make
+
+    def find(name: str) -> Path:
+        made = find_or_make(name, made_slides)
+        return made or request.getfixturevalue("data") / "slides" / name
+
+    return find
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

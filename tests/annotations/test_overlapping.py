@@ -7,6 +7,7 @@ import pytest
 from shapely.geometry import Point, box
 
 from drawn import asap, collection, halo, in_asap, in_halo, in_qupath, plane, slide, write
+from odd_annotations import MADE
 from wsiseg.annotations import Annotation, read_annotations, write_qupath
 from wsiseg.annotations.class_map import ClassMap
 from wsiseg.annotations.labels import IGNORED, Labels
@@ -134,8 +135,9 @@ def test_an_exclusion_counts_wherever_it_stands(program: str, first: bool, tmp_p
 
 @pytest.mark.parametrize("name", ["asap_excl_before", "asap_excl_after"])
 @pytest.mark.parametrize("meaning", ["normal", "ignore", "background"])
-def test_reported_exclusions(data: Path, name: str, meaning: str) -> None:
-    path = data / "reported" / "ann" / f"{name}.xml"
+def test_reported_exclusions(tmp_path: Path, name: str, meaning: str) -> None:
+    path = tmp_path / f"{name}.xml"
+    path.write_bytes(MADE[path.name]())
     drawn = slide(120, 120)
     class_map = ClassMap.read(f"_0=tumour,_2={meaning},unannotated=background")
     labels = PolygonLabels(path, class_map).open(drawn, plane_at_level(drawn, 0))

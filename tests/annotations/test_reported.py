@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from drawn import write
+from odd_annotations import MADE
 from wsiseg.annotations import read_annotations
 from wsiseg.annotations.reading import PROGRAMS
 from wsiseg.errors import AnnotationError
@@ -67,19 +68,36 @@ AREAS: dict[str, list[tuple[str | None, float]]] = {
 
 
 @pytest.mark.parametrize("name", list(AREAS))
-def test_reported_files_mean_what_was_drawn(data: Path, name: str) -> None:
-    found = read_annotations(data / "reported" / "ann" / name).annotations
+def test_reported_files_mean_what_was_drawn(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(MADE[name]())
+    check_annotations(tmp_path / name)
+
+
+def check_annotations(path: Path) -> None:
+    name, found = path.name, read_annotations(path).annotations
     assert [each.name for each in found] == [drawn for drawn, _ in AREAS[name]]
     areas = [each.geometry.area for each in found]
     # Chords miss an ellipse by a tenth of a pixel.
     assert areas == pytest.approx([area for _, area in AREAS[name]], rel=4e-3)
 
 
-def test_what_cannot_be_read_says_why(data: Path) -> None:
+UNDECLARED = "x_latin1_undeclared.xml"
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / UNDECLARED).write_bytes(MADE[UNDECLARED]())
+    with pytest.raises(AnnotationError, match="byte 65 is no UTF-8, and no other encoding"):
+        read_annotations(tmp_path / UNDECLARED)
+    assert MADE.keys() == {*AREAS, UNDECLARED}
+
+
+def test_the_files_that_were_sent_mean_the_same(data: Path) -> None:
     folder = data / "reported" / "ann"
     with pytest.raises(AnnotationError, match="byte 65 is no UTF-8, and no other encoding"):
-        read_annotations(folder / "x_latin1_undeclared.xml")
-    assert {path.name for path in folder.iterdir()} == {*AREAS, "x_latin1_undeclared.xml"}
+        read_annotations(folder / UNDECLARED)
+    assert {path.name for path in folder.iterdir()} == {*AREAS, UNDECLARED}
+    for name in AREAS:
+        check_annotations(folder / name)
 
 
 SQUARE = '{"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]]}'

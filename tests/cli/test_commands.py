@@ -12,6 +12,7 @@ import torch
 import zarr
 from PIL import Image
 
+import wsiseg
 from commands import run
 from tiny import tiny_checkpoint
 from vendor_slides import aperio
@@ -294,6 +295,32 @@ def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):
     assert "medical device" in again.out
     assert "built before" in again.err
     assert (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns == built
+
+
+def test_demo_builds_the_slide_of_another_version_anew(tmp_path, monkeypatch):
+    from wsiseg.demo import slide
+
+    small = slide.build_demo_slide
+    monkeypatch.setattr(slide, "build_demo_slide", lambda path: small(path, 300, 400))
+    path = tmp_path / "demo.tiff"
+    for software in ("wsiseg demo", "wsiseg demo 99"):
+        tifffile.imwrite(path, np.zeros((30, 40, 3), np.uint8), software=software, metadata=None)
+        found = run("demo", "-o", tmp_path, "--json")
+        assert (found.status, "built before" in found.err) == (0, False)
+        assert "CC0" in found.err
+        with wsiseg.open_slide(path) as built:
+            assert built.levels[0].box.shape == (300, 400)
+
+
+def test_demo_advises_nothing_that_it_does_not_offer(tmp_path, monkeypatch):
+    from wsiseg.demo import slide
+    from wsiseg.throughput.summary import TimeShares
+
+    small = slide.build_demo_slide
+    monkeypatch.setattr(slide, "build_demo_slide", lambda path: small(path, 300, 400))
+    monkeypatch.setattr(TimeShares, "bottleneck", "reading")
+    found = run("demo", "-o", tmp_path)
+    assert "\nbottleneck  reading (a faster disk would help)\n" in found.out
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "text"])

@@ -1,14 +1,18 @@
 """The library names parameters, the command line its options."""
 
+import re
+
 import pytest
 from PIL import Image
 
 from array_slide import ArraySlide, noise
 from commands import run
 from tiny import tiny_checkpoint
-from wsiseg.cli.option_names import name_options, set_option_names
+from wsiseg.cli.option_names import name_options, offered, set_option_names
+from wsiseg.cli.progress import describe_result
 from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.throughput.summary import ADVICE
 from wsiseg.tiling.resolution import level0_mpp
 
 
@@ -22,6 +26,37 @@ def test_a_parameter_becomes_an_option_with_its_value():
     assert name_options("wrong (`x`)") == "wrong (--set)"
     assert name_options("`gland` is not in the class map") == "`gland` is not in the class map"
     assert name_options("a line of `other things`, and `") == "a line of `other things`, and `"
+
+
+def test_only_what_the_command_offers_is_advised():
+    set_option_names({"readers": "--readers", "blend": "--blend"})
+    advice = ["more `readers`", "a faster disk", "a coarser `mpp`", "`blend=crop`"]
+    assert offered(advice) == ["more --readers", "a faster disk", "--blend crop"]
+    set_option_names({})
+    assert offered(advice) == ["a faster disk"]
+
+
+@pytest.mark.parametrize("limit", ADVICE)
+def test_advice_reads_as_a_sentence_with_options_or_without(limit):
+    summary = {
+        **dict.fromkeys(("megapixels", "seconds", "mpx_per_s", "tiles_per_s"), 1.0),
+        **dict.fromkeys(("forward_seconds", "peak_rss_mb"), 1.0),
+        "mask": "a",
+        "runtime": "torch",
+        "tiles": 1,
+        "unread_tiles": 0,
+        "classes": [],
+        "bottleneck": limit,
+    }
+    result = {"summary": summary, "shares": {}, "not_analysed": {"pixels": 0, "mm2": None}}
+    names = ("readers", "mpp", "blend")
+    for options in ({}, {name: f"--{name}" for name in names}):
+        set_option_names(options)
+        (line,) = (line for line in describe_result(result) if line.startswith("bottleneck"))
+        assert re.search(r"\((normal for small slides|\S.* would help|nothing .*)\)$", line)
+        assert "`" not in line
+        assert options or "--" not in line
+    set_option_names({})
 
 
 def test_whoever_calls_the_library_reads_of_parameters():

@@ -57,9 +57,9 @@ def looks_finished(folder):
         ("czi/100x100.czi", "OpenSlide cannot open it"),
     ],
 )
-def test_broken_slides_fail_in_one_line(data, checkpoint, tmp_path, name, says):
+def test_broken_slides_fail_in_one_line(slide_file, checkpoint, tmp_path, name, says):
     out = tmp_path / "out"
-    slide = data / "slides" / "broken" / name
+    slide = slide_file(f"broken/{name}")
     line = refused(FAILED, slide, "-o", out, "-c", checkpoint, "--slide-mpp", 0.5)
     assert says in line
     assert str(slide) in line

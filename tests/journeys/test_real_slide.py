@@ -14,8 +14,8 @@ from wsiseg.tiling.tissue import find_tissue
 
 
 @pytest.fixture
-def slide(data):
-    return data / "slides" / "libvips" / "CMU-1-Small-Region.svs"
+def slide(real_slide):
+    return real_slide
 
 
 @pytest.mark.parametrize(("mpp", "shape"), [("0.499", (2967, 2220)), ("1.0", (1481, 1108))])

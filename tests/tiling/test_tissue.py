@@ -258,8 +258,8 @@ def test_where_nothing_can_be_read_everything_is_tissue() -> None:
     assert find_tissue(slide, plane_at_level(slide, 0)).mask.all()
 
 
-def test_the_share_of_tissue_on_a_real_slide(data: Path) -> None:
-    with open_slide(data / "slides" / "libvips" / "CMU-1-Small-Region.svs") as slide:
+def test_the_share_of_tissue_on_a_real_slide(real_slide: Path) -> None:
+    with open_slide(real_slide) as slide:
         plane = plane_at_mpp(slide, 1.0)
         mask = find_tissue(slide, plane)
         share = mask.share

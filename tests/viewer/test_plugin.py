@@ -52,9 +52,8 @@ def test_menus_open_the_widgets(current, name):
     assert docked.lower().startswith(name.replace("_", "-"))
 
 
-def test_tissue_and_associated_pictures_are_added_on_request(current, data):
-    path = data / "slides" / "libvips" / "CMU-1-Small-Region.svs"
-    current.open(str(path), plugin="wsiseg")
+def test_tissue_and_associated_pictures_are_added_on_request(current, real_slide):
+    current.open(str(real_slide), plugin="wsiseg")
     menus.add_tissue()
     menus.add_associated()
     names = [layer.name for layer in current.layers]

@@ -7,7 +7,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from wsiseg.demo.slide import build_demo_slide
+from wsiseg.demo.slide import build_demo_slide, demo_slide_stands
 from wsiseg.errors import WsisegError
 from wsiseg.segmentation.segmenting import segment
 from wsiseg.store.disk import translate_write_errors
@@ -33,7 +33,7 @@ def demo() -> list[Any]:
 
 def _demo(folder: Path) -> list[Any]:
     slide_path, mask = folder / "demo.tiff", folder / "demo.ome.zarr"
-    if not (slide_path.is_file() and (mask / "zarr.json").is_file()):
+    if not (demo_slide_stands(slide_path) and (mask / "zarr.json").is_file()):
         with translate_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         build_demo_slide(slide_path, HEIGHT, WIDTH)

@@ -65,7 +65,7 @@ COMMANDS = {
     ),
     "demo": LazyCommand(
         "wsiseg.cli.demo:demo",
-        "Build a 10000×12000 slide, unless it exists, and segment it with the bundled checkpoint.",
+        "Build a 10000×12000 slide of real tissue, unless it exists, and segment it.",
     ),
 }
 

@@ -22,7 +22,7 @@ def demo(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Build a 10000×12000 slide, unless it exists, and segment it with the bundled checkpoint."""
+    """Build a 10000×12000 slide of real tissue, unless it exists, and segment it."""
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment import print_results
     from wsiseg.segmentation.batch import segment_slides
@@ -62,6 +62,6 @@ def _build(slide: Path, listener: ConsoleListener) -> None:
     if demo_slide_stands(slide):
         listener.noted(f"{slide} was built before")
         return
-    listener.noted(f"building {slide} from scikit-image's tissue picture")
+    listener.noted(f"building {slide}: sections of skin, H&E, from OpenSlide's test data (CC0)")
     listener.began("a 10000×12000 pyramid")
     build_demo_slide(slide)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _PARAMETER = re.compile(r"`([a-z_]+)(?:=([\w.]+))?`")
 
@@ -40,6 +40,28 @@ def name_options(text: str) -> str:
     >>> set_option_names({})
     """
     return _PARAMETER.sub(_option, text)
+
+
+def offered(texts: Iterable[str]) -> list[str]:
+    """Return the texts whose parameters are options of the command, with those in their place.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Texts of the library.
+
+    Examples
+    --------
+    >>> set_option_names({"readers": "--readers"})
+    >>> offered(["more `readers`", "a faster disk", "a coarser `mpp`"])
+    ['more --readers', 'a faster disk']
+    >>> set_option_names({})
+    """
+    return [
+        name_options(each)
+        for each in texts
+        if all(found[1] in _options for found in _PARAMETER.finditer(each))
+    ]
 
 
 def _option(parameter: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.status import Status
 from rich.text import Text
 
-from wsiseg.cli.option_names import name_options
+from wsiseg.cli.option_names import name_options, offered
 from wsiseg.cli.printing import Terminal, echo_traceback
 from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
@@ -202,7 +202,7 @@ def describe_result(run: dict[str, Any]) -> list[str]:
         f"mask        {summary['mask']}",
         f"throughput  {throughput}",
         f"time        {parts}",
-        *[f"bottleneck  {STAGES[limit]} ({name_options(ADVICE[limit])})"] * bool(summary["tiles"]),
+        *[f"bottleneck  {STAGES[limit]} ({_advice(limit)})"] * bool(summary["tiles"]),
         f"classes     {areas or 'nothing was analysed'}",
     ]
     if unseen["pixels"]:
@@ -212,6 +212,14 @@ def describe_result(run: dict[str, Any]) -> list[str]:
     if summary["unread_tiles"]:
         lines.append(f"unread      {summary['unread_tiles']} tiles, see the run file")
     return lines
+
+
+def _advice(limit: str) -> str:
+    """Return what would help where a stage limits, of what the command offers."""
+    if not ADVICE[limit]:
+        return "normal for small slides"
+    *others, last = offered(ADVICE[limit]) or ["nothing that the command offers"]
+    return f"{', '.join(others)} or {last} would help" if others else f"{last} would help"
 
 
 def _memory(size: int) -> str:

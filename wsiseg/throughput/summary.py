@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from wsiseg.throughput.recorder import TileRow
 
 ADVICE = {
-    "reading": "more `readers`, a faster disk or a coarser `mpp` would help",
-    "network": "a faster device, a smaller network or a coarser `mpp` would help",
-    "stitching": "`blend=crop` costs least",
-    "writing": "a faster disk for the output would help",
-    "setup": "normal for small slides",
-    "other": "normal for small slides",
+    "reading": ("more `readers`", "a faster disk", "a coarser `mpp`"),
+    "network": ("a faster device", "a smaller network", "a coarser `mpp`"),
+    "stitching": ("`blend=crop`",),
+    "writing": ("a faster disk for the output",),
+    "setup": (),
+    "other": (),
 }
-
+"""What would help where a stage takes longest; nothing where small slides are like that."""
 
 STAGES = {stage: stage for stage in ADVICE} | {"setup": "start-up", "other": "planning"}
 """What the stages are called in messages."""

@@ -9,11 +9,9 @@ from wsiseg.errors import WsisegError
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.tiff import TiffSlide
 
-CMU = "slides/libvips/CMU-1-Small-Region.svs"
 
-
-def test_associated_pictures_are_those_of_openslide(data: Path) -> None:
-    with TiffSlide(data / CMU) as slide, OpenSlideSlide(data / CMU) as other:
+def test_associated_pictures_are_those_of_openslide(real_slide: Path) -> None:
+    with TiffSlide(real_slide) as slide, OpenSlideSlide(real_slide) as other:
         names = {"thumbnail", "label", "macro"}
         assert set(slide.facts.associated) == set(other.facts.associated) == names
         for name in names:

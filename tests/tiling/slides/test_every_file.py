@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,6 @@ ROUNDED = {"large_image/rgba_geotiff.tiff"}
 TRANSPARENT_GREY = "large_image/small_la.tiff"
 
 
-@pytest.fixture
-def slides(data: Path) -> Path:
-    return data / "slides"
-
-
 def digest(slide: Slide) -> str:
     """Return what the pixels in the middle of every level come to."""
     found = hashlib.sha256()
@@ -38,16 +34,16 @@ def digest(slide: Slide) -> str:
     return found.hexdigest()[:16]
 
 
-def test_every_file_is_in_the_table(slides: Path) -> None:
-    listed = {slides / row["file"] for row in TABLE}
-    found = {path for path in slides.rglob("*") if path.is_file()}
+def test_every_file_is_in_the_table(data: Path) -> None:
+    listed = {data / "slides" / row["file"] for row in TABLE}
+    found = {path for path in (data / "slides").rglob("*") if path.is_file()}
     assert found <= listed
     assert all(path.is_dir() for path in listed - found)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row["file"])
-def test_a_file_is_what_the_table_says(row: dict, slides: Path) -> None:
-    path = slides / row["file"]
+def test_a_file_is_what_the_table_says(row: dict, slide_file: Callable[[str], Path]) -> None:
+    path = slide_file(row["file"])
     if "refused" in row:
         with pytest.raises(WsisegError) as caught:
             open_slide(path)
@@ -69,8 +65,10 @@ def test_a_file_is_what_the_table_says(row: dict, slides: Path) -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row["file"])
-def test_readers_are_judged_as_they_are_chosen(row: dict, slides: Path) -> None:
-    path = slides / row["file"]
+def test_readers_are_judged_as_they_are_chosen(
+    row: dict, slide_file: Callable[[str], Path]
+) -> None:
+    path = slide_file(row["file"])
     if row.get("refused") == "DamagedSlideError":
         return
     if "Olympus" in row.get("says", ""):
@@ -91,8 +89,10 @@ def test_readers_are_judged_as_they_are_chosen(row: dict, slides: Path) -> None:
                 open_slide(path, each.reader)
 
 
-def test_grey_with_alpha_is_laid_on_glass_which_openslide_does_not_do(slides: Path) -> None:
-    path = slides / TRANSPARENT_GREY
+def test_grey_with_alpha_is_laid_on_glass_which_openslide_does_not_do(
+    slide_file: Callable[[str], Path],
+) -> None:
+    path = slide_file(TRANSPARENT_GREY)
     with open_slide(path) as ours, OpenSlideSlide(path) as theirs:
         assert (ours.read_region(0, Box(0, 0, 1, 2)) == 255).all()
         assert (theirs.read_region(0, Box(0, 0, 1, 1)) == 0).all()
@@ -101,9 +101,9 @@ def test_grey_with_alpha_is_laid_on_glass_which_openslide_does_not_do(slides: Pa
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != TRANSPARENT_GREY])
 def test_tifffile_is_chosen_where_its_pixels_are_those_of_openslide(
-    name: str, slides: Path
+    name: str, slide_file: Callable[[str], Path]
 ) -> None:
-    path = slides / name
+    path = slide_file(name)
     with open_slide(path) as ours:
         if name in NOT_OPENSLIDES:
             # It turns every tile of a turned picture in itself, and reads no strips.

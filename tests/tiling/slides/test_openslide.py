@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,8 @@ from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.slide import Pixels
 
 
-@pytest.fixture
-def slides(data: Path) -> Path:
-    return data / "slides"
-
-
-def test_a_hamamatsu_slide_has_its_sizes_and_pixels(slides: Path) -> None:
-    path = slides / "slideio" / "test3-DAPI-2-(387).ndpi"
+def test_a_hamamatsu_slide_has_its_sizes_and_pixels(slide_file: Callable[[str], Path]) -> None:
+    path = slide_file("slideio/test3-DAPI-2-(387).ndpi")
     with open_slide(path) as slide:
         assert slide.reader == "openslide"
         assert slide.name == "test3-DAPI-2-(387)"
@@ -53,9 +49,9 @@ def test_a_hamamatsu_slide_has_its_sizes_and_pixels(slides: Path) -> None:
     ],
 )
 def test_a_dicom_slide_has_its_size(
-    slides: Path, name: str, shape: tuple[int, int], mpp: float
+    slide_file: Callable[[str], Path], name: str, shape: tuple[int, int], mpp: float
 ) -> None:
-    with open_slide(slides / name) as slide:
+    with open_slide(slide_file(name)) as slide:
         assert slide.reader == "openslide"
         assert slide.facts.vendor == "dicom"
         assert slide.levels[0].box.shape == shape
@@ -90,9 +86,11 @@ def test_a_coarse_level_is_not_displaced(tmp_path: Path) -> None:
             assert np.abs(part - coarse[cut])[1:-1, 1:-1].max() <= 4
 
 
-def test_a_handle_that_an_error_has_killed_is_replaced(slides: Path, tmp_path: Path) -> None:
+def test_a_handle_that_an_error_has_killed_is_replaced(
+    slide_file: Callable[[str], Path], tmp_path: Path
+) -> None:
     """OpenSlide refuses all further reading after one error."""
-    source = slides / "derived" / "cmu1_aperio_pyramid.svs"
+    source = slide_file("derived/cmu1_aperio_pyramid.svs")
     spoil_tile(Path(shutil.copyfile(source, tmp_path / "slide.svs")), 2, 3)
     bad = Box(2 * 256 + 10, 3 * 256 + 10, 20, 20)
     good = Box(5 * 256, 4 * 256, 100, 100)
@@ -104,11 +102,11 @@ def test_a_handle_that_an_error_has_killed_is_replaced(slides: Path, tmp_path: P
             np.testing.assert_array_equal(slide.read_region(0, good), whole.read_region(0, good))
 
 
-def test_what_openslide_does_not_know_is_said(slides: Path) -> None:
+def test_what_openslide_does_not_know_is_said(slide_file: Callable[[str], Path]) -> None:
     with pytest.raises(UnknownFormatError):
-        OpenSlideSlide(slides / "plain" / "stardist_histo.jpg")
+        OpenSlideSlide(slide_file("broken/truncated.jpg"))
     with pytest.raises(UnknownFormatError, match="OpenSlide cannot open it"):
-        OpenSlideSlide(slides / "broken" / "unopenable.tiff")
+        OpenSlideSlide(slide_file("broken/unopenable.tiff"))
 
 
 def test_what_one_thread_cannot_read_spoils_nothing_for_the_others(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import shutil
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -22,11 +23,6 @@ from wsiseg.errors import (
 from wsiseg.tiling import Box, open_slide
 
 
-@pytest.fixture
-def slides(data: Path) -> Path:
-    return data / "slides"
-
-
 @pytest.mark.parametrize(
     ("name", "reader"),
     [
@@ -45,9 +41,9 @@ def slides(data: Path) -> Path:
     ],
 )
 def test_the_reader_that_suits_the_content_takes_a_file_of_any_name(
-    slides: Path, name: str, reader: str, tmp_path: Path
+    slide_file: Callable[[str], Path], name: str, reader: str, tmp_path: Path
 ) -> None:
-    names = [slides / name]
+    names = [slide_file(name)]
     if not name.endswith(".dcm"):
         # A DICOM slide is a folder of files.
         names += [tmp_path / other for other in ("x.png", "x.svs", "x.tif", "x.jpg", "no ending")]
@@ -91,9 +87,9 @@ BROKEN = [
 
 @pytest.mark.parametrize(("name", "kind", "message"), BROKEN)
 def test_what_cannot_be_opened_is_said_in_one_line(
-    slides: Path, name: str, kind: type[SlideError], message: str
+    slide_file: Callable[[str], Path], name: str, kind: type[SlideError], message: str
 ) -> None:
-    path = slides / name
+    path = slide_file(name)
     with pytest.raises(kind, match=message) as caught:
         open_slide(path)
     text = str(caught.value)
@@ -102,9 +98,9 @@ def test_what_cannot_be_opened_is_said_in_one_line(
     assert text.endswith(".")
 
 
-def test_a_truncated_jpeg_opens_and_cannot_be_read(slides: Path) -> None:
+def test_a_truncated_jpeg_opens_and_cannot_be_read(slide_file: Callable[[str], Path]) -> None:
     with (
-        open_slide(slides / "broken" / "truncated.jpg") as slide,
+        open_slide(slide_file("broken/truncated.jpg")) as slide,
         pytest.raises(DamagedSlideError, match="truncated"),
     ):
         slide.read_region(0, Box(0, 0, 10, 10))

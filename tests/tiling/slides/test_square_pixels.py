@@ -239,8 +239,8 @@ def test_copies_read_the_same(tmp_path: Path) -> None:
             np.testing.assert_array_equal(copy.read_region(0, box), slide.read_region(0, box))
 
 
-def test_pictures_beside_the_slide_pass_through(data: Path) -> None:
-    with open_slide(data / "slides/libvips/CMU-1-Small-Region.svs") as slide:
+def test_pictures_beside_the_slide_pass_through(real_slide: Path) -> None:
+    with open_slide(real_slide) as slide:
         pixels = slide.read_associated("label")
         slide.facts = replace(slide.facts, pixel_size=PixelSize(0.25, 0.5, "a"))
         seen = with_square_pixels(slide)

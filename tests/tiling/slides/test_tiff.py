@@ -1,4 +1,5 @@
 import pickle
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,11 +23,6 @@ PYRAMIDS = [
     "derived/cmu1_generic_deflate_nompp.tiff",
 ]
 THREE_LEVELS = [(2967, 2220, 1.0), (1483, 1110, 2.0), (741, 555, 4.0)]
-
-
-@pytest.fixture
-def slides(data: Path) -> Path:
-    return data / "slides"
 
 
 def boxes_of(slide: Slide, level: int, count: int = 12) -> list[Box]:
@@ -67,8 +63,10 @@ def boxes_of(slide: Slide, level: int, count: int = 12) -> list[Box]:
         ("large_image/rgba_geotiff.tiff", 1),
     ],
 )
-def test_both_slide_readers_give_the_same_pixels(slides: Path, name: str, off: int) -> None:
-    with TiffSlide(slides / name) as ours, OpenSlideSlide(slides / name) as theirs:
+def test_both_slide_readers_give_the_same_pixels(
+    slide_file: Callable[[str], Path], name: str, off: int
+) -> None:
+    with TiffSlide(slide_file(name)) as ours, OpenSlideSlide(slide_file(name)) as theirs:
         assert ours.levels == theirs.levels
         assert ours.facts.vendor == theirs.facts.vendor
         assert ours.facts.tile_shape == theirs.facts.tile_shape
@@ -83,8 +81,8 @@ def test_both_slide_readers_give_the_same_pixels(slides: Path, name: str, off: i
 
 
 @pytest.mark.parametrize("name", [CMU, *PYRAMIDS, "derived/cmu1_ome_pyramid.ome.tiff"])
-def test_parts_are_cut_from_the_whole_level(slides: Path, name: str) -> None:
-    with TiffSlide(slides / name) as slide, tifffile.TiffFile(slides / name) as file:
+def test_parts_are_cut_from_the_whole_level(slide_file: Callable[[str], Path], name: str) -> None:
+    with TiffSlide(slide_file(name)) as slide, tifffile.TiffFile(slide_file(name)) as file:
         levels = file.series[0].levels
         assert len(levels) == len(slide.levels)
         for level, page in enumerate(levels):
@@ -133,14 +131,14 @@ def test_parts_are_cut_from_the_whole_level(slides: Path, name: str) -> None:
     ],
 )
 def test_levels_and_resolution_are_the_files(
-    slides: Path,
+    slide_file: Callable[[str], Path],
     name: str,
     levels: list[tuple[int, int, float]],
     mpp: float | None,
     source: str | None,
     vendor: str,
 ) -> None:
-    with open_slide(slides / name) as slide:
+    with open_slide(slide_file(name)) as slide:
         assert slide.reader == "tifffile"
         assert [(v.height, v.width, v.downsample) for v in slide.levels] == levels
         assert slide.mpp == (None if mpp is None else pytest.approx(mpp, rel=1e-3))
@@ -148,8 +146,8 @@ def test_levels_and_resolution_are_the_files(
         assert slide.facts.vendor == vendor
 
 
-def test_what_else_a_slide_tells(slides: Path) -> None:
-    with open_slide(slides / CMU) as slide:
+def test_what_else_a_slide_tells(slide_file: Callable[[str], Path]) -> None:
+    with open_slide(slide_file(CMU)) as slide:
         assert slide.name == "CMU-1-Small-Region"
         assert slide.facts.tile_shape == (240, 240)
         assert slide.facts.compression == "jpeg"
@@ -326,9 +324,9 @@ def test_a_damaged_file_tile_spoils_only_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reader", [TiffSlide, OpenSlideSlide])
 def test_a_slide_of_which_nothing_can_be_read_opens_and_stays_open(
-    slides: Path, reader: type[Slide]
+    slide_file: Callable[[str], Path], reader: type[Slide]
 ) -> None:
-    with reader(slides / "broken" / "unreadable.svs") as slide:
+    with reader(slide_file("broken/unreadable.svs")) as slide:
         assert slide.levels[0].box.shape == (16, 16)
         for _ in range(3):
             with pytest.raises(DamagedSlideError) as caught:
@@ -353,8 +351,10 @@ def test_a_file_that_ends_early_is_refused_when_it_is_opened(tmp_path: Path, kee
 
 
 @pytest.mark.parametrize("reader", [TiffSlide, OpenSlideSlide])
-def test_eight_threads_read_what_one_reads(slides: Path, reader: type[Slide]) -> None:
-    path = slides / "derived/cmu1_aperio_pyramid.svs"
+def test_eight_threads_read_what_one_reads(
+    slide_file: Callable[[str], Path], reader: type[Slide]
+) -> None:
+    path = slide_file("derived/cmu1_aperio_pyramid.svs")
     with reader(path) as slide, reader(path) as other:
         wanted = [(level, box) for level in range(3) for box in boxes_of(slide, level, 30)]
         np.random.default_rng(0).shuffle(wanted)
@@ -365,8 +365,10 @@ def test_eight_threads_read_what_one_reads(slides: Path, reader: type[Slide]) ->
 
 
 @pytest.mark.parametrize("reader", [TiffSlide, OpenSlideSlide])
-def test_a_pickled_slide_is_the_same_slide(slides: Path, reader: type[Slide]) -> None:
-    with reader(slides / CMU) as slide:
+def test_a_pickled_slide_is_the_same_slide(
+    slide_file: Callable[[str], Path], reader: type[Slide]
+) -> None:
+    with reader(slide_file(CMU)) as slide:
         box = Box(1000, 900, 200, 300)
         pixels = slide.read_region(0, box)
         sent = pickle.dumps(slide)

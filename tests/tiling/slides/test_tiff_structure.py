@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import vendor_slides as made
+from slide_files import MADE
 from wsiseg.errors import DamagedSlideError, SlideError, UnsuitableSlideError
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.tiff import TiffSlide
@@ -133,7 +134,9 @@ print(json.dumps([kinds, (peak() - before) / 1024]))
 """
 
 
-def test_refusing_what_is_broken_takes_little_memory(tmp_path: Path, data: Path) -> None:
+def test_refusing_what_is_broken_takes_little_memory(
+    tmp_path: Path, slide_file: Callable[[str], Path]
+) -> None:
     """In a process of its own, as a peak of memory is never forgotten."""
     paths = []
     for index, (content, _) in enumerate(ABSURD.values()):
@@ -142,7 +145,7 @@ def test_refusing_what_is_broken_takes_little_memory(tmp_path: Path, data: Path)
     for name in ("bomb.png", "bomb.webp", "bomb.bmp", "bomb.gif", "bomb.ppm"):
         paths.append(tmp_path / name)
         save_bomb(paths[-1])
-    paths += sorted(path for path in (data / "slides" / "broken").rglob("*") if path.is_file())
+    paths += [slide_file(name) for name in MADE if name.startswith("broken/")]
     words = [sys.executable, "-c", CHILD, *map(str, paths)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     kinds, megabytes = json.loads(done.stdout)

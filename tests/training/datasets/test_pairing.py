@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from array_slide import noise
+from odd_sets import make_set
 from wsiseg.errors import DataSetError
 from wsiseg.training.datasets.pairing import (
     IMAGES,
@@ -131,9 +132,8 @@ def test_labels_that_are_nearly_there_are_named(tmp_path: Path) -> None:
         pair_files(tmp_path / "img", IMAGES, tmp_path / "lab", LABELS, None)
 
 
-@pytest.mark.parametrize("name", ["own", "own_aa", "own_rgb"])
-def test_reported_folders_hold_three_pictures(data: Path, name: str) -> None:
-    folder = data / "reported" / "sets" / name
+def test_reported_folders_hold_three_pictures(tmp_path: Path) -> None:
+    folder = make_set("own", tmp_path)
     pairs = pair_files(folder / "img", IMAGES, folder / "lab", LABELS, None)
     assert [(image.name, mask.name) for _, image, mask in pairs] == [
         ("a.JPG", "a.PNG"),
@@ -146,7 +146,7 @@ def test_reported_folders_hold_three_pictures(data: Path, name: str) -> None:
     ("name", "message"),
     [("own_jpg", "no labels: a .*a.jpg is there"), ("own_suffix", "a_mask.PNG is there")],
 )
-def test_reported_labels_that_do_not_fit(data: Path, name: str, message: str) -> None:
-    folder = data / "reported" / "sets" / name
+def test_reported_labels_that_do_not_fit(tmp_path: Path, name: str, message: str) -> None:
+    folder = make_set(name, tmp_path)
     with pytest.raises(DataSetError, match=message):
         pair_files(folder / "img", IMAGES, folder / "lab", LABELS, None)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from odd_sets import make_set
 from wsiseg.errors import DataSetError
 from wsiseg.training.datasets.public import LAYOUTS
 
@@ -34,14 +35,14 @@ VOC = [(f"2007_00000{n}.jpg", f"2007_00000{n}.png") for n in (1, 2)]
     ],
 )
 def test_reported_sets_hold_what_they_hold(
-    data: Path, folder: str, name: str, split: str, expected: list[tuple[str, str]]
+    tmp_path: Path, folder: str, name: str, split: str, expected: list[tuple[str, str]]
 ) -> None:
-    assert samples(name, data / "reported" / "sets" / folder, split) == expected
+    assert samples(name, make_set(folder, tmp_path), split) == expected
 
 
-def test_a_reported_set_that_lacks_labels(data: Path) -> None:
+def test_a_reported_set_that_lacks_labels(tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match="1 of 2 pictures have no labels, aachen_000001"):
-        samples("cityscapes", data / "reported" / "sets" / "city_missing", "val")
+        samples("cityscapes", make_set("city_missing", tmp_path), "val")
 
 
 def put(*paths: Path) -> None:

@@ -107,8 +107,8 @@ def test_a_store_with_its_image_shows_both(slide_file, tmp_path):
     assert len(mask) == len(image)
 
 
-def test_associated_pictures_stand_beside_the_slide(data):
-    path = data / "slides" / "libvips" / "CMU-1-Small-Region.svs"
+def test_associated_pictures_stand_beside_the_slide(real_slide):
+    path = real_slide
     with wsiseg.open_slide(path) as slide:
         view = SlideView(slide, Frame.of(slide))
         layers = associated_layers(view)
