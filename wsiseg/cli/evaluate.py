@@ -17,7 +17,14 @@ from wsiseg.training.options import DataOptions, EvaluateOptions
 @options_from(DataOptions, EvaluateOptions)
 def evaluate(
     checkpoint: Annotated[
-        Path, typer.Option("-c", "--checkpoint", help="What to score.", show_default=False)
+        str,
+        typer.Option(
+            "-c",
+            "--checkpoint",
+            metavar="NAME|FILE|URL",
+            help="What to score, as segment takes it.",
+            show_default=False,
+        ),
     ],
     chosen: dict[str, Any],
     output: Annotated[
@@ -37,14 +44,14 @@ def evaluate(
     # Settings of the run are checked before torch is loaded.
     _ = options.segment
 
+    from wsiseg.checkpoints import take_checkpoint
     from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
-    from wsiseg.models.checkpoint import load_checkpoint
     from wsiseg.training import open_data, score, write_scores
 
-    loaded = load_checkpoint(checkpoint)
-    samples = open_data(data, validation=True)
     listener = ConsoleTrainingListener(quiet=quiet)
     try:
+        loaded = take_checkpoint(checkpoint, began=listener.began)
+        samples = open_data(data, validation=True)
         scores = score(loaded, samples, options, listener)
     finally:
         listener.stop()
