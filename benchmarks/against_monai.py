@@ -25,7 +25,7 @@ import torch
 from monai.inferers import sliding_window_inference
 
 import wsiseg
-from wsiseg.demo import demonstration_checkpoint
+from wsiseg.demo import DEFAULT
 from wsiseg.demo.slide import build_demo_slide
 from wsiseg.models import Checkpoint
 from wsiseg.segmentation.listener import Listener
@@ -88,16 +88,12 @@ def label_whole(checkpoint: Checkpoint, pixels: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Run both sides in turn and print ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-c", "--checkpoint", type=Path)
+    parser.add_argument("-c", "--checkpoint", default=DEFAULT)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    checkpoint = (
-        demonstration_checkpoint()
-        if arguments.checkpoint is None
-        else wsiseg.load_checkpoint(arguments.checkpoint)
-    )
+    checkpoint = wsiseg.load_checkpoint(arguments.checkpoint)
     options = SegmentOptions(level=0, tissue="none", overwrite=True, threads=arguments.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -211,7 +211,7 @@ def main() -> None:
         epochs=options.epochs,
     )
     checkpoint = wsiseg.load_checkpoint(trained.checkpoint)
-    #DESC
+    checkpoint.card = checkpoint.card.model_copy(update={"description": DESCRIPTION})
     final = checkpoint.save(out / "nuclei.safetensors")
     tables = "\n".join(score(final, out, numbers))
     card = describe_checkpoint(wsiseg.load_checkpoint(final), f"{REMARKS}\n{tables}")

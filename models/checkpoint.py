@@ -1,7 +1,6 @@
 """Checkpoints: weights with everything that a run needs to know about them.
 
-One ``.safetensors`` file.  Its text header holds the key ``wsiseg`` with the JSON of
-:class:`CheckpointCard`.  Reading one never runs code.
+One ``.safetensors`` file, see :mod:`wsiseg.models.card`.  Reading one never runs code.
 """
 
 from __future__ import annotations
@@ -11,17 +10,15 @@ import hashlib
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wsiseg.classes import LONGEST_NAME, LabelClass, check_class_name
+from wsiseg.classes import LabelClass
 from wsiseg.error_translation import reason, translate_errors
 from wsiseg.errors import (
     ArgumentError,
@@ -29,65 +26,15 @@ from wsiseg.errors import (
     OutputError,
     UnknownArchitectureError,
 )
+from wsiseg.models.card import HEADER_KEY, CheckpointCard, ClassEntry, no_checkpoint, read_card
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.registry import create_model
-from wsiseg.models.weight_files import WeightsHeader, parse_json, read_header, shorten
 from wsiseg.models.weights import compare_shapes, load_strictly
 
-HEADER_KEY = "wsiseg"
+__all__ = ["Checkpoint", "CheckpointCard", "ClassEntry", "load_checkpoint"]
 
 _REAL = ("F16", "BF16", "F32", "F64")
 """What the format calls the kinds of numbers that weights may be."""
-
-ClassName = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(check_class_name)]
-_Byte = Annotated[int, Field(ge=0, le=255)]
-_Name = Annotated[str, Field(max_length=LONGEST_NAME)]
-
-
-class ClassEntry(BaseModel):
-    """Name and colour of one class; its index is its place in the list."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: ClassName
-    colour: tuple[_Byte, _Byte, _Byte]
-
-
-class CheckpointCard(BaseModel):
-    """Metadata that is saved beside the weights.
-
-    Attributes
-    ----------
-    format : int
-        Version of this header.
-    architecture, arguments
-        What :func:`wsiseg.models.create_model` takes.
-    classes : tuple of ClassEntry
-        In the order of the logits' channels.
-    mpp : float or None
-        µm per pixel of the training images; None for pictures of everyday scenes.
-    normalisation : Normalisation
-        From 8-bit RGB to the network's input.
-    encoder_only : bool
-        Whether only the encoder has been trained, to start a training from.  The classes then mean
-        nothing.
-    training, metrics : dict
-        Where the weights come from and how they score, as far as it is known.
-    """
-
-    # A score may be NaN, for a class that no test picture holds.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-    format: Literal[1] = 1
-    architecture: _Name
-    arguments: Annotated[dict[_Name, bool | int | float | _Name], Field(max_length=64)] = {}
-    classes: Annotated[tuple[ClassEntry, ...], Field(min_length=1, max_length=255)]
-    mpp: Annotated[float, Field(ge=1e-3, le=1e4, allow_inf_nan=False)] | None = None
-    normalisation: Normalisation = Normalisation()
-    encoder_only: bool = False
-    training: dict[str, object] = {}
-    metrics: dict[str, float] = {}
 
 
 class Checkpoint:
@@ -101,6 +48,13 @@ class Checkpoint:
         Its network; put into evaluation mode.
     path : Path, optional
         The file that it was read from.
+
+    Attributes
+    ----------
+    source : str or None
+        What the user calls it, where that is not the file: a name or an address.
+    notes : tuple of str
+        What was assumed when it was fetched.
     """
 
     def __init__(
@@ -109,6 +63,13 @@ class Checkpoint:
         self.card = card
         self.network = network.eval()
         self.path = path
+        self.source: str | None = None
+        self.notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called: by the user, by its file, or by its architecture."""
+        return self.source or str(self.path or self.card.architecture)
 
     @property
     def classes(self) -> tuple[LabelClass, ...]:
@@ -238,8 +199,7 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     (0.5, ['stroma'])
     """
     path = Path(path)
-    header = _read_header(path)
-    card = _read_card(header.metadata, path)
+    card, header = read_card(path)
     try:
         # Without memory for weights: what is built for a file has to fit it first.
         with torch.device("meta"):
@@ -261,60 +221,6 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     return Checkpoint(card, network, path)
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Tell whether a file has the header of a checkpoint of this package, damaged or not."""
-    try:
-        return HEADER_KEY in read_header(path).metadata
-    except (ValueError, OSError):
-        return False
-
-
-def _read_header(path: Path) -> WeightsHeader:
-    if path.is_dir():
-        raise CheckpointError("this is a folder, not a checkpoint", path, _suggest(path))
-    if not path.is_file():
-        raise CheckpointError("there is no such checkpoint", path, "Check the path.")
-    with translate_errors(lambda _: _no_checkpoint(path)):
-        return read_header(path)
-
-
-def _read_card(metadata: dict[str, str], path: Path) -> CheckpointCard:
-    if HEADER_KEY not in metadata:
-        raise CheckpointError(
-            "the file holds weights, but not what a run needs to know about them",
-            path,
-            "Turn published weights into a checkpoint with 'wsiseg models import'.",
-        )
-    try:
-        card = CheckpointCard.model_validate_json(metadata[HEADER_KEY])
-        parse_json(metadata[HEADER_KEY])
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{shorten(str(part))}: " for part in first["loc"][:4])
-        raise CheckpointError(
-            f"the checkpoint's header is invalid: {place}{shorten(first['msg'], 120)}", path
-        ) from error
-    except ValueError as error:
-        raise CheckpointError(f"the checkpoint's header is invalid: {error}", path) from error
-    return card
-
-
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    with translate_errors(lambda _: _no_checkpoint(path)), safe_open(path, framework="pt") as file:
+    with translate_errors(lambda _: no_checkpoint(path)), safe_open(path, framework="pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-
-
-def _no_checkpoint(path: Path) -> CheckpointError:
-    return CheckpointError(
-        "this is no .safetensors checkpoint", path, _suggest(path.parent, path.suffix)
-    )
-
-
-def _suggest(folder: Path, ending: str = "") -> str:
-    """Return what may be meant: a training leaves its checkpoint beside what it goes on with."""
-    there = sorted(folder.glob("*.safetensors"))
-    if ending in ("", ".ckpt") and len(there) == 1:
-        return f"Did you mean {there[0]}?"
-    if ending:
-        return "Published .pth files go through 'wsiseg models import' first."
-    return "Name a .safetensors file."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    # Cards are read without it.
+    from torch import Tensor
 
 Triple = tuple[float, float, float]
 _Divisor = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
@@ -47,12 +49,14 @@ class Normalisation(BaseModel):
         Tensor
             float32 ``(B, 3, H, W)``.
         """
-        values = self._ordered(pixels).to(torch.float32)
+        values = self._ordered(pixels).float()
         mean, std = self._column(self.mean), self._column(self.std)
         return (values / self.divide_first - mean) / std / self.divide_last
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return the same map as one ``scale`` and ``shift``, each ``(1, 3, 1, 1)``."""
+        import torch
+
         std = torch.tensor(self.std, dtype=torch.float64) * self.divide_last
         scale = 1.0 / (std * self.divide_first)
         shift = -torch.tensor(self.mean, dtype=torch.float64) / std
@@ -65,45 +69,9 @@ class Normalisation(BaseModel):
 
     @staticmethod
     def _column(values: Triple) -> Tensor:
+        import torch
+
         return torch.tensor(values, dtype=torch.float32).reshape(1, 3, 1, 1)
-
-
-class Normaliser(nn.Module):
-    """A normalisation as a module of a network: one product and one sum.
-
-    It differs from :meth:`Normalisation.apply` by rounding only.
-
-    Parameters
-    ----------
-    normalisation : Normalisation
-        The one that the network was trained with.
-    """
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, normalisation: Normalisation) -> None:
-        super().__init__()
-        self.channels = [2, 1, 0] if normalisation.order == "BGR" else [0, 1, 2]
-        scale, shift = normalisation.folded()
-        self.register_buffer("scale", scale, persistent=False)
-        self.register_buffer("shift", shift, persistent=False)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Normalise a batch of pixels.
-
-        Parameters
-        ----------
-        pixels : Tensor
-            uint8 ``(B, H, W, 3)``, RGB.
-
-        Returns
-        -------
-        Tensor
-            ``(B, 3, H, W)``, float32 unless the module was moved to another type.
-        """
-        ordered = pixels[..., self.channels].permute(0, 3, 1, 2)
-        return ordered.to(self.scale.dtype) * self.scale + self.shift
 
 
 UNIT = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

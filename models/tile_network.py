@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import Normalisation, Normaliser
+from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.normaliser import Normaliser
 
 Output = Literal["labels", "probabilities"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import Any
 
 LARGEST_HEADER = 8 * 2**20
 """Bytes; the names and shapes of a thousand tensors take a fortieth of it."""
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What batch normalisation keeps beside its parameters."""
 
 _TENSOR_KEYS = {"dtype", "shape", "data_offsets"}
 
@@ -32,6 +36,15 @@ class WeightsHeader:
     metadata: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters, without the statistics that normalisation keeps beside them."""
+        return sum(
+            math.prod(shape)
+            for name, shape in self.shapes.items()
+            if not name.endswith(_STATISTICS)
+        )
 
 
 def read_header(path: Path) -> WeightsHeader:

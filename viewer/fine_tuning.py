@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wsiseg.checkpoints import find_checkpoint
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     ArgumentError,
@@ -24,7 +25,7 @@ from wsiseg.errors import (
     TrainingError,
     WsisegError,
 )
-from wsiseg.models.checkpoint import load_checkpoint
+from wsiseg.models.card import read_card
 from wsiseg.store.disk import translate_write_errors, write_atomically
 from wsiseg.store.label_images import is_store, open_label_image
 from wsiseg.training.datasets.pairing import annotated_slides
@@ -49,8 +50,8 @@ class FineTuning:
         Folders of files with the same stems; slides without annotations are left out.
     run : Path
         Folder of the training.
-    init : Path or None
-        The initial checkpoint; None for random weights.
+    init : path-like or None
+        The initial checkpoint, as :func:`wsiseg.load_checkpoint` takes it; None for random weights.
     mpp : float or None
         Working µm per pixel; if None, the checkpoint's, or else that of painted annotations.
     epochs : int
@@ -68,7 +69,7 @@ class FineTuning:
     slides: Path
     annotations: Path
     run: Path
-    init: Path | None = None
+    init: Path | str | None = None
     mpp: float | None = None
     epochs: int = 30
     tiles: int | None = None
@@ -179,9 +180,9 @@ def can_resume(run: Path) -> bool:
     return RunFolder(run).resumable
 
 
-def _find_mpp(init: Path | None, drawn: Iterable[Path]) -> float:
+def _find_mpp(init: Path | str | None, drawn: Iterable[Path]) -> float:
     """Return the resolution to work at where the user types none."""
-    if init is not None and (mpp := load_checkpoint(init, to_train=True).mpp) is not None:
+    if init is not None and (mpp := read_card(find_checkpoint(init)[0])[0].mpp) is not None:
         return mpp
     for path in drawn:
         if is_store(path):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
+from wsiseg.demo import announce_default
 from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
@@ -33,8 +34,6 @@ from wsiseg.viewer.painting import painting_look
 from wsiseg.viewer.part_plan import plan_part
 from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.readers.stores import store_layers
-
-DEMONSTRATION = "the bundled demonstration checkpoint is used, no medical device"
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,15 @@ class PredictorCache:
         self._held: Predictor | None = None
         self._known_as: tuple[object, ...] = ()
 
-    def load(self, path: Path | None, options: SegmentOptions, report: Report) -> Predictor:
+    def load(self, source: Path | str | None, options: SegmentOptions, report: Report) -> Predictor:
         """Return the predictor of a checkpoint, and report the checkpoint.
+
+        What an address names is fetched when it is asked for anew.
 
         Parameters
         ----------
-        path : Path or None
-            The checkpoint; the bundled one if None.
+        source : path-like or None
+            The checkpoint as :func:`wsiseg.load_checkpoint` takes it; the default one if None.
         options : SegmentOptions
             Runtime, device, precision and threads.
         report : callable
@@ -103,12 +104,16 @@ class PredictorCache:
             If it cannot be used.
         """
         # A training run writes better weights to the same file.
+        path = None if source is None else Path(source)
         changed = path.stat().st_mtime_ns if path is not None and path.is_file() else None
-        asked = (path, changed, options.runtime, options.device, options.precision, options.threads)
+        asked = (
+            *(source, changed),
+            *(options.runtime, options.device, options.precision, options.threads),
+        )
         if self._held is None or self._known_as != asked:
             report("loading the checkpoint")
             self._held = None
-            self._held = make_predictor(path, options)
+            self._held = make_predictor(source, options, report)
             self._known_as = asked
         report(self._held.checkpoint)
         return self._held
@@ -128,8 +133,8 @@ class PartTask:
     ----------
     view : SlideView
         The slide.
-    checkpoint : Path or None
-        The bundled one if None.
+    checkpoint : path-like or None
+        As :func:`wsiseg.load_checkpoint` takes it; the default one if None.
     options : SegmentOptions
         How; what says where to look, as tissue, does not count.
     slide_box : Box
@@ -139,7 +144,7 @@ class PartTask:
     """
 
     view: SlideView
-    checkpoint: Path | None
+    checkpoint: Path | str | None
     options: SegmentOptions
     slide_box: Box
     region: BaseGeometry | None = None
@@ -148,7 +153,7 @@ class PartTask:
     def of_region(
         cls,
         view: SlideView,
-        checkpoint: Path | None,
+        checkpoint: Path | str | None,
         options: SegmentOptions,
         region: BaseGeometry,
     ) -> PartTask:
@@ -158,8 +163,8 @@ class PartTask:
         ----------
         view : SlideView
             The slide.
-        checkpoint : Path or None
-            The bundled one if None.
+        checkpoint : path-like or None
+            As :func:`wsiseg.load_checkpoint` takes it; the default one if None.
         options : SegmentOptions
             How it is labelled.
         region : shapely geometry
@@ -205,7 +210,7 @@ class PartTask:
             plan = replace(plan, regions=Regions(self.region, part.plane))
         listener = RunListener(report, self.view, [*_notes(self.checkpoint), *notes])
         stats = RunStats(plan.classes, listener)
-        for warning in plan.warnings:
+        for warning in (*predictor.checkpoint.notes, *plan.warnings):
             stats.warn(warning)
         listener.show(Preview(part, plan.regions))
         labels = self._label(plan, part.box, predictor, options, stats)
@@ -254,8 +259,8 @@ class SlideTask:
     ----------
     view : SlideView
         The slide.
-    checkpoint : Path or None
-        The bundled one if None.
+    checkpoint : path-like or None
+        As :func:`wsiseg.load_checkpoint` takes it; the default one if None.
     options : SegmentOptions
         How.
     folder : Path or None
@@ -263,7 +268,7 @@ class SlideTask:
     """
 
     view: SlideView
-    checkpoint: Path | None
+    checkpoint: Path | str | None
     options: SegmentOptions
     folder: Path | None = None
 
@@ -379,8 +384,8 @@ def settle_resolution(
     return options, []
 
 
-def _notes(checkpoint: Path | None) -> list[str]:
-    return [DEMONSTRATION] if checkpoint is None else []
+def _notes(checkpoint: Path | str | None) -> list[str]:
+    return [announce_default()] if checkpoint is None else []
 
 
 def _count(tiles: object) -> str:

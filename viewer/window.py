@@ -14,6 +14,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
+from wsiseg.checkpoints.sources import read_source
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.layers.frame import Frame
@@ -30,6 +31,7 @@ from wsiseg.viewer.notifications import damage_notifier, notify_warning
 from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.readers.stores import is_slide, open_store, store_layers
 from wsiseg.viewer.scene import add_layers
+from wsiseg.viewer.widgets.sharing import share_checkpoint
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -46,10 +48,11 @@ def view(
     masks: Sequence[Path],
     slide_mpp: float | None = None,
     reader: str | None = None,
+    checkpoint: str | None = None,
 ) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
     with sparing_collector():
-        open_window(slide, masks, slide_mpp, reader)
+        open_window(slide, masks, slide_mpp, reader, checkpoint)
     napari.run()
 
 
@@ -71,6 +74,7 @@ def open_window(
     masks: Sequence[Path],
     slide_mpp: float | None = None,
     reader: str | None = None,
+    checkpoint: str | None = None,
 ) -> napari.Viewer:
     """Return a window with a slide, masks over it, tissue, legend and scale bar.
 
@@ -84,12 +88,16 @@ def open_window(
         µm per pixel of level 0, where the file states none or a wrong one.
     reader : str, optional
         See :func:`wsiseg.open_slide`.
+    checkpoint : str, optional
+        What *Segment* begins with, as :func:`wsiseg.load_checkpoint` takes it.
 
     Raises
     ------
-    SlideError, AnnotationError
+    SlideError, AnnotationError, CheckpointError
         If one of them cannot be read; no window is opened then.
     """
+    if checkpoint is not None:
+        read_source(checkpoint)
     layers = scene_layers(slide, masks, slide_mpp, reader)
     viewer = napari.Viewer(title=plain(f"{slide.name} - wsiseg"))
     # The first layer of labels costs napari several times what another does, and would hold the
@@ -102,6 +110,8 @@ def open_window(
         for position, name in enumerate(WIDGETS)
     ]
     _raise_soon(tabs[0])
+    if checkpoint is not None:
+        share_checkpoint(viewer, checkpoint)
     viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
     for doubt in _doubts(layers):
         notify_warning(doubt)

@@ -3,6 +3,7 @@ from . import errors as errors
 from . import models as models
 from . import tiling as tiling
 from . import training as training
+from .checkpoints.loading import load_checkpoint as load_checkpoint
 from .errors import AnnotationError as AnnotationError
 from .errors import ArgumentError as ArgumentError
 from .errors import BadNumbersError as BadNumbersError
@@ -26,7 +27,6 @@ from .errors import UnsuitableSlideError as UnsuitableSlideError
 from .errors import WeightsMismatchError as WeightsMismatchError
 from .errors import WsisegError as WsisegError
 from .models.checkpoint import Checkpoint as Checkpoint
-from .models.checkpoint import load_checkpoint as load_checkpoint
 from .segmentation.batch import segment_batch as segment_batch
 from .segmentation.options import SegmentOptions as SegmentOptions
 from .segmentation.segmenting import SegmentResult as SegmentResult

@@ -50,7 +50,8 @@ def diagnose() -> list[Check]:
         _try("pillow", lambda: version("pillow")),
         _try("zarr", lambda: version("zarr")),
         _remote(),
-        _try("checkpoint", _checkpoint),
+        _hub(),
+        _try("checkpoint", _checkpoints),
     ]
 
 
@@ -127,9 +128,19 @@ def _remote() -> Check:
     return _try("addresses", lambda: ", ".join(f"{name} {version(name)}" for name in needed))
 
 
-def _checkpoint() -> str:
-    from wsiseg.demo import demonstration_checkpoint
+def _hub() -> Check:
+    if importlib.util.find_spec("huggingface_hub") is None:
+        hint = "pip install 'wsiseg[hub]' brings what checkpoints at hf:// need"
+        return Check("hub", False, hint, optional=True)
+    return _try("hub", lambda: f"huggingface_hub {version('huggingface_hub')}")
 
-    checkpoint = demonstration_checkpoint()
-    card = checkpoint.card
-    return f"bundled: {card.architecture}, {len(card.classes)} classes at {card.mpp} µm/px"
+
+def _checkpoints() -> str:
+    from wsiseg.demo import bundled_checkpoints
+    from wsiseg.models.checkpoint import load_checkpoint
+
+    cards = {name: load_checkpoint(path).card for name, path in bundled_checkpoints().items()}
+    return "bundled: " + "; ".join(
+        f"{name}, {card.architecture}, {len(card.classes)} classes at {card.mpp} µm/px"
+        for name, card in cards.items()
+    )

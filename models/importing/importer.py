@@ -16,7 +16,8 @@ from wsiseg.errors import (
     UnknownArchitectureError,
     WeightsMismatchError,
 )
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry, is_checkpoint
+from wsiseg.models.card import CheckpointCard, ClassEntry, is_checkpoint
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.class_sets import CLASS_SETS, VOID
 from wsiseg.models.importing.archives import refuse_bomb
 from wsiseg.models.importing.bisenetv1 import MMSegBiSeNetV1Layout

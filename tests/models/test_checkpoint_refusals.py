@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from wsiseg.errors import CheckpointError, WeightsMismatchError, WsisegError
 from wsiseg.models import import_checkpoint, load_checkpoint
-from wsiseg.models.checkpoint import HEADER_KEY
+from wsiseg.models.card import HEADER_KEY
 
 
 def write_with_header(saved: Path, header: str) -> Path:

@@ -21,7 +21,7 @@ from published import refusal, written
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, CheckpointError, WeightsMismatchError
 from wsiseg.models import create_model, import_checkpoint, list_architectures, load_checkpoint
-from wsiseg.models.checkpoint import HEADER_KEY
+from wsiseg.models.card import HEADER_KEY
 
 CARD = make_checkpoint().card.model_dump(mode="json")
 SMALL = {"a": torch.zeros(3)}

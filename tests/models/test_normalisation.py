@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from wsiseg.models.importing.espnet import ESPNetLayout
-from wsiseg.models.normalisation import IMAGENET, Normalisation, Normaliser
+from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.normaliser import Normaliser
 
 PUBLISHED = [IMAGENET, *ESPNetLayout.normalisations.values()]
 

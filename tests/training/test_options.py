@@ -144,12 +144,19 @@ def test_files_are_found_again_from_another_folder(
     )
     options = TrainOptions(data=data, init=Path("a.safetensors"), val_only=Path("kept.txt"))
     monkeypatch.chdir("/")
-    assert options.init == tmp_path / "a.safetensors"
+    assert options.init == str(tmp_path / "a.safetensors")
     assert options.val_only == tmp_path / "kept.txt"
     assert data.slides == tmp_path / "s"
     assert data.annotations == tmp_path / ".." / "a"
     assert data.only == tmp_path / "x" / "y.txt"
     assert data.class_map == str(tmp_path / "classes.yaml")
+
+
+@pytest.mark.parametrize("init", ["nuclei", "https://host/a.safetensors?t=1", "hf://lab/nuclei@v1"])
+def test_names_and_addresses_of_checkpoints_are_kept_as_they_are(tmp_path: Path, init: str) -> None:
+    TrainOptions(data=DataOptions(**PICTURES), init=init).save(tmp_path / "config.yaml")
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["init"] == init
+    assert TrainOptions.load(tmp_path / "config.yaml").init == init
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from napari.utils.notifications import notification_manager
 from commands import run
 from pictures import draw
 from tiny import segment_tiny
-from wsiseg.errors import AnnotationError
+from wsiseg.errors import AnnotationError, CheckpointError
 from wsiseg.viewer import window
 from wsiseg.viewer.window import furnish, scene_layers
 from zarr_images import halves, write_image
@@ -40,6 +40,19 @@ def test_the_whole_window_opens_with_its_widgets(qtbot, slide_file, mask_store):
         for name in (*window.WIDGETS, window.LEGEND):
             assert any(name in each for each in docked), (name, docked)
         assert "biopsy.tiff" in viewer.title
+    finally:
+        viewer.close()
+        qtbot.wait(50)
+
+
+def test_a_checkpoint_can_be_given_from_the_start(qtbot, slide_file):
+    with pytest.raises(CheckpointError, match="no checkpoint 'nucleus'"):
+        window.open_window(slide_file, [], checkpoint="nucleus")
+    viewer = window.open_window(slide_file, [], checkpoint="nuclei")
+    try:
+        (segment,) = (w for w in viewer.window.dock_widgets.values() if hasattr(w, "checkpoint"))
+        assert segment.checkpoint.text == "nuclei"
+        qtbot.waitUntil(lambda: not segment.is_running)
     finally:
         viewer.close()
         qtbot.wait(50)

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from wsiseg.demo.checkpoint import CHECKPOINT
+from wsiseg.demo import DEFAULT, bundled_checkpoints
 from wsiseg.errors import ArgumentError
 from wsiseg.viewer import scene
 from wsiseg.viewer.fine_tuning import (
@@ -114,8 +114,8 @@ class FineTuneWidget(QWidget):
         self.slides.choose(slides)
         self.annotations.choose(annotations)
 
-    def begin_with(self, checkpoint: Path | None) -> None:
-        """Choose the initial checkpoint; None for random weights."""
+    def begin_with(self, checkpoint: Path | str | None) -> None:
+        """Choose the initial checkpoint, as `train` takes it; None for random weights."""
         word = "" if checkpoint is None else str(checkpoint)
         if self.init.findData(word) < 0:
             self.init.insertItem(self.init.count() - 1, Path(word).name, word)
@@ -158,7 +158,8 @@ class FineTuneWidget(QWidget):
         self.annotations.chosen.connect(self._suggest_run)
         self.annotations.line.editingFinished.connect(self._suggest_run)
         self.init = QComboBox()
-        self.init.addItem("demonstration checkpoint", str(CHECKPOINT))
+        for name in bundled_checkpoints():
+            self.init.addItem(f"{name}, bundled", name)
         self.init.addItem("random, from scratch", "")
         self.init.addItem("another checkpoint …")
         self.init.activated.connect(self._choose_checkpoint)
@@ -222,7 +223,7 @@ class FineTuneWidget(QWidget):
         if self.init.itemData(place) is not None:
             return
         chosen = ask_checkpoint(self)
-        self.begin_with(Path(chosen) if chosen else CHECKPOINT)
+        self.begin_with(Path(chosen) if chosen else DEFAULT)
 
     def _suggest_run(self) -> None:
         """Name a folder beside the annotations, unless the user has named another."""
@@ -242,7 +243,7 @@ class FineTuneWidget(QWidget):
             slides=_given(self.slides, "folder of slides"),
             annotations=_given(self.annotations, "folder of annotations"),
             run=_given(self.run, "folder of the run"),
-            init=Path(word) if (word := self.init.currentData()) else None,
+            init=self.init.currentData() or None,
             mpp=self.mpp.value() or None,
             epochs=self.epochs.value(),
             tiles=self.tiles.value() or None,

@@ -47,8 +47,14 @@ class PathField(QWidget):
         self.picking.clicked.connect(self._pick)
 
     @property
+    def text(self) -> str | None:
+        """What is given, if anything, which may be a name or an address as well."""
+        text = self.line.text().strip()
+        return str(self.path) if text.startswith("~") else text or None
+
+    @property
     def path(self) -> Path | None:
-        """What is given, if anything."""
+        """What is given, if anything, as a path."""
         text = self.line.text().strip()
         if not text:
             return None

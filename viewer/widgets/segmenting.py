@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from wsiseg.demo import DEFAULT, announce_default
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
@@ -79,7 +80,11 @@ class SegmentWidget(QWidget):
         self._update()
 
     def _make_fields(self) -> None:
-        self.checkpoint = PathField("bundled demonstration", ask_checkpoint)
+        self.checkpoint = PathField(f"{DEFAULT}, bundled", ask_checkpoint)
+        self.checkpoint.setToolTip(
+            "The name of a bundled one, a .safetensors file, or an address of https://, s3:// or "
+            "hf://OWNER/NAME"
+        )
         self.resolution = QComboBox()
         self.resolution.addItems(["as trained", "µm per pixel", "level 0"])
         self.resolution.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -95,7 +100,7 @@ class SegmentWidget(QWidget):
         self.starting, self.cancelling = QPushButton("Start"), QPushButton("Cancel")
         self.resuming, self.overwriting = QPushButton("Resume"), QPushButton("Overwrite")
         self.bar = QProgressBar()
-        self.status = PlainLabel("The bundled checkpoint is a demonstration, no medical device.")
+        self.status = PlainLabel(f"Where none is given, {announce_default()}.")
         self.status.setWordWrap(True)
         self._clock = QTimer(self)
         self._clock.setInterval(_REFRESH_MS)
@@ -133,7 +138,7 @@ class SegmentWidget(QWidget):
         return self._work is not None
 
     def choose_checkpoint(self, path: Path | str | None) -> None:
-        """Take another checkpoint, the bundled one if None, from the next run on."""
+        """Take another checkpoint, the default one if None, from the next run on."""
         self.checkpoint.choose(path)
 
     def start(self) -> None:
@@ -165,7 +170,7 @@ class SegmentWidget(QWidget):
             self._run(self._existing.task.overwriting())
 
     def _task(self) -> PartTask | SlideTask:
-        view, checkpoint = scene.current_slide(self._viewer), self.checkpoint.path
+        view, checkpoint = scene.current_slide(self._viewer), self.checkpoint.text
         resolution, scope = self.resolution.currentIndex(), self.scope.currentIndex()
         colours = self.colours.colours
         options = self._options.replace(
@@ -190,8 +195,8 @@ class SegmentWidget(QWidget):
 
     def _load(self) -> None:
         # One that is chosen during a run is loaded with the next.
-        if self.checkpoint.path is not None:
-            self._begin(partial(_load, self.checkpoint.path, self._options, self._predictors))
+        if self.checkpoint.text is not None:
+            self._begin(partial(_load, self.checkpoint.text, self._options, self._predictors))
 
     def _begin(self, function: Callable[[Worker], object]) -> None:
         if self.is_running:
@@ -289,8 +294,8 @@ def _show_existing(task: SlideTask, work: Worker) -> object:
     return task.show_existing()
 
 
-def _load(path: Path, options: SegmentOptions, predictors: PredictorCache, work: Worker) -> None:
-    predictors.load(path, options, work.report)
+def _load(source: str, options: SegmentOptions, predictors: PredictorCache, work: Worker) -> None:
+    predictors.load(source, options, work.report)
 
 
 def _describe(found: Outcome) -> str:

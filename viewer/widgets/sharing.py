@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class TakesCheckpoint(Protocol):
     """A widget that uses a checkpoint, such as *Segment*."""
 
-    def choose_checkpoint(self, path: Path) -> None:
+    def choose_checkpoint(self, path: Path | str) -> None:
         """Use this checkpoint from now on."""
 
 
@@ -31,15 +31,15 @@ class TakesFolders(Protocol):
         """
 
 
-def share_checkpoint(viewer: napari.viewer.Viewer, checkpoint: Path) -> None:
-    """Pass a new checkpoint to every widget that uses one.
+def share_checkpoint(viewer: napari.viewer.Viewer, checkpoint: Path | str) -> None:
+    """Pass a checkpoint to every widget that uses one.
 
     Parameters
     ----------
     viewer : napari.viewer.Viewer
         The window.
-    checkpoint : Path
-        A ``.safetensors`` file.
+    checkpoint : path-like
+        As :func:`wsiseg.load_checkpoint` takes it.
     """
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, TakesCheckpoint):

@@ -50,7 +50,7 @@ def demo(
             "",
             "To look at it:  pip install 'wsiseg[viewer]'",
             f"                wsiseg view {slide} {entries[0]['mask']}",
-            "The labels are those of a demonstration model, which is no medical device.",
+            "Its network is no medical device; wsiseg models list --checkpoints says what it is.",
         )
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)

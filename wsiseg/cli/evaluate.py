@@ -23,12 +23,18 @@ def evaluate(
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option("-c", "--checkpoint", help="What to score.", show_default=False),
+        typer.Option(
+            "-c",
+            "--checkpoint",
+            metavar="NAME|FILE|URL",
+            help="What to score, as segment takes it.",
+            show_default=False,
+        ),
     ] = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CHECKPOINT",
+            metavar="NAME|FILE|URL",
             help="Score this one on the same samples and tell the difference; more of them may "
             "follow. The first of them is the reference where `checkpoint` is left out.",
             show_default=False,
@@ -55,17 +61,18 @@ def evaluate(
     # Settings of the run are checked before torch is loaded.
     _ = options.segment
 
+    from wsiseg.checkpoints import take_checkpoint
     from wsiseg.cli.comparison_table import describe_comparison
     from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
-    from wsiseg.models.checkpoint import load_checkpoint
     from wsiseg.training import open_data, score, score_each, write_comparison, write_scores
 
-    loaded = [load_checkpoint(name) for name in names]
-    samples = open_data(data, validation=True)
     listener = ConsoleTrainingListener(quiet=quiet)
     try:
+        loaded = [take_checkpoint(name, began=listener.began) for name in names]
+        samples = open_data(data, validation=True)
         if compare:
-            scores = score_each(loaded, names, samples, options, listener)
+            called = [each.name for each in loaded]
+            scores = score_each(loaded, called, samples, options, listener)
         else:
             scores = score(loaded[0], samples, options, listener)
     finally:

@@ -29,8 +29,26 @@ Settings = Annotated[
 
 
 @app.command("list")
-def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
+def list_models(
+    checkpoints: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoints", help="The bundled checkpoints instead, for -c NAME.", metavar=""
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
     """List every architecture with its family and parameters (at 19 classes)."""
+    if checkpoints:
+        entries = _list_checkpoints()
+        if as_json:
+            print_json(entries)
+        else:
+            echo(*_describe_checkpoints(entries))
+        return
+
     import torch
 
     from wsiseg.models.profiling import count_parameters
@@ -52,6 +70,48 @@ def list_models(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = Fa
         return
     for entry in entries:
         echo(f"{entry['name']:16}{entry['parameters']:>12,}  {entry['paper']}")
+
+
+def _list_checkpoints() -> list[Json]:
+    """Return what the bundled checkpoints are, read from their headers."""
+    from wsiseg.demo import bundled_checkpoints
+    from wsiseg.models.card import read_card
+
+    entries: list[Json] = []
+    for name, path in bundled_checkpoints().items():
+        card, header = read_card(path)
+        entries.append(
+            {
+                "name": name,
+                "description": card.description or None,
+                "classes": [entry.name for entry in card.classes],
+                "mpp": card.mpp,
+                "architecture": card.architecture,
+                "parameters": header.parameters,
+                "bytes": path.stat().st_size,
+                "licence": card.licence or None,
+                "citation": card.citation or None,
+                "path": str(path),
+            }
+        )
+    return entries
+
+
+def _describe_checkpoints(entries: list[Json]) -> Iterator[str]:
+    for entry in entries:
+        classes: Any = entry["classes"]
+        mpp = "as pictures are" if entry["mpp"] is None else f"{entry['mpp']:g} µm/px"
+        yield f"{entry['name']:12}  {entry['description'] or 'no description'}"
+        yield f"  classes     {', '.join(classes)}"
+        yield (
+            f"  network     {entry['architecture']}, {entry['parameters']:,} parameters, "
+            f"{int(str(entry['bytes'])) / 1e6:.1f} MB, at {mpp}"
+        )
+        if entry["licence"]:
+            yield f"  data        {entry['licence']}"
+        if entry["citation"]:
+            yield f"  to be cited {entry['citation']}"
+    yield "No medical device. To use one:  wsiseg segment SLIDE -c NAME -o out/"
 
 
 @app.command(epilog="Example: wsiseg models show espnet --classes 8 --set alpha3=5")

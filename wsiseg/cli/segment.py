@@ -27,9 +27,13 @@ def segment(
     ],
     chosen: dict[str, object],
     checkpoint: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "-c", "--checkpoint", help="A .safetensors checkpoint; the bundled one if left out."
+            "-c",
+            "--checkpoint",
+            metavar="NAME|FILE|URL",
+            help="A bundled checkpoint, see wsiseg models list --checkpoints; a .safetensors file; "
+            "or https://, s3://, hf://OWNER/NAME. nuclei if left out.",
         ),
     ] = None,
     recursive: Annotated[
@@ -45,6 +49,7 @@ def segment(
 
     from wsiseg.cli.option_names import name_options
     from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.demo import announce_default
     from wsiseg.segmentation.batch import segment_slides
     from wsiseg.segmentation.segmenting import make_predictor
     from wsiseg.tiling.slides import find_slides
@@ -54,10 +59,11 @@ def segment(
     for note in found.notes:
         listener.noted(name_options(note))
     if checkpoint is None:
-        listener.noted(
-            "no -c given: the bundled demonstration checkpoint is used, no medical device"
-        )
-    predictor = make_predictor(checkpoint, options)
+        listener.noted(f"no -c given: {announce_default()}")
+    try:
+        predictor = make_predictor(checkpoint, options, listener.began)
+    finally:
+        listener.stop()
     entries: list[Json] = []
     begin_json({"slides": entries})
     try:

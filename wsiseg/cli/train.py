@@ -21,9 +21,11 @@ def train(
     ],
     chosen: dict[str, Any],
     init: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Checkpoint to start from; layers of other classes are newly initialised.",
+            metavar="NAME|FILE|URL",
+            help="Checkpoint to start from, as segment takes it; layers of other classes are newly "
+            "initialised.",
             rich_help_panel="Network",
         ),
     ] = None,
@@ -118,12 +120,14 @@ def _stored_options(chosen: dict[str, Any], output: Path) -> TrainOptions:
 
 def _parse_arguments(options: TrainOptions) -> dict[str, Any]:
     """Return the architecture's arguments with their types."""
-    from wsiseg.models.checkpoint import load_checkpoint
+    from wsiseg.checkpoints import find_checkpoint
+    from wsiseg.models.card import read_card
     from wsiseg.models.registry import find_architecture
     from wsiseg.training.initialising import DEFAULT_ARCHITECTURE
 
     name = options.model
     if name is None and options.init is not None:
-        name = load_checkpoint(options.init, to_train=True).card.architecture
+        card, _ = read_card(find_checkpoint(options.init)[0])
+        name = card.architecture
     texts = {key: str(value) for key, value in options.arguments.items()}
     return dict(find_architecture(name or DEFAULT_ARCHITECTURE).parse(texts))

@@ -21,6 +21,16 @@ def view(
     masks: Annotated[
         list[Path] | None, typer.Argument(help="Masks of it, as segment leaves them.")
     ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "-c",
+            "--checkpoint",
+            metavar="NAME|FILE|URL",
+            help="What Segment begins with, as segment takes it.",
+            show_default=False,
+        ),
+    ] = None,
     slide_mpp: Annotated[
         float | None,
         chosen_option(
@@ -52,7 +62,7 @@ def view(
             if missing
             else "Its libraries are named by scripts/install_system_packages.sh.",
         ) from error
-    window.view(slide, masks or [], slide_mpp, reader)
+    window.view(slide, masks or [], slide_mpp, reader, checkpoint)
     if as_json:
         print_json({"slide": str(slide), "masks": [str(mask) for mask in masks or []]})
 

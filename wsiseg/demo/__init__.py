@@ -1,5 +1,5 @@
-"""The bundled demonstration: a checkpoint and a slide to try it on."""
+"""What the package brings along: checkpoints by their names, and a slide to try them on."""
 
-from wsiseg.demo.checkpoint import CHECKPOINT, demonstration_checkpoint
+from wsiseg.demo.checkpoints import DEFAULT, announce_default, bundled_checkpoints
 
-__all__ = ["CHECKPOINT", "demonstration_checkpoint"]
+__all__ = ["DEFAULT", "announce_default", "bundled_checkpoints"]

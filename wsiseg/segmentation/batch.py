@@ -42,7 +42,7 @@ def segment_batch(
     slides : path-like or iterable of path-like
         Slides, or folders of slides.
     checkpoint : Checkpoint or path-like, optional
-        The bundled demonstration checkpoint if left out.
+        As :func:`wsiseg.segment` takes it.
     output : path-like
         Folder for the masks and ``batch.json``; made if need be.
     listener : Listener, optional
@@ -79,8 +79,9 @@ def segment_batch(
     settings, folder = SegmentOptions(**options), Path(output)
     given = [slides] if isinstance(slides, Path | str) else slides
     found = find_slides([Path(path) for path in given], exclude=[folder])
-    predictor = make_predictor(checkpoint, settings)
-    yield from segment_slides(found.slides, predictor, folder, settings, listener or Listener())
+    hears = listener or Listener()
+    predictor = make_predictor(checkpoint, settings, hears.began)
+    yield from segment_slides(found.slides, predictor, folder, settings, hears)
 
 
 def segment_slides(

@@ -146,6 +146,7 @@ def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
         },
         "checkpoint": {
             "path": None if predictor.checkpoint.path is None else str(predictor.checkpoint.path),
+            "source": predictor.checkpoint.source,
             **predictor.checkpoint.card.model_dump(mode="json"),
         },
         "plan": {

@@ -15,8 +15,9 @@ from typing import Any, Unpack
 import zarr
 from zarr.types import AnyArray
 
+from wsiseg.checkpoints import take_checkpoint
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
-from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.job import Job
@@ -79,7 +80,8 @@ def segment(
     slide : Slide or path-like
         A file, or an open slide, which stays open.
     checkpoint : Checkpoint or path-like, optional
-        The bundled demonstration checkpoint if left out.
+        Or the name of a bundled one or an address, as :func:`wsiseg.load_checkpoint` takes them;
+        the bundled checkpoint for nuclei if left out.
     output : path-like
         Folder for the mask, the tile table and the run file; created if need be.
     listener : Listener, optional
@@ -125,39 +127,37 @@ def segment(
             # One number of the user's says that pixels are square.
             opened = with_stored_pixels(opened)
         elapsed = opening.total
-        predictor = make_predictor(checkpoint, settings)
-        return segment_slide(
-            opened, predictor, Path(output), settings, listener or Listener(), elapsed=elapsed
-        )
+        hears = listener or Listener()
+        predictor = make_predictor(checkpoint, settings, hears.began)
+        return segment_slide(opened, predictor, Path(output), settings, hears, elapsed=elapsed)
 
 
 def make_predictor(
-    checkpoint: Checkpoint | Path | str | None, options: SegmentOptions
+    checkpoint: Checkpoint | Path | str | None,
+    options: SegmentOptions,
+    began: Callable[[str], None] | None = None,
 ) -> Predictor:
     """Return a predictor: the checkpoint with the runtime that the options ask for.
 
     Parameters
     ----------
     checkpoint : Checkpoint or path-like or None
-        None for the bundled demonstration checkpoint.
+        As :func:`segment` takes it.
     options : SegmentOptions
         `runtime`, `device`, `precision` and `threads` count.
+    began : callable, optional
+        Told when a download begins.
 
     Raises
     ------
     CheckpointError
-        If the checkpoint cannot be loaded.
+        If the checkpoint cannot be fetched or loaded.
     RuntimeUnavailableError
         If the runtime, device or precision is not available.
     """
-    if checkpoint is None:
-        from wsiseg.demo import demonstration_checkpoint
-
-        checkpoint = demonstration_checkpoint()
-    elif not isinstance(checkpoint, Checkpoint):
-        checkpoint = load_checkpoint(checkpoint)
+    taken = take_checkpoint(checkpoint, began=began)
     choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
-    return Predictor(checkpoint, choice)
+    return Predictor(taken, choice)
 
 
 def segment_slide(
@@ -231,7 +231,7 @@ def _run(
 ) -> dict[str, Any]:
     """Fill the mask, or the rest of an interrupted one, finish it, and return its run file."""
     files = job.files
-    for warning in job.plan.warnings:
+    for warning in (*job.predictor.checkpoint.notes, *job.plan.warnings):
         stats.warn(warning)
     if not job.plan.tiles:
         stats.warn("no tissue is found, so nothing is analysed; `tissue=none` analyses all")

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.card import CheckpointCard, ClassEntry
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.profiling import count_parameters
 from wsiseg.training.data_module import BatchPlan
 from wsiseg.training.initialising import InitialNetwork
@@ -102,6 +103,7 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
     settings = ", ".join(f"{key} = {value}" for key, value in card.arguments.items())
     norm = card.normalisation
     facts = {
+        "made for": card.description,
         "architecture": f"{card.architecture}{f' ({settings})' if settings else ''}, "
         f"{count_parameters(checkpoint.network):,} parameters",
         "classes": ", ".join(entry.name for entry in card.classes),
@@ -109,6 +111,8 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
         "input": f"{norm.order}, mean {_triple(norm.mean)}, deviation {_triple(norm.std)}",
         "training data": f"{_samples(training.get('samples'))} of {training.get('data')}",
         "validation data": _samples(validation) if validation else "none",
+        "licence of the data": card.licence,
+        "to be cited": card.citation,
         "initial weights": training.get("began_with") or "random",
         "recipe": f"{training.get('recipe')}, {training.get('epochs')} epochs, the best after "
         f"{training.get('epoch')}, batches of {training.get('batch')}, learning rate "
@@ -117,7 +121,8 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
     }
     title = checkpoint.path.name if checkpoint.path else card.architecture
     metrics = {_score_name(name): _figure(value) for name, value in card.metrics.items()}
-    parts = [f"# {title}", remarks.strip(), _table(facts)]
+    known = {name: fact for name, fact in facts.items() if fact != ""}
+    parts = [f"# {title}", remarks.strip(), _table(known)]
     scored = "training" if validation == 0 else "validation"
     parts += [f"## Scores on the {scored} data", _table(metrics)]
     pixels = training.get("pixels")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from wsiseg.checkpoints import take_checkpoint
 from wsiseg.csv_tables import Cell, to_csv
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
 from wsiseg.training.class_matching import match_classes
@@ -100,15 +101,9 @@ def compare(
     >>> scratch.cleanup()
     """
     settings = EvaluateOptions(**options)
-    loaded = [
-        each if isinstance(each, Checkpoint) else load_checkpoint(each) for each in checkpoints
-    ]
-    names = [
-        str(each.path or each.card.architecture) if isinstance(each, Checkpoint) else str(each)
-        for each in checkpoints
-    ]
+    loaded = [take_checkpoint(each) for each in checkpoints]
     dataset = data if isinstance(data, DataSet) else open_data(data, validation=True)
-    scores = score_each(loaded, names, dataset, settings, listener)
+    scores = score_each(loaded, [each.name for each in loaded], dataset, settings, listener)
     if output is not None:
         write_comparison(scores, Path(output))
     return scores

@@ -10,8 +10,9 @@ import numpy as np
 
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.annotations.pictures import read_values
+from wsiseg.checkpoints import take_checkpoint
 from wsiseg.errors import ArgumentError, DataSetError
-from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
@@ -60,7 +61,7 @@ def evaluate(
     data : DataOptions or DataSet
         The labelled data to score it on.
     checkpoint : Checkpoint or path-like
-        What to score.
+        What to score, as :func:`wsiseg.load_checkpoint` takes it.
     output : path-like, optional
         Folder for ``scores.json``, ``scores.csv`` and ``confusion.png``.
     listener : TrainingListener, optional
@@ -104,7 +105,7 @@ def evaluate(
     >>> scratch.cleanup()
     """
     settings = EvaluateOptions(**options)
-    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
+    loaded = take_checkpoint(checkpoint, began=(listener or TrainingListener()).began)
     dataset = data if isinstance(data, DataSet) else open_data(data, validation=True)
     scores = score(loaded, dataset, settings, listener)
     if output is not None:
@@ -152,6 +153,8 @@ def score(
     """
     options = options or EvaluateOptions()
     listener = listener or TrainingListener()
+    for note in checkpoint.notes:
+        listener.warned(note)
     matching = match_classes(checkpoint.classes, dataset)
     scores = _Scores(matching, dataset, options, units)
     predictor = _make_predictor(checkpoint, dataset, options.segment)

@@ -13,6 +13,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
+from wsiseg.checkpoints import take_checkpoint
+from wsiseg.demo import bundled_checkpoints
 from wsiseg.errors import ArgumentError
 from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.profiling import count_parameters
@@ -95,8 +97,8 @@ def train(
     data : DataOptions
         The training data, and where they name or yield some, the validation data.
     checkpoint : path-like or None
-        The initial checkpoint; where the classes are others, the layers that depend on them are
-        newly initialised.  None trains from scratch.
+        The initial checkpoint, as :func:`wsiseg.load_checkpoint` takes it; where the classes are
+        others, the layers that depend on them are newly initialised.  None trains from scratch.
     output : path-like
         Folder of the run, see :func:`fit`.
     resume, overwrite : bool
@@ -146,7 +148,8 @@ def _file_of(checkpoint: Checkpoint | Path | str | None) -> Path | str | None:
         raise ArgumentError(
             "the checkpoint to begin with is in no file", "`checkpoint`", "Save it first."
         )
-    return checkpoint.path
+    named = checkpoint.source in bundled_checkpoints()
+    return checkpoint.source if named else checkpoint.path
 
 
 def fit(
@@ -217,7 +220,11 @@ def _train_stages(
 ) -> tuple[TrainingData, Checkpoint]:
     """Train all stages of the recipe; return the data and the best checkpoint."""
     recipe = RECIPES.find(options.recipe, "`recipe`")
-    init = None if options.init is None else load_checkpoint(options.init, to_train=True)
+    init = (
+        None
+        if options.init is None
+        else take_checkpoint(options.init, to_train=True, began=listener.began)
+    )
     training, validation = split_data(options)
     # Whatever is wrong with the network shows before long looks at the data.
     initialise(options, recipe.stages[0], training.classes, init)
@@ -254,7 +261,7 @@ def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwr
             _refuse_changes(options, TrainOptions.load(run.config))
         return
     run.refuse_existing(overwrite=overwrite)
-    if overwrite and options.init is not None and options.init.parent == run.path:
+    if overwrite and options.init is not None and Path(options.init).parent == run.path:
         raise ArgumentError(
             "the initial checkpoint would be overwritten", options.init, "Move it away initial."
         )

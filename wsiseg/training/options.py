@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from wsiseg.checkpoints import settle_source
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DataSetError
 from wsiseg.segmentation.options import (
@@ -25,6 +26,11 @@ from wsiseg.yaml_files import load_yaml
 
 _Path = Annotated[Path, AfterValidator(Path.absolute)]
 """Absolute, so that a run can be resumed from another folder."""
+_Source = Annotated[
+    str,
+    BeforeValidator(lambda given: settle_source(given) if isinstance(given, Path | str) else given),
+]
+"""A checkpoint by its name, its address, or its file's absolute path."""
 _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
@@ -218,7 +224,7 @@ class TrainOptions(ScaleOptions):
     """Settings of :func:`wsiseg.train`; those that are None are chosen."""
 
     data: Annotated[DataOptions, Option(shown=False)]
-    init: Annotated[_Path | None, Option(shown=False)] = None
+    init: Annotated[_Source | None, Option(shown=False)] = None
     model: Annotated[
         str | None,
         Field(description="An architecture; that of `init`, or espnet."),

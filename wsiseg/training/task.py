@@ -14,7 +14,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import Normalisation, Normaliser
+from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.normaliser import Normaliser
 from wsiseg.models.tile_network import label_pixels
 from wsiseg.training.deep_supervision import DeepSupervision
 from wsiseg.training.metrics import ConfusionMatrix

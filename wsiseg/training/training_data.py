@@ -91,7 +91,7 @@ def prepare_training_data(
     resolution = _choose_resolution(options, init, training)
     listener.began("checking labels" if training.sparse else "checking pictures and labels")
     found = survey(training, resolution, listener.advanced)
-    warnings = _notes(training, found)
+    warnings = [*(() if init is None else init.notes), *_notes(training, found)]
     mpp = _common_mpp(training, found)
     if validation.samples:
         warnings += _notes(validation, survey(validation, resolution, listener.advanced))

@@ -13,7 +13,7 @@ import wsiseg
 from pictures import draw
 from repetitions import repetitions
 from wsiseg.annotations import Annotation, polygonise, write_qupath
-from wsiseg.demo.checkpoint import CHECKPOINT
+from wsiseg.demo import DEFAULT, bundled_checkpoints
 from wsiseg.viewer.fine_tuning import can_resume
 from wsiseg.viewer.widgets.fine_tuning import FineTuneWidget
 from wsiseg.viewer.widgets.segmenting import SegmentWidget
@@ -158,11 +158,12 @@ def test_the_curves_are_drawn(window, qtbot):
     assert "#e8964c" in picture()
 
 
-def test_a_training_begins_with_the_demonstration_checkpoint(window, qtbot, folders):
+def test_a_training_begins_with_a_bundled_checkpoint(window, qtbot, folders):
     viewer, widget = window
     segment = SegmentWidget(viewer)
     viewer.window.add_dock_widget(segment, name="Segment")
-    widget.begin_with(CHECKPOINT)
+    widget.begin_with(DEFAULT)
+    assert widget.init.currentText() == "nuclei, bundled"
     widget.mpp.setValue(0)
     widget.epochs.setValue(1)
     widget.extra_options.setText("--workers 0 --batch 2 --tile 64")
@@ -172,7 +173,7 @@ def test_a_training_begins_with_the_demonstration_checkpoint(window, qtbot, fold
     assert segment.checkpoint.path == checkpoint
     qtbot.waitUntil(lambda: not segment.is_running)
     card = wsiseg.load_checkpoint(checkpoint).card
-    assert CHECKPOINT.name in card.training["began_with"]
+    assert bundled_checkpoints()[DEFAULT].name in card.training["began_with"]
     assert card.mpp == 0.5
 
 

@@ -8,6 +8,7 @@ import zarr
 
 import wsiseg
 import wsiseg.tiling.reading
+from http_servers import Server, running
 from segment_window import OPTIONS, finish, look_at
 from tiny import tiny_checkpoint
 from wsiseg.tiling.stitching import NO_LABEL
@@ -306,5 +307,20 @@ def test_the_bundled_checkpoint_is_named(qtbot, viewer, widget):
     widget.choose_checkpoint(None)
     widget.start()
     finish(qtbot, widget)
-    assert "bundled demonstration checkpoint" in widget.status.text()
-    assert "necrosis" in list(viewer.layers[-1].features["class"])
+    assert "bundled checkpoint nuclei is used" in widget.status.text()
+    assert "nucleus" in list(viewer.layers[-1].features["class"])
+
+
+def test_a_checkpoint_may_be_a_name_or_an_address(qtbot, viewer, widget, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    look_at(viewer, 450, 525, zoom=8)
+    with running(Server()) as server:
+        server.put("/a.safetensors", tiny_checkpoint().save(tmp_path / "a").read_bytes())
+        for source, classes in (("nuclei", 3), (f"{server.url}/a.safetensors", 5)):
+            widget.choose_checkpoint(source)
+            qtbot.waitUntil(lambda: not widget.is_running)
+            widget.start()
+            finish(qtbot, widget)
+            assert widget.status.text().startswith("Done")
+            assert len(viewer.layers[-1].metadata[KEY].classes) == classes
+        assert server.fetched("/a.safetensors") == 1
