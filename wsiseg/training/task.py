@@ -77,7 +77,8 @@ class SegmentationTask(lightning.LightningModule):
 
     def _prepare(self, pixels: Tensor) -> Tensor:
         """Return the network's input for uint8 pixels ``(B, H, W, 3)``."""
-        return self.normalise(pixels).contiguous(memory_format=self._layout)
+        normalised: Tensor = self.normalise(pixels)
+        return normalised.contiguous(memory_format=self._layout)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits for uint8 pixels ``(B, H, W, 3)``."""
