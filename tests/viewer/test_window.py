@@ -52,7 +52,7 @@ def test_a_checkpoint_can_be_given_from_the_start(qtbot, slide_file):
     try:
         (segment,) = (w for w in viewer.window.dock_widgets.values() if hasattr(w, "checkpoint"))
         assert segment.checkpoint.text == "nuclei"
-        qtbot.waitUntil(lambda: not segment.is_running)
+        qtbot.waitUntil(lambda: not segment.is_running, timeout=60_000)
     finally:
         viewer.close()
         qtbot.wait(50)

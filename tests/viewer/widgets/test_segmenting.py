@@ -318,7 +318,7 @@ def test_a_checkpoint_may_be_a_name_or_an_address(qtbot, viewer, widget, tmp_pat
         server.put("/a.safetensors", tiny_checkpoint().save(tmp_path / "a").read_bytes())
         for source, classes in (("nuclei", 3), (f"{server.url}/a.safetensors", 5)):
             widget.choose_checkpoint(source)
-            qtbot.waitUntil(lambda: not widget.is_running)
+            finish(qtbot, widget)
             widget.start()
             finish(qtbot, widget)
             assert widget.status.text().startswith("Done")
