@@ -36,7 +36,7 @@ Mask = npt.NDArray[np.bool_]
 
 FILE_MPP, MPP = 0.25, 0.5
 CLASSES = {
-    "map": {"0": "glass", "1": "tissue", "2": "nucleus"},
+    "map": {"0": "glass", "1": "tissue", "2": "nucleus", "255": "ignore"},
     "colours": {"glass": "#f2f2f5", "tissue": "#f4a8c4", "nucleus": "#2b3fd6"},
 }
 
@@ -56,6 +56,9 @@ FAINTEST = 0.06
 SMALLEST = 1600
 """Pixels, 100 µm²: smaller gaps in tissue are tissue, smaller specks on glass are glass."""
 
+UNSURE = 20_000
+"""Pixels, 35 µm across: smaller glass at a picture's border may be a gap in tissue."""
+
 ON_GLASS = 7
 """Every so many training pictures, one is put on glass for the second training."""
 
@@ -73,7 +76,8 @@ of a tissue is nuclei, and to be fine-tuned (`wsiseg train --init nuclei`).
 **It does not** separate nuclei that touch, so it counts nothing; tell kinds of cells apart; know
 other stains; or find every nucleus out of focus, as the annotators often left those out. Nobody
 annotated glass: it was derived from the pictures, as areas of at least 100 µm² with an optical
-density below 0.06. Fat and wide lumina are glass in that sense.
+density below 0.06 that tissue does not enclose. Gaps, lumina and fat are tissue as far as the
+network sees what is around them; wide ones are glass.
 
 The data are NuInsSeg: Mahbod et al., *NuInsSeg: A fully annotated dataset for nuclei instance
 segmentation in H&E-stained histological images*, Scientific Data 11, 2024,
@@ -115,30 +119,38 @@ def find_glass(pixels: Pixels, nuclei: Mask) -> Mask:
     smooth = ndimage.gaussian_filter(pixels.astype(np.float32), (2, 2, 0))
     density = -np.log10(smooth.min(2).clip(1) / WHITE)
     glass = ndimage.binary_opening(density < FAINTEST, iterations=3)
-    glass = ~drop_small(~drop_small(glass))
+    glass = ~drop_small(~drop_small(glass, SMALLEST), SMALLEST)
     return glass & ~ndimage.binary_dilation(nuclei, iterations=2)
 
 
+def label(glass: Mask, nuclei: Mask) -> Pixels:
+    """Return labels; gaps within tissue belong to it, as the tissue finder has it, too."""
+    outside = ~ndimage.binary_fill_holes(~glass)
+    unsure = outside & ~drop_small(outside, UNSURE)
+    labels = np.select([nuclei, unsure, outside], [2, 255, 0], 1)
+    return labels.astype(np.uint8)
+
+
 def put_on_glass(
-    pixels: Pixels, labels: Pixels, random: np.random.Generator
+    pixels: Pixels, glass: Mask, nuclei: Mask, random: np.random.Generator
 ) -> tuple[Pixels, Pixels]:
-    """Return a picture and its labels with glass around an irregular part of it, or glass alone."""
-    height, width = labels.shape
+    """Return a picture with glass around an irregular part of it, or glass alone, and labels."""
+    height, width = nuclei.shape
     shape = (height, width, 3)
     light = WHITE * BRIGHTER * random.normal(1, 0.01, 3)
     shade = 1 + ndimage.zoom(random.normal(0, 0.01, (4, 4)), (height / 4, width / 4), order=3)
-    glass = light * shade[..., None] + random.normal(0, random.uniform(0.3, 2), shape)
+    empty = light * shade[..., None] + random.normal(0, random.uniform(0.3, 2), shape)
     waves = ndimage.zoom(random.normal(0, 1, (8, 8)), (height / 8, width / 8), order=3)
     covered = waves < np.quantile(waves, random.choice([0.0, 0.2, 0.4, 0.6]))
     share = ndimage.gaussian_filter(covered.astype(np.float32), 1.5)[..., None]
-    mixed = share * pixels + (1 - share) * glass
-    return mixed.clip(0, 255).astype(np.uint8), np.where(covered, labels, 0).astype(np.uint8)
+    mixed = share * pixels + (1 - share) * empty
+    return mixed.clip(0, 255).astype(np.uint8), label(glass | ~covered, nuclei & covered)
 
 
-def drop_small(mask: Mask) -> Mask:
-    """Return a mask without its connected parts of few pixels."""
+def drop_small(mask: Mask, smallest: int) -> Mask:
+    """Return a mask without its connected parts of fewer pixels."""
     parts, _ = ndimage.label(mask)
-    large = np.bincount(parts.ravel()) >= SMALLEST
+    large = np.bincount(parts.ravel()) >= smallest
     large[0] = False
     kept: Mask = large[parts]
     return kept
@@ -157,12 +169,11 @@ def prepare(data: Path, folder: Path) -> list[int]:
         with Image.open(data / "masks" / f"{number}.png") as picture:
             nuclei = np.asarray(picture) > 0
         glass = find_glass(pixels, nuclei)
-        labels = np.where(nuclei, 2, np.where(glass, 0, 1)).astype(np.uint8)
         if not is_kept_back(number):
             pixels = balance_white(pixels, np.full(3, BRIGHTER))
-        write_pair(folder, f"{number}", pixels, labels)
+        write_pair(folder, f"{number}", pixels, label(glass, nuclei))
         if number in training[::ON_GLASS]:
-            write_pair(folder, f"{number}-glass", *put_on_glass(pixels, labels, random))
+            write_pair(folder, f"{number}-glass", *put_on_glass(pixels, glass, nuclei, random))
     write_names(folder / "kept_back.txt", filter(is_kept_back, numbers))
     write_names(folder / "on_glass.txt", [f"{number}-glass" for number in training[::ON_GLASS]])
     (folder / "classes.yaml").write_text(yaml.safe_dump(CLASSES), encoding="utf-8")

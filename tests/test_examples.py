@@ -64,6 +64,37 @@ def test_glass_is_what_is_pale_and_large(nuclei):
     assert not (glass & nucleus).any()
 
 
+def test_gaps_in_tissue_are_tissue_and_small_ones_at_the_border_are_left_open(nuclei):
+    glass = np.zeros((400, 400), bool)
+    glass[:, :100] = True
+    glass[100:150, 200:250] = True
+    glass[350:, 300:350] = True
+    nucleus = np.zeros((400, 400), bool)
+    nucleus[200:220, 200:220] = True
+    labels = nuclei.label(glass, nucleus)
+    assert (labels[:, :100] == 0).all()
+    assert (labels[100:150, 200:250] == 1).all()
+    assert (labels[350:, 300:350] == 255).all()
+    assert (labels[nucleus] == 2).all()
+    assert (labels == 2).sum() == nucleus.sum()
+
+
+def test_a_picture_on_glass_keeps_its_labels_where_it_is_seen(nuclei):
+    random = np.random.default_rng(0)
+    pixels = np.full((256, 256, 3), (140, 70, 110), np.uint8)
+    nucleus = np.zeros((256, 256), bool)
+    nucleus[::16] = True
+    shares = []
+    for _ in range(8):
+        shown, labels = nuclei.put_on_glass(pixels, np.zeros_like(nucleus), nucleus, random)
+        pale = shown.min(2) > 160
+        # Edges are soft.
+        assert pale[labels == 2].mean() < 0.05
+        assert pale[labels == 0].mean() > 0.95
+        shares.append((labels == 0).mean())
+    assert min(shares) < 0.7 < max(shares)
+
+
 def test_training_pictures_are_brightened_and_those_kept_back_are_not(nuclei, tmp_path):
     data = tmp_path / "data"
     for folder in ("images", "masks"):
