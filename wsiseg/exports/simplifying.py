@@ -173,7 +173,7 @@ def _turn(
     within = np.arange(len(points)) - np.repeat(begins[:-1], lengths)
     mirrored = np.repeat(lengths - 1, lengths) - within
     order = np.where(np.repeat(turned, lengths), mirrored, within) + np.repeat(begins[:-1], lengths)
-    return points[order]
+    return np.asarray(points[order])
 
 
 def _lines(points: npt.NDArray[Any], begins: Whole) -> _Shapes:
