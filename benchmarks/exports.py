@@ -1,4 +1,4 @@
-"""GeoJSON of a 10000×12000 mask of 50,000 nuclei, beside rasterio and shapely on the whole array.
+"""GeoJSON of a 10000×12000 mask of some 50,000 nuclei, beside rasterio and shapely on the whole array.
 
 Both sides read the same store and write all areas of both classes to a file, each in a process of
 its own, in turn.
@@ -25,7 +25,8 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import Band
 
 HEIGHT, WIDTH = 12000, 10000
-NUCLEI = 50_000
+PITCH = 48
+"""Pixels to a nucleus: some 50,000."""
 MPP = 0.25
 BAND = 1024
 
@@ -60,18 +61,20 @@ print(len(features), end[0] - start[0], end[1] - start[1], peak_rss_mb())
 """
 
 
-def draw_nuclei(height: int, width: int, count: int) -> np.ndarray:
-    """Return labels of ellipses, 5 to 11 µm long, in a ground; some touch or lie over others."""
+def draw_nuclei(height: int, width: int) -> np.ndarray:
+    """Return labels of ellipses, 3 to 9 µm long, in a ground; some touch."""
     random = np.random.default_rng(0)
     labels = np.zeros((height, width), np.uint8)
-    y, x = np.mgrid[-24:25, -24:25]
-    for _ in range(count):
-        long, short = random.uniform(10, 22), random.uniform(8, 14)
-        turn = random.uniform(0, np.pi)
-        along, across = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
-        inside = (along / long) ** 2 + (across / short) ** 2 < 1
-        top, left = random.integers(0, height - 49), random.integers(0, width - 49)
-        labels[top : top + 49, left : left + 49][inside] = 1
+    y, x = np.mgrid[:PITCH, :PITCH]
+    for top in range(0, height - PITCH + 1, PITCH):
+        for left in range(0, width - PITCH + 1, PITCH):
+            long, short = random.uniform(8, 18), random.uniform(6, 13)
+            down, across = random.uniform(16, PITCH - 16, 2)
+            turn = random.uniform(0, np.pi)
+            along = np.cos(turn) * (x - across) + np.sin(turn) * (y - down)
+            aside = np.cos(turn) * (y - down) - np.sin(turn) * (x - across)
+            inside = (along / long) ** 2 + (aside / short) ** 2 < 1
+            labels[top : top + PITCH, left : left + PITCH][inside] = 1
     return labels
 
 
@@ -113,7 +116,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        mask = store(folder, draw_nuclei(HEIGHT, WIDTH, NUCLEI))
+        mask = store(folder, draw_nuclei(HEIGHT, WIDTH))
         rounds: dict[str, list[list[float]]] = {"wsiseg": [], "rasterio": []}
         ours, theirs = folder / "ours.geojson", folder / "theirs.geojson"
         for _ in range(options.rounds):

@@ -126,5 +126,13 @@ def _properties(annotation: Annotation, colours: Mapping[str, Colour]) -> dict[s
 
 
 def class_property(name: str, colour: Colour) -> dict[str, object]:
-    """Return a class as QuPath writes it."""
+    """Return a class as QuPath writes it.
+
+    Parameters
+    ----------
+    name : str
+        As users read it; ``parent: child`` for derived ones.
+    colour : tuple of int
+        RGB.
+    """
     return {"name": name, "color": colour}

@@ -91,6 +91,15 @@ def export(
 def read_options(to: str, form: ExportFormat, options: Mapping[str, object]) -> ExportOptions:
     """Return the settings of a format.
 
+    Parameters
+    ----------
+    to : str
+        The name of the format.
+    form : ExportFormat
+        The format.
+    options : mapping
+        What the user chose.
+
     Raises
     ------
     ArgumentError

@@ -37,5 +37,13 @@ def make_palette(mask: Mask, labels: Collection[int]) -> npt.NDArray[np.uint8]:
 
 
 def name_labels(mask: Mask, labels: Collection[int]) -> dict[str, str]:
-    """Return the name of each label, without characters that formats cannot hold."""
+    """Return the name of each label, without characters that formats cannot hold.
+
+    Parameters
+    ----------
+    mask : Mask
+        Has the classes.
+    labels : collection of int
+        Labels that are exported.
+    """
     return {str(label): escape_unprintable(mask.classes[label].name) for label in labels}
