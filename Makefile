@@ -45,6 +45,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/against_monai.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/exports.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -26,6 +26,8 @@ from .errors import UnknownFormatError as UnknownFormatError
 from .errors import UnsuitableSlideError as UnsuitableSlideError
 from .errors import WeightsMismatchError as WeightsMismatchError
 from .errors import WsisegError as WsisegError
+from .exports.exporting import ExportResult as ExportResult
+from .exports.exporting import export as export
 from .models.checkpoint import Checkpoint as Checkpoint
 from .segmentation.batch import segment_batch as segment_batch
 from .segmentation.options import SegmentOptions as SegmentOptions

@@ -158,7 +158,8 @@ def _translate(error: ErrorDetails) -> ArgumentError:
         case "value_error":
             reason = bounds["error"]
             if isinstance(reason, ArgumentError):
-                return reason
+                # What reads a value does not know whose it is.
+                return ArgumentError(reason.what, reason.where or where, reason.hint)
             return ArgumentError(str(reason), where)
         case _:
             message = error["msg"]

@@ -3,19 +3,13 @@
 import numpy as np
 import pytest
 import tifffile
-import torch
 from napari.settings import get_settings
 from scipy import ndimage
-from torch import nn
 
 import vendor_slides
 import wsiseg
 from array_slide import ArraySlide
-from wsiseg.classes import LabelClass
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
-from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import Normalisation
-from wsiseg.models.registry import register
+from reddish import CLASSES, reddish_checkpoint
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
@@ -27,7 +21,6 @@ from wsiseg.viewer.layers.layer_data import MaskView, SlideView, mask_layer, sli
 from wsiseg.viewer.scene import add_layers
 from wsiseg.viewer.window import scene_layers
 
-CLASSES = [LabelClass("red", (255, 0, 0)), LabelClass("blue", (0, 0, 255))]
 COLOURS = np.array([entry.colour for entry in CLASSES], np.uint8)
 HEIGHT, WIDTH, MPP = 2301, 3003, 0.25
 
@@ -100,23 +93,6 @@ def test_mask_and_slide_show_the_same(
             assert (on_mask[clear] == on_slide[clear]).all()
 
 
-@register("reddish", family="tests", paper="none")
-class Reddish(SegmentationNetwork):
-    """Tells red from blue, pixel by pixel."""
-
-    input_multiple = 1
-
-    def __init__(self, classes):
-        super().__init__(classes)
-        self.head = nn.Conv2d(3, classes, 1, bias=False)
-        with torch.no_grad():
-            self.head.weight.zero_()
-            self.head.weight[0, 0] = self.head.weight[1, 2] = 1
-
-    def dense(self, x):
-        return self.head(x)
-
-
 def write_slide(path):
     """Write patches that differ wherever one looks, with a corner that was not scanned."""
     labels = np.random.default_rng(6).integers(0, 2, (90, 110), np.uint8)
@@ -132,14 +108,8 @@ def test_every_pixel_of_a_mask_of_segment_stands_in_its_place(
 ):
     """Twenty pixels of the screen to one of the mask: half a pixel off would be ten."""
     path = write_slide(tmp_path / "patches.tiff")
-    card = CheckpointCard(
-        architecture="reddish",
-        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in CLASSES),
-        mpp=mpp,
-        normalisation=Normalisation(mean=(0, 0, 0), std=(1, 1, 1), divide_first=1),
-    )
     options = {"runtime": "torch", "tissue": "none"}
-    result = wsiseg.segment(path, Checkpoint(card, Reddish(2)), tmp_path, **options)
+    result = wsiseg.segment(path, reddish_checkpoint(mpp), tmp_path, **options)
     viewer = make_napari_viewer(show=True)
     viewer.open(str(path), plugin="wsiseg")
     (mask,) = viewer.open(str(result.mask), plugin="wsiseg")
@@ -165,13 +135,8 @@ def test_a_mask_lies_on_a_slide_of_which_a_part_was_scanned(
     make_napari_viewer, qtbot, settle, tmp_path, build, level
 ):
     path = build(tmp_path)
-    card = CheckpointCard(
-        architecture="reddish",
-        classes=tuple(ClassEntry(name=c.name, colour=c.colour) for c in CLASSES),
-        normalisation=Normalisation(mean=(0, 0, 0), std=(1, 1, 1), divide_first=1),
-    )
     options = {"runtime": "torch", "tissue": "none", "level": level, "tile": 256}
-    result = wsiseg.segment(path, Checkpoint(card, Reddish(2)), tmp_path / "out", **options)
+    result = wsiseg.segment(path, reddish_checkpoint(), tmp_path / "out", **options)
     viewer = make_napari_viewer(show=True)
     add_layers(viewer, scene_layers(path, [result.mask]))
     slide, mask = viewer.layers[0], viewer.layers[-1]

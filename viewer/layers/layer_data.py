@@ -89,14 +89,12 @@ class MaskView:
     @property
     def pixel(self) -> float:
         """Pixels of the slide's level 0 along one of the mask's."""
-        return self.image.scale / self.image.slide_pixel(self.frame.mpp)
+        return self.image.side_and_corner(self.image.slide_pixel(self.frame.mpp))[0]
 
     @property
     def corner(self) -> tuple[float, float]:
         """``(y, x)`` of the mask's corner in pixels of level 0."""
-        own, inside = self.image.slide_pixel(self.frame.mpp), (self.pixel - 1) / 2
-        y, x = self.image.shift
-        return y / own - inside, x / own - inside
+        return self.image.side_and_corner(self.image.slide_pixel(self.frame.mpp))[1]
 
     def placing(self) -> dict[str, Any]:
         """Return scale, translation and units of a layer of the mask's pixels."""

@@ -12,6 +12,7 @@ from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError, SlideError
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import LABELS
+from wsiseg.store.outputs import PROBABILITIES, STORE
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import (
@@ -23,8 +24,6 @@ from wsiseg.viewer.layers.layer_data import (
     probability_layers,
 )
 from wsiseg.viewer.layers.levels import DamageListener, probability_levels
-
-PROBABILITIES = ".probabilities.ome.zarr"
 
 
 def store_layers(
@@ -82,7 +81,7 @@ def open_store(path: Path) -> LabelImage:
         If it is no store of labels.
     """
     if path.name.endswith(PROBABILITIES):
-        path = path.with_name(path.name.removesuffix(PROBABILITIES) + ".ome.zarr")
+        path = path.with_name(path.name.removesuffix(PROBABILITIES) + STORE)
     return open_label_image(path)
 
 

@@ -96,8 +96,7 @@ def place_store(
     """
     image.refuse_other_pixels(slide.facts.stretch)
     unit, (y, x) = _unit(image, slide, plane)
-    side = image.scale / unit
-    down, across = (move / unit - (side - 1) / 2 for move in image.shift)
+    side, (down, across) = image.side_and_corner(unit)
     pixel, corner = (side * y, side * x), (down * y, across * x)
     _refuse_other_slide(image.values.shape, pixel, corner, slide, image.path)
     return pixel, corner

@@ -41,6 +41,11 @@ COMMANDS = {
         "Score a checkpoint on annotated slides, masks or a public set.",
         "wsiseg evaluate -c run/best.safetensors --dataset camvid --root CamVid/",
     ),
+    "export": LazyCommand(
+        "wsiseg.cli.export:export",
+        "Write a mask to a file for other programs: GeoJSON for QuPath, for instance.",
+        "wsiseg export out/biopsy.ome.zarr --to geojson -o biopsy.geojson",
+    ),
     "view": LazyCommand(
         "wsiseg.cli.view:view",
         "Look at a slide and its masks in napari; segment, paint and fine-tune there.",

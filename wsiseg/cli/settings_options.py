@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from wsiseg.settings import Option, Settings
@@ -109,7 +110,10 @@ def _plain_type(annotation: Any) -> tuple[Any, tuple[str, ...]]:
     if get_origin(annotation) in (Union, types.UnionType):
         (annotation,) = (part for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
+        annotation, *metadata = get_args(annotation)
+        if any(isinstance(each, BeforeValidator) for each in metadata):
+            # The model reads it from text: a length with its unit, say.
+            return str, ()
     if get_origin(annotation) is Literal:
         return str, tuple(map(str, get_args(annotation)))
     if get_origin(annotation) is dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wsiseg.error_translation import reason
@@ -39,6 +39,36 @@ def translate_write_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"writing failed: {reason(error)}", where) from error
 
 
+@contextmanager
+def replace_when_complete(path: Path) -> Iterator[Path]:
+    """Let a file be written under another name, and give it its own at the end.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an existing one is replaced.
+
+    Yields
+    ------
+    Path
+        Where to write.  If anything is raised, it is removed, and the file stays as it was.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    with translate_write_errors(path):
+        try:
+            yield unfinished
+            unfinished.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file atomically: it appears complete or not at all.
 
@@ -62,11 +92,9 @@ def write_atomically(path: Path, text: str) -> None:
     ...     [path.name for path in Path(folder).iterdir()]
     ['a.txt']
     """
-    unfinished = path.with_name(path.name + UNFINISHED)
-    with translate_write_errors(path):
+    with replace_when_complete(path) as unfinished:
         # Undecodable bytes of a file name are written as the bytes that they are.
         unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
-        unfinished.replace(path)
 
 
 def write_json(path: Path, content: object) -> None:

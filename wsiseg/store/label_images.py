@@ -76,6 +76,25 @@ class LabelImage:
             return self.scale / float(self.notes["slide_scale"])
         return self.scale if mpp is None else mpp / self.micrometres
 
+    def side_and_corner(self, slide_pixel: float) -> tuple[float, tuple[float, float]]:
+        """Return where the image lies on its slide.
+
+        Parameters
+        ----------
+        slide_pixel : float
+            Edge of a pixel of the slide in the store's unit, see :meth:`slide_pixel`.
+
+        Returns
+        -------
+        float
+            Edge of a pixel of the finest level in pixels of the slide.
+        tuple of float
+            ``(y, x)`` of its corner in pixels of the slide.
+        """
+        side = self.scale / slide_pixel
+        y, x = (move / slide_pixel - (side - 1) / 2 for move in self.shift)
+        return side, (y, x)
+
     def refuse_other_pixels(self, stretch: tuple[float, float]) -> None:
         """Refuse a mask that was made when the slide's pixels had another shape.
 

@@ -15,6 +15,9 @@ from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.store.disk import UNFINISHED, translate_write_errors
 from wsiseg.store.metadata import LABELS, MASK, PAINTED
 
+STORE, PROBABILITIES = ".ome.zarr", ".probabilities.ome.zarr"
+"""Endings of the stores of masks and of probabilities."""
+
 _NAME_BYTES = 255
 _TRIAL = ".wsiseg-trial-"
 
@@ -46,7 +49,7 @@ class OutputFiles:
     @property
     def store(self) -> Path:
         """The store that users open."""
-        return self.folder / f"{self.name}.ome.zarr"
+        return self.folder / f"{self.name}{STORE}"
 
     @property
     def mask(self) -> Path:
@@ -56,7 +59,7 @@ class OutputFiles:
     @property
     def probabilities(self) -> Path:
         """The store of probabilities."""
-        return self.folder / f"{self.name}.probabilities.ome.zarr"
+        return self.folder / f"{self.name}{PROBABILITIES}"
 
     @property
     def tiles(self) -> Path:

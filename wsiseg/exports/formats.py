@@ -1,0 +1,16 @@
+"""The formats to which masks are exported, by the names that users type."""
+
+from __future__ import annotations
+
+from wsiseg.exports.format import ExportFormat
+from wsiseg.registry import Registry
+
+FORMATS: Registry[ExportFormat] = Registry(
+    "export",
+    "wsiseg.exports",
+    {
+        "geojson": "wsiseg.exports.geojson:GEOJSON",
+        "ome-tiff": "wsiseg.exports.ome_tiff:OME_TIFF",
+        "png": "wsiseg.exports.png:PNG",
+    },
+)
