@@ -1,4 +1,4 @@
-"""GeoJSON of a 10000×12000 mask of some 50,000 nuclei, beside rasterio and shapely on the whole array.
+"""GeoJSON of a 10000×12000 mask of some 50,000 nuclei, beside rasterio and shapely on all of it.
 
 Both sides read the same store and write all areas of both classes to a file, each in a process of
 its own, in turn.
