@@ -39,7 +39,7 @@ def test_the_default_checkpoint_can_be_trained(data, nuclei, monkeypatch, tmp_pa
     monkeypatch.setattr(nuclei, "SHIFTS", {"as it is": lambda pixels: pixels})
     out = tmp_path / "out"
     weights = data / "weights" / "ESPNet" / "decoder" / "espnet_p_2_q_8.pth"
-    words = [str(some), "--weights", str(weights), "-o", str(out), "--epochs", "1"]
+    words = [str(some), "--weights", str(weights), "-o", str(out), "--epochs", "1", "1"]
     monkeypatch.setattr(sys, "argv", ["train_nuclei.py", *words])
     nuclei.main()
     checkpoint = wsiseg.load_checkpoint(out / "nuclei.safetensors")

@@ -90,9 +90,9 @@ def test_a_wrong_value_is_refused_before_torch_is_loaded(words, tmp_path):
 def test_the_public_names_are_these_and_all_errors():
     assert wsiseg.__all__ == sorted(
         {
-            *("segment", "segment_batch", "train", "evaluate", "compare"),
+            *("segment", "segment_batch", "train", "evaluate", "compare", "export"),
             *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions"),
-            *("SegmentResult", "TrainResult"),
+            *("SegmentResult", "TrainResult", "ExportResult"),
             *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),
             *("annotations", "errors", "models", "tiling", "training"),
             *wsiseg.errors.__all__,

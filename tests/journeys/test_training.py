@@ -298,7 +298,7 @@ def test_labels_and_pictures_that_do_not_match_in_size(folders):
         (("--recipe", "cake"), 2, "plain"),
         (("--epochs", 0), 2, "--epochs"),
         (("--lr", -1), 2, "--lr"),
-        (("--init", "nowhere.safetensors"), 1, "nowhere.safetensors). Check the path."),
+        (("--init", "nowhere.safetensors"), 1, "no checkpoint 'nowhere.safetensors'"),
         (("--freeze-encoder",), 2, "--init"),
         (("--val-fraction", 1), 2, "--val-fraction"),
         (("--val-only", "nowhere.txt"), 1, "nowhere.txt"),

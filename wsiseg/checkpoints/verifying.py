@@ -61,6 +61,13 @@ def verify(path: Path, found: str, address: Address) -> None:
 def refuse_size(size: int, address: Address) -> None:
     """Raise if a file is larger than any checkpoint.
 
+    Parameters
+    ----------
+    size : int
+        Of the file, in bytes.
+    address : Address
+        Where it is.
+
     Raises
     ------
     CheckpointError
