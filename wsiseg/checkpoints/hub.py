@@ -10,6 +10,7 @@ from typing import cast
 
 from huggingface_hub import (
     HfApi,
+    constants,
     get_hf_file_metadata,
     hf_hub_download,
     hf_hub_url,
@@ -149,7 +150,8 @@ def _find_cached(place: HubPlace) -> Path | None:
 
 def _only_cached(place: HubPlace) -> str | None:
     try:
-        repositories = scan_cache_dir().repos
+        # Named, as it may have been another when the hub's modules were loaded.
+        repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return None
     wanted = place.revision or "main"
