@@ -66,18 +66,19 @@ def main(target: Path) -> None:
         mask = wsiseg.segment(slide, None, Path(name)).mask
         viewer = open_window(slide, [mask])
         viewer.window.resize(*SIZE)
-        viewer.reset_view()
-        wait()
+        look_at(viewer, 1350, 1600, 2.0)
         take(viewer, target / "view.png")
 
         areas = raise_widget(viewer, "Areas")
         areas.measure_whole()
         wait(lambda: areas.table.rowCount() > 0, 60)
-        look_at(viewer, 3600, 4100, 1.0)
+        viewer.reset_view()
+        wait()
         take(viewer, target / "areas.png")
 
         viewer.layers.remove(f"{mask.name.removesuffix('.ome.zarr')} mask")
         segment = raise_widget(viewer, "Segment")
+        look_at(viewer, 1350, 1600, 1.0)
         segment.start()
         wait(lambda: not segment.is_running, 120)
         wait()
