@@ -79,7 +79,8 @@ of a tissue is nuclei, and to be fine-tuned (`wsiseg train --init nuclei`).
 other stains; or find every nucleus out of focus, as the annotators often left those out. Nobody
 annotated glass: it was derived from the pictures, as areas of at least 100 µm² with an optical
 density below 0.06 that tissue does not enclose. Gaps, lumina and fat are tissue as far as the
-network sees what is around them; wide ones are glass.
+network sees what is around them; wide ones are glass. Of skin, it takes some dark keratin for
+nuclei, misses some nuclei of the epidermis, and takes some of its smooth parts for glass.
 
 The data are NuInsSeg: Mahbod et al., *NuInsSeg: A fully annotated dataset for nuclei instance
 segmentation in H&E-stained histological images*, Scientific Data 11, 2024,
