@@ -116,7 +116,7 @@ def test_warnings_and_logs_of_libraries_are_escaped(capsys):
     with safe_streams(debug=False):
         warnings.simplefilter("always")
         warnings.warn(EVIL, UserWarning, stacklevel=1)
-        logger = logging.getLogger("tifffile.pages")
+        logger = logging.getLogger("fsspec")
         logger.propagate, logger.handlers = True, []
         handlers, logging.root.handlers = logging.root.handlers, []
         try:
