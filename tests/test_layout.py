@@ -9,7 +9,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import wsiseg
 
@@ -45,8 +47,22 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_no_other(tmp_path):
     assert packed == {place for _, place in sources()}
 
 
+@pytest.fixture(scope="session")
+def examples_folder(tmp_path_factory):
+    """What the examples in docstrings find in the working directory: two annotated fields."""
+    folder = tmp_path_factory.mktemp("examples")
+    for kind, value in (("images", 200), ("labels", 1)):
+        (folder / "fields" / kind).mkdir(parents=True)
+        field = np.zeros((32, 32), np.uint8)
+        field[8:24, 8:24] = value
+        for name in ("kidney", "liver"):
+            Image.fromarray(field).save(folder / "fields" / kind / f"{name}.png")
+    return folder
+
+
 @pytest.mark.parametrize("module", list(modules()))
-def test_every_module_imports_and_its_examples_hold(module):
+def test_every_module_imports_and_its_examples_hold(module, examples_folder, monkeypatch):
+    monkeypatch.chdir(examples_folder)
     runner = doctest.DocTestRunner()
     for test in doctest.DocTestFinder().find(importlib.import_module(module)):
         # Python looks at every file that it knows before it runs a text, be it without examples.

@@ -74,31 +74,14 @@ def compare(
 
     Examples
     --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> scratch = tempfile.TemporaryDirectory()
-    >>> folder = Path(scratch.name)
-    >>> for name in ("images", "labels"):
-    ...     (folder / name).mkdir()
-    ...     for number in range(2):
-    ...         square = np.zeros((32, 32), np.uint8)
-    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
-    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
     >>> data = DataOptions(
-    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ...     images="fields/images", labels="fields/labels", class_map="0=tissue,1=nucleus"
     ... )
-    >>> from wsiseg.models import create_model
-    >>> from wsiseg.models.checkpoint import CheckpointCard, ClassEntry
-    >>> entries = tuple(ClassEntry(name=n, colour=(0, 0, 0)) for n in ("ground", "square"))
-    >>> card = CheckpointCard(architecture="espnet", classes=entries, mpp=None)
-    >>> checkpoint = Checkpoint(card, create_model("espnet", 2))
-    >>> scores = compare(data, [checkpoint, checkpoint])
+    >>> scores = compare(data, ["nuclei", "nuclei"], slide_mpp=0.5)
     >>> scores["compared"][0]["difference"]["mean_dice"]
     {'value': 0.0, 'low': 0.0, 'high': 0.0}
     >>> scores["interval"]["units"]
     '2 pictures'
-    >>> scratch.cleanup()
     """
     settings = EvaluateOptions(**options)
     loaded = [take_checkpoint(each) for each in checkpoints]

@@ -81,28 +81,12 @@ def evaluate(
 
     Examples
     --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> scratch = tempfile.TemporaryDirectory()
-    >>> folder = Path(scratch.name)
-    >>> for name in ("images", "labels"):
-    ...     (folder / name).mkdir()
-    ...     for number in range(1):
-    ...         square = np.zeros((32, 32), np.uint8)
-    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
-    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
     >>> data = DataOptions(
-    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ...     images="fields/images", labels="fields/labels", class_map="0=tissue,1=nucleus"
     ... )
-    >>> from wsiseg.models import create_model
-    >>> from wsiseg.models.checkpoint import CheckpointCard, ClassEntry
-    >>> entries = tuple(ClassEntry(name=n, colour=(0, 0, 0)) for n in ("ground", "square"))
-    >>> card = CheckpointCard(architecture="espnet", classes=entries, mpp=None)
-    >>> scores = evaluate(data, Checkpoint(card, create_model("espnet", 2)))
+    >>> scores = evaluate(data, "nuclei", slide_mpp=0.5)
     >>> scores["images"], scores["pixels"], list(scores["class_iou"])
-    (1, 1024, ['ground', 'square'])
-    >>> scratch.cleanup()
+    (2, 2048, ['tissue', 'nucleus'])
     """
     settings = EvaluateOptions(**options)
     loaded = take_checkpoint(checkpoint, began=(listener or TrainingListener()).began)

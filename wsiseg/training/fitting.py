@@ -64,8 +64,8 @@ class TrainResult:
         Wall time of this call.
     mpp : float or None
         µm per pixel that it works at, where they are known.
-    kept_back : int
-        Number of validation samples.
+    validation_samples : int
+        How many samples the validation data have.
     warnings : tuple of str
         What was left out, repaired or assumed.
     """
@@ -115,26 +115,14 @@ def train(
 
     Examples
     --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> scratch = tempfile.TemporaryDirectory()
-    >>> folder = Path(scratch.name)
-    >>> for name in ("images", "labels"):
-    ...     (folder / name).mkdir()
-    ...     for number in range(2):
-    ...         square = np.zeros((32, 32), np.uint8)
-    ...         square[8:24, 8:24] = 1 if name == "labels" else 200
-    ...         Image.fromarray(square).save(folder / name / f"{number}.png")
     >>> data = DataOptions(
-    ...     images=folder / "images", labels=folder / "labels", class_map="0=ground,1=square"
+    ...     images="fields/images", labels="fields/labels", class_map="0=tissue,1=nucleus"
     ... )
     >>> small = {"alpha2": 1, "alpha3": 1}
     >>> settings = {"epochs": 1, "batch": 1, "tile": 32, "workers": 0, "arguments": small}
-    >>> result = train(data, None, folder / "run", **settings)
+    >>> result = train(data, None, "run", **settings)
     >>> result.checkpoint.name, result.epochs, result.validation_samples
     ('best.safetensors', 1, 1)
-    >>> scratch.cleanup()
     """
     settings = TrainOptions(data=data, init=_file_of(checkpoint), **options)
     return fit(settings, output, resume=resume, overwrite=overwrite, listener=listener)
@@ -263,7 +251,7 @@ def _check_folder(run: RunFolder, options: TrainOptions, *, resume: bool, overwr
     run.refuse_existing(overwrite=overwrite)
     if overwrite and options.init is not None and Path(options.init).parent == run.path:
         raise ArgumentError(
-            "the initial checkpoint would be overwritten", options.init, "Move it away initial."
+            "the initial checkpoint would be overwritten", options.init, "Move it away first."
         )
 
 
