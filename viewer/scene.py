@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from wsiseg.annotations.repairing import unite
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer.layers.frame import Frame, Points
@@ -168,7 +169,7 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
     layers = (each for each in by_preference(viewer) if _is_shapes(each))
     layer = next((each for each in layers if each is active or KEY not in each.metadata), None)
     drawn = [] if layer is None else _polygons(layer, frame)
-    region = shapely.union_all(drawn)
+    region = unite(drawn)
     if not region.area:
         raise ArgumentError(
             "no region is drawn", None, "Add a shapes layer and draw a rectangle or a polygon."

@@ -56,6 +56,20 @@ def test_an_outline_that_runs_back_over_itself_becomes_valid(
     assert annotation.geometry.equals(shapely.union_all(shapely.get_parts(drawn)))
 
 
+def test_excluded_regions_that_a_plain_union_loses_are_cut_out(tmp_path: Path) -> None:
+    kite = Polygon([(30.1875, 0), (61.875, 11), (0, -6.8125), (0, 0.0625)])
+    sliver = Polygon([(61.875, 11), (0, -6.8125), (0, -5.5625)])
+    excluded = [*shapely.get_parts(shapely.make_valid(kite)), sliver]
+    frame = box(-100, -100, 100, 100)
+    regions = [region(frame), *(region(each, negative=True) for each in excluded)]
+    (annotation,) = read_annotations(write(tmp_path, imagescope(layer(regions)))).annotations
+    rest = frame
+    for each in excluded:
+        rest = rest - each
+    assert annotation.geometry.symmetric_difference(rest).area < 1e-6
+    assert shapely.union_all(excluded).area < frame.area - rest.area - 1
+
+
 def test_ten_thousand_flaws_are_one_note(tmp_path: Path) -> None:
     flat = Polygon([(1, 1), (2, 2), (3, 3)])
     shapes = [in_qupath(BOW, "Tumor")] * 10_000 + [in_qupath(flat)] * 2
