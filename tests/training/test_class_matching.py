@@ -123,6 +123,18 @@ def test_nothing_is_guessed_about_classes_that_could_mean_anything(
     assert "one other name to all the rest" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["nuclei", "nucelus", "Nucleus"])
+def test_a_misspelt_class_does_not_stand_for_the_rest(name: str) -> None:
+    with pytest.raises(DataSetError, match="Did you mean nucleus"):
+        match_classes(classes("glass", "tissue", "nucleus"), data("tissue", name))
+
+
+@pytest.mark.parametrize("name", ["ground", "background", "non-nucleus", "unannotated", "0"])
+def test_the_rest_may_have_any_other_name(name: str) -> None:
+    found = match_classes(classes("glass", "tissue", "nucleus"), data("tissue", name))
+    assert found.rest == {name: ("glass", "nucleus")}
+
+
 def test_a_class_of_a_public_set_stands_for_no_other() -> None:
     cityscapes = whole("cityscapes")
     assert cityscapes.classes[-1].name == "bicycle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from wsiseg.training.datasets.public import LAYOUTS
 
 _NONE = IGNORED
 """A prediction that is none of the classes that are scored."""
+
+_MISSPELT = 0.75
+"""How alike, as difflib says, a name is to that which it is meant to be: nuclei to nucleus."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatchin
     Raises
     ------
     DataSetError
-        If the checkpoint does not know a class that cannot stand for others, and there are no
-        categories that both have.
+        If the checkpoint does not know a class that cannot stand for others, or that is spelt
+        almost as one of its own, and there are no categories that both have.
     """
     own = [entry.name for entry in known]
     wanted = [entry.name for entry in dataset.classes]
@@ -97,6 +101,7 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatchin
     public = any(dataset.classes == layout.classes for layout in LAYOUTS.values())
     if len(missing) == 1 < len(wanted) and others and not public:
         (rest,) = missing
+        _refuse_misspelt(rest, others, dataset.name)
         return ClassMatching(
             tuple(wanted),
             _table(wanted, wanted),
@@ -112,6 +117,18 @@ def match_classes(known: Sequence[LabelClass], dataset: DataSet) -> ClassMatchin
         dataset.name,
         f"{hint}.",
     )
+
+
+def _refuse_misspelt(name: str, own: Sequence[str], place: str) -> None:
+    """Raise if a name seems to mean one of the checkpoint's classes."""
+    near = difflib.get_close_matches(name, own, n=1, cutoff=_MISSPELT)
+    # "non-nucleus" is all but the nuclei.
+    if near and near[0] not in name:
+        raise DataSetError(
+            f"the checkpoint does not know {name}",
+            place,
+            f"Did you mean {near[0]}? Give all the rest a name that is not like one of its own.",
+        )
 
 
 def _categories_of(names: Sequence[str]) -> Mapping[str, str]:
