@@ -86,12 +86,7 @@ class CheckpointCallback(Callback):
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Tell the listener how many epochs and steps there will be.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Lightning's trainer.
-        module : LightningModule
-            The :class:`SegmentationTask` in training.
+        See :meth:`lightning.pytorch.Callback.on_train_start`.
         """
         earlier = self.rows[-1]["seconds"] if self.rows else 0.0
         self._begun = time.monotonic() - earlier
@@ -106,16 +101,7 @@ class CheckpointCallback(Callback):
     ) -> None:
         """Note the learning rate of the step; afterwards it is that of the next.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Lightning's trainer.
-        module : LightningModule
-            The :class:`SegmentationTask` in training.
-        batch : Batch
-            Pixels and labels of the step.
-        number : int
-            Index of the batch in its epoch, from 0.
+        See :meth:`lightning.pytorch.Callback.on_train_batch_start`.
         """
         self._rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
@@ -129,18 +115,7 @@ class CheckpointCallback(Callback):
     ) -> None:
         """Pass the loss on to the listener.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Lightning's trainer.
-        module : LightningModule
-            The :class:`SegmentationTask` in training.
-        outputs : dict
-            The step's ``loss``.
-        batch : Batch
-            Pixels and labels of the step.
-        number : int
-            Index of the batch in its epoch, from 0.
+        See :meth:`lightning.pytorch.Callback.on_train_batch_end`.
 
         Raises
         ------
@@ -161,12 +136,7 @@ class CheckpointCallback(Callback):
     ) -> None:
         """Begin to note rates, and decide whether this epoch ends with a validation.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Lightning's trainer.
-        module : LightningModule
-            The :class:`SegmentationTask` in training.
+        See :meth:`lightning.pytorch.Callback.on_train_epoch_start`.
         """
         self._rates = []
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs
@@ -179,12 +149,7 @@ class CheckpointCallback(Callback):
     ) -> None:
         """Score, and keep the network if none was better.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Lightning's trainer.
-        module : LightningModule
-            The :class:`SegmentationTask` in training.
+        See :meth:`lightning.pytorch.Callback.on_validation_epoch_end`.
         """
         assert isinstance(module, SegmentationTask)
         confusion, loss = module.gather_scores()
@@ -215,12 +180,7 @@ class CheckpointCallback(Callback):
     ) -> None:
         """Write the epoch's row.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Lightning's trainer.
-        module : LightningModule
-            The :class:`SegmentationTask` in training.
+        See :meth:`lightning.pytorch.Callback.on_train_epoch_end`.
         """
         row: dict[str, Any] = {
             "epoch": trainer.current_epoch + 1,
@@ -298,12 +258,7 @@ class Patience(EarlyStopping):
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Stop a resumed run at once if it had stopped early before.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Lightning's trainer.
-        module : LightningModule
-            The :class:`SegmentationTask` in training.
+        See :meth:`lightning.pytorch.Callback.on_train_start`.
         """
         if self.wait_count >= self.patience:
             trainer.should_stop = True

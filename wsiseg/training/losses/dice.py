@@ -24,20 +24,7 @@ class Dice(nn.Module):
     """
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of a batch.
-
-        Parameters
-        ----------
-        logits : Tensor
-            Float ``(B, C, H, W)``.
-        labels : Tensor
-            int64 ``(B, H, W)``: class indices, or 255 where ignored.
-
-        Returns
-        -------
-        Tensor
-            The loss, a scalar; 0 where every label is ignored.
-        """
+        """Return the loss of a batch; see :meth:`.CrossEntropy.forward`."""
         classes, width = logits.shape[1], labels.shape[2]
         valid = labels != IGNORED
         if not valid.any():

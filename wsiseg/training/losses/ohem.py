@@ -42,20 +42,7 @@ class OhemCrossEntropy(nn.Module):
         self.min_kept = min_kept
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of a batch.
-
-        Parameters
-        ----------
-        logits : Tensor
-            Float ``(B, C, H, W)``.
-        labels : Tensor
-            int64 ``(B, H, W)``: class indices, or 255 where ignored.
-
-        Returns
-        -------
-        Tensor
-            The loss, a scalar; 0 where every label is ignored.
-        """
+        """Return the loss of a batch; see :meth:`.CrossEntropy.forward`."""
         valid = labels != IGNORED
         losses = F.cross_entropy(
             logits, labels, self.weights, ignore_index=IGNORED, reduction="none"

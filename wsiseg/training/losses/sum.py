@@ -20,18 +20,5 @@ class Sum(nn.Module):
         self.losses = nn.ModuleList(losses)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of a batch.
-
-        Parameters
-        ----------
-        logits : Tensor
-            Float ``(B, C, H, W)``.
-        labels : Tensor
-            int64 ``(B, H, W)``: class indices, or 255 where ignored.
-
-        Returns
-        -------
-        Tensor
-            The loss, a scalar.
-        """
+        """Return the loss of a batch; see :meth:`.CrossEntropy.forward`."""
         return torch.stack([loss(logits, labels) for loss in self.losses]).sum()
