@@ -44,6 +44,7 @@ def diagnose() -> list[Check]:
         _try("torch", _torch),
         _gpu(),
         _openvino(),
+        _onnx(),
         _training(),
         _try("tifffile", _tifffile),
         _try("openslide", _openslide),
@@ -99,6 +100,22 @@ def _openvino() -> Check:
         return f"{version('openvino')}, CPU with {formats}"
 
     return _try("openvino", look)
+
+
+def _onnx() -> Check:
+    if importlib.util.find_spec("onnxruntime") is None:
+        hint = "pip install 'wsiseg[onnx]' brings ONNX Runtime, and ONNX files of networks"
+        return Check("onnx", False, hint, optional=True)
+
+    def look() -> str:
+        import onnxruntime
+
+        found = (p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers())
+        # That one runs on somebody else's machine.
+        names = ", ".join(name for name in found if name != "Azure")
+        return f"{onnxruntime.__version__}, runs on {names}"
+
+    return _try("onnx", look)
 
 
 def _training() -> Check:

@@ -60,7 +60,7 @@ class RuntimeChoice:
 
 
 def installed_runtimes() -> list[str]:
-    """Return the names of the runtimes that can be used here, the fastest on a CPU first."""
+    """Return the names of the runtimes that can be used here, as ``auto`` prefers them."""
     return [name for name, runtime in RUNTIMES.items() if runtime.is_installed()]
 
 
@@ -127,7 +127,7 @@ def _checked(runtime: str, device: str) -> str:
         raise RuntimeUnavailableError(
             f"{runtime} is not installed",
             "`runtime`",
-            f"Run: pip install 'wsiseg[{kind.package}]'.",
+            f"Run: pip install 'wsiseg[{kind.extra}]'.",
         )
     if not kind.runs_on(device):
         raise RuntimeUnavailableError(

@@ -45,7 +45,8 @@ class OpenVinoRuntime(Runtime):
         If the tiles do not fit the network's input multiple.
     """
 
-    name = package = "openvino"
+    name = extra = "openvino"
+    packages = ("openvino",)
     devices = ("cpu",)
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
@@ -59,7 +60,7 @@ class OpenVinoRuntime(Runtime):
         self._refuse_emulation(core, settings)
         # Latency beats throughput hints here: one large tile fills the cores by itself.
         compiled = core.compile_model(
-            _convert(
+            convert(
                 network,
                 (settings.batch, *settings.tile, 3),
                 narrow=settings.precision == "fp16",
@@ -93,15 +94,26 @@ class OpenVinoRuntime(Runtime):
         }
 
 
-def _convert(network: TileNetwork, shape: tuple[int, int, int, int], *, narrow: bool) -> ov.Model:
-    """Trace the network on a small picture, which is quick, and give it the tiles' shape after.
+def convert(network: TileNetwork, shape: tuple[int, ...], *, narrow: bool = False) -> ov.Model:
+    """Return the network as a graph of OpenVINO.
+
+    It is traced on a small picture, which is quick, and gets the shape of the tiles afterwards.
 
     Weights are traced as constants, and OpenVINO's front end is called without the converter
     around it.  That takes a third of the time, during which the GIL is held, and sends no
     telemetry.
 
-    A network that overflows on noise, or that computes in a format so `narrow` that any may
-    overflow, is made to propagate NaN, which takes longer.
+    A network that overflows on noise, or that computes in a narrow format, is made to propagate
+    NaN, which takes longer.
+
+    Parameters
+    ----------
+    network : TileNetwork
+        In evaluation mode.
+    shape : tuple of int
+        ``(B, H, W, 3)`` of its input; height and width are multiples of what the network wants.
+    narrow : bool
+        Whether it will compute in a format in which any network may overflow.
     """
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder

@@ -54,8 +54,10 @@ class Runtime(ABC):
 
     name: ClassVar[str]
     """What users type after ``--runtime``."""
-    package: ClassVar[str]
-    """What has to be installed; also the extra of ours that brings it."""
+    packages: ClassVar[tuple[str, ...]]
+    """What has to be installed."""
+    extra: ClassVar[str | None] = None
+    """The extra of ours that brings these packages."""
     devices: ClassVar[tuple[str, ...]]
     """The kinds of device that it runs on: ``"cpu"``, ``"cuda"``, ``"mps"``, …."""
 
@@ -66,7 +68,7 @@ class Runtime(ABC):
     @classmethod
     def is_installed(cls) -> bool:
         """Tell whether it can be used in this environment."""
-        return importlib.util.find_spec(cls.package) is not None
+        return all(importlib.util.find_spec(name) is not None for name in cls.packages)
 
     @classmethod
     def runs_on(cls, device: str) -> bool:

@@ -21,7 +21,8 @@ class TorchRuntime(Runtime):
         If PyTorch does not see the device.
     """
 
-    name = package = "torch"
+    name = "torch"
+    packages = ("torch",)
     devices = ("cpu", "cuda", "mps")
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:

@@ -1,4 +1,4 @@
-"""``wsiseg models``: lists and describes networks, and imports published weights."""
+"""``wsiseg models``: lists and describes networks, imports weights, and exports networks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
 from wsiseg.cli.printing import Json, echo, print_json
+from wsiseg.models.exporting.formats import MODEL_FORMATS
 from wsiseg.settings import split_pairs
 
 if TYPE_CHECKING:
     from wsiseg.models.networks.network import SegmentationNetwork
     from wsiseg.models.published.comparison import Comparison
 
-app = typer.Typer(help="List, describe and import networks.", no_args_is_help=True)
+app = typer.Typer(help="List, describe, import and export networks.", no_args_is_help=True)
 
 LISTED_CLASSES = 19
 """Class count for which parameters are listed: that of Cityscapes, as in the papers."""
@@ -260,4 +261,63 @@ def import_model(
         echo(
             f"{output}: {architecture}, {content['classes']} classes of {content['dataset']}, "
             f"{content['parameters']:,} parameters"
+        )
+
+
+@app.command("export", epilog="Example: wsiseg models export nuclei --to onnx -o nuclei.onnx")
+def export_model(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            metavar="CKPT", help="A checkpoint, as segment -c takes it.", show_default=False
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="; ".join(f"{name}: {form.title}" for name, form in MODEL_FORMATS.items()) + ".",
+            metavar="|".join(MODEL_FORMATS),
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file.", show_default=False)],
+    tile: Annotated[int, typer.Option(help="Height and width that it takes.", min=8)] = 512,
+    batch: Annotated[int, typer.Option(help="Tiles that it takes at a time.", min=1)] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing file.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a network to a file for other programs, checked against the original on real tissue."""
+    from wsiseg.checkpoints import take_checkpoint
+    from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.demo.tissue import tissue_tiles
+    from wsiseg.models.exporting.exporting import export_model as write
+
+    listener = ConsoleListener(quiet=quiet)
+    listener.began(f"writing {output.name}, and running it")
+    try:
+        loaded = take_checkpoint(checkpoint, began=listener.began)
+        tiles = tissue_tiles(tile, batch)
+        result = write(loaded, to, output, tiles, overwrite=overwrite)
+    finally:
+        listener.stop()
+    if as_json:
+        print_json(
+            {
+                "output": str(result.output),
+                "bytes": result.bytes,
+                "max_abs_difference": result.max_abs_difference,
+                "label_agreement": result.label_agreement,
+            }
+        )
+    elif not quiet:
+        size = f"{result.bytes / 1e6:.1f} MB"
+        echo(f"exported    {result.output} ({size}), for batches of {batch}×{tile}×{tile}")
+        echo(
+            f"checked     {result.label_agreement:.2%} of the labels are the original's, "
+            f"probabilities differ by {result.max_abs_difference:.4f} at most"
         )

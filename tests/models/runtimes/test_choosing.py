@@ -40,11 +40,12 @@ def with_openvino() -> None:
 
 
 def test_fastest_on_a_cpu_comes_first(with_openvino: None) -> None:
-    assert installed_runtimes() == ["openvino", "torch"]
+    assert installed_runtimes()[:2] == ["openvino", "torch"]
 
 
 def test_what_is_not_installed_is_not_listed(no_openvino: None) -> None:
-    assert installed_runtimes() == ["torch"]
+    assert "openvino" not in installed_runtimes()
+    assert installed_runtimes()[0] == "torch"
 
 
 def test_auto_takes_openvino_on_a_cpu(no_gpu: None, with_openvino: None) -> None:
@@ -95,7 +96,7 @@ def test_unknown_runtime_is_refused_with_those_that_exist() -> None:
         choose_runtime("tensorflow")
     assert "there is no runtime 'tensorflow'" in str(caught.value)
     assert caught.value.where == "`runtime`"
-    assert caught.value.hint == "Use openvino, torch."
+    assert caught.value.hint == "Use openvino, torch, onnx."
 
 
 @pytest.mark.parametrize("precision", ["fp64", "int8", "FP16", ""])

@@ -19,7 +19,7 @@ from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.profiling import activation_bytes_per_pixel, count_parameters
-from wsiseg.models.runtimes import Predictor, Runtime, choose_runtime
+from wsiseg.models.runtimes import RUNTIMES, Predictor, Runtime, choose_runtime
 from wsiseg.models.tile_network import Output, TileNetwork
 
 BOTH: tuple[Output, ...] = ("labels", "probabilities")
@@ -48,6 +48,11 @@ def random_tiles(*shape: int) -> np.ndarray:
     return np.random.default_rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8)
 
 
+def needs(runtime: str) -> None:
+    if not RUNTIMES[runtime].is_installed():
+        pytest.skip(f"{runtime} is an extra, wsiseg[{RUNTIMES[runtime].extra}]")
+
+
 def start(
     runtime: str,
     network: SegmentationNetwork,
@@ -56,8 +61,7 @@ def start(
     outputs: tuple[Output, ...] = BOTH,
     precision: str = "fp32",
 ) -> Runtime:
-    if runtime == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    needs(runtime)
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
     return choice.compile(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
 
@@ -79,10 +83,9 @@ def assert_agreeing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) ->
     assert np.abs(difference).max() <= 1
 
 
-@pytest.fixture(params=["torch", "openvino"])
+@pytest.fixture(params=list(RUNTIMES))
 def runtime(request: pytest.FixtureRequest) -> str:
-    if request.param == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    needs(request.param)
     return str(request.param)
 
 
@@ -218,7 +221,7 @@ def test_narrow_numbers_give_nearly_the_same_or_are_refused(
     tile = np.ascontiguousarray(golden.rgb[None, :96, :128])
     exact = choose_runtime("torch", "cpu", threads=2).compile(network, (96, 128), 1).run(tile)
     choice = choose_runtime(runtime, "cpu", precision, threads=2)
-    if runtime == "openvino" and not processor_computes_in(precision):
+    if runtime == "onnx" or (runtime == "openvino" and not processor_computes_in(precision)):
         with pytest.raises(RuntimeUnavailableError, match=precision):
             choice.compile(network, (96, 128), 1)
         return
@@ -360,8 +363,14 @@ class Overflowing(SegmentationNetwork):
         return x * 2e36
 
 
-@pytest.mark.parametrize("runtime", ["torch", "openvino"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("runtime", "precision"),
+    [
+        *(("torch", precision) for precision in ("fp32", "bf16")),
+        *(("openvino", precision) for precision in ("fp32", "bf16")),
+        ("onnx", "fp32"),
+    ],
+)
 def test_every_pixel_without_numbers_is_255_wherever_they_are_missing(
     runtime: str, precision: str
 ) -> None:
@@ -374,8 +383,7 @@ def test_every_pixel_without_numbers_is_255_wherever_they_are_missing(
     bad = np.random.default_rng(4).random((1, 32, 64, 3)) < 0.1
     tile[bad] = 255
     outputs: tuple[Output, ...] = BOTH
-    if runtime == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    needs(runtime)
     found = (
         choose_runtime(runtime, "cpu", precision)
         .compile(TileNetwork(Overflowing(), plain, outputs).eval(), (32, 64), 1)
@@ -398,7 +406,7 @@ def test_a_bad_weight_in_the_first_layer_reaches_the_labels_on_every_runtime(
     kernels = (p for p in network.parameters() if p.dim() == 4)
     with torch.no_grad():
         next(kernels).view(-1)[0] = bad
-    for runtime in ("torch", "openvino"):
+    for runtime in RUNTIMES:
         found = start(runtime, network, (64, 64), 1).run(random_tiles(1, 64, 64))
         assert (found["labels"] == 255).all(), runtime
         assert not found["probabilities"].any(), runtime

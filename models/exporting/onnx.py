@@ -1,0 +1,82 @@
+"""ONNX, for ONNX Runtime and whatever else reads it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from wsiseg.models.exporting.format import INPUT, Bytes, ModelFormat
+from wsiseg.models.tile_network import TileNetwork
+
+
+class OnnxFormat(ModelFormat):
+    """An ONNX file with its weights inside, and the metadata among its properties."""
+
+    title = "an ONNX file"
+    suffix = ".onnx"
+    packages = ("onnx", "onnxruntime", "onnxscript")
+    extra = "onnx"
+
+    @staticmethod
+    def write(
+        network: TileNetwork, example: Bytes, path: Path, metadata: Mapping[str, str]
+    ) -> None:
+        """Write a network; see :meth:`.ModelFormat.write`."""
+        path.write_bytes(to_onnx(network, example, metadata))
+
+    @staticmethod
+    def run(path: Path, tiles: Bytes) -> dict[str, Bytes]:
+        """Run a file on a batch; see :meth:`.ModelFormat.run`."""
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, {INPUT: tiles}), strict=True))
+
+
+def to_onnx(
+    network: TileNetwork, example: Bytes, metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Return a network as the content of an ONNX file.
+
+    Parameters
+    ----------
+    network : TileNetwork
+        In evaluation mode.
+    example : ndarray
+        uint8 ``(B, H, W, 3)``: a batch of the shape that it will take.
+    metadata : mapping of str to str, optional
+        The file's properties.
+    """
+    with _silent_exporter(), torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            (torch.from_numpy(example),),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=list(network.outputs),
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props.update(metadata or {})
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+@contextmanager
+def _silent_exporter() -> Iterator[None]:
+    """Keep PyTorch from telling about its own future, and about packages that are not needed."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
