@@ -1,0 +1,1 @@
+"""Measurements of masks: areas of classes, connected components, regions, density maps."""
