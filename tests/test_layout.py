@@ -106,9 +106,9 @@ def test_a_wrong_value_is_refused_before_torch_is_loaded(words, tmp_path):
 def test_the_public_names_are_these_and_all_errors():
     assert wsiseg.__all__ == sorted(
         {
-            *("segment", "segment_batch", "train", "evaluate", "compare", "export"),
+            *("segment", "segment_batch", "train", "evaluate", "compare", "export", "measure"),
             *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions"),
-            *("SegmentResult", "TrainResult", "ExportResult"),
+            *("SegmentResult", "TrainResult", "ExportResult", "MeasureOptions", "MeasureResult"),
             *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),
             *("annotations", "errors", "models", "tiling", "training"),
             *wsiseg.errors.__all__,

@@ -28,6 +28,9 @@ from .errors import WeightsMismatchError as WeightsMismatchError
 from .errors import WsisegError as WsisegError
 from .exports.exporting import ExportResult as ExportResult
 from .exports.exporting import export as export
+from .measurements.measuring import measure as measure
+from .measurements.options import MeasureOptions as MeasureOptions
+from .measurements.results import MeasureResult as MeasureResult
 from .models.checkpoint import Checkpoint as Checkpoint
 from .segmentation.batch import segment_batch as segment_batch
 from .segmentation.options import SegmentOptions as SegmentOptions

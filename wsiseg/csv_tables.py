@@ -14,7 +14,13 @@ _BEGINS_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 Cell = str | int | float | None
 
 
-def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]], delimiter: str = ",") -> str:
+def to_csv(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    delimiter: str = ",",
+    *,
+    header: bool = True,
+) -> str:
     """Return a table as CSV text: a header line, then a line per row, each ended by a line feed.
 
     Parameters
@@ -25,6 +31,8 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]], delimiter: st
         Cells: numbers, texts (see :func:`as_cell`), or None if empty.
     delimiter : str
         Character between cells.
+    header : bool
+        Whether to write the line of column names.
 
     Examples
     --------
@@ -35,7 +43,8 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]], delimiter: st
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(as_cell(name) for name in columns)
+    if header:
+        writer.writerow(as_cell(name) for name in columns)
     writer.writerows([as_cell(value) for value in row] for row in rows)
     return text.getvalue()
 

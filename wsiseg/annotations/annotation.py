@@ -32,12 +32,15 @@ class Annotation:
         RGB of its class, if the file gives one.
     painted : bool
         Whether it was painted over earlier shapes, and covers them even if it encloses them.
+    title : str or None
+        What the shape is called itself, whatever its class.
     """
 
     name: str | None
     geometry: BaseGeometry
     colour: Colour | None = None
     painted: bool = False
+    title: str | None = None
 
 
 @dataclass(frozen=True)

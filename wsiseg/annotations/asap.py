@@ -31,7 +31,8 @@ def _read(root: Any) -> Iterator[Drawing]:
         colour = groups.get(name) or _colour(annotation)
         kind = annotation.get("Type", "").lower()
         if kind in _AREAS:
-            yield Drawing(name, colour, polygons=((_corners(annotation),),))
+            title = annotation.get("Name", "").strip() or None
+            yield Drawing(name, colour, polygons=((_corners(annotation),),), title=title)
         else:
             label = _AREALESS.get(kind, "annotation of no type")
             yield Drawing(name, colour, without_area=(label,))

@@ -61,7 +61,13 @@ def read_feature(feature: Any) -> Drawing:
         polygons=tuple(polygons),
         without_area=tuple(others),
         unclosed=any(len(ring) and (ring[0] != ring[-1]).any() for ring in rings),
+        title=_title(feature.get("properties")),
     )
+
+
+def _title(properties: Any) -> str | None:
+    name = properties.get("name") if isinstance(properties, dict) else None
+    return (name.strip() or None) if isinstance(name, str) else None
 
 
 def _parts(geometry: Any) -> tuple[list[Rings], list[str]]:

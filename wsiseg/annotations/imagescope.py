@@ -28,7 +28,8 @@ def _read(root: Any) -> Iterator[Drawing]:
         colour = colour_from_number(layer.get("LineColor"))
         layer_name = _layer_name(layer)
         for region in layer.iter("Region"):
-            name = layer_name or region.get("Text", "").strip() or None
+            title = region.get("Text", "").strip() or None
+            name = layer_name or title
             kind = region.get("Type", _FREEHAND)
             if kind in (_FREEHAND, _RECTANGLE, _ELLIPSE):
                 yield Drawing(
@@ -37,6 +38,7 @@ def _read(root: Any) -> Iterator[Drawing]:
                     polygons=((_outline(region, kind),),),
                     layer=number,
                     excluded=is_set(region, "NegativeROA"),
+                    title=title,
                 )
             else:
                 what = "arrow" if kind == "3" else f"type {kind} shape"

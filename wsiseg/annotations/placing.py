@@ -123,7 +123,23 @@ def move_to_level_0(
     coordinates : {"auto", "level0", "bounds"}
         The origin of the file's coordinates, see :func:`place`.
     """
-    transform, notes = find_transform(file, slide, coordinates)
+    return move_by(file, *find_transform(file, slide, coordinates))
+
+
+def move_by(
+    file: AnnotationFile, transform: CoordinateTransform, notes: tuple[str, ...]
+) -> AnnotationFile:
+    """Convert annotations to pixels of level 0.
+
+    Parameters
+    ----------
+    file : AnnotationFile
+        From :func:`read_annotations`.
+    transform : CoordinateTransform
+        From the file's coordinates.
+    notes : tuple of str
+        Sentences to add to the file's.
+    """
     moved = transform.to_level_0(_geometries(file))
     return replace(
         file,
@@ -157,7 +173,28 @@ def find_transform(
     tuple of str
         A note on the origin, if there was a choice.
     """
-    bounds, stretch = _bounds(slide), slide.facts.stretch
+    return choose_transform(file, _bounds(slide), slide.facts.stretch, coordinates)
+
+
+def choose_transform(
+    file: AnnotationFile,
+    bounds: Box | None,
+    stretch: tuple[float, float],
+    coordinates: Coordinates = "auto",
+) -> tuple[CoordinateTransform, tuple[str, ...]]:
+    """Return the transform from a file's coordinates, as :func:`find_transform`, without a slide.
+
+    Parameters
+    ----------
+    file : AnnotationFile
+        From :func:`read_annotations`.
+    bounds : Box or None
+        The scanned bounds in pixels of the slide's file.
+    stretch : tuple of float
+        Pixels of level 0 along one of the slide's file, ``(y, x)``.
+    coordinates : {"auto", "level0", "bounds"}
+        The origin of the file's coordinates, see :func:`place`.
+    """
     if bounds is None or not (bounds.x or bounds.y):
         return CoordinateTransform((0, 0), stretch), ()
     scanned: Origin = "bounds" if file.origin == "level 0" else file.origin

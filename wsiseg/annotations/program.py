@@ -41,6 +41,8 @@ class Drawing:
         Whether it is cut out of the others on its layer.
     painted : bool
         Whether it was painted over earlier shapes.
+    title : str or None
+        What it is called itself, whatever its class.
     """
 
     name: str | None
@@ -51,6 +53,7 @@ class Drawing:
     layer: int = 0
     excluded: bool = False
     painted: bool = False
+    title: str | None = None
 
 
 @dataclass(frozen=True)

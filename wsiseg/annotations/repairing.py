@@ -115,7 +115,13 @@ def make_annotations(drawings: Iterable[Drawing]) -> tuple[tuple[Annotation, ...
             if geometry is not None:
                 shapes.append(_Shape(title, drawing, geometry))
     annotations = tuple(
-        Annotation(shape.drawing.name, geometry, shape.drawing.colour, shape.drawing.painted)
+        Annotation(
+            shape.drawing.name,
+            geometry,
+            shape.drawing.colour,
+            shape.drawing.painted,
+            shape.drawing.title,
+        )
         for shape, geometry in _without_excluded(shapes, findings, limit)
     )
     return annotations, tuple(findings.notes())

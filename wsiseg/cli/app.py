@@ -46,6 +46,11 @@ COMMANDS = {
         "Write a mask to a file for other programs: GeoJSON for QuPath, for instance.",
         "wsiseg export out/biopsy.ome.zarr --to geojson -o biopsy.geojson",
     ),
+    "measure": LazyCommand(
+        "wsiseg.cli.measure:measure",
+        "Measure areas, regions, components and densities in masks, as tables.",
+        "wsiseg measure out/biopsy.ome.zarr --components -o nuclei.csv",
+    ),
     "view": LazyCommand(
         "wsiseg.cli.view:view",
         "Look at a slide and its masks in napari; segment, paint and fine-tune there.",

@@ -93,12 +93,17 @@ class Mask:
         return max(height / low, width / narrow)
 
     @property
+    def scanned(self) -> Box | None:
+        """The scanned bounds, if the slide states some, in pixels of its file."""
+        y, x = self.stretch
+        return None if self.bounds is None else self.bounds.scaled(1 / y, 1 / x)
+
+    @property
     def qupath(self) -> CoordinateTransform:
         """How QuPath counts: pixels of the file, from the corner of the scanned bounds."""
-        if self.bounds is None:
+        scanned = self.scanned
+        if scanned is None:
             return self.level_0
-        y, x = self.stretch
-        scanned = self.bounds.scaled(1 / y, 1 / x)
         return CoordinateTransform((scanned.y, scanned.x), self.stretch)
 
     @property

@@ -134,9 +134,7 @@ class ComponentMeasurer:
         zeros = None if self._held_values is None else np.zeros((1, self._width), np.uint8)
         return Components.concatenate([last, self._advance(nothing, zeros, nothing[0])])
 
-    def _advance(
-        self, rows: Labels, values: npt.NDArray[Any] | None, below: Labels
-    ) -> Components:
+    def _advance(self, rows: Labels, values: npt.NDArray[Any] | None, below: Labels) -> Components:
         framed = np.pad(rows, ((1, 0), (1, 1)), constant_values=self._ignored)
         framed[0] = self._row
         areas = self._connector.add(framed)

@@ -23,7 +23,7 @@ STEPS = np.array([1.0, np.sqrt(2), (1 + np.sqrt(2)) / 2])
 """Lengths that a pixel may add to a perimeter, in pixels."""
 
 _STEP = np.zeros((5, 5), np.int64)
-"""By the border pixels at its sides and at its corners: which of them it adds, from 1; 0 for none."""
+"""By the border pixels at its sides and corners: which of them a pixel adds, from 1; 0 for none."""
 for _step, _neighbours in (
     (1, ((2, 0), (3, 0), (2, 1), (3, 1), (2, 2), (3, 2))),
     (2, ((0, 2), (1, 3))),
@@ -88,9 +88,9 @@ class PerimeterCounter:
 
     def __init__(self, width: int, ignored: int) -> None:
         self._ignored = ignored
-        # Of the two rows above the framed strip: their labels, and whose the pixels of the last are.
+        # Of the two rows above the framed strip: the labels, and whose the pixels of the last are.
         self._above = np.full((2, width + 2), ignored, np.uint8)
-        self._open_above = np.full(width + 2, -1, np.int64)
+        self._open_above: _Whole = np.full(width + 2, -1, np.int64)
         self._waiting = _nobody()
 
     def add(self, framed: Labels, below: Labels, areas: StripAreas) -> npt.NDArray[np.int64]:
