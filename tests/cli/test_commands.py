@@ -47,7 +47,7 @@ def test_segment_prints_one_json_document_with_the_promised_keys(picture, checkp
     assert entry["megapixels"] == 0.0315
     assert [c["index"] for c in entry["classes"]] == [0, 1, 2, 3, 4]
     assert {p.name for p in out.iterdir()} == {
-        *("picture.ome.zarr", "picture.tiles.csv", "picture.run.json", "batch.json")
+        *("picture.ome.zarr", "picture.tiles.csv", "picture.run.json", "batch.json", "cohort.csv")
     }
     assert json.loads((out / "batch.json").read_text())["slides"] == [entry]
 

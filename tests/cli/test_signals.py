@@ -53,7 +53,7 @@ def test_a_segmentation_that_is_signalled_ends_in_order(tmp_path, stage, signals
     assert (told["status"], told["error"]) == ("interrupted", f"interrupted. {hint}".strip())
     (kept,) = json.loads((out / "batch.json").read_text())["slides"]
     assert kept["status"] == "interrupted"
-    left = {"batch.json", "first.journal", "first.ome.zarr"} if begun else {"batch.json"}
+    left = {"batch.json", "cohort.csv"} | ({"first.journal", "first.ome.zarr"} if begun else set())
     assert {path.name for path in out.iterdir()} == left
 
 

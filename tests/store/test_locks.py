@@ -129,7 +129,8 @@ def test_entries_of_runs_beside_each_other_are_all_kept(tmp_path):
         list(pool.map(record, range(4)))
     slides = json.loads((tmp_path / "batch.json").read_text())["slides"]
     assert len({entry["slide"] for entry in slides}) == len(slides) == 80
-    assert [path.name for path in tmp_path.iterdir()] == ["batch.json"]
+    assert len((tmp_path / "cohort.csv").read_text().splitlines()) == 81
+    assert {path.name for path in tmp_path.iterdir()} == {"batch.json", "cohort.csv"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[" * 99999, b'{"slides": [5]}', b"{}"])

@@ -1,4 +1,7 @@
-"""The manifest ``batch.json``: the status of every slide whose masks lie in a folder."""
+"""The manifest ``batch.json``: the status of every slide whose masks lie in a folder.
+
+Beside it stands ``cohort.csv``, the same as a table.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsiseg.errors import OutputError
-from wsiseg.store.disk import Json, translate_write_errors, write_json
+from wsiseg.store.cohort import COHORT, cohort_table
+from wsiseg.store.disk import Json, translate_write_errors, write_atomically, write_json
 from wsiseg.store.locks import hold_lock
 from wsiseg.tiling.slides import slide_name
 
@@ -39,21 +43,23 @@ class Manifest:
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
         self._path = folder / MANIFEST
+        self._cohort = folder / COHORT
         self._warn = warn
 
     def check(self) -> None:
-        """Check that nothing else has the manifest's name.
+        """Check that nothing else has the names of the manifest and the cohort table.
 
         Raises
         ------
         OutputError
             If a folder has.
         """
-        if self._path.exists() and not self._path.is_file():
-            raise OutputError("a folder has the name of the manifest", self._path, "Move it away.")
+        for path, kind in ((self._path, "manifest"), (self._cohort, "cohort table")):
+            if path.exists() and not path.is_file():
+                raise OutputError(f"a folder has the name of the {kind}", path, "Move it away.")
 
     def record(self, entry: Json, *, replace: bool = True) -> None:
-        """Add a slide's entry to those of the others.
+        """Add a slide's entry to those of the others, and bring the cohort table up to date.
 
         Parameters
         ----------
@@ -74,6 +80,8 @@ class Manifest:
             if name not in entries or replace:
                 entries[name] = entry
                 write_json(self._path, {"slides": list(entries.values())})
+            # Also what a run that was killed between the two has left out.
+            write_atomically(self._cohort, cohort_table(entries.values()))
 
     def _read(self) -> dict[str, Json]:
         """Return the entries by the names of their outputs, of which a folder has one each."""
