@@ -68,7 +68,7 @@ def test_areas_are_shares_of_what_was_analysed(mask, tmp_path):
     analysed = np.count_nonzero(LABELS != 255)
     counted = components(LABELS)
     for label, (row, entry) in enumerate(zip(rows, said["classes"], strict=True)):
-        pixels = np.count_nonzero(LABELS == label)
+        pixels = np.count_nonzero(label == LABELS)
         assert (row["slide"], row["class"], row["label"]) == (
             "a.svs",
             CLASSES[label].name,
@@ -196,9 +196,7 @@ def test_regions_that_share_a_border_share_no_pixel_and_no_component(tmp_path):
     file = regions(tmp_path / "r.geojson", *(({"name": "quarter"}, each) for each in quarters))
     found = wsiseg.measure(path, regions=file, classes="gland").tables["regions"]
     assert found["region"].tolist() == [f"quarter ({k})" for k in (1, 2, 3, 4)]
-    assert (
-        found["pixels"].tolist() == [1 + 0, 2 + 0 + 1, 2 + 0 + 1, 1] or sum(found["pixels"]) == 12
-    )
+    assert found["pixels"].tolist() == [5, 3, 3, 1]
     assert found["components"].tolist() == [0, 1, 1, 1]
 
 
@@ -279,7 +277,7 @@ def test_a_folder_has_a_file_for_each_table_and_json_all(mask, tmp_path):
         columns = result.tables[name]
         assert rows == [
             {
-                key: None if value != value else value
+                key: None if isinstance(value, float) and np.isnan(value) else value
                 for key, value in zip(columns, row, strict=True)
             }
             for row in zip(*(column.tolist() for column in columns.values()), strict=True)
@@ -374,7 +372,7 @@ def test_a_mask_of_which_nothing_was_analysed_has_no_shares(tmp_path):
         ("-o a.csv --every 0.2um", 2, "cells would be smaller than pixels of the mask (--every)"),
         ("-o a.csv --every 0um", 2, "0um is too small (--every)"),
         ("-o a.csv --classes glnd", 2, "the mask has no class 'glnd' (--classes)"),
-        ("-o a.csv --regions no.geojson", 1, "the file cannot be read"),
+        ("-o a.csv --regions no.geojson", 1, "the annotations cannot be read: No such file"),
         ("-o a.csv --regions empty.geojson", 1, "the file holds no annotation"),
         ("-o a.csv --regions far.geojson", 1, "all regions lie outside the mask"),
         ("-o no/a.csv", 1, "there is no such folder"),

@@ -10,6 +10,9 @@ import shapely
 
 Whole = npt.NDArray[np.int64]
 
+_AT_ONCE = 2**14
+"""Components whose hulls are in memory at the same time."""
+
 _HALVES = np.array([(-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5)])
 """From the centre of a pixel to the middles of its sides."""
 
@@ -40,9 +43,16 @@ def count_convex_pixels(rows: Whole, left: Whole, right: Whole, starts: Whole) -
     >>> count_convex_pixels(*corner, np.array([0, 3])).tolist()
     [6]
     """
+    counts = [np.zeros(0, np.int64)]
+    for first in range(0, len(starts) - 1, _AT_ONCE):
+        some = starts[first : first + _AT_ONCE + 1]
+        part = slice(some[0], some[-1])
+        counts.append(_count_some(rows[part], left[part], right[part], some - some[0]))
+    return np.concatenate(counts)
+
+
+def _count_some(rows: Whole, left: Whole, right: Whole, starts: Whole) -> Whole:
     owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    if not len(owner):
-        return np.zeros(len(starts) - 1, np.int64)
     top = np.minimum.reduceat(rows, starts[:-1])
     height = np.maximum.reduceat(rows, starts[:-1]) - top + 1
     ends = np.column_stack([np.concatenate([left, right]), np.concatenate([rows, rows])])

@@ -16,7 +16,7 @@ from wsiseg.measurements.density import DensityGrid
 from wsiseg.measurements.options import MeasureOptions
 from wsiseg.measurements.regions import RegionCounter, find_regions
 from wsiseg.measurements.results import ClassMeasure, SlideMeasure
-from wsiseg.measurements.tables import Table, join_tables, text_column
+from wsiseg.measurements.tables import Table, text_column
 from wsiseg.store.label_images import is_store
 from wsiseg.text import escape_unprintable
 from wsiseg.tiling.stitching import NO_LABEL
@@ -50,7 +50,8 @@ class MaskMeasurer:
         self._known = list(mask.labels_of(None))
         self._pixels = np.zeros(NO_LABEL + 1, np.int64)
         self._components = np.zeros(NO_LABEL + 1, np.int64)
-        self._rows: list[Table] = []
+        self._found: list[Components] = []
+        self._region_of: list[npt.NDArray[np.object_]] = []
         self._regions: RegionCounter | None = None
         self._grid: DensityGrid | None = None
         if options.every is not None:
@@ -88,16 +89,16 @@ class MaskMeasurer:
         self._keep(measurer.finish())
 
     def _keep(self, found: Components) -> None:
-        """Count components, and keep their rows of the table if that is asked for."""
+        """Count components, and keep them if a table of them is asked for."""
         np.add.at(self._components, found.labels, 1)
         places = found.centroids + 0.5
-        names = None
         if self._grid is not None:
             self._grid.count_components(found.labels, places)
         if self._regions is not None:
             names = self._regions.count_components(found.labels, places)
+            self._region_of.append(np.array(names, object))
         if self._options.components:
-            self._rows.append(self._component_rows(found, places, names))
+            self._found.append(found)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -132,7 +133,7 @@ class MaskMeasurer:
                 {"region": names}, self._regions.pixels, self._regions.components
             )
         if self._options.components:
-            tables["components"] = self._finish_components()
+            tables["components"] = self._component_table()
         if self._grid is not None:
             tables["density"] = self._density(self._grid)
         return tables
@@ -198,18 +199,24 @@ class MaskMeasurer:
             "not_analysed_mm2": unseen * size,
         }
 
-    def _component_rows(self, found: Components, places: _Real, names: list[str] | None) -> Table:
+    def _component_table(self) -> Table:
+        """Return all components in the order of their first pixels, numbered from 1."""
+        order = np.argsort(np.concatenate([each.firsts for each in self._found]), kind="stable")
+        found = Components.concatenate(self._found)
+        self._found.clear()
+        region = {}
+        if self._regions is not None:
+            region = {"region": np.concatenate(self._region_of)[order]}
         mpp = np.nan if self._mask.mpp is None else self._mask.mpp
         top, left, bottom, right = found.boxes.T
         y, x = self._on_slide(top, 0), self._on_slide(left, 1)
-        region = {} if names is None else {"region": np.array(names, object)}
         return {
             **self._named(len(found)),
-            "component": found.firsts,
+            "component": np.arange(1, len(found) + 1),
             **self._classes(found.labels),
             **region,
-            "centroid_x": self._on_slide(places[:, 1], 1),
-            "centroid_y": self._on_slide(places[:, 0], 0),
+            "centroid_x": self._on_slide(found.centroids[:, 1] + 0.5, 1),
+            "centroid_y": self._on_slide(found.centroids[:, 0] + 0.5, 0),
             "pixels": found.pixels,
             "area_um2": found.pixels * mpp**2,
             "perimeter_px": found.perimeters,
@@ -221,13 +228,6 @@ class MaskMeasurer:
             "box_width": self._on_slide(right, 1) - x,
             "box_height": self._on_slide(bottom, 0) - y,
         }
-
-    def _finish_components(self) -> Table:
-        """Return all components in the order of their first pixels, numbered from 1."""
-        table = join_tables(self._rows)
-        order = np.argsort(table["component"], kind="stable")
-        numbered = {name: column[order] for name, column in table.items()}
-        return numbered | {"component": np.arange(1, len(order) + 1)}
 
     def _density(self, grid: DensityGrid) -> Table:
         """Return the cells of which something was analysed, row by row."""

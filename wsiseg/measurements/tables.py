@@ -29,6 +29,9 @@ def text_column(value: str, length: int) -> npt.NDArray[np.object_]:
 
 def join_tables(tables: Sequence[Table]) -> Table:
     """Return tables with the same columns, one below the other."""
+    if len(tables) == 1:
+        # There may be millions of rows.
+        return tables[0]
     return {name: np.concatenate([each[name] for each in tables]) for name in tables[0]}
 
 
