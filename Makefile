@@ -46,6 +46,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/exports.py
+	$(BIN)/python benchmarks/measuring.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

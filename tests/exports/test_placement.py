@@ -61,6 +61,17 @@ def test_polygons_lie_on_the_slide(tmp_path, kind, work):
     half_y, half_x = (work / length / 2 + 1e-3 for length in pixel)
     assert (top, bottom) == pytest.approx((BLUE.y - corner[0], BLUE.bottom - corner[0]), abs=half_y)
     assert (left, right) == pytest.approx((BLUE.x - corner[1], BLUE.right - corner[1]), abs=half_x)
+    # The table of components says the same.
+    options = {"components": True, "classes": ["blue"], "coordinates": "bounds"}
+    row = {
+        key: column[0]
+        for key, column in wsiseg.measure(mask, **options).tables["components"].items()
+    }
+    assert (row["box_x"], row["box_y"]) == pytest.approx((left, top), abs=1e-3)
+    ends = (row["box_x"] + row["box_width"], row["box_y"] + row["box_height"])
+    assert ends == pytest.approx((right, bottom), abs=1e-3)
+    centre = shapely.geometry.shape(feature["geometry"]).centroid
+    assert (row["centroid_x"], row["centroid_y"]) == pytest.approx((centre.x, centre.y), abs=1e-3)
 
 
 def test_names_stay_text(tmp_path):

@@ -445,6 +445,18 @@ def test_a_name_that_is_script_stays_text(tmp_path):
     assert row["slide"] == "<script>alert(1)</script>\\x1b[31m.svs"
 
 
+def test_a_name_that_is_no_text_is_written_to_every_kind_of_file(tmp_path):
+    path = write_mask(tmp_path, LABELS[:30, :30]).rename(tmp_path / "caf\udce9.ome.zarr")
+    odd = {"name": "\ud800 x"}
+    file = regions(tmp_path / "r.geojson", (odd, shapely.box(0, 0, 20, 20)))
+    for kind in ("csv", "json", "parquet"):
+        outcome = run("measure", path, "--regions", file, "-o", tmp_path / f"a.{kind}", "--json")
+        assert outcome.status == 0, outcome.err
+    (row, *_) = read(tmp_path / "a.csv")
+    assert row["region"] == "\\ud800 x"
+    assert row["mask"].endswith("caf\\udce9.ome.zarr")
+
+
 def test_segment_counts_what_is_measured(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (160, 210, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "p.png")

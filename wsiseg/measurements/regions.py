@@ -16,7 +16,6 @@ from wsiseg.annotations.reading import read_annotations
 from wsiseg.errors import AnnotationError
 from wsiseg.exports.mask import Mask
 from wsiseg.store.outputs import STORE
-from wsiseg.text import escape_unprintable
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import PolygonRasteriser
 from wsiseg.tiling.stitching import NO_LABEL
@@ -166,8 +165,7 @@ def _boxes(shapes: npt.NDArray[np.object_], mask: Mask) -> list[Box]:
 def _names(annotations: tuple[Annotation, ...]) -> list[str]:
     """Return a name for each region, with a number where several have the same."""
     given = [
-        escape_unprintable(each.title or each.name or f"region {number}")
-        for number, each in enumerate(annotations, 1)
+        each.title or each.name or f"region {number}" for number, each in enumerate(annotations, 1)
     ]
     often, taken, names = Counter(given), set(given), []
     used: Counter[str] = Counter()

@@ -18,7 +18,6 @@ from wsiseg.measurements.regions import RegionCounter, find_regions
 from wsiseg.measurements.results import ClassMeasure, SlideMeasure
 from wsiseg.measurements.tables import Table, text_column
 from wsiseg.store.label_images import is_store
-from wsiseg.text import escape_unprintable
 from wsiseg.tiling.stitching import NO_LABEL
 
 _Whole = npt.NDArray[np.int64]
@@ -158,13 +157,13 @@ class MaskMeasurer:
     def _named(self, length: int) -> dict[str, npt.NDArray[Any]]:
         return {
             "slide": text_column(self._mask.slide, length),
-            "mask": text_column(escape_unprintable(str(self._mask.store)), length),
+            "mask": text_column(str(self._mask.store), length),
         }
 
     def _classes(self, labels: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         names = np.full(NO_LABEL + 1, "", object)
         for label in self._labels:
-            names[label] = escape_unprintable(self._mask.classes[label].name)
+            names[label] = self._mask.classes[label].name
         return {"class": names[labels], "label": labels.astype(np.int64)}
 
     def _areas(

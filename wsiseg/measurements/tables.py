@@ -114,11 +114,19 @@ def _write_parquet(path: Path, tables: Mapping[str, Table]) -> None:
     pa, parquet = _pyarrow()
     (table,) = tables.values()
     columns = {}
-    for name, values in table.items():
+    for name, column in table.items():
+        values = _encodable(column) if column.dtype == object else column
         kind = pa.string() if values.dtype == object else pa.from_numpy_dtype(values.dtype)
         # NaN becomes null.
         columns[name] = pa.array(values, kind, from_pandas=True)
     parquet.write_table(pa.table(columns), path)
+
+
+def _encodable(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return texts in which undecodable bytes of a file's name are escaped."""
+    found = np.empty(len(texts), object)
+    found[:] = [text.encode(errors="backslashreplace").decode() for text in texts]
+    return found
 
 
 def _pyarrow() -> tuple[Any, Any]:
