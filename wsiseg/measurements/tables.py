@@ -23,7 +23,15 @@ _AT_ONCE = 2**14
 
 
 def text_column(value: str, length: int) -> npt.NDArray[np.object_]:
-    """Return a column that has the same text in each row."""
+    """Return a column that has the same text in each row.
+
+    Parameters
+    ----------
+    value : str
+        The text.
+    length : int
+        Rows.
+    """
     return np.full(length, value, object)
 
 
