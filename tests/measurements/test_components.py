@@ -29,7 +29,7 @@ def measure(labels, heights, values=None, **options):
     return Components.concatenate([*parts, measurer.finish()])
 
 
-@settings(max_examples=repetitions(150, 3000))
+@settings(max_examples=repetitions(80, 3000))
 @given(masks, cuts, st.integers(0, 2**32 - 1))
 def test_they_are_those_of_scikit_image(labels, heights, seed):
     values = np.random.default_rng(seed).integers(0, 256, labels.shape).astype(np.uint8)

@@ -291,6 +291,25 @@ def test_a_folder_has_a_file_for_each_table_and_json_all(mask, tmp_path):
     assert {row["class"] for row in whole["components"]} == {"gland"}
 
 
+def test_tables_that_one_file_cannot_hold_stand_beside_it(mask, tmp_path):
+    file = regions(tmp_path / "r.geojson", ({"name": "left"}, shapely.box(0, 0, 220, 600)))
+    words = ("--regions", file, "--every", "40um")
+    assert run("measure", mask, *words, "-o", tmp_path / "a.csv").status == 0
+    assert "region" in read(tmp_path / "a.csv")[0]
+    assert "row" in read(tmp_path / "a.density.csv")[0]
+    outcome = run("measure", mask, *words, "--components", "-o", tmp_path / "b.csv", "--json")
+    assert json.loads(outcome.out)["tables"] == {
+        "components": str(tmp_path / "b.csv"),
+        "regions": str(tmp_path / "b.regions.csv"),
+        "density": str(tmp_path / "b.density.csv"),
+    }
+    assert "solidity" in read(tmp_path / "b.csv")[0]
+    assert (tmp_path / "b.regions.csv").read_text() == (tmp_path / "a.csv").read_text()
+    assert {each.name for each in tmp_path.iterdir()} == {
+        *("a.csv", "a.density.csv", "b.csv", "b.regions.csv", "b.density.csv", "r.geojson")
+    }
+
+
 def test_parquet_holds_the_same_with_its_types(mask, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     assert run("measure", mask, "--components", "-o", tmp_path / "a.parquet").status == 0
@@ -367,7 +386,8 @@ def test_a_mask_of_which_nothing_was_analysed_has_no_shares(tmp_path):
     ("words", "status", "line"),
     [
         ("-o a.xlsx", 2, "tables are not written to files that end with '.xlsx' (--output)."),
-        ("-o a.csv --components --every 9um", 2, "a .csv file holds one table, not components and"),
+        ("-o stands.csv --components --every 9um", 1, "the output already exists (stands.csv)"),
+        ("-o a.csv --every 9um --components", 1, "the output already exists (a.density.csv)"),
         ("-o a.csv --every 9", 2, "'9' is not a length (--every)"),
         ("-o a.csv --every 0.2um", 2, "cells would be smaller than pixels of the mask (--every)"),
         ("-o a.csv --every 0um", 2, "0um is too small (--every)"),
@@ -386,7 +406,7 @@ def test_what_cannot_be_done_is_said_in_a_line(mask, tmp_path, monkeypatch, word
     regions(tmp_path / "empty.geojson")
     regions(tmp_path / "far.geojson", ({}, shapely.box(9000, 9000, 9900, 9900)))
     (tmp_path / "stands").mkdir()
-    for name in ("stands.csv", "stands/classes.csv"):
+    for name in ("stands.csv", "stands/classes.csv", "a.density.csv"):
         (tmp_path / name).write_text("mine")
     before = {path: path.is_file() and path.read_text() for path in tmp_path.rglob("*")}
     outcome = run("measure", mask, *words.split())

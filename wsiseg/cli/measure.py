@@ -30,7 +30,8 @@ def measure(
         typer.Option(
             "-o",
             "--output",
-            help="A file for the table, .csv or .parquet; .json, or a folder, for several.",
+            help="A file: .csv or .parquet (beside which further tables stand), or .json for all; "
+            "or a folder for a file each.",
             show_default=False,
         ),
     ],

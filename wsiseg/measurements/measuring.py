@@ -40,8 +40,8 @@ def measure(
     masks : path-like or iterable of path-like
         Finished masks, ``NAME.ome.zarr``, or folders of masks.
     output : path-like, optional
-        A file, ``.csv`` or ``.parquet`` for one table and ``.json`` for all; or a folder, in which
-        each table is a file.  Left out, nothing is written.
+        A file: ``.csv`` or ``.parquet`` for one table, beside which the others stand, or ``.json``
+        for all; or a folder, in which each table is a file.  Left out, nothing is written.
     overwrite : bool
         Whether existing files are replaced.
     progress : callable, optional
@@ -57,7 +57,7 @@ def measure(
     Raises
     ------
     ArgumentError
-        If a setting is wrong, or the file cannot hold what is asked for.
+        If a setting is wrong, or the file's name has an ending of no known kind.
     AnnotationError
         If a mask is none, unfinished or cannot be read; or if regions are missing, cannot be read
         or all lie outside the mask.
@@ -136,22 +136,25 @@ def _mask_of(path: Path) -> Path | None:
 
 
 def _plan_files(output: Path, options: MeasureOptions) -> dict[str, Path]:
-    """Return the file of each table, the same for all if there is one."""
+    """Return the file of each table."""
     wanted = {
-        "regions": options.regions is not None,
         "components": options.components,
+        "regions": options.regions is not None,
         "density": options.every is not None,
     }
     asked = [name for name, chosen in wanted.items() if chosen]
-    if output.suffix and not output.is_dir():
-        suffix = output.suffix.lower()
-        held = ["classes", *asked] if suffix == ".json" else asked or ["classes"]
-        check_writable(suffix, held)
-        if not output.parent.is_dir():
-            raise OutputError("there is no such folder", output.parent)
-        return dict.fromkeys(held, output)
-    check_writable(f".{options.format}", ["classes"])
-    return {name: output / f"{name}.{options.format}" for name in ("classes", *asked)}
+    if output.is_dir() or not output.suffix:
+        check_writable(f".{options.format}")
+        return {name: output / f"{name}.{options.format}" for name in ("classes", *asked)}
+    check_writable(output.suffix.lower())
+    if not output.parent.is_dir():
+        raise OutputError("there is no such folder", output.parent)
+    if output.suffix.lower() == ".json":
+        return dict.fromkeys(("classes", *asked), output)
+    # One table a file: what else is asked for stands beside it.
+    first, *others = asked or ["classes"]
+    beside = {name: output.with_name(f"{output.stem}.{name}{output.suffix}") for name in others}
+    return {first: output} | beside
 
 
 def _check_files(files: Iterable[Path], *, overwrite: bool) -> None:

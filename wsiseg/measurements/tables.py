@@ -63,20 +63,18 @@ def write_tables(path: Path, tables: Mapping[str, Table]) -> None:
         WRITERS[path.suffix.lower()](unfinished, tables)
 
 
-def check_writable(suffix: str, tables: Sequence[str]) -> None:
-    """Refuse what cannot be written, before anything is measured.
+def check_writable(suffix: str) -> None:
+    """Refuse a kind of file that cannot be written, before anything is measured.
 
     Parameters
     ----------
     suffix : str
         ``.csv``, ``.parquet`` or ``.json``.
-    tables : sequence of str
-        Names of the tables that one file is to hold.
 
     Raises
     ------
     ArgumentError
-        If it cannot hold several tables.
+        If there is no such kind.
     OutputError
         If what writes it is not installed.
     """
@@ -86,12 +84,6 @@ def check_writable(suffix: str, tables: Sequence[str]) -> None:
             f"tables are not written to files that end with {suffix!r}",
             "`output`",
             f"Use {known}, or a folder, whose name has no ending.",
-        )
-    if suffix != ".json" and len(tables) > 1:
-        raise ArgumentError(
-            f"a {suffix} file holds one table, not {' and '.join(tables)}",
-            "`output`",
-            "Give a folder, whose name has no ending, or a .json file.",
         )
     if suffix == ".parquet":
         _pyarrow()
