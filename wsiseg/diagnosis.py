@@ -52,6 +52,7 @@ def diagnose() -> list[Check]:
         _try("zarr", lambda: version("zarr")),
         _remote(),
         _hub(),
+        _parquet(),
         _try("checkpoint", _checkpoints),
     ]
 
@@ -150,6 +151,13 @@ def _hub() -> Check:
         hint = "pip install 'wsiseg[hub]' brings what checkpoints at hf:// need"
         return Check("hub", False, hint, optional=True)
     return _try("hub", lambda: f"huggingface_hub {version('huggingface_hub')}")
+
+
+def _parquet() -> Check:
+    if importlib.util.find_spec("pyarrow") is None:
+        hint = "pip install 'wsiseg[parquet]' brings what measurements as Parquet need"
+        return Check("parquet", False, hint, optional=True)
+    return _try("parquet", lambda: f"pyarrow {version('pyarrow')}")
 
 
 def _checkpoints() -> str:

@@ -442,6 +442,14 @@ def test_existing_files_are_replaced_only_if_that_is_wanted(mask, tmp_path):
     assert len(read(tmp_path / "a" / "classes.csv")) == 3
 
 
+def test_tables_are_not_put_into_a_store(mask):
+    before = sorted(mask.rglob("*"))
+    outcome = run("measure", mask, "-o", mask)
+    assert outcome.status == 1
+    assert outcome.err.startswith("error: the output is a store, not a folder for tables")
+    assert sorted(mask.rglob("*")) == before
+
+
 def test_what_is_stopped_leaves_nothing(mask, tmp_path):
     def stop(share):
         raise KeyboardInterrupt

@@ -143,6 +143,10 @@ def _plan_files(output: Path, options: MeasureOptions) -> dict[str, Path]:
         "density": options.every is not None,
     }
     asked = [name for name, chosen in wanted.items() if chosen]
+    if is_store(output):
+        raise OutputError(
+            "the output is a store, not a folder for tables", output, "Choose another `output`."
+        )
     if output.is_dir() or not output.suffix:
         check_writable(f".{options.format}")
         return {name: output / f"{name}.{options.format}" for name in ("classes", *asked)}
