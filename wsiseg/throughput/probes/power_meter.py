@@ -1,0 +1,192 @@
+"""Measures the energy of a run, by whatever probes its hardware has."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+from wsiseg.throughput.probes.probe import Probe, Reading
+from wsiseg.throughput.probes.registry import PROBES
+
+_INTERVAL = 0.25
+"""Seconds between readings."""
+_MOST = 2000
+"""Readings that are kept of a probe: with more, every other is dropped and the interval doubled."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A reading and its time.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the start of the run.
+    reading : Reading
+        What the probe said.
+    """
+
+    seconds: float
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What one probe measured during a run.
+
+    Attributes
+    ----------
+    covers : str
+        What its power is that of.
+    is_whole : bool
+        Whether that is the whole machine.
+    samples : tuple of Sample
+        In the order of time.
+    """
+
+    covers: str
+    is_whole: bool
+    samples: tuple[Sample, ...]
+
+    @property
+    def joules(self) -> float | None:
+        """Energy of the run: of the counter, else the power over time; None with too few readings.
+
+        Examples
+        --------
+        >>> power = [Sample(0.0, Reading(watts=10.0)), Sample(2.0, Reading(watts=20.0))]
+        >>> Energy("the GPU", False, tuple(power)).joules
+        30.0
+        """
+        counted = [each.reading.joules for each in self.samples if each.reading.joules is not None]
+        if len(counted) > 1:
+            return counted[-1] - counted[0]
+        told = [(s.seconds, s.reading.watts) for s in self.samples if s.reading.watts is not None]
+        if len(told) < 2:
+            return None
+        return sum((t1 - t0) * (w0 + w1) / 2 for (t0, w0), (t1, w1) in pairwise(told))
+
+    @property
+    def seconds(self) -> float:
+        """Time between the first reading and the last."""
+        return self.samples[-1].seconds - self.samples[0].seconds if self.samples else 0.0
+
+    def watts_over_time(self) -> list[tuple[float, float]]:
+        """Return seconds since the start, and the power there, by the counter where it is told."""
+        if any(each.reading.watts is not None for each in self.samples):
+            return [
+                (each.seconds, each.reading.watts)
+                for each in self.samples
+                if each.reading.watts is not None
+            ]
+        counted = [
+            (each.seconds, each.reading.joules)
+            for each in self.samples
+            if each.reading.joules is not None
+        ]
+        return [(t1, (e1 - e0) / (t1 - t0)) for (t0, e0), (t1, e1) in pairwise(counted) if t1 > t0]
+
+
+class PowerMeter:
+    """Reads all probes of a run's hardware in a thread, as a context manager.
+
+    Parameters
+    ----------
+    probes : mapping of str to Probe
+        By their names; none where the hardware does not tell.
+
+    Examples
+    --------
+    >>> with PowerMeter({}) as meter:
+    ...     pass
+    >>> meter.energies(), meter.joules()
+    ({}, None)
+    """
+
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
+        self._probes = dict(probes)
+        self._samples: dict[str, list[Sample]] = {name: [] for name in probes}
+        self._start = time.monotonic()
+        self._interval = _INTERVAL
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._sample_until_stopped, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._start = time.monotonic()
+        self._sample()
+        if self._probes:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._sample()
+        for probe in self._probes.values():
+            probe.close()
+
+    def energies(self) -> dict[str, Energy]:
+        """Return what each probe measured, by its name."""
+        return {
+            name: Energy(probe.covers, probe.is_whole, tuple(self._samples[name]))
+            for name, probe in self._probes.items()
+        }
+
+    def joules(self) -> float | None:
+        """Return the energy of the run: of the whole machine if that is told, else of its parts."""
+        return total_joules(list(self.energies().values()))
+
+    def _sample_until_stopped(self) -> None:
+        while not self._stopped.wait(self._interval):
+            self._sample()
+
+    def _sample(self) -> None:
+        for name, probe in self._probes.items():
+            samples = self._samples[name]
+            try:
+                samples.append(Sample(time.monotonic() - self._start, probe.read()))
+            except OSError:
+                continue
+        if any(len(samples) > _MOST for samples in self._samples.values()):
+            for samples in self._samples.values():
+                # The first and the last stay, whose counters tell the energy.
+                del samples[1:-1:2]
+            self._interval *= 2
+
+
+def total_joules(energies: Sequence[Energy]) -> float | None:
+    """Return the energy of the whole machine if that is told, else the sum of its parts.
+
+    Parameters
+    ----------
+    energies : sequence of Energy
+        What probes measured.
+    """
+    whole = [each.joules for each in energies if each.is_whole and each.joules is not None]
+    if whole:
+        return whole[0]
+    parts = [each.joules for each in energies if each.joules is not None]
+    return sum(parts) if parts else None
+
+
+def find_probes(device: str) -> dict[str, Probe]:
+    """Return the probes of this machine's hardware by their names.
+
+    Parameters
+    ----------
+    device : str
+        Where the network runs: ``"cpu"``, ``"cuda:0"``, ….
+    """
+    found = ((name, kind.find(device)) for name, kind in PROBES.items())
+    return {name: probe for name, probe in found if probe is not None}
