@@ -70,6 +70,11 @@ COMMANDS = {
         "wsiseg.cli.models:app",
         "List, describe and import networks.",
     ),
+    "bench": LazyCommand(
+        "wsiseg.cli.bench:bench",
+        "Measure how fast networks are here, by the papers' protocol.",
+        "wsiseg bench -c nuclei --sizes 1024x512,512x512",
+    ),
     "doctor": LazyCommand(
         "wsiseg.cli.doctor:doctor", "Check devices, runtimes, readers and versions."
     ),

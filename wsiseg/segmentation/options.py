@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from wsiseg.errors import ArgumentError
-from wsiseg.models.runtimes.registry import RUNTIMES
+from wsiseg.models.runtimes.options import COMPUTE, ComputeOptions
 from wsiseg.settings import Option, Settings
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.colour import ColourOptions
@@ -19,12 +19,7 @@ from wsiseg.tiling.slides.pixel_size import SANE_MPP
 OnBadTile = Literal["fill", "fail"]
 OnBadNumbers = Literal["fill", "fail"]
 
-_WORK, _COMPUTE, _OUTPUT, _ERRORS = (
-    "Resolution, tiles, tissue",
-    "Compute",
-    "Output",
-    "Errors and resuming",
-)
+_WORK, _OUTPUT, _ERRORS = "Resolution, tiles, tissue", "Output", "Errors and resuming"
 _SLIDES, _COLOURS = "Slides", "Colours"
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -137,32 +132,6 @@ class TileOptions(Settings):
     ] = "crop"
 
 
-class ComputeOptions(Settings):
-    """On what the network runs; see :func:`wsiseg.models.runtimes.choose_runtime`."""
-
-    runtime: Annotated[
-        str,
-        Field(description="Runtime of the network."),
-        Option(_COMPUTE, metavar="|".join(("auto", *RUNTIMES))),
-    ] = "auto"
-    precision: Annotated[
-        Literal["auto", "fp32", "fp16", "bf16"],
-        Field(description="Number format inside the network."),
-        Option(_COMPUTE),
-    ] = "auto"
-    device: Annotated[
-        str, Field(description="auto, cpu, cuda, cuda:N or mps."), Option(_COMPUTE)
-    ] = "auto"
-    threads: Annotated[
-        int | None, Field(ge=1, description="CPU threads of the network."), Option(_COMPUTE)
-    ] = None
-
-    @field_validator("runtime")
-    @classmethod
-    def _is_a_runtime(cls, name: str) -> str:
-        return name if name == "auto" else RUNTIMES.check(name, "`runtime`")
-
-
 class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
     """Settings of :func:`wsiseg.segment`; the defaults are those of the command.
 
@@ -208,16 +177,16 @@ class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOption
         Option(_WORK),
     ] = None
     batch: Annotated[
-        int | None, Field(ge=1, description="Batch size, in tiles."), Option(_COMPUTE)
+        int | None, Field(ge=1, description="Batch size, in tiles."), Option(COMPUTE)
     ] = None
-    readers: Annotated[
-        int | None, Field(ge=1, description="Reading threads."), Option(_COMPUTE)
-    ] = None
+    readers: Annotated[int | None, Field(ge=1, description="Reading threads."), Option(COMPUTE)] = (
+        None
+    )
     memory: Annotated[
         int,
         BeforeValidator(_size),
         Field(gt=0, description="Memory budget, on top of the program itself."),
-        Option(_COMPUTE, metavar="SIZE", default="2GiB"),
+        Option(COMPUTE, metavar="SIZE", default="2GiB"),
     ] = 2 * 2**30
     with_image: Annotated[
         bool, Field(description="Also write the slide's pixels."), Option(_OUTPUT)

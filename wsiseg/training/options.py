@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from wsiseg.checkpoints import settle_source
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DataSetError
+from wsiseg.models.runtimes.options import ComputeOptions
 from wsiseg.segmentation.options import (
-    ComputeOptions,
     ResolutionOptions,
     SegmentOptions,
     SlideOptions,

@@ -1,0 +1,39 @@
+"""On what a network runs, as settings of the jobs that run one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from wsiseg.models.runtimes.registry import RUNTIMES
+from wsiseg.settings import Option, Settings
+
+COMPUTE = "Compute"
+"""Heading of these options in help texts."""
+
+
+class ComputeOptions(Settings):
+    """On what the network runs; see :func:`wsiseg.models.runtimes.choose_runtime`."""
+
+    runtime: Annotated[
+        str,
+        Field(description="Runtime of the network."),
+        Option(COMPUTE, metavar="|".join(("auto", *RUNTIMES))),
+    ] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "fp16", "bf16"],
+        Field(description="Number format inside the network."),
+        Option(COMPUTE),
+    ] = "auto"
+    device: Annotated[
+        str, Field(description="auto, cpu, cuda, cuda:N or mps."), Option(COMPUTE)
+    ] = "auto"
+    threads: Annotated[
+        int | None, Field(ge=1, description="CPU threads of the network."), Option(COMPUTE)
+    ] = None
+
+    @field_validator("runtime")
+    @classmethod
+    def _is_a_runtime(cls, name: str) -> str:
+        return name if name == "auto" else RUNTIMES.check(name, "`runtime`")

@@ -1,0 +1,54 @@
+"""The protocol by which networks are measured, as settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from wsiseg.errors import ArgumentError
+from wsiseg.models.runtimes.options import ComputeOptions
+from wsiseg.settings import Option
+
+_PROTOCOL = "Protocol"
+
+
+def _read_sizes(given: object) -> object:
+    """Return sizes in a text, ``1024x512,512x256``, as ``(height, width)`` each."""
+    if not isinstance(given, str):
+        return given
+    return tuple(_read_size(part) for part in given.split(","))
+
+
+def _read_size(text: str) -> tuple[int, int]:
+    width, cross, height = text.strip().lower().replace("×", "x").partition("x")
+    if not cross or not width.isdecimal() or not height.isdecimal():
+        raise ArgumentError(f"{text.strip()!r} is not a size", "`sizes`", "Write it like 1024x512.")
+    return int(height), int(width)
+
+
+_Edge = Annotated[int, Field(ge=8, le=2**15)]
+
+
+class BenchOptions(ComputeOptions):
+    """Settings of :func:`bench`; the defaults are the papers' protocol.
+
+    Examples
+    --------
+    >>> BenchOptions(sizes="1024x512,256x256").sizes
+    ((512, 1024), (256, 256))
+    """
+
+    sizes: Annotated[
+        tuple[tuple[_Edge, _Edge], ...],
+        BeforeValidator(_read_sizes),
+        Field(min_length=1, description="Width and height of the pictures; several are a sweep."),
+        Option(_PROTOCOL, metavar="WxH,WxH", default="1024x512"),
+    ] = ((512, 1024),)
+    batch: Annotated[
+        int, Field(ge=1, le=1024, description="Pictures at a time."), Option(_PROTOCOL)
+    ] = 1
+    runs: Annotated[int, Field(ge=2, description="Runs that are measured."), Option(_PROTOCOL)] = (
+        200
+    )
+    warm_up: Annotated[int, Field(ge=0, description="Runs before them."), Option(_PROTOCOL)] = 20
