@@ -4,6 +4,7 @@ import json
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import openslide
 import pytest
 import tifffile
 import zarr
@@ -11,6 +12,7 @@ from PIL import Image
 
 import wsiseg
 from stored_masks import CLASSES, draw_cells, write_mask
+from wsiseg.classes import LabelClass
 
 Image.MAX_IMAGE_PIXELS = None
 
@@ -76,13 +78,62 @@ def test_ome_tiff_has_the_pyramid_the_colours_and_the_scale(cells, tmp_path):
         assert pixels.get(f"PhysicalSize{axis}Unit") == "µm"
         plane = pixels.find(f"{space}Plane")
         assert float(plane.get(f"Position{axis}")) == pytest.approx(0, abs=1e-9)
-    names = {each.get("K"): each.text for each in described.iter(f"{space}M")}
+    told = {
+        each.get("Namespace"): {pair.get("K"): pair.text for pair in each.iter(f"{space}M")}
+        for each in described.iter(f"{space}MapAnnotation")
+    }
+    assert {k: float(v) for k, v in told["wsiseg/placement"].items()} == pytest.approx(
+        {"CornerX": 0, "CornerY": 0, "ScaleX": 1.48, "ScaleY": 1.48}, abs=1e-9
+    )
+    names = told["wsiseg/classes"]
     assert names == {str(label): entry.name for label, entry in enumerate(CLASSES)}
     # By libtiff, which knows nothing of OME.
     with Image.open(result.output) as picture:
         np.testing.assert_array_equal(np.asarray(picture), labels)
         colours = np.array(picture.getpalette()).reshape(-1, 3)
     assert [tuple(colours[label]) for label in range(3)] == [c.colour for c in CLASSES]
+
+
+COLOURS = {label: entry.colour for label, entry in enumerate(CLASSES)} | {255: (255, 255, 255)}
+
+
+def coloured(labels):
+    palette = np.zeros((256, 3), np.uint8)
+    for label, colour in COLOURS.items():
+        palette[label] = colour
+    return palette[labels]
+
+
+def test_tiff_is_a_slide_for_openslide(cells, tmp_path):
+    path, _ = cells
+    result = wsiseg.export(path, "tiff", tmp_path / "a.tiff")
+    assert result.warnings == ()
+    levels = levels_of(path)
+    with openslide.OpenSlide(result.output) as slide:
+        assert slide.properties["openslide.vendor"] == "generic-tiff"
+        for axis in "xy":
+            assert float(slide.properties[f"openslide.mpp-{axis}"]) == pytest.approx(0.37)
+        assert slide.level_dimensions == tuple(each.shape[::-1] for each in levels)
+        for number, labels in enumerate(levels):
+            pixels = np.asarray(slide.read_region((0, 0), number, labels.shape[::-1]))
+            assert (pixels[..., 3] == 255).all()
+            np.testing.assert_array_equal(pixels[..., :3], coloured(labels))
+        about = json.loads(slide.properties["tiff.ImageDescription"])
+    assert about["colours"] == {str(n): list(entry.colour) for n, entry in enumerate(CLASSES)}
+    with wsiseg.open_slide(result.output) as slide:
+        assert slide.mpp == pytest.approx(0.37)
+        assert [level.box.shape for level in slide.levels] == [each.shape for each in levels]
+
+
+def test_colours_that_do_not_tell_classes_apart_are_named(tmp_path):
+    classes = [LabelClass("a", (255, 255, 255)), LabelClass("b", (1, 2, 3))]
+    classes.append(LabelClass("c", (1, 2, 3)))
+    path = write_mask(tmp_path, np.zeros((5, 6), np.uint8), classes=classes)
+    told = wsiseg.export(path, "tiff", tmp_path / "a.tiff").warnings
+    assert [each.split(";")[0] for each in told] == [
+        "a has the colour of what was not analysed",
+        "c has the colour of b",
+    ]
 
 
 @pytest.mark.parametrize("form", ["png", "ome-tiff"])

@@ -11,6 +11,7 @@ FORMATS: Registry[ExportFormat] = Registry(
     {
         "geojson": "wsiseg.exports.geojson:GEOJSON",
         "ome-tiff": "wsiseg.exports.ome_tiff:OME_TIFF",
+        "tiff": "wsiseg.exports.tiff:TIFF",
         "png": "wsiseg.exports.png:PNG",
     },
 )
