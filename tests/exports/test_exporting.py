@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 import wsiseg
 from commands import run
+from dicom_slide import write_dicom_slide
 from stored_masks import write_mask
 from wsiseg.errors import ArgumentError, OutputExistsError, WsisegError
 from wsiseg.exports.format import ExportFormat
@@ -22,7 +23,9 @@ LABELS[3:9, 4:20] = 1
 
 @pytest.fixture(scope="module")
 def mask(tmp_path_factory):
-    return write_mask(tmp_path_factory.mktemp("mask"), LABELS)
+    folder = tmp_path_factory.mktemp("mask")
+    write_dicom_slide(folder / "slide", np.full((*LABELS.shape, 3), 200, np.uint8))
+    return write_mask(folder, LABELS, slide="slide")
 
 
 @pytest.fixture(params=list(FORMATS))
@@ -107,9 +110,11 @@ def test_a_store_with_the_image_around_the_mask_is_the_same(mask, tmp_path, form
     for group in (around, around / "labels"):
         (group / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
     files = []
+    has_slide = "slide" in FORMATS[form].options.model_fields
+    options = {"slide": mask.with_name("slide")} if has_slide else {}
     for number, store in enumerate((mask, around, around / "labels" / "segmentation")):
         output = tmp_path / f"{number}{name_of(form)}"
-        wsiseg.export(store, form, output)
+        wsiseg.export(store, form, output, **options)
         files.append(output.read_bytes())
     assert files[0] == files[1] == files[2]
 

@@ -12,6 +12,8 @@ FORMATS: Registry[ExportFormat] = Registry(
         "geojson": "wsiseg.exports.geojson:GEOJSON",
         "ome-tiff": "wsiseg.exports.ome_tiff:OME_TIFF",
         "tiff": "wsiseg.exports.tiff:TIFF",
+        "dicom-seg": "wsiseg.exports.dicom_seg:DICOM_SEG",
         "png": "wsiseg.exports.png:PNG",
+        "overlay": "wsiseg.exports.overlay:OVERLAY",
     },
 )

@@ -5,6 +5,7 @@ Names and types are those of the options of all formats, with which a test compa
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, TypedDict
 
 
@@ -18,3 +19,6 @@ class ExportKeywords(TypedDict, total=False):
     measurements: tuple[str, ...] | list[str] | str
     coordinates: Literal["bounds", "level0"]
     size: int | None
+    slide: Path | str | None
+    opacity: float
+    segmentation: Literal["labelmap", "binary"]

@@ -166,8 +166,7 @@ class Mask:
         """
         array = self.image.levels[level]
         total, width = array.shape[-2:]
-        kept = np.full(NO_LABEL + 1, NO_LABEL, np.uint8)
-        kept[list(labels)] = list(labels)
+        kept = _keep(labels)
         rows = height or max(1, _STRIP // width)
         # Chunks are decoded once.
         read = height or array.chunks[-2] * max(1, rows // array.chunks[-2])
@@ -180,6 +179,34 @@ class Mask:
                 same = strip.dtype == np.uint8 and (kept[found] == found).all()
                 yield first + top, strip if same else kept[strip]
             progress(min(first + read, total) / total)
+
+    def rows(self, labels: Collection[int], level: int, first: int, end: int) -> Labels:
+        """Return some rows of the mask.
+
+        Parameters
+        ----------
+        labels : collection of int
+            Labels to keep; all others become 255.
+        level : int
+            Of the pyramid.
+        first, end : int
+            The first row, and that after the last.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(end - first, width)``.
+
+        Raises
+        ------
+        AnnotationError
+            As :meth:`strips`.
+        """
+        values = StoredValues(self.image.levels[level], self.image.path)
+        block = self._read(values, slice(first, end))
+        self._values_in(block)
+        kept: Labels = _keep(labels)[block]
+        return kept
 
     def probabilities(self, top: int, labels: Labels) -> npt.NDArray[np.uint8]:
         """Return the probability of the class of each pixel.
@@ -256,6 +283,13 @@ class Mask:
         known = {0, NO_LABEL, *self.classes}
         self.unnamed.update(set(found.tolist()) - known)
         return found
+
+
+def _keep(labels: Collection[int]) -> Labels:
+    """Return what becomes of each value: 255, if it is none of these labels."""
+    kept = np.full(NO_LABEL + 1, NO_LABEL, np.uint8)
+    kept[list(labels)] = list(labels)
+    return kept
 
 
 def open_mask(path: Path) -> Mask:

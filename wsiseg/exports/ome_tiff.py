@@ -16,6 +16,7 @@ from wsiseg.exports.palette import make_palette, name_labels
 from wsiseg.exports.tiff_pages import CLASSIC, write_levels
 from wsiseg.store.disk import replace_when_complete
 
+
 def _write(mask: Mask, output: Path, options: ExportOptions, progress: ProgressCallback) -> Written:
     labels = mask.labels_of(options.classes)
     levels = mask.image.levels

@@ -25,10 +25,10 @@ class PngOptions(ExportOptions):
         int | None,
         Field(
             ge=1,
-            description="Longest side in pixels: the finest level of the pyramid that is no "
-            "larger; the finest of all if left out.",
+            description="Longest side in pixels. png: the finest level of the pyramid that is no "
+            "larger, the finest of all if left out; overlay: 2048 if left out.",
         ),
-        Option("PNG", metavar="N"),
+        Option("Pictures", metavar="N"),
     ] = None
 
 
