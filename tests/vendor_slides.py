@@ -89,8 +89,9 @@ LEICA_PLACE = (400, 600)
 """``(y, x)`` at which the scanned part of a Leica slide begins."""
 
 
-def leica(folder: Path) -> Path:
+def leica(folder: Path, pixels: Pixels | None = None) -> Path:
     """Write a slide of 1600×2000 pixels of which 512×512 were scanned."""
+    pixels = patches() if pixels is None else pixels
     lamp = "<illuminationSource>brightfield</illuminationSource>"
     image = (
         '<image name="{name}" uuid="{name}"><creationDate>2020-01-01T00:00:00Z</creationDate>'
@@ -126,9 +127,9 @@ def leica(folder: Path) -> Path:
     path = folder / "slide.scn"
     resolution = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
     with tifffile.TiffWriter(path, bigtiff=True) as writer:
-        writer.write(patches(), description=text, **LOSSLESS, **resolution)
-        writer.write(patches()[::2, ::2].copy(), **LOSSLESS, **resolution)
-        writer.write(patches()[::8, ::8].copy(), **LOSSLESS)
+        writer.write(pixels, description=text, **LOSSLESS, **resolution)
+        writer.write(pixels[::2, ::2].copy(), **LOSSLESS, **resolution)
+        writer.write(pixels[::8, ::8].copy(), **LOSSLESS)
     return path
 
 

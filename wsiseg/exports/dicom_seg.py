@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,10 +31,12 @@ class DicomSegOptions(SlideOptions):
 def _write(
     mask: Mask, output: Path, options: DicomSegOptions, progress: ProgressCallback
 ) -> Written:
-    if find_spec("highdicom") is None:
+    try:
+        import highdicom  # noqa: F401
+    except ImportError as error:
         raise RuntimeUnavailableError(
             "highdicom is not installed", None, "Run: pip install 'wsiseg[dicom]'."
-        )
+        ) from error
     from wsiseg.exports.dicom_segments import write_segments
     from wsiseg.exports.dicom_source import read_source
 

@@ -27,9 +27,9 @@ class ExportOptions(Settings):
     """Settings of all exports."""
 
     classes: Annotated[
-        tuple[str, ...] | None,
+        Annotated[tuple[str, ...], Field(min_length=1)] | None,
         BeforeValidator(split_names),
-        Field(min_length=1, description="Names of the classes to export; all if left out."),
+        Field(description="Names of the classes to export; all if left out."),
         Option(MASK_PANEL, metavar="NAME,NAME"),
     ] = None
 

@@ -121,10 +121,11 @@ def _choose_frame(mask: Mask, slide: Slide, size: int) -> _Frame:
     scale = 1.0 if max(scanned.shape) <= size else max(scanned.shape) / room
     plane = plane_at_scale(slide, 1 / scale)
     box = scanned.reduced(plane.slide_scale).intersection(plane.box)
+    # Two pixels along one of the picture: levels are up to a pixel off at the edges of areas.
     fitting = [
         level
         for level in range(len(mask.image.levels))
-        if mask.side * mask.factor(level) <= plane.slide_scale * 1.0001
+        if 2 * mask.side * mask.factor(level) <= plane.slide_scale
     ]
     return _Frame(plane, box, max(fitting, default=0))
 
