@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import wsiseg
 from stored_masks import CLASSES, draw_cells, write_mask
 from wsiseg.annotations import read_annotations
+from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.exports import mask as masks
 from wsiseg.tiling.boxes import Box
@@ -220,3 +221,38 @@ def test_nothing_to_export_is_an_empty_collection(tmp_path):
     path = write_mask(tmp_path, np.full((40, 50), 255, np.uint8))
     result = export(path)
     assert (result.features, features(result.output)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "name", ["dlup/qupath05.geojson", "wsi_handling/TCGA-EJ-5519-01Z-00-DX1.json"]
+)
+def test_what_qupath_wrote_comes_back_through_a_mask(data, tmp_path, name):
+    drawn = read_annotations(data / "annotations" / name).annotations
+    left, top, right, bottom = shapely.total_bounds([each.geometry for each in drawn])
+    side = max(right - left, bottom - top) / 600
+    shape = int(np.ceil((bottom - top) / side)), int(np.ceil((right - left) / side))
+    classes = [
+        LabelClass(f"{number} {each.name}", each.colour or (number, 0, 0))
+        for number, each in enumerate(drawn)
+    ]
+    moved = [shapely.affinity.translate(each.geometry, -left, -top) for each in drawn]
+    # Later ones lie on top.
+    labels = np.full(shape, 255, np.uint8)
+    for number, outline in enumerate(moved):
+        labels[fill([(0, outline)], shape, side) == 0] = number
+    seen = [
+        outline.difference(shapely.union_all(moved[number + 1 :]))
+        for number, outline in enumerate(moved)
+    ]
+    path = write_mask(tmp_path, labels, slide_scale=side, classes=classes)
+    back = read_annotations(export(path).output).annotations
+    assert {(each.name, each.colour) for each in back} == {(c.name, c.colour) for c in classes}
+    for entry, outline in zip(classes, seen, strict=True):
+        ours = shapely.union_all([each.geometry for each in back if each.name == entry.name])
+        # Nowhere farther than the corner of a pixel whose centre lies on the other side.
+        reach = side * 0.75
+        assert shapely.within(
+            shapely.get_parts(ours.boundary), outline.boundary.buffer(reach)
+        ).all()
+        assert ours.symmetric_difference(outline).area < reach * outline.length
+        assert ours.area == pytest.approx(outline.area, rel=0.02)

@@ -8,6 +8,7 @@ and its tolerance is no distance.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,9 @@ from wsiseg.annotations.tracing import TracedAreas
 
 _LEAST = 0.5
 """Pixels: the tolerance below which a piece is left as it is."""
+
+_AT_ONCE = 2**18
+"""Corners of rings that are cut at a time."""
 
 _Shapes = npt.NDArray[Any]
 
@@ -64,24 +68,15 @@ class _Pieces:
 
     def __init__(self, areas: TracedAreas) -> None:
         self._areas = areas
-        rings, cuts = _begin_at_a_cut(areas.rings)
-        owner = np.repeat(np.arange(len(rings)), rings.lengths)
-        starts = np.flatnonzero(cuts)
-        self._ring = owner[starts]
+        # The ground of a slide is one area with all that lies on it as holes.
+        cut = [
+            _cut(areas.rings.take(slice(first, last)), first)
+            for first, last in _portions(areas.rings)
+        ]
+        self._ring, self._turned, self._exact = (
+            np.concatenate([part[field] for part in cut]) for field in range(3)
+        )
         self._area = np.repeat(np.arange(len(areas)), np.diff(areas.starts))[self._ring]
-        # Each ends where the next one of its ring begins.
-        following = np.r_[starts[1:], len(cuts)]
-        last = np.r_[self._ring[1:] != self._ring[:-1], True]
-        ends = np.where(last, rings.starts[self._ring], np.r_[starts[1:], 0])
-        lengths = following - starts + 1
-        begins = offsets(lengths)
-        places = np.arange(begins[-1]) + np.repeat(starts - begins[:-1], lengths)
-        places[begins[1:] - 1] = ends
-        points = rings.corners[places, :2].astype(float)
-        # Both neighbours walk along it in the same direction, or equally near corners would be
-        # chosen differently.
-        self._turned = _runs_backwards(points, begins)
-        self._exact = _lines(_turn(points, begins, self._turned), begins)
         self._now = self._exact.copy()
 
     def __len__(self) -> int:
@@ -130,6 +125,54 @@ class _Pieces:
             # Without any that cross, a hole lies outside now.
             found[crossing if len(crossing) else own] = True
         return found
+
+
+def _portions(rings: Rings) -> Iterator[tuple[int, int]]:
+    """Yield the first and the end of rings that are cut at a time."""
+    first = 0
+    while first < len(rings):
+        reach = np.searchsorted(rings.starts, rings.starts[first] + _AT_ONCE, side="right")
+        last = max(first + 1, int(reach) - 1)
+        yield first, last
+        first = last
+
+
+def _cut(rings: Rings, first: int) -> tuple[Whole, npt.NDArray[np.bool_], _Shapes]:
+    """Cut rings where they meet others.
+
+    Parameters
+    ----------
+    rings : Rings
+        Some rings.
+    first : int
+        The number of the first.
+
+    Returns
+    -------
+    ndarray
+        Of which ring each piece is.
+    ndarray
+        Whether it was turned round.
+    ndarray
+        The pieces, as lines.
+    """
+    rings, cuts = _begin_at_a_cut(rings)
+    owner = np.repeat(np.arange(len(rings)), rings.lengths)
+    starts = np.flatnonzero(cuts)
+    ring = owner[starts]
+    # Each ends where the next one of its ring begins.
+    following = np.r_[starts[1:], len(cuts)]
+    last = np.r_[ring[1:] != ring[:-1], True]
+    ends = np.where(last, rings.starts[ring], np.r_[starts[1:], 0])
+    lengths = following - starts + 1
+    begins = offsets(lengths)
+    places = np.arange(begins[-1]) + np.repeat(starts - begins[:-1], lengths)
+    places[begins[1:] - 1] = ends
+    points = rings.corners[places, :2].astype(float)
+    # Both neighbours walk along it in the same direction, or equally near corners would be chosen
+    # differently.
+    turned = _runs_backwards(points, begins)
+    return ring + first, turned, _lines(_turn(points, begins, turned), begins)
 
 
 def _begin_at_a_cut(rings: Rings) -> tuple[Rings, npt.NDArray[np.bool_]]:
