@@ -6,6 +6,7 @@ import pydicom
 import pytest
 
 import wsiseg
+from commands import run
 from dicom_slide import TILE, write_dicom_slide
 from stored_masks import CLASSES, draw_cells, write_mask
 
@@ -104,6 +105,29 @@ def test_a_mask_of_nothing_is_one_empty_frame(tmp_path):
         assert seg.NumberOfFrames == 1
         assert not seg.pixel_array.any()
         highdicom.seg.segread(file)
+
+
+def test_a_segmentation_may_lie_in_the_folder_of_its_slide(tmp_path):
+    slide = write_dicom_slide(tmp_path / "slide", np.full((40, 50, 3), 220, np.uint8), levels=2)
+    path = write_mask(tmp_path, draw_cells(40, 50), slide="slide")
+    first = wsiseg.export(path, "dicom-seg", slide / "a.dcm").output.read_bytes()
+    (slide / "empty.dcm").touch()
+    again = wsiseg.export(path, "dicom-seg", tmp_path / "b.dcm", slide=slide / "1.dcm").output
+    assert again.read_bytes() == first
+
+
+@pytest.mark.parametrize("keyword", ["FrameOfReferenceUID", "ImageOrientationSlide"])
+def test_a_slide_that_lies_nowhere_is_refused_in_a_line(tmp_path, keyword):
+    slide = write_dicom_slide(tmp_path / "slide", np.full((40, 50, 3), 220, np.uint8))
+    header = pydicom.dcmread(slide / "0.dcm")
+    delattr(header, keyword)
+    header.save_as(slide / "0.dcm")
+    path = write_mask(tmp_path, draw_cells(40, 50), slide="slide")
+    outcome = run("export", path, "--to", "dicom-seg", "-o", tmp_path / "a.dcm")
+    assert outcome.status == 1
+    assert outcome.err.splitlines() == [
+        f"error: the slide's DICOM headers cannot be used: {keyword} is missing ({slide})."
+    ]
 
 
 @pytest.mark.parametrize(

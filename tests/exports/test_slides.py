@@ -50,6 +50,17 @@ def test_the_run_file_says_where_the_slide_is(segmented, tmp_path):
     np.testing.assert_array_equal(shown, expected)
 
 
+def test_the_slide_itself_is_not_replaced(segmented):
+    slide, mask = segmented
+    before = slide.read_bytes()
+    outcome = run("export", mask, "--to", "overlay", "-o", slide, "--overwrite")
+    assert outcome.status == 1
+    assert outcome.err.splitlines() == [
+        f"error: the export would replace the slide itself ({slide}). Choose another --output."
+    ]
+    assert slide.read_bytes() == before
+
+
 def test_a_picture_is_no_larger_than_asked_for(segmented, tmp_path):
     _, mask = segmented
     wsiseg.export(mask, "overlay", tmp_path / "a.jpg", size=50, opacity=0)

@@ -41,7 +41,7 @@ def _write(
     from wsiseg.exports.dicom_source import read_source
 
     labels = mask.labels_of(options.classes)
-    with open_slide_of(mask, options.slide) as slide:
+    with open_slide_of(mask, options.slide, output) as slide:
         levels = read_source(slide, slide.path)
         binary = options.segmentation == "binary"
         write_segments(mask, labels, levels, output, progress, binary=binary)

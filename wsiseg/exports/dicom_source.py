@@ -29,7 +29,8 @@ _EMPTY = {
 }
 """What an image has to state, if only that it is not known; many do not."""
 
-_MICROMETRE = 1e-3
+_NEEDED = ("FrameOfReferenceUID", "ImageOrientationSlide", "SharedFunctionalGroupsSequence")
+"""Without these nobody knows where pixels lie."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ def _read_headers(path: Path) -> list[Dataset]:
         if file.is_file():
             try:
                 found.append(pydicom.dcmread(file, stop_before_pixels=True))
-            except InvalidDicomError:
+            except (InvalidDicomError, EOFError):
+                # Another file, or an empty one.
                 continue
     return found
 
@@ -181,6 +183,10 @@ def _is_level(header: Dataset) -> bool:
 
 
 def _understand(header: Dataset) -> SourceImage:
+    for keyword in _NEEDED:
+        if not header.get(keyword):
+            message = f"{keyword} is missing"
+            raise ValueError(message)
     measures = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     height, width = (float(each) for each in measures.PixelSpacing)
     stated = bool(header.get("TotalPixelMatrixOriginSequence"))

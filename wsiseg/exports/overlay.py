@@ -86,7 +86,7 @@ def _write(
         raise ArgumentError(
             f"a JPEG has at most {_LARGEST_JPEG} pixels along a side", "`size`", "Write a PNG."
         )
-    with open_slide_of(mask, options.slide) as slide:
+    with open_slide_of(mask, options.slide, output) as slide:
         frame = _choose_frame(mask, slide, options.size)
         stored = with_stored_pixels(slide)
         patched = FaultTolerantSlide(stored)

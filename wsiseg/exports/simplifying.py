@@ -70,7 +70,7 @@ class _Pieces:
         self._areas = areas
         # The ground of a slide is one area with all that lies on it as holes.
         cut = [
-            _cut(areas.rings.take(slice(first, last)), first)
+            _cut(areas.rings.take(np.arange(first, last)), first)
             for first, last in _portions(areas.rings)
         ]
         self._ring, self._turned, self._exact = (

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from wsiseg.errors import AnnotationError, ArgumentError
+from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
 from wsiseg.exports.format import ExportOptions
 from wsiseg.exports.mask import Mask
 from wsiseg.settings import Option
 from wsiseg.tiling.slides import READERS, Slide, open_slide, with_stored_pixels
+from wsiseg.tiling.slides.urls import is_remote
 
 
 class SlideOptions(ExportOptions):
@@ -32,7 +33,7 @@ class SlideOptions(ExportOptions):
 
 
 @contextmanager
-def open_slide_of(mask: Mask, given: Path | None) -> Iterator[Slide]:
+def open_slide_of(mask: Mask, given: Path | None, output: Path) -> Iterator[Slide]:
     """Open the slide of a mask, as a context manager.
 
     Parameters
@@ -41,6 +42,8 @@ def open_slide_of(mask: Mask, given: Path | None) -> Iterator[Slide]:
         The mask.
     given : Path or None
         Where the slide is; where the run file says, or beside the mask, if None.
+    output : Path
+        What will be written: it may not be the slide.
 
     Yields
     ------
@@ -54,11 +57,17 @@ def open_slide_of(mask: Mask, given: Path | None) -> Iterator[Slide]:
         another size.
     ArgumentError
         If nothing says where the slide is.
+    OutputExistsError
+        If the output would replace it.
     SlideError
         If it cannot be opened.
     """
     run = _read_run(mask)
     path = given or _find(mask, run)
+    if output.resolve() == path.resolve():
+        raise OutputExistsError(
+            "the export would replace the slide itself", output, "Choose another `output`."
+        )
     # Another reader tells a slide by other signs.
     reader = _inside(run, "slide", "reader")
     opened = open_slide(path, reader if reader in READERS else None)
@@ -102,7 +111,7 @@ def _find(mask: Mask, run: object) -> Path:
     if not candidates:
         raise ArgumentError("the mask does not tell where its slide is", mask.store, hint)
     for path in candidates:
-        if path.exists():
+        if is_remote(path) or path.exists():
             return path
     raise ArgumentError("the slide of the mask is not there", candidates[0], hint)
 
@@ -118,7 +127,7 @@ def _fit(mask: Mask, slide: Slide, path: Path) -> None:
     """Refuse a slide of another size: sizes of planes are rounded, to whole pixels of theirs."""
     whole = np.array(slide.levels[0].box.shape)
     corner, size = np.array(mask.corner), np.array(mask.shape) * mask.side
-    rounding = 2 * mask.side
+    rounding = 2 * max(mask.side, 1.0)
     outside = (corner < -rounding).any() or (corner + size > whole + rounding).any()
     covers = "slide_scale" in mask.image.notes
     if outside or (covers and (np.abs(size - whole) > rounding).any()):
