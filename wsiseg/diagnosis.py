@@ -46,6 +46,7 @@ def diagnose() -> list[Check]:
         _openvino(),
         _onnx(),
         _training(),
+        _dicom(),
         _try("tifffile", _tifffile),
         _try("openslide", _openslide),
         _try("pillow", lambda: version("pillow")),
@@ -125,6 +126,13 @@ def _training() -> Check:
         hint = "pip install 'wsiseg[train]' brings what training and scoring need"
         return Check("training", False, hint, optional=True)
     return _try("training", lambda: ", ".join(f"{name} {version(name)}" for name in needed))
+
+
+def _dicom() -> Check:
+    if importlib.util.find_spec("highdicom") is None:
+        hint = "pip install 'wsiseg[dicom]' brings what DICOM segmentations need"
+        return Check("dicom", False, hint, optional=True)
+    return _try("dicom", lambda: f"highdicom {version('highdicom')}")
 
 
 def _tifffile() -> str:

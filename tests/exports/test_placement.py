@@ -97,8 +97,7 @@ def write_slide(folder, kind):
     params=[
         ("plain", 0.25),
         ("plain", 0.37),
-        ("bounds", 0.37),
-        ("bounds", 1.0),
+        ("bounds", 0.74),
         ("wide", 0.37),
         ("high", 0.25),
         ("dicom", 0.5),

@@ -64,7 +64,15 @@ class FrameSpool:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def add(self, frame: Frame, encoded: bytes) -> None:
-        """Add a frame behind the others."""
+        """Add a frame behind the others.
+
+        Parameters
+        ----------
+        frame : Frame
+            Where it lies.
+        encoded : bytes
+            Its pixels, as the file holds them.
+        """
         padded = encoded + b"\0" * (len(encoded) % 2)
         self.file.write(padded)
         self.frames.append(frame)
