@@ -15,8 +15,8 @@ from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.store.disk import UNFINISHED, translate_write_errors
 from wsiseg.store.metadata import LABELS, MASK, PAINTED
 
-STORE, PROBABILITIES = ".ome.zarr", ".probabilities.ome.zarr"
-"""Endings of the stores of masks and of probabilities."""
+STORE, PROBABILITIES, UNCERTAINTY = ".ome.zarr", ".probabilities.ome.zarr", ".uncertainty.ome.zarr"
+"""Endings of the stores of masks, of probabilities and of uncertainty."""
 
 _NAME_BYTES = 255
 _TRIAL = ".wsiseg-trial-"
@@ -60,6 +60,16 @@ class OutputFiles:
     def probabilities(self) -> Path:
         """The store of probabilities."""
         return self.folder / f"{self.name}{PROBABILITIES}"
+
+    @property
+    def uncertainty(self) -> Path:
+        """The store of uncertainty."""
+        return self.folder / f"{self.name}{UNCERTAINTY}"
+
+    @property
+    def stores(self) -> tuple[Path, ...]:
+        """All stores that a run may leave."""
+        return (self.store, self.probabilities, self.uncertainty)
 
     @property
     def tiles(self) -> Path:
@@ -108,12 +118,12 @@ class OutputFiles:
     @property
     def existing(self) -> Path | None:
         """The first of these files that exists, finished or not; None if none does."""
-        every = (self.store, self.probabilities, self.journal, self.run, self.tiles)
+        every = (*self.stores, self.journal, self.run, self.tiles)
         return next((path for path in every if path.exists()), None)
 
     def mark_unfinished(self) -> None:
         """Remove the run file and the metadata of a finished mask; its arrays stay."""
-        groups = (self.store, self.mask, self.probabilities)
+        groups = (self.mask, *self.stores)
         with translate_write_errors(self.folder):
             for path in (self.run, *(group / "zarr.json" for group in groups)):
                 path.unlink(missing_ok=True)
@@ -126,7 +136,7 @@ class OutputFiles:
         OutputExistsError
             If a folder in the way was not written by this package; nothing is removed then.
         """
-        stores = [path for path in (self.store, self.probabilities) if path.exists()]
+        stores = [path for path in self.stores if path.exists()]
         for path in stores:
             if not (self.journal.exists() or _has_run(self.run) or _is_ours(path)):
                 raise OutputExistsError(
