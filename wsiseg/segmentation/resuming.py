@@ -52,7 +52,7 @@ def _find_damage(job: Job, run: dict[str, Any], stats: RunStats) -> str | None:
     """Return what is wrong with the stores of a finished run, or None."""
     plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
     shape = (plane.height, plane.width)
-    for companion in list_companions(classes, **job.companions).values():
+    for companion in list_companions(classes, **job.companions):
         damage = find_damaged_layout(companion.path, companion.shape(shape), NOTHING)
         if damage is not None:
             return damage

@@ -12,6 +12,7 @@ from wsiseg.store.checking import has_expected_layout
 from wsiseg.store.disk import Json
 from wsiseg.store.metadata import VERSION, Placement, multiscales
 from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mean
+from wsiseg.tiling.slides.own_stores import HOLDS, OURS
 
 NOTHING = 0
 """The value of what was not analysed."""
@@ -25,6 +26,8 @@ class Companion:
 
     Attributes
     ----------
+    name : str
+        What it holds.
     path : Path
         Its folder.
     channels : tuple of LabelClass
@@ -33,6 +36,7 @@ class Companion:
         Whether the planes are stacked along an axis of channels; otherwise there is only one.
     """
 
+    name: str
     path: Path
     channels: tuple[LabelClass, ...]
     stacked: bool
@@ -67,13 +71,13 @@ class Companion:
         scales = multiscales(name, placement, levels, method="mean", channels=self.stacked)
         omero = {"channels": [_describe(entry) for entry in self.channels]}
         ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
-        write_group(self.path, {"ome": ome, "wsiseg": notes})
+        write_group(self.path, {"ome": ome, OURS: {**notes, HOLDS: self.name}})
 
 
 def list_companions(
     classes: Sequence[LabelClass], probabilities: Path | None, uncertainty: Path | None
-) -> dict[str, Companion]:
-    """Return the companions of a mask by name, without those that are not kept.
+) -> list[Companion]:
+    """Return the companions of a mask that are kept.
 
     Parameters
     ----------
@@ -82,11 +86,11 @@ def list_companions(
     probabilities, uncertainty : Path or None
         Their folders, if they are kept.
     """
-    found = {}
+    found = []
     if probabilities is not None:
-        found["probabilities"] = Companion(probabilities, tuple(classes), stacked=True)
+        found.append(Companion("probabilities", probabilities, tuple(classes), stacked=True))
     if uncertainty is not None:
-        found["uncertainty"] = Companion(uncertainty, (_UNCERTAIN,), stacked=False)
+        found.append(Companion("uncertainty", uncertainty, (_UNCERTAIN,), stacked=False))
     return found
 
 

@@ -79,12 +79,12 @@ class MaskStore:
         with translate_write_errors(path):
             if fresh:
                 create_array(path / "0", shape, fill_value=NO_LABEL)
-                for companion in self._companions.values():
+                for companion in self._companions:
                     companion.create(shape)
             self.labels = zarr.open_array(path / "0", mode="r+")
             self._beside: dict[str, AnyArray] = {
-                name: zarr.open_array(companion.path / "0", mode="r+")
-                for name, companion in self._companions.items()
+                companion.name: zarr.open_array(companion.path / "0", mode="r+")
+                for companion in self._companions
             }
 
     @property
@@ -113,7 +113,7 @@ class MaskStore:
         probabilities, uncertainty : Path or None
             Stores of companions, if they are kept.
         """
-        companions = list_companions(classes, probabilities, uncertainty).values()
+        companions = list_companions(classes, probabilities, uncertainty)
         return has_expected_layout(path / "0", shape, fill_value=NO_LABEL) and all(
             companion.exists(shape) for companion in companions
         )
@@ -170,7 +170,7 @@ class MaskStore:
             Called after every shard; may raise to cancel.
         """
         with translate_write_errors(self.path):
-            for companion in self._companions.values():
+            for companion in self._companions:
                 companion.finish(name, placement, notes, heartbeat)
             levels = build_pyramid(self.path, halve_by_mode, heartbeat)
             scales = multiscales(name, placement, levels, method="mode")

@@ -18,6 +18,9 @@ from wsiseg.store.metadata import LABELS, MASK, PAINTED
 STORE, PROBABILITIES, UNCERTAINTY = ".ome.zarr", ".probabilities.ome.zarr", ".uncertainty.ome.zarr"
 """Endings of the stores of masks, of probabilities and of uncertainty."""
 
+COMPANIONS = (PROBABILITIES, UNCERTAINTY)
+"""Endings of what may stand beside a mask."""
+
 _NAME_BYTES = 255
 _TRIAL = ".wsiseg-trial-"
 
@@ -192,6 +195,28 @@ def output_folder(folder: Path) -> Iterator[None]:
             # The first that holds anything ends it.
             for path in missing:
                 path.rmdir()
+
+
+def mask_beside(path: Path) -> Path | None:
+    """Return the mask beside which a store of probabilities, or of uncertainty, stands.
+
+    Parameters
+    ----------
+    path : Path
+        The store; its name tells.
+
+    Returns
+    -------
+    Path or None
+        None if it is no such store.
+
+    Examples
+    --------
+    >>> mask_beside(Path("out/biopsy.uncertainty.ome.zarr")).name
+    'biopsy.ome.zarr'
+    """
+    ending = next((each for each in COMPANIONS if path.name.endswith(each)), None)
+    return None if ending is None else path.with_name(path.name.removesuffix(ending) + STORE)
 
 
 def is_case_insensitive(folder: Path) -> bool:
