@@ -18,7 +18,6 @@ def test_the_eight_are_the_quarter_turns_of_the_picture_and_of_its_mirror_image(
     found = {o.turn(PICTURE).tobytes() + bytes(o.turn(PICTURE).shape) for o in ORIENTATIONS}
     assert len(found) == 8
     assert found == expected
-    assert ORIENTATIONS[0].turn(PICTURE) is not None
     np.testing.assert_array_equal(ORIENTATIONS[0].turn(PICTURE), PICTURE)
 
 

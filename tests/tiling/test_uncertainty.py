@@ -1,39 +1,17 @@
 """Uncertainty is what its definition says, within what rounded probabilities can tell."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uncertain import allowed, defined
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.stitching import NO_LABEL, Band, Prediction, make_stitcher
 from wsiseg.tiling.uncertainty import measure_uncertainty
 
 MEASURES = ["entropy", "margin"]
-
-
-def defined(measure, shares):
-    """Return the uncertainty of probabilities ``(classes, ...)`` by its definition, in float64."""
-    shares = np.asarray(shares, np.float64)
-    if measure == "margin":
-        second, best = np.sort(shares, axis=0)[-2:]
-        return 1 - (best - second)
-    parts = np.where(shares > 0, shares * np.log(np.maximum(shares, 1e-300)), 0)
-    return -parts.sum(0) / math.log(len(shares))
-
-
-def allowed(measure, classes):
-    """Return how much rounding the probabilities to bytes may change, beside the last rounding."""
-    if measure == "margin":
-        return 1 / 255
-    # Fannes and Audenaert: by the distance between the distributions.
-    far = (classes / 2) / (255 - classes / 2)
-    spread = far * math.log(classes - 1) if classes > 2 else 0
-    mixed = -far * math.log(far) - (1 - far) * math.log(1 - far)
-    return (spread + mixed) / math.log(classes)
 
 
 def softmax(classes, size, seed, sharpness):
