@@ -12,10 +12,12 @@ from wsiseg.models import create_model
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
-from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.models.runtimes import RUNTIMES, Predictor, choose_runtime
 from wsiseg.models.tile_network import Output
 
 BOTH: tuple[Output, ...] = ("labels", "probabilities")
+# ONNX takes seconds to write a network.
+QUICK = ["torch", "openvino", pytest.param("onnx", marks=pytest.mark.long)]
 PLAIN = Normalisation(mean=(0, 0, 0), std=(1, 1, 1), divide_first=255)
 
 
@@ -56,8 +58,8 @@ class Divided(PixelByPixel):
 
 
 def predictor(network: SegmentationNetwork, runtime: str = "torch") -> Predictor:
-    if runtime == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    for package in RUNTIMES[runtime].packages:
+        pytest.importorskip(package, reason="runtimes are extras")
     entries = tuple(
         ClassEntry(name=c.name, colour=c.colour) for c in numbered_classes(network.classes)
     )
@@ -93,7 +95,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 255, (*shape, 3), np.uint8)
 
 
-@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+@pytest.mark.parametrize("runtime", QUICK)
 @pytest.mark.parametrize("kind", [Lopsided, Upright])
 @pytest.mark.parametrize("shape", [(2, 24, 24), (1, 16, 40)])
 def test_labels_and_probabilities_are_those_of_the_mean_of_all_orientations(
@@ -111,7 +113,7 @@ def test_labels_and_probabilities_are_those_of_the_mean_of_all_orientations(
     assert (averaged(network, tiles, runtime, tta=False)["labels"] != found["labels"]).any()
 
 
-@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+@pytest.mark.parametrize("runtime", QUICK)
 def test_an_equivariant_network_gives_the_same_as_without(runtime: str) -> None:
     tiles = noise(2, 24, 40)
     alone = averaged(PixelByPixel(5), tiles, runtime, tta=False)
@@ -121,9 +123,9 @@ def test_an_equivariant_network_gives_the_same_as_without(runtime: str) -> None:
         np.testing.assert_array_equal(together[output], alone[output])
 
 
-@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+@pytest.mark.parametrize("runtime", ["torch", "openvino", "onnx"])
 def test_pixels_without_numbers_are_told(runtime: str) -> None:
-    tiles = noise(1, 16, 24)
+    tiles = noise(1, 24, 24)
     tiles[0, 3, 5, 0] = tiles[0, 10, 20, 0] = 255
     found = averaged(Divided(3), tiles, runtime)
     bad = tiles[..., 0] == 255
