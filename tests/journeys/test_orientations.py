@@ -49,9 +49,10 @@ def by_hand(pixels, folder, quarters, **options):
     return np.mean(found, axis=0)
 
 
-@pytest.mark.parametrize("turnable", [True, False])
 @pytest.mark.parametrize(
-    "options", [{"tile": 32}, {}, {"tile": 40, "blend": "gaussian"}], ids=lambda o: str(len(o))
+    ("options", "turnable"),
+    [({"tile": 32}, True), ({}, True), ({"tile": 40, "blend": "gaussian"}, True), ({}, False)],
+    ids=["crop", "one tile", "gaussian", "four"],
 )
 def test_a_slide_is_the_mean_of_the_runs_on_it_turned_and_mirrored(
     tmp_path, options, turnable, monkeypatch

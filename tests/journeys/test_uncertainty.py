@@ -1,5 +1,7 @@
 """How uncertain a mask is, in a store beside it."""
 
+import json
+
 import numpy as np
 import pytest
 import zarr
@@ -14,9 +16,7 @@ from wsiseg.store.label_images import open_label_image
 from wsiseg.store.pyramid import halve_by_mean
 from wsiseg.tiling.stitching import NO_LABEL
 
-REGION = (
-    '{"type": "Polygon", "coordinates": [[[10, 5], [900, 5], [900, 700], [200, 1300], [10, 5]]]}'
-)
+CORNERS = [[610, 700], [900, 705], [900, 900], [700, 980], [610, 700]]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def slide(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slides")
     pixels = np.random.default_rng(0).integers(0, 60, (1400, 1100, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "slide.png")
-    (folder / "roi.geojson").write_text(REGION)
+    (folder / "roi.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [CORNERS]}))
     return folder / "slide.png"
 
 
@@ -32,7 +32,7 @@ def segment(slide, folder, **options):
     checkpoint = tiny_checkpoint()
     normalisation = checkpoint.card.normalisation.model_copy(update={"divide_first": 32.0})
     checkpoint.card = checkpoint.card.model_copy(update={"normalisation": normalisation})
-    given = {"level": 0, "tissue": "none", "runtime": "torch", "tile": 512, "halo": 8}
+    given = {"level": 0, "tissue": "none", "runtime": "torch", "tile": 256, "halo": 8}
     given |= {"force": True, **options}
     return wsiseg.segment(slide, checkpoint, folder, **given)
 
@@ -42,8 +42,7 @@ def levels(store):
     return [np.asarray(group[str(level)][:]) for level in range(len(list(group.array_keys())))]
 
 
-@pytest.mark.parametrize("blend", ["crop", "gaussian"])
-@pytest.mark.parametrize("measure", ["entropy", "margin"])
+@pytest.mark.parametrize(("blend", "measure"), [("crop", "entropy"), ("gaussian", "margin")])
 def test_it_is_that_of_the_probabilities_and_0_where_nothing_was_analysed(
     slide, tmp_path, blend, measure
 ):
@@ -56,7 +55,7 @@ def test_it_is_that_of_the_probabilities_and_0_where_nothing_was_analysed(
     seen = labels != NO_LABEL
     assert found.shape == labels.shape
     assert found.dtype == np.uint8
-    assert 0.2 < seen.mean() < 0.6
+    assert 0 < seen.mean() < 0.5
     assert not found[~seen].any()
     shares = probabilities[:, seen] / 255
     shares = shares / shares.sum(0) if measure == "entropy" else shares
@@ -73,7 +72,7 @@ def test_it_is_that_of_the_probabilities_and_0_where_nothing_was_analysed(
 
 
 def test_it_lies_where_its_mask_lies_at_every_level(slide, tmp_path):
-    options = {"level": None, "mpp": 0.37, "slide_mpp": 0.25, "uncertainty": "entropy"}
+    options = {"level": None, "mpp": 0.27, "slide_mpp": 0.25, "uncertainty": "entropy"}
     mask = segment(slide, tmp_path, **options).mask
     store = tmp_path / "slide.uncertainty.ome.zarr"
     ours, theirs = (zarr.open_group(path, mode="r").attrs.asdict() for path in (store, mask))
@@ -82,6 +81,7 @@ def test_it_lies_where_its_mask_lies_at_every_level(slide, tmp_path):
     assert ours["wsiseg"] == {**theirs["wsiseg"], "holds": "uncertainty"}
     assert ours["wsiseg"]["uncertainty"] == "entropy"
     finest, *coarser = levels(store)
+    assert coarser
     for finer, level in zip([finest, *coarser], coarser, strict=False):
         even = np.pad(finer, [(0, side % 2) for side in finer.shape], mode="edge")
         np.testing.assert_array_equal(level, halve_by_mean(even))

@@ -6,13 +6,15 @@ import numpy as np
 import zarr
 
 from segment_window import finish
-from wsiseg.viewer.widgets.segmenting import FIELD_OF_VIEW, WHOLE_SLIDE
+from wsiseg.viewer.widgets.segmenting import FIELD_OF_VIEW, TYPED, WHOLE_SLIDE
 
 
 def test_a_whole_slide_is_averaged_and_its_doubt_shown_and_replaced(
     qtbot, viewer, widget, tmp_path
 ):
     widget.folder.choose(tmp_path)
+    widget.resolution.setCurrentIndex(TYPED)
+    widget.mpp.setValue(2.0)
     assert not widget.uncertainty.isEnabled()
     widget.scope.setCurrentIndex(WHOLE_SLIDE)
     assert widget.uncertainty.isEnabled()
@@ -30,7 +32,7 @@ def test_a_whole_slide_is_averaged_and_its_doubt_shown_and_replaced(
     doubt = viewer.layers[1]
     assert not doubt.visible
     stored = zarr.open_array(tmp_path / "biopsy.uncertainty.ome.zarr" / "0", mode="r")[:]
-    np.testing.assert_array_equal(np.asarray(doubt.data[0]), stored)
+    np.testing.assert_array_equal(np.asarray(doubt.data), stored)
     settings = json.loads((tmp_path / "biopsy.run.json").read_text())["settings"]
     assert (settings["tta"], settings["uncertainty"]) == (True, "entropy")
 
