@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -12,6 +13,8 @@ from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.normaliser import Normaliser
 
 Output = Literal["labels", "probabilities"]
+RawOutput = Literal[Output, "shares"]
+"""What a network gives: `shares` are probabilities before they are rounded, to be averaged."""
 
 NO_LABEL = 255
 """Label of a pixel whose logits are not all finite; *not analysed* in a mask."""
@@ -21,7 +24,8 @@ class TileNetwork(nn.Module):
     """uint8 tiles in, uint8 labels or probabilities out.
 
     Normalisation, channel order, network, argmax or softmax and the cast to uint8 form the one
-    graph that a runtime compiles, so that nothing wider than a byte crosses its border.
+    graph that a runtime compiles, so that nothing wider than a byte crosses its border; only what
+    is to be averaged over orientations does, as `shares`.
 
     Parameters
     ----------
@@ -29,7 +33,7 @@ class TileNetwork(nn.Module):
         In evaluation mode.
     normalisation : Normalisation
         What the network was trained on.
-    outputs : tuple of {"labels", "probabilities"}
+    outputs : tuple of {"labels", "probabilities", "shares"}
         What :meth:`forward` gives, in that order.
     """
 
@@ -37,7 +41,7 @@ class TileNetwork(nn.Module):
         self,
         network: SegmentationNetwork,
         normalisation: Normalisation,
-        outputs: tuple[Output, ...] = ("labels",),
+        outputs: tuple[RawOutput, ...] = ("labels",),
     ) -> None:
         super().__init__()
         self.network = network
@@ -61,15 +65,13 @@ class TileNetwork(nn.Module):
         -------
         tuple of Tensor
             For each of `outputs`: labels ``(B, H, W)`` or probabilities ``(B, classes, H, W)``
-            with 255 for 1.0, both uint8.  A pixel with a logit that is NaN or infinite has the
-            label 255, and no probability for any class.
+            with 255 for 1.0, both uint8, or shares, float32 ``(B, classes, H, W)``.  A pixel with a
+            logit that is NaN or infinite has the label 255, no probability for any class, and
+            shares that are NaN.
         """
         logits = self.network(self.normalise(tiles))
         finite = _all_finite(logits)
-        return tuple(
-            _first_largest(logits, finite) if output == "labels" else _as_bytes(logits, finite)
-            for output in self.outputs
-        )
+        return tuple(_GIVING[output](logits, finite) for output in self.outputs)
 
     def has_finite_logits(self, tiles: Tensor) -> bool:
         """Tell whether all logits of a batch are finite; the batch is as for :meth:`forward`."""
@@ -106,3 +108,14 @@ def _first_largest(logits: Tensor, finite: Tensor) -> Tensor:
 def _as_bytes(logits: Tensor, finite: Tensor) -> Tensor:
     values = (logits.softmax(dim=1) * 255.0).round()
     return torch.where(finite, values, 0.0).to(torch.uint8)
+
+
+def _as_shares(logits: Tensor, finite: Tensor) -> Tensor:
+    return torch.where(finite, logits.to(torch.float32).softmax(dim=1), torch.nan)
+
+
+_GIVING: Mapping[RawOutput, Callable[[Tensor, Tensor], Tensor]] = {
+    "labels": _first_largest,
+    "probabilities": _as_bytes,
+    "shares": _as_shares,
+}

@@ -23,6 +23,7 @@ from wsiseg.tiling.blending import MOST_OVERLAPPING, Blend, Weights, tile_weight
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.row_ring import RowRing
+from wsiseg.tiling.uncertainty import Uncertainty, measure_uncertainty
 
 NO_LABEL = 255
 """Label of pixels that no tile covers, or for which a network gave no numbers."""
@@ -70,6 +71,8 @@ class Band:
         uint8 ``(height, width)``; 255 where nothing was analysed.
     probabilities : ndarray or None
         uint8 ``(classes, height, width)``, if they were asked for; 0 where nothing was analysed.
+    uncertainty : ndarray or None
+        uint8 ``(height, width)``, if it was asked for; 255 for 1.0, 0 where nothing was analysed.
     touched : bool
         Whether any tile reached these rows; if none did, the arrays take no memory and are
         read-only.
@@ -79,22 +82,35 @@ class Band:
     labels: Bytes
     probabilities: Bytes | None = None
     touched: bool = True
+    uncertainty: Bytes | None = None
+
+    @property
+    def companions(self) -> dict[str, Bytes]:
+        """What is kept beside the labels, by name."""
+        kept = {"probabilities": self.probabilities, "uncertainty": self.uncertainty}
+        return {name: planes for name, planes in kept.items() if planes is not None}
 
     @classmethod
-    def empty(cls, box: Box, classes: int | None) -> Self:
-        """Return rows without tissue: labels 255 and probabilities 0.
+    def empty(cls, box: Box, classes: int | None, *, uncertainty: bool = False) -> Self:
+        """Return rows without tissue: labels 255, probabilities and uncertainty 0.
 
         Parameters
         ----------
         box : Box
             Where they lie in the plane.
         classes : int or None
-            Number of classes to give probabilities of; None for labels alone.
+            Number of classes to give probabilities of; None for no probabilities.
+        uncertainty : bool
+            Whether to give uncertainty as well.
         """
-        labels = np.broadcast_to(np.uint8(NO_LABEL), box.shape)
-        if classes is None:
-            return cls(box, labels, None, touched=False)
-        return cls(box, labels, np.broadcast_to(np.uint8(0), (classes, *box.shape)), touched=False)
+        nothing = np.uint8(0)
+        return cls(
+            box,
+            np.broadcast_to(np.uint8(NO_LABEL), box.shape),
+            None if classes is None else np.broadcast_to(nothing, (classes, *box.shape)),
+            touched=False,
+            uncertainty=np.broadcast_to(nothing, box.shape) if uncertainty else None,
+        )
 
 
 class Stitcher(ABC):
@@ -109,7 +125,9 @@ class Stitcher(ABC):
     band_height : int
         Rows of a band, the last one excepted.
     kept : int or None
-        Number of classes whose probabilities are given as well; None for labels alone.
+        Number of classes whose probabilities are given as well; None for none.
+    uncertainty : {"entropy", "margin"} or None
+        The measure of uncertainty that is given as well, if any.
 
     Attributes
     ----------
@@ -118,12 +136,18 @@ class Stitcher(ABC):
     """
 
     def __init__(
-        self, window: Box, tiles: Iterable[Tile], band_height: int, kept: int | None
+        self,
+        window: Box,
+        tiles: Iterable[Tile],
+        band_height: int,
+        kept: int | None,
+        uncertainty: Uncertainty | None = None,
     ) -> None:
         self.without_numbers = 0
         self._window = window
         self._band_height = band_height
         self._kept = kept
+        self._measure = uncertainty
         self._rings: list[RowRing] = []
         reaches = [self._reach(tile) for tile in tiles]
         self._pending = Counter(reach.y for reach in reaches)
@@ -187,7 +211,7 @@ class Stitcher(ABC):
             return self._pop(box)
         for ring in self._rings:
             ring.pass_over(box)
-        return Band.empty(box, self._kept)
+        return Band.empty(box, self._kept, uncertainty=self._measure is not None)
 
     @abstractmethod
     def _reach(self, tile: Tile) -> Box:
@@ -210,11 +234,17 @@ class CropStitcher(Stitcher):
     """Each pixel from the one tile whose core it lies in; halos are thrown away."""
 
     def __init__(
-        self, window: Box, tiles: Iterable[Tile], band_height: int, classes: int | None = None
+        self,
+        window: Box,
+        tiles: Iterable[Tile],
+        band_height: int,
+        classes: int | None = None,
+        uncertainty: Uncertainty | None = None,
     ) -> None:
-        super().__init__(window, tiles, band_height, classes)
+        super().__init__(window, tiles, band_height, classes, uncertainty)
         self._labels = self._open_rows(1, np.uint8, NO_LABEL)
         self._probabilities = None if classes is None else self._open_rows(classes, np.uint8, 0)
+        self._uncertainty = None if uncertainty is None else self._open_rows(1, np.uint8, 0)
 
     def _reach(self, tile: Tile) -> Box:
         return tile.core
@@ -229,13 +259,21 @@ class CropStitcher(Stitcher):
         if self._probabilities is not None:
             assert prediction.probabilities is not None
             self._probabilities.put(place, prediction.probabilities[:, rows, columns])
+        if self._uncertainty is not None and self._measure is not None:
+            assert prediction.probabilities is not None
+            for top in range(place.y, place.bottom, _STRIP):
+                strip = Box(top, place.x, min(_STRIP, place.bottom - top), place.width)
+                rows, columns = strip.slices_in(tile.box)
+                planes = prediction.probabilities[:, rows, columns]
+                self._uncertainty.put(strip, measure_uncertainty(self._measure, planes)[None])
 
     def _lose(self, place: Box) -> None:
         """Do nothing: cores do not overlap, so no other tile fills it."""
 
     def _pop(self, box: Box) -> Band:
         probabilities = None if self._probabilities is None else self._probabilities.take(box)
-        return Band(box, self._labels.take(box)[0], probabilities)
+        uncertainty = None if self._uncertainty is None else self._uncertainty.take(box)[0]
+        return Band(box, self._labels.take(box)[0], probabilities, uncertainty=uncertainty)
 
 
 class BlendStitcher(Stitcher):
@@ -250,8 +288,10 @@ class BlendStitcher(Stitcher):
         weights: Weights,
         *,
         keep_probabilities: bool = False,
+        uncertainty: Uncertainty | None = None,
     ) -> None:
-        super().__init__(window, tiles, band_height, classes if keep_probabilities else None)
+        kept = classes if keep_probabilities else None
+        super().__init__(window, tiles, band_height, kept, uncertainty)
         self._weights = weights
         self._sums = self._open_rows(classes, np.uint32, 0)
         self._shares = self._open_rows(1, np.uint32, 0)
@@ -284,6 +324,7 @@ class BlendStitcher(Stitcher):
     def _pop(self, box: Box) -> Band:
         labels = np.empty(box.shape, np.uint8)
         probabilities = None if self._kept is None else np.empty((self._kept, *box.shape), np.uint8)
+        uncertainty = None if self._measure is None else np.empty(box.shape, np.uint8)
         for top in range(box.y, box.bottom, _STRIP):
             strip = Box(top, box.x, min(_STRIP, box.bottom - top), box.width)
             views = (ring.views(strip) for ring in (self._sums, self._shares, self._lost))
@@ -295,9 +336,11 @@ class BlendStitcher(Stitcher):
                 labels[rows][_blank(sums)] = NO_LABEL
                 if probabilities is not None:
                     probabilities[:, rows] = _weighted_mean(sums, shares[0])
+                if uncertainty is not None and self._measure is not None:
+                    uncertainty[rows] = measure_uncertainty(self._measure, sums, 255 * shares[0])
         for ring in self._rings:
             ring.drop(box)
-        return Band(box, labels, probabilities)
+        return Band(box, labels, probabilities, uncertainty=uncertainty)
 
 
 def make_stitcher(
@@ -308,6 +351,7 @@ def make_stitcher(
     classes: int,
     *,
     keep_probabilities: bool = False,
+    uncertainty: Uncertainty | None = None,
 ) -> Stitcher:
     """Return the stitcher for a way of blending.
 
@@ -325,6 +369,9 @@ def make_stitcher(
         Number of classes.
     keep_probabilities : bool
         Also give the merged probabilities.
+    uncertainty : {"entropy", "margin"}, optional
+        Also give how uncertain the merged probabilities are, see
+        :func:`wsiseg.tiling.uncertainty.measure_uncertainty`.
 
     Returns
     -------
@@ -352,7 +399,8 @@ def make_stitcher(
     [(Box(y=0, x=0, height=8, width=16), True)]
     """
     if blend == "crop":
-        return CropStitcher(window, tiles, band_height, classes if keep_probabilities else None)
+        kept = classes if keep_probabilities else None
+        return CropStitcher(window, tiles, band_height, kept, uncertainty)
     if _most_overlapping(tiles) > MOST_OVERLAPPING:
         raise ArgumentError(
             f"more than {MOST_OVERLAPPING} tiles would lie over one pixel",
@@ -367,6 +415,7 @@ def make_stitcher(
         classes,
         tile_weights(blend, shape),
         keep_probabilities=keep_probabilities,
+        uncertainty=uncertainty,
     )
 
 

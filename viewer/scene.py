@@ -14,7 +14,7 @@ from wsiseg.annotations.repairing import unite
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer.layers.frame import Frame, Points
-from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
+from wsiseg.viewer.layers.layer_data import KEY, CompanionView, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def add_layers(viewer: ViewerModel, layers: Iterable[LayerData]) -> None:
 
 
 def masks_of(viewer: ViewerModel, store: Path) -> list[Layer]:
-    """Return the layers that show a store, or an image in it.
+    """Return the layers that show a store, an image in it, or what stands beside it.
 
     Parameters
     ----------
@@ -51,13 +51,23 @@ def masks_of(viewer: ViewerModel, store: Path) -> list[Layer]:
     list of napari.layers.Layer
         From the bottom up.
     """
-    views = ((layer, layer.metadata.get(KEY)) for layer in viewer.layers)
+    views = ((layer, mask_of(layer)) for layer in viewer.layers)
     return [
         layer
         for layer, view in views
-        if isinstance(view, MaskView)
-        and view.image.path.absolute().is_relative_to(store.absolute())
+        if view is not None and view.image.path.absolute().is_relative_to(store.absolute())
     ]
+
+
+def mask_of(layer: Layer) -> MaskView | None:
+    """Return the mask that a layer shows or belongs to, if there is one."""
+    match layer.metadata.get(KEY):
+        case MaskView() as view:
+            return view
+        case CompanionView(mask=view):
+            return view
+        case _:
+            return None
 
 
 def slides(viewer: ViewerModel) -> dict[str, SlideView]:
@@ -87,7 +97,7 @@ def slide_under(viewer: ViewerModel, layer: Layer) -> SlideView | None:
     viewer : napari.components.ViewerModel
         The window.
     layer : napari.layers.Layer
-        A slide, a mask or a painting.
+        A slide, a mask, what stands beside one, or a painting.
 
     Returns
     -------
@@ -99,7 +109,7 @@ def slide_under(viewer: ViewerModel, layer: Layer) -> SlideView | None:
             return view
         case RegionView(slide=view):
             return view
-        case MaskView(image=image):
+        case MaskView(image=image) | CompanionView(mask=MaskView(image=image)):
             name = image.notes.get("slide")
             shown = reversed(slides(viewer).values())
             return next((view for view in shown if view.slide.path.name == name), None)

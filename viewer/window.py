@@ -83,7 +83,7 @@ def open_window(
     slide : Path
         What :func:`wsiseg.open_slide` takes, or a store that holds an image.
     masks : sequence of Path
-        OME-Zarr label images, or probabilities.
+        OME-Zarr label images, probabilities, or uncertainty.
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none or a wrong one.
     reader : str, optional

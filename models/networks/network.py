@@ -33,6 +33,9 @@ class SegmentationNetwork(nn.Module, ABC):
     """Input pixels per logit along an axis, in what :meth:`dense` returns."""
     aligned: bool = False
     """Whether the last resize aligns the corner pixels."""
+    turnable: bool = True
+    """Whether it may see pictures turned by 90°; if not, averaging over orientations takes the four
+    that leave height and width as they are."""
     encoder: nn.Module
     """What fine-tuning may freeze: everything before the layers that depend on the classes."""
     shared_arguments: Mapping[str, int] = MappingProxyType({})

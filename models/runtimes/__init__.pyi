@@ -5,3 +5,4 @@ from .predictor import Predictor as Predictor
 from .registry import RUNTIMES as RUNTIMES
 from .runtime import Runtime as Runtime
 from .runtime import RuntimeSettings as RuntimeSettings
+from .runtime import TileRunner as TileRunner

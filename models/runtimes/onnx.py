@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.cloning import clone
@@ -64,7 +65,7 @@ class OnnxRuntime(Runtime):
                 "Use `precision=fp32`.",
             )
 
-    def run(self, tiles: Bytes) -> dict[str, Bytes]:
+    def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""
         results = self._session.run(list(self.outputs), {"tiles": tiles})
         return dict(zip(self.outputs, results, strict=True))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
@@ -85,7 +86,7 @@ class OpenVinoRuntime(Runtime):
                 "Use `precision=fp32`.",
             )
 
-    def run(self, tiles: Bytes) -> dict[str, Bytes]:
+    def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""
         self._request.infer({0: tiles}, share_inputs=True)
         return {

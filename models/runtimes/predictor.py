@@ -9,10 +9,12 @@ from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.folding import fold
 from wsiseg.models.networks.network import SegmentationNetwork
+from wsiseg.models.orientations import Orientation, orientations_of
 from wsiseg.models.profiling import activation_bytes_per_pixel, receptive_field
+from wsiseg.models.runtimes.averaging import AveragingRunner
 from wsiseg.models.runtimes.choosing import RuntimeChoice
-from wsiseg.models.runtimes.runtime import Runtime
-from wsiseg.models.tile_network import Output, TileNetwork
+from wsiseg.models.runtimes.runtime import Runtime, TileRunner
+from wsiseg.models.tile_network import Output, RawOutput, TileNetwork
 
 
 class Predictor:
@@ -29,7 +31,8 @@ class Predictor:
     def __init__(self, checkpoint: Checkpoint, choice: RuntimeChoice) -> None:
         self.checkpoint = checkpoint
         self.choice = choice
-        self._runtime: Runtime | None = None
+        self._runner: TileRunner | None = None
+        self._prepared_for: tuple[object, ...] = ()
 
     @cached_property
     def folded(self) -> SegmentationNetwork:
@@ -47,10 +50,20 @@ class Predictor:
         field = receptive_field(self.checkpoint.network, limit=128)
         return None if field is None else (field + 1) // 2
 
+    def orientations(self, *, tta: bool) -> tuple[Orientation, ...]:
+        """Return the orientations in which the network sees each tile.
+
+        Parameters
+        ----------
+        tta : bool
+            Whether it is to see others than the one as it is.
+        """
+        return orientations_of(self.checkpoint.network) if tta else (Orientation(),)
+
     def prepare_runtime(
-        self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...]
-    ) -> Runtime:
-        """Return a runtime for batches of tiles of one shape; the last one if it fits.
+        self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...], *, tta: bool = False
+    ) -> TileRunner:
+        """Return what runs the network on batches of tiles of one shape; the last one if it fits.
 
         Parameters
         ----------
@@ -60,28 +73,45 @@ class Predictor:
             Tiles of a batch.
         outputs : tuple of {"labels", "probabilities"}
             What it has to return.
+        tta : bool
+            Whether to average over the orientations of each tile.
 
         Raises
         ------
         RuntimeUnavailableError
             If the runtime cannot compile the network.
         """
-        held = self._runtime
-        if (
-            held is None
-            or (held.settings.tile, held.settings.batch) != (tile, batch)
-            or held.outputs != outputs
-        ):
+        asked = tile, batch, outputs, tta
+        if self._runner is None or self._prepared_for != asked:
             # Let go of the old one first: each holds the network's intermediate results.
-            self._runtime = None
-            card = self.checkpoint.card
-            network = TileNetwork(self.folded, card.normalisation, outputs).eval()
-            with translate_errors(
-                lambda why: RuntimeUnavailableError(
-                    f"{self.choice.runtime} cannot take the network: {why}",
-                    None,
-                    "Try another `runtime`, or a smaller `tile` or `batch`.",
-                )
-            ):
-                held = self._runtime = self.choice.compile(network, tile, batch)
-        return held
+            self._runner = None
+            self._runner = self._prepare(tile, batch, outputs, self.orientations(tta=tta))
+            self._prepared_for = asked
+        return self._runner
+
+    def _prepare(
+        self,
+        tile: tuple[int, int],
+        batch: int,
+        outputs: tuple[Output, ...],
+        orientations: tuple[Orientation, ...],
+    ) -> TileRunner:
+        if len(orientations) == 1:
+            return self._compile(tile, batch, outputs)
+        shapes = {tile[::-1] if each.transposed else tile for each in orientations}
+        runtimes = {shape: self._compile(shape, batch, ("shares",)) for shape in sorted(shapes)}
+        return AveragingRunner(runtimes, runtimes[tile].settings, orientations, outputs)
+
+    def _compile(
+        self, tile: tuple[int, int], batch: int, outputs: tuple[RawOutput, ...]
+    ) -> Runtime:
+        card = self.checkpoint.card
+        network = TileNetwork(self.folded, card.normalisation, outputs).eval()
+        with translate_errors(
+            lambda why: RuntimeUnavailableError(
+                f"{self.choice.runtime} cannot take the network: {why}",
+                None,
+                "Try another `runtime`, or a smaller `tile` or `batch`.",
+            )
+        ):
+            return self.choice.compile(network, tile, batch)

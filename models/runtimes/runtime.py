@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.models.tile_network import TileNetwork
+from wsiseg.models.tile_network import RawOutput, TileNetwork
 
 Bytes = npt.NDArray[np.uint8]
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -41,7 +41,38 @@ class RuntimeSettings:
     threads: int
 
 
-class Runtime(ABC):
+class TileRunner(ABC):
+    """Takes batches of tiles of one shape through a network.
+
+    Attributes
+    ----------
+    settings : RuntimeSettings
+        Batch, tile, device, precision and threads.
+    outputs : tuple of str
+        What :meth:`run` gives.
+    """
+
+    settings: RuntimeSettings
+    outputs: tuple[RawOutput, ...]
+
+    @abstractmethod
+    def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
+        """Segment a batch.
+
+        Parameters
+        ----------
+        tiles : ndarray
+            uint8 ``(batch, H, W, 3)``, RGB; batch and size as in the settings.
+
+        Returns
+        -------
+        dict
+            ``labels``, uint8 ``(batch, H, W)``, ``probabilities``, uint8, and ``shares``, float32
+            ``(batch, classes, H, W)``, as far as the network gives them.
+        """
+
+
+class Runtime(TileRunner):
     """A network compiled for tiles of one shape.
 
     Parameters
@@ -74,19 +105,3 @@ class Runtime(ABC):
     def runs_on(cls, device: str) -> bool:
         """Tell whether it runs on a device, ``"cuda:1"`` for instance."""
         return device.partition(":")[0] in cls.devices
-
-    @abstractmethod
-    def run(self, tiles: Bytes) -> dict[str, Bytes]:
-        """Segment a batch.
-
-        Parameters
-        ----------
-        tiles : ndarray
-            uint8 ``(batch, H, W, 3)``, RGB; batch and size as in the settings.
-
-        Returns
-        -------
-        dict
-            ``labels``, uint8 ``(batch, H, W)``, and ``probabilities``, uint8
-            ``(batch, classes, H, W)``, as far as the network gives them.
-        """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy.typing as npt
 import torch
 
 from wsiseg.errors import RuntimeUnavailableError
@@ -37,7 +40,7 @@ class TorchRuntime(Runtime):
         self._dtype = _DTYPES.get(settings.precision)
 
     @torch.inference_mode()
-    def run(self, tiles: Bytes) -> dict[str, Bytes]:
+    def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""
         owned = tiles if tiles.flags.writeable else tiles.copy()
         pixels = torch.from_numpy(owned).to(self._device, non_blocking=True)

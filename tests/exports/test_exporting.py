@@ -143,6 +143,16 @@ def probabilities(folder):
     return folder / "a.probabilities.ome.zarr"
 
 
+def uncertainty(folder):
+    path = probabilities(folder)
+    return path.rename(path.with_name("a.uncertainty.ome.zarr"))
+
+
+def renamed(folder):
+    path = probabilities(folder)
+    return path.rename(path.with_name("b.ome.zarr"))
+
+
 def misplaced(folder):
     path = write_mask(folder, LABELS)
     content = json.loads((path / "zarr.json").read_text())
@@ -161,6 +171,8 @@ def misplaced(folder):
         (unfinished, "the mask is unfinished"),
         (damaged, "the store's pixels cannot be read"),
         (probabilities, "these are probabilities, not a mask"),
+        (uncertainty, "this is uncertainty, not a mask"),
+        (renamed, "the store holds probabilities, not labels"),
         (misplaced, "the store does not tell where the mask lies"),
     ],
 )

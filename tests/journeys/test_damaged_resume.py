@@ -17,8 +17,9 @@ from wsiseg.segmentation.listener import Listener
 from wsiseg.store.masks import MaskStore
 
 OPTIONS = {"level": 0, "tissue": "none", "runtime": "torch", "tile": 512, "halo": 8}
-OPTIONS |= {"probabilities": True, "blend": "gaussian"}
+OPTIONS |= {"probabilities": True, "uncertainty": "entropy", "blend": "gaussian"}
 LABELS, PROBABILITIES = "tall.ome.zarr/0", "tall.probabilities.ome.zarr/0"
+UNCERTAINTY = "tall.uncertainty.ome.zarr/0"
 
 
 class Hearing(Listener):
@@ -61,7 +62,8 @@ def go_on(runs, folder, monkeypatch=None):
     result = wsiseg.segment(
         slide, tiny_checkpoint(), folder, resume=True, listener=hearing, **OPTIONS
     )
-    for array in (LABELS, PROBABILITIES, "tall.ome.zarr/1", "tall.probabilities.ome.zarr/1"):
+    finest = (LABELS, PROBABILITIES, UNCERTAINTY)
+    for array in (*finest, *(name.replace("/0", "/1") for name in finest)):
         found, wanted = (zarr.open_array(where / array)[:] for where in (folder, runs / "whole"))
         np.testing.assert_array_equal(found, wanted)
     whole = json.loads((runs / "whole" / "tall.run.json").read_text())["summary"]
@@ -81,6 +83,8 @@ DAMAGES = {
     "cut short": (lambda at: (at / LABELS / "c/1/0").write_bytes(b"short"), [1024, 3072]),
     "a byte": (lambda at: flip(at / PROBABILITIES / "c/2/1/0"), [1024, 3072]),
     "a class": (lambda at: (at / PROBABILITIES / "c/2/0/0").unlink(), [0, 3072]),
+    "a doubtful byte": (lambda at: flip(at / UNCERTAINTY / "c/1/0"), [1024, 3072]),
+    "no doubt": (lambda at: shutil.rmtree(at / UNCERTAINTY), [0, 1024, 2048, 3072]),
     "a folder": (
         lambda at: ((at / LABELS / "c/0/0").unlink(), (at / LABELS / "c/0/0").mkdir()),
         [0, 3072],
@@ -174,6 +178,7 @@ FINISHED = {
     "a coarser shard is gone": lambda at: (at / "tall.ome.zarr/1/c/0/0").unlink(),
     "a probability is gone": lambda at: (at / "tall.probabilities.ome.zarr/0/c/2/1/0").unlink(),
     "a probability is cut": lambda at: os.truncate(at / "tall.probabilities.ome.zarr/1/c/2/0/0", 9),
+    "no uncertainty": lambda at: shutil.rmtree(at / "tall.uncertainty.ome.zarr"),
     "no probabilities": lambda at: shutil.rmtree(at / "tall.probabilities.ome.zarr"),
 }
 

@@ -41,12 +41,13 @@ def test_two_validators_accept_a_mask(slide, tmp_path):
     validate_zarr_store(str(mask))
 
 
-def test_two_validators_accept_an_image_with_its_mask_and_probabilities(slide, tmp_path):
-    result = segment(slide, tmp_path / "out", with_image=True, probabilities=True)
+def test_two_validators_accept_an_image_with_its_mask_and_what_stands_beside(slide, tmp_path):
+    kept = {"probabilities": True, "uncertainty": "entropy"}
+    result = segment(slide, tmp_path / "out", with_image=True, **kept)
     root = tmp_path / "out" / "biopsy.ome.zarr"
     assert result.mask == root / "labels" / "segmentation"
-    probabilities = tmp_path / "out" / "biopsy.probabilities.ome.zarr"
-    for store in (root, probabilities):
+    beside = [tmp_path / "out" / f"biopsy.{name}.ome.zarr" for name in kept]
+    for store in (root, *beside):
         ImageGroup.from_zarr(zarr.open_group(store, mode="r"))
         validate_zarr_store(str(store))
     assert len(levels_of(root)) == len(levels_of(result.mask))

@@ -49,18 +49,22 @@ def test_a_halo_that_is_too_small_shows(tmp_path):
     assert (segment(pixels, tmp_path, tile=24, halo=0) != whole(pixels)).any()
 
 
-@pytest.mark.parametrize("blend", ["crop", "gaussian", "cosine"])
-def test_batch_readers_and_stripes_do_not_change_a_pixel(tmp_path, blend, monkeypatch):
+@pytest.mark.parametrize(
+    ("blend", "tta"), [("crop", False), ("gaussian", False), ("cosine", False), ("crop", True)]
+)
+def test_batch_readers_and_stripes_do_not_change_a_pixel(tmp_path, blend, tta, monkeypatch):
     pixels = noise(150, 330)
-    options = {"tile": 40, "halo": 8, "blend": blend, "probabilities": True}
+    options = {"tile": 40, "halo": 8, "blend": blend, "tta": tta}
+    options |= {"probabilities": True, "uncertainty": "entropy"}
     expected = segment(pixels, tmp_path, **options)
-    probabilities = read_probabilities(tmp_path)
-    for variation in ({"batch": 3}, {"readers": 4}, {"threads": 1}, {"batch": 7, "readers": 1}):
+    beside = read_beside(tmp_path)
+    variations = ({"batch": 3}, {"readers": 4}, {"threads": 1}, {"batch": 7, "readers": 1})
+    for variation in variations[: 1 if tta else None]:
         np.testing.assert_array_equal(segment(pixels, tmp_path, **options, **variation), expected)
     monkeypatch.setattr("wsiseg.segmentation.plan.SHARD_WIDTH", 64)
     monkeypatch.setattr("wsiseg.segmentation.plan._ways_to_cut", cut_in_three)
     np.testing.assert_array_equal(segment(pixels, tmp_path, **options), expected)
-    np.testing.assert_array_equal(read_probabilities(tmp_path), probabilities)
+    np.testing.assert_array_equal(read_beside(tmp_path), beside)
 
 
 def cut_in_three(plane):
@@ -71,11 +75,15 @@ def cut_in_three(plane):
     )
 
 
-def read_probabilities(folder: Path) -> np.ndarray:
+def read_beside(folder: Path) -> np.ndarray:
+    """Return probabilities and uncertainty as planes."""
     import zarr
 
-    store = folder / "out" / "slide.probabilities.ome.zarr" / "0"
-    return np.asarray(zarr.open_array(store, mode="r")[:])
+    stores = (
+        folder / "out" / f"slide.{name}.ome.zarr" for name in ("probabilities", "uncertainty")
+    )
+    planes = [np.asarray(zarr.open_array(store / "0", mode="r")[:]) for store in stores]
+    return np.concatenate([planes[0], planes[1][None]])
 
 
 def test_openvino_and_torch_agree(tmp_path):

@@ -101,3 +101,35 @@ def test_memory_does_not_grow_with_the_slides_height():
         for height in (10_000, 20_000)
     ]
     assert needs[0] == needs[1]
+
+
+def test_what_is_looked_at_eight_times_costs_eight_times_and_memory_for_the_mean(predictor):
+    slide = ArraySlide(noise(300, 200))
+    once, often = (plan_of(predictor, slide, tile=128, halo=16, tta=tta) for tta in (False, True))
+    assert (once.orientations, often.orientations) == (1, 8)
+    assert once.computed_pixels == 128**2
+    assert often.computed_pixels == 8 * once.computed_pixels
+    # At least the probabilities of five classes as 64-bit and 32-bit numbers.
+    assert often.memory.network - once.memory.network >= 128**2 * 5 * 12
+    assert often.memory.rows == once.memory.rows
+
+
+def test_tiles_that_are_not_square_need_a_second_network_to_be_turned(predictor):
+    square, wide = (
+        plan_of(predictor, ArraySlide(noise(*shape)), halo=16, tta=True)
+        for shape in ((200, 200), (100, 400))
+    )
+    assert wide.grid.tile == (100, 400)
+    extra = wide.memory.network - square.memory.network
+    assert extra == pytest.approx(200**2 * predictor.bytes_per_pixel, rel=0.01)
+
+
+def test_uncertainty_is_counted(predictor):
+    slide = ArraySlide(noise(300, 200))
+    for blend, kept in (("crop", 5), ("gaussian", 0)):
+        without, doubtful = (
+            plan_of(predictor, slide, tile=128, halo=16, blend=blend, uncertainty=measure)
+            for measure in (None, "margin")
+        )
+        assert doubtful.memory.network - without.memory.network == kept * 128**2
+        assert doubtful.memory.rows > without.memory.rows

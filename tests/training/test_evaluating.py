@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from skimage.measure import label
 
+import wsiseg
 from pictures import NAMES, draw, open_pictures, write_annotated_slide, write_pictures
 from tiny import Tiny, label_whole, named_checkpoint
 from trainings import RecordingListener
@@ -51,6 +52,20 @@ def test_tiles_do_not_change_what_is_scored(blend, tmp_path):
     if blend == "crop":
         assert tiled["confusion"] == whole["confusion"]
     assert tiled["pixels"] == whole["pixels"] == 150 * 170
+
+
+def test_what_is_averaged_over_orientations_is_scored(tmp_path):
+    _, truth = draw(64, 64, 0)
+    data = open_pictures(write_pictures(tmp_path, 1, (64, 64)))
+    checkpoint = named_checkpoint(NAMES)
+    scores = score(checkpoint, data, EvaluateOptions(tta=True))
+    assert scores["settings"]["tta"]
+    options = {"level": 0, "tissue": "none", "runtime": "torch", "tta": True}
+    found = wsiseg.segment(next((tmp_path / "images").iterdir()), checkpoint, tmp_path, **options)
+    matrix = ConfusionMatrix(3)
+    matrix.add(truth, np.asarray(found.labels[:]))
+    assert scores["confusion"] == matrix.counts.tolist()
+    assert scores["confusion"] != score(checkpoint, data)["confusion"]
 
 
 def test_ignored_pixels_do_not_count(tmp_path):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import SlideError, SlideNotFoundError
+from wsiseg.tiling.slides.own_stores import OURS
 from wsiseg.tiling.slides.readers import is_slide_folder
 from wsiseg.tiling.slides.urls import is_remote
 
@@ -30,7 +31,6 @@ SLIDE_ENDINGS = frozenset(
 _SYSTEMS_OWN = {"thumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin", "lost+found"}
 _LISTS_PARTS = {".vms", ".vmu"}
 _LIST_BYTES = 2**18
-_OURS = "wsiseg"
 _SHOWN = 3
 
 _OTHER = "file", "that is no slide", "that are no slides"
@@ -199,7 +199,7 @@ def _is_store(folder: Path) -> bool:
 def _is_ours(store: Path) -> bool:
     """Tell whether a store was written by this package, with a mask inside."""
     try:
-        return f'"{_OURS}"' in (store / "zarr.json").read_text(encoding="utf-8", errors="replace")
+        return f'"{OURS}"' in (store / "zarr.json").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
 

@@ -28,6 +28,7 @@ from wsiseg.tiling.slides.chunk_limits import bounded
 from wsiseg.tiling.slides.fingerprint import BETWEEN
 from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.lengths import micrometres
+from wsiseg.tiling.slides.own_stores import HOLDS, OURS
 from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import (
     OTHER_FORMAT,
@@ -70,7 +71,7 @@ class OmeZarrSlide(BlockSlide):
     UnknownFormatError
         If it is no OME-Zarr image.
     UnsuitableSlideError
-        If it is a mask, or a stack of channels, planes or times.
+        If it is a mask or what stands beside one, or a stack of channels, planes or times.
     DamagedSlideError
         If its metadata make no sense, or its finest array is missing.
     RuntimeUnavailableError
@@ -246,6 +247,10 @@ def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str,
         ome = _ome(group)
     if "image-label" in ome:
         raise UnsuitableSlideError("an OME-Zarr mask, not a slide", path)
+    notes = group.attrs.asdict().get(OURS)
+    held = notes.get(HOLDS) if isinstance(notes, Mapping) else None
+    if held is not None:
+        raise UnsuitableSlideError(f"the {held} of a mask, not a slide", path)
     if not ome.get("multiscales"):
         raise UnknownFormatError("a Zarr store without an image", path)
     return group, ome

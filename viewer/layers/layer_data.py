@@ -25,7 +25,7 @@ from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.levels import (
     DamageListener,
     label_levels,
-    probability_levels,
+    plane_levels,
     slide_levels,
 )
 from wsiseg.viewer.layers.run_tiles import RunTiles
@@ -43,6 +43,8 @@ MASK_OPACITY = 0.5
 _VEIL = (0.5, 0.5, 0.5, 0.4)
 """Over what was not analysed."""
 _OUTLINE = "#00b3b3"
+_DOUBT = [(0.0, 0.7, 0.7, 0.0), (0.0, 0.7, 0.7, 0.7), (1.0, 1.0, 0.0, 1.0)]
+"""Colours that tissue does not have: turquoise where a class is in doubt, yellow in full doubt."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,19 @@ class MaskView:
     def placing(self) -> dict[str, Any]:
         """Return scale, translation and units of a layer of the mask's pixels."""
         return self.frame.placing(self.pixel, *self.corner)
+
+
+@dataclass(frozen=True)
+class CompanionView:
+    """What stands beside a mask, in the window: probabilities or uncertainty.
+
+    Attributes
+    ----------
+    mask : MaskView
+        The mask.
+    """
+
+    mask: MaskView
 
 
 def slide_layer(view: SlideView, damaged: DamageListener) -> LayerData:
@@ -179,9 +194,10 @@ def probability_layers(
     """
     return [
         (
-            as_data(probability_levels(arrays, view.image.path, index, damaged)),
+            as_data(plane_levels(arrays, view.image.path, index, damaged)),
             {
                 "name": plain(f"probability of {entry.name}"),
+                "metadata": {KEY: CompanionView(view)},
                 "contrast_limits": (0, 255),
                 "blending": "translucent",
                 "colormap": Colormap(
@@ -194,6 +210,35 @@ def probability_layers(
         )
         for index, entry in sorted(view.classes.items())
     ]
+
+
+def uncertainty_layer(
+    arrays: list[Any], view: MaskView, damaged: DamageListener, *, visible: bool
+) -> LayerData:
+    """Return how uncertain a mask is, from clear where it is certain to yellow where it is not.
+
+    Parameters
+    ----------
+    arrays : list of zarr.Array
+        uint8 ``(H, W)``, the finest first; 255 is 1.
+    view : MaskView
+        The mask that they belong to.
+    damaged : callable
+        See :class:`wsiseg.viewer.layers.levels.SlideLevel`.
+    visible : bool
+        Whether it is shown from the start.
+    """
+    settings = {
+        "name": "uncertainty",
+        "metadata": {KEY: CompanionView(view)},
+        "visible": visible,
+        "contrast_limits": (0, 255),
+        "blending": "translucent",
+        "colormap": Colormap(_DOUBT, name="uncertainty"),
+        "cache": False,
+        **view.placing(),
+    }
+    return as_data(plane_levels(arrays, view.image.path, None, damaged)), settings, "image"
 
 
 def throughput_layer(tiles: RunTiles, frame: Frame) -> LayerData:

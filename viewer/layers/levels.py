@@ -145,24 +145,25 @@ def label_levels(image: LabelImage, damaged: DamageListener) -> list[da.Array]:
     ]
 
 
-def probability_levels(
-    arrays: list[Any], path: Path, index: int, damaged: DamageListener
+def plane_levels(
+    arrays: list[Any], path: Path, channel: int | None, damaged: DamageListener
 ) -> list[da.Array]:
-    """Return the levels of one class's probabilities as dask arrays, uint8 ``(H, W)``.
+    """Return the levels of one plane of bytes as dask arrays, uint8 ``(H, W)``.
 
     Parameters
     ----------
     arrays : list of zarr.Array
-        uint8 ``(C, H, W)``, the finest first.
+        uint8 ``(C, H, W)`` or ``(H, W)``, the finest first.
     path : Path
         Their store, for errors.
-    index : int
-        Of the class.
+    channel : int or None
+        Which of ``C``; None if there is but one plane.
     damaged : callable
         Receives what cannot be read and is left blank.
     """
+    leading = () if channel is None else (channel,)
     return [
-        _lazy(StoredLevel(StoredValues(array, path, (index,)), 0, damaged), array.chunks[-2:])
+        _lazy(StoredLevel(StoredValues(array, path, leading), 0, damaged), array.chunks[-2:])
         for array in arrays
     ]
 

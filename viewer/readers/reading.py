@@ -1,4 +1,4 @@
-"""The reader: layers of slides, masks and probabilities that a user opens or drops."""
+"""The reader: layers of slides, masks and what stands beside them, opened or dropped."""
 
 from __future__ import annotations
 

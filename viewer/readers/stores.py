@@ -1,7 +1,8 @@
-"""What a run leaves, as layers: masks, images with masks inside, probabilities."""
+"""What a run leaves, as layers: masks, images around them, probabilities, uncertainty."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import zarr
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError, SlideError
-from wsiseg.store.label_images import LabelImage, open_label_image
+from wsiseg.store.label_images import LabelImage, is_store, open_label_image
 from wsiseg.store.metadata import LABELS
-from wsiseg.store.outputs import PROBABILITIES, STORE
+from wsiseg.store.outputs import PROBABILITIES, STORE, UNCERTAINTY, mask_beside
 from wsiseg.tiling.slides import open_slide
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import (
@@ -22,14 +23,17 @@ from wsiseg.viewer.layers.layer_data import (
     mask_frame,
     mask_layer,
     probability_layers,
+    uncertainty_layer,
 )
-from wsiseg.viewer.layers.levels import DamageListener, probability_levels
+from wsiseg.viewer.layers.levels import DamageListener, plane_levels
 
 
 def store_layers(
     path: Path, damaged: DamageListener, frame: Frame | None = None
 ) -> list[LayerData]:
-    """Return what a store shows: its image, if it holds one, and its labels; or probabilities.
+    """Return what a store shows: its image, if it holds one, and its labels; or what it holds.
+
+    Below the labels lies how uncertain they are, hidden, if that stands beside them.
 
     Parameters
     ----------
@@ -55,15 +59,21 @@ def store_layers(
             )
     view = MaskView(image, frame or mask_frame(image))
     if path.name.endswith(PROBABILITIES):
-        return probability_layers(_arrays(path), view, damaged)
-    return [*_picture(path, view, damaged), mask_layer(view, damaged)]
+        return probability_layers(_companion(path, image), view, damaged)
+    if path.name.endswith(UNCERTAINTY):
+        return [uncertainty_layer(_companion(path, image), view, damaged, visible=True)]
+    return [
+        *_picture(path, view, damaged),
+        *_uncertainty_beside(view, damaged),
+        mask_layer(view, damaged),
+    ]
 
 
 def is_slide(path: Path) -> bool:
-    """Tell what is read as a slide from masks, images with masks inside, and probabilities."""
+    """Tell what is read as a slide from masks, what stands beside them, and images around them."""
     if not path.is_dir():
         return True
-    if (path / LABELS).is_dir() or path.name.endswith(PROBABILITIES):
+    if (path / LABELS).is_dir() or mask_beside(path) is not None:
         return False
     try:
         open_slide(path).close()
@@ -73,16 +83,37 @@ def is_slide(path: Path) -> bool:
 
 
 def open_store(path: Path) -> LabelImage:
-    """Open a mask; for probabilities that beside them, which names the classes and their place.
+    """Open a mask; for what stands beside one, that, which names the classes and their place.
 
     Raises
     ------
     AnnotationError
         If it is no store of labels.
     """
-    if path.name.endswith(PROBABILITIES):
-        path = path.with_name(path.name.removesuffix(PROBABILITIES) + STORE)
-    return open_label_image(path)
+    return open_label_image(mask_beside(path) or path)
+
+
+def _companion(path: Path, image: LabelImage) -> list[Any]:
+    """Return the levels of what stands beside a mask, the finest first."""
+    arrays = _arrays(path)
+    if not arrays or arrays[0].shape[-2:] != image.values.shape:
+        raise AnnotationError("the store is of another mask than the one beside it", path)
+    return arrays
+
+
+def _uncertainty_beside(view: MaskView, damaged: DamageListener) -> Iterator[LayerData]:
+    """Yield how uncertain a mask is, if that stands beside it."""
+    stores = (path for path in (view.image.path, *view.image.path.parents))
+    store = next((path for path in stores if path.name.endswith(STORE)), None)
+    if store is None:
+        return
+    path = store.with_name(store.name.removesuffix(STORE) + UNCERTAINTY)
+    if is_store(path):
+        try:
+            yield uncertainty_layer(_companion(path, view.image), view, damaged, visible=False)
+        except AnnotationError as error:
+            # The mask can be looked at without it.
+            damaged(error)
 
 
 def _arrays(path: Path) -> list[Any]:
@@ -97,7 +128,7 @@ def _picture(path: Path, view: MaskView, damaged: DamageListener) -> list[LayerD
     if view.image.path == path:
         return []
     arrays = _arrays(path)
-    channels = [probability_levels(arrays, path, channel, damaged) for channel in range(3)]
+    channels = [plane_levels(arrays, path, channel, damaged) for channel in range(3)]
     levels = [da.stack(planes, axis=-1) for planes in zip(*channels, strict=True)]  # type: ignore[no-untyped-call]
     settings = {
         "name": path.name.removesuffix(".ome.zarr"),

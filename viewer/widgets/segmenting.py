@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -23,6 +24,7 @@ from wsiseg.demo import DEFAULT, announce_default
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
+from wsiseg.tiling.uncertainty import Uncertainty
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView
 from wsiseg.viewer.layers.preview import Preview, TileProgress
@@ -42,6 +44,7 @@ _OPTIONS = SegmentOptions()
 _REFRESH_MS = 250
 _MOST_NOTES = 3
 _ENDING = "Ends with this tile"
+_NO_UNCERTAINTY = "no uncertainty"
 
 TRAINED, TYPED, LEVEL_0 = range(3)
 """Resolutions, in the order in which they are offered."""
@@ -94,6 +97,13 @@ class SegmentWidget(QWidget):
         self.mpp.setSingleStep(0.05)
         self.mpp.setValue(0.5)
         self.colours = ColourFields()
+        self.tta = QCheckBox("8 orientations")
+        self.tta.setToolTip("Average over each tile turned and mirrored: eight times the work")
+        self.tta.setChecked(self._options.tta)
+        self.uncertainty = QComboBox()
+        self.uncertainty.addItems([_NO_UNCERTAINTY, *get_args(Uncertainty)])
+        self.uncertainty.setToolTip("Kept beside the mask of a whole slide")
+        self.uncertainty.setCurrentText(self._options.uncertainty or _NO_UNCERTAINTY)
         self.scope = QComboBox()
         self.scope.addItems(["Field of view", "Drawn region", "Whole slide"])
         self.folder = PathField("folder of the slide", ask_folder)
@@ -111,6 +121,7 @@ class SegmentWidget(QWidget):
         form.addRow("Checkpoint", self.checkpoint)
         form.addRow("Resolution", _row(self.resolution, self.mpp))
         form.addRow("Colours", self.colours)
+        form.addRow("Certainty", _row(self.tta, self.uncertainty))
         form.addRow("Segment", self.scope)
         form.addRow("Save in", self.folder)
         self._buttons = _row(self.starting, self.cancelling)
@@ -179,9 +190,13 @@ class SegmentWidget(QWidget):
             stain_reference=colours.reference,
             mpp=self.mpp.value() if resolution == TYPED else self._options.mpp,
             level=0 if resolution == LEVEL_0 else None,
+            tta=self.tta.isChecked(),
+            uncertainty=None,
         )
         if scope == WHOLE_SLIDE:
-            return SlideTask(view, checkpoint, options, self.folder.path)
+            measure = self.uncertainty.currentText()
+            kept = options.replace(uncertainty=None if measure == _NO_UNCERTAINTY else measure)
+            return SlideTask(view, checkpoint, kept, self.folder.path)
         if scope == REGION:
             region = scene.drawn_region(self._viewer, view.frame)
             return PartTask.of_region(view, checkpoint, options, region)
@@ -278,7 +293,8 @@ class SegmentWidget(QWidget):
     def _update(self) -> None:
         """Offer what can be done now."""
         self.mpp.setVisible(self.resolution.currentIndex() == TYPED)
-        self.folder.setEnabled(self.scope.currentIndex() == WHOLE_SLIDE)
+        for field in (self.folder, self.uncertainty):
+            field.setEnabled(self.scope.currentIndex() == WHOLE_SLIDE)
         self.starting.setEnabled(not self.is_running)
         self.cancelling.setEnabled(self.is_running)
         self.bar.setVisible(self.is_running)

@@ -166,8 +166,9 @@ def describe_plan(job: Job) -> list[str]:
         f"  {card.architecture}, {len(card.classes)} classes, on {choice.runtime} "
         f"{choice.precision} ({choice.device}, {choice.threads} threads)"
     )
+    turned = f"in {plan.orientations} orientations each, " * (plan.orientations > 1)
     tiles = (
-        f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, "
+        f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, {turned}"
         f"halo {grid.halo}, {100 * grid.overlap_share:.0f} % tile overlap, "
         f"about {_memory(plan.memory.total)} of memory needed"
     )

@@ -20,7 +20,7 @@ from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.exports.areas import ProgressCallback
 from wsiseg.store.label_images import LabelImage, StoredValues, is_store, open_label_image
 from wsiseg.store.metadata import LABELS, MASK
-from wsiseg.store.outputs import PROBABILITIES, STORE
+from wsiseg.store.outputs import COMPANIONS, PROBABILITIES, STORE, mask_beside
 from wsiseg.text import escape_unprintable
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL
@@ -338,12 +338,11 @@ def open_mask(path: Path) -> Mask:
 def _refuse_others(path: Path) -> None:
     if not path.exists():
         raise AnnotationError("there is no such mask", path)
-    if path.name.endswith(PROBABILITIES):
-        raise AnnotationError(
-            "these are probabilities, not a mask",
-            path,
-            f"Give {path.name.removesuffix(PROBABILITIES)}{STORE}.",
-        )
+    mask = mask_beside(path)
+    if mask is not None:
+        likely = path.name.endswith(PROBABILITIES)
+        held = "these are probabilities" if likely else "this is uncertainty"
+        raise AnnotationError(f"{held}, not a mask", path, f"Give {mask.name}.")
     if is_store(path):
         return
     if any((path / array / "zarr.json").is_file() for array in ("0", f"{LABELS}/{MASK}/0")):
@@ -351,7 +350,7 @@ def _refuse_others(path: Path) -> None:
             "the mask is unfinished", path, "Finish it by wsiseg segment with `resume`."
         )
     inside = sorted(each.name for each in path.glob(f"*{STORE}")) if path.is_dir() else []
-    masks = [name for name in inside if not name.endswith(PROBABILITIES)]
+    masks = [name for name in inside if not name.endswith(COMPANIONS)]
     hint = f"Give a mask in it, {masks[0]} for instance." if masks else None
     kind = "a folder" if path.is_dir() else "a file"
     raise AnnotationError(f"{kind} is no mask; masks are stores, NAME{STORE}", path, hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.options import SegmentOptions
@@ -11,6 +12,13 @@ from wsiseg.segmentation.plan import Plan
 from wsiseg.store.metadata import Placement
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.slides import Slide
+
+
+class Companions(TypedDict):
+    """Stores beside a mask."""
+
+    probabilities: Path | None
+    uncertainty: Path | None
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,19 @@ class Job:
     @property
     def pyramids(self) -> dict[str, Path]:
         """The groups with levels that the run leaves, by what they hold."""
+        found = {
+            "mask": self.files.mask,
+            "image": self.files.store if self.options.with_image else None,
+            "probabilities": self.companions["probabilities"],
+            "uncertainty": self.companions["uncertainty"],
+        }
+        return {name: path for name, path in found.items() if path is not None}
+
+    @property
+    def companions(self) -> Companions:
+        """The stores beside the mask, by what they hold; None for what is not kept."""
         files, options = self.files, self.options
         return {
-            "mask": files.mask,
-            **({"image": files.store} if options.with_image else {}),
-            **({"probabilities": files.probabilities} if options.probabilities else {}),
+            "probabilities": files.probabilities if options.probabilities else None,
+            "uncertainty": None if options.uncertainty is None else files.uncertainty,
         }

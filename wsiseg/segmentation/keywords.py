@@ -11,6 +11,7 @@ from typing import Literal, TypedDict
 
 from wsiseg.segmentation.options import OnBadNumbers, OnBadTile
 from wsiseg.tiling.blending import Blend
+from wsiseg.tiling.uncertainty import Uncertainty
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -23,6 +24,7 @@ class SegmentKeywords(TypedDict, total=False):
     tile: int | None
     halo: int | None
     blend: Blend
+    tta: bool
     tissue: str | Path
     roi: str | Path | None
     reader: str | None
@@ -38,6 +40,7 @@ class SegmentKeywords(TypedDict, total=False):
     memory: int | str
     with_image: bool
     probabilities: bool
+    uncertainty: Uncertainty | None
     resume: bool
     overwrite: bool
     on_bad_tile: OnBadTile

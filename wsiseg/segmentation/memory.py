@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wsiseg.models.runtimes.averaging import SHARE_BYTES
 from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.boxes import Box
@@ -70,6 +71,12 @@ class MemoryCosts:
         How overlaps are merged.
     probabilities : bool
         Whether they are kept.
+    uncertainty : bool
+        Whether it is kept.
+    averaged : bool
+        Whether the mean over several orientations of a tile is taken.
+    turned : bool
+        Whether tiles are also seen turned by 90°.
     source_scale : float
         Level pixels along a working pixel where the slide is resampled, 0 where it is not.
     batch, readers, ahead : int
@@ -85,6 +92,9 @@ class MemoryCosts:
     batch: int
     readers: int
     ahead: int
+    uncertainty: bool = False
+    averaged: bool = False
+    turned: bool = False
 
     def need(self, grid: TileGrid, windows: Sequence[Box]) -> MemoryNeed:
         """Return the memory that a way of cutting the plane needs, for its widest window.
@@ -111,17 +121,23 @@ class MemoryCosts:
             ),
             network=round(
                 _RUNTIME_OVERHEAD
-                + self.batch * tile * (3 + self.bytes_per_pixel + self._predicted_bytes)
+                + self.batch
+                * tile
+                * (3 + self._shapes(grid) * self.bytes_per_pixel + self._predicted_bytes)
             ),
             rows=width * (open_rows + waiting_rows),
         )
 
+    def _shapes(self, grid: TileGrid) -> int:
+        """Return for how many shapes of tile the network is compiled; each has its results."""
+        return 2 if self.turned and grid.tile[0] != grid.tile[1] else 1
+
     @property
     def _predicted_bytes(self) -> int:
-        """Bytes per pixel that the runtime gives."""
-        if self.blend != "crop":
-            return self.classes
-        return self._written_bytes
+        """Bytes per pixel that the runtime gives, and what it averages with the turned pixels."""
+        labels, probabilities = self.blend == "crop", self.probabilities or self.uncertainty
+        given = labels + self.classes * (not labels or probabilities)
+        return given + (3 + SHARE_BYTES * self.classes) * self.averaged
 
     @property
     def _open_bytes(self) -> int:
@@ -131,4 +147,4 @@ class MemoryCosts:
     @property
     def _written_bytes(self) -> int:
         """Bytes per pixel of a finished band."""
-        return 1 + (self.classes if self.probabilities else 0)
+        return 1 + self.uncertainty + (self.classes if self.probabilities else 0)

@@ -15,6 +15,7 @@ from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.colour import ColourOptions
 from wsiseg.tiling.slides import READERS
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
+from wsiseg.tiling.uncertainty import Uncertainty
 
 OnBadTile = Literal["fill", "fail"]
 OnBadNumbers = Literal["fill", "fail"]
@@ -130,6 +131,14 @@ class TileOptions(Settings):
     blend: Annotated[
         Blend, Field(description="How overlaps of tiles are merged."), Option(_WORK)
     ] = "crop"
+    tta: Annotated[
+        bool,
+        Field(
+            description="Look at each tile in eight orientations, turned and mirrored, and average "
+            "the probabilities: eight times the work."
+        ),
+        Option(_WORK),
+    ] = False
 
 
 class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
@@ -194,6 +203,14 @@ class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOption
     probabilities: Annotated[
         bool, Field(description="Also keep the probability of every class."), Option(_OUTPUT)
     ] = False
+    uncertainty: Annotated[
+        Uncertainty | None,
+        Field(
+            description="Also keep how uncertain the class of every pixel is: the entropy of the "
+            "probabilities, or how little the best is ahead."
+        ),
+        Option(_OUTPUT),
+    ] = None
     resume: Annotated[bool, Field(description="Continue an interrupted run."), Option(_ERRORS)] = (
         False
     )

@@ -73,6 +73,8 @@ class Plan:
         For the widest window.
     classes : int
         Number of classes.
+    orientations : int
+        In how many the network sees each tile.
     colour_steps : tuple of ColourStep
         What is done to the slide's colours before the network sees them.
     warnings : tuple of str
@@ -90,6 +92,7 @@ class Plan:
     ahead: int
     memory: MemoryNeed
     classes: int
+    orientations: int
     colour_steps: tuple[ColourStep, ...]
     warnings: tuple[str, ...]
 
@@ -116,6 +119,11 @@ class Plan:
             Count a tile's halo too, as blending does.
         """
         return [t for t in self.tiles if (t.box if whole else t.core).intersection(window).area]
+
+    @property
+    def computed_pixels(self) -> int:
+        """Pixels that go through the network for one tile, in all of its orientations."""
+        return self.grid.tile[0] * self.grid.tile[1] * self.orientations
 
     @property
     def skipped_pixels(self) -> int:
@@ -175,12 +183,16 @@ def make_plan(
     regions, notes = (None, ()) if options.roi is None else read_regions(options.roi, slide, plane)
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
+    orientations = predictor.orientations(tta=options.tta)
     costs = MemoryCosts(
         cache_bytes=slide.cache_bytes,
         bytes_per_pixel=predictor.bytes_per_pixel,
         classes=len(checkpoint.classes),
         blend=options.blend,
         probabilities=options.probabilities,
+        uncertainty=options.uncertainty is not None,
+        averaged=len(orientations) > 1,
+        turned=any(each.transposed for each in orientations),
         source_scale=plane.level_scale if plane.resampled else 0.0,
         batch=batch,
         readers=readers,
@@ -203,6 +215,7 @@ def make_plan(
         ahead=costs.ahead,
         memory=_with_next(costs.need(grid, windows), options.memory, prefetch=prefetch),
         classes=costs.classes,
+        orientations=len(orientations),
         colour_steps=steps,
         warnings=(
             *slide.facts.warnings,

@@ -10,6 +10,7 @@ from wsiseg.segmentation.provenance import identify, read_run
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.checking import find_damage, find_damaged_layout
+from wsiseg.store.companions import NOTHING, list_companions
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.shard_counts import find_lost_shards
@@ -51,8 +52,8 @@ def _find_damage(job: Job, run: dict[str, Any], stats: RunStats) -> str | None:
     """Return what is wrong with the stores of a finished run, or None."""
     plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
     shape = (plane.height, plane.width)
-    if job.options.probabilities:
-        damage = find_damaged_layout(files.probabilities, (len(classes), *shape), 0)
+    for companion in list_companions(classes, **job.companions):
+        damage = find_damaged_layout(companion.path, companion.shape(shape), NOTHING)
         if damage is not None:
             return damage
     if job.options.with_image:
@@ -114,12 +115,9 @@ def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecor
 
 
 def _find_intact(job: Job, said: list[BandRecord], stats: RunStats) -> list[BandRecord]:
-    files, plane = job.files, job.plan.plane
-    classes = len(job.predictor.checkpoint.classes)
-    kept = files.probabilities if job.options.probabilities else None
-    if not MaskStore.can_resume(
-        files.mask, (plane.height, plane.width), classes, probabilities=kept
-    ):
+    plane, classes = job.plan.plane, job.predictor.checkpoint.classes
+    shape = (plane.height, plane.width)
+    if not MaskStore.can_resume(job.files.mask, shape, classes, **job.companions):
         return []
     store = open_store(job, fresh=False)
     done = []
@@ -149,12 +147,12 @@ def open_store(job: Job, *, fresh: bool) -> MaskStore:
     fresh : bool
         Whether to create empty arrays; otherwise those on disk are opened.
     """
-    plane, files = job.plan.plane, job.files
+    plane = job.plan.plane
     return MaskStore(
-        files.mask,
+        job.files.mask,
         (plane.height, plane.width),
         job.predictor.checkpoint.classes,
-        probabilities=files.probabilities if job.options.probabilities else None,
+        **job.companions,
         fresh=fresh,
     )
 

@@ -252,7 +252,7 @@ def _run(
 
 
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
-    if slide.path.resolve() in (files.store.resolve(), files.probabilities.resolve()):
+    if slide.path.resolve() in (store.resolve() for store in files.stores):
         raise OutputExistsError(
             "the mask would replace the slide itself", files.store, "Choose another `output`."
         )
@@ -335,6 +335,7 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> dict
         "slide_scale": plan.plane.slide_scale,
         "stretch": list(slide.facts.stretch),
         "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
+        "uncertainty": job.options.uncertainty,
     }
     stats.began("building the pyramid")
     store.finish(slide.name, job.placement, notes, stats.heartbeat)

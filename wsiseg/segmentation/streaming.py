@@ -9,7 +9,7 @@ import numpy as np
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
-from wsiseg.models.runtimes import Predictor, Runtime
+from wsiseg.models.runtimes import Predictor, TileRunner
 from wsiseg.models.tile_network import Output
 from wsiseg.segmentation.colouring import apply_colour_steps
 from wsiseg.segmentation.options import SegmentOptions
@@ -79,7 +79,10 @@ class TileStream:
         self._options = options
         watch = Stopwatch()
         outputs = _needed_outputs(options)
-        self._runtime = predictor.prepare_runtime(plan.grid.tile, plan.batch, outputs)
+        self._runtime_name = predictor.choice.runtime
+        self._runtime = predictor.prepare_runtime(
+            plan.grid.tile, plan.batch, outputs, tta=options.tta
+        )
         self.setup_seconds = watch.total
 
     def tiles(self, window: Box) -> list[Tile]:
@@ -107,13 +110,14 @@ class TileStream:
             BAND_HEIGHT,
             plan.classes,
             keep_probabilities=options.probabilities,
+            uncertainty=options.uncertainty,
         )
         # Of its own, and set anew after every yield: others' time is not that of a tile.
         watch = Stopwatch()
         with TileReader(self._slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
             for batch in reader.batches(tiles, plan.batch):
                 waited = watch.lap() / len(batch)
-                predictions = _predict(batch, self._runtime)
+                predictions = _predict(batch, self._runtime, self._runtime_name)
                 forward = watch.lap() / len(batch)
                 for read, prediction in zip(batch, predictions, strict=True):
                     before = stitcher.without_numbers
@@ -131,7 +135,9 @@ def _needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
     """Return the outputs of the network that the options need."""
     if options.blend != "crop":
         return ("probabilities",)
-    return ("labels", "probabilities") if options.probabilities else ("labels",)
+    if options.probabilities or options.uncertainty is not None:
+        return ("labels", "probabilities")
+    return ("labels",)
 
 
 def _give(
@@ -157,7 +163,7 @@ def _bad_numbers(row: TileRow, slide: Slide) -> BadNumbersError:
     )
 
 
-def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]:
+def _predict(batch: list[ReadTile], runtime: TileRunner, name: str) -> list[Prediction | None]:
     """Run the network on what could be read; unreadable tiles give None."""
     size, tile = runtime.settings.batch, runtime.settings.tile
     pixels = [read.pixels for read in batch if read.pixels is not None]
@@ -167,7 +173,7 @@ def _predict(batch: list[ReadTile], runtime: Runtime) -> list[Prediction | None]
     blank = np.zeros((*tile, 3), np.uint8)
     with translate_errors(
         lambda why: RuntimeUnavailableError(
-            f"{runtime.name} cannot run the network: {why}",
+            f"{name} cannot run the network: {why}",
             None,
             "A smaller `tile` or `batch` needs less memory.",
         )
@@ -190,8 +196,8 @@ def _masked(band: Band, regions: Regions | None) -> Band:
     if regions is not None and band.touched:
         outside = ~regions.rasterise(band.box)
         band.labels[outside] = NO_LABEL
-        if band.probabilities is not None:
-            band.probabilities[:, outside] = 0
+        for planes in band.companions.values():
+            planes[..., outside] = 0
     return band
 
 

@@ -66,14 +66,9 @@ class BandWriter:
             count_labels(band.labels, len(self.counts)) if band.touched else [0] * len(self.counts)
         )
         self.counts += counts
-        kept = band.probabilities
-        record = BandRecord(
-            band.box,
-            counts,
-            rows,
-            labels_crc32=checksum(band.labels) if band.touched else None,
-            probabilities_crc32=None if kept is None or not band.touched else checksum(kept),
-        )
+        kept = {"labels": band.labels, **band.companions} if band.touched else {}
+        sums = {f"{name}_crc32": checksum(planes) for name, planes in kept.items()}
+        record = BandRecord(band.box, counts, rows, **sums)
         self._journal.record(record)
 
     def wait(self, remaining: int = 0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from zarr.types import AnyArray
 
 from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata
 from wsiseg.store.journal import BandRecord
-from wsiseg.store.pyramid import Heartbeat, level_shapes
+from wsiseg.store.pyramid import Heartbeat, Place, level_shapes
 from wsiseg.tiling.stitching import NO_LABEL
 
 Bytes = npt.NDArray[np.uint8]
@@ -85,12 +85,12 @@ def has_expected_layout(path: Path, shape: tuple[int, ...], *, fill_value: int) 
 
 
 def band_is_intact(
-    record: BandRecord, labels: AnyArray, probabilities: AnyArray | None, classes: int
+    record: BandRecord, labels: AnyArray, companions: Mapping[str, AnyArray], classes: int
 ) -> bool:
     """Tell whether a band is on disk as its record in the journal says.
 
     Records of earlier versions have no checksums: of those the counts are compared, and
-    probabilities only have to be readable.
+    companions only have to be readable.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def band_is_intact(
         The record.
     labels : zarr.Array
         uint8 ``(H, W)``.
-    probabilities : zarr.Array or None
-        uint8 ``(C, H, W)``, if they are kept.
+    companions : mapping of str to zarr.Array
+        What is kept beside the labels, by name: uint8 ``(H, W)`` or ``(C, H, W)``.
     classes : int
         Number of classes.
     """
@@ -111,15 +111,17 @@ def band_is_intact(
             return False
         if record.labels_crc32 not in (None, checksum(found)):
             return False
-        if probabilities is None:
-            return True
-        total = 0
-        for plane in range(classes):
-            total = checksum(np.asarray(probabilities[plane, rows, columns]), total)
+        for name, array in companions.items():
+            total = 0
+            for plane in np.ndindex(*array.shape[:-2]):
+                place: Place = (*plane, rows, columns)
+                total = checksum(np.asarray(array[place]), total)
+            if record.checksum_of(name) not in (None, total):
+                return False
     # A damaged shard makes decoders raise anything; what cannot be read does not hold.
     except Exception:
         return False
-    return record.probabilities_crc32 in (None, total)
+    return True
 
 
 def find_damage(

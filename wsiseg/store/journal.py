@@ -35,7 +35,7 @@ class BandRecord:
         Pixels of each class in it.
     rows : list of TileRow
         The tiles that were finished since the record before.
-    labels_crc32, probabilities_crc32 : int or None
+    labels_crc32, probabilities_crc32, uncertainty_crc32 : int or None
         Checksums of their bytes, class by class and row by row; None if there are no such bytes,
         or the record is of an earlier version.
     """
@@ -45,6 +45,14 @@ class BandRecord:
     rows: list[TileRow]
     labels_crc32: int | None = None
     probabilities_crc32: int | None = None
+    uncertainty_crc32: int | None = None
+
+    def checksum_of(self, companion: str) -> int | None:
+        """Return the checksum of what is kept beside the labels, by its name."""
+        return {
+            "probabilities": self.probabilities_crc32,
+            "uncertainty": self.uncertainty_crc32,
+        }[companion]
 
 
 _RECORD = pydantic.TypeAdapter(BandRecord)

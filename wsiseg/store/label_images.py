@@ -16,6 +16,7 @@ from wsiseg.classes import Colour, LabelClass, distinct_colour
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
+from wsiseg.tiling.slides.own_stores import HOLDS, OURS
 
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
 
@@ -188,6 +189,9 @@ def open_label_image(path: Path) -> LabelImage:
     ):
         attributes: Any = dict(group.attrs)
         ome = attributes.get("ome", attributes)
+        notes = attributes.get(OURS, {})
+        if HOLDS in notes:
+            raise AnnotationError(f"the store holds {notes[HOLDS]}, not labels", path)
         multiscale = ome["multiscales"][0]
         datasets = multiscale["datasets"]
         scale, shift = _place(multiscale, datasets[0])
@@ -198,7 +202,7 @@ def open_label_image(path: Path) -> LabelImage:
             unit=_unit(multiscale["axes"][-2:], path),
             scale=scale,
             shift=shift,
-            notes=attributes.get("wsiseg", {}),
+            notes=notes,
         )
 
 

@@ -14,22 +14,17 @@ from zarr.types import AnyArray
 from wsiseg.classes import LabelClass
 from wsiseg.store.arrays import create_array, write_group
 from wsiseg.store.checking import band_is_intact, has_expected_layout
+from wsiseg.store.companions import list_companions
 from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
-from wsiseg.store.pyramid import (
-    Heartbeat,
-    build_pyramid,
-    halve_by_mean,
-    halve_by_mode,
-    no_heartbeat,
-)
+from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mode, no_heartbeat
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
 
 
 class MaskStore:
-    """A mask that is being written, and probabilities if they are kept.
+    """A mask that is being written, and its companions: probabilities, uncertainty.
 
     Until :meth:`finish` the folder holds arrays without metadata, so that no program takes it for
     a finished mask.
@@ -44,6 +39,8 @@ class MaskStore:
         In the order of the labels.
     probabilities : Path or None
         ``NAME.probabilities.ome.zarr``, if they are kept.
+    uncertainty : Path or None
+        ``NAME.uncertainty.ome.zarr``, if it is kept.
     fresh : bool
         Whether to create empty arrays; otherwise those on disk are opened.
 
@@ -73,28 +70,35 @@ class MaskStore:
         classes: Sequence[LabelClass],
         *,
         probabilities: Path | None = None,
+        uncertainty: Path | None = None,
         fresh: bool = True,
     ) -> None:
         self.path = path
-        self.probabilities_path = probabilities
         self._classes = tuple(classes)
-        self._probabilities: AnyArray | None = None
+        self._companions = list_companions(classes, probabilities, uncertainty)
         with translate_write_errors(path):
             if fresh:
                 create_array(path / "0", shape, fill_value=NO_LABEL)
-                if probabilities is not None:
-                    create_array(probabilities / "0", (len(classes), *shape), fill_value=0)
+                for companion in self._companions:
+                    companion.create(shape)
             self.labels = zarr.open_array(path / "0", mode="r+")
-            if probabilities is not None:
-                self._probabilities = zarr.open_array(probabilities / "0", mode="r+")
+            self._beside: dict[str, AnyArray] = {
+                companion.name: zarr.open_array(companion.path / "0", mode="r+")
+                for companion in self._companions
+            }
 
     @property
     def _arrays(self) -> list[AnyArray]:
-        return [self.labels, *([] if self._probabilities is None else [self._probabilities])]
+        return [self.labels, *self._beside.values()]
 
     @staticmethod
     def can_resume(
-        path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
+        path: Path,
+        shape: tuple[int, int],
+        classes: Sequence[LabelClass],
+        *,
+        probabilities: Path | None = None,
+        uncertainty: Path | None = None,
     ) -> bool:
         """Tell whether there are arrays on disk with the layout of this mask.
 
@@ -104,19 +108,19 @@ class MaskStore:
             ``NAME.ome.zarr``.
         shape : tuple of int
             ``(height, width)`` of the working plane.
-        classes : int
-            Number of classes.
-        probabilities : Path or None
-            ``NAME.probabilities.ome.zarr``, if they are kept.
+        classes : sequence of LabelClass
+            In the order of the labels.
+        probabilities, uncertainty : Path or None
+            Stores of companions, if they are kept.
         """
-        return has_expected_layout(path / "0", shape, fill_value=NO_LABEL) and (
-            probabilities is None
-            or has_expected_layout(probabilities / "0", (classes, *shape), fill_value=0)
+        companions = list_companions(classes, probabilities, uncertainty)
+        return has_expected_layout(path / "0", shape, fill_value=NO_LABEL) and all(
+            companion.exists(shape) for companion in companions
         )
 
     def has_band(self, record: BandRecord) -> bool:
         """Tell whether a band is on disk as its record says, see :func:`band_is_intact`."""
-        return band_is_intact(record, self.labels, self._probabilities, len(self._classes))
+        return band_is_intact(record, self.labels, self._beside, len(self._classes))
 
     def remove_band(self, box: Box) -> None:
         """Remove the shards of a band, so that it can be written again."""
@@ -143,8 +147,8 @@ class MaskStore:
                 self.remove_band(band.box)
                 return
             self.labels[rows, columns] = band.labels
-            if self._probabilities is not None and band.probabilities is not None:
-                self._probabilities[:, rows, columns] = band.probabilities
+            for name, array in self._beside.items():
+                array[..., rows, columns] = band.companions[name]
             for array in self._arrays:
                 for shard in _shards(array, band.box):
                     _flush(shard)
@@ -166,29 +170,16 @@ class MaskStore:
             Called after every shard; may raise to cancel.
         """
         with translate_write_errors(self.path):
-            if self.probabilities_path is not None:
-                levels = build_pyramid(self.probabilities_path, halve_by_mean, heartbeat)
-                scales = multiscales(name, placement, levels, method="mean", channels=True)
-                omero = {"channels": [_channel(entry) for entry in self._classes]}
-                ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
-                write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
+            for companion in self._companions:
+                companion.finish(name, placement, notes, heartbeat)
             levels = build_pyramid(self.path, halve_by_mode, heartbeat)
             scales = multiscales(name, placement, levels, method="mode")
-            ome = {
+            ome: Json = {
                 "version": VERSION,
                 "multiscales": scales,
                 "image-label": image_label(self._classes),
             }
             write_group(self.path, {"ome": ome, "wsiseg": notes})
-
-
-def _channel(entry: LabelClass) -> Json:
-    return {
-        "label": entry.name,
-        "color": "".join(f"{value:02X}" for value in entry.colour),
-        "active": True,
-        "window": {"min": 0, "max": 255, "start": 0, "end": 255},
-    }
 
 
 def _flush(shard: Path) -> None:
@@ -201,7 +192,7 @@ def _flush(shard: Path) -> None:
 
 
 def _shards(array: AnyArray, box: Box) -> Iterator[Path]:
-    """Yield the files of a band's shards: ``c/ROW/COLUMN``, or ``c/CLASS/ROW/COLUMN``."""
+    """Yield the files of a band's shards: ``c/ROW/COLUMN``, or ``c/CHANNEL/ROW/COLUMN``."""
     assert array.shards is not None
     assert isinstance(array.store, LocalStore)
     height, width = array.shards[-2:]

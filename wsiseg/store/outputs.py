@@ -15,8 +15,11 @@ from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.store.disk import UNFINISHED, translate_write_errors
 from wsiseg.store.metadata import LABELS, MASK, PAINTED
 
-STORE, PROBABILITIES = ".ome.zarr", ".probabilities.ome.zarr"
-"""Endings of the stores of masks and of probabilities."""
+STORE, PROBABILITIES, UNCERTAINTY = ".ome.zarr", ".probabilities.ome.zarr", ".uncertainty.ome.zarr"
+"""Endings of the stores of masks, of probabilities and of uncertainty."""
+
+COMPANIONS = (PROBABILITIES, UNCERTAINTY)
+"""Endings of what may stand beside a mask."""
 
 _NAME_BYTES = 255
 _TRIAL = ".wsiseg-trial-"
@@ -60,6 +63,16 @@ class OutputFiles:
     def probabilities(self) -> Path:
         """The store of probabilities."""
         return self.folder / f"{self.name}{PROBABILITIES}"
+
+    @property
+    def uncertainty(self) -> Path:
+        """The store of uncertainty."""
+        return self.folder / f"{self.name}{UNCERTAINTY}"
+
+    @property
+    def stores(self) -> tuple[Path, ...]:
+        """All stores that a run may leave."""
+        return (self.store, self.probabilities, self.uncertainty)
 
     @property
     def tiles(self) -> Path:
@@ -108,12 +121,12 @@ class OutputFiles:
     @property
     def existing(self) -> Path | None:
         """The first of these files that exists, finished or not; None if none does."""
-        every = (self.store, self.probabilities, self.journal, self.run, self.tiles)
+        every = (*self.stores, self.journal, self.run, self.tiles)
         return next((path for path in every if path.exists()), None)
 
     def mark_unfinished(self) -> None:
         """Remove the run file and the metadata of a finished mask; its arrays stay."""
-        groups = (self.store, self.mask, self.probabilities)
+        groups = (self.mask, *self.stores)
         with translate_write_errors(self.folder):
             for path in (self.run, *(group / "zarr.json" for group in groups)):
                 path.unlink(missing_ok=True)
@@ -126,7 +139,7 @@ class OutputFiles:
         OutputExistsError
             If a folder in the way was not written by this package; nothing is removed then.
         """
-        stores = [path for path in (self.store, self.probabilities) if path.exists()]
+        stores = [path for path in self.stores if path.exists()]
         for path in stores:
             if not (self.journal.exists() or _has_run(self.run) or _is_ours(path)):
                 raise OutputExistsError(
@@ -182,6 +195,28 @@ def output_folder(folder: Path) -> Iterator[None]:
             # The first that holds anything ends it.
             for path in missing:
                 path.rmdir()
+
+
+def mask_beside(path: Path) -> Path | None:
+    """Return the mask beside which a store of probabilities, or of uncertainty, stands.
+
+    Parameters
+    ----------
+    path : Path
+        The store; its name tells.
+
+    Returns
+    -------
+    Path or None
+        None if it is no such store.
+
+    Examples
+    --------
+    >>> mask_beside(Path("out/biopsy.uncertainty.ome.zarr")).name
+    'biopsy.ome.zarr'
+    """
+    ending = next((each for each in COMPANIONS if path.name.endswith(each)), None)
+    return None if ending is None else path.with_name(path.name.removesuffix(ending) + STORE)
 
 
 def is_case_insensitive(folder: Path) -> bool:

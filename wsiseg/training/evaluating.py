@@ -170,6 +170,7 @@ def score(
             "slide_mpp": resolution.slide_mpp,
             "scale": resolution.scale,
             "blend": options.segment.blend,
+            "tta": options.segment.tta,
             "runtime": predictor.choice.runtime,
         },
         **describe_scores(

@@ -54,6 +54,7 @@ class EvaluateKeywords(TypedDict, total=False):
     tile: int | None
     halo: int | None
     blend: Blend
+    tta: bool
     runtime: str
     precision: Literal["auto", "fp32", "fp16", "bf16"]
     device: str

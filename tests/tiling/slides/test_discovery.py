@@ -80,12 +80,13 @@ def test_stores_are_slides_unless_they_are_masks(tmp_path):
     slide = picture(tmp_path / "a.png")
     segment_tiny(slide, tmp_path, level=0)
     segment_tiny(slide, tmp_path / "b", level=0, with_image=True)
-    segment_tiny(slide, tmp_path / "c", level=0, probabilities=True)
+    segment_tiny(slide, tmp_path / "c", level=0, probabilities=True, uncertainty="margin")
     (tmp_path / "unfinished.ome.zarr" / "0").mkdir(parents=True)
     found = find_slides([tmp_path], recursive=True)
     assert names(found, tmp_path) == ["a.png", "image.ome.zarr"]
     masks = {path.name for kind, path in found.skipped if kind[0] == "store"}
-    assert masks == {"a.ome.zarr", "a.probabilities.ome.zarr", "unfinished.ome.zarr"}
+    beside = {"a.probabilities.ome.zarr", "a.uncertainty.ome.zarr"}
+    assert masks == {"a.ome.zarr", *beside, "unfinished.ome.zarr"}
     # Whoever names a store, means it.
     store = tmp_path / "b" / "a.ome.zarr"
     assert find_slides([store]).slides == (store,)

@@ -155,3 +155,53 @@ def test_a_damaged_chunk_of_a_mask_is_blank_and_told_of(mask_store, tmp_path):
     assert (np.asarray(finest[:100, :100]) == 255).all()
     assert (np.asarray(finest[1024:, :100]) != 255).all()
     assert "cannot be read" in str(told[0])
+
+
+@pytest.fixture(scope="module")
+def doubtful(slide_file, tmp_path_factory):
+    """Return a mask with its uncertainty beside it."""
+    folder = tmp_path_factory.mktemp("doubtful")
+    return segment_tiny(slide_file, folder, mpp=0.8, uncertainty="entropy")
+
+
+def test_uncertainty_lies_hidden_below_its_mask(doubtful):
+    (data, settings, kind), (_, placed, top) = store_layers(doubtful, fail)
+    assert (settings["name"], kind, top) == ("uncertainty", "image", "labels")
+    assert not settings["visible"]
+    stored = zarr.open_array(doubtful.with_name("biopsy.uncertainty.ome.zarr") / "0", mode="r")[:]
+    assert stored.any()
+    np.testing.assert_array_equal(np.asarray(data[0]), stored)
+    for name in ("scale", "translate", "units"):
+        assert settings[name] == placed[name]
+    # What is certain, or was not analysed, hides nothing.
+    assert settings["colormap"].map(np.array([0.0]))[0, 3] == 0
+    assert settings["contrast_limits"] == (0, 255)
+
+
+def test_uncertainty_that_is_opened_is_seen(doubtful):
+    path = doubtful.with_name("biopsy.uncertainty.ome.zarr")
+    ((_, settings, _),) = store_layers(path, fail)
+    assert settings["visible"]
+    ((_, _, _), (_, placed, _)) = store_layers(doubtful, fail)
+    assert settings["translate"] == placed["translate"]
+
+
+def test_uncertainty_of_another_mask_is_told_and_not_shown(doubtful, slide_file, tmp_path):
+    mask = segment_tiny(slide_file, tmp_path, level=1)
+    beside = tmp_path / "biopsy.uncertainty.ome.zarr"
+    shutil.copytree(doubtful.with_name(beside.name), beside)
+    heard = []
+    ((_, _, kind),) = store_layers(mask, heard.append)
+    assert kind == "labels"
+    assert [str(error) for error in heard] == [
+        f"the store is of another mask than the one beside it ({beside})."
+    ]
+    with pytest.raises(WsisegError, match="another mask"):
+        store_layers(beside, fail)
+
+
+def test_a_store_with_its_image_shows_the_uncertainty_beside_it(slide_file, tmp_path):
+    segment_tiny(slide_file, tmp_path, level=2, with_image=True, uncertainty="margin")
+    layers = store_layers(tmp_path / "biopsy.ome.zarr", fail)
+    assert [kind for _, _, kind in layers] == ["image", "image", "labels"]
+    assert layers[1][1]["name"] == "uncertainty"

@@ -15,6 +15,7 @@ from wsiseg.errors import UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.tiff import TiffSlide
 from wsiseg.viewer.layers.layer_data import KEY
+from wsiseg.viewer.scene import current_mask, masks_of, slide_under
 
 
 def test_a_slide_is_one_layer_in_micrometres(make_napari_viewer, slide_file):
@@ -102,3 +103,20 @@ def test_what_is_lost_while_it_is_looked_at_is_glass(make_napari_viewer, tmp_pat
     assert (np.asarray(layer.data[0][900:1000, :100]) == 255).all()
     (record,) = notification_manager.records
     assert "the disk is gone" in record.message
+
+
+def test_uncertainty_that_is_dropped_lies_on_its_mask_and_belongs_to_it(
+    make_napari_viewer, slide_file, tmp_path
+):
+    mask = segment_tiny(slide_file, tmp_path, mpp=0.8, uncertainty="margin")
+    viewer = make_napari_viewer()
+    (slide,) = viewer.open(str(slide_file), plugin="wsiseg")
+    beside, labels = viewer.open(str(mask), plugin="wsiseg")
+    (alone,) = viewer.open(str(tmp_path / "biopsy.uncertainty.ome.zarr"), plugin="wsiseg")
+    assert (beside.name, beside.visible, alone.visible) == ("uncertainty", False, True)
+    for layer in (beside, alone):
+        np.testing.assert_array_equal(layer.scale, labels.scale)
+        np.testing.assert_array_equal(layer.translate, labels.translate)
+        assert slide_under(viewer, layer) is slide.metadata[KEY]
+    assert masks_of(viewer, mask) == [beside, labels, alone]
+    assert current_mask(viewer) is labels.metadata[KEY]
