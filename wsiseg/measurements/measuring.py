@@ -18,10 +18,7 @@ from wsiseg.measurements.slides import MaskMeasurer
 from wsiseg.measurements.tables import Table, check_writable, join_tables, write_tables
 from wsiseg.settings import keywords_from
 from wsiseg.store.label_images import is_store
-from wsiseg.store.outputs import PROBABILITIES, STORE, output_folder
-
-_COMPANIONS = (PROBABILITIES, ".uncertainty.ome.zarr")
-"""Endings of stores that lie beside masks."""
+from wsiseg.store.outputs import COMPANIONS, STORE, output_folder
 
 
 @keywords_from(MeasureOptions)
@@ -129,7 +126,7 @@ def find_masks(given: Iterable[Path | str]) -> list[Path]:
 
 def _mask_of(path: Path) -> Path | None:
     """Return the mask beside which a store of probabilities or uncertainty lies."""
-    for ending in _COMPANIONS:
+    for ending in COMPANIONS:
         if path.name.endswith(ending):
             return path.with_name(path.name.removesuffix(ending) + STORE)
     return None
