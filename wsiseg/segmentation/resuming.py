@@ -11,7 +11,7 @@ from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.checking import find_damage, find_damaged_layout
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
-from wsiseg.store.masks import MaskStore
+from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.shard_counts import find_lost_shards
 from wsiseg.tiling.boxes import Box
 
@@ -43,6 +43,7 @@ def find_finished(job: Job, stats: RunStats) -> dict[str, Any] | None:
         return None
     stats.began("already finished, nothing to do")
     # Of a run that was killed between its last two steps.
+    remove_raw(files.mask)
     files.journal.unlink(missing_ok=True)
     return run
 
@@ -118,7 +119,11 @@ def _find_intact(job: Job, said: list[BandRecord], stats: RunStats) -> list[Band
     classes = len(job.predictor.checkpoint.classes)
     kept = files.probabilities if job.options.probabilities else None
     if not MaskStore.can_resume(
-        files.mask, (plane.height, plane.width), classes, probabilities=kept
+        files.mask,
+        (plane.height, plane.width),
+        classes,
+        probabilities=kept,
+        raw=job.plan.refinement.changes_areas,
     ):
         return []
     store = open_store(job, fresh=False)
@@ -156,6 +161,7 @@ def open_store(job: Job, *, fresh: bool) -> MaskStore:
         job.predictor.checkpoint.classes,
         probabilities=files.probabilities if job.options.probabilities else None,
         fresh=fresh,
+        raw=job.plan.refinement.changes_areas,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import zarr
@@ -27,6 +27,9 @@ from wsiseg.store.pyramid import (
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
 
+RAW = "raw"
+"""Array of labels as the network gave them, in a mask that is unfinished."""
+
 
 class MaskStore:
     """A mask that is being written, and probabilities if they are kept.
@@ -46,11 +49,13 @@ class MaskStore:
         ``NAME.probabilities.ome.zarr``, if they are kept.
     fresh : bool
         Whether to create empty arrays; otherwise those on disk are opened.
+    raw : bool
+        Whether bands go to an array of their own, :data:`RAW`, as level 0 is made of it later.
 
     Attributes
     ----------
     labels : zarr.Array
-        uint8 ``(H, W)``, level 0.
+        uint8 ``(H, W)``, to which bands go: level 0, or the raw labels.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class MaskStore:
         *,
         probabilities: Path | None = None,
         fresh: bool = True,
+        raw: bool = False,
     ) -> None:
         self.path = path
         self.probabilities_path = probabilities
@@ -82,9 +88,11 @@ class MaskStore:
         with translate_write_errors(path):
             if fresh:
                 create_array(path / "0", shape, fill_value=NO_LABEL)
+                if raw:
+                    create_array(path / RAW, shape, fill_value=NO_LABEL)
                 if probabilities is not None:
                     create_array(probabilities / "0", (len(classes), *shape), fill_value=0)
-            self.labels = zarr.open_array(path / "0", mode="r+")
+            self.labels = zarr.open_array(path / (RAW if raw else "0"), mode="r+")
             if probabilities is not None:
                 self._probabilities = zarr.open_array(probabilities / "0", mode="r+")
 
@@ -94,7 +102,12 @@ class MaskStore:
 
     @staticmethod
     def can_resume(
-        path: Path, shape: tuple[int, int], classes: int, *, probabilities: Path | None
+        path: Path,
+        shape: tuple[int, int],
+        classes: int,
+        *,
+        probabilities: Path | None,
+        raw: bool = False,
     ) -> bool:
         """Tell whether there are arrays on disk with the layout of this mask.
 
@@ -108,8 +121,10 @@ class MaskStore:
             Number of classes.
         probabilities : Path or None
             ``NAME.probabilities.ome.zarr``, if they are kept.
+        raw : bool
+            Whether bands went to the array of raw labels.
         """
-        return has_expected_layout(path / "0", shape, fill_value=NO_LABEL) and (
+        return has_expected_layout(path / (RAW if raw else "0"), shape, fill_value=NO_LABEL) and (
             probabilities is None
             or has_expected_layout(probabilities / "0", (classes, *shape), fill_value=0)
         )
@@ -172,14 +187,46 @@ class MaskStore:
                 omero = {"channels": [_channel(entry) for entry in self._classes]}
                 ome: Json = {"version": VERSION, "multiscales": scales, "omero": omero}
                 write_group(self.probabilities_path, {"ome": ome, "wsiseg": notes})
-            levels = build_pyramid(self.path, halve_by_mode, heartbeat)
-            scales = multiscales(name, placement, levels, method="mode")
-            ome = {
-                "version": VERSION,
-                "multiscales": scales,
-                "image-label": image_label(self._classes),
-            }
-            write_group(self.path, {"ome": ome, "wsiseg": notes})
+            finish_mask(self.path, self._classes, name, placement, notes=notes, heartbeat=heartbeat)
+
+
+def finish_mask(
+    path: Path,
+    classes: Sequence[LabelClass] | Mapping[int, LabelClass],
+    name: str,
+    placement: Placement,
+    *,
+    notes: Json,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> None:
+    """Build the pyramid of a mask from its level 0, and write its metadata.
+
+    Parameters
+    ----------
+    path : Path
+        The folder with the array ``0``.
+    classes : sequence or mapping of LabelClass
+        In the order of the labels, or by them.
+    name : str
+        Name that viewers show.
+    placement : Placement
+        Where the mask lies on the slide.
+    notes : dict
+        Attributes under the key ``wsiseg``, beside ``ome``.
+    heartbeat : callable
+        Called after every shard; may raise to cancel.
+    """
+    levels = build_pyramid(path, halve_by_mode, heartbeat)
+    scales = multiscales(name, placement, levels, method="mode")
+    ome = {"version": VERSION, "multiscales": scales, "image-label": image_label(classes)}
+    write_group(path, {"ome": ome, "wsiseg": notes})
+
+
+def remove_raw(path: Path) -> None:
+    """Remove the raw labels of a mask, if there are some."""
+    with translate_write_errors(path):
+        if (path / RAW).exists():
+            shutil.rmtree(path / RAW)
 
 
 def _channel(entry: LabelClass) -> Json:
