@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
+from wsiseg.throughput.probes.power_meter import Energy, describe_power
 from wsiseg.throughput.summary import ADVICE, time_shares
 from wsiseg.tiling.slides import url_or_path
 from wsiseg.tiling.tissue import TissueMask
@@ -115,7 +117,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
+def describe_run(job: Job, stats: RunStats, identity: Json, energies: Mapping[str, Energy]) -> Json:
     """Return the content of ``NAME.run.json``: enough to run it again and to judge it.
 
     Parameters
@@ -126,6 +128,8 @@ def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
         Statistics of the run.
     identity : dict
         What :func:`identify` returned for the job.
+    energies : mapping of str to Energy
+        What the probes of this machine's power measured, by their names.
 
     Returns
     -------
@@ -135,9 +139,10 @@ def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
     slide, plan, predictor = job.slide, job.plan, job.predictor
     seconds = stats.watch.total
     unseen = plan.plane.box.area - int(stats.counts.sum())
+    power = describe_power(energies, stats.written_pixels / 1e6)
     shares = time_shares(stats.rows, seconds, seconds - stats.predicted_at, stats.setup_seconds)
     return {
-        "summary": summarise(job, stats, seconds, shares.bottleneck),
+        "summary": summarise(job, stats, seconds, shares.bottleneck, power),
         "shares": asdict(shares),
         "setup_seconds": round(stats.setup_seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -171,12 +176,15 @@ def describe_run(job: Job, stats: RunStats, identity: Json) -> Json:
         },
         "versions": versions(),
         "hardware": describe_hardware(),
-        "power_w": None,
+        "power_w": power and power["mean_w"],
+        "power": power,
         "warnings": stats.warnings,
     }
 
 
-def summarise(job: Job, stats: RunStats, seconds: float, bottleneck: str) -> Json:
+def summarise(
+    job: Job, stats: RunStats, seconds: float, bottleneck: str, power: Json | None
+) -> Json:
     """Return the entry of a finished slide in ``wsiseg segment --json``.
 
     Parameters
@@ -189,6 +197,8 @@ def summarise(job: Job, stats: RunStats, seconds: float, bottleneck: str) -> Jso
         Wall time of the slide.
     bottleneck : str
         The stage that took most of it, see :class:`wsiseg.throughput.summary.TimeShares`.
+    power : dict or None
+        What :func:`wsiseg.throughput.probes.power_meter.describe_power` returned.
 
     Returns
     -------
@@ -215,6 +225,8 @@ def summarise(job: Job, stats: RunStats, seconds: float, bottleneck: str) -> Jso
         "runtime": choice.runtime,
         "precision": choice.precision,
         "device": choice.device,
+        "power_w": power and power["mean_w"],
+        "joules_per_mpx": power and power["joules_per_mpx"],
         "bottleneck": bottleneck,
         "classes": [
             {

@@ -40,6 +40,7 @@ from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.outputs import OutputFiles, output_folder
 from wsiseg.store.shard_counts import count_shards
+from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
@@ -242,10 +243,11 @@ def _run(
     journal = Journal(files.journal, identity)
     done = recover_bands(job, journal, stats)
     try:
-        store = _fill(job, journal, stats, done)
-        if on_predicted is not None and job.plan.memory.next_slide:
-            on_predicted()
-        return _finish(job, store, stats, identity)
+        with PowerMeter(find_probes(job.predictor.choice.device)) as meter:
+            store = _fill(job, journal, stats, done)
+            if on_predicted is not None and job.plan.memory.next_slide:
+                on_predicted()
+            return _finish(job, store, stats, identity, meter)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if files.journal.exists() and journal.is_empty:
@@ -340,7 +342,9 @@ def _refine(job: Job, raw: MaskStore, stats: RunStats) -> None:
     stats.counts[:] = write_refined(strips, refined, plan.classes)
 
 
-def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> dict[str, Any]:
+def _finish(
+    job: Job, store: MaskStore, stats: RunStats, identity: Json, meter: PowerMeter
+) -> dict[str, Any]:
     """Build the pyramid, write the metadata, and last of all the companions."""
     slide, plan, files = job.slide, job.plan, job.files
     notes: Json = {
@@ -371,7 +375,7 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> dict
                 f"the first at y={unread[0].y}, x={unread[0].x}"
             )
     write_atomically(files.tiles, rows_to_csv(stats.all_rows))
-    run: dict[str, Any] = describe_run(job, stats, identity)
+    run: dict[str, Any] = describe_run(job, stats, identity, meter.read())
     run["shards"] = {name: count_shards(group) for name, group in job.pyramids.items()}
     write_json(files.run, run)
     remove_raw(files.mask)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from wsiseg.throughput.probes.probe import Probe, Reading
 from wsiseg.throughput.probes.registry import PROBES
@@ -114,6 +115,7 @@ class PowerMeter:
         self._start = time.monotonic()
         self._interval = _INTERVAL
         self._stopped = threading.Event()
+        self._reading = threading.Lock()
         self._thread = threading.Thread(target=self._sample_until_stopped, daemon=True)
 
     def __enter__(self) -> Self:
@@ -137,14 +139,20 @@ class PowerMeter:
             probe.close()
 
     def energies(self) -> dict[str, Energy]:
-        """Return what each probe measured, by its name."""
-        return {
-            name: Energy(probe.covers, probe.is_whole, tuple(self._samples[name]))
-            for name, probe in self._probes.items()
-        }
+        """Return what each probe has measured so far, by its name."""
+        with self._reading:
+            return {
+                name: Energy(probe.covers, probe.is_whole, tuple(self._samples[name]))
+                for name, probe in self._probes.items()
+            }
+
+    def read(self) -> dict[str, Energy]:
+        """Read all probes once more, and return :meth:`energies`."""
+        self._sample()
+        return self.energies()
 
     def joules(self) -> float | None:
-        """Return the energy of the run: of the whole machine if that is told, else of its parts."""
+        """Return the energy so far: of the whole machine if that is told, else of its parts."""
         return total_joules(list(self.energies().values()))
 
     def _sample_until_stopped(self) -> None:
@@ -152,17 +160,17 @@ class PowerMeter:
             self._sample()
 
     def _sample(self) -> None:
-        for name, probe in self._probes.items():
-            samples = self._samples[name]
-            try:
-                samples.append(Sample(time.monotonic() - self._start, probe.read()))
-            except OSError:
-                continue
-        if any(len(samples) > _MOST for samples in self._samples.values()):
-            for samples in self._samples.values():
-                # The first and the last stay, whose counters tell the energy.
-                del samples[1:-1:2]
-            self._interval *= 2
+        with self._reading:
+            for name, probe in self._probes.items():
+                # What a probe does not tell now, it may tell later.
+                with suppress(OSError):
+                    sample = Sample(time.monotonic() - self._start, probe.read())
+                    self._samples[name].append(sample)
+            if any(len(samples) > _MOST for samples in self._samples.values()):
+                for samples in self._samples.values():
+                    # The first and the last stay, whose counters tell the energy.
+                    del samples[1:-1:2]
+                self._interval *= 2
 
 
 def total_joules(energies: Sequence[Energy]) -> float | None:
@@ -178,6 +186,42 @@ def total_joules(energies: Sequence[Energy]) -> float | None:
         return whole[0]
     parts = [each.joules for each in energies if each.joules is not None]
     return sum(parts) if parts else None
+
+
+def describe_power(energies: Mapping[str, Energy], megapixels: float) -> dict[str, Any] | None:
+    """Return the power of a run for its run file; None where the hardware does not tell.
+
+    Parameters
+    ----------
+    energies : mapping of str to Energy
+        What each probe measured, by its name.
+    megapixels : float
+        What was analysed meanwhile.
+
+    Examples
+    --------
+    >>> samples = [Sample(0.0, Reading(watts=10.0)), Sample(2.0, Reading(watts=20.0))]
+    >>> power = describe_power({"nvml": Energy("the GPU", False, tuple(samples))}, megapixels=60.0)
+    >>> power["joules"], power["mean_w"], power["joules_per_mpx"]
+    (30.0, 15.0, 0.5)
+    """
+    joules = total_joules(list(energies.values()))
+    seconds = max((each.seconds for each in energies.values()), default=0.0)
+    if joules is None or not seconds:
+        return None
+    return {
+        "joules": round(joules, 3),
+        "mean_w": round(joules / seconds, 3),
+        "joules_per_mpx": round(joules / megapixels, 5) if megapixels else None,
+        "probes": {
+            name: {
+                "covers": each.covers,
+                "joules": None if each.joules is None else round(each.joules, 3),
+                "watts": [[round(t, 2), round(w, 3)] for t, w in each.watts_over_time()],
+            }
+            for name, each in energies.items()
+        },
+    }
 
 
 def find_probes(device: str) -> dict[str, Probe]:
