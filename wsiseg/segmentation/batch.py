@@ -310,6 +310,8 @@ def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = 
         "tiles_per_s": None,
         "unread_tiles": None,
         "pixels_without_numbers": None,
+        "power_w": None,
+        "joules_per_mpx": None,
         "peak_rss_mb": None,
         "memory_mb": None,
         "runtime": choice.runtime,
