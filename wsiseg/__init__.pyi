@@ -32,6 +32,9 @@ from .measurements.measuring import measure as measure
 from .measurements.options import MeasureOptions as MeasureOptions
 from .measurements.results import MeasureResult as MeasureResult
 from .models.checkpoint import Checkpoint as Checkpoint
+from .refining.options import RefineOptions as RefineOptions
+from .refining.refining import RefineResult as RefineResult
+from .refining.refining import refine as refine
 from .segmentation.batch import segment_batch as segment_batch
 from .segmentation.options import SegmentOptions as SegmentOptions
 from .segmentation.segmenting import SegmentResult as SegmentResult

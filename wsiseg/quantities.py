@@ -61,6 +61,24 @@ def parse_area(text: str) -> float:
     return float(matched[1]) * _MICROMETRES[matched[2]] ** 2
 
 
+def square_millimetres(pixels: int, mpp: float | None) -> float | None:
+    """Return an area in mm², or None if the resolution is unknown.
+
+    Parameters
+    ----------
+    pixels : int
+        Number of pixels.
+    mpp : float or None
+        µm per pixel.
+
+    Examples
+    --------
+    >>> square_millimetres(4_000_000, 0.5)
+    1.0
+    """
+    return None if mpp is None else round(pixels * mpp**2 / 1e6, 6)
+
+
 def _length(given: object) -> object:
     return parse_length(given) if isinstance(given, str) else given
 

@@ -51,6 +51,11 @@ COMMANDS = {
         "Measure areas, regions, components and densities in masks, as tables.",
         "wsiseg measure out/biopsy.ome.zarr --components -o nuclei.csv",
     ),
+    "refine": LazyCommand(
+        "wsiseg.cli.refine:refine",
+        "Smooth a mask, fill its holes, remove small areas, decide classes by thresholds.",
+        "wsiseg refine out/biopsy.ome.zarr --min-area 20um2 -o biopsy-clean.ome.zarr",
+    ),
     "view": LazyCommand(
         "wsiseg.cli.view:view",
         "Look at a slide and its masks in napari; segment, paint and fine-tune there.",

@@ -229,11 +229,43 @@ class Mask:
             If there are no probabilities beside the mask, or they cannot be read.
         """
         found = np.zeros(labels.shape, np.uint8)
-        rows, all_columns = slice(top, top + len(labels)), slice(None)
+        box = Box(top, 0, *labels.shape)
         for label in set(self._values_in(labels).tolist()) - {NO_LABEL}:
-            plane = StoredValues(self._probabilities, self.probabilities_path, (label,))
-            np.copyto(found, plane[rows, all_columns], where=labels == label)
+            np.copyto(found, self.probabilities_of(label, box), where=labels == label)
         return found
+
+    def probabilities_of(self, label: int, box: Box) -> npt.NDArray[np.uint8]:
+        """Return the probability of a class.
+
+        Parameters
+        ----------
+        label : int
+            The class.
+        box : Box
+            Pixels of the mask.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(box.height, box.width)``: 255 is 1.
+
+        Raises
+        ------
+        AnnotationError
+            If there are no probabilities beside the mask, or they cannot be read.
+        """
+        plane = StoredValues(self._probabilities, self.probabilities_path, (label,))
+        return plane[box.y : box.bottom, box.x : box.right]
+
+    def check_probabilities(self) -> None:
+        """Check that there are probabilities beside the mask.
+
+        Raises
+        ------
+        AnnotationError
+            If there are none, or those of another mask.
+        """
+        _ = self._probabilities
 
     @property
     def probabilities_path(self) -> Path:

@@ -7,14 +7,15 @@ compares them: a type checker cannot read them off a model.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
+from wsiseg.refining.keywords import RefineKeywords
 from wsiseg.segmentation.options import OnBadNumbers, OnBadTile
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.uncertainty import Uncertainty
 
 
-class SegmentKeywords(TypedDict, total=False):
+class SegmentKeywords(RefineKeywords, total=False):
     """Keywords of :func:`wsiseg.segment`."""
 
     mpp: float | None

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models.runtimes.options import COMPUTE, ComputeOptions
+from wsiseg.refining.options import RefineOptions
 from wsiseg.settings import Option, Settings
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.colour import ColourOptions
@@ -141,7 +142,7 @@ class TileOptions(Settings):
     ] = False
 
 
-class SegmentOptions(ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
+class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
     """Settings of :func:`wsiseg.segment`; the defaults are those of the command.
 
     Raises

@@ -15,6 +15,7 @@ from wsiseg.annotations import read_regions, read_tissue
 from wsiseg.errors import ArgumentError, MemoryBudgetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
+from wsiseg.refining.refinement import Refinement, plan_refinement
 from wsiseg.segmentation.colouring import find_colour_steps, warn_of_colour_mismatch
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.segmentation.options import SegmentOptions
@@ -77,6 +78,8 @@ class Plan:
         In how many the network sees each tile.
     colour_steps : tuple of ColourStep
         What is done to the slide's colours before the network sees them.
+    refinement : Refinement
+        What is done to the labels afterwards.
     warnings : tuple of str
         What was assumed.
     """
@@ -94,6 +97,7 @@ class Plan:
     classes: int
     orientations: int
     colour_steps: tuple[ColourStep, ...]
+    refinement: Refinement
     warnings: tuple[str, ...]
 
     @cached_property
@@ -167,7 +171,7 @@ def make_plan(
     UnsuitableSlideError
         If the slide is fluorescence or dark field.
     ArgumentError
-        If tile and halo do not fit each other.
+        If tile and halo do not fit each other, or there is no class of a name in `threshold`.
     AnnotationError
         If regions or a tissue mask cannot be used.
     StainError
@@ -180,6 +184,8 @@ def make_plan(
     if plane is None:
         plane = choose_plane(slide, checkpoint, options)
         doubts = _check_suitable(slide, plane, checkpoint, options)
+    classes = dict(enumerate(checkpoint.classes))
+    refinement = plan_refinement(options, classes, plane.mpp, slide.path)
     regions, notes = (None, ()) if options.roi is None else read_regions(options.roi, slide, plane)
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
@@ -189,7 +195,7 @@ def make_plan(
         bytes_per_pixel=predictor.bytes_per_pixel,
         classes=len(checkpoint.classes),
         blend=options.blend,
-        probabilities=options.probabilities,
+        probabilities=options.probabilities or bool(refinement.thresholds),
         uncertainty=options.uncertainty is not None,
         averaged=len(orientations) > 1,
         turned=any(each.transposed for each in orientations),
@@ -217,6 +223,7 @@ def make_plan(
         classes=costs.classes,
         orientations=len(orientations),
         colour_steps=steps,
+        refinement=refinement,
         warnings=(
             *slide.facts.warnings,
             *doubts,
@@ -224,6 +231,7 @@ def make_plan(
             *_assumptions(plane, len(windows), grid, checkpoint, options),
             *notes,
             *said,
+            *refinement.warnings,
         ),
     )
 

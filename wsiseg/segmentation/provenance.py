@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError, field_validator
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputError
+from wsiseg.quantities import square_millimetres
+from wsiseg.refining.options import RefineOptions
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.disk import Json
@@ -84,9 +86,10 @@ def identify(job: Job) -> Json:
         "checkpoint": job.predictor.checkpoint.sha256,
         "blend": options.blend,
         "probabilities": options.probabilities,
-        # Runs of before these two existed went without, and may go on.
+        # Runs of before these existed went without, and may go on.
         "tta": options.tta or None,
         "uncertainty": options.uncertainty,
+        **{name: getattr(options, name) for name in RefineOptions.model_fields},
         "with_image": options.with_image,
         "runtime": choice.runtime,
         "precision": choice.precision,
@@ -245,21 +248,3 @@ def read_run(path: Path) -> dict[str, dict[str, Any]]:
         except ValidationError as error:
             raise ValueError("it is not a run file, or figures are missing") from error
     return content
-
-
-def square_millimetres(pixels: int, mpp: float | None) -> float | None:
-    """Return an area in mm², or None if the resolution is unknown.
-
-    Parameters
-    ----------
-    pixels : int
-        Number of pixels.
-    mpp : float or None
-        µm per pixel.
-
-    Examples
-    --------
-    >>> square_millimetres(4_000_000, 0.5)
-    1.0
-    """
-    return None if mpp is None else round(pixels * mpp**2 / 1e6, 6)

@@ -12,7 +12,7 @@ from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.checking import find_damage, find_damaged_layout
 from wsiseg.store.companions import NOTHING, list_companions
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
-from wsiseg.store.masks import MaskStore
+from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.shard_counts import find_lost_shards
 from wsiseg.tiling.boxes import Box
 
@@ -44,6 +44,7 @@ def find_finished(job: Job, stats: RunStats) -> dict[str, Any] | None:
         return None
     stats.began("already finished, nothing to do")
     # Of a run that was killed between its last two steps.
+    remove_raw(files.mask)
     files.journal.unlink(missing_ok=True)
     return run
 
@@ -116,8 +117,8 @@ def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecor
 
 def _find_intact(job: Job, said: list[BandRecord], stats: RunStats) -> list[BandRecord]:
     plane, classes = job.plan.plane, job.predictor.checkpoint.classes
-    shape = (plane.height, plane.width)
-    if not MaskStore.can_resume(job.files.mask, shape, classes, **job.companions):
+    shape, raw = (plane.height, plane.width), job.plan.refinement.changes_areas
+    if not MaskStore.can_resume(job.files.mask, shape, classes, **job.companions, raw=raw):
         return []
     store = open_store(job, fresh=False)
     done = []
@@ -154,6 +155,7 @@ def open_store(job: Job, *, fresh: bool) -> MaskStore:
         job.predictor.checkpoint.classes,
         **job.companions,
         fresh=fresh,
+        raw=job.plan.refinement.changes_areas,
     )
 
 

@@ -19,6 +19,8 @@ from wsiseg.checkpoints import take_checkpoint
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.refining.refinement import describe_refining
+from wsiseg.refining.writing import rows_of, write_refined
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.keywords import SegmentKeywords
@@ -35,7 +37,7 @@ from wsiseg.store.disk import Json, write_atomically, write_json
 from wsiseg.store.images import write_image
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.locks import hold_lock
-from wsiseg.store.masks import MaskStore
+from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.outputs import OutputFiles, output_folder
 from wsiseg.store.shard_counts import count_shards
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
@@ -326,6 +328,18 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
         )
 
 
+def _refine(job: Job, raw: MaskStore, stats: RunStats) -> None:
+    """Make level 0 of the raw labels, if areas are to be changed."""
+    plan, files = job.plan, job.files
+    if not plan.refinement.changes_areas:
+        return
+    stats.began("refining the mask")
+    shape = (plan.plane.height, plan.plane.width)
+    refined = MaskStore(files.mask, shape, job.predictor.checkpoint.classes)
+    strips = plan.refinement.run(rows_of(raw.labels), files.mask, lambda _: stats.heartbeat())
+    stats.counts[:] = write_refined(strips, refined, plan.classes)
+
+
 def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> dict[str, Any]:
     """Build the pyramid, write the metadata, and last of all the companions."""
     slide, plan, files = job.slide, job.plan, job.files
@@ -336,7 +350,9 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> dict
         "stretch": list(slide.facts.stretch),
         "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
         "uncertainty": job.options.uncertainty,
+        **describe_refining(job.options),
     }
+    _refine(job, store, stats)
     stats.began("building the pyramid")
     store.finish(slide.name, job.placement, notes, stats.heartbeat)
     if job.options.with_image:
@@ -358,5 +374,6 @@ def _finish(job: Job, store: MaskStore, stats: RunStats, identity: Json) -> dict
     run: dict[str, Any] = describe_run(job, stats, identity)
     run["shards"] = {name: count_shards(group) for name, group in job.pyramids.items()}
     write_json(files.run, run)
+    remove_raw(files.mask)
     files.journal.unlink(missing_ok=True)
     return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from wsiseg.error_translation import translate_errors
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
 from wsiseg.models.runtimes import Predictor, TileRunner
 from wsiseg.models.tile_network import Output
+from wsiseg.refining.thresholds import apply_thresholds
 from wsiseg.segmentation.colouring import apply_colour_steps
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
@@ -78,7 +79,8 @@ class TileStream:
         self._plan = plan
         self._options = options
         watch = Stopwatch()
-        outputs = _needed_outputs(options)
+        self._needs_probabilities = options.probabilities or bool(plan.refinement.thresholds)
+        outputs = _needed_outputs(options, probabilities=self._needs_probabilities)
         self._runtime_name = predictor.choice.runtime
         self._runtime = predictor.prepare_runtime(
             plan.grid.tile, plan.batch, outputs, tta=options.tta
@@ -109,7 +111,7 @@ class TileStream:
             tiles,
             BAND_HEIGHT,
             plan.classes,
-            keep_probabilities=options.probabilities,
+            keep_probabilities=self._needs_probabilities,
             uncertainty=options.uncertainty,
         )
         # Of its own, and set anew after every yield: others' time is not that of a tile.
@@ -126,31 +128,39 @@ class TileStream:
                     row.without_numbers = stitcher.without_numbers - before
                     if row.without_numbers and options.on_bad_numbers == "fail":
                         raise _bad_numbers(row, self._slide)
-                    yield Step(read, prediction, row, _give(bands, plan.regions, row))
+                    yield Step(read, prediction, row, self._give(bands, row))
                     watch.lap()
-        yield Step(bands=_give(stitcher.finished(), plan.regions))
+        yield Step(bands=self._give(stitcher.finished()))
+
+    def _give(self, bands: Iterable[Band], row: TileRow | None = None) -> Iterator[Band]:
+        """Yield bands one by one; the time to make them counts as stitching of the tile."""
+        watch = Stopwatch()
+        for band in bands:
+            decided = self._decide(_masked(band, self._plan.regions))
+            if row is not None:
+                row.stitch_ms += watch.lap() * 1e3
+            yield decided
+            watch.lap()
+
+    def _decide(self, band: Band) -> Band:
+        """Return a band with the labels that keep to thresholds."""
+        least, found = self._plan.refinement.thresholds, band.probabilities
+        if not least or found is None:
+            return band
+        kept = found if self._options.probabilities else None
+        if not band.touched:
+            return replace(band, probabilities=kept)
+        labels = apply_thresholds(band.labels, found.__getitem__, len(found), least)
+        return replace(band, labels=labels, probabilities=kept)
 
 
-def _needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
+def _needed_outputs(options: SegmentOptions, *, probabilities: bool) -> tuple[Output, ...]:
     """Return the outputs of the network that the options need."""
     if options.blend != "crop":
         return ("probabilities",)
-    if options.probabilities or options.uncertainty is not None:
+    if probabilities or options.uncertainty is not None:
         return ("labels", "probabilities")
     return ("labels",)
-
-
-def _give(
-    bands: Iterable[Band], regions: Regions | None, row: TileRow | None = None
-) -> Iterator[Band]:
-    """Yield bands one by one; the time to make them counts as stitching of the tile."""
-    watch = Stopwatch()
-    for band in bands:
-        masked = _masked(band, regions)
-        if row is not None:
-            row.stitch_ms += watch.lap() * 1e3
-        yield masked
-        watch.lap()
 
 
 def _bad_numbers(row: TileRow, slide: Slide) -> BadNumbersError:

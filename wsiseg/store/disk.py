@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,6 +68,51 @@ def replace_when_complete(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 unfinished.unlink()
             raise
+
+
+@contextmanager
+def replace_folder_when_complete(path: Path) -> Iterator[Path]:
+    """Give a new folder that takes the place of another once it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; an existing one is replaced, its parents are created.
+
+    Yields
+    ------
+    Path
+        Where to write.  If anything is raised, it is removed, and the folder stays as it was.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    # Training passes over names that begin with a dot.
+    unfinished, retired = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
+    with translate_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            yield unfinished
+            if path.exists():
+                _exchange(path, unfinished, retired)
+            else:
+                unfinished.rename(path)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _exchange(path: Path, successor: Path, retired: Path) -> None:
+    shutil.rmtree(retired, ignore_errors=True)
+    path.rename(retired)
+    try:
+        successor.rename(path)
+    except BaseException:
+        retired.rename(path)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import zarr
@@ -21,6 +21,9 @@ from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mode, no_heartbeat
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
+
+RAW = "raw"
+"""Array of labels as the network gave them, in a mask that is unfinished."""
 
 
 class MaskStore:
@@ -43,11 +46,13 @@ class MaskStore:
         ``NAME.uncertainty.ome.zarr``, if it is kept.
     fresh : bool
         Whether to create empty arrays; otherwise those on disk are opened.
+    raw : bool
+        Whether bands go to an array of their own, :data:`RAW`, as level 0 is made of it later.
 
     Attributes
     ----------
     labels : zarr.Array
-        uint8 ``(H, W)``, level 0.
+        uint8 ``(H, W)``, to which bands go: level 0, or the raw labels.
 
     Examples
     --------
@@ -72,6 +77,7 @@ class MaskStore:
         probabilities: Path | None = None,
         uncertainty: Path | None = None,
         fresh: bool = True,
+        raw: bool = False,
     ) -> None:
         self.path = path
         self._classes = tuple(classes)
@@ -79,9 +85,11 @@ class MaskStore:
         with translate_write_errors(path):
             if fresh:
                 create_array(path / "0", shape, fill_value=NO_LABEL)
+                if raw:
+                    create_array(path / RAW, shape, fill_value=NO_LABEL)
                 for companion in self._companions:
                     companion.create(shape)
-            self.labels = zarr.open_array(path / "0", mode="r+")
+            self.labels = zarr.open_array(path / (RAW if raw else "0"), mode="r+")
             self._beside: dict[str, AnyArray] = {
                 companion.name: zarr.open_array(companion.path / "0", mode="r+")
                 for companion in self._companions
@@ -99,6 +107,7 @@ class MaskStore:
         *,
         probabilities: Path | None = None,
         uncertainty: Path | None = None,
+        raw: bool = False,
     ) -> bool:
         """Tell whether there are arrays on disk with the layout of this mask.
 
@@ -112,9 +121,12 @@ class MaskStore:
             In the order of the labels.
         probabilities, uncertainty : Path or None
             Stores of companions, if they are kept.
+        raw : bool
+            Whether bands went to the array of raw labels.
         """
         companions = list_companions(classes, probabilities, uncertainty)
-        return has_expected_layout(path / "0", shape, fill_value=NO_LABEL) and all(
+        level = path / (RAW if raw else "0")
+        return has_expected_layout(level, shape, fill_value=NO_LABEL) and all(
             companion.exists(shape) for companion in companions
         )
 
@@ -172,14 +184,46 @@ class MaskStore:
         with translate_write_errors(self.path):
             for companion in self._companions:
                 companion.finish(name, placement, notes, heartbeat)
-            levels = build_pyramid(self.path, halve_by_mode, heartbeat)
-            scales = multiscales(name, placement, levels, method="mode")
-            ome: Json = {
-                "version": VERSION,
-                "multiscales": scales,
-                "image-label": image_label(self._classes),
-            }
-            write_group(self.path, {"ome": ome, "wsiseg": notes})
+            finish_mask(self.path, self._classes, name, placement, notes=notes, heartbeat=heartbeat)
+
+
+def finish_mask(
+    path: Path,
+    classes: Sequence[LabelClass] | Mapping[int, LabelClass],
+    name: str,
+    placement: Placement,
+    *,
+    notes: Json,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> None:
+    """Build the pyramid of a mask from its level 0, and write its metadata.
+
+    Parameters
+    ----------
+    path : Path
+        The folder with the array ``0``.
+    classes : sequence or mapping of LabelClass
+        In the order of the labels, or by them.
+    name : str
+        Name that viewers show.
+    placement : Placement
+        Where the mask lies on the slide.
+    notes : dict
+        Attributes under the key ``wsiseg``, beside ``ome``.
+    heartbeat : callable
+        Called after every shard; may raise to cancel.
+    """
+    levels = build_pyramid(path, halve_by_mode, heartbeat)
+    scales = multiscales(name, placement, levels, method="mode")
+    ome = {"version": VERSION, "multiscales": scales, "image-label": image_label(classes)}
+    write_group(path, {"ome": ome, "wsiseg": notes})
+
+
+def remove_raw(path: Path) -> None:
+    """Remove the raw labels of a mask, if there are some."""
+    with translate_write_errors(path):
+        if (path / RAW).exists():
+            shutil.rmtree(path / RAW)
 
 
 def _flush(shard: Path) -> None:

@@ -5,7 +5,7 @@ The one place that knows the format's version: https://ngff.openmicroscopy.org/0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wsiseg.classes import LabelClass
@@ -32,10 +32,13 @@ class Placement:
         µm per working pixel; None gives the scale in pixels of the slide's level 0.
     slide_scale : float
         Pixels of the slide's level 0 along one working pixel.
+    corner : tuple of float
+        ``(y, x)`` of the plane's corner in pixels of level 0.
     """
 
     mpp: float | None
     slide_scale: float
+    corner: tuple[float, float] = (0.0, 0.0)
 
     def transformations(self, factor: int, *, channels: bool = False) -> list[Json]:
         """Return the ``coordinateTransformations`` of a level: scale and translation.
@@ -57,11 +60,11 @@ class Placement:
         """
         unit = 1.0 if self.mpp is None else self.mpp / self.slide_scale
         covered = self.slide_scale * factor
-        scale, shift = unit * covered, unit * (covered - 1) / 2
+        scale, shift = unit * covered, [unit * ((covered - 1) / 2 + start) for start in self.corner]
         first_scale, first_shift = ([1.0], [0.0]) if channels else ([], [])
         return [
             {"type": "scale", "scale": [*first_scale, scale, scale]},
-            {"type": "translation", "translation": [*first_shift, shift, shift]},
+            {"type": "translation", "translation": [*first_shift, *shift]},
         ]
 
     @property
@@ -108,9 +111,16 @@ def multiscales(
     ]
 
 
-def image_label(classes: Sequence[LabelClass]) -> Json:
-    """Return ``image-label``: colours and names of every class and of what was not analysed."""
-    entries = [(index, entry.name, (*entry.colour, 255)) for index, entry in enumerate(classes)]
+def image_label(classes: Sequence[LabelClass] | Mapping[int, LabelClass]) -> Json:
+    """Return ``image-label``: colours and names of every class and of what was not analysed.
+
+    Parameters
+    ----------
+    classes : sequence or mapping of LabelClass
+        In the order of the labels, or by them.
+    """
+    pairs = classes.items() if isinstance(classes, Mapping) else enumerate(classes)
+    entries = [(index, entry.name, (*entry.colour, 255)) for index, entry in sorted(pairs)]
     entries.append((NO_LABEL, NOT_ANALYSED, (0, 0, 0, 0)))
     return {
         "version": VERSION,

@@ -141,7 +141,7 @@ class OutputFiles:
         """
         stores = [path for path in self.stores if path.exists()]
         for path in stores:
-            if not (self.journal.exists() or _has_run(self.run) or _is_ours(path)):
+            if not (self.journal.exists() or _has_run(self.run) or is_ours(path)):
                 raise OutputExistsError(
                     "the output already exists and was not written by wsiseg",
                     path,
@@ -237,8 +237,14 @@ def _longest_name(folder: Path) -> int:
     return os.pathconf(standing, "PC_NAME_MAX")
 
 
-def _is_ours(store: Path) -> bool:
-    """Tell whether a run of ours wrote a store; what somebody painted is nobody's to replace."""
+def is_ours(store: Path) -> bool:
+    """Tell whether this package made a store; what somebody painted is nobody's to replace.
+
+    Parameters
+    ----------
+    store : Path
+        The folder.
+    """
     try:
         group = json.loads((store / "zarr.json").read_text(encoding="utf-8"))
         return PAINTED not in group["attributes"]["wsiseg"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import zarr
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputExistsError
 from wsiseg.store.arrays import create_array, write_group
-from wsiseg.store.disk import Json, translate_write_errors
+from wsiseg.store.disk import Json, replace_folder_when_complete
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import PAINTED, VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import halve_by_mode, level_shapes
@@ -80,7 +79,7 @@ def write_painted_mask(path: Path, part: PaintedPart, *, replace: bool = False) 
                 "an annotation of this slide exists", path, "Add to it, or replace it."
             )
         _open_painting(path)
-    with _replacing(path) as store:
+    with replace_folder_when_complete(path) as store:
         shapes = level_shapes(*part.shape)
         for level, shape in enumerate(shapes):
             create_array(store / str(level), shape, fill_value=NO_LABEL)
@@ -117,7 +116,7 @@ def add_to_painted_mask(path: Path, part: PaintedPart) -> None:
     places = {entry.name: index for index, entry in enumerate(classes)}
     table = np.full(256, NO_LABEL, np.uint8)
     table[: len(part.classes)] = [places[entry.name] for entry in part.classes]
-    with _replacing(path) as store:
+    with replace_folder_when_complete(path) as store:
         shutil.copytree(path, store)
         standing = np.asarray(zarr.open_array(store / "0", mode="r")[_cut(part.box)])
         _paint(store, np.where(part.labels == NO_LABEL, standing, table[part.labels]), part.box)
@@ -154,35 +153,6 @@ def _refuse_other_plane(image: LabelImage, part: PaintedPart) -> None:
 def _join(standing: Sequence[LabelClass], painted: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
     names = {entry.name for entry in standing}
     return (*standing, *(entry for entry in painted if entry.name not in names))
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a new folder that replaces another once it is complete."""
-    # Training passes over names that begin with a dot.
-    unfinished, retired = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
-    with translate_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        try:
-            yield unfinished
-            if path.exists():
-                _exchange(path, unfinished, retired)
-            else:
-                unfinished.rename(path)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _exchange(path: Path, successor: Path, retired: Path) -> None:
-    shutil.rmtree(retired, ignore_errors=True)
-    path.rename(retired)
-    try:
-        successor.rename(path)
-    except BaseException:
-        retired.rename(path)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
 
 
 def _paint(store: Path, labels: npt.NDArray[np.uint8], box: Box) -> None:
