@@ -16,6 +16,7 @@ STAGES = {
     "planning": "wsiseg.segmentation.segmenting.make_plan",
     "compiling": "wsiseg.models.runtimes.Predictor.prepare_runtime",
     "bands": "wsiseg.tiling.reading.TileReader._read",
+    "refining": "wsiseg.segmentation.segmenting.write_refined",
     "pyramid": "wsiseg.store.masks.build_pyramid",
     "image": "wsiseg.segmentation.segmenting.write_image",
     "training": "wsiseg.training.task.SegmentationTask.training_step",

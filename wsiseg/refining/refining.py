@@ -129,7 +129,7 @@ def refine(
         with translate_write_errors(output):
             name = output.name.removesuffix(STORE)
             finish_mask(folder, classes, name, _place(opened), notes=notes, heartbeat=told.again)
-    told.finished()
+        told.finished()
     return RefineResult(
         output,
         changed.pixels,

@@ -83,7 +83,8 @@ class SmallAreas:
     @property
     def small(self) -> Flags:
         """Bool ``(areas,)``: which are smaller than the limit, so far."""
-        return (self.sizes < self._limit) & (self.labels != IGNORED)
+        few: Flags = (self.sizes < self._limit) & (self.labels != IGNORED)
+        return few
 
     @property
     def waiting(self) -> int | None:
@@ -155,8 +156,7 @@ class SmallAreas:
         labels : ndarray
             uint8 ``(areas,)``; 255 leaves an area as it is.
         """
-        chosen = (labels != IGNORED) & (labels != self.labels)
-        runs = chosen[self._owners]
+        runs = labels[self._owners] != IGNORED
         return Edits(self._starts[runs], self._stops[runs], labels[self._owners[runs]])
 
     def keep(self, areas: Flags, pixels: Flags) -> Whole:
