@@ -107,8 +107,9 @@ def test_the_public_names_are_these_and_all_errors():
     assert wsiseg.__all__ == sorted(
         {
             *("segment", "segment_batch", "train", "evaluate", "compare", "export", "measure"),
-            *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions"),
+            *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions", "RefineOptions"),
             *("SegmentResult", "TrainResult", "ExportResult", "MeasureOptions", "MeasureResult"),
+            *("refine", "RefineResult"),
             *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),
             *("annotations", "errors", "models", "tiling", "training"),
             *wsiseg.errors.__all__,

@@ -11,7 +11,7 @@ from yaozarrs import validate_zarr_store
 
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, OutputError, OutputExistsError
-from wsiseg.store import painted_masks
+from wsiseg.store import disk, painted_masks
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.metadata import Placement
 from wsiseg.store.painted_masks import PaintedPart, add_to_painted_mask, write_painted_mask
@@ -131,13 +131,16 @@ def test_what_is_no_painting_is_left_alone(store, save):
     assert (store / "letter.txt").exists()
 
 
-@pytest.mark.parametrize("step", ["_paint", "_describe", "_exchange"])
+@pytest.mark.parametrize(
+    ("room", "step"),
+    [(painted_masks, "_paint"), (painted_masks, "_describe"), (disk, "_exchange")],
+)
 @pytest.mark.parametrize("save", SAVES)
-def test_a_failed_save_leaves_what_stood(store, step, save, monkeypatch):
+def test_a_failed_save_leaves_what_stood(store, room, step, save, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(painted_masks, step, fail)
+    monkeypatch.setattr(room, step, fail)
     with pytest.raises(OutputError, match="No space left"):
         save(store, part(SECOND))
     np.testing.assert_array_equal(levels_of(store)[0], whole(part(FIRST)))

@@ -34,9 +34,9 @@ def smooth(rows: Rows, squared_radius: int) -> Iterator[Labels]:
 
     Examples
     --------
-    >>> spur = np.array([[0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1]], np.uint8)
-    >>> np.concatenate(list(smooth(lambda: iter([spur]), squared_radius=2))).tolist()
-    [[0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1]]
+    >>> speck = np.array([[0, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0, 0, 0, 1, 1]], np.uint8)
+    >>> np.concatenate(list(smooth(lambda: iter([speck]), squared_radius=2))).tolist()
+    [[0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 0, 1, 1]]
     """
     reach = math.isqrt(squared_radius)
     kept: Labels | None = None
