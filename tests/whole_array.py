@@ -39,12 +39,12 @@ def fill_holes(mask, label, inside, pixels):
     return filled
 
 
-def absorb(mask, pixels):
+def absorb(mask, pixels, deepest=16):
     numbers, count = areas(mask)
     sizes = np.bincount(numbers.ravel(), minlength=count + 1)
     left = {number for number in range(1, count + 1) if sizes[number] < pixels}
     done = mask.copy()
-    while True:
+    for _ in range(deepest):
         open_ones = np.isin(numbers, list(left)).astype(np.uint8)
         taken = {}
         for number in left:
@@ -55,11 +55,10 @@ def absorb(mask, pixels):
                 votes += np.bincount(label[counted], minlength=256)
             if votes.any():
                 taken[number] = votes.argmax()
-        if not taken:
-            return done
         for number, label in taken.items():
             done[numbers == number] = label
         left -= set(taken)
+    return done
 
 
 def smooth(mask, radius):

@@ -1,5 +1,7 @@
 """Strip by strip the same as on the whole array, however the rows are cut up."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from skimage.morphology import remove_small_holes
 import whole_array
 from repetitions import repetitions
 from stored_masks import draw_cells
+from wsiseg.refining import absorbing
 from wsiseg.refining.absorbing import absorb_small_areas
 from wsiseg.refining.holes import Holes, fill_holes
 from wsiseg.refining.smoothing import smooth
@@ -43,11 +46,12 @@ limits = st.integers(1, 25)
 
 
 @settings(max_examples=repetitions(60, 2000))
-@given(strips(), limits)
-def test_small_areas(cut, pixels):
+@given(strips(), limits, st.sampled_from([1, 2, 3, absorbing.DEEPEST]))
+def test_small_areas(cut, pixels, deepest):
     mask, rows = cut
-    found = np.concatenate(list(absorb_small_areas(rows, pixels)))
-    np.testing.assert_array_equal(found, whole_array.absorb(mask, pixels))
+    with mock.patch.object(absorbing, "DEEPEST", deepest):
+        found = np.concatenate(list(absorb_small_areas(rows, pixels)))
+    np.testing.assert_array_equal(found, whole_array.absorb(mask, pixels, deepest))
 
 
 @settings(max_examples=repetitions(60, 2000))
@@ -116,6 +120,19 @@ def test_holes_of_the_highest_class_are_those_of_scikit_image():
     # It fills what touches the edge, too, which is all of one class here.
     np.testing.assert_array_equal(found == 2, inner)
     assert (found != framed).sum() > 100
+
+
+@pytest.mark.parametrize("height", [1, 5, 50])
+def test_small_areas_in_small_areas_take_what_is_outside_down_to_a_depth(height):
+    """A row of dots, from a large area into what was not analysed, which later rows tell."""
+    column = np.array([0, 1, 2] * 10, np.uint8)
+    mask = np.full((50, 20), 255, np.uint8)
+    mask[:30, 7] = column
+    mask[30:, :] = 3
+    parts = [mask[top : top + height] for top in range(0, 50, height)]
+    found = np.concatenate(list(absorb_small_areas(lambda: iter(parts), 2)))
+    np.testing.assert_array_equal(found[:14, 7], column[:14])
+    assert (found[14:30, 7] == 3).all()
 
 
 @pytest.mark.parametrize("height", [1, 2, 97])

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from wsiseg.annotations.connecting import StripAreas
 from wsiseg.annotations.labels import IGNORED, Labels
@@ -15,8 +13,18 @@ from wsiseg.refining.editing import edit
 from wsiseg.refining.small_areas import Edits, Flags, SmallAreas, Whole
 from wsiseg.refining.spooling import Rows
 
-_Border = npt.NDArray[np.int64]
-"""int64 ``(3, borders)``: two areas, or an area and a label, and how many sides they share."""
+DEEPEST = 16
+"""Small areas between one and the next that is not small; what lies deeper stays.
+
+Without an end, the decision on an area in a field of specks could depend on the slide's last row.
+"""
+
+_Borders = npt.NDArray[np.int64]
+"""int64 ``(3, borders)``: two areas, and how many sides they share."""
+
+_Votes = npt.NDArray[np.int64]
+"""int64 ``(4, votes)``: an area, a label beside it, how many sides, and how deep that lies: 0 for
+areas that are not small."""
 
 
 def absorb_small_areas(rows: Rows, pixels: int) -> Iterator[Labels]:
@@ -25,8 +33,8 @@ def absorb_small_areas(rows: Rows, pixels: int) -> Iterator[Labels]:
     Areas are connected by sides.  A small area takes the class of the areas that are not small with
     which it shares the longest border; of equals the lowest label.  One that touches none of them
     takes, when those around it have got their classes, the one with which it then shares the
-    longest border; and so on, inwards.  Small areas that not even others lead to one that is not
-    small, as all of them lie in what was not analysed, stay.
+    longest border; and so on, inwards, :data:`DEEPEST` times.  What is not reached stays: an island
+    of small areas in what was not analysed, for instance.
 
     Parameters
     ----------
@@ -57,9 +65,9 @@ class _Absorber:
         self._pixels = pixels
         self._areas: SmallAreas | None = None
         self._width = 0
-        # Between small areas, and of small areas with labels.
-        self._inner = np.empty((3, 0), np.int64)
-        self._outer = np.empty((3, 0), np.int64)
+        # Between small areas, and of small areas with what has its label.
+        self._inner: _Borders = np.empty((3, 0), np.int64)
+        self._outer: _Votes = np.empty((4, 0), np.int64)
 
     @property
     def waiting(self) -> int | None:
@@ -73,14 +81,12 @@ class _Absorber:
         areas, framed, moved = all_areas.add(rows)
         self._inner[:2] = moved[self._inner[:2]]
         self._outer[0] = moved[self._outer[0]]
-        small, still = all_areas.small, all_areas.open
+        small = all_areas.small
         self._sort(np.concatenate([self._inner, _borders(framed, areas, small)], axis=1), small)
-        ready = self._find_ready(small, still)
-        taken = self._take_classes(ready)
+        taken, left = self._decide(small, all_areas.open)
         edits = all_areas.relabel(taken)
-        left = small & ~ready
-        numbers = all_areas.keep(still | left, pixels=left)
-        self._inner = self._inner[:, left[self._inner[0]]]
+        numbers = all_areas.keep(all_areas.open | left, pixels=left)
+        self._inner = self._inner[:, left[self._inner[0]] & left[self._inner[1]]]
         self._outer = self._outer[:, left[self._outer[0]]]
         self._inner[:2] = numbers[self._inner[:2]]
         self._outer[0] = numbers[self._outer[0]]
@@ -89,7 +95,7 @@ class _Absorber:
     def finish(self) -> Edits:
         return self.add(np.full((1, self._width), IGNORED, np.uint8))
 
-    def _sort(self, borders: _Border, small: Flags) -> None:
+    def _sort(self, borders: _Borders, small: Flags) -> None:
         """Tell borders between small areas from those with others, of which labels are enough."""
         assert self._areas is not None
         one, other, _ = borders
@@ -98,49 +104,57 @@ class _Absorber:
         outer = borders[:, small[one] != small[other]]
         one, other, sides = outer
         found = np.where(small[one], one, other), np.where(small[one], other, one)
-        added = np.stack([found[0], self._areas.labels[found[1]], sides])
+        added = np.stack([found[0], self._areas.labels[found[1]], sides, np.zeros_like(sides)])
         known = self._outer[:, small[self._outer[0]]]
         self._outer = np.concatenate([known, added], axis=1)
 
-    def _find_ready(self, small: Flags, still: Flags) -> Flags:
-        """Return the small areas in groups of which none can grow any more."""
-        one, other, _ = self._inner
-        links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(len(small),) * 2)
-        count, group = connected_components(links, directed=False)
-        growing = np.zeros(count, bool)
-        growing[group[small & still]] = True
-        ready: Flags = small & ~growing[group]
-        return ready
+    def _decide(self, small: Flags, still: Flags) -> tuple[Labels, Flags]:
+        """Return what is certain by now, from the outside inwards.
 
-    def _take_classes(self, ready: Flags) -> Labels:
-        """Return the label that each area takes, 255 if it stays."""
-        taken = np.full(len(ready), IGNORED, np.uint8)
-        inner = self._inner[:, ready[self._inner[0]]]
-        inner = np.concatenate([inner, inner[[1, 0, 2]]], axis=1)
-        outer = self._outer[:, ready[self._outer[0]]]
-        while outer.shape[1]:
-            areas, labels = _longest(outer)
+        Returns
+        -------
+        ndarray
+            uint8 ``(areas,)``: the label that each takes, 255 if none.
+        ndarray
+            bool ``(areas,)``: those on which later rows may decide.
+        """
+        taken = np.full(len(small), IGNORED, np.uint8)
+        one, other, sides = np.concatenate([self._inner, self._inner[[1, 0, 2]]], axis=1)
+        # One that is open may turn out not to be small: it may be no depth at all.
+        doubtful = small & still
+        left, reached = doubtful, ~small | doubtful
+        for depth in range(DEEPEST):
+            beside = np.zeros(len(small), bool)
+            beside[other[doubtful[one]]] = True
+            doubtful = beside & ~reached
+            votes = self._outer[:, self._outer[3] == depth]
+            votes = votes[:, ~(reached | doubtful)[votes[0]]]
+            areas, labels = _longest(votes)
             taken[areas] = labels
-            # Those that took theirs in this round lead to the next.
-            inner = inner[:, taken[inner[1]] == IGNORED]
-            led = taken[inner[0]] != IGNORED
-            source, target, sides = inner[:, led]
-            outer = np.stack([target, taken[source], sides])
-            inner = inner[:, ~led]
-        return taken
+            certain = np.zeros(len(small), bool)
+            certain[areas] = True
+            inwards = certain[one] & ~(reached | certain)[other]
+            led = other[inwards], taken[one[inwards]], sides[inwards]
+            deeper = np.stack([*led, np.full(len(led[0]), depth + 1)])
+            self._outer = np.concatenate([self._outer, deeper], axis=1)
+            left = left | doubtful
+            reached = reached | doubtful | certain
+            if reached.all():
+                break
+        return taken, left
 
 
-def _longest(outer: _Border) -> tuple[Whole, Labels]:
+def _longest(votes: _Votes) -> tuple[Whole, Labels]:
     """Return areas, and the label with which each shares most sides, the lowest of equals."""
-    key, which = np.unique(outer[0] * (IGNORED + 1) + outer[1], return_inverse=True)
-    sides = np.bincount(which, weights=outer[2])
+    key, which = np.unique(votes[0] * (IGNORED + 1) + votes[1], return_inverse=True)
+    sides = np.bincount(which, weights=votes[2])
     area, label = np.divmod(key, IGNORED + 1)
     order = np.lexsort((label, -sides, area))
     first = order[np.flatnonzero(np.diff(area[order], prepend=-1))]
     return area[first], label[first].astype(np.uint8)
 
 
-def _borders(framed: Labels, areas: StripAreas, small: Flags) -> _Border:
+def _borders(framed: Labels, areas: StripAreas, small: Flags) -> _Borders:
     """Return the borders of small areas with others in a strip."""
     width, starts, of_run = framed.shape[1], areas.run_starts, areas.of_run
     wanted, known = small, areas.labels != IGNORED
