@@ -225,6 +225,7 @@ def damaged(folder):
         (plain, "-o in/a.ome.zarr/b.ome.zarr --min-area 5um2", 1, "the output would replace the"),
         (plain, "-o b.zarr --min-area 5um2", 2, "the name of a mask ends with .ome.zarr (--outp"),
         (plain, "-o b.probabilities.ome.zarr --min-area 5um2", 2, "the name of a mask ends with"),
+        (plain, "-o b.uncertainty.ome.zarr --min-area 5um2", 2, "the name of a mask ends with"),
         (plain, "-o none/b.ome.zarr --min-area 5um2", 1, "there is no such folder (none)"),
     ],
 )

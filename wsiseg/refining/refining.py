@@ -26,7 +26,7 @@ from wsiseg.store.arrays import CHUNK, SHARD_WIDTH
 from wsiseg.store.disk import replace_folder_when_complete, translate_write_errors
 from wsiseg.store.masks import MaskStore, finish_mask
 from wsiseg.store.metadata import PAINTED, Placement
-from wsiseg.store.outputs import PROBABILITIES, STORE, is_ours
+from wsiseg.store.outputs import COMPANIONS, STORE, is_ours
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL
 
@@ -225,7 +225,7 @@ def _place(mask: Mask) -> Placement:
 
 
 def _check_output(output: Path, mask: Mask, *, overwrite: bool) -> None:
-    if not output.name.endswith(STORE) or output.name.endswith(PROBABILITIES):
+    if not output.name.endswith(STORE) or output.name.endswith(COMPANIONS):
         raise ArgumentError(f"the name of a mask ends with {STORE}", f"`output` {output.name}")
     place, source = output.resolve(), mask.store.resolve()
     if place == source or source in place.parents or place in source.parents:

@@ -88,7 +88,7 @@ def identify(job: Job) -> Json:
         "checkpoint": job.predictor.checkpoint.sha256,
         "blend": options.blend,
         "probabilities": options.probabilities,
-        # Runs of before these two existed went without, and may go on.
+        # Runs of before these existed went without, and may go on.
         "tta": options.tta or None,
         "uncertainty": options.uncertainty,
         **{name: getattr(options, name) for name in RefineOptions.model_fields},

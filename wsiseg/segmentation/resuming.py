@@ -117,9 +117,8 @@ def recover_bands(job: Job, journal: Journal, stats: RunStats) -> list[BandRecor
 
 def _find_intact(job: Job, said: list[BandRecord], stats: RunStats) -> list[BandRecord]:
     plane, classes = job.plan.plane, job.predictor.checkpoint.classes
-    shape = (plane.height, plane.width)
-    raw = job.plan.refinement.changes_areas
-    if not MaskStore.can_resume(job.files.mask, shape, classes, raw=raw, **job.companions):
+    shape, raw = (plane.height, plane.width), job.plan.refinement.changes_areas
+    if not MaskStore.can_resume(job.files.mask, shape, classes, **job.companions, raw=raw):
         return []
     store = open_store(job, fresh=False)
     done = []

@@ -125,8 +125,8 @@ class MaskStore:
             Whether bands went to the array of raw labels.
         """
         companions = list_companions(classes, probabilities, uncertainty)
-        labels = path / (RAW if raw else "0")
-        return has_expected_layout(labels, shape, fill_value=NO_LABEL) and all(
+        level = path / (RAW if raw else "0")
+        return has_expected_layout(level, shape, fill_value=NO_LABEL) and all(
             companion.exists(shape) for companion in companions
         )
 
@@ -215,11 +215,7 @@ def finish_mask(
     """
     levels = build_pyramid(path, halve_by_mode, heartbeat)
     scales = multiscales(name, placement, levels, method="mode")
-    ome: Json = {
-        "version": VERSION,
-        "multiscales": scales,
-        "image-label": image_label(classes),
-    }
+    ome = {"version": VERSION, "multiscales": scales, "image-label": image_label(classes)}
     write_group(path, {"ome": ome, "wsiseg": notes})
 
 
