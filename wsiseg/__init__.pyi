@@ -35,6 +35,8 @@ from .models.checkpoint import Checkpoint as Checkpoint
 from .refining.options import RefineOptions as RefineOptions
 from .refining.refining import RefineResult as RefineResult
 from .refining.refining import refine as refine
+from .report.reporting import ReportResult as ReportResult
+from .report.reporting import report as report
 from .segmentation.batch import segment_batch as segment_batch
 from .segmentation.options import SegmentOptions as SegmentOptions
 from .segmentation.segmenting import SegmentResult as SegmentResult

@@ -145,7 +145,7 @@ class _Search:
         """Take the slides of a folder, and pass over the rest."""
         with translate_errors(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
             status = folder.stat()
-            entries = sorted(folder.iterdir(), key=_natural)
+            entries = sorted(folder.iterdir(), key=natural_key)
         # A link may lead back to where the search has come from.
         here = status.st_dev, status.st_ino
         if here in self._entered and not top:
@@ -243,7 +243,7 @@ def _listed(path: Path) -> Iterator[str]:
             yield os.path.basename(name.strip().replace("\\", "/")).lower()  # noqa: PTH119
 
 
-def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     """Return what sorts names as people do: slide 2 before slide 10."""
     pieces = re.split(r"([0-9]+)", path.name.casefold())
     key = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces if p]

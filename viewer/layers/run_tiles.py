@@ -14,7 +14,7 @@ from wsiseg.errors import AnnotationError
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.label_images import LabelImage
 from wsiseg.throughput.recorder import TileRow, rows_from_csv
-from wsiseg.tiling.boxes import Box
+from wsiseg.throughput.tile_costs import milliseconds, own_box
 
 LONGEST_HEAT_MAP = 1024
 """Edge of a heat map, at most."""
@@ -52,26 +52,12 @@ class RunTiles:
         factor = max(1, math.ceil(max(self.plane) / LONGEST_HEAT_MAP))
         heat = np.full([math.ceil(side / factor) for side in self.plane], np.nan, np.float32)
         for row in self.rows:
-            box = self._own(row)
+            box = own_box(row, self.tile, self.halo, self.plane)
             heat[
                 box.y // factor : math.ceil(box.bottom / factor),
                 box.x // factor : math.ceil(box.right / factor),
             ] = milliseconds(row)
         return heat, factor
-
-    def _own(self, row: TileRow) -> Box:
-        """Return what a tile is there for: all but its halo, which ends at the plane's edge."""
-        spans = []
-        for start, length, side in zip((row.y, row.x), self.tile, self.plane, strict=True):
-            end = min(start + length, side)
-            spans.append((start + self.halo * (start > 0), end - self.halo * (end < side)))
-        (top, bottom), (left, right) = spans
-        return Box(top, left, bottom - top, right - left)
-
-
-def milliseconds(row: TileRow) -> float:
-    """Return by how much a tile made the run longer; reading counts where it was waited for."""
-    return row.wait_ms + row.forward_ms + row.stitch_ms + row.write_ms
 
 
 def read_tiles(image: LabelImage) -> RunTiles:

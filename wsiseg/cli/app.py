@@ -56,6 +56,11 @@ COMMANDS = {
         "Smooth a mask, fill its holes, remove small areas, decide classes by thresholds.",
         "wsiseg refine out/biopsy.ome.zarr --min-area 20um2 -o biopsy-clean.ome.zarr",
     ),
+    "report": LazyCommand(
+        "wsiseg.cli.report:report",
+        "Write self-contained HTML pages on runs: pictures, areas, times, how to repeat them.",
+        "wsiseg report out/",
+    ),
     "view": LazyCommand(
         "wsiseg.cli.view:view",
         "Look at a slide and its masks in napari; segment, paint and fine-tune there.",

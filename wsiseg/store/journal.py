@@ -147,6 +147,19 @@ class Journal:
                 done[record.box] = record
         return list(done.values()), useless
 
+    def read_progress(self) -> tuple[Mapping[str, object], list[BandRecord]]:
+        """Return the identity of the run that keeps the journal, and what it has done so far.
+
+        Raises
+        ------
+        OutputError
+            If the file is no journal.
+        """
+        lines = self._lines()
+        identity = self._read_header(lines)
+        done = {record.box: record for record in map(_parse, lines) if record is not None}
+        return identity, list(done.values())
+
     def _read_header(self, lines: Iterator[bytes]) -> Mapping[str, object]:
         try:
             identity = from_json(next(lines, b""))["identity"]

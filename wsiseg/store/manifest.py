@@ -17,6 +17,9 @@ from wsiseg.tiling.slides import slide_name
 
 MANIFEST = "batch.json"
 
+_DAMAGED = (ValueError, LookupError, TypeError, RecursionError)
+"""What a damaged manifest raises."""
+
 _TIMEOUT = 60.0
 """Seconds to wait for another run that writes its entry."""
 
@@ -85,19 +88,33 @@ class Manifest:
 
     def _read(self) -> dict[str, Json]:
         """Return the entries by the names of their outputs, of which a folder has one each."""
-        if not self._path.exists():
-            return {}
         try:
-            with translate_write_errors(self._path):
-                content = self._path.read_bytes()
-            # By Python's own parser: the name of a slide may hold bytes that are no text.
-            return {_output_of(entry): entry for entry in json.loads(content)["slides"]}
-        except (ValueError, LookupError, TypeError, RecursionError):
+            return read_entries(self._path.parent)
+        except _DAMAGED:
             aside = self._path.with_suffix(".damaged.json")
             with translate_write_errors(aside):
                 self._path.replace(aside)
             self._warn(f"{self._path} cannot be read; it is renamed to {aside.name}, and replaced")
             return {}
+
+
+def read_entries(folder: Path) -> dict[str, Json]:
+    """Return the entries of a folder's manifest by the names of their outputs; none without one.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read from the disk.
+    ValueError, LookupError, TypeError, RecursionError
+        If it is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return {}
+    with translate_write_errors(path):
+        content = path.read_bytes()
+    # By Python's own parser: the name of a slide may hold bytes that are no text.
+    return {_output_of(entry): entry for entry in json.loads(content)["slides"]}
 
 
 def _output_of(entry: Json) -> str:

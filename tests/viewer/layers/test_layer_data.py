@@ -10,6 +10,7 @@ from matplotlib.path import Path as Outline
 import wsiseg
 from tiny import segment_tiny
 from wsiseg.errors import OutputError, WsisegError
+from wsiseg.throughput.tile_costs import milliseconds
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.layers.frame import Frame
@@ -20,7 +21,7 @@ from wsiseg.viewer.layers.layer_data import (
     throughput_layer,
     tissue_layer,
 )
-from wsiseg.viewer.layers.run_tiles import milliseconds, read_tiles
+from wsiseg.viewer.layers.run_tiles import read_tiles
 from wsiseg.viewer.readers.stores import open_store, store_layers
 
 
