@@ -123,11 +123,15 @@ def clock(seconds: float) -> str:
 
     Examples
     --------
-    >>> clock(0), clock(12.34), clock(90), clock(3600), clock(90061)
-    ('0', '12.3 s', '1:30 min', '1:00 h', '25:01 h')
+    >>> clock(0), clock(0.0123), clock(12.34), clock(90), clock(3600), clock(90061)
+    ('0', '12 ms', '12.3 s', '1:30 min', '1:00 h', '25:01 h')
     """
+    if seconds <= 0:
+        return "0"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms" if seconds >= 0.001 else "< 1 ms"
     if seconds < 60:
-        return f"{seconds:.3g} s" if seconds else "0"
+        return f"{seconds:.3g} s"
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02} min"

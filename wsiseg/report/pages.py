@@ -108,6 +108,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "number": number,
         "percent": _percent,
+        "moment": lambda text: str(text).replace("T", " ").replace("+00:00", " UTC"),
         "clock": lambda value: clock(value) if _is_number(value) else "—",
         "sentence": _sentence,
         "address": address,
@@ -129,12 +130,12 @@ def _clean(value: object) -> object:
 
 
 def number(value: object) -> str:
-    """Return a number as people read it: four digits or all before the point.
+    r"""Return a number as people read it: four digits or all before the point.
 
     Examples
     --------
-    >>> number(1.054795), number(0.0449341), number(0), number(None)
-    ('1.055', '0.04493', '0', '—')
+    >>> number(1.054795), number(0.973), number(12345678), number(None)
+    ('1.055', '0.973', '12\u202f345\u202f678', '—')
     """
     if not _is_number(value):
         return "—"
@@ -144,7 +145,8 @@ def number(value: object) -> str:
     digits = 0 if isinstance(value, int) else max(0, 3 - math.floor(math.log10(abs(figure))))
     if digits > 8:
         return f"{figure:.3e}"
-    return f"{figure:,.{digits}f}".replace(",", _NARROW_SPACE)
+    text = f"{figure:,.{digits}f}".replace(",", _NARROW_SPACE)
+    return text.rstrip("0").rstrip(".") if digits else text
 
 
 def _percent(value: object) -> str:
@@ -163,9 +165,14 @@ def _is_number(value: object) -> bool:
 
 
 def _sentence(text: object) -> Markup:
-    """Return a sentence of ours, in which parameters stand between backticks."""
+    """Return a sentence of ours, in which parameters stand between backticks, with options."""
     escaped = str(escape(escape_unprintable(str(text))))
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S704
+    return Markup(re.sub(r"`([a-z_]+)(?:=([^`]*))?`", _option, escaped))  # noqa: S704
+
+
+def _option(found: re.Match[str]) -> str:
+    option = f"--{found[1].replace('_', '-')}"
+    return f"<code>{option} {found[2]}</code>" if found[2] else f"<code>{option}</code>"
 
 
 def address(name: str) -> str:

@@ -60,9 +60,15 @@ def veil(shares: Bytes, colour: Colour, *, bits: int = 2) -> str:
         Red, green, blue.
     bits : int
         1, 2 or 4: of the densities.
+
+    Examples
+    --------
+    >>> veil(np.array([[0, 9, 255]], np.uint8), (200, 0, 90))[:22]
+    'data:image/png;base64,'
     """
     most = 2**bits - 1
-    steps = -(-shares.astype(np.uint16) * most // 255)
+    # Rounded up.
+    steps = (shares.astype(np.uint16) * most + 254) // 255
     picture = Image.frombytes("P", shares.shape[::-1], steps.astype(np.uint8).tobytes())
     picture.putpalette(bytes(colour) * (most + 1))
     density = bytes(round(255 * step / most) for step in range(most + 1))

@@ -29,21 +29,19 @@ def repeating_command(run: Run) -> str:
     str
         Settings that differ from the defaults, and what was chosen for ``auto``.
     """
-    content = run.content or {}
-    checkpoint = content.get("checkpoint", {})
+    checkpoint = run.part("checkpoint")
     words = ["wsiseg", "segment", _operand(run.slide), "-o", _operand(str(run.files.folder))]
     source = checkpoint.get("source") or checkpoint.get("path")
     if source:
         words += ["-c", _operand(str(source))]
-    settings = dict(content.get("settings", {}))
+    settings = dict(run.part("settings"))
     settings |= {name: run.identity[name] for name in _CHOSEN if name in run.identity}
     return shlex.join([*words, *_options(settings)])
 
 
 def unknown_settings(run: Run) -> tuple[str, ...]:
     """Return the settings of a run that this version does not know."""
-    settings = (run.content or {}).get("settings", {})
-    return tuple(name for name in settings if name not in SegmentOptions.model_fields)
+    return tuple(name for name in run.part("settings") if name not in SegmentOptions.model_fields)
 
 
 def _operand(text: str) -> str:

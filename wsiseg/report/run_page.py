@@ -18,7 +18,7 @@ from wsiseg.report.charts import StepChart, stacked, step_chart
 from wsiseg.report.pages import fill, flatten, raw_json
 from wsiseg.report.pictures import jpeg, ramp
 from wsiseg.report.repeating import repeating_command, unknown_settings
-from wsiseg.report.runs import Run
+from wsiseg.report.runs import Run, as_mapping
 from wsiseg.report.sights import Sights, css_colour, see
 from wsiseg.report.timing import STEPS, Timing, time_tiles
 from wsiseg.segmentation.provenance import square_millimetres
@@ -153,7 +153,7 @@ def _areas(run: Run, sights: Sights | None) -> list[Area]:
     colours = _colours(run, sights)
     entries = run.entry.get("classes") or [] if run.content is not None else []
     if not entries and run.done:
-        mpp = _figure((run.identity.get("plane") or {}).get("mpp"))
+        mpp = _figure(as_mapping(run.identity.get("plane")).get("mpp"))
         counts = np.sum([record.counts for record in run.done], axis=0).tolist()
         entries = [
             {"name": f"class {index}", "pixels": n, "mm2": square_millimetres(n, mpp)}
@@ -175,9 +175,10 @@ def _areas(run: Run, sights: Sights | None) -> list[Area]:
 def _colours(run: Run, sights: Sights | None) -> dict[str, str]:
     """Return the colours of the mask's classes by name; those of the checkpoint without a mask."""
     found = {}
-    for each in ((run.content or {}).get("checkpoint") or {}).get("classes") or []:
-        if isinstance(each, Mapping) and len(each.get("colour") or ()) == 3:
-            found[str(each["name"])] = css_colour(tuple(each["colour"]))
+    for each in run.part("checkpoint").get("classes") or ():
+        name, colour = as_mapping(each).get("name"), as_mapping(each).get("colour")
+        if isinstance(colour, list) and len(colour) == 3 and set(colour) <= set(range(256)):
+            found[str(name)] = css_colour(tuple(colour))
     return found | {layer.name: layer.colour for layer in (sights.layers if sights else ())}
 
 
@@ -196,7 +197,7 @@ def _timing(run: Run, note: Note) -> Timing | None:
             return time_tiles(
                 rows,
                 run.identity,
-                batch=((run.content or {}).get("plan") or {}).get("batch") or 1,
+                batch=run.part("plan").get("batch") or 1,
                 megapixels=_figure(run.entry.get("megapixels")) if run.content else None,
             )
     except WsisegError as error:

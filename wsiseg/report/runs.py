@@ -61,6 +61,10 @@ class Run:
         """The slide as it was given; its name alone if that is all that is known."""
         return str(self.entry.get("slide") or self.name)
 
+    def part(self, name: str) -> Mapping[str, Any]:
+        """Return a table of the run file; an empty one where there is none of that name."""
+        return as_mapping((self.content or {}).get(name))
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the run left out or assumed."""
@@ -71,6 +75,11 @@ class Run:
     def uncertainty(self) -> Path:
         """The store of the mask's uncertainty, whether it exists or not."""
         return self.files.folder / f"{self.name}{UNCERTAINTY}"
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """Return a value of a file that somebody may have edited, if it is a mapping; else none."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def find_runs(folder: Path) -> tuple[list[Run], tuple[str, ...]]:
@@ -122,7 +131,7 @@ def _no_runs(folder: Path, present: Iterable[str]) -> OutputError:
         return OutputError("a store holds no runs", folder, f"Give its folder, {folder.parent}.")
     masks = any(name.endswith(STORE) and not name.endswith(PROBABILITIES) for name in present)
     what = "masks, but none of the files that runs leave beside them" if masks else "no runs"
-    hint = "Give the `output` of wsiseg segment."
+    hint = "Give the folder that wsiseg segment wrote to."
     return OutputError(f"the folder holds {what}", folder, hint)
 
 

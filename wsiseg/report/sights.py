@@ -251,8 +251,7 @@ class _Viewer:
             corner + start * self.mask.side
             for corner, start in zip(self.mask.corner, (box.y, box.x), strict=True)
         )
-        edges = f"{box.width * self.mask.side:.0f} × {box.height * self.mask.side:.0f}"
-        return f"x {x:.0f}, y {y:.0f}, {edges} px of level 0"
+        return f"x {x:.0f}, y {y:.0f} at level 0"
 
 
 def _where(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:

@@ -182,7 +182,7 @@ def open_source(
 
 def _open(run: Run, slides: Path | None) -> Slide:
     """Open the slide of a run where it was, or where it may have gone with its folder."""
-    settings = (run.content or {}).get("settings", {})
+    settings = run.part("settings")
     stated = Path(run.slide)
     given = [] if slides is None else [slides / stated.name]
     beside = [run.files.folder / stated, run.files.folder / stated.name]

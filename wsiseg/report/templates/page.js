@@ -114,6 +114,6 @@
 
   // Paper has no buttons to open what is closed.
   addEventListener("beforeprint", () => {
-    for (const each of all("details:not(.raw)")) each.open = true;
+    for (const each of all("details:not([data-screen])")) each.open = true;
   });
 })();
