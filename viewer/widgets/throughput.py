@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from wsiseg.errors import AnnotationError
+from wsiseg.throughput.tile_costs import milliseconds
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import LayerData, MaskView, throughput_layer
-from wsiseg.throughput.tile_costs import milliseconds
 from wsiseg.viewer.layers.run_tiles import RunTiles, read_tiles
 from wsiseg.viewer.notifications import errors_notified, notify_error
 from wsiseg.viewer.widgets.plain_label import PlainLabel

@@ -41,12 +41,16 @@ def fill(template: str, **content: object) -> str:
     """
     style, script = _part("page.css"), _part("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return _environment().get_template(template).render(
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        script_digest=digest,
-        version=version("wsiseg"),
-        **content,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            script=Markup(script),
+            script_digest=digest,
+            version=version("wsiseg"),
+            **content,
+        )
     )
 
 
@@ -109,10 +113,10 @@ def _environment() -> Environment:
         "number": number,
         "percent": _percent,
         "moment": lambda text: str(text).replace("T", " ").replace("+00:00", " UTC"),
-        "clock": lambda value: clock(value) if _is_number(value) else "—",
+        "clock": _clock,
         "sentence": _sentence,
         "address": address,
-        "preformatted": lambda text: Markup(escape(text)),  # noqa: S704
+        "preformatted": lambda text: Markup(escape(text)),
     }
     return environment
 
@@ -158,16 +162,18 @@ def _percent(value: object) -> str:
     return f"{share:.1f} %"
 
 
+def _clock(value: object) -> str:
+    return clock(float(value)) if _is_number(value) else "—"  # type: ignore[arg-type]
+
+
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _sentence(text: object) -> Markup:
     """Return a sentence of ours, in which parameters stand between backticks, with options."""
     escaped = str(escape(escape_unprintable(str(text))))
-    return Markup(re.sub(r"`([a-z_]+)(?:=([^`]*))?`", _option, escaped))  # noqa: S704
+    return Markup(re.sub(r"`([a-z_]+)(?:=([^`]*))?`", _option, escaped))
 
 
 def _option(found: re.Match[str]) -> str:

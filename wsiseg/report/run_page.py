@@ -14,7 +14,7 @@ from PIL import Image
 from wsiseg.classes import distinct_colour
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputError, WsisegError
-from wsiseg.report.charts import StepChart, stacked, step_chart
+from wsiseg.report.charts import stacked, step_chart
 from wsiseg.report.pages import fill, flatten, raw_json
 from wsiseg.report.pictures import jpeg, ramp
 from wsiseg.report.repeating import repeating_command, unknown_settings

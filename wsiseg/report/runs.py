@@ -17,6 +17,10 @@ from wsiseg.tiling.slides.discovery import natural_key
 
 _RUN, _JOURNAL = ".run.json", ".journal"
 
+_STANDS = (
+    "the last run of this slide did not end well; figures and pictures are those of the run before"
+)
+
 UNCERTAINTY = ".uncertainty.ome.zarr"
 """Ending of the store of uncertainty beside a mask."""
 
@@ -157,14 +161,10 @@ def _finished(run: Run) -> Run:
     except OutputError as error:
         return replace(run, status="damaged", problems=(error.what, *run.problems))
     files = replace(run.files, with_image=bool(content["identity"].get("with_image")))
-    problems = ()
+    problems: tuple[str, ...] = ()
     failed = run.entry.get("status") not in (None, "ok", "skipped")
     if failed:
-        problems = (
-            *run.problems,
-            "the last run of this slide did not end well; figures and pictures are those of the "
-            "run before",
-        )
+        problems = (*run.problems, _STANDS)
     return replace(
         run,
         files=files,

@@ -1,4 +1,4 @@
-"""What is to be seen of a run: the overview and some fields, with everything that lies over them."""
+"""What is to be seen of a run: the overview and some fields, with what lies over them."""
 
 from __future__ import annotations
 

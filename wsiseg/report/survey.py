@@ -58,7 +58,7 @@ class Survey:
     @property
     def times(self) -> int:
         """Pixels of the mask along one of the overview."""
-        return 2**self.halvings * self.factor
+        return self.factor << self.halvings
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -120,7 +120,9 @@ def survey(mask: Mask, uncertainty: Path | None = None) -> Survey:
     labels = (*mask.labels_of(None), NO_LABEL)
     for top, strip in mask.strips(labels, level=halvings, height=rows):
         for label in np.flatnonzero(np.bincount(strip.ravel(), minlength=256)).tolist():
-            _add(tally.of(label), (strip == label).view(np.uint8) * np.uint8(255), top, factor, cell)
+            _add(
+                tally.of(label), (strip == label).view(np.uint8) * np.uint8(255), top, factor, cell
+            )
         if beside is not None and doubt is not None:
             below = slice(top, top + len(strip))
             _add(doubt, beside[below, slice(None)], top, factor, cell)

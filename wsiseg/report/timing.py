@@ -141,9 +141,7 @@ def time_tiles(
     return Timing(
         steps=steps,
         resumed=resumed,
-        seconds={
-            stage: sum(getattr(row, f"{stage}_ms") for row in rows) / 1e3 for stage in stages
-        },
+        seconds={stage: sum(getattr(row, f"{stage}_ms") for row in rows) / 1e3 for stage in stages},
         slowest=[TimedTile(rows[i], boxes[i], float(costs[i])) for i in order],
         fastest=float(costs.min()),
         usual=usual,

@@ -1,0 +1,51 @@
+"""The command line in a report gives the same mask again."""
+
+import json
+import shlex
+
+import numpy as np
+import zarr
+
+import wsiseg
+from commands import run
+from html_pages import read_page
+from reported_runs import OPTIONS, draw_slide, make_checkpoint
+
+
+def command_in(page):
+    return shlex.split(next(read_page(page).find("code")).text)
+
+
+def test_the_command_repeats_the_run(tmp_path):
+    slide = draw_slide(tmp_path / "it's a slide.tiff", 600, 420)
+    weights = make_checkpoint().save(tmp_path / "my weights.safetensors")
+    options = OPTIONS | {"blend": "gaussian", "mpp": 0.7, "probabilities": True, "memory": "1GiB"}
+    first = wsiseg.segment(slide, weights, tmp_path / "out", **options)
+    program, *words = command_in(wsiseg.report(tmp_path / "out").output)
+    assert program == "wsiseg"
+    words[words.index("-o") + 1] = str(tmp_path / "again")
+    outcome = run(*words)
+    assert outcome.status == 0, outcome.err
+    name = first.mask.name
+    for store in (name, name.replace(".ome", ".probabilities.ome")):
+        np.testing.assert_array_equal(
+            zarr.open_array(tmp_path / "again" / store / "0")[:],
+            zarr.open_array(tmp_path / "out" / store / "0")[:],
+        )
+
+
+def test_what_auto_chose_is_named_and_defaults_are_not(one):
+    words = command_in(wsiseg.report(one).output)
+    for option, value in {"--runtime": "torch", "--precision": "fp32", "--device": "cpu"}.items():
+        assert words[words.index(option) + 1] == value
+    assert not {"--blend", "--memory", "--overwrite", "--resume", "--mpp"} & set(words)
+
+
+def test_settings_of_other_versions_are_told(one):
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    content["settings"]["sharpen"] = 3
+    run_file.write_text(json.dumps(content))
+    root = read_page(wsiseg.report(one).output)
+    (told,) = root.find("section", class_="notice note")
+    assert "sharpen" in told.whole

@@ -1,0 +1,272 @@
+"""What there is to report on, where pages go, and what is missing."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+import wsiseg
+from commands import run
+from html_pages import read_page, stack
+from reported_runs import HOSTILE, draw_slide, interrupt, segment_drawn
+from stored_masks import write_mask
+from wsiseg.errors import ArgumentError, OutputError, OutputExistsError
+from wsiseg.store.masks import MaskStore
+from wsiseg.store.metadata import Placement
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.stitching import Band
+
+
+def notes(root):
+    return [
+        item.whole
+        for each in root.find("section", class_="notice note")
+        for item in each.find("li")
+    ]
+
+
+def problems(root):
+    return [
+        item.whole for each in root.find("section", class_="notice bad") for item in each.find("li")
+    ]
+
+
+def test_json_names_the_pages(cohort, one, tmp_path):
+    outcome = run("report", one, "--json")
+    assert outcome.status == 0
+    assert json.loads(outcome.out)["output"] == str(one / "one.report.html")
+    outcome = run("report", cohort.runs, "-o", tmp_path / "all.html", "--json")
+    document = json.loads(outcome.out)
+    assert document["output"] == str(tmp_path / "all.html")
+    assert document["pages"] == [
+        str(tmp_path / f"{name}.report.html") for name in (HOSTILE, "broken", "one", "tall")
+    ]
+    assert {path.name for path in tmp_path.glob("*.html")} == {
+        "all.html",
+        *(f"{name}.report.html" for name in (HOSTILE, "broken", "one", "tall")),
+    }
+
+
+def test_a_report_is_replaced_by_the_next_and_nothing_else_is(one):
+    page = wsiseg.report(one).output
+    before = page.stat().st_mtime_ns
+    assert wsiseg.report(one).output == page
+    assert page.stat().st_mtime_ns > before
+    page.write_text("<!doctype html><p>mine")
+    outcome = run("report", one)
+    assert outcome.status == 1
+    what = "a file that is no report has the name of the page"
+    assert outcome.err.splitlines() == [f"error: {what} ({page}). Choose another --output."]
+    assert page.read_text() == "<!doctype html><p>mine"
+    with pytest.raises(OutputExistsError):
+        wsiseg.report(one)
+    page.unlink()
+    page.mkdir()
+    with pytest.raises(OutputError, match="a folder has the name of the page"):
+        wsiseg.report(one)
+
+
+def test_nothing_is_written_if_one_of_several_pages_is_not_ours(cohort, tmp_path):
+    (tmp_path / "tall.report.html").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        wsiseg.report(cohort.runs, tmp_path / "all.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["tall.report.html"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: folder / "none", "there is no such folder"),
+        (lambda folder: folder, "the folder holds no runs"),
+        (lambda folder: write_mask(folder, np.zeros((9, 9), np.uint8)), "a store holds no runs"),
+        (
+            lambda folder: write_mask(folder, np.zeros((9, 9), np.uint8)).parent,
+            "the folder holds masks, but none of the files that runs leave beside them",
+        ),
+    ],
+)
+def test_where_there_is_no_run_one_line_says_so(make, words, tmp_path):
+    outcome = run("report", make(tmp_path))
+    (line,) = outcome.err.splitlines()
+    assert line.startswith(f"error: {words} (")
+    assert outcome.status == 1
+
+
+def test_a_run_file_is_told_from_its_folder(one):
+    with pytest.raises(OutputError, match="a file, not a folder") as caught:
+        wsiseg.report(one / "one.run.json")
+    assert str(one) in caught.value.hint
+
+
+def test_pages_have_names_of_pages(one, cohort, tmp_path):
+    with pytest.raises(ArgumentError, match="the name of a page ends with"):
+        wsiseg.report(one, tmp_path / "page.pdf")
+    with pytest.raises(OutputError, match="no such folder"):
+        wsiseg.report(one, tmp_path / "none" / "page.html")
+    with pytest.raises(ArgumentError, match="same name"):
+        wsiseg.report(cohort.runs, tmp_path / "tall.report.html")
+    assert wsiseg.report(one, tmp_path / "page.html").output.is_file()
+
+
+def test_a_slide_that_was_moved_is_a_note_until_somebody_says_where(cohort, one, tmp_path):
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    content["summary"]["slide"] = "gone/one.tiff"
+    run_file.write_text(json.dumps(content))
+    root = read_page(wsiseg.report(one).output)
+    assert "without the slide's pixels" in notes(root)[0]
+    assert "--slides" in notes(root)[0]
+    base, layers = stack(root)
+    assert base.shape[:2] == (1, 1)
+    assert layers
+    assert not notes(read_page(wsiseg.report(one, slides=cohort.slides).output))
+    shutil.copy(cohort.slides / "one.tiff", one)
+    assert not notes(read_page(wsiseg.report(one).output))
+    draw_slide(tmp_path / "elsewhere" / "one.tiff", 700, 1210, seed=9)
+    root = read_page(wsiseg.report(one, slides=tmp_path / "elsewhere").output)
+    assert "not the slide any more" in notes(root)[0]
+    assert stack(root)[0].shape[:2] == (1, 1)
+
+
+def test_the_image_in_the_store_stands_for_the_slide(cohort, tmp_path):
+    slide = tmp_path / "one.tiff"
+    shutil.copy(cohort.slides / "one.tiff", slide)
+    segment_drawn(slide, tmp_path / "out", with_image=True)
+    with wsiseg.open_slide(slide) as opened:
+        pixels = opened.read_region(0, opened.levels[0].box)
+    slide.unlink()
+    root = read_page(wsiseg.report(tmp_path / "out").output)
+    assert not notes(root)
+    base, layers = stack(root)
+    assert np.abs(base.astype(int) - pixels).mean() < 6
+    assert len(layers) == 3
+
+
+def test_a_mask_that_is_gone_or_damaged_is_a_note(one):
+    (chunk,) = (one / "one.ome.zarr" / "0" / "c" / "0").iterdir()
+    chunk.write_bytes(b"damaged")
+    assert "without pictures" in notes(read_page(wsiseg.report(one).output))[0]
+    shutil.rmtree(one / "one.ome.zarr")
+    (one / "one.tiles.csv").write_text("index,y\n1,2\n")
+    root = read_page(wsiseg.report(one).output)
+    assert ["without pictures" in notes(root)[0], "without times" in notes(root)[1]] == [True] * 2
+    assert not list(root.find("img"))
+    assert list(root.find("table", class_="areas"))
+
+
+def test_a_run_that_was_stopped_says_how_far_it_came(cohort, tmp_path):
+    shutil.copy(cohort.runs / "tall.journal", tmp_path)
+    root = read_page(wsiseg.report(tmp_path).output)
+    assert problems(root) == ["the run is not finished; it was stopped"]
+    (bar,) = root.find("progress")
+    assert float(bar.attributes["value"]) == pytest.approx(1024 / 2600)
+    (areas,) = root.find("table", class_="areas")
+    pixels = [float(row.attributes["value"]) for row in areas.find("data")]
+    assert sum(pixels[1::2]) == 1024 * 300
+    (tmp_path / "tall.lock").write_text('{"pid": 7, "host": "<b>", "since": "noon"}')
+    assert "process 7 on <b> began it" in problems(read_page(wsiseg.report(tmp_path).output))[0]
+    (tmp_path / "tall.journal").write_text("no journal")
+    assert "damaged" in problems(read_page(wsiseg.report(tmp_path).output))[1]
+
+
+def test_a_run_that_failed_says_why(cohort, tmp_path):
+    shutil.copy(cohort.runs / "batch.json", tmp_path)
+    result = wsiseg.report(tmp_path)
+    (broken,) = (page for page in result.pages if page.name.startswith("broken"))
+    (said,) = problems(read_page(broken))
+    entries = json.loads((cohort.runs / "batch.json").read_text())["slides"]
+    assert said == next(e["error"] for e in entries if "broken" in e["slide"])
+    # Runs that ended well, of which somebody has moved the files, are no failures of the report.
+    (moved,) = (page for page in result.pages if page.name.startswith("one"))
+    assert problems(read_page(moved)) == ["the files of the run are not in the folder any more"]
+
+
+def test_a_later_failure_stands_before_what_is_there(one):
+    (one / "batch.json").write_text(
+        json.dumps({"slides": [{"slide": "one.tiff", "status": "failed", "error": "disk full."}]})
+    )
+    root = read_page(wsiseg.report(one).output)
+    assert problems(root)[0] == "disk full."
+    assert "run before" in problems(root)[1]
+    assert list(root.find("table", class_="areas"))
+
+
+def test_damaged_files_are_told(one):
+    (one / "batch.json").write_text("{")
+    result = wsiseg.report(one)
+    assert "batch.json is damaged" in result.warnings[0]
+    (one / "one.run.json").write_text('{"summary": {}}')
+    assert "cannot be read" in problems(read_page(wsiseg.report(one).output))[0]
+
+
+@pytest.mark.parametrize("part", ["settings", "checkpoint", "plan", "versions", "slide", "shares"])
+@pytest.mark.parametrize("value", [None, [], "text", 7, {"classes": [3], "batch": None}])
+def test_a_run_file_that_was_edited_gives_a_page_all_the_same(one, part, value):
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    if part == "shares":
+        content |= {"power_w": value, "finished": value, "warnings": value}
+    else:
+        content[part] = value
+    run_file.write_text(json.dumps(content))
+    shutil.rmtree(one / "one.ome.zarr")
+    read_page(wsiseg.report(one).output)
+
+
+def test_warnings_come_first_with_options_for_parameters(one):
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    content["warnings"] = ["no tissue is found; `tissue=none` analyses all", "<i>"]
+    run_file.write_text(json.dumps(content))
+    root = read_page(wsiseg.report(one).output)
+    (main,) = root.find("main")
+    assert main.children[0].attributes["class"] == "notice warn"
+    (first, second) = main.children[0].find("li")
+    assert next(first.find("code")).text == "--tissue none"
+    assert second.text == "<i>"
+
+
+def test_energy_is_told_where_it_was_measured(one):
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    content["power_w"] = 40.0
+    run_file.write_text(json.dumps(content))
+    (tiles,) = read_page(wsiseg.report(one).output).find("dl")
+    joules = [float(each.attributes["value"]) for each in tiles.find("data")][-1]
+    assert joules == pytest.approx(40.0 * content["summary"]["seconds"])
+    assert "40 W" in tiles.whole
+
+
+def test_uncertainty_beside_the_mask_is_a_layer_and_chooses_fields(one):
+    mask = zarr.open_group(one / "one.ome.zarr")
+    height, width = mask["0"].shape
+    doubts = np.zeros((height, width), np.uint8)
+    doubts[100:400, 600:900] = 200
+    # A store of a plane of uint8 is what a mask is, too.
+    store = MaskStore(one / "one.uncertainty.ome.zarr", (height, width), ())
+    store.write(Band(Box(0, 0, height, width), doubts))
+    store.finish("one", Placement(0.5, 1.0), {})
+    root = read_page(wsiseg.report(one).output)
+    _, layers = stack(root)
+    seen = layers["uncertainty"][..., 3] > 0
+    np.testing.assert_array_equal(seen, doubts > 0)
+    (fields,) = root.find("div", class_="fields")
+    assert "x 512, y 0" in next(fields.find("small")).text
+    assert f"uncertainty {doubts[:512, 512:1024].mean() / 255:.2f}" in fields.whole
+    (box,) = root.find("input", data_toggle="uncertainty")
+    assert "checked" not in box.attributes
+    shutil.rmtree(one / "one.uncertainty.ome.zarr")
+    write_mask(one, np.zeros((9, 9), np.uint8)).rename(one / "one.uncertainty.ome.zarr")
+    assert "another mask" in notes(read_page(wsiseg.report(one).output))[0]
+
+
+def test_a_run_that_was_resumed_shows_where_it_stopped(cohort, tmp_path):
+    slide, out = cohort.slides / "tall.tiff", tmp_path / "out"
+    interrupt(slide, out)
+    segment_drawn(slide, out, resume=True)
+    root = read_page(wsiseg.report(out).output)
+    assert not problems(root)
+    (stop,) = root.find("path", class_="stop")
+    assert stop.attributes["d"].startswith("M")
