@@ -13,7 +13,7 @@ from reported_runs import OPTIONS, draw_slide, make_checkpoint
 
 
 def command_in(page):
-    return shlex.split(next(read_page(page).find("code")).text)
+    return shlex.split(next(read_page(page).find("pre", id="command")).whole)
 
 
 def test_the_command_repeats_the_run(tmp_path):

@@ -49,6 +49,8 @@ def test_a_clock_that_began_anew_is_a_stop():
     chart = step_chart(timing, 1.5, 0.04)
     assert chart.stops == [pytest.approx(100 * 3 / 4.5)]
     assert chart.mean is None
+    # Nothing was finished between the stop and the first tile of the second part.
+    assert "L66.67 100.00L75.56 100.00L" in chart.line
 
 
 def test_columns_of_a_plane_that_was_cut_are_no_stops():

@@ -80,6 +80,9 @@ def step_chart(timing: Timing, seconds: float | None, mean: float | None) -> Ste
     top = up[-1][0]
     corners: list[tuple[float, float]] = []
     for step in timing.steps:
+        # Between a stop and the first tile after it, nothing was finished.
+        if corners and 100 * step.begin / end > corners[-1][0] + 0.01:
+            corners += [(corners[-1][0], 100), (100 * step.begin / end, 100)]
         height = 100 - 100 * step.mpx_per_s / top
         corners += [(100 * step.begin / end, height), (100 * step.end / end, height)]
     line = "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in corners)
@@ -98,6 +101,13 @@ def step_chart(timing: Timing, seconds: float | None, mean: float | None) -> Ste
 
 def ticks(most: float, count: int = 4) -> list[tuple[float, str]]:
     """Return round values from 0 to the first that is not below the most, and their texts.
+
+    Parameters
+    ----------
+    most : float
+        More than 0.
+    count : int
+        About how many steps.
 
     Examples
     --------

@@ -121,7 +121,7 @@ def _small(pixels: Bytes) -> Bytes:
 
 def _png(picture: Image.Image, bits: int, density: bytes) -> str:
     file = io.BytesIO()
-    picture.save(file, "PNG", bits=bits, transparency=density, optimize=True)
+    picture.save(file, "PNG", bits=bits, transparency=density)
     return _uri("image/png", file)
 
 

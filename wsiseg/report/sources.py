@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import zarr
 
 from wsiseg.error_translation import translate_errors
@@ -132,13 +133,35 @@ def shrink(values: Pixels, factor: int) -> Pixels:
     """
     if factor == 1:
         return values
-    sums, counts = values.astype(np.uint32), np.ones(values.shape[:2], np.uint32)
-    for axis in (0, 1):
-        starts = np.arange(0, values.shape[axis], factor)
-        sums = np.add.reduceat(sums, starts, axis)
-        counts = np.add.reduceat(counts, starts, axis)
+    rows, columns = (
+        np.minimum(np.arange(factor, side + factor, factor), side) - np.arange(0, side, factor)
+        for side in values.shape[:2]
+    )
+    counts = np.multiply.outer(rows, columns).astype(np.uint32)
     counts = counts.reshape(counts.shape + (1,) * (values.ndim - 2))
-    return ((sums + counts // 2) // counts).astype(np.uint8)
+    return ((block_sums(values, factor) + counts // 2) // counts).astype(np.uint8)
+
+
+def block_sums(values: Pixels, edge: int) -> npt.NDArray[np.uint32]:
+    """Return the sum of each square of so many pixels; those at the far edges may be cut.
+
+    Parameters
+    ----------
+    values : ndarray
+        uint8 ``(h, w[, channels])``.
+    edge : int
+        Pixels along one, 4096 at most.
+
+    Examples
+    --------
+    >>> block_sums(np.array([[1, 2, 9], [2, 4, 9]], np.uint8), 2).tolist()
+    [[9, 18]]
+    """
+    height, width, *channels = values.shape
+    missing = [(0, -height % edge), (0, -width % edge), *[(0, 0)] * len(channels)]
+    padded = np.pad(values, missing)
+    rows = padded.reshape(-1, edge, *padded.shape[1:]).sum(axis=1, dtype=np.uint32)
+    return rows.reshape(len(rows), -1, edge, *channels).sum(axis=2, dtype=np.uint32)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from wsiseg.errors import AnnotationError
 from wsiseg.exports.mask import Mask
-from wsiseg.report.sources import shrink
+from wsiseg.report.sources import block_sums, shrink
 from wsiseg.store.label_images import StoredValues, open_label_image
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL
@@ -66,7 +66,13 @@ class Survey:
         return -(-self.plane.height // self.times), -(-self.plane.width // self.times)
 
     def field(self, row: int, column: int) -> Box:
-        """Return a field in pixels of the mask, moved inside at the far edges."""
+        """Return a field in pixels of the mask, moved inside at the far edges.
+
+        Parameters
+        ----------
+        row, column : int
+            Its place among the fields.
+        """
         (height, width), edge = self.plane.shape, FIELD
         y, x = min(row * edge, max(0, height - edge)), min(column * edge, max(0, width - edge))
         return Box(y, x, min(edge, height), min(edge, width))
@@ -142,10 +148,8 @@ def _add(into: tuple[Bytes, Counts], values: Bytes, top: int, factor: int, cell:
     shares, sums = into
     small = shrink(values, factor)
     shares[top // factor : top // factor + len(small)] = small
-    wide = values.astype(np.int64)
-    for axis in (0, 1):
-        wide = np.add.reduceat(wide, np.arange(0, wide.shape[axis], cell), axis)
-    sums[top // cell : top // cell + len(wide)] += wide
+    blocks = block_sums(values, cell)
+    sums[top // cell : top // cell + len(blocks)] += blocks
 
 
 def open_uncertainty(path: Path, mask: Mask, level: int) -> StoredValues:
