@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.classes import Colour
-from wsiseg.errors import WsisegError
+from wsiseg.errors import AnnotationError, WsisegError
 from wsiseg.exports.mask import Mask, open_mask
 from wsiseg.report.charts import Tick, scale_bar
 from wsiseg.report.fields import Field, choose_fields
@@ -171,6 +171,8 @@ def _see(
             note(f"without the slide's pixels: {error}")
             source = None
     colours = {label: entry.colour for label, entry in mask.classes.items() if label != NO_LABEL}
+    if not all(set(colour) <= set(range(256)) for colour in colours.values()):
+        raise AnnotationError("the store's colours of classes are none", mask.store)
     shown = {label: colour for label, colour in colours.items() if label in found.shares}
     layers = [Layer(str(k), mask.classes[k].name, css_colour(v)) for k, v in sorted(shown.items())]
     shown[NO_LABEL] = _NOT_ANALYSED_COLOUR

@@ -161,7 +161,7 @@ def block_sums(values: Pixels, edge: int) -> npt.NDArray[np.uint32]:
     missing = [(0, -height % edge), (0, -width % edge), *[(0, 0)] * len(channels)]
     padded = np.pad(values, missing)
     rows = padded.reshape(-1, edge, *padded.shape[1:]).sum(axis=1, dtype=np.uint32)
-    return rows.reshape(len(rows), -1, edge, *channels).sum(axis=2, dtype=np.uint32)
+    return np.asarray(rows.reshape(len(rows), -1, edge, *channels).sum(axis=2, dtype=np.uint32))
 
 
 @contextmanager
