@@ -2,14 +2,20 @@
 
 import json
 import shlex
+from typing import Annotated
 
 import numpy as np
+import pytest
 import zarr
 
 import wsiseg
 from commands import run
 from html_pages import read_page
 from reported_runs import OPTIONS, draw_slide, make_checkpoint
+from wsiseg.report import repeating
+from wsiseg.report.repeating import repeating_command
+from wsiseg.report.runs import find_runs
+from wsiseg.settings import Option, Settings
 
 
 def command_in(page):
@@ -49,3 +55,40 @@ def test_settings_of_other_versions_are_told(one):
     root = read_page(wsiseg.report(one).output)
     (told,) = root.find("section", class_="notice note")
     assert "sharpen" in told.whole
+
+
+class Kitchen(Settings):
+    """Settings of every kind that a run may have."""
+
+    reach: Annotated[float | None, Option(metavar="LENGTH")] = None
+    holes: Annotated[dict[str, float] | None, Option(metavar="[NAME=]AREA")] = None
+    threshold: Annotated[dict[str, float] | None, Option(metavar="NAME=P")] = None
+    light: bool = True
+    names: tuple[str, ...] = ()
+    shift: int = 0
+    hidden: Annotated[int, Option(shown=False)] = 0
+
+    def as_json(self):
+        return self.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"reach": 2.5}, "--reach 2.5um"),
+        ({"holes": {"*": 50.0, "a b": 2}}, "--holes 50.0um2 --holes 'a b=2um2'"),
+        ({"threshold": {"tumour": 0.7}}, "--threshold tumour=0.7"),
+        ({"light": False}, "--no-light"),
+        ({"names": ["a", "b"]}, "--names a,b"),
+        ({"shift": -3}, "--shift=-3"),
+        ({"hidden": 7, "reach": None}, ""),
+    ],
+)
+def test_settings_of_every_kind_are_written_as_users_write_them(monkeypatch, one, setting, words):
+    monkeypatch.setattr(repeating, "SegmentOptions", Kitchen)
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    content["settings"] = setting
+    run_file.write_text(json.dumps(content))
+    (run,), _ = find_runs(one)
+    assert repeating_command(run).endswith(f"-o {one} {words}".rstrip())

@@ -53,6 +53,12 @@ def test_a_clock_that_began_anew_is_a_stop():
     assert "L66.67 100.00L75.56 100.00L" in chart.line
 
 
+def test_a_part_that_was_short_is_told_by_its_number_of_tiles():
+    timing = time_tiles(rows([0.2, 0.3, 1, 2, 3, 4]), IDENTITY, last=4)
+    assert timing.resumed == [0.3]
+    assert timing.end == 4.3
+
+
 def test_columns_of_a_plane_that_was_cut_are_no_stops():
     cut = IDENTITY | {"windows": [1, 2]}
     assert time_tiles(rows([1, 2, 5, 3, 4, 6]), cut).resumed == []

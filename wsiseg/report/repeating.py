@@ -15,6 +15,12 @@ _CHOSEN = ("runtime", "precision", "device")
 
 _NOT_REPEATED = ("resume", "overwrite")
 
+_UNITS = {"LENGTH": "um", "AREA": "um2"}
+"""What a number of the run file is measured in, by how the command line calls it."""
+
+_EVERY = "*"
+"""Stands for the name of a class where a setting holds for all of them."""
+
 
 def repeating_command(run: Run) -> str:
     """Return the command line that gives the same mask again, quoted for a shell.
@@ -57,10 +63,11 @@ def _options(settings: Mapping[str, Any]) -> Iterator[str]:
         shown = next((each for each in declared.metadata if isinstance(each, Option)), Option())
         if shown.shown:
             option = max(shown.names or (f"--{name.replace('_', '-')}",), key=len)
-            yield from _words(option, value)
+            unit = _UNITS.get((shown.metavar or "").rpartition("]")[2], "")
+            yield from _words(option, value, unit)
 
 
-def _words(option: str, value: Any) -> Iterator[str]:
+def _words(option: str, value: Any, unit: str) -> Iterator[str]:
     match value:
         case True:
             yield option
@@ -68,9 +75,10 @@ def _words(option: str, value: Any) -> Iterator[str]:
             yield f"--no-{option.removeprefix('--')}"
         case dict():
             for key, each in value.items():
-                yield from (option, f"{key}={each}")
+                text = f"{each}{unit}"
+                yield from (option, text if key == _EVERY else f"{key}={text}")
         case list():
             yield from (option, ",".join(map(str, value)))
         case _:
-            text = str(value)
+            text = f"{value}{unit}"
             yield from ([f"{option}={text}"] if text.startswith("-") else (option, text))

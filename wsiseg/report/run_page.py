@@ -199,10 +199,21 @@ def _timing(run: Run, note: Note) -> Timing | None:
                 run.identity,
                 batch=run.part("plan").get("batch") or 1,
                 megapixels=_figure(run.entry.get("megapixels")) if run.content else None,
+                last=_tiles_of_last_part(run),
             )
     except WsisegError as error:
         note(f"without times: {error}")
         return None
+
+
+def _tiles_of_last_part(run: Run) -> int | None:
+    """Return how many tiles were done after a finished run was resumed; None if it was not."""
+    seconds, rate, tiles = (_figure(run.entry.get(k)) for k in ("seconds", "tiles_per_s", "tiles"))
+    if run.content is None or seconds is None or rate is None or tiles is None:
+        return None
+    # Its throughput has three digits after the point.
+    uncertain = 0.0005 * seconds + 0.5
+    return round(rate * seconds) if rate * seconds + uncertain < tiles else None
 
 
 def _heat(timing: Timing | None, sights: Sights | None) -> dict[str, object] | None:

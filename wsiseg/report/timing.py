@@ -99,6 +99,7 @@ def time_tiles(
     *,
     batch: int = 1,
     megapixels: float | None = None,
+    last: int | None = None,
 ) -> Timing | None:
     """Return what the tiles of a run tell; None if there are none.
 
@@ -112,6 +113,8 @@ def time_tiles(
         Tiles that go through the network together.
     megapixels : float, optional
         That were analysed, if known: tiles at the edge of a region have fewer than their size.
+    last : int, optional
+        How many tiles the last part of a run that was resumed has done, if known.
 
     Raises
     ------
@@ -126,7 +129,9 @@ def time_tiles(
     covered = sum(box.area for box in boxes) / 1e6
     share = 1.0 if megapixels is None or not covered else megapixels / covered
     least = max(batch, -(-len(rows) // _MOST_STEPS))
-    runs = _cut_at_stops(list(zip(rows, boxes, strict=True)), len(identity.get("windows", ())))
+    runs = _cut_at_stops(
+        list(zip(rows, boxes, strict=True)), len(identity.get("windows", ())), last
+    )
     steps: list[Step] = []
     resumed: list[float] = []
     for run in runs:
@@ -152,8 +157,8 @@ def time_tiles(
 _Placed = tuple[TileRow, Box]
 
 
-def _cut_at_stops(tiles: list[_Placed], windows: int) -> list[list[_Placed]]:
-    """Cut tiles where the clock began anew, as it does when a run is resumed.
+def _cut_at_stops(tiles: list[_Placed], windows: int, last: int | None) -> list[list[_Placed]]:
+    """Cut tiles where the run was resumed: its clock began anew, or the last part began.
 
     Tiles are done in the order of their indices, but where the plane was cut into several columns.
     """
@@ -164,6 +169,9 @@ def _cut_at_stops(tiles: list[_Placed], windows: int) -> list[list[_Placed]]:
         for place, (one, other) in enumerate(itertools.pairwise(tiles), 1)
         if other[0].finished_s < one[0].finished_s
     ]
+    if not stops and last is not None and 0 < last < len(tiles):
+        # The first part was that short.
+        stops = [len(tiles) - last]
     return [tiles[a:b] for a, b in itertools.pairwise([0, *stops, len(tiles)])]
 
 
