@@ -130,6 +130,8 @@ def test_public_names_are_there_and_can_be_called():
     for name in wsiseg.__all__:
         assert getattr(wsiseg, name) is not None
     importlib.import_module("wsiseg.segmentation.segmenting")
+    importlib.import_module("wsiseg.report.reporting")
     assert callable(wsiseg.segment)
+    assert callable(wsiseg.report)
     with pytest.raises(AttributeError, match="nothing"):
         _ = wsiseg.nothing

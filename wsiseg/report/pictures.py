@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +48,10 @@ def jpeg(pixels: Pixels) -> str:
     return _uri("image/jpeg", file)
 
 
-def veil(shares: Bytes, colour: Colour, *, bits: int = 2) -> str:
+def veil(shares: Bytes, colour: Colour) -> str:
     """Return a colour that is as dense as a share is large, as a ``data:`` URI.
 
-    Few densities make a small file; what is there at all is seen.
+    Four densities make a small file; what is there at all is seen.
 
     Parameters
     ----------
@@ -58,21 +59,46 @@ def veil(shares: Bytes, colour: Colour, *, bits: int = 2) -> str:
         uint8 ``(h, w)``; 255 is all.
     colour : tuple of int
         Red, green, blue.
-    bits : int
-        1, 2 or 4: of the densities.
 
     Examples
     --------
     >>> veil(np.array([[0, 9, 255]], np.uint8), (200, 0, 90))[:22]
     'data:image/png;base64,'
     """
+    return _densities((shares.astype(np.uint16) * 3 + 254) // 255, colour, 2)
+
+
+def cover(there: npt.NDArray[np.bool_], colour: Colour) -> str:
+    """Return a colour where something is, as a ``data:`` URI.
+
+    Parameters
+    ----------
+    there : ndarray
+        bool ``(h, w)``.
+    colour : tuple of int
+        Red, green, blue.
+    """
+    return _densities(there, colour, 1)
+
+
+def haze(values: Bytes, colour: Colour) -> str:
+    """Return a colour that is as dense as a value is large, in 16 steps, as a ``data:`` URI.
+
+    Parameters
+    ----------
+    values : ndarray
+        uint8 ``(h, w)``.
+    colour : tuple of int
+        Red, green, blue.
+    """
+    return _densities((values.astype(np.uint16) + 8) // 17, colour, 4)
+
+
+def _densities(steps: npt.NDArray[Any], colour: Colour, bits: int) -> str:
     most = 2**bits - 1
-    # Rounded up.
-    steps = (shares.astype(np.uint16) * most + 254) // 255
-    picture = Image.frombytes("P", shares.shape[::-1], steps.astype(np.uint8).tobytes())
+    picture = Image.frombytes("P", steps.shape[::-1], steps.astype(np.uint8).tobytes())
     picture.putpalette(bytes(colour) * (most + 1))
-    density = bytes(round(255 * step / most) for step in range(most + 1))
-    return _png(picture, bits, density)
+    return _png(picture, bits, bytes(255 * step // most for step in range(most + 1)))
 
 
 def ramp(values: Bytes, colours: list[Colour]) -> str:

@@ -46,8 +46,12 @@ def repeating_command(run: Run) -> str:
 
 
 def unknown_settings(run: Run) -> tuple[str, ...]:
-    """Return the settings of a run that this version does not know."""
-    return tuple(name for name in run.part("settings") if name not in SegmentOptions.model_fields)
+    """Return the settings of a run that this version does not know, and that were in use."""
+    return tuple(
+        name
+        for name, value in run.part("settings").items()
+        if name not in SegmentOptions.model_fields and value not in (None, False)
+    )
 
 
 def _operand(text: str) -> str:

@@ -14,7 +14,7 @@ from wsiseg.errors import AnnotationError, WsisegError
 from wsiseg.exports.mask import Mask, open_mask
 from wsiseg.report.charts import Tick, scale_bar
 from wsiseg.report.fields import Field, choose_fields
-from wsiseg.report.pictures import Picture, jpeg, thumb, veil
+from wsiseg.report.pictures import Picture, cover, haze, jpeg, thumb, veil
 from wsiseg.report.runs import Run
 from wsiseg.report.sources import PixelSource, open_source
 from wsiseg.report.survey import Survey, open_uncertainty, survey
@@ -25,7 +25,9 @@ from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.stitching import NO_LABEL
 
 _NOT_ANALYSED_COLOUR = (128, 128, 128)
-_DOUBT_COLOUR = (214, 0, 132)
+_DOUBT_COLOUR = (0, 150, 60)
+"""Green, as neither haematoxylin nor eosin is."""
+
 _DOUBT = "uncertainty"
 _FIRST_OPACITY = 50
 
@@ -181,7 +183,7 @@ def _see(
     veils = {str(k): veil(share, shown[k]) for k, share in found.shares.items() if k in shown}
     if found.uncertainty is not None:
         layers.append(Layer(_DOUBT, _DOUBT, css_colour(_DOUBT_COLOUR), shown=False))
-        veils[_DOUBT] = veil(found.uncertainty, _DOUBT_COLOUR, bits=4)
+        veils[_DOUBT] = haze(found.uncertainty, _DOUBT_COLOUR)
     height, width = found.shape
     doubts = None if beside is None else open_uncertainty(beside, mask, 0)
     fields = [
@@ -215,13 +217,13 @@ class _Viewer:
         place = slice(box.y, box.bottom), slice(box.x, box.right)
         labels = np.asarray(mask.image.values[place])
         layers = {
-            str(label): veil(_where(labels == label), colour, bits=1)
+            str(label): cover(labels == label, colour)
             for label, colour in self.colours.items()
             if label in self.found.shares
         }
         doubt = None if self.doubts is None else self.doubts[place]
         if doubt is not None:
-            layers[_DOUBT] = veil(doubt, _DOUBT_COLOUR, bits=4)
+            layers[_DOUBT] = haze(doubt, _DOUBT_COLOUR)
         base = None if self.source is None else jpeg(self.source.read(box))
         plane = self.found.plane
         return FieldView(
@@ -254,7 +256,3 @@ class _Viewer:
             for corner, start in zip(self.mask.corner, (box.y, box.x), strict=True)
         )
         return f"x {x:.0f}, y {y:.0f} at level 0"
-
-
-def _where(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    return chosen.view(np.uint8) * np.uint8(255)
