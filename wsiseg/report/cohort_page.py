@@ -67,6 +67,7 @@ def make_cohort_page(folder: Path, rows: Sequence[CohortRow], notes: Sequence[st
         for area in row.page.areas if row.page.run.content is not None else ():
             classes.setdefault(area.name, area.colour)
     finished = [row for row in rows if row.page.run.content is not None]
+    measured = [area.mm2 for row in finished for area in row.page.areas]
     return fill(
         "cohort.html.jinja",
         name=folder.absolute().name or str(folder),
@@ -79,6 +80,6 @@ def make_cohort_page(folder: Path, rows: Sequence[CohortRow], notes: Sequence[st
         finished=len(finished),
         seconds=sum(row.page.run.entry["seconds"] for row in finished),
         megapixels=sum(row.page.run.entry["megapixels"] for row in finished),
-        mm2=sum(area.mm2 or 0.0 for row in finished for area in row.page.areas),
+        mm2=sum(mm2 for mm2 in measured if mm2 is not None) if None not in measured else None,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
     )

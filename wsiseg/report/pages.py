@@ -111,7 +111,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number,
-        "percent": _percent,
+        "percent": percent,
         "moment": lambda text: str(text).replace("T", " ").replace("+00:00", " UTC"),
         "clock": _clock,
         "sentence": _sentence,
@@ -153,7 +153,14 @@ def number(value: object) -> str:
     return text.rstrip("0").rstrip(".") if digits else text
 
 
-def _percent(value: object) -> str:
+def percent(value: object) -> str:
+    """Return a share as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.0271), percent(1e-6), percent(0)
+    ('2.7 %', '< 0.1 %', '0.0 %')
+    """
     if not _is_number(value):
         return "—"
     share = 100 * float(value)  # type: ignore[arg-type]

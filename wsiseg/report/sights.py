@@ -14,6 +14,7 @@ from wsiseg.errors import AnnotationError, WsisegError
 from wsiseg.exports.mask import Mask, open_mask
 from wsiseg.report.charts import Tick, scale_bar
 from wsiseg.report.fields import Field, choose_fields
+from wsiseg.report.pages import percent
 from wsiseg.report.pictures import Picture, cover, haze, jpeg, thumb, veil
 from wsiseg.report.runs import Run
 from wsiseg.report.sources import PixelSource, open_source
@@ -245,7 +246,8 @@ class _Viewer:
     ) -> Iterator[str]:
         """Yield what a field is shown for, that first, and what else it tells."""
         if field.label is not None:
-            yield f"{self.mask.classes[field.label].name} {(labels == field.label).mean():.1%}"
+            share = float((labels == field.label).mean())
+            yield f"{self.mask.classes[field.label].name} {percent(share)}"
         if doubt is not None:
             yield f"uncertainty {doubt.mean() / 255:.2f} on the mean"
 
