@@ -262,6 +262,15 @@ def test_uncertainty_beside_the_mask_is_a_layer_and_chooses_fields(one):
     assert "another mask" in notes(read_page(wsiseg.report(one).output))[0]
 
 
+def test_uncertainty_of_a_run_is_what_it_has_kept(cohort, tmp_path):
+    mask = segment_drawn(cohort.slides / "one.tiff", tmp_path, uncertainty="entropy").mask
+    kept = zarr.open_array(mask.with_name("one.uncertainty.ome.zarr") / "0")[:]
+    root = read_page(wsiseg.report(tmp_path).output)
+    assert not notes(root)
+    _, layers = stack(root)
+    np.testing.assert_allclose(layers["uncertainty"][..., 3], kept, atol=9)
+
+
 def test_a_run_that_was_resumed_shows_where_it_stopped(cohort, tmp_path):
     slide, out = cohort.slides / "tall.tiff", tmp_path / "out"
     interrupt(slide, out)

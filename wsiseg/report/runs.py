@@ -12,7 +12,7 @@ from wsiseg.errors import OutputError
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.manifest import MANIFEST, read_entries
-from wsiseg.store.outputs import PROBABILITIES, STORE, OutputFiles
+from wsiseg.store.outputs import COMPANIONS, STORE, OutputFiles
 from wsiseg.tiling.slides.discovery import natural_key
 
 _RUN, _JOURNAL = ".run.json", ".journal"
@@ -20,9 +20,6 @@ _RUN, _JOURNAL = ".run.json", ".journal"
 _STANDS = (
     "the last run of this slide did not end well; figures and pictures are those of the run before"
 )
-
-UNCERTAINTY = ".uncertainty.ome.zarr"
-"""Ending of the store of uncertainty beside a mask."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +71,6 @@ class Run:
         """What the run left out or assumed."""
         warnings = (self.content or {}).get("warnings") or self.entry.get("warnings") or ()
         return tuple(map(str, warnings)) if isinstance(warnings, list | tuple) else ()
-
-    @property
-    def uncertainty(self) -> Path:
-        """The store of the mask's uncertainty, whether it exists or not."""
-        return self.files.folder / f"{self.name}{UNCERTAINTY}"
 
 
 def as_mapping(value: object) -> Mapping[str, Any]:
@@ -133,7 +125,7 @@ def find_runs(folder: Path) -> tuple[list[Run], tuple[str, ...]]:
 def _no_runs(folder: Path, present: Iterable[str]) -> OutputError:
     if folder.name.endswith(".zarr"):
         return OutputError("a store holds no runs", folder, f"Give its folder, {folder.parent}.")
-    masks = any(name.endswith(STORE) and not name.endswith(PROBABILITIES) for name in present)
+    masks = any(name.endswith(STORE) and not name.endswith(COMPANIONS) for name in present)
     what = "masks, but none of the files that runs leave beside them" if masks else "no runs"
     hint = "Give the folder that wsiseg segment wrote to."
     return OutputError(f"the folder holds {what}", folder, hint)

@@ -153,14 +153,14 @@ def see(run: Run, slides: Path | None, note: Note) -> Sights | None:
 
 
 def _uncertainty(run: Run, mask: Mask, note: Note) -> Path | None:
-    if not run.uncertainty.exists():
+    if not run.files.uncertainty.exists():
         return None
     try:
-        open_uncertainty(run.uncertainty, mask, 0)
+        open_uncertainty(run.files.uncertainty, mask, 0)
     except WsisegError as error:
         note(f"without the uncertainty: {error}")
         return None
-    return run.uncertainty
+    return run.files.uncertainty
 
 
 def _see(

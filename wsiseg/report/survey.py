@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 
+from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.exports.mask import Mask
 from wsiseg.report.sources import block_sums, shrink
-from wsiseg.store.label_images import StoredValues, open_label_image
+from wsiseg.store.label_images import StoredValues, is_store
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL
 
@@ -169,9 +171,14 @@ def open_uncertainty(path: Path, mask: Mask, level: int) -> StoredValues:
     AnnotationError
         If it cannot be read, or is that of another mask.
     """
-    levels = open_label_image(path).levels
-    if len(levels) <= level or levels[level].shape[-2:] != mask.image.levels[level].shape[-2:]:
+    with translate_errors(
+        lambda why: AnnotationError(f"the uncertainty cannot be read: {why}", path)
+    ):
+        if not is_store(path):
+            raise AnnotationError("the uncertainty is unfinished", path)
+        array = zarr.open_array(path / str(level), mode="r")
+    if array.shape != mask.image.levels[level].shape[-2:]:
         raise AnnotationError("the uncertainty is that of another mask", path)
-    if levels[level].dtype != np.uint8:
-        raise AnnotationError(f"the uncertainty holds {levels[level].dtype}, not uint8", path)
-    return StoredValues(levels[level], path)
+    if array.dtype != np.uint8:
+        raise AnnotationError(f"the uncertainty holds {array.dtype}, not uint8", path)
+    return StoredValues(array, path)
