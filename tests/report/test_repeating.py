@@ -26,6 +26,7 @@ def test_the_command_repeats_the_run(tmp_path):
     slide = draw_slide(tmp_path / "it's a slide.tiff", 600, 420)
     weights = make_checkpoint().save(tmp_path / "my weights.safetensors")
     options = OPTIONS | {"blend": "gaussian", "mpp": 0.7, "probabilities": True, "memory": "1GiB"}
+    options |= {"fill_holes": "20um2", "min_area": "9um2", "threshold": {"tumour": 0.4}}
     first = wsiseg.segment(slide, weights, tmp_path / "out", **options)
     program, *words = command_in(wsiseg.report(tmp_path / "out").output)
     assert program == "wsiseg"

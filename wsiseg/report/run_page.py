@@ -14,6 +14,7 @@ from PIL import Image
 from wsiseg.classes import distinct_colour
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputError, WsisegError
+from wsiseg.quantities import square_millimetres
 from wsiseg.report.charts import stacked, step_chart
 from wsiseg.report.pages import fill, flatten, raw_json
 from wsiseg.report.pictures import jpeg, ramp
@@ -21,7 +22,6 @@ from wsiseg.report.repeating import repeating_command, unknown_settings
 from wsiseg.report.runs import Run, as_mapping
 from wsiseg.report.sights import Sights, css_colour, see
 from wsiseg.report.timing import STEPS, Timing, time_tiles
-from wsiseg.segmentation.provenance import square_millimetres
 from wsiseg.throughput.recorder import TileRow, rows_from_csv
 from wsiseg.throughput.summary import ADVICE, STAGES
 from wsiseg.tiling.slides.slide import Pixels
