@@ -231,12 +231,16 @@ def test_warnings_come_first_with_options_for_parameters(one):
 def test_energy_is_told_where_it_was_measured(one):
     run_file = one / "one.run.json"
     content = json.loads(run_file.read_text())
-    content["power_w"] = 40.0
+    content |= {"power_w": None, "power": None}
     run_file.write_text(json.dumps(content))
     (tiles,) = read_page(wsiseg.report(one).output).find("dl")
-    joules = [float(each.attributes["value"]) for each in tiles.find("data")][-1]
-    assert joules == pytest.approx(40.0 * content["summary"]["seconds"])
-    assert "40 W" in tiles.whole
+    assert "not measured" in tiles.whole
+    power = {"mean_w": 40.0, "joules": 81.5, "joules_per_mpx": 7.25}
+    power["probes"] = {"nvml": {"covers": "the GPU"}}
+    run_file.write_text(json.dumps(content | {"power_w": 40.0, "power": power}))
+    (tiles,) = read_page(wsiseg.report(one).output).find("dl")
+    assert [float(each.attributes["value"]) for each in tiles.find("data")][-1] == 81.5
+    assert "40 W, 7.25 J/Mpx, the GPU" in tiles.whole
 
 
 def test_uncertainty_beside_the_mask_is_a_layer_and_chooses_fields(one):

@@ -264,14 +264,17 @@ def _stages(shares: object, seconds: object) -> list[dict[str, object]]:
     ]
 
 
-def _power(content: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, float | None] | None:
-    """Return watts, joules and joules a megapixel; None where the hardware did not tell."""
+def _power(content: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, object] | None:
+    """Return watts, joules, joules a megapixel, and of what; None where the hardware did not tell."""
+    measured = as_mapping(content.get("power"))
     watts, seconds = _figure(content.get("power_w")), _figure(entry.get("seconds"))
     if watts is None or seconds is None:
         return None
-    megapixels = _figure(entry.get("megapixels"))
-    joules = watts * seconds
-    return {"w": watts, "j": joules, "j_per_mpx": joules / megapixels if megapixels else None}
+    joules = _figure(measured.get("joules")) or watts * seconds
+    probes = as_mapping(measured.get("probes")).values()
+    covers = ", ".join(str(as_mapping(probe).get("covers", "")) for probe in probes)
+    per_mpx = _figure(measured.get("joules_per_mpx"))
+    return {"w": watts, "j": joules, "j_per_mpx": per_mpx, "covers": covers}
 
 
 def _progress(run: Run) -> float | None:
