@@ -265,7 +265,7 @@ def _stages(shares: object, seconds: object) -> list[dict[str, object]]:
 
 
 def _power(content: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, object] | None:
-    """Return watts, joules, joules a megapixel, and of what; None where the hardware did not tell."""
+    """Return watts, joules, joules a megapixel, and of what; None where nothing was measured."""
     measured = as_mapping(content.get("power"))
     watts, seconds = _figure(content.get("power_w")), _figure(entry.get("seconds"))
     if watts is None or seconds is None:
