@@ -66,9 +66,8 @@ def test_the_library_speaks_of_parameters_and_never_of_options():
     told = {path: options_in(path.read_text(encoding="utf-8")) for path in library_modules()}
     found = {path.relative_to(ROOT).as_posix(): texts for path, texts in told.items() if texts}
     assert found == {
-        # Settings whose options are not called as they are.
+        # The one setting whose option is not called as it is.
         "wsiseg/training/options.py": ["--set"],
-        "wsiseg/refining/options.py": ["--threshold", "--fill-holes"],
         # The command line that repeats a run, and the option of another program.
         "wsiseg/report/repeating.py": ["--no-"],
         "wsiseg/throughput/probes/tegrastats.py": ["--interval"],

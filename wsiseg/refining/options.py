@@ -99,7 +99,7 @@ class RefineOptions(Settings):
             description="A pixel belongs to this class only if its probability reaches P, and "
             "always then. May be repeated.",
         ),
-        Option(_PANEL, names=("--threshold",), metavar="NAME=P"),
+        Option(_PANEL, metavar="NAME=P"),
     ] = None
     smooth: Annotated[
         Length | None,
@@ -117,7 +117,7 @@ class RefineOptions(Settings):
             "classes before it in the list, or with NAME= of any others, in that class. May be "
             "repeated.",
         ),
-        Option(_PANEL, names=("--fill-holes",), metavar="[NAME=]AREA"),
+        Option(_PANEL, metavar="[NAME=]AREA"),
     ] = None
     min_area: Annotated[
         Area | None,
