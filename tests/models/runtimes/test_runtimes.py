@@ -397,8 +397,11 @@ def test_every_pixel_without_numbers_is_255_wherever_they_are_missing(
 
 
 @pytest.mark.parametrize(("name", "bad"), [("espnet", np.nan), ("enet", np.nan), ("enet", np.inf)])
+@pytest.mark.parametrize(
+    "runtime", ["torch", "openvino", pytest.param("onnx", marks=pytest.mark.long)]
+)
 def test_a_bad_weight_in_the_first_layer_reaches_the_labels_on_every_runtime(
-    name: str, bad: float
+    runtime: str, name: str, bad: float
 ) -> None:
     # OpenVINO's ReLU and maximum turn NaN into numbers.
     torch.manual_seed(0)
@@ -406,7 +409,6 @@ def test_a_bad_weight_in_the_first_layer_reaches_the_labels_on_every_runtime(
     kernels = (p for p in network.parameters() if p.dim() == 4)
     with torch.no_grad():
         next(kernels).view(-1)[0] = bad
-    for runtime in RUNTIMES:
-        found = start(runtime, network, (64, 64), 1).run(random_tiles(1, 64, 64))
-        assert (found["labels"] == 255).all(), runtime
-        assert not found["probabilities"].any(), runtime
+    found = start(runtime, network, (64, 64), 1).run(random_tiles(1, 64, 64))
+    assert (found["labels"] == 255).all()
+    assert not found["probabilities"].any()
