@@ -72,9 +72,18 @@ class TracedAreas:
         origin : tuple of float
             ``(y, x)`` of the corner of the first pixel.
         """
+        return self.polygons_at(self.rings.corners[:, :2] * scale + np.array(origin)[::-1])
+
+    def polygons_at(self, points: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """Return the areas as polygons whose corners lie elsewhere.
+
+        Parameters
+        ----------
+        points : ndarray
+            float64 ``(corners, 2)``: where each corner of the rings lies, ``x, y``.
+        """
         if not len(self):
             return np.empty(0, object)
-        points = self.rings.corners[:, :2] * scale + np.array(origin)[::-1]
         ring = np.repeat(np.arange(len(self.rings)), self.rings.lengths)
         rings = shapely.linearrings(points, indices=ring)
         area = np.repeat(np.arange(len(self)), np.diff(self.starts))

@@ -129,16 +129,18 @@ class _FeatureWriter:
         self._options = options
         self._tolerance = tolerance
         # There are few columns and rows, and very many corners.
-        self._x, self._y = (
-            np.array([form.format(text) for text in _places(mask, origin, axis)], object)
-            for form, axis in (("[{},", 1), ("{}]", 0))
-        )
+        columns, rows = _places(mask, origin, 1), _places(mask, origin, 0)
+        self._columns, self._rows = np.array(columns, float), np.array(rows, float)
+        self._x = np.array([f"[{place}," for place in columns], object)
+        self._y = np.array([f"{place}]" for place in rows], object)
 
     def write(self, areas: TracedAreas) -> None:
         """Write areas, from top to bottom."""
         if not len(areas):
             return
-        drawn = simplify_areas(areas, self._tolerance) if self._tolerance else areas
+        drawn = areas
+        if self._tolerance:
+            drawn = simplify_areas(areas, self._tolerance, self._columns, self._rows)
         rings = self._texts(drawn.rings)
         firsts = areas.rings.first_pixels(self._mask.shape[1] + 1)[areas.starts[:-1]]
         counts = np.diff(areas.starts)

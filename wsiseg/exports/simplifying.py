@@ -27,9 +27,13 @@ _AT_ONCE = 2**18
 
 _Shapes = npt.NDArray[Any]
 
+Edges = npt.NDArray[np.float64]
 
-def simplify_areas(areas: TracedAreas, tolerance: float) -> TracedAreas:
-    """Return areas with fewer corners, each as valid as before.
+
+def simplify_areas(
+    areas: TracedAreas, tolerance: float, columns: Edges, rows: Edges
+) -> TracedAreas:
+    """Return areas with fewer corners, each as valid as before where it will lie.
 
     Parameters
     ----------
@@ -37,6 +41,10 @@ def simplify_areas(areas: TracedAreas, tolerance: float) -> TracedAreas:
         Traced with junctions.
     tolerance : float
         Pixels: no corner that is left out is farther than that from what is left.
+    columns, rows : ndarray
+        float64: where the edges of the pixels will lie.  What is valid in whole pixels need not be
+        so there: a corner that touched a slanting side may be on its other side once both are
+        rounded.
 
     Returns
     -------
@@ -46,7 +54,7 @@ def simplify_areas(areas: TracedAreas, tolerance: float) -> TracedAreas:
     """
     if not len(areas):
         return areas
-    pieces = _Pieces(areas)
+    pieces = _Pieces(areas, columns, rows)
     tolerances = np.full(len(pieces), float(tolerance))
     unsure = np.ones(len(pieces), bool)
     while unsure.any():
@@ -64,10 +72,13 @@ class _Pieces:
     ----------
     areas : TracedAreas
         Traced with junctions.
+    columns, rows : ndarray
+        float64: where the edges of the pixels will lie.
     """
 
-    def __init__(self, areas: TracedAreas) -> None:
+    def __init__(self, areas: TracedAreas, columns: Edges, rows: Edges) -> None:
         self._areas = areas
+        self._columns, self._rows = columns, rows
         # The ground of a slide is one area with all that lies on it as holes.
         cut = [
             _cut(areas.rings.take(np.arange(first, last)), first)
@@ -117,7 +128,10 @@ class _Pieces:
         broken[self._area[found]] = True
         sound = self._areas.take(~broken)
         kept = np.repeat(~broken, np.diff(self._areas.starts))
-        valid = shapely.is_valid(replace(sound, rings=rings.take(kept)).polygons())
+        sound = replace(sound, rings=rings.take(kept))
+        x, y = sound.rings.corners[:, 0], sound.rings.corners[:, 1]
+        placed = np.column_stack([self._columns[x], self._rows[y]])
+        valid = shapely.is_valid(sound.polygons_at(placed))
         for area in np.flatnonzero(~broken)[~valid]:
             own = np.flatnonzero(self._area == area)
             crossing = own[_crossing(self._now[own])]
