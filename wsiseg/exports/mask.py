@@ -21,6 +21,7 @@ from wsiseg.exports.areas import ProgressCallback
 from wsiseg.store.label_images import LabelImage, StoredValues, is_store, open_label_image
 from wsiseg.store.metadata import LABELS, MASK
 from wsiseg.store.outputs import COMPANIONS, PROBABILITIES, STORE, mask_beside
+from wsiseg.store.shard_counts import SHARDS, find_missing_shards
 from wsiseg.text import escape_unprintable
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL
@@ -279,7 +280,7 @@ class Mask:
             raise AnnotationError(
                 "there are no probabilities beside the mask",
                 path,
-                "wsiseg segment keeps them with `probabilities`.",
+                "'wsiseg segment --probabilities' keeps them.",
             )
         with translate_errors(
             lambda why: AnnotationError(f"the probabilities cannot be read: {why}", path)
@@ -348,6 +349,13 @@ def open_mask(path: Path) -> Mask:
     image = open_label_image(path)
     if not image.classes:
         raise AnnotationError("the store names no classes, so it is no mask", path)
+    lost = find_missing_shards(image.path, image.notes.get(SHARDS))
+    if lost is not None:
+        raise AnnotationError(
+            f"the mask is damaged: {lost}",
+            path,
+            "Copy it again, or let 'wsiseg segment --resume' make again what is missing.",
+        )
     inside = image.path.name == MASK and image.path.parent.name == LABELS
     with translate_errors(
         lambda why: AnnotationError(f"the store does not tell where the mask lies: {why}", path)
@@ -379,7 +387,7 @@ def _refuse_others(path: Path) -> None:
         return
     if any((path / array / "zarr.json").is_file() for array in ("0", f"{LABELS}/{MASK}/0")):
         raise AnnotationError(
-            "the mask is unfinished", path, "Finish it by wsiseg segment with `resume`."
+            "the mask is unfinished", path, "Finish it by 'wsiseg segment --resume'."
         )
     inside = sorted(each.name for each in path.glob(f"*{STORE}")) if path.is_dir() else []
     masks = [name for name in inside if not name.endswith(COMPANIONS)]

@@ -53,8 +53,8 @@ def open_slide_of(mask: Mask, given: Path | None, output: Path) -> Iterator[Slid
     Raises
     ------
     AnnotationError
-        If it is another slide: of another content, if the mask's run file stands beside it, or of
-        another size.
+        If it is another slide: of another content, if the mask or the run file beside it knows
+        that, or of another size.
     ArgumentError
         If nothing says where the slide is.
     OutputExistsError
@@ -76,7 +76,7 @@ def open_slide_of(mask: Mask, given: Path | None, output: Path) -> Iterator[Slid
         if mask.image.notes.get("stretch") == [1.0, 1.0]:
             # The user had said how large its pixels are, or they are square.
             slide = with_stored_pixels(opened)
-        before = _inside(run, "identity", "slide")
+        before = mask.image.notes.get("fingerprint") or _inside(run, "identity", "slide")
         if isinstance(before, Mapping):
             _compare(mask, slide, path, before)
         mask.image.refuse_other_pixels(slide.facts.stretch)

@@ -124,7 +124,9 @@ def refine(
             changed = _Changes(opened)
             refined = changed.counted(refinement.run(rows, folder, told.rows))
             counts = write_refined(refined, store, max(classes, default=0) + 1)
-        notes = {name: value for name, value in opened.image.notes.items() if name != PAINTED}
+        # The store of uncertainty stays beside the mask that it belongs to.
+        dropped = (PAINTED, "uncertainty")
+        notes = {name: value for name, value in opened.image.notes.items() if name not in dropped}
         notes |= describe_refining(settings, opened.image.notes.get("refined", ()))
         with translate_write_errors(output):
             name = output.name.removesuffix(STORE)

@@ -350,6 +350,7 @@ def _finish(
     notes: Json = {
         "slide": slide.path.name,
         "run": files.run.name,
+        "fingerprint": slide.fingerprint(),
         "slide_scale": plan.plane.slide_scale,
         "stretch": list(slide.facts.stretch),
         "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),

@@ -16,6 +16,7 @@ from wsiseg.classes import Colour, LabelClass, distinct_colour
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
+from wsiseg.store.pending_reads import settle_pending_reads
 from wsiseg.tiling.slides.own_stores import HOLDS, OURS
 
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
@@ -165,9 +166,17 @@ class StoredValues:
         """
         place: tuple[int | slice, ...] = (*self._leading, *key)
         with translate_errors(
-            lambda why: AnnotationError(f"the store's pixels cannot be read: {why}", self._path)
+            lambda why: AnnotationError(
+                f"the store's pixels cannot be read: {why}",
+                self._path,
+                "Copy it again; of a mask, 'wsiseg segment --resume' makes what is damaged again.",
+            )
         ):
-            return np.asarray(self._array[place])
+            try:
+                return np.asarray(self._array[place])
+            except BaseException:
+                settle_pending_reads()
+                raise
 
 
 def open_label_image(path: Path) -> LabelImage:

@@ -19,6 +19,7 @@ from wsiseg.store.disk import Json, translate_write_errors
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mode, no_heartbeat
+from wsiseg.store.shard_counts import SHARDS, count_shards
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
 
@@ -216,7 +217,7 @@ def finish_mask(
     levels = build_pyramid(path, halve_by_mode, heartbeat)
     scales = multiscales(name, placement, levels, method="mode")
     ome = {"version": VERSION, "multiscales": scales, "image-label": image_label(classes)}
-    write_group(path, {"ome": ome, "wsiseg": notes})
+    write_group(path, {"ome": ome, "wsiseg": {**notes, SHARDS: count_shards(path)}})
 
 
 def remove_raw(path: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+SHARDS = "shards"
+"""Where a mask keeps what :func:`count_shards` returned, in its attributes."""
+
 ShardCounts = dict[str, dict[str, int]]
 """By level: the number of `shards` and their `bytes`."""
 
@@ -43,4 +46,28 @@ def find_lost_shards(group: Path, before: Mapping[str, object]) -> str | None:
     for level, counted in before.items():
         if now.get(level) != counted:
             return f"shards of level {level} of {group.name} are missing or cut short"
+    return None
+
+
+def find_missing_shards(group: Path, before: object) -> str | None:
+    """Return which level of a pyramid has fewer shards than it had, as a sentence, or None.
+
+    Unlike :func:`find_lost_shards` it bears shards that were written anew, by a program that
+    changed some labels.
+
+    Parameters
+    ----------
+    group : Path
+        With a folder per level.
+    before : object
+        What :func:`count_shards` returned, as attributes hold it; anything else tells nothing.
+    """
+    if not isinstance(before, Mapping):
+        return None
+    now = count_shards(group)
+    for level, counted in before.items():
+        had = counted.get("shards") if isinstance(counted, Mapping) else None
+        has = now[level]["shards"] if level in now else 0
+        if isinstance(had, int) and had > has:
+            return f"{had - has} of {had} shards of level {level} are missing"
     return None
