@@ -155,6 +155,8 @@ def _translate(error: ErrorDetails) -> ArgumentError:
             return ArgumentError(f"{value} is too large", where, f"At most {bounds['le']}.")
         case "less_than":
             return ArgumentError(f"{value} is too large", where, f"Less than {bounds['lt']}.")
+        case "too_short":
+            return ArgumentError("nothing is named", where, "Name one, or leave it out.")
         case "value_error":
             reason = bounds["error"]
             if isinstance(reason, ArgumentError):

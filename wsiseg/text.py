@@ -80,3 +80,16 @@ def _escape(character: str) -> str:
     if character.isprintable() or unicodedata.category(character) == "Zs":
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+def plural(number: int, thing: str) -> str:
+    """Return a number with its noun: ``1 sample``, ``2 samples``.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    thing : str
+        Its name in the singular.
+    """
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,12 @@ import numpy as np
 import torch
 
 from wsiseg.error_translation import translate_errors
-from wsiseg.errors import ArgumentError, OutputError, OutputExistsError, RuntimeUnavailableError
+from wsiseg.errors import (
+    ArgumentError,
+    OutputError,
+    OutputExistsError,
+    RuntimeUnavailableError,
+)
 from wsiseg.models.card import CheckpointCard
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.cloning import clone
@@ -56,6 +62,7 @@ def export_model(
     tiles: Bytes,
     *,
     overwrite: bool = False,
+    began: Callable[[str], None] | None = None,
 ) -> ModelExport:
     """Write a checkpoint's network for other programs, and check it against the original.
 
@@ -71,6 +78,8 @@ def export_model(
         uint8 ``(B, H, W, 3)``, RGB: what it is checked on.  The file takes batches of this shape.
     overwrite : bool
         Whether existing files are replaced.
+    began : callable, optional
+        Told what is done, once it is sure that it can be.
 
     Returns
     -------
@@ -95,8 +104,10 @@ def export_model(
     both: tuple[Output, ...] = ("labels", "probabilities")
     original = TileNetwork(checkpoint.network, card.normalisation, both).eval()
     folded = TileNetwork(fold(checkpoint.network), card.normalisation, both).eval()
-    with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
-        unfinished = Path(folder, output.name)
+    if began is not None:
+        began(f"writing {output.name}, and running it")
+    with _folder_beside(output) as folder:
+        unfinished = folder / output.name
         with translate_errors(
             lambda why: RuntimeUnavailableError(f"{to} cannot take the network: {why}", output)
         ):
@@ -111,7 +122,7 @@ def export_model(
                 output,
                 "Nothing was written; try another format.",
             )
-        size = _move(Path(folder), output)
+        size = _move(folder, output)
     return ModelExport(output, size, difference, agreement)
 
 
@@ -180,12 +191,27 @@ def _compare(
     return float(differences.max() / 255), float((found["labels"] == labels).mean())
 
 
+@contextmanager
+def _folder_beside(output: Path) -> Iterator[Path]:
+    """Make a folder on the disk of the output, which vanishes with what is left in it."""
+    with ExitStack() as stack:
+        with _writing(output):
+            folder = TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.")
+        yield Path(stack.enter_context(folder))
+
+
 def _move(folder: Path, output: Path) -> int:
     """Move what was written to where it belongs, the file that is opened last."""
     size = 0
     files = sorted(folder.iterdir(), key=lambda file: file.name == output.name)
-    with translate_errors(lambda why: OutputError(f"the network cannot be written: {why}", output)):
+    with _writing(output):
         for file in files:
             size += file.stat().st_size
             file.replace(output.with_name(file.name))
     return size
+
+
+def _writing(output: Path) -> AbstractContextManager[None]:
+    return translate_errors(
+        lambda why: OutputError(f"the network cannot be written: {why}", output)
+    )

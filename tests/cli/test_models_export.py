@@ -41,7 +41,7 @@ def test_an_exported_network_is_described_by_what_was_checked(tmp_path):
 )
 def test_what_cannot_be_exported_is_one_line(tmp_path, words, said):
     checkpoint = tiny_checkpoint().save(tmp_path / "tiny.safetensors")
-    result = run("models", "export", checkpoint, *words, "-o", tmp_path / "a.pt", "--quiet")
+    result = run("models", "export", checkpoint, *words, "-o", tmp_path / "a.pt")
     assert result.status == 2
     (line,) = result.err.splitlines()
     assert said in line

@@ -177,7 +177,7 @@ def test_a_finished_mask_is_left_as_it_is_with_the_same_settings_only(slide, tmp
         {"threshold": "class 1=0.5"},
     ):
         (name,) = other
-        with pytest.raises(OutputError, match=f"another `{name}`"):
+        with pytest.raises(OutputError, match=f"with(out| another)? `{name}`"):
             segment(slide, tmp_path / "out", resume=True, **{**REFINING, **other})
 
 
@@ -189,8 +189,8 @@ def test_a_finished_mask_is_left_as_it_is_with_the_same_settings_only(slide, tmp
             1,
             "--min-area is given in µm, and the µm per pixel are unkn",
         ),
-        ("--level 0 --threshold glnd=0.5", 2, "the mask has no class 'glnd' (--threshold). It has"),
-        ("--level 0 --threshold 0.5", 2, "a threshold is that of a class (--threshold). Write it "),
+        ("--level 0 --threshold glnd=0.5", 2, "there is no class 'glnd' (--threshold). There are"),
+        ("--level 0 --threshold 0.5", 2, "a value names no class (--threshold). Write it "),
         ("--level 0 --slide-mpp 0.5 --smooth 1mm", 2, "1000 µm are more than 256 pixels of 0.5 µm"),
     ],
 )

@@ -517,3 +517,14 @@ def test_a_library_that_cannot_write_is_an_error_of_ours(mask, tmp_path, monkeyp
     with pytest.raises(OutputError, match="No space left on device"):
         wsiseg.measure(mask, tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_masks_of_one_slide_are_told(tmp_path):
+    labels = np.zeros((20, 30), np.uint8)
+    masks = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        masks.append(write_mask(tmp_path / name, labels))
+    (warning,) = wsiseg.measure(masks).warnings
+    assert warning.startswith("2 masks are of slides called a.svs")
+    assert not wsiseg.measure(masks[:1]).warnings

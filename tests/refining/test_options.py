@@ -53,7 +53,8 @@ def test_areas_of_holes(given, read):
         ({"fill_holes": ["1um2", "2um2"]}, "two values for all classes"),
         ({"fill_holes": ["a=1um2", "a=2um2"]}, "two values for 'a'"),
         ({"fill_holes": "=2um2"}, "names no class"),
-        ({"threshold": "0.7"}, "a threshold is that of a class"),
+        ({"threshold": "0.7"}, "names no class"),
+        ({"threshold": "nucleus"}, "Write it like tumour=0.7"),
         ({"threshold": "a=much"}, "'much' is not a number"),
         ({"threshold": "a=0"}, "0 is no probability"),
         ({"threshold": {"a": 1.5}}, "1.5 is no probability"),
@@ -114,7 +115,7 @@ def test_nothing_is_measured_without_a_scale():
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"threshold": "glnd=0.5"}, r"no class 'glnd' \(`threshold`\)\. It has ground, gland"),
+        ({"threshold": "glnd=0.5"}, r"no class 'glnd' \(`threshold`\)\. There are ground, gland"),
         ({"fill_holes": "glnd=5um2"}, r"no class 'glnd' \(`fill_holes`\)"),
         ({"threshold": [f"{each.name}=0.5" for each in CLASSES]}, "every class has a threshold"),
         ({"smooth": "1mm"}, r"1000 µm are more than 256 pixels .* Give 128um at most"),

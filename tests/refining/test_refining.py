@@ -16,6 +16,7 @@ from wsiseg.errors import WsisegError
 from wsiseg.exports.mask import open_mask
 from wsiseg.refining.absorbing import absorb_small_areas
 from wsiseg.refining.holes import Holes, fill_holes
+from wsiseg.store.shard_counts import count_shards
 
 LABELS = draw_cells(2100, 300, seed=3)
 """Three bands high."""
@@ -61,6 +62,7 @@ def test_place_classes_and_notes_are_those_of_the_mask(mask, tmp_path):
     assert before.classes == after.classes
     assert after.image.notes == {
         **before.image.notes,
+        "shards": count_shards(second),
         "refined": [{"min_area": 5.0}, {"smooth": 1.0, "fill_holes": {"gland": 20.0}}],
     }
     attributes = [
@@ -219,8 +221,8 @@ def damaged(folder):
         (damaged, "-o b.ome.zarr --min-area 5um2", 1, "the store's pixels cannot be read"),
         (plain, "-o b.ome.zarr", 2, "nothing is to be done. Give --threshold, --smooth, --fill-h"),
         (plain, "-o b.ome.zarr --threshold gland=0.5", 1, "there are no probabilities beside the"),
-        (plain, "-o b.ome.zarr --threshold glnd=0.5", 2, "the mask has no class 'glnd' (--thresh"),
-        (plain, "-o b.ome.zarr --fill-holes a=5um2", 2, "the mask has no class 'a' (--fill-holes"),
+        (plain, "-o b.ome.zarr --threshold glnd=0.5", 2, "there is no class 'glnd' (--thresh"),
+        (plain, "-o b.ome.zarr --fill-holes a=5um2", 2, "there is no class 'a' (--fill-holes"),
         (plain, "-o in/a.ome.zarr --overwrite --min-area 5um2", 1, "the output would replace the"),
         (plain, "-o in/a.ome.zarr/b.ome.zarr --min-area 5um2", 1, "the output would replace the"),
         (plain, "-o b.zarr --min-area 5um2", 2, "the name of a mask ends with .ome.zarr (--outp"),

@@ -33,5 +33,21 @@ def test_the_parameter_that_differs_is_named(changes, named):
     assert refused(**changes) == f"the existing output was made with another {named}"
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({}, {"tta": True}, "without `tta`"),
+        ({"probabilities": True}, {"probabilities": False}, "with `probabilities`"),
+        ({"uncertainty": "entropy"}, {"uncertainty": None}, "with `uncertainty` entropy"),
+        ({"fill_holes": {"a": 1.0}}, {"fill_holes": None}, "with another `fill_holes`"),
+        ({"min_area": 1.0}, {"min_area": 2.0}, "with another `min_area`: 1.0, not 2.0"),
+    ],
+)
+def test_what_is_on_now_or_was_is_said_without_values_that_mean_nothing(before, now, said):
+    with pytest.raises(OutputError) as caught:
+        refuse_other_run(before, now, Path("a.journal"))
+    assert caught.value.what == f"the existing output was made {said}"
+
+
 def test_the_same_settings_pass():
     refuse_other_run(BEFORE, dict(BEFORE), Path("a.journal"))

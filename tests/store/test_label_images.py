@@ -32,7 +32,9 @@ def test_a_mask_of_ours_is_what_was_written(mask):
     assert (image.unit, image.scale) == ("micrometer", pytest.approx(0.8))
     # From the centre of a slide's pixel of 0.5 µm to that of a working pixel of 0.8 µm.
     assert image.shift == pytest.approx((0.15, 0.15))
-    assert image.notes == {"slide": "a.svs"}
+    assert image.notes.keys() == {"slide", "shards"}
+    assert image.notes["slide"] == "a.svs"
+    assert [each["shards"] for each in image.notes["shards"].values()] == [2, 1]
     np.testing.assert_array_equal(image.values[1020:1030, :2], [[0, 0]] * 4 + [[1, 1]] * 6)
 
 

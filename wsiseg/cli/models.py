@@ -298,11 +298,10 @@ def export_model(
     from wsiseg.models.exporting.exporting import export_model as write
 
     listener = ConsoleListener(quiet=quiet)
-    listener.began(f"writing {output.name}, and running it")
     try:
         loaded = take_checkpoint(checkpoint, began=listener.began)
         tiles = tissue_tiles(tile, batch)
-        result = write(loaded, to, output, tiles, overwrite=overwrite)
+        result = write(loaded, to, output, tiles, overwrite=overwrite, began=listener.began)
     finally:
         listener.stop()
     if as_json:

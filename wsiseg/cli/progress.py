@@ -16,6 +16,7 @@ from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
 from wsiseg.store.disk import Json
+from wsiseg.text import plural
 from wsiseg.throughput.summary import ADVICE, STAGES
 
 _PAUSE = 10.0
@@ -164,7 +165,7 @@ def describe_plan(job: Job) -> list[str]:
     what = f"{job.slide.path.name}: {plane.width}×{plane.height} px {scale} ({how})"
     who = (
         f"  {card.architecture}, {len(card.classes)} classes, on {choice.runtime} "
-        f"{choice.precision} ({choice.device}, {choice.threads} threads)"
+        f"{choice.precision} ({choice.device}, {plural(choice.threads, 'thread')})"
     )
     turned = f"in {plan.orientations} orientations each, " * (plan.orientations > 1)
     tiles = (

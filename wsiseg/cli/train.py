@@ -54,8 +54,8 @@ def train(
 
     from wsiseg.cli.events import EventTrainingListener, print_event
     from wsiseg.cli.training_progress import ConsoleTrainingListener
+    from wsiseg.text import plural
     from wsiseg.training import fit
-    from wsiseg.training.plural import plural
     from wsiseg.training.run_folder import RunFolder
     from wsiseg.training.trainer import is_main_process
 

@@ -10,9 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from wsiseg.cli.option_names import name_options
 from wsiseg.cli.printing import Terminal
-from wsiseg.text import escape_unprintable
+from wsiseg.text import escape_unprintable, plural
 from wsiseg.training.listener import Row, TrainingListener
-from wsiseg.training.plural import plural
 
 _PAUSE = 10.0
 """Seconds between progress lines where there is no terminal for a bar."""

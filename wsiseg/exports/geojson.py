@@ -34,7 +34,8 @@ Measurement = Literal["area", "probability"]
 
 
 def _measurements(given: object) -> object:
-    return () if given == "none" else split_names(given)
+    names = split_names(given)
+    return () if names == ("none",) else names
 
 
 class GeoJsonOptions(ExportOptions):

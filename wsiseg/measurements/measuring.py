@@ -13,7 +13,7 @@ from wsiseg.exports.areas import ProgressCallback
 from wsiseg.exports.mask import ignore, open_mask
 from wsiseg.measurements.keywords import MeasureKeywords
 from wsiseg.measurements.options import MeasureOptions
-from wsiseg.measurements.results import MeasureResult, total
+from wsiseg.measurements.results import MeasureResult, describe_repeated, total
 from wsiseg.measurements.slides import MaskMeasurer
 from wsiseg.measurements.tables import Table, check_writable, join_tables, write_tables
 from wsiseg.settings import keywords_from
@@ -76,6 +76,7 @@ def measure(
     if output is not None:
         _write(Path(output), files, tables)
     slides = tuple(measurer.summary() for measurer in measurers)
+    together = describe_repeated(slides)
     noted = [(path, text) for path, m in zip(paths, measurers, strict=True) for text in m.warnings]
     return MeasureResult(
         output=None if output is None else Path(output),
@@ -83,7 +84,10 @@ def measure(
         classes=total(slides),
         slides=slides,
         tables=tables,
-        warnings=tuple(text if len(paths) == 1 else f"{path.name}: {text}" for path, text in noted),
+        warnings=(
+            *(text if len(paths) == 1 else f"{path.name}: {text}" for path, text in noted),
+            *together,
+        ),
     )
 
 

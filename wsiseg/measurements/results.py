@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,3 +107,19 @@ def total(slides: Sequence[SlideMeasure]) -> tuple[ClassMeasure, ...]:
         )
         found.append(ClassMeasure(name, pixels, mm2, share, components))
     return tuple(found)
+
+
+def describe_repeated(slides: Sequence[SlideMeasure]) -> Iterator[str]:
+    """Yield a warning for each slide of which several masks were measured.
+
+    Parameters
+    ----------
+    slides : sequence of SlideMeasure
+        What was measured, a mask each.
+    """
+    for name, count in Counter(slide.slide for slide in slides).items():
+        if count > 1:
+            yield (
+                f"{count} masks are of slides called {name}; "
+                "if it is the same one, sums count it more than once"
+            )

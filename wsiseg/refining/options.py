@@ -18,7 +18,9 @@ EVERY_CLASS = "*"
 """Stands for the name of a class where a setting holds for all of them."""
 
 
-def _by_class(given: object, read: Callable[[object], float], example: str) -> object:
+def _by_class(
+    given: object, read: Callable[[object], float], example: str, *, named: bool = False
+) -> object:
     """Return values of classes, as users write them, as a dictionary of names and numbers."""
     if given is None:
         return None
@@ -28,7 +30,7 @@ def _by_class(given: object, read: Callable[[object], float], example: str) -> o
         pairs = list(map(_split, given if isinstance(given, list | tuple) else [given]))
     found: dict[str, float] = {}
     for name, value in pairs:
-        if not name:
+        if not name or (named and name == EVERY_CLASS):
             raise ArgumentError("a value names no class", None, f"Write it like {example}.")
         if name in found:
             whose = "all classes" if name == EVERY_CLASS else repr(name)
@@ -56,18 +58,13 @@ def _areas(given: object) -> object:
 
 
 def _probabilities(given: object) -> object:
-    example = "tumour=0.7"
-
     def read(value: object) -> float:
         least = _number(value)
         if not 0 < least <= 1:
             raise ArgumentError(f"{value} is no probability", None, "Give more than 0, 1 at most.")
         return least
 
-    found = _by_class(given, read, example)
-    if isinstance(found, dict) and EVERY_CLASS in found:
-        raise ArgumentError("a threshold is that of a class", None, f"Write it like {example}.")
-    return found
+    return _by_class(given, read, "tumour=0.7", named=True)
 
 
 def _number(value: object) -> float:

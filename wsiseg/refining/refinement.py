@@ -217,9 +217,9 @@ def _plan_holes(
 def _label_of(name: str, labels: Mapping[str, int], where: str) -> int:
     if name not in labels:
         raise ArgumentError(
-            f"the mask has no class {name!r}",
+            f"there is no class {name!r}",
             where,
-            f"It has {', '.join(sorted(labels, key=labels.__getitem__))}.",
+            f"There are {', '.join(sorted(labels, key=labels.__getitem__))}.",
         )
     return labels[name]
 

@@ -40,6 +40,7 @@ from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.outputs import OutputFiles, output_folder
 from wsiseg.store.shard_counts import count_shards
+from wsiseg.text import plural
 from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
@@ -288,7 +289,7 @@ def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -
         files.remove()
         journal.begin()
     else:
-        stats.began(f"resuming after {len(done)} finished bands")
+        stats.began(f"resuming after {plural(len(done), 'finished band')}")
     store = open_store(job, fresh=not done)
     for record in done:
         stats.record_resumed(record, store.labels)

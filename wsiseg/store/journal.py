@@ -206,14 +206,21 @@ def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> No
     """
     for key, value in json.loads(json.dumps(now)).items():
         if not _agree(before.get(key), value):
-            setting, *both = _name_difference(key, before.get(key), value)
-            plain = all(isinstance(each, str | int | float | None) for each in both)
             raise OutputError(
-                f"the existing output was made with another {setting}"
-                + (f": {both[0]}, not {both[1]}" if plain else ""),
+                f"the existing output was made {_describe_difference(key, before.get(key), value)}",
                 where,
                 "Use the same settings, or replace it by `overwrite`.",
             )
+
+
+def _describe_difference(key: str, before: object, now: object) -> str:
+    setting, then, wanted = _name_difference(key, before, now)
+    plain = all(isinstance(each, str | int | float | None) for each in (then, wanted))
+    if plain and (then is None or then is False):
+        return f"without {setting}"
+    if plain and (wanted is None or wanted is False):
+        return f"with {setting}" + ("" if then is True else f" {then}")
+    return f"with another {setting}" + (f": {then}, not {wanted}" if plain else "")
 
 
 def _name_difference(key: str, before: object, now: object) -> tuple[str, object, object]:

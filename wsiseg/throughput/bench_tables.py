@@ -10,6 +10,7 @@ from typing import Any
 from wsiseg.csv_tables import to_csv
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import ArgumentError
+from wsiseg.text import plural
 
 Result = Mapping[str, Any]
 
@@ -101,9 +102,9 @@ def describe(results: Sequence[Result]) -> Iterator[str]:
         )
     first = results[0]
     yield (
-        f"{first['runtime']} in {first['precision']} on {first['device']}, {first['threads']} "
-        f"threads, {first['runs']} runs of {first['batch']}; matrices are multiplied at "
-        f"{first['matrix_gflops']:g} GFLOP/s"
+        f"{first['runtime']} in {first['precision']} on {first['device']}, "
+        f"{plural(first['threads'], 'thread')}, {first['runs']} runs of "
+        f"{first['batch']}; matrices are multiplied at {first['matrix_gflops']:g} GFLOP/s"
     )
     if all(row["joules_per_mpx"] is None for row in rows(results)):
         yield "power was not measured: this hardware does not tell it, or not to this user"

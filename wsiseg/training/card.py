@@ -9,10 +9,10 @@ from importlib.metadata import version
 from wsiseg.models.card import CheckpointCard, ClassEntry
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.profiling import count_parameters
+from wsiseg.text import plural
 from wsiseg.training.data_module import BatchPlan
 from wsiseg.training.initialising import InitialNetwork
 from wsiseg.training.options import TrainOptions
-from wsiseg.training.plural import plural
 from wsiseg.training.recipes.recipe import Stage
 from wsiseg.training.training_data import TrainingData
 

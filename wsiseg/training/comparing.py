@@ -12,6 +12,7 @@ from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
+from wsiseg.text import plural
 from wsiseg.training.class_matching import match_classes
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.opening import open_data
@@ -21,7 +22,6 @@ from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import UnitCounts, describe_difference, pair_units
 from wsiseg.training.metrics.differences import LEVEL
 from wsiseg.training.options import DataOptions, EvaluateOptions
-from wsiseg.training.plural import plural
 
 _FEW = 10
 """Units below which the ends of an interval are rough: fewer hardly show how samples vary."""

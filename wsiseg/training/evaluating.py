@@ -19,6 +19,7 @@ from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
+from wsiseg.text import plural
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import NO_LABEL, Band
 from wsiseg.training.class_matching import ClassMatching, match_classes
@@ -39,7 +40,6 @@ from wsiseg.training.metrics import (
     scores_to_csv,
 )
 from wsiseg.training.options import DataOptions, EvaluateOptions
-from wsiseg.training.plural import plural
 
 _WHOLE = 16_000_000
 """Pixels of the largest picture whose borders and objects are scored."""

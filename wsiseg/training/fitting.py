@@ -22,6 +22,7 @@ from wsiseg.models.registry import create_model
 from wsiseg.settings import keywords_from
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.outputs import output_folder
+from wsiseg.text import plural
 from wsiseg.training.callbacks import CheckpointCallback, Patience, average_weights, last_checkpoint
 from wsiseg.training.card import CardMaker
 from wsiseg.training.data_module import BatchPlan, SegmentationDataModule, plan_batches
@@ -32,7 +33,6 @@ from wsiseg.training.listener import TrainingListener
 from wsiseg.training.losses import LOSSES
 from wsiseg.training.losses.class_weights import inverse_log_weights
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
-from wsiseg.training.plural import plural
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Pixels, Recipe, Stage
 from wsiseg.training.resuming import check_state

@@ -16,6 +16,7 @@ from wsiseg.demo.tissue import tissue_tiles
 from wsiseg.errors import ArgumentError, OutputError, OutputExistsError, RuntimeUnavailableError
 from wsiseg.models import list_architectures, load_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+from wsiseg.models.exporting import exporting
 from wsiseg.models.exporting.exporting import describe, export_model
 from wsiseg.models.exporting.formats import MODEL_FORMATS
 from wsiseg.models.tile_network import TileNetwork
@@ -146,6 +147,17 @@ def test_what_cannot_be_written_is_refused_before_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "b.pt").read_text() == "mine"
     export_model(checkpoint, "torchscript", tmp_path / "b.pt", tiles, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["b.pt"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(exporting, "TemporaryDirectory", refuse)
+    with pytest.raises(OutputError, match=r"cannot be written: Read-only file system .*a\.pt"):
+        export_model(tiny_checkpoint(), "torchscript", tmp_path / "a.pt", tissue_tiles(64))
 
 
 def test_what_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
