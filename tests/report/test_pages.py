@@ -152,3 +152,26 @@ def test_where_it_was_slow_is_seen_and_told(one):
     ]
     brightness = tint[..., :3].sum(axis=2)
     assert brightness[tuple(at)] == brightness.min()
+
+
+def test_settings_are_shown_in_units_and_lists_are_no_sizes(one):
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    content["checkpoint"] |= {"source": "models/nice.safetensors"}
+    content["checkpoint"]["normalisation"]["mean"] = [72.39, 82.9, 73.15]
+    content["plan"]["memory_bytes"]["network"] = 3 * 2**20
+    run_file.write_text(json.dumps(content))
+    root = read_page(wsiseg.report(one).output)
+    shown = {
+        (next(row.find("th")).whole, next(row.find("td")).whole)
+        for table in root.find("table", class_="pairs")
+        for row in table.find("tr")
+    }
+    assert shown >= {
+        ("normalisation.mean", "72.39, 82.9, 73.15"),
+        ("tile", "256 × 256"),
+        ("memory.network", "3 MiB"),
+        ("memory", "2\u202f048 MiB"),
+    }
+    (tile,) = (each for each in next(root.find("dl")).find("div") if "Checkpoint" in each.whole)
+    assert tile.whole == "Checkpointnice.safetensorsat 0.5 µm/px"

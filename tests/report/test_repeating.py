@@ -93,3 +93,21 @@ def test_settings_of_every_kind_are_written_as_users_write_them(monkeypatch, one
     run_file.write_text(json.dumps(content))
     (run,), _ = find_runs(one)
     assert repeating_command(run).endswith(f"-o {one} {words}".rstrip())
+
+
+def test_it_is_said_from_where_relative_paths_count(one, tmp_path, monkeypatch):
+    def said():
+        (section,) = read_page(wsiseg.report(one).output).find("section", aria_labelledby="repeat")
+        return section.whole
+
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    assert "elative paths" not in said()
+    content["summary"] |= {"slide": "slides/one.tiff", "mask": "one/one.ome.zarr"}
+    run_file.write_text(json.dumps(content))
+    assert "in which the run was begun, which the run file does not name" in said()
+    draw_slide(tmp_path / "slides" / "one.tiff", 60, 60)
+    assert f"Relative paths count from {tmp_path}." in said()
+    monkeypatch.chdir(tmp_path)
+    words = command_in(wsiseg.report("one").output)
+    assert words[words.index("-o") + 1] == str(one)

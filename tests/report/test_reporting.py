@@ -1,7 +1,9 @@
 """What there is to report on, where pages go, and what is missing."""
 
 import json
+import os
 import shutil
+import socket
 
 import numpy as np
 import pytest
@@ -10,9 +12,13 @@ import zarr
 import wsiseg
 from commands import run
 from html_pages import read_page, stack
-from reported_runs import HOSTILE, draw_slide, interrupt, segment_drawn
+from reported_runs import HOSTILE, NAMES, draw_slide, interrupt, segment_drawn
 from stored_masks import write_mask
+from wsiseg.demo.checkpoints import bundled_checkpoints
 from wsiseg.errors import ArgumentError, OutputError, OutputExistsError
+from wsiseg.models.checkpoint import load_checkpoint
+from wsiseg.report import runs as report_runs
+from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
 from wsiseg.tiling.boxes import Box
@@ -97,7 +103,7 @@ def test_where_there_is_no_run_one_line_says_so(make, words, tmp_path):
 def test_a_run_file_is_told_from_its_folder(one):
     with pytest.raises(OutputError, match="a file, not a folder") as caught:
         wsiseg.report(one / "one.run.json")
-    assert str(one) in caught.value.hint
+    assert caught.value.hint == f"Give the folder it lies in, {one}{os.sep}"
 
 
 def test_pages_have_names_of_pages(one, cohort, tmp_path):
@@ -159,16 +165,80 @@ def test_a_mask_that_is_gone_or_damaged_is_a_note(one):
 def test_a_run_that_was_stopped_says_how_far_it_came(cohort, tmp_path):
     shutil.copy(cohort.runs / "tall.journal", tmp_path)
     root = read_page(wsiseg.report(tmp_path).output)
-    assert problems(root) == ["the run is not finished; it was stopped"]
+    assert problems(root) == ["it was stopped before its end"]
+    assert next(root.find("h2", id="problems")).whole == "This run is not finished"
+    assert "--resume" in {code.whole for code in root.find("code")}
     (bar,) = root.find("progress")
     assert float(bar.attributes["value"]) == pytest.approx(1024 / 2600)
     (areas,) = root.find("table", class_="areas")
     pixels = [float(row.attributes["value"]) for row in areas.find("data")]
     assert sum(pixels[1::2]) == 1024 * 300
-    (tmp_path / "tall.lock").write_text('{"pid": 7, "host": "<b>", "since": "noon"}')
-    assert "process 7 on <b> began it" in problems(read_page(wsiseg.report(tmp_path).output))[0]
     (tmp_path / "tall.journal").write_text("no journal")
     assert "damaged" in problems(read_page(wsiseg.report(tmp_path).output))[1]
+
+
+def test_a_run_is_under_way_while_its_lock_is_held(cohort, tmp_path):
+    shutil.copy(cohort.runs / "tall.journal", tmp_path)
+    lock = tmp_path / "tall.lock"
+    with hold_lock(lock, pytest.fail):
+        root = read_page(wsiseg.report(tmp_path).output)
+        assert json.loads(lock.read_text())["pid"] == os.getpid()
+    (said,) = problems(root)
+    assert said.startswith(f"by process {os.getpid()} on {socket.gethostname()} since ")
+    assert next(root.find("h2", id="problems")).whole == "This run is under way"
+    # What a process leaves that was killed.
+    lock.write_text('{"pid": 7, "host": "<b>", "since": "noon"}')
+    root = read_page(wsiseg.report(tmp_path).output)
+    assert problems(root) == ["it was stopped before its end"]
+    assert "under way" not in next(root.find("main")).whole
+
+
+def test_where_the_lock_cannot_be_tried_both_is_said(cohort, tmp_path, monkeypatch):
+    def refuse(lock, warn):
+        raise OutputError("cannot be written: Read-only file system", lock)
+
+    monkeypatch.setattr(report_runs, "hold_lock", refuse)
+    shutil.copy(cohort.runs / "tall.journal", tmp_path)
+    (tmp_path / "tall.lock").write_text('{"pid": 7, "host": "<b>", "since": "noon"}')
+    root = read_page(wsiseg.report(tmp_path).output)
+    (said,) = problems(root)
+    assert said.startswith("it was stopped, or it is under way by process 7 on <b> since noon; ")
+    assert next(root.find("h2", id="problems")).whole == "This run is not finished"
+
+
+def areas_of(page):
+    (areas,) = read_page(page).find("table", class_="areas")
+    rows = next(areas.find("tbody")).find("tr")
+    return {
+        next(row.find("th")).whole: next(row.find("span", class_="swatch")).attributes["style"]
+        for row in rows
+    }
+
+
+def test_classes_of_an_unfinished_run_are_named_by_what_is_at_hand(cohort, reported, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(cohort.runs / "tall.journal", alone)
+    result = wsiseg.report(alone)
+    styles = areas_of(result.output)
+    assert list(styles) == ["class 0", "class 1", "class 2"]
+    assert len(set(styles.values())) == 1
+    assert "without colours" in notes(read_page(result.output))[0]
+    assert "tall: the journal" in result.warnings[0]
+    # Another run of the folder has the same checkpoint.
+    (page,) = (page for page in reported.pages if page.name.startswith("tall"))
+    assert list(areas_of(page)) == list(NAMES)
+    assert not notes(read_page(page))
+    # A bundled checkpoint is known wherever the journal lies.
+    bundled = load_checkpoint(next(iter(bundled_checkpoints().values())))
+    journal = alone / "tall.journal"
+    header, *records = journal.read_text().splitlines(keepends=True)
+    identity = json.loads(header)["identity"] | {"checkpoint": bundled.sha256}
+    journal.write_text("".join([json.dumps({"identity": identity}) + "\n", *records]))
+    colours = {each.name: each.colour for each in bundled.classes}
+    assert areas_of(wsiseg.report(alone).output) == {
+        name: f"background:#{bytes(colour).hex()}" for name, colour in colours.items()
+    }
 
 
 def test_a_run_that_failed_says_why(cohort, tmp_path):
@@ -283,3 +353,93 @@ def test_a_run_that_was_resumed_shows_where_it_stopped(cohort, tmp_path):
     assert not problems(root)
     (stop,) = root.find("path", class_="stop")
     assert stop.attributes["d"].startswith("M")
+    labels = [each.whole for each in next(root.find("dl")).find("dt")]
+    of_part = {label.removesuffix(", last part") for label in labels if "last part" in label}
+    assert of_part == {"Time", "Throughput", "Peak memory", "Energy"}
+    assert {"Analysed", "Checkpoint", "Tiles"} <= set(labels)
+    captions = [each.whole for each in root.find("caption")]
+    assert "Sums over all tiles, of all parts of the run" in captions
+    shutil.copytree(out, tmp_path / "two")
+    for ending in (".ome.zarr", ".run.json", ".tiles.csv"):
+        source = cohort.runs / f"one{ending}"
+        (shutil.copytree if source.is_dir() else shutil.copy)(
+            source, tmp_path / "two" / source.name
+        )
+    root = read_page(wsiseg.report(tmp_path / "two").output)
+    summaries = [
+        json.loads((tmp_path / "two" / f"{name}.run.json").read_text())["summary"]
+        for name in ("one", "tall")
+    ]
+    seconds = sum(each["seconds"] for each in summaries)
+    done = sum(each["seconds"] * each["mpx_per_s"] for each in summaries)
+    tiles = [float(each.attributes["value"]) for each in next(root.find("dl")).find("data")]
+    assert tiles[-1] == pytest.approx(done / seconds)
+    assert done < sum(each["megapixels"] for each in summaries) - 0.3
+    assert "of the last parts only of 1 resumed" in next(root.find("dl")).whole
+    marked = {
+        next(row.find("a")).whole: "last part" in row.whole
+        for row in next(next(root.find("table", class_="cohort")).find("tbody")).find("tr")
+    }
+    assert marked == {"one": False, "tall": True}
+
+
+def test_a_resumed_run_that_did_all_tiles_again_is_one(one):
+    run_file = one / "one.run.json"
+    content = json.loads(run_file.read_text())
+    summary = content["summary"]
+    assert ", last part" not in next(read_page(wsiseg.report(one).output).find("dl")).whole
+    summary["mpx_per_s"] = round(0.8 * summary["megapixels"] / summary["seconds"], 3)
+    run_file.write_text(json.dumps(content))
+    assert "Time, last part" in next(read_page(wsiseg.report(one).output).find("dl")).whole
+
+
+def lose_slides(runs, folder):
+    """Return a copy of runs whose slides are in no known place any more."""
+    shutil.copytree(runs, folder)
+    for run_file in folder.glob("*.run.json"):
+        content = json.loads(run_file.read_text())
+        content["summary"]["slide"] = f"gone/{content['summary']['slide'].rpartition('/')[2]}"
+        run_file.write_text(json.dumps(content))
+    return folder
+
+
+def test_missing_slides_are_told_once_with_what_to_do(cohort, tmp_path):
+    runs = lose_slides(cohort.runs, tmp_path / "runs")
+    outcome = run("report", runs)
+    (line,) = outcome.err.splitlines()
+    assert outcome.status == 0
+    assert line.startswith("warning: 2 slides are not where they were (")
+    assert "gone/one.tiff" in line
+    assert line.endswith("--slides names the folder in which they are now")
+    (said,) = json.loads(run("report", runs, "--json", "--slides", tmp_path).out)["warnings"]
+    assert said.startswith(f"2 slides are neither where they were nor in {tmp_path} (")
+    root = read_page(runs / "report.html")
+    (about,) = notes(root)
+    assert about.startswith("2 slides are neither")
+    (table,) = root.find("table", class_="cohort")
+    counted = {
+        next(row.find("a")).whole: next(row.find("td", data_label="Warnings")).whole
+        for row in next(table.find("tbody")).find("tr")
+    }
+    assert counted == {"one": "1", HOSTILE: "1", "broken": "0", "tall": "0"}
+    assert wsiseg.report(runs, slides=cohort.slides).warnings == ()
+    (runs / "one.tiles.csv").write_text("index,y\n1,2\n")
+    (other,) = wsiseg.report(runs, slides=cohort.slides).warnings
+    assert other.startswith("one: without times")
+
+
+def test_a_folder_of_slides_that_is_none_is_an_error(one):
+    for folder, what in {
+        one / "none": "there is no such folder",
+        one / "one.run.json": "this is a file, not a folder",
+    }.items():
+        outcome = run("report", one, "--slides", folder)
+        (line,) = outcome.err.splitlines()
+        assert outcome.status != 0
+        assert line.startswith(f"error: {what} (--slides {folder}). ")
+    assert not list(one.glob("*.html"))
+
+
+def test_slides_that_did_not_end_are_counted_by_what_they_are(reported):
+    (heading,) = read_page(reported.output).find("h2", id="problems")
+    assert heading.whole == "1 failed, 1 not finished"

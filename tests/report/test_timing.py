@@ -6,6 +6,7 @@ import pytest
 from wsiseg.report.charts import step_chart
 from wsiseg.report.timing import STEPS, time_tiles
 from wsiseg.throughput.recorder import TileRow
+from wsiseg.tiling.boxes import Box
 
 IDENTITY = {
     "plane": {"height": 200, "width": 300},
@@ -77,3 +78,14 @@ def test_the_heat_map_has_each_tile_where_it_lies():
 
 def test_no_tiles_are_no_timing():
     assert time_tiles([], IDENTITY) is None
+
+
+def test_tiles_of_an_unfinished_run_count_what_they_cover_as_they_do_at_its_end():
+    """Tiles overlap by half, and the last one in the finished part lies half below it."""
+    overlapping = IDENTITY | {"plane": {"height": 1000, "width": 100}}
+    every = [TileRow(i, 50 * i, 0, 5.0, 100.0, 0.0, 0.0, 0.0, i + 1.0, "done") for i in range(19)]
+    whole = time_tiles(every, overlapping, megapixels=0.1)
+    bands = [Box(0, 0, 300, 100), Box(300, 0, 300, 100)]
+    part = time_tiles(every[:12], overlapping, megapixels=0.06, analysed=bands)
+    rates = [[step.mpx_per_s for step in timing.steps[1:]] for timing in (whole, part)]
+    assert rates[1] == pytest.approx(rates[0][: len(rates[1])], rel=0.06)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from wsiseg.report.charts import stacked
 from wsiseg.report.pages import fill
-from wsiseg.report.run_page import Area, RunPage
+from wsiseg.report.run_page import Area, RunPage, was_resumed
+from wsiseg.report.sources import MISSING
 
 _MOST_THUMBS = 600
 """More of them would make the page large."""
@@ -32,6 +34,21 @@ class CohortRow:
 
     page: RunPage
     file: str
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the time is that of the last part of the run."""
+        return was_resumed(self.page.run)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the run warned of, and what its page lacks."""
+        return (*self.page.run.warnings, *self.page.notes)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The warnings but that of a missing slide, which is said once for all."""
+        return tuple(each for each in self.warnings if each != MISSING)
 
     @property
     def parts(self) -> list[tuple[Area, float, float]]:
@@ -79,7 +96,16 @@ def make_cohort_page(folder: Path, rows: Sequence[CohortRow], notes: Sequence[st
         statuses=Counter(row.page.run.status for row in rows),
         finished=len(finished),
         seconds=sum(row.page.run.entry["seconds"] for row in finished),
+        resumed=sum(row.resumed for row in finished),
+        rate=_rate([row.page.run.entry for row in finished]),
         megapixels=sum(row.page.run.entry["megapixels"] for row in finished),
         mm2=sum(mm2 for mm2 in measured if mm2 is not None) if None not in measured else None,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _rate(entries: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return megapixels a second of several runs: of each what was done in the time it tells."""
+    seconds = sum(entry["seconds"] for entry in entries)
+    done = sum(entry["seconds"] * entry["mpx_per_s"] for entry in entries)
+    return done / seconds if seconds else None

@@ -26,6 +26,13 @@ MARK = '<meta name="wsiseg-report"'
 
 _LONGEST_JSON = 200_000
 _LONGEST_LIST = 12
+_SIZES = frozenset({"tile"})
+"""Names of lists that are a height and a width."""
+
+_MEMORY = re.compile(r"(?:^|\.)(?:memory)(?P<unit>_bytes|_mb|)(?:\.|$)")
+_IN_MIB = {"_bytes": 2**20, "_mb": 1, "": 2**20}
+"""What figures of memory are divided by, by the ending of their names."""
+
 _NARROW_SPACE = "\u202f"
 
 
@@ -66,8 +73,10 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
 
     Examples
     --------
-    >>> list(flatten({"tile": [512, 512], "stain": None, "plan": {"batch": 2}}))
-    [('tile', '512 × 512'), ('stain', '—'), ('plan.batch', '2')]
+    >>> list(flatten({"tile": [512, 512], "mean": [0.7, 0.5], "plan": {"batch": 2}}))
+    [('tile', '512 × 512'), ('mean', '0.7, 0.5'), ('plan.batch', '2')]
+    >>> list(flatten({"memory_bytes": {"network": 270663680}}))
+    [('memory.network', '258.1 MiB')]
     """
     if isinstance(value, Mapping) and value:
         for key, each in value.items():
@@ -76,7 +85,11 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
         if any(isinstance(each, list | Mapping) for each in value) or len(value) > _LONGEST_LIST:
             yield name, f"{len(value)} entries, see the run file"
         else:
-            yield name, " × ".join(map(_plain, value))
+            between = " × " if name.rpartition(".")[2] in _SIZES else ", "
+            yield name, between.join(map(_plain, value))
+    elif _is_number(value) and (found := _MEMORY.search(name)):
+        shown = f"{number(float(value) / _IN_MIB[found['unit']])} MiB"  # type: ignore[arg-type]
+        yield name[: found.start("unit")] + name[found.end("unit") :], shown
     else:
         yield name, _plain(value)
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from wsiseg.demo.checkpoints import bundled_checkpoints
 from wsiseg.report.runs import Run
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.settings import Option
 
 _CHOSEN = ("runtime", "precision", "device")
 """What `auto` chose is named, as another machine would choose otherwise."""
+
+_PATHS = ("roi", "stain_reference")
+"""Settings that may be paths."""
 
 _NOT_REPEATED = ("resume", "overwrite")
 
@@ -35,14 +40,51 @@ def repeating_command(run: Run) -> str:
     str
         Settings that differ from the defaults, and what was chosen for ``auto``.
     """
-    checkpoint = run.part("checkpoint")
-    words = ["wsiseg", "segment", _operand(run.slide), "-o", _operand(str(run.files.folder))]
-    source = checkpoint.get("source") or checkpoint.get("path")
+    words = ["wsiseg", "segment", _operand(run.slide), "-o", str(run.files.folder.absolute())]
+    source = _checkpoint(run)
     if source:
         words += ["-c", _operand(str(source))]
     settings = dict(run.part("settings"))
     settings |= {name: run.identity[name] for name in _CHOSEN if name in run.identity}
     return shlex.join([*words, *_options(settings)])
+
+
+def begun_in(run: Run) -> str | None:
+    """Say from which folder relative paths in the command count; None if there are none.
+
+    A run file does not name that folder, but the mask as it was given tells, if it lies there.
+
+    Parameters
+    ----------
+    run : Run
+        A finished one.
+    """
+    paths = [run.slide, _checkpoint(run), *(run.part("settings").get(k) for k in _PATHS)]
+    relative = [
+        each for each in paths if isinstance(each, str) and each and not _stands_alone(each)
+    ]
+    if not relative:
+        return None
+    given = Path(str(run.entry.get("mask") or "/"))
+    mask = run.files.mask.absolute()
+    depth = len(given.parts)
+    if not given.is_absolute() and ".." not in given.parts and mask.parts[-depth:] == given.parts:
+        folder = mask.parents[depth - 1]
+        if (folder / run.slide).exists():
+            return f"relative paths count from {folder}"
+    return (
+        "relative paths count from the folder in which the run was begun, which the run file does "
+        "not name"
+    )
+
+
+def _checkpoint(run: Run) -> str:
+    return str(run.checkpoint.get("source") or run.checkpoint.get("path") or "")
+
+
+def _stands_alone(text: str) -> bool:
+    """Tell whether a text is no relative path: an absolute one, an address, a bundled name."""
+    return Path(text).is_absolute() or "://" in text or text in bundled_checkpoints()
 
 
 def unknown_settings(run: Run) -> tuple[str, ...]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError, OutputError, OutputExistsError
+from wsiseg.report.class_names import name_classes
 from wsiseg.report.cohort_page import CohortRow, make_cohort_page, without_text
 from wsiseg.report.pages import MARK
-from wsiseg.report.run_page import make_run_page
+from wsiseg.report.run_page import RunPage, make_run_page
 from wsiseg.report.runs import Run, find_runs
+from wsiseg.report.sources import MISSING
 from wsiseg.store.disk import write_atomically
 
 ENDING, COHORT = ".report.html", "report.html"
 """Ending of the names of slides' pages, and the name of a cohort's."""
 
 _MARKED_WITHIN = 2048
+
+_MOST_NAMES = 3
+"""Of slides in one sentence."""
 
 ProgressCallback = Callable[[float], None]
 """Called with the share that is done, 0 to 1."""
@@ -33,7 +38,7 @@ class ReportResult:
     pages : tuple of Path
         The slides' pages; that of a single slide is the output itself.
     warnings : tuple of str
-        What is to be told about the folder.
+        What is to be told about the folder, and what the pages lack.
     """
 
     output: Path
@@ -71,14 +76,17 @@ def report(
     Raises
     ------
     ArgumentError
-        If the output is no name of a page, or also that of a slide's page.
+        If the output is no name of a page, or also that of a slide's page, or `slides` is no
+        folder.
     OutputError
         If the folder holds no runs, or a page cannot be written.
     OutputExistsError
         If another file has the name of a page.
     """
     folder, tell = Path(folder), progress or (lambda _: None)
-    runs, notes = find_runs(folder)
+    found, notes = find_runs(folder)
+    moved = None if slides is None else _check_slides(Path(slides))
+    runs = name_classes(found)
     places = _places(folder, runs, None if output is None else Path(output))
     main = places[0] if len(runs) == 1 else places.pop()
     several = len(runs) > 1
@@ -87,15 +95,42 @@ def report(
     rows = []
     for done, (run, place) in enumerate(zip(runs, places, strict=True)):
         tell(done / len(runs))
-        page = make_run_page(
-            run, None if slides is None else Path(slides), main.name if several else None
-        )
+        page = make_run_page(run, moved, main.name if several else None)
         write_atomically(place, page.text)
         rows.append(CohortRow(without_text(page), place.name))
+    notes = (*notes, *_tell_notes([row.page for row in rows], moved))
     if several:
         write_atomically(main, make_cohort_page(folder, rows, notes))
     tell(1.0)
     return ReportResult(main, tuple(places), notes)
+
+
+def _check_slides(folder: Path) -> Path:
+    if not folder.is_dir():
+        kind = "this is a file, not a folder" if folder.exists() else "there is no such folder"
+        raise ArgumentError(kind, f"`slides` {folder}", "Name the folder in which slides are now.")
+    return folder
+
+
+def _tell_notes(pages: Sequence[RunPage], slides: Path | None) -> Iterator[str]:
+    """Yield what pages lack: all slides that are missing in one sentence, the rest one by one."""
+    missing = [page.run for page in pages if MISSING in page.notes]
+    if missing:
+        yield _tell_missing(missing, slides)
+    for page in pages:
+        yield from (f"{page.run.name}: {note}" for note in page.notes if note != MISSING)
+
+
+def _tell_missing(runs: Sequence[Run], slides: Path | None) -> str:
+    names = ", ".join(run.slide for run in runs[:_MOST_NAMES])
+    more = f" and {len(runs) - _MOST_NAMES} more" if len(runs) > _MOST_NAMES else ""
+    one = len(runs) == 1
+    subject = "the slide is" if one else f"{len(runs)} slides are"
+    was = "it was" if one else "they were"
+    where = f"not where {was}" if slides is None else f"neither where {was} nor in {slides}"
+    effect = "its page shows the mask alone" if one else "their pages show the masks alone"
+    way = f"`slides` names the folder in which {'it is' if one else 'they are'} now"
+    return f"{subject} {where} ({names}{more}), so that {effect}; {way}"
 
 
 def _places(folder: Path, runs: list[Run], output: Path | None) -> list[Path]:

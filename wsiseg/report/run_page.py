@@ -18,7 +18,7 @@ from wsiseg.quantities import square_millimetres
 from wsiseg.report.charts import stacked, step_chart
 from wsiseg.report.pages import fill, flatten, raw_json
 from wsiseg.report.pictures import jpeg, ramp
-from wsiseg.report.repeating import repeating_command, unknown_settings
+from wsiseg.report.repeating import begun_in, repeating_command, unknown_settings
 from wsiseg.report.runs import Run, as_mapping
 from wsiseg.report.sights import Sights, css_colour, see
 from wsiseg.report.timing import STEPS, Timing, time_tiles
@@ -28,6 +28,9 @@ from wsiseg.tiling.slides.slide import Pixels
 
 _RAMP = ((255, 243, 196), (250, 178, 84), (222, 90, 62), (150, 32, 83), (60, 10, 76))
 """From fast to slow; each is darker than the one before, so that it shows without colours, too."""
+
+_NEUTRAL = "#8a8f98"
+"""Of classes of which nothing tells names and colours."""
 
 _STAGE_NAMES = {
     "reading": "waiting for pixels",
@@ -88,12 +91,15 @@ class RunPage:
         Of the classes.
     thumb : str or None
         A small picture.
+    notes : tuple of str
+        What the page lacks: sentences.
     """
 
     text: str
     run: Run
     areas: list[Area]
     thumb: str | None
+    notes: tuple[str, ...] = ()
 
 
 def make_run_page(run: Run, slides: Path | None = None, cohort: str | None = None) -> RunPage:
@@ -111,12 +117,15 @@ def make_run_page(run: Run, slides: Path | None = None, cohort: str | None = Non
     notes: list[str] = []
     content = run.content or {}
     sights = None if run.content is None else see(run, slides, notes.append)
-    areas = _areas(run, sights)
+    areas = _areas(run, sights, notes.append)
     timing = _timing(run, notes.append)
+    last_tiles = _tiles_of_last_part(run)
+    resumed = was_resumed(run) or bool(run.content and timing and timing.resumed)
     chart = None
     if timing is not None:
-        seconds, mean = (_figure(run.entry.get(key)) for key in ("seconds", "mpx_per_s"))
-        chart = step_chart(timing, seconds, mean) if run.content else step_chart(timing, None, None)
+        # Of an unfinished run nothing tells them, of a resumed one only those of its last part.
+        whole = run.entry if run.content and not resumed else {}
+        chart = step_chart(timing, _figure(whole.get("seconds")), _figure(whole.get("mpx_per_s")))
     if run.content is not None:
         notes += [
             f"the setting {name} is not one of this version, and not in the command"
@@ -133,6 +142,8 @@ def make_run_page(run: Run, slides: Path | None = None, cohort: str | None = Non
         progress=_progress(run),
         sights=sights,
         timing=timing,
+        resumed=resumed,
+        last_tiles=last_tiles,
         chart=chart,
         heat=_heat(timing, sights),
         stages=_stages(content.get("shares"), run.entry.get("seconds")),
@@ -140,24 +151,58 @@ def make_run_page(run: Run, slides: Path | None = None, cohort: str | None = Non
         bottleneck=STAGES.get(str(run.entry.get("bottleneck"))),
         advice=ADVICE.get(str(run.entry.get("bottleneck")), ()),
         power=_power(content, run.entry),
+        checkpoint=_checkpoint_name(run),
+        mpp=_working_mpp(run),
         command=None if run.content is None else repeating_command(run),
+        begun_in=None if run.content is None else begun_in(run),
         provenance=list(_provenance(run)),
         raw=raw_json(run.content),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return RunPage(text, run, areas, None if sights is None else sights.thumb)
+    return RunPage(text, run, areas, None if sights is None else sights.thumb, tuple(notes))
 
 
-def _areas(run: Run, sights: Sights | None) -> list[Area]:
+def was_resumed(run: Run) -> bool:
+    """Tell whether the time of a run is that of its last part alone.
+
+    Parameters
+    ----------
+    run : Run
+        Finished or not.
+    """
+    analysed = _figure(run.entry.get("megapixels"))
+    return _tiles_of_last_part(run) is not None or _is_less(run, "mpx_per_s", analysed)
+
+
+def _checkpoint_name(run: Run) -> str | None:
+    """Return what users call the checkpoint, without the folders it lies in."""
+    names = (run.checkpoint.get(key) for key in ("source", "path", "architecture"))
+    named = next((each for each in names if isinstance(each, str) and each), None)
+    return None if named is None else named.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+
+
+def _working_mpp(run: Run) -> float | None:
+    return _figure(as_mapping(run.identity.get("plane")).get("mpp"))
+
+
+def _areas(run: Run, sights: Sights | None, note: Note) -> list[Area]:
     """Return the areas as the run file has them, or as far as an unfinished run has come."""
     colours = _colours(run, sights)
     entries = run.entry.get("classes") or [] if run.content is not None else []
     if not entries and run.done:
-        mpp = _figure(as_mapping(run.identity.get("plane")).get("mpp"))
         counts = np.sum([record.counts for record in run.done], axis=0).tolist()
+        names = [str(as_mapping(each).get("name")) for each in run.checkpoint.get("classes") or ()]
+        if len(names) != len(counts):
+            note(
+                "the journal of an unfinished run does not name the classes, and nothing else in "
+                "the folder does; they are numbered here, without colours"
+            )
+            names = [f"class {index}" for index in range(len(counts))]
+            colours = dict.fromkeys(names, _NEUTRAL)
+        mpp = _working_mpp(run)
         entries = [
-            {"name": f"class {index}", "pixels": n, "mm2": square_millimetres(n, mpp)}
-            for index, n in enumerate(counts)
+            {"name": name, "pixels": n, "mm2": square_millimetres(n, mpp)}
+            for name, n in zip(names, counts, strict=True)
         ]
     whole = sum(int(entry["pixels"]) for entry in entries)
     return [
@@ -175,7 +220,7 @@ def _areas(run: Run, sights: Sights | None) -> list[Area]:
 def _colours(run: Run, sights: Sights | None) -> dict[str, str]:
     """Return the colours of the mask's classes by name; those of the checkpoint without a mask."""
     found = {}
-    for each in run.part("checkpoint").get("classes") or ():
+    for each in run.checkpoint.get("classes") or ():
         name, colour = as_mapping(each).get("name"), as_mapping(each).get("colour")
         if isinstance(colour, list) and len(colour) == 3 and set(colour) <= set(range(256)):
             found[str(name)] = css_colour(tuple(colour))
@@ -198,7 +243,8 @@ def _timing(run: Run, note: Note) -> Timing | None:
                 rows,
                 run.identity,
                 batch=run.part("plan").get("batch") or 1,
-                megapixels=_figure(run.entry.get("megapixels")) if run.content else None,
+                megapixels=_megapixels(run),
+                analysed=None if run.content else [record.box for record in run.done],
                 last=_tiles_of_last_part(run),
             )
     except WsisegError as error:
@@ -206,14 +252,28 @@ def _timing(run: Run, note: Note) -> Timing | None:
         return None
 
 
+def _megapixels(run: Run) -> float | None:
+    """Return what a run has analysed, an unfinished one so far."""
+    if run.content is not None:
+        return _figure(run.entry.get("megapixels"))
+    return sum(sum(record.counts) for record in run.done) / 1e6
+
+
 def _tiles_of_last_part(run: Run) -> int | None:
-    """Return how many tiles were done after a finished run was resumed; None if it was not."""
-    seconds, rate, tiles = (_figure(run.entry.get(k)) for k in ("seconds", "tiles_per_s", "tiles"))
-    if run.content is None or seconds is None or rate is None or tiles is None:
+    """Return how many tiles were done after a finished run was resumed; None if it was all."""
+    tiles = _figure(run.entry.get("tiles"))
+    if not _is_less(run, "tiles_per_s", tiles):
         return None
-    # Its throughput has three digits after the point.
-    uncertain = 0.0005 * seconds + 0.5
-    return round(rate * seconds) if rate * seconds + uncertain < tiles else None
+    return round(float(run.entry["tiles_per_s"]) * float(run.entry["seconds"]))
+
+
+def _is_less(run: Run, rate: str, whole: float | None) -> bool:
+    """Tell whether what a finished run did in its time, by a rate, is less than all of it."""
+    seconds, each = _figure(run.entry.get("seconds")), _figure(run.entry.get(rate))
+    if run.content is None or seconds is None or each is None or whole is None:
+        return False
+    # Rates and seconds have three digits after the point.
+    return each * seconds + 0.0006 * (seconds + each) < whole
 
 
 def _heat(timing: Timing | None, sights: Sights | None) -> dict[str, object] | None:

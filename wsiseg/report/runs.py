@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wsiseg.errors import OutputError
+from wsiseg.errors import OutputError, OutputHeldError
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.journal import BandRecord, Journal
+from wsiseg.store.locks import hold_lock
 from wsiseg.store.manifest import MANIFEST, read_entries
 from wsiseg.store.outputs import COMPANIONS, STORE, OutputFiles
 from wsiseg.tiling.slides.discovery import natural_key
@@ -31,7 +33,8 @@ class Run:
     files : OutputFiles
         Where its output lies.
     status : str
-        `ok`, `failed`, `interrupted`, `unfinished`, or what else ``batch.json`` says.
+        `ok`, `failed`, `interrupted`, `unfinished`, `under way`, `damaged`, or what else
+        ``batch.json`` says.
     entry : mapping
         The slide's entry as in ``wsiseg segment --json``; empty if none was written.
     content : mapping or None
@@ -40,6 +43,8 @@ class Run:
         What an unfinished run has done so far.
     identity : mapping
         What the pixels depend on; empty if nothing tells.
+    checkpoint : mapping
+        What is known of the checkpoint, its classes above all.
     problems : tuple of str
         What is wrong with the run or its files: sentences, the worst first.
     """
@@ -50,6 +55,7 @@ class Run:
     content: Mapping[str, Any] | None = None
     done: list[BandRecord] = field(default_factory=list)
     identity: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     @property
@@ -101,7 +107,7 @@ def find_runs(folder: Path) -> tuple[list[Run], tuple[str, ...]]:
     names, notes = set(), []
     if not folder.is_dir():
         kind = "a file, not a folder of runs" if folder.exists() else "no such folder"
-        hint = f"Give its folder, {folder.parent}." if folder.exists() else None
+        hint = _give_the_folder_of(folder) if folder.exists() else None
         raise OutputError(f"there is {kind}", folder, hint)
     try:
         present = [path.name for path in folder.iterdir()]
@@ -122,9 +128,13 @@ def find_runs(folder: Path) -> tuple[list[Run], tuple[str, ...]]:
     return [_find_run(folder, name, entries.get(name)) for name in in_order], tuple(notes)
 
 
+def _give_the_folder_of(path: Path) -> str:
+    return f"Give the folder it lies in, {path.parent}{os.sep}"
+
+
 def _no_runs(folder: Path, present: Iterable[str]) -> OutputError:
     if folder.name.endswith(".zarr"):
-        return OutputError("a store holds no runs", folder, f"Give its folder, {folder.parent}.")
+        return OutputError("a store holds no runs", folder, _give_the_folder_of(folder))
     masks = any(name.endswith(STORE) and not name.endswith(COMPANIONS) for name in present)
     what = "masks, but none of the files that runs leave beside them" if masks else "no runs"
     hint = "Give the folder that wsiseg segment wrote to."
@@ -164,6 +174,7 @@ def _finished(run: Run) -> Run:
         entry=content["summary"],
         content=content,
         identity=content["identity"],
+        checkpoint=as_mapping(content.get("checkpoint")),
         problems=problems,
     )
 
@@ -171,9 +182,12 @@ def _finished(run: Run) -> Run:
 def _unfinished(run: Run) -> Run:
     """Return a run with what its journal records."""
     status = run.status if run.status in ("failed", "interrupted") else "unfinished"
-    held = _holder(run.files.lock)
-    under_way = f"it may be under way: {held} began it" if held else "it was stopped"
-    problems = run.problems or (f"the run is not finished; {under_way}",)
+    held, holder = _try_lock(run.files.lock)
+    problems = run.problems or ("it was stopped before its end",)
+    if held:
+        status, problems = "under way", (f"by {holder}",)
+    elif holder is not None:
+        problems = (*run.problems, f"it was stopped, or it is under way by {holder}")
     try:
         identity, done = Journal(run.files.journal, {}).read_progress()
     except OutputError as error:
@@ -181,10 +195,26 @@ def _unfinished(run: Run) -> Run:
     return replace(run, status=status, identity=identity, done=done, problems=problems)
 
 
-def _holder(lock: Path) -> str | None:
-    """Return who wrote a lock file, which a process that was killed leaves behind."""
+def _try_lock(lock: Path) -> tuple[bool, str | None]:
+    """Tell whether a process holds the lock of a run, and which.
+
+    A process that was killed leaves the file, but not the lock.  Where there are no locks, or the
+    file cannot be written, it is not known, and the process that wrote the file is named.
+    """
     try:
-        holder = json.loads(lock.read_text(encoding="utf-8"))
-        return f"process {holder['pid']} on {holder['host']}"
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+        told = lock.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False, None
+    try:
+        holder = json.loads(told)
+        process = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (ValueError, LookupError, TypeError):
+        process = "a process that has not written which it is"
+    without: list[str] = []
+    try:
+        with hold_lock(lock, without.append):
+            return False, f"{process}; {without[0]}" if without else None
+    except OutputHeldError:
+        return True, process
+    except OutputError as error:
+        return False, f"{process}; {error.what}"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import zarr
 
 from wsiseg.error_translation import translate_errors
-from wsiseg.errors import SlideError, SlideNotFoundError, WsisegError
+from wsiseg.errors import SlideError, WsisegError
 from wsiseg.report.runs import Run
 from wsiseg.store.label_images import StoredValues
 from wsiseg.tiling.boxes import Box
@@ -22,6 +22,11 @@ from wsiseg.tiling.slides import FaultTolerantSlide, Slide, open_slide, with_sto
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide
 from wsiseg.tiling.slides.urls import is_remote
+
+MISSING = (
+    "without the slide's pixels: the slide is not at hand; `slides` names the folder in which it is"
+)
+"""What is noted of a slide that is not where it was."""
 
 _STRIP = 128
 """Rows of a picture that are read at a time."""
@@ -187,10 +192,15 @@ def open_source(
     if run.files.with_image:
         yield StoredImage(run.files.store)
         return
+    place = _find(run, slides)
+    if place is None:
+        note(MISSING)
+        yield None
+        return
     with ExitStack() as stack:
         source: PixelSource | None = None
         try:
-            slide = stack.enter_context(_open(run, slides))
+            slide = stack.enter_context(_open(run, place))
             if _is_other(slide.fingerprint(), run.identity.get("slide")):
                 raise SlideError("it is not the slide any more that the run has read", slide.path)
             with translate_errors(
@@ -203,20 +213,19 @@ def open_source(
         yield source
 
 
-def _open(run: Run, slides: Path | None) -> Slide:
-    """Open the slide of a run where it was, or where it may have gone with its folder."""
-    settings = run.part("settings")
+def _find(run: Run, slides: Path | None) -> Path | None:
+    """Return where the slide of a run is: where it was, or where it may have gone; else None."""
     stated = Path(run.slide)
     given = [] if slides is None else [slides / stated.name]
     beside = [run.files.folder / stated, run.files.folder / stated.name]
     places = [*given, stated] if is_remote(stated) else [*given, stated, *beside]
-    here = [path for path in places if is_remote(path) or path.exists()]
-    if not here:
-        raise SlideNotFoundError(
-            "it is not where it was", run.slide, "`slides` names the folder in which it is now."
-        )
+    return next((path for path in places if is_remote(path) or path.exists()), None)
+
+
+def _open(run: Run, place: Path) -> Slide:
+    settings = run.part("settings")
     square = settings.get("slide_mpp") is None
-    return open_slide(here[0], settings.get("reader"), square=square)
+    return open_slide(place, settings.get("reader"), square=square)
 
 
 def _is_other(found: Mapping[str, object], wanted: object) -> bool:

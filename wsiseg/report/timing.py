@@ -99,6 +99,7 @@ def time_tiles(
     *,
     batch: int = 1,
     megapixels: float | None = None,
+    analysed: Sequence[Box] | None = None,
     last: int | None = None,
 ) -> Timing | None:
     """Return what the tiles of a run tell; None if there are none.
@@ -112,7 +113,10 @@ def time_tiles(
     batch : int
         Tiles that go through the network together.
     megapixels : float, optional
-        That were analysed, if known: tiles at the edge of a region have fewer than their size.
+        That were analysed, if known: tiles overlap, and at the edge of a region they have fewer
+        than their size.
+    analysed : sequence of Box, optional
+        The parts of the plane that those megapixels are of; all of it if left out.
     last : int, optional
         How many tiles the last part of a run that was resumed has done, if known.
 
@@ -126,7 +130,7 @@ def time_tiles(
     plane = identity["plane"]["height"], identity["plane"]["width"]
     tile = identity["tile"][0], identity["tile"][1]
     boxes = [own_box(row, tile, identity["halo"], plane) for row in rows]
-    covered = sum(box.area for box in boxes) / 1e6
+    covered = _covered(boxes, analysed) / 1e6
     share = 1.0 if megapixels is None or not covered else megapixels / covered
     least = max(batch, -(-len(rows) // _MOST_STEPS))
     runs = _cut_at_stops(
@@ -152,6 +156,19 @@ def time_tiles(
         usual=usual,
         heat=_heat_map(costs, boxes, plane, usual),
     )
+
+
+def _covered(boxes: Sequence[Box], parts: Sequence[Box] | None) -> int:
+    """Return the pixels of all boxes, those of several as often, in some parts of the plane."""
+    if parts is None:
+        return sum(box.area for box in boxes)
+    top, left, bottom, right = np.array([(b.y, b.x, b.bottom, b.right) for b in boxes]).T
+    pixels = 0
+    for part in parts:
+        height = np.minimum(bottom, part.bottom) - np.maximum(top, part.y)
+        width = np.minimum(right, part.right) - np.maximum(left, part.x)
+        pixels += int((height.clip(0) * width.clip(0)).sum())
+    return pixels
 
 
 _Placed = tuple[TileRow, Box]
