@@ -168,6 +168,10 @@ def test_a_run_that_was_stopped_says_how_far_it_came(cohort, tmp_path):
     assert problems(root) == ["it was stopped before its end"]
     assert next(root.find("h2", id="problems")).whole == "This run is not finished"
     assert "--resume" in {code.whole for code in root.find("code")}
+    tiles = {next(each.find("dt")).whole: each for each in next(root.find("dl")).find("div")}
+    (figure,) = tiles["Analysed so far"].find("data")
+    assert float(figure.attributes["value"]) == pytest.approx(1024 * 300 / 1e6)
+    assert "at 0.5 µm/px" in tiles["Checkpoint"].whole
     (bar,) = root.find("progress")
     assert float(bar.attributes["value"]) == pytest.approx(1024 / 2600)
     (areas,) = root.find("table", class_="areas")
@@ -358,7 +362,7 @@ def test_a_run_that_was_resumed_shows_where_it_stopped(cohort, tmp_path):
     assert of_part == {"Time", "Throughput", "Peak memory", "Energy"}
     assert {"Analysed", "Checkpoint", "Tiles"} <= set(labels)
     captions = [each.whole for each in root.find("caption")]
-    assert "Sums over all tiles, of all parts of the run" in captions
+    assert "Sums over all tiles, earlier parts included" in captions
     shutil.copytree(out, tmp_path / "two")
     for ending in (".ome.zarr", ".run.json", ".tiles.csv"):
         source = cohort.runs / f"one{ending}"
