@@ -233,6 +233,16 @@ def test_classes_of_an_unfinished_run_are_named_by_what_is_at_hand(cohort, repor
     (page,) = (page for page in reported.pages if page.name.startswith("tall"))
     assert list(areas_of(page)) == list(NAMES)
     assert not notes(read_page(page))
+    # Whose run file somebody has edited.
+    edited = tmp_path / "edited"
+    edited.mkdir()
+    shutil.copy(cohort.runs / "tall.journal", edited)
+    content = json.loads((cohort.runs / "one.run.json").read_text())
+    for classes in (7, [3, 4, 5], "abc"):
+        content["checkpoint"]["classes"] = classes
+        (edited / "one.run.json").write_text(json.dumps(content))
+        wsiseg.report(edited)
+        assert list(areas_of(edited / "tall.report.html")) == ["class 0", "class 1", "class 2"]
     # A bundled checkpoint is known wherever the journal lies.
     bundled = load_checkpoint(next(iter(bundled_checkpoints().values())))
     journal = alone / "tall.journal"

@@ -191,7 +191,7 @@ def _areas(run: Run, sights: Sights | None, note: Note) -> list[Area]:
     entries = run.entry.get("classes") or [] if run.content is not None else []
     if not entries and run.done:
         counts = np.sum([record.counts for record in run.done], axis=0).tolist()
-        names = [str(as_mapping(each).get("name")) for each in run.checkpoint.get("classes") or ()]
+        names = [str(each["name"]) for each in _classes(run) if "name" in each]
         if len(names) != len(counts):
             note(
                 "the journal of an unfinished run does not name the classes, and nothing else in "
@@ -220,11 +220,17 @@ def _areas(run: Run, sights: Sights | None, note: Note) -> list[Area]:
 def _colours(run: Run, sights: Sights | None) -> dict[str, str]:
     """Return the colours of the mask's classes by name; those of the checkpoint without a mask."""
     found = {}
-    for each in run.checkpoint.get("classes") or ():
-        name, colour = as_mapping(each).get("name"), as_mapping(each).get("colour")
+    for each in _classes(run):
+        name, colour = each.get("name"), each.get("colour")
         if isinstance(colour, list) and len(colour) == 3 and set(colour) <= set(range(256)):
             found[str(name)] = css_colour(tuple(colour))
     return found | {layer.name: layer.colour for layer in (sights.layers if sights else ())}
+
+
+def _classes(run: Run) -> list[Mapping[str, Any]]:
+    """Return the classes that the checkpoint has, as far as the file that tells is in order."""
+    classes = run.checkpoint.get("classes")
+    return list(map(as_mapping, classes)) if isinstance(classes, list) else []
 
 
 def _timing(run: Run, note: Note) -> Timing | None:
