@@ -9,6 +9,7 @@ import io
 import shutil
 import sys
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 from PIL import Image
@@ -37,8 +38,11 @@ def main(picture: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         slide = build_demo_slide(folder / "biopsy.tiff")
-        wsiseg.segment(slide, None, folder / "out", tile=1024)
-        take(wsiseg.report(folder / "out").output, picture)
+        # The page shows the slide's path as it was given.
+        with chdir(folder):
+            wsiseg.segment(slide.name, None, "out", tile=1024)
+            page = wsiseg.report("out").output.absolute()
+        take(page, picture)
 
 
 if __name__ == "__main__":
