@@ -3,9 +3,12 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "write_networks_page.py"
 
 
+@pytest.mark.long
 def test_page_of_the_networks_is_what_would_be_written_now() -> None:
     spec = importlib.util.spec_from_file_location("write_networks_page", SCRIPT)
     assert spec is not None

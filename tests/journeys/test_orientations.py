@@ -94,7 +94,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
     wsiseg.segment(*arguments, tmp_path / "a", **options)
     with pytest.raises(KeyboardInterrupt):
         wsiseg.segment(*arguments, tmp_path / "b", listener=StopAfter(7), **options)
-    with pytest.raises(OutputError, match="another `tta`"):
+    with pytest.raises(OutputError, match="with `tta`"):
         wsiseg.segment(*arguments, tmp_path / "b", resume=True, **options | {"tta": False})
     with pytest.raises(OutputError, match="another `uncertainty`: margin, not entropy"):
         wsiseg.segment(

@@ -26,6 +26,7 @@ from wsiseg.models.registry import create_model
 from wsiseg.training import DataOptions, fit
 
 
+@pytest.mark.long
 def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
     pictures = write_pictures(tmp_path, 2, (32, 32))
     heard = RecordingListener()
@@ -205,7 +206,7 @@ def test_the_recipe_of_espnet_trains_the_encoder_first(pictures, tmp_path):
     assert len(heard.losses) == 2 * 2 * 10
 
 
-@pytest.mark.parametrize("strategy", ["ddp_fork", "ddp"])
+@pytest.mark.parametrize("strategy", [pytest.param("ddp_fork", marks=pytest.mark.long), "ddp"])
 def test_two_processes_share_the_work(strategy, tmp_path):
     images, labels = write_pictures(tmp_path, 5)
     command = [sys.executable, "-m", "wsiseg", "train", "--images", str(images), "--json"]

@@ -32,7 +32,7 @@ def open_widget(viewer, name):
     return viewer.window.add_plugin_dock_widget("wsiseg", name)[1]
 
 
-@pytest.mark.parametrize("kind", ["OME-Zarr", "GeoJSON"])
+@pytest.mark.parametrize("kind", ["OME-Zarr", pytest.param("GeoJSON", marks=pytest.mark.long)])
 def test_from_a_painting_to_a_network_that_segments(
     make_napari_viewer, qtbot, settle, tmp_path, slide, kind
 ):

@@ -319,6 +319,7 @@ napari.run()
 """
 
 
+@pytest.mark.long  # closing the panel does the same, in less time
 def test_closing_the_window_ends_the_training(folders):
     words = [str(folders[0]), str(folders[1]), SMALL, str(ENDLESS)]
     closed = subprocess.run(
