@@ -151,3 +151,17 @@ def stack(root, place=0):
         if "data-layer" in image.attributes
     }
     return picture(images[0].attributes["src"]), layers
+
+
+def notes(root):
+    return [
+        item.whole
+        for each in root.find("section", class_="notice note")
+        for item in each.find("li")
+    ]
+
+
+def problems(root):
+    return [
+        item.whole for each in root.find("section", class_="notice bad") for item in each.find("li")
+    ]

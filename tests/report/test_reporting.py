@@ -11,7 +11,7 @@ import zarr
 
 import wsiseg
 from commands import run
-from html_pages import read_page, stack
+from html_pages import notes, problems, read_page, stack
 from reported_runs import HOSTILE, NAMES, draw_slide, interrupt, segment_drawn
 from stored_masks import write_mask
 from wsiseg.demo.checkpoints import bundled_checkpoints
@@ -23,20 +23,6 @@ from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.stitching import Band
-
-
-def notes(root):
-    return [
-        item.whole
-        for each in root.find("section", class_="notice note")
-        for item in each.find("li")
-    ]
-
-
-def problems(root):
-    return [
-        item.whole for each in root.find("section", class_="notice bad") for item in each.find("li")
-    ]
 
 
 def test_json_names_the_pages(cohort, one, tmp_path):
@@ -405,53 +391,6 @@ def test_a_resumed_run_that_did_all_tiles_again_is_one(one):
     summary["mpx_per_s"] = round(0.8 * summary["megapixels"] / summary["seconds"], 3)
     run_file.write_text(json.dumps(content))
     assert "Time, last part" in next(read_page(wsiseg.report(one).output).find("dl")).whole
-
-
-def lose_slides(runs, folder):
-    """Return a copy of runs whose slides are in no known place any more."""
-    shutil.copytree(runs, folder)
-    for run_file in folder.glob("*.run.json"):
-        content = json.loads(run_file.read_text())
-        content["summary"]["slide"] = f"gone/{content['summary']['slide'].rpartition('/')[2]}"
-        run_file.write_text(json.dumps(content))
-    return folder
-
-
-def test_missing_slides_are_told_once_with_what_to_do(cohort, tmp_path):
-    runs = lose_slides(cohort.runs, tmp_path / "runs")
-    outcome = run("report", runs)
-    (line,) = outcome.err.splitlines()
-    assert outcome.status == 0
-    assert line.startswith("warning: 2 slides are not where they were (")
-    assert "gone/one.tiff" in line
-    assert line.endswith("--slides names the folder in which they are now")
-    (said,) = json.loads(run("report", runs, "--json", "--slides", tmp_path).out)["warnings"]
-    assert said.startswith(f"2 slides are neither where they were nor in {tmp_path} (")
-    root = read_page(runs / "report.html")
-    (about,) = notes(root)
-    assert about.startswith("2 slides are neither")
-    (table,) = root.find("table", class_="cohort")
-    counted = {
-        next(row.find("a")).whole: next(row.find("td", data_label="Warnings")).whole
-        for row in next(table.find("tbody")).find("tr")
-    }
-    assert counted == {"one": "1", HOSTILE: "1", "broken": "0", "tall": "0"}
-    assert wsiseg.report(runs, slides=cohort.slides).warnings == ()
-    (runs / "one.tiles.csv").write_text("index,y\n1,2\n")
-    (other,) = wsiseg.report(runs, slides=cohort.slides).warnings
-    assert other.startswith("one: without times")
-
-
-def test_a_folder_of_slides_that_is_none_is_an_error(one):
-    for folder, what in {
-        one / "none": "there is no such folder",
-        one / "one.run.json": "this is a file, not a folder",
-    }.items():
-        outcome = run("report", one, "--slides", folder)
-        (line,) = outcome.err.splitlines()
-        assert outcome.status != 0
-        assert line.startswith(f"error: {what} (--slides {folder}). ")
-    assert not list(one.glob("*.html"))
 
 
 def test_slides_that_did_not_end_are_counted_by_what_they_are(reported):
