@@ -21,8 +21,8 @@ import numpy as np
 from wsiseg.classes import LabelClass
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
+from wsiseg.tiling.bands import Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import Band
 
 HEIGHT, WIDTH = 12000, 10000
 PITCH = 48

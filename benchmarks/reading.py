@@ -45,7 +45,8 @@ def tiles_of(plane: WorkingPlane, edge: int) -> list[Tile]:
     grid = TileGrid.fitting(plane.box.shape, edge, HALO, MULTIPLE, shrink=True)
     count = max(1, min(len(grid.rows), PIXELS // (len(grid.columns) * grid.tile[0] * grid.tile[1])))
     first = (len(grid.rows) - count) // 2
-    return [tile for tile in grid if first <= tile.row < first + count]
+    wide = len(grid.columns)
+    return [grid[index] for index in range(first * wide, (first + count) * wide)]
 
 
 def ours(

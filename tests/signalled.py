@@ -14,7 +14,7 @@ import time
 STAGES = {
     "opening": "wsiseg.segmentation.batch.open_slide",
     "planning": "wsiseg.segmentation.segmenting.make_plan",
-    "compiling": "wsiseg.models.runtimes.Predictor.prepare_runtime",
+    "compiling": "wsiseg.models.runtimes.Predictor.prepare_runtimes",
     "bands": "wsiseg.tiling.reading.TileReader._read",
     "refining": "wsiseg.segmentation.segmenting.write_refined",
     "pyramid": "wsiseg.store.masks.build_pyramid",

@@ -8,8 +8,8 @@ import numpy as np
 from wsiseg.classes import LabelClass
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
+from wsiseg.tiling.bands import Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import Band
 
 CLASSES = (
     LabelClass("ground", (250, 240, 230)),

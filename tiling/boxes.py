@@ -50,6 +50,11 @@ class Box:
         return self.height * self.width
 
     @property
+    def corner(self) -> tuple[int, int]:
+        """``(y, x)`` of its first pixel."""
+        return self.y, self.x
+
+    @property
     def shape(self) -> tuple[int, int]:
         """``(height, width)``."""
         return self.height, self.width

@@ -13,14 +13,12 @@ from wsiseg.tiling.boxes import Box
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile of a grid.
+    """One tile: what goes through the network at once.
 
     Attributes
     ----------
     index : int
-        Its place in row-major order.
-    row, column : int
-        Its place in the grid.
+        Its place in the order in which tiles are done.
     box : Box
         What it covers, halo included; may reach over the plane's bottom and right edge by less
         than the network's input multiple.
@@ -29,8 +27,6 @@ class Tile:
     """
 
     index: int
-    row: int
-    column: int
     box: Box
     core: Box
 
@@ -129,11 +125,13 @@ class TileGrid:
         return _starts(self.plane[1], self.tile[1], self.halo, self.multiple)
 
     @cached_property
-    def _row_cuts(self) -> tuple[int, ...]:
+    def row_cuts(self) -> tuple[int, ...]:
+        """First rows of the cores, and the plane's height."""
         return _cuts(self.rows, self.tile[0], self.plane[0])
 
     @cached_property
-    def _column_cuts(self) -> tuple[int, ...]:
+    def column_cuts(self) -> tuple[int, ...]:
+        """First columns of the cores, and the plane's width."""
         return _cuts(self.columns, self.tile[1], self.plane[1])
 
     def __len__(self) -> int:
@@ -144,9 +142,9 @@ class TileGrid:
             msg = f"tile {index} of {len(self)}"
             raise IndexError(msg)
         row, column = divmod(index, len(self.columns))
-        y, x = self._row_cuts[row], self._column_cuts[column]
-        core = Box(y, x, self._row_cuts[row + 1] - y, self._column_cuts[column + 1] - x)
-        return Tile(index, row, column, Box(self.rows[row], self.columns[column], *self.tile), core)
+        y, x = self.row_cuts[row], self.column_cuts[column]
+        core = Box(y, x, self.row_cuts[row + 1] - y, self.column_cuts[column + 1] - x)
+        return Tile(index, Box(self.rows[row], self.columns[column], *self.tile), core)
 
     def __iter__(self) -> Iterator[Tile]:
         return (self[index] for index in range(len(self)))

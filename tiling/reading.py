@@ -197,14 +197,14 @@ class TileReader:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wsiseg-read")
 
     def batches(self, tiles: Iterable[Tile], size: int) -> Iterator[list[ReadTile]]:
-        """Read tiles and yield them in batches.
+        """Read tiles and yield them in batches of one shape.
 
         Parameters
         ----------
         tiles : iterable of Tile
-            What to read, row by row.
+            What to read, from top to bottom.
         size : int
-            Tiles of a batch; the last batch may be smaller.
+            Tiles of a batch; a batch may be smaller.
 
         Yields
         ------
@@ -212,25 +212,30 @@ class TileReader:
             In the order of `tiles`.  A tile that cannot be decoded has no pixels but an error.
         """
         remaining = self._announced(tiles)
-        waiting: deque[Future[ReadTile]] = deque()
+        waiting: deque[tuple[Tile, Future[ReadTile]]] = deque()
         while True:
-            for tile in itertools.islice(remaining, self._ahead - len(waiting)):
-                waiting.append(self._pool.submit(self._read, tile))
+            waiting.extend(
+                (tile, self._pool.submit(self._read, tile))
+                for tile in itertools.islice(remaining, self._ahead - len(waiting))
+            )
             if not waiting:
                 return
-            count = min(size, len(waiting))
-            yield [waiting.popleft().result() for _ in range(count)]
+            shape = waiting[0][0].box.shape
+            batch: list[Future[ReadTile]] = []
+            while waiting and len(batch) < size and waiting[0][0].box.shape == shape:
+                batch.append(waiting.popleft()[1])
+            yield [future.result() for future in batch]
 
     def _announced(self, tiles: Iterable[Tile]) -> Iterator[Tile]:
-        """Yield tiles once those of the row below are announced to the slide as well.
+        """Yield tiles once all that begin beside them are announced to the slide as well.
 
-        The slide then keeps the file tiles that both rows share, and decodes nothing twice.
+        The slide then keeps the file tiles that they share, and decodes nothing twice.
         """
         coming: deque[Tile] = deque()
         for tile in tiles:
             self._finish[tile.index] = _announce(self._slide, self._plane, tile.box)
             coming.append(tile)
-            while coming[0].row < tile.row - 1:
+            while coming[0].box.bottom <= tile.box.y:
                 yield coming.popleft()
         yield from coming
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from wsiseg.tiling.blocks import BlockGrid
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 
@@ -36,7 +37,8 @@ class PolygonRasteriser:
     Examples
     --------
     >>> import shapely
-    >>> from wsiseg.tiling.boxes import Box
+    >>> from wsiseg.tiling.blocks import BlockGrid
+    from wsiseg.tiling.boxes import Box
     >>> PolygonRasteriser([shapely.box(1, 0, 3, 2)]).fill(Box(0, 0, 2, 4)).astype(int)
     array([[0, 1, 1, 0],
            [0, 1, 1, 0]])
@@ -134,13 +136,36 @@ class Regions:
         shapely.prepare(parts)
         self._tree = shapely.STRtree(parts)
 
+    def blocks_in(self, grid: BlockGrid) -> Mask:
+        """Tell which blocks of the plane a region overlaps; a shared border is none.
+
+        Parameters
+        ----------
+        grid : BlockGrid
+            Over the plane.
+
+        Returns
+        -------
+        ndarray
+            bool ``(rows, columns)``.
+        """
+        rows, columns = grid.edges(0), grid.edges(1)
+        left, top = np.meshgrid(columns[:-1], rows[:-1])
+        right, bottom = np.meshgrid(columns[1:], rows[1:])
+        frames = shapely.box(left.ravel(), top.ravel(), right.ravel(), bottom.ravel())
+        return self._met_by(frames).reshape(grid.shape)
+
     def touches(self, box: Box) -> bool:
         """Tell whether a region overlaps a box of working pixels; a shared border is none."""
         frame = shapely.box(box.x, box.y, box.right, box.bottom)
-        for part in self._tree.geometries[self._tree.query(frame)]:
-            if part.intersects(frame) and part.intersection(frame).area > 0:
-                return True
-        return False
+        return bool(self._met_by(np.array([frame])).any())
+
+    def _met_by(self, frames: npt.NDArray[np.object_]) -> Mask:
+        met = np.zeros(len(frames), bool)
+        frame, part = self._tree.query(frames, predicate="intersects")
+        common = shapely.intersection(frames[frame], self._tree.geometries[part])
+        met[frame[shapely.area(common) > 0]] = True
+        return met
 
     def digest(self) -> str:
         """Return a SHA-256 of the polygons, independent of how their file writes them."""

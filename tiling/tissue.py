@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from wsiseg.errors import DamagedSlideError
+from wsiseg.tiling.blocks import BlockGrid
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides.slide import Pixels, Slide
@@ -67,15 +68,32 @@ class TissueMask:
     plane: tuple[int, int]
     notes: tuple[str, ...] = ()
 
-    def touches(self, box: Box) -> bool:
-        """Tell whether any tissue lies in a box of working pixels, or one mask pixel beside it."""
-        scale_y, scale_x = (m / p for m, p in zip(self.mask.shape, self.plane, strict=True))
-        top, left = int(box.y * scale_y) - 1, int(box.x * scale_x) - 1
-        bottom, right = (
-            int(np.ceil(box.bottom * scale_y)) + 1,
-            int(np.ceil(box.right * scale_x)) + 1,
-        )
-        return bool(self.mask[max(0, top) : bottom, max(0, left) : right].any())
+    def blocks_in(self, grid: BlockGrid) -> Mask:
+        """Tell in which blocks of the plane any tissue lies.
+
+        Parameters
+        ----------
+        grid : BlockGrid
+            Over the plane.
+
+        Returns
+        -------
+        ndarray
+            bool ``(rows, columns)``.
+        """
+        found = self.mask.astype(np.int64)
+        for axis in (0, 1):
+            edges = grid.edges(axis) * (self.mask.shape[axis] / self.plane[axis])
+            first = np.floor(edges[:-1]).astype(np.int64)
+            last = np.maximum(np.ceil(edges[1:]).astype(np.int64), first + 1)
+            sums = np.cumsum(np.insert(found, 0, 0, axis), axis)
+            found = np.take(sums, last, axis) - np.take(sums, first, axis)
+        return np.asarray(found > 0)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the plane that are tissue."""
+        return round(self.share * self.plane[0] * self.plane[1])
 
     @property
     def share(self) -> float:
@@ -117,11 +135,14 @@ def find_tissue(
     """
     pixels, unread = overview or read_overview(slide, threads, progress)
     edge = max(pixels.shape)
-    density = ndimage.gaussian_filter(_optical_density(pixels), 1.5)
+    sharp = _optical_density(pixels)
+    density = ndimage.gaussian_filter(sharp, 1.5)
     otsu = _FAINTEST
     if np.ptp(density) > _FAINTEST:
         otsu = float(threshold_otsu(density))  # type: ignore[no-untyped-call]
-    found = density > np.clip(otsu / 2, _FAINTEST, _PALEST)
+    least = np.clip(otsu / 2, _FAINTEST, _PALEST)
+    # Smoothing finds pale tissue in noise, but spreads it over the glass beside it.
+    found = (density > least) & (sharp > least)
     radius = max(1, round(edge * _CLOSING_SHARE))
     found = _close(found, radius)
     found = ndimage.binary_fill_holes(found)

@@ -20,7 +20,7 @@ from wsiseg.annotations import (
 from wsiseg.annotations.labels import Labels
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, SlideView
 from wsiseg.viewer.layers.region import RegionView

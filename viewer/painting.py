@@ -32,11 +32,11 @@ from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
 from wsiseg.store.disk import translate_write_errors, write_atomically
 from wsiseg.store.metadata import NOT_ANALYSED, Placement
 from wsiseg.store.painted_masks import PaintedPart, add_to_painted_mask, write_painted_mask
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.files import sample_name
-from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.layers.frame import working_box
 from wsiseg.viewer.layers.layer_data import (
     KEY,

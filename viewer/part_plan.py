@@ -5,9 +5,9 @@ from __future__ import annotations
 from wsiseg.errors import ArgumentError
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.plan import Plan, choose_plane, make_plan
+from wsiseg.segmentation.plan import Plan, make_plan
+from wsiseg.segmentation.target import choose_plane
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.grid import TileGrid
 from wsiseg.viewer.layers.frame import working_box
 from wsiseg.viewer.layers.layer_data import SlideView
 from wsiseg.viewer.layers.region import RegionView
@@ -55,31 +55,17 @@ def plan_part(
             f"At most {LARGEST_PART}×{LARGEST_PART}: zoom in, draw less, or choose Whole slide.",
         )
     edges = PART_TILES if options.tile is None else (options.tile,)
+    whole = options.replace(tissue="none", roi=None)
     plans = [
-        make_plan(slide, predictor, options.replace(tile=edge), plane, _Part(box, options, edge))
+        _only_part(make_plan(slide, predictor, whole.replace(tile=edge), plane), box, options)
         for edge in edges
     ]
-    plan = min(plans, key=lambda each: _computed_pixels(each.grid, box))
+    plan = min(plans, key=lambda each: each.cover.pixels)
     classes = dict(enumerate(predictor.checkpoint.classes))
     return plan, RegionView(view, plane, box, classes)
 
 
-class _Part:
-    """A box of the plane, and as much around it as tiles that are blended reach."""
-
-    def __init__(self, box: Box, options: SegmentOptions, tile: int) -> None:
-        reach = 0 if options.blend == "crop" else tile
-        self._box = box.grown(reach)
-
-    def touches(self, box: Box) -> bool:
-        return bool(box.intersection(self._box).area)
-
-
-def _computed_pixels(grid: TileGrid, box: Box) -> int:
-    """Return how many pixels the tiles have whose cores meet a box."""
-    columns = len(grid.columns)
-    across = [grid[column].core for column in range(columns)]
-    down = [grid[row * columns].core for row in range(len(grid.rows))]
-    met_across = sum(core.x < box.right and core.right > box.x for core in across)
-    met_down = sum(core.y < box.bottom and core.bottom > box.y for core in down)
-    return met_across * met_down * grid.tile[0] * grid.tile[1]
+def _only_part(plan: Plan, box: Box, options: SegmentOptions) -> Plan:
+    """Return a plan with the tiles for a part, and those around that are blended with them."""
+    whole = options.blend != "crop"
+    return plan.only(lambda tile: bool((tile.box if whole else tile.core).intersection(box).area))

@@ -23,9 +23,9 @@ from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.disk import Json
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.store.outputs import OutputFiles
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import Regions
-from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer.layers.layer_data import KEY, MASK_OPACITY, LayerData, SlideView
 from wsiseg.viewer.layers.preview import Preview, Report, RunListener
 from wsiseg.viewer.layers.region import RegionView

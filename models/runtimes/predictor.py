@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from wsiseg.error_translation import translate_errors
@@ -31,7 +32,7 @@ class Predictor:
     def __init__(self, checkpoint: Checkpoint, choice: RuntimeChoice) -> None:
         self.checkpoint = checkpoint
         self.choice = choice
-        self._runner: TileRunner | None = None
+        self._runners: dict[tuple[int, int], TileRunner] = {}
         self._prepared_for: tuple[object, ...] = ()
 
     @cached_property
@@ -60,19 +61,24 @@ class Predictor:
         """
         return orientations_of(self.checkpoint.network) if tta else (Orientation(),)
 
-    def prepare_runtime(
-        self, tile: tuple[int, int], batch: int, outputs: tuple[Output, ...], *, tta: bool = False
-    ) -> TileRunner:
-        """Return what runs the network on batches of tiles of one shape; the last one if it fits.
+    def prepare_runtimes(
+        self,
+        tiles: Sequence[tuple[int, int]],
+        batch: int,
+        outputs: tuple[Output, ...],
+        *,
+        tta: bool = False,
+    ) -> Mapping[tuple[int, int], TileRunner]:
+        """Return what runs the network on batches of tiles of each shape; the last ones that fit.
 
         Parameters
         ----------
-        tile : tuple of int
-            ``(height, width)``.
+        tiles : sequence of tuple of int
+            The shapes ``(height, width)``.
         batch : int
             Tiles of a batch.
         outputs : tuple of {"labels", "probabilities"}
-            What it has to return.
+            What they have to return.
         tta : bool
             Whether to average over the orientations of each tile.
 
@@ -81,13 +87,16 @@ class Predictor:
         RuntimeUnavailableError
             If the runtime cannot compile the network.
         """
-        asked = tile, batch, outputs, tta
-        if self._runner is None or self._prepared_for != asked:
-            # Let go of the old one first: each holds the network's intermediate results.
-            self._runner = None
-            self._runner = self._prepare(tile, batch, outputs, self.orientations(tta=tta))
-            self._prepared_for = asked
-        return self._runner
+        asked = batch, outputs, tta
+        # Let go of the old ones first: each holds the network's intermediate results.
+        kept = self._runners if self._prepared_for == asked else {}
+        self._runners = {shape: runner for shape, runner in kept.items() if shape in tiles}
+        self._prepared_for = asked
+        for shape in tiles:
+            if shape not in self._runners:
+                orientations = self.orientations(tta=tta)
+                self._runners[shape] = self._prepare(shape, batch, outputs, orientations)
+        return self._runners
 
     def _prepare(
         self,

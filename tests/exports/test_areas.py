@@ -12,8 +12,8 @@ from wsiseg.exports.areas import measure_areas
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
+from wsiseg.tiling.bands import Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import Band
 
 CLASSES = {0: LabelClass("ground", (0, 0, 0)), 1: LabelClass("gland", (9, 9, 9))}
 

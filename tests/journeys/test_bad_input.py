@@ -11,7 +11,7 @@ import wsiseg
 from commands import run
 from tiny import tiny_checkpoint
 from wsiseg.errors import MemoryBudgetError, ResolutionError
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 FAILED, WRONG_USAGE = 1, 2
 

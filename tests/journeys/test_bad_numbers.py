@@ -16,7 +16,7 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.segmenting import segment
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 SHAPE = (600, 500)
 

@@ -12,7 +12,7 @@ from yaozarrs import validate_zarr_store
 
 import wsiseg
 from tiny import tiny_checkpoint
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 
 @pytest.fixture

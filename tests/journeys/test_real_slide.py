@@ -9,9 +9,9 @@ from PIL import Image
 from scipy import ndimage
 
 from commands import run
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.resolution import plane_at_mpp
 from wsiseg.tiling.slides import open_slide
-from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.tiling.tissue import find_tissue
 
 

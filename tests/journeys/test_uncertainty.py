@@ -14,7 +14,7 @@ from uncertain import allowed, defined
 from wsiseg.errors import AnnotationError, UnsuitableSlideError
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.pyramid import halve_by_mean
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 CORNERS = [[610, 700], [900, 705], [900, 900], [700, 980], [610, 700]]
 

@@ -21,8 +21,8 @@ from wsiseg.report import runs as report_runs
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
+from wsiseg.tiling.bands import Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import Band
 
 
 def test_json_names_the_pages(cohort, one, tmp_path):

@@ -9,8 +9,8 @@ from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import is_store, open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
+from wsiseg.tiling.bands import Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import Band
 
 CLASSES = [LabelClass("ground", (1, 2, 3)), LabelClass("gland", (4, 5, 6))]
 

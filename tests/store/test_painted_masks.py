@@ -17,7 +17,7 @@ from wsiseg.store.metadata import Placement
 from wsiseg.store.painted_masks import PaintedPart, add_to_painted_mask, write_painted_mask
 from wsiseg.store.pyramid import build_pyramid, halve_by_mode
 from wsiseg.tiling import Box
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 SHAPE = (2301, 2603)
 TUMOUR, STROMA, FAT = (

@@ -73,7 +73,7 @@ def test_tiles_are_numbered_row_by_row(grid: TileGrid) -> None:
     tiles = list(grid)
     assert len(tiles) == len(grid) == len(grid.rows) * len(grid.columns)
     assert [tile.index for tile in tiles] == list(range(len(tiles)))
-    assert [(t.row, t.column) for t in tiles] == sorted((t.row, t.column) for t in tiles)
+    assert [t.box.corner for t in tiles] == sorted(t.box.corner for t in tiles)
     assert tiles == sorted(tiles, key=lambda tile: (tile.box.y, tile.box.x))
     assert grid[len(grid) - 1] == tiles[-1]
 

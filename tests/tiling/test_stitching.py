@@ -10,10 +10,11 @@ from scipy import ndimage
 
 from strategies import grids
 from wsiseg.errors import ArgumentError
+from wsiseg.tiling.bands import NO_LABEL, Band, Prediction
 from wsiseg.tiling.blending import Blend, tile_weights
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile, TileGrid
-from wsiseg.tiling.stitching import NO_LABEL, Band, Prediction, make_stitcher
+from wsiseg.tiling.stitching import make_stitcher
 
 Bytes = npt.NDArray[np.uint8]
 

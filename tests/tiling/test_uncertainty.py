@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uncertain import allowed, defined
+from wsiseg.tiling.bands import NO_LABEL, Band, Prediction
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import TileGrid
-from wsiseg.tiling.stitching import NO_LABEL, Band, Prediction, make_stitcher
+from wsiseg.tiling.stitching import make_stitcher
 from wsiseg.tiling.uncertainty import measure_uncertainty
 
 MEASURES = ["entropy", "margin"]

@@ -13,9 +13,9 @@ from reddish import CLASSES, reddish_checkpoint
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
+from wsiseg.tiling.bands import Band
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_mpp
-from wsiseg.tiling.stitching import Band
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import MaskView, SlideView, mask_layer, slide_layer
 from wsiseg.viewer.scene import add_layers

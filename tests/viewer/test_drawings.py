@@ -8,7 +8,7 @@ from drawn import RING, SQUARE, TRIANGLE, collection, imagescope, in_qupath, lay
 from drawn import slide as slide_of
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.drawings import drawing_layer, paint_drawing, read_drawing
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, SlideView

@@ -19,9 +19,9 @@ from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError, ArgumentError, OutputError, OutputExistsError
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.square_pixels import with_square_pixels
-from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.training.datasets.folders import open_slides
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import MaskView, SlideView, mask_frame

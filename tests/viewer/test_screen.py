@@ -12,9 +12,9 @@ from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
 from wsiseg.throughput.tile_costs import milliseconds
+from wsiseg.tiling.bands import NO_LABEL, Band
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_level
-from wsiseg.tiling.stitching import NO_LABEL, Band
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, TISSUE, MaskView, mask_layer, throughput_layer

@@ -16,7 +16,7 @@ from wsiseg.errors import ArgumentError, CheckpointError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer import part_plan, segmentation
 from wsiseg.viewer.layers import preview as previews
 from wsiseg.viewer.layers.frame import Frame

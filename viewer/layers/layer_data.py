@@ -16,10 +16,10 @@ from skimage.measure import approximate_polygon, find_contours
 from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import LabelImage
 from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.levels import (

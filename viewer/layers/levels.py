@@ -15,12 +15,12 @@ import numpy.typing as npt
 from wsiseg.errors import WsisegError
 from wsiseg.store.label_images import LabelImage, StoredValues
 from wsiseg.store.pyramid import level_shapes
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_scale
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.tiling.stitching import NO_LABEL
 
 CHUNK = 512
 """Edge of what is read at a time."""

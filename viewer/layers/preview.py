@@ -13,10 +13,10 @@ from zarr.types import AnyArray
 
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
+from wsiseg.tiling.bands import NO_LABEL, Prediction
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.regions import Regions
-from wsiseg.tiling.stitching import NO_LABEL, Prediction
 from wsiseg.viewer.layers.layer_data import MASK_OPACITY, LayerData, SlideView, label_look
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.plain_text import plain

@@ -24,8 +24,8 @@ from qtpy.QtWidgets import (
 
 from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.errors import ArgumentError
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.viewer import scene
 from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView

@@ -11,7 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 _AT_A_TIME = 1 << 18
 """Pixels that are painted before the window may react again."""

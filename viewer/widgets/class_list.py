@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import ArgumentError
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.notifications import errors_notified
 from wsiseg.viewer.painting import NOT_ANNOTATED, RESERVED, free_value
 

@@ -10,9 +10,9 @@ from wsiseg.annotations.raster import RasterLabels, make_lookup_table
 from wsiseg.classes import LabelClass
 from wsiseg.errors import DataSetError
 from wsiseg.store.label_images import LabelImage, open_label_image
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.resolution import WorkingPlane, level0_mpp
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import NO_LABEL
 
 _UNPAINTED = 0
 """What napari leaves where nobody painted, unless the store gives the value a class."""

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from wsiseg.annotations.stores import place_store
 from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import LabelImage, is_store, open_label_image
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import NO_LABEL
 from wsiseg.tiling.tissue import Mask, TissueMask
 from wsiseg.tiling.tissue_picture import read_tissue_picture
 

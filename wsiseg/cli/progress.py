@@ -18,6 +18,7 @@ from wsiseg.segmentation.listener import Listener
 from wsiseg.store.disk import Json
 from wsiseg.text import plural
 from wsiseg.throughput.summary import ADVICE, STAGES
+from wsiseg.tiling.covering import Cover
 
 _PAUSE = 10.0
 """Seconds between progress lines where there is no terminal for a bar."""
@@ -157,7 +158,7 @@ class _RateColumn(ProgressColumn):
 
 def describe_plan(job: Job) -> list[str]:
     """Return the lines that summarise a plan."""
-    plan, plane, grid = job.plan, job.plan.plane, job.plan.grid
+    plan, plane, cover = job.plan, job.plan.plane, job.plan.cover
     choice = job.predictor.choice
     scale = "at an unknown scale" if plane.mpp is None else f"at {plane.mpp:g} µm/px"
     how = f"level {plane.level}, {job.slide.reader}" + (", resampled" if plane.resampled else "")
@@ -169,17 +170,30 @@ def describe_plan(job: Job) -> list[str]:
     )
     turned = f"in {plan.orientations} orientations each, " * (plan.orientations > 1)
     tiles = (
-        f"  {len(plan.tiles)} of {len(grid)} tiles of {grid.tile[1]}×{grid.tile[0]} px, {turned}"
-        f"halo {grid.halo}, {100 * grid.overlap_share:.0f} % tile overlap, "
+        f"  {plural(len(cover.tiles), 'tile')}{_describe_shapes(cover)}, {turned}"
+        f"halo {cover.halo}, {100 * cover.overlap_share:.0f} % tile overlap, "
         f"about {_memory(plan.memory.total)} of memory needed"
     )
     lines = [what, who, tiles]
-    if plan.skipped_pixels:
-        area = f"{plan.skipped_pixels / 1e6:.1f} Mpx"
+    if not plan.blocks.are_all and cover.tiles:
+        left_out = plane.box.area - plan.blocks.area
+        area = f"{left_out / 1e6:.1f} Mpx"
         if plane.mpp is not None:
-            area += f" ({plan.skipped_pixels * plane.mpp**2 / 1e6:.2f} mm²)"
-        lines.append(f"  tiles of {area} without tissue or outside the regions are left out")
+            area += f" ({left_out * plane.mpp**2 / 1e6:.2f} mm²)"
+        ratio = plan.computed_pixels / max(1, plan.wanted_pixels)
+        wanted = "tissue" if plan.regions is None else "regions"
+        lines.append(
+            f"  {area} without tissue or outside the regions are left out; "
+            f"{ratio:.2f} times the {wanted} is computed"
+        )
     return lines
+
+
+def _describe_shapes(cover: Cover) -> str:
+    if not cover.shapes:
+        return ""
+    sizes = [f"{width}×{height}" for height, width in cover.shapes]
+    return f" of {' or '.join(sizes)} px"
 
 
 def describe_result(run: dict[str, Any]) -> list[str]:

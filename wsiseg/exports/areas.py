@@ -14,10 +14,10 @@ from wsiseg.annotations.raster import PixelArray
 from wsiseg.classes import LabelClass
 from wsiseg.errors import AnnotationError
 from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.stitching import NO_LABEL
 
 _BLOCK = 2048
 

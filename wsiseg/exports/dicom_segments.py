@@ -32,7 +32,7 @@ from wsiseg.exports.dicom_source import SourceImage
 from wsiseg.exports.mask import Mask
 from wsiseg.store.disk import replace_when_complete
 from wsiseg.text import escape_unprintable
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 _TILE = 512
 

@@ -23,8 +23,8 @@ from wsiseg.store.metadata import LABELS, MASK
 from wsiseg.store.outputs import COMPANIONS, PROBABILITIES, STORE, mask_beside
 from wsiseg.store.shard_counts import SHARDS, find_missing_shards
 from wsiseg.text import escape_unprintable
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL
 
 _STRIP = 2**22
 """Pixels that are handed on at a time."""

@@ -22,13 +22,13 @@ from wsiseg.exports.png_file import PngHead, write_png
 from wsiseg.exports.slides import SlideOptions, open_slide_of
 from wsiseg.settings import Option
 from wsiseg.store.disk import replace_when_complete
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_scale
 from wsiseg.tiling.slides import FaultTolerantSlide, Slide, with_stored_pixels
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide
-from wsiseg.tiling.stitching import NO_LABEL
 
 _ROWS = 256
 """Rows of the picture that are drawn at a time."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from wsiseg.exports.mask import Mask
 from wsiseg.text import escape_unprintable
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 _NOTHING = (255, 255, 255)
 """The colour of what was not analysed or is not exported, where it cannot be clear: glass."""

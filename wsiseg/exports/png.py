@@ -15,7 +15,7 @@ from wsiseg.exports.mask import Mask
 from wsiseg.exports.palette import describe_picture, make_palette
 from wsiseg.exports.png_file import LONGEST, PngHead, write_png
 from wsiseg.settings import Option
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 
 class PngOptions(ExportOptions):

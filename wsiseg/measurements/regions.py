@@ -16,9 +16,9 @@ from wsiseg.annotations.reading import read_annotations
 from wsiseg.errors import AnnotationError
 from wsiseg.exports.mask import Mask
 from wsiseg.store.outputs import STORE
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import PolygonRasteriser
-from wsiseg.tiling.stitching import NO_LABEL
 
 _ENDINGS = (".geojson", ".geojson.gz", ".json", ".xml", ".annotations")
 

@@ -18,7 +18,7 @@ from wsiseg.measurements.regions import RegionCounter, find_regions
 from wsiseg.measurements.results import ClassMeasure, SlideMeasure
 from wsiseg.measurements.tables import Table, text_column
 from wsiseg.store.label_images import is_store
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 _Whole = npt.NDArray[np.int64]
 _Real = npt.NDArray[np.float64]

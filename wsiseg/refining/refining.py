@@ -27,8 +27,8 @@ from wsiseg.store.disk import replace_folder_when_complete, translate_write_erro
 from wsiseg.store.masks import MaskStore, finish_mask
 from wsiseg.store.metadata import PAINTED, Placement
 from wsiseg.store.outputs import COMPANIONS, STORE, is_ours
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL
 
 _SAME_PLACE = 1e-6
 """Pixels; what is left of corners after divisions."""

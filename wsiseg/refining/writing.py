@@ -13,8 +13,8 @@ from wsiseg.refining.spooling import Rows
 from wsiseg.store.arrays import BAND_HEIGHT, CHUNK
 from wsiseg.store.checking import count_labels
 from wsiseg.store.masks import MaskStore
+from wsiseg.tiling.bands import NO_LABEL, Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL, Band
 
 _STRIP = 2**20
 """Pixels that are worked on at a time."""

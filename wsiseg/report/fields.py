@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from wsiseg.report.survey import Counts, Survey
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL
 
 _FIELDS, _DOUBTFUL = 6, 3
 _SHARED = 0.25

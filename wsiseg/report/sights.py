@@ -21,9 +21,9 @@ from wsiseg.report.sources import PixelSource, open_source
 from wsiseg.report.survey import Survey, open_uncertainty, survey
 from wsiseg.store.label_images import StoredValues
 from wsiseg.store.metadata import NOT_ANALYSED
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.slide import Pixels
-from wsiseg.tiling.stitching import NO_LABEL
 
 _NOT_ANALYSED_COLOUR = (128, 128, 128)
 _DOUBT_COLOUR = (0, 150, 60)

@@ -14,8 +14,8 @@ from wsiseg.errors import AnnotationError
 from wsiseg.exports.mask import Mask
 from wsiseg.report.sources import block_sums, shrink
 from wsiseg.store.label_images import StoredValues, is_store
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL
 
 FIELD = 512
 """Edge of a field in working pixels."""

@@ -15,15 +15,15 @@ from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.plan import Area, choose_plane, find_area
 from wsiseg.segmentation.prefetching import SlidePrefetcher
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
+from wsiseg.segmentation.target import choose_plane, find_area
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
 from wsiseg.store.outputs import OutputFiles, is_case_insensitive, output_folder
 from wsiseg.tiling.slides import Slide, find_slides, open_slide, slide_name, url_or_path
-from wsiseg.tiling.tissue import ProgressCallback
+from wsiseg.tiling.tissue import ProgressCallback, TissueMask
 
 
 @keywords_from(SegmentOptions)
@@ -202,7 +202,7 @@ class _Batch:
                 self._folder,
                 self._options,
                 self._listener,
-                area=ready.area,
+                tissue=ready.tissue,
                 elapsed=ready.seconds,
                 on_planned=planned,
                 on_predicted=None if self.ahead.is_last else self.ahead.prefetch_next,
@@ -251,7 +251,7 @@ def _describe(error: Exception | None) -> str:
 
 def _find_area(
     slide: Slide, searched: ProgressCallback, checkpoint: Checkpoint, options: SegmentOptions
-) -> Area | None:
+) -> TissueMask | None:
     return find_area(slide, choose_plane(slide, checkpoint, options), options, searched)
 
 

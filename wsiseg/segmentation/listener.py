@@ -8,9 +8,9 @@ from zarr.types import AnyArray
 
 from wsiseg.segmentation.job import Job
 from wsiseg.store.disk import Json
+from wsiseg.tiling.bands import Prediction
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
-from wsiseg.tiling.stitching import Prediction
 
 
 class Listener:

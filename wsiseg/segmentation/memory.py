@@ -9,7 +9,6 @@ from wsiseg.models.runtimes.averaging import SHARE_BYTES
 from wsiseg.store.arrays import BAND_HEIGHT, BANDS_AHEAD
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, OPENSLIDE_CACHE_BYTES
 from wsiseg.tiling.tissue import OVERVIEW_EDGE, READING_BYTES, READING_THREADS
 
@@ -96,13 +95,13 @@ class MemoryCosts:
     averaged: bool = False
     turned: bool = False
 
-    def need(self, grid: TileGrid, windows: Sequence[Box]) -> MemoryNeed:
+    def need(self, shapes: Sequence[tuple[int, int]], windows: Sequence[Box]) -> MemoryNeed:
         """Return the memory that a way of cutting the plane needs, for its widest window.
 
         Parameters
         ----------
-        grid : TileGrid
-            The tiles.
+        shapes : sequence of tuple of int
+            The ``(height, width)`` that tiles have; the network is compiled for each.
         windows : sequence of Box
             Column stripes that are worked off one after the other.
 
@@ -111,26 +110,32 @@ class MemoryCosts:
         MemoryNeed
             Bytes on top of the imports, without those of a next slide.
         """
-        tile = grid.tile[0] * grid.tile[1]
+        largest = max((height * width for height, width in shapes), default=0)
+        tallest = max((height for height, _ in shapes), default=0)
         width = max(window.width for window in windows)
-        open_rows = (grid.tile[0] + BAND_HEIGHT) * self._open_bytes
+        open_rows = (tallest + BAND_HEIGHT) * self._open_bytes
         waiting_rows = (1 + BANDS_AHEAD) * BAND_HEIGHT * self._written_bytes
         return MemoryNeed(
             reading=round(
-                self.cache_bytes + 3 * tile * (self.ahead + self.readers * self.source_scale**2)
+                self.cache_bytes + 3 * largest * (self.ahead + self.readers * self.source_scale**2)
             ),
             network=round(
                 _RUNTIME_OVERHEAD
                 + self.batch
-                * tile
-                * (3 + self._shapes(grid) * self.bytes_per_pixel + self._predicted_bytes)
+                * (
+                    largest * (3 + self._predicted_bytes)
+                    + self._compiled_pixels(shapes) * self.bytes_per_pixel
+                )
             ),
             rows=width * (open_rows + waiting_rows),
         )
 
-    def _shapes(self, grid: TileGrid) -> int:
-        """Return for how many shapes of tile the network is compiled; each has its results."""
-        return 2 if self.turned and grid.tile[0] != grid.tile[1] else 1
+    def _compiled_pixels(self, shapes: Sequence[tuple[int, int]]) -> int:
+        """Return the pixels of all shapes that the network is compiled for."""
+        compiled = set(shapes)
+        if self.turned:
+            compiled |= {(width, height) for height, width in shapes}
+        return sum(height * width for height, width in compiled)
 
     @property
     def _predicted_bytes(self) -> int:

@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
-from typing import Protocol
+from typing import Self
 
-from wsiseg.annotations import read_regions, read_tissue
-from wsiseg.errors import ArgumentError, MemoryBudgetError
+from wsiseg.annotations import read_regions
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.refining.refinement import Refinement, plan_refinement
 from wsiseg.segmentation.colouring import find_colour_steps, warn_of_colour_mismatch
+from wsiseg.segmentation.covering import find_cover
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.suitability import check_lighting, check_resolution
-from wsiseg.store.arrays import SHARD_WIDTH
+from wsiseg.segmentation.target import choose_blocks, choose_plane, find_area, lay_blocks
+from wsiseg.tiling.blocks import Blocks
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.colour import ColourStep
-from wsiseg.tiling.grid import Tile, TileGrid
+from wsiseg.tiling.covering import Cover
+from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.regions import Regions
-from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
+from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.tissue import (
-    READING_THREADS,
-    ProgressCallback,
-    TissueMask,
-    find_tissue,
-    no_progress,
-    read_overview,
-)
-
-LARGEST_TILES = (2304, 2048, 1536, 1024, 768, 512, 384, 256)
-"""Tile edges to try, the largest first: few borders matter more than how they are blended."""
-
-CROP_HALO = 64
-BLEND_HALO_SHARE = 8
-
-
-class Area(Protocol):
-    """A part of a plane."""
-
-    def touches(self, box: Box) -> bool:
-        """Tell whether any of it lies in a box of working pixels."""
+from wsiseg.tiling.tissue import ProgressCallback, TissueMask, no_progress, read_overview
 
 
 @dataclass(frozen=True)
@@ -58,14 +35,14 @@ class Plan:
     ----------
     plane : WorkingPlane
         The working resolution and how it is read.
-    grid : TileGrid
-        Over the whole plane.
-    area : Area or None
-        Where to look, tissue for instance; None if everything is to be analysed.
-    scanned : Box
-        Where the slide may have pixels.
+    blocks : Blocks
+        What is analysed.
+    cover : Cover
+        The tiles that go through the network.
+    tissue : TissueMask or None
+        Where tissue is, if that says what is analysed.
     regions : Regions or None
-        What the user drew, if anything.
+        What the user drew, if anything; outside it no pixel is analysed.
     windows : tuple of Box
         Column stripes, worked off one after the other; one of them if memory allows.
     batch, readers, ahead : int
@@ -85,9 +62,9 @@ class Plan:
     """
 
     plane: WorkingPlane
-    grid: TileGrid
-    area: Area | None
-    scanned: Box
+    blocks: Blocks
+    cover: Cover
+    tissue: TissueMask | None
     regions: Regions | None
     windows: tuple[Box, ...]
     batch: int
@@ -100,39 +77,22 @@ class Plan:
     refinement: Refinement
     warnings: tuple[str, ...]
 
-    @cached_property
-    def tiles(self) -> tuple[Tile, ...]:
-        """Tiles whose core meets tissue and regions, in row-major order."""
-        return tuple(tile for tile in self.grid if self._wanted(tile))
-
-    def _wanted(self, tile: Tile) -> bool:
-        return (
-            tile.core.intersection(self.scanned).area > 0
-            and (self.area is None or self.area.touches(tile.core))
-            and (self.regions is None or self.regions.touches(tile.core))
-        )
-
-    def tiles_for(self, window: Box, *, whole: bool) -> list[Tile]:
-        """Return the tiles that can change a window.
-
-        Parameters
-        ----------
-        window : Box
-            A part of the plane.
-        whole : bool
-            Count a tile's halo too, as blending does.
-        """
-        return [t for t in self.tiles if (t.box if whole else t.core).intersection(window).area]
+    def only(self, wanted: Callable[[Tile], bool]) -> Self:
+        """Return the plan with some of its tiles."""
+        tiles = tuple(tile for tile in self.cover.tiles if wanted(tile))
+        return replace(self, cover=replace(self.cover, tiles=tiles))
 
     @property
     def computed_pixels(self) -> int:
-        """Pixels that go through the network for one tile, in all of its orientations."""
-        return self.grid.tile[0] * self.grid.tile[1] * self.orientations
+        """Pixels that go through the network, in all orientations."""
+        return self.cover.pixels * self.orientations
 
     @property
-    def skipped_pixels(self) -> int:
-        """Working pixels in tiles that are left out: no tissue, or outside the regions."""
-        return self.plane.box.area - sum(tile.core.area for tile in self.tiles)
+    def wanted_pixels(self) -> int:
+        """Pixels of tissue, or where that is not what decides, those that are analysed."""
+        if self.tissue is None or self.regions is not None:
+            return self.blocks.area
+        return self.tissue.pixels
 
 
 def make_plan(
@@ -140,8 +100,8 @@ def make_plan(
     predictor: Predictor,
     options: SegmentOptions,
     plane: WorkingPlane | None = None,
-    area: Area | None = None,
     *,
+    tissue: TissueMask | None = None,
     prefetch: bool = False,
     searched: ProgressCallback = no_progress,
 ) -> Plan:
@@ -157,8 +117,8 @@ def make_plan(
         The user's settings.
     plane : WorkingPlane, optional
         In place of the one that the options choose.
-    area : Area, optional
-        Where to look, in place of the tissue that the options look for.
+    tissue : TissueMask, optional
+        Where tissue is, if that is known already.
     prefetch : bool
         Reserve memory to open the next slide while this one is written, if the budget allows.
     searched : callable
@@ -204,22 +164,25 @@ def make_plan(
         readers=readers,
         ahead=max(readers, 2 * batch) + 1,
     )
-    grid, windows = _cut_work(plane, predictor, options, costs)
-    area = area or find_area(slide, plane, options, searched)
+    tissue = tissue or find_area(slide, plane, options, searched)
+    areas = [area for area in (tissue, regions) if area is not None]
+    multiple = checkpoint.network.input_multiple
+    blocks = choose_blocks(slide, plane, lay_blocks(plane, multiple), areas)
+    cover, windows = find_cover(plane, blocks, predictor, options, costs)
     said: list[str] = []
     warn_of_colour_mismatch(checkpoint.card.training, options.colours, said.append)
     steps = find_colour_steps(slide, options.colours, said.append, options.slide_mpp)
     return Plan(
         plane=plane,
-        grid=grid,
-        area=area,
-        scanned=_find_scanned(slide, plane),
+        blocks=blocks,
+        cover=cover,
+        tissue=tissue,
         regions=regions,
         windows=windows,
         batch=batch,
         readers=readers,
         ahead=costs.ahead,
-        memory=_with_next(costs.need(grid, windows), options.memory, prefetch=prefetch),
+        memory=_with_next(costs.need(cover.shapes, windows), options.memory, prefetch=prefetch),
         classes=costs.classes,
         orientations=len(orientations),
         colour_steps=steps,
@@ -227,8 +190,8 @@ def make_plan(
         warnings=(
             *slide.facts.warnings,
             *doubts,
-            *(area.notes if isinstance(area, TissueMask) else ()),
-            *_assumptions(plane, len(windows), grid, checkpoint, options),
+            *(tissue.notes if tissue is not None else ()),
+            *_assumptions(plane, len(windows), multiple, checkpoint, options),
             *notes,
             *said,
             *refinement.warnings,
@@ -258,71 +221,10 @@ def _with_next(memory: MemoryNeed, budget: int, *, prefetch: bool) -> MemoryNeed
     return replace(memory, next_slide=NEXT_SLIDE_BYTES if fits else 0)
 
 
-def _find_scanned(slide: Slide, plane: WorkingPlane) -> Box:
-    bounds = slide.facts.bounds
-    whole = plane.box
-    return whole if bounds is None else bounds.reduced(plane.slide_scale).intersection(whole)
-
-
-def _cut_work(
-    plane: WorkingPlane, predictor: Predictor, options: SegmentOptions, costs: MemoryCosts
-) -> tuple[TileGrid, tuple[Box, ...]]:
-    """Return the grid and stripes that compute least of those that fit the memory budget."""
-    needs: list[int] = []
-    fitting: list[tuple[int, TileGrid, tuple[Box, ...]]] = []
-    for grid in _candidate_grids(plane, predictor, options):
-        for windows in _ways_to_cut(plane):
-            needs.append(costs.need(grid, windows).total)
-            if needs[-1] <= options.memory:
-                work = _computed_pixels(grid, windows, whole=options.blend != "crop")
-                fitting.append((work, grid, windows))
-                break
-    if not fitting:
-        raise MemoryBudgetError(
-            f"about {min(needs) / 2**20:.0f} MiB of memory are needed, "
-            f"{options.memory / 2**20:.0f} MiB are allowed",
-            "`memory`",
-            "Allow more with `memory`, or use a smaller `tile` or `batch`.",
-        )
-    _, grid, windows = min(fitting, key=lambda found: found[0])
-    return grid, windows
-
-
-def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> WorkingPlane:
-    """Return the working plane: at the level or mpp of the options, or at the checkpoint's mpp.
-
-    Parameters
-    ----------
-    slide : Slide
-        Open.
-    checkpoint : Checkpoint
-        Its mpp is the default.
-    options : SegmentOptions
-        `level`, `mpp` and `slide_mpp` count.
-
-    Raises
-    ------
-    ArgumentError
-        If neither the options nor the checkpoint name a resolution, or there is no such level.
-    ResolutionError
-        If the slide's own resolution is missing or absurd.
-    """
-    if options.level is not None:
-        return plane_at_level(slide, options.level, options.slide_mpp)
-    mpp = options.mpp if options.mpp is not None else checkpoint.mpp
-    if mpp is None:
-        raise ArgumentError(
-            "the checkpoint names no resolution to work at",
-            checkpoint.path,
-            "Give one with `mpp`, or work at a level as it is with `level=0`.",
-        )
-    return plane_at_mpp(slide, mpp, options.slide_mpp)
-
-
 def _assumptions(
     plane: WorkingPlane,
     windows: int,
-    grid: TileGrid,
+    multiple: int,
     checkpoint: Checkpoint,
     options: SegmentOptions,
 ) -> tuple[str, ...]:
@@ -340,90 +242,8 @@ def _assumptions(
             f"the checkpoint was trained at {checkpoint.scale:g} times the size of its pictures"
         )
     for name, value in (("tile", options.tile), ("halo", options.halo)):
-        if value is not None and value % grid.multiple:
-            found.append(f"`{name}={value}` is rounded up to a multiple of {grid.multiple}")
+        if value is not None and value % multiple:
+            found.append(f"`{name}={value}` is rounded up to a multiple of {multiple}")
     if windows > 1:
         found.append(f"the memory budget cuts the slide into {windows} column stripes")
     return tuple(found)
-
-
-def find_area(
-    slide: Slide,
-    plane: WorkingPlane,
-    options: SegmentOptions,
-    searched: ProgressCallback = no_progress,
-) -> TissueMask | None:
-    """Return where to look: tissue that is detected, tissue that a file states, or everywhere.
-
-    Parameters
-    ----------
-    slide : Slide
-        Open.
-    plane : WorkingPlane
-        The working plane, over which the mask is laid.
-    options : SegmentOptions
-        `tissue`, `readers` and `force` count.
-    searched : callable
-        Called with the share of the slide, 0 to 1, that has been searched; raising cancels.
-
-    Returns
-    -------
-    TissueMask or None
-        None if everything is to be analysed.
-
-    Raises
-    ------
-    UnsuitableSlideError
-        If tissue is to be detected on a fluorescence or dark-field slide, unless forced.
-    AnnotationError
-        If the file of tissue cannot be used.
-    """
-    if options.tissue == "none":
-        return None
-    if options.tissue == "auto":
-        threads = options.readers or min(READING_THREADS, os.cpu_count() or 1)
-        seen = read_overview(slide, threads, searched)
-        notes = check_lighting(slide, seen[0], force=options.force)
-        return replace(find_tissue(slide, plane, overview=seen), notes=notes)
-    return read_tissue(Path(options.tissue), slide, plane)
-
-
-def _candidate_grids(
-    plane: WorkingPlane, predictor: Predictor, options: SegmentOptions
-) -> Iterator[TileGrid]:
-    """Yield grids from the best to the smallest; one alone if the user named the tile."""
-    multiple = predictor.checkpoint.network.input_multiple
-    reach = math.inf if predictor.receptive_radius is None else predictor.receptive_radius
-    edges: Sequence[int] = LARGEST_TILES if options.tile is None else (options.tile,)
-    for edge in edges:
-        if options.halo is not None:
-            halo = options.halo
-        else:
-            wanted = CROP_HALO if options.blend == "crop" else edge // BLEND_HALO_SHARE
-            halo = int(min(wanted, reach, edge // 4))
-        # Of a tile that is chosen for a halo that is given, half is to be of use.
-        largest = edge if options.tile is not None else max(edge, 4 * halo)
-        yield TileGrid.fitting(
-            (plane.height, plane.width), largest, halo, multiple, shrink=options.tile is None
-        )
-
-
-def _ways_to_cut(plane: WorkingPlane) -> Iterator[tuple[Box, ...]]:
-    """Yield the plane whole, then cut into ever more column stripes of whole shards."""
-    shards = -(-plane.width // SHARD_WIDTH)
-    for count in range(1, shards + 1):
-        cuts = [min(plane.width, round(i * shards / count) * SHARD_WIDTH) for i in range(count + 1)]
-        yield tuple(
-            Box(0, left, plane.height, right - left) for left, right in itertools.pairwise(cuts)
-        )
-
-
-def _computed_pixels(grid: TileGrid, windows: tuple[Box, ...], *, whole: bool) -> int:
-    """Return how many pixels go through the network if nothing is left out."""
-    columns = [grid[column] for column in range(len(grid.columns))]
-    visits = sum(
-        (max(0, min(reach.right, window.right) - max(reach.x, window.x)) > 0)
-        for window in windows
-        for reach in ((tile.box if whole else tile.core) for tile in columns)
-    )
-    return visits * len(grid.rows) * grid.tile[0] * grid.tile[1]

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from wsiseg.segmentation.plan import Area
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.tissue import ProgressCallback
+from wsiseg.tiling.tissue import ProgressCallback, TissueMask
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,14 @@ class OpenedSlide:
     ----------
     slide : Slide
         Open.
-    area : Area or None
+    tissue : TissueMask or None
         Where its tissue lies, if it was prefetched; None if nobody has looked yet.
     seconds : float
         Seconds that opening it and finding its tissue took.
     """
 
     slide: Slide
-    area: Area | None
+    tissue: TissueMask | None
     seconds: float
 
 
@@ -54,7 +53,7 @@ class SlidePrefetcher:
         self,
         paths: Iterable[Path],
         open_slide: Callable[[Path], Slide],
-        find_area: Callable[[Slide, ProgressCallback], Area | None],
+        find_area: Callable[[Slide, ProgressCallback], TissueMask | None],
     ) -> None:
         self._paths = deque(paths)
         self._open_slide = open_slide
@@ -101,9 +100,9 @@ class SlidePrefetcher:
         start = time.perf_counter()
         with ExitStack() as stack:
             slide = stack.enter_context(self._open_slide(path))
-            area = self._find_area(slide, self._go_on)
+            tissue = self._find_area(slide, self._go_on)
             stack.pop_all()
-        return OpenedSlide(slide, area, time.perf_counter() - start)
+        return OpenedSlide(slide, tissue, time.perf_counter() - start)
 
     def _go_on(self, _: float) -> None:
         if self._ending.is_set():

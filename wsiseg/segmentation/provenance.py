@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
 import json
 import platform
@@ -25,8 +24,8 @@ from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
 from wsiseg.throughput.probes.power_meter import Energy, describe_power
 from wsiseg.throughput.summary import ADVICE, time_shares
+from wsiseg.tiling.covering import Cover
 from wsiseg.tiling.slides import url_or_path
-from wsiseg.tiling.tissue import TissueMask
 
 _PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
 
@@ -77,9 +76,6 @@ class _Run(BaseModel):
 def identify(job: Job) -> Json:
     """Return everything that the pixels of a mask depend on."""
     plan, options, choice = job.plan, job.options, job.predictor.choice
-    mask = None
-    if isinstance(plan.area, TissueMask):
-        mask = hashlib.sha256(plan.area.mask.tobytes()).hexdigest()
     return {
         # Another reader tells a slide by other signs, so it is to be named first.
         "reader": job.slide.reader,
@@ -98,10 +94,22 @@ def identify(job: Job) -> Json:
         "device": choice.device,
         "roi": None if plan.regions is None else plan.regions.digest(),
         "plane": asdict(plan.plane),
-        "tile": list(plan.grid.tile),
-        "halo": plan.grid.halo,
-        "tissue": mask,
+        "tile": _describe_tiles(plan.cover),
+        "halo": plan.cover.halo,
+        "tissue": plan.blocks.digest(),
         "windows": [asdict(window) for window in plan.windows],
+    }
+
+
+def _describe_tiles(cover: Cover) -> object:
+    """Return the one ``[height, width]`` of a grid's tiles, or all that fitted ones have."""
+    if cover.grid is not None:
+        return list(cover.grid.tile)
+    shapes = {shape: number for number, shape in enumerate(cover.shapes)}
+    return {
+        "shapes": [list(shape) for shape in shapes],
+        "shape_of_tile": [shapes[tile.box.shape] for tile in cover.tiles],
+        "sha256": cover.digest(),
     }
 
 
@@ -161,9 +169,11 @@ def describe_run(job: Job, stats: RunStats, identity: Json, energies: Mapping[st
             **predictor.checkpoint.card.model_dump(mode="json"),
         },
         "plan": {
-            "tiles_in_grid": len(plan.grid),
-            "tiles": len(plan.tiles),
-            "overlap_share": round(plan.grid.overlap_share, 4),
+            "tiles": len(plan.cover.tiles),
+            "overlap_share": round(plan.cover.overlap_share, 4),
+            "computed_pixels": plan.computed_pixels,
+            "analysed_pixels": plan.blocks.area,
+            "wanted_pixels": plan.wanted_pixels,
             "orientations": plan.orientations,
             "batch": plan.batch,
             "readers": plan.readers,
@@ -214,7 +224,7 @@ def summarise(
         "seconds": round(seconds, 3),
         "forward_seconds": round(sum(row.forward_ms for row in stats.rows) / 1e3, 3),
         "megapixels": round(float(stats.counts.sum()) / 1e6, 6),
-        "computed_megapixels": round(stats.computed_tiles * job.plan.computed_pixels / 1e6, 6),
+        "computed_megapixels": round(stats.computed_pixels * job.plan.orientations / 1e6, 6),
         "mpx_per_s": round(stats.written_pixels / 1e6 / seconds, 3),
         "tiles": len(stats.all_rows),
         "tiles_per_s": round(len(stats.rows) / seconds, 3),

@@ -130,10 +130,10 @@ def _find_intact(job: Job, said: list[BandRecord], stats: RunStats) -> list[Band
 
 
 def _is_of_grid(record: BandRecord, job: Job) -> bool:
-    """Tell whether the tiles that a record names are the grid's."""
-    grid = job.plan.grid
+    """Tell whether the tiles that a record names are the plan's."""
+    tiles = job.plan.cover.tiles
     return all(
-        row.index < len(grid) and (row.y, row.x) == (grid[row.index].box.y, grid[row.index].box.x)
+        row.index < len(tiles) and (row.y, row.x) == tiles[row.index].box.corner
         for row in record.rows
     )
 

@@ -39,8 +39,9 @@ class RunStats:
         What was left out or assumed, one sentence each.
     written_pixels : int
         Pixels that this run has labelled.
-    computed_tiles : int
-        Tiles that this run took through the network; where column stripes meet, some twice.
+    computed_pixels : int
+        Pixels of the tiles that this run took through the network; where column stripes meet, some
+        twice.
     setup_seconds : float
         Seconds that preparing the network took.
     predicted_at : float
@@ -51,7 +52,7 @@ class RunStats:
         self.watch = Stopwatch(elapsed)
         self.counts = np.zeros(classes, np.int64)
         self.warnings: list[str] = []
-        self.written_pixels = self.computed_tiles = 0
+        self.written_pixels = self.computed_pixels = 0
         self.setup_seconds = 0.0
         self.predicted_at = 0.0
         self._listener = listener
@@ -106,7 +107,7 @@ class RunStats:
                 f"{step.read.error.what}"
             )
         if step.prediction is not None:
-            self.computed_tiles += 1
+            self.computed_pixels += step.read.tile.box.area
             self._listener.labelled(step.read.tile, step.prediction)
         self._listener.advanced(step.read.tile.core.intersection(window).area)
 

@@ -26,7 +26,7 @@ from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.plan import Area, make_plan
+from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.provenance import describe_run, identify
 from wsiseg.segmentation.resuming import find_finished, open_store, recover_bands, unfinished_boxes
 from wsiseg.segmentation.run_stats import RunStats
@@ -45,6 +45,7 @@ from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
+from wsiseg.tiling.tissue import TissueMask
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def segment_slide(
     options: SegmentOptions,
     listener: Listener,
     *,
-    area: Area | None = None,
+    tissue: TissueMask | None = None,
     elapsed: float = 0.0,
     on_planned: Callable[[], None] | None = None,
     on_predicted: Callable[[], None] | None = None,
@@ -190,10 +191,10 @@ def segment_slide(
         The user's settings.
     listener : Listener
         Receives the events of the run.
-    area : Area, optional
-        Where to look, if that is known already.
+    tissue : TissueMask, optional
+        Where tissue is, if that is known already.
     elapsed : float
-        Seconds that opening the slide and finding its area took.
+        Seconds that opening the slide and finding its tissue took.
     on_planned : callable, optional
         Called after planning, if there is something to do.
     on_predicted : callable, optional
@@ -216,7 +217,7 @@ def segment_slide(
             slide,
             predictor,
             options,
-            area=area,
+            tissue=tissue,
             prefetch=on_predicted is not None,
             searched=listener.searched,
         )
@@ -237,7 +238,7 @@ def _run(
     files = job.files
     for warning in (*job.predictor.checkpoint.notes, *job.plan.warnings):
         stats.warn(warning)
-    if not job.plan.tiles:
+    if not job.plan.cover.tiles:
         stats.warn("no tissue is found, so nothing is analysed; `tissue=none` analyses all")
     listener.planned(job)
     identity = identify(job)
@@ -308,7 +309,7 @@ def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -
 def _fill_window(
     job: Job, window: Box, stream: TileStream, writer: BandWriter, stats: RunStats
 ) -> None:
-    allowed = job.options.bad_tiles_allowed(len(job.plan.tiles))
+    allowed = job.options.bad_tiles_allowed(len(job.plan.cover.tiles))
     for step in stream.steps(window):
         stats.record_step(step, window)
         if step.read is not None and step.read.error is not None:
@@ -324,7 +325,7 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
         raise error
     if unread > allowed:
         raise TooManyBadTilesError(
-            f"{unread} of {len(job.plan.tiles)} tiles cannot be read, {allowed} are allowed; "
+            f"{unread} of {len(job.plan.cover.tiles)} tiles cannot be read, {allowed} are allowed; "
             f"the last: {error.what}",
             job.slide.path,
             "Allow more with `max_bad_tiles`.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,12 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.throughput.recorder import Stopwatch, TileRow
+from wsiseg.tiling.bands import NO_LABEL, Band, Prediction
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.reading import ReadTile, TileReader
-from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.stitching import NO_LABEL, Band, Prediction, make_stitcher
+from wsiseg.tiling.stitching import make_stitcher
 
 
 @dataclass
@@ -82,14 +83,14 @@ class TileStream:
         self._needs_probabilities = options.probabilities or bool(plan.refinement.thresholds)
         outputs = _needed_outputs(options, probabilities=self._needs_probabilities)
         self._runtime_name = predictor.choice.runtime
-        self._runtime = predictor.prepare_runtime(
-            plan.grid.tile, plan.batch, outputs, tta=options.tta
+        self._runtimes = predictor.prepare_runtimes(
+            plan.cover.shapes, plan.batch, outputs, tta=options.tta
         )
         self.setup_seconds = watch.total
 
     def tiles(self, window: Box) -> list[Tile]:
         """Return the tiles that can change a window, in the order in which they are done."""
-        return self._plan.tiles_for(window, whole=self._options.blend != "crop")
+        return self._plan.cover.reaching(window, whole=self._options.blend != "crop")
 
     def steps(self, window: Box) -> Iterator[Step]:
         """Take every tile that can change a window through the network, in order.
@@ -119,7 +120,8 @@ class TileStream:
         with TileReader(self._slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
             for batch in reader.batches(tiles, plan.batch):
                 waited = watch.lap() / len(batch)
-                predictions = _predict(batch, self._runtime, self._runtime_name)
+                runtime = self._runtimes[batch[0].tile.box.shape]
+                predictions = _predict(batch, runtime, self._runtime_name)
                 forward = watch.lap() / len(batch)
                 for read, prediction in zip(batch, predictions, strict=True):
                     before = stitcher.without_numbers
@@ -136,11 +138,24 @@ class TileStream:
         """Yield bands one by one; the time to make them counts as stitching of the tile."""
         watch = Stopwatch()
         for band in bands:
-            decided = self._decide(_masked(band, self._plan.regions))
+            decided = self._decide(self._masked(band))
             if row is not None:
                 row.stitch_ms += watch.lap() * 1e3
             yield decided
             watch.lap()
+
+    def _masked(self, band: Band) -> Band:
+        """Mark what is not to be analysed: other blocks, and what lies outside the regions."""
+        if not band.touched:
+            return band
+        left_out: list[Any] = [gap.slices_in(band.box) for gap in self._plan.blocks.gaps(band.box)]
+        if self._plan.regions is not None:
+            left_out.append(~self._plan.regions.rasterise(band.box))
+        for place in left_out:
+            band.labels[place] = NO_LABEL
+            for planes in band.companions.values():
+                planes[(..., *place) if isinstance(place, tuple) else (..., place)] = 0
+        return band
 
     def _decide(self, band: Band) -> Band:
         """Return a band with the labels that keep to thresholds."""
@@ -199,16 +214,6 @@ def _predict(batch: list[ReadTile], runtime: TileRunner, name: str) -> list[Pred
             predictions.append(Prediction(**found))
             place += 1
     return predictions
-
-
-def _masked(band: Band, regions: Regions | None) -> Band:
-    """Mark what lies outside the user's regions as not analysed."""
-    if regions is not None and band.touched:
-        outside = ~regions.rasterise(band.box)
-        band.labels[outside] = NO_LABEL
-        for planes in band.companions.values():
-            planes[..., outside] = 0
-    return band
 
 
 def _row(read: ReadTile, waited: float, forward: float, stitched: float) -> TileRow:

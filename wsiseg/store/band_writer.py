@@ -13,7 +13,7 @@ from wsiseg.store.checking import checksum, count_labels
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.throughput.recorder import TileRow
-from wsiseg.tiling.stitching import Band
+from wsiseg.tiling.bands import Band
 
 
 class BandWriter:

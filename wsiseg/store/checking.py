@@ -15,7 +15,7 @@ from zarr.types import AnyArray
 from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.pyramid import Heartbeat, Place, level_shapes
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,10 +77,9 @@ def write_image(
 def _shards(plane: WorkingPlane) -> Iterator[Tile]:
     rows = range(0, plane.height, BAND_HEIGHT)
     columns = range(0, plane.width, SHARD_WIDTH)
-    for row, top in enumerate(rows):
-        for column, left in enumerate(columns):
-            box = Box(top, left, BAND_HEIGHT, SHARD_WIDTH).intersection(plane.box)
-            yield Tile(row * len(columns) + column, row, column, box, box)
+    for index, (top, left) in enumerate(itertools.product(rows, columns)):
+        box = Box(top, left, BAND_HEIGHT, SHARD_WIDTH).intersection(plane.box)
+        yield Tile(index, box, box)
 
 
 def _describe(root: Path, name: str, placement: Placement, levels: int, notes: Json) -> None:

@@ -20,8 +20,8 @@ from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mode, no_heartbeat
 from wsiseg.store.shard_counts import SHARDS, count_shards
+from wsiseg.tiling.bands import NO_LABEL, Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL, Band
 
 RAW = "raw"
 """Array of labels as the network gave them, in a mask that is unfinished."""

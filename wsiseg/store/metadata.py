@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wsiseg.classes import LabelClass
 from wsiseg.store.disk import Json
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 
 VERSION = "0.5"
 NOT_ANALYSED = "not analysed"

@@ -19,8 +19,8 @@ from wsiseg.store.disk import Json, replace_folder_when_complete
 from wsiseg.store.label_images import LabelImage, open_label_image
 from wsiseg.store.metadata import PAINTED, VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import halve_by_mode, level_shapes
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL
 
 
 @dataclass(frozen=True, eq=False)

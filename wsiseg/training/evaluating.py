@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -20,8 +19,8 @@ from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
 from wsiseg.text import plural
+from wsiseg.tiling.bands import NO_LABEL, Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.stitching import NO_LABEL, Band
 from wsiseg.training.class_matching import ClassMatching, match_classes
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.open_samples import OpenSample
@@ -281,8 +280,8 @@ def _score_sample(
     slide, plane = opened.slide, opened.plane
     plan = make_plan(slide, predictor, options, plane)
     # Where tiles are blended, one that is not annotated itself may still reach what is.
-    reach = 0 if options.blend == "crop" else max(plan.grid.tile)
-    plan = replace(plan, area=_Annotated(opened, reach))
+    reach = 0 if options.blend == "crop" else max(map(max, plan.cover.shapes), default=0)
+    plan = plan.only(lambda tile: _is_annotated(opened, tile.core.grown(reach)))
     stream = TileStream(slide, predictor, plan, options)
     keep = scores.wants_whole(opened)
     truth = np.full(plane.box.shape if keep else (0, 0), IGNORED, np.uint8)
@@ -301,16 +300,9 @@ def _score_sample(
         scores.add_whole(opened, truth, predicted)
 
 
-class _Annotated:
-    """The part of a plane that is annotated: the rest need not be looked at."""
-
-    def __init__(self, opened: OpenSample, reach: int) -> None:
-        self._opened = opened
-        self._reach = reach
-
-    def touches(self, box: Box) -> bool:
-        grown = box.grown(self._reach)
-        return bool((self._opened.labels(grown) != IGNORED).any())
+def _is_annotated(opened: OpenSample, box: Box) -> bool:
+    """Tell whether any pixel of a box has a label that counts; the rest need not be looked at."""
+    return bool((opened.labels(box) != IGNORED).any())
 
 
 def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:

@@ -71,7 +71,7 @@ def averaged(
     network: SegmentationNetwork, tiles: np.ndarray, runtime: str = "torch", *, tta: bool = True
 ) -> dict[str, Any]:
     batch, *tile, _ = tiles.shape
-    runner = predictor(network, runtime).prepare_runtime((tile[0], tile[1]), batch, BOTH, tta=tta)
+    runner = predictor(network, runtime).prepare_runtimes([(tile[0], tile[1])], batch, BOTH, tta=tta)[tile[0], tile[1]]
     assert runner.outputs == BOTH
     assert (runner.settings.tile, runner.settings.batch) == (tuple(tile), batch)
     return runner.run(tiles)
@@ -146,10 +146,10 @@ def test_a_tile_is_the_same_in_any_batch() -> None:
 
 def test_the_runtime_is_made_anew_where_averaging_begins_or_ends() -> None:
     held = predictor(Lopsided(3))
-    first = held.prepare_runtime((16, 24), 1, BOTH)
-    second = held.prepare_runtime((16, 24), 1, BOTH, tta=True)
+    first = held.prepare_runtimes([(16, 24)], 1, BOTH)[16, 24]
+    second = held.prepare_runtimes([(16, 24)], 1, BOTH, tta=True)[16, 24]
     assert second is not first
-    assert held.prepare_runtime((16, 24), 1, BOTH, tta=True) is second
+    assert held.prepare_runtimes([(16, 24)], 1, BOTH, tta=True)[16, 24] is second
     assert len(held.orientations(tta=True)) == 8
     assert len(held.orientations(tta=False)) == 1
     assert len(predictor(Upright(3)).orientations(tta=True)) == 4

@@ -269,16 +269,16 @@ def test_runtime_is_kept_for_the_same_shape_and_made_anew_for_another(
     predictor: Callable[[SegmentationNetwork], Predictor],
 ) -> None:
     held = predictor(Toy(3))
-    first = held.prepare_runtime((16, 24), 2, ("labels",))
-    assert held.prepare_runtime((16, 24), 2, ("labels",)) is first
+    first = held.prepare_runtimes([(16, 24)], 2, ("labels",))[16, 24]
+    assert held.prepare_runtimes([(16, 24)], 2, ("labels",))[16, 24] is first
     for tile, batch, outputs in [
         ((24, 16), 2, ("labels",)),
         ((24, 16), 3, ("labels",)),
         ((24, 16), 3, BOTH),
     ]:
-        other = held.prepare_runtime(tile, batch, outputs)
+        other = held.prepare_runtimes([tile], batch, outputs)[tile]
         assert other is not first
-        assert held.prepare_runtime(tile, batch, outputs) is other
+        assert held.prepare_runtimes([tile], batch, outputs)[tile] is other
         assert (other.settings.tile, other.settings.batch) == (tile, batch)
         assert other.outputs == outputs
         first = other
@@ -289,7 +289,7 @@ def test_predictor_runs_the_checkpoint_with_its_normalisation(
 ) -> None:
     held = predictor(small())
     tiles = random_tiles(2, 40, 64)
-    result = held.prepare_runtime((40, 64), 2, BOTH).run(tiles)
+    result = held.prepare_runtimes([(40, 64)], 2, BOTH)[40, 64].run(tiles)
     with torch.no_grad():
         logits = held.checkpoint.network(held.checkpoint.preprocess(torch.from_numpy(tiles)))
     expected = {
@@ -308,7 +308,7 @@ def test_predictor_runs_as_few_layers_as_there_can_be(
     assert count_parameters(held.folded) < count_parameters(network)
     tiles = random_tiles(1, 64, 128)
     plain = start("torch", network, (64, 128), 1).run(tiles)
-    assert_agreeing(held.prepare_runtime((64, 128), 1, BOTH).run(tiles), plain)
+    assert_agreeing(held.prepare_runtimes([(64, 128)], 1, BOTH)[64, 128].run(tiles), plain)
 
 
 def test_predictor_knows_what_the_network_costs_and_sees(

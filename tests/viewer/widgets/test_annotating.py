@@ -17,7 +17,7 @@ from tiny import tiny_checkpoint
 from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.layers.layer_data import KEY
 from wsiseg.viewer.painting import annotation_path, painting_layer, region_at
 from wsiseg.viewer.scene import current_slide

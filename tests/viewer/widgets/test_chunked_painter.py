@@ -9,7 +9,7 @@ from napari.layers import Shapes
 from drawn import SQUARE, asap, collection, imagescope, in_asap, in_qupath, region, write
 from drawn import layer as drawn_layer
 from painting import AREA, begin, moved, wait_for_work
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.layers.layer_data import KEY
 
 PROGRAMS = {

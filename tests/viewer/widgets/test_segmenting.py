@@ -11,7 +11,7 @@ import wsiseg.tiling.reading
 from http_servers import Server, running
 from segment_window import OPTIONS, finish, look_at
 from tiny import tiny_checkpoint
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.layers.layer_data import KEY, MaskView
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.widgets.segmenting import (

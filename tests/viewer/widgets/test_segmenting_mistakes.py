@@ -9,7 +9,7 @@ from segment_window import finish, look_at
 from wsiseg.classes import LabelClass
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling import Box
-from wsiseg.tiling.stitching import NO_LABEL
+from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.painting import region_at, save_painting
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets.segmenting import (
