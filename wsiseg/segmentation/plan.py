@@ -392,7 +392,7 @@ def _candidate_grids(
     plane: WorkingPlane, predictor: Predictor, options: SegmentOptions
 ) -> Iterator[TileGrid]:
     """Yield grids from the best to the smallest; one alone if the user named the tile."""
-    multiple = predictor.checkpoint.network.input_multiple
+    multiple = predictor.checkpoint.input_multiple
     reach = math.inf if predictor.receptive_radius is None else predictor.receptive_radius
     edges: Sequence[int] = LARGEST_TILES if options.tile is None else (options.tile,)
     for edge in edges:

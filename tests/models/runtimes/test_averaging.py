@@ -12,8 +12,8 @@ from wsiseg.models import create_model
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.outputs import Output
 from wsiseg.models.runtimes import RUNTIMES, Predictor, choose_runtime
-from wsiseg.models.tile_network import Output
 
 BOTH: tuple[Output, ...] = ("labels", "probabilities")
 # ONNX takes seconds to write a network.
