@@ -31,7 +31,9 @@ Json = bool | int | float | str | None | list["Json"] | tuple["Json", ...] | Map
 LARGEST = 2**30
 """Bytes of all entries; above them those leave that were not used for longest."""
 
-_MARK = b"wsiseg-kept-1\n"
+MARK = b"wsiseg-kept-1\n"
+"""Begins every file; the digest of the content follows, and then the content."""
+
 _ENDING, _UNFINISHED = ".kept", ".partial"
 _ABANDONED = 3600
 """Seconds after which an unfinished file is taken for one of a process that was killed."""
@@ -60,14 +62,12 @@ def kept(kind: str, key: Mapping[str, Json]) -> bytes | None:
     path = _place(kind, key)
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
+        # There is none; or it cannot be read, and whoever cannot replace it says so.
         return None
-    except OSError as error:
-        _warn_once(f"what was reckoned before cannot be read: {reason(error)} ({path})")
-        return None
-    begin = len(_MARK) + hashlib.sha256().digest_size
+    begin = len(MARK) + hashlib.sha256().digest_size
     found = content[begin:]
-    if content[:begin] != _MARK + hashlib.sha256(found).digest():
+    if content[:begin] != MARK + hashlib.sha256(found).digest():
         warnings.warn(f"a damaged file of the cache is made anew ({path})", stacklevel=2)
         with suppress(OSError):
             path.unlink()
@@ -104,7 +104,7 @@ def keep(kind: str, key: Mapping[str, Json], content: bytes) -> None:
         with _unfinished(path.parent) as partial:
             digest = hashlib.sha256(content).digest()
             with partial.open("wb") as file:
-                file.writelines((_MARK, digest, content))
+                file.writelines((MARK, digest, content))
             partial.replace(path)
         _make_room(path)
     except OSError as error:
@@ -184,10 +184,10 @@ def _make_room(newest: Path) -> None:
                 total -= size
 
 
-_warned: set[str] = set()
+_warned: list[str] = []
 
 
 def _warn_once(text: str) -> None:
     if not _warned:
-        _warned.add(text)
+        _warned.append(text)
         warnings.warn(text, stacklevel=3)

@@ -17,7 +17,7 @@ KEY = {"weights": "ab", "tile": [512, 384], "precision": "fp32"}
 @pytest.fixture(autouse=True)
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_warned", set())
+    monkeypatch.setattr(cache, "_warned", [])
 
 
 def only_entry() -> Path:
