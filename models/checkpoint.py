@@ -6,35 +6,26 @@ One ``.safetensors`` file, see :mod:`wsiseg.models.card`.  Reading one never run
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from wsiseg.classes import LabelClass
-from wsiseg.error_translation import reason, translate_errors
-from wsiseg.errors import (
-    ArgumentError,
-    CheckpointError,
-    OutputError,
-    UnknownArchitectureError,
-)
-from wsiseg.models.card import HEADER_KEY, CheckpointCard, ClassEntry, no_checkpoint, read_card
-from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.registry import create_model
-from wsiseg.models.weights import compare_shapes, load_strictly
+from wsiseg.error_translation import reason
+from wsiseg.errors import CheckpointError, OutputError
+from wsiseg.models.card import HEADER_KEY, CheckpointCard, ClassEntry, read_card
+from wsiseg.models.held_network import HeldNetwork, digest, read_network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wsiseg.models.networks.network import SegmentationNetwork
 
 __all__ = ["Checkpoint", "CheckpointCard", "ClassEntry", "load_checkpoint"]
-
-_REAL = ("F16", "BF16", "F32", "F64")
-"""What the format calls the kinds of numbers that weights may be."""
 
 
 class Checkpoint:
@@ -44,8 +35,8 @@ class Checkpoint:
     ----------
     card : CheckpointCard
         What it is.
-    network : SegmentationNetwork
-        Its network; put into evaluation mode.
+    network : SegmentationNetwork or HeldNetwork
+        Its network, put into evaluation mode; or one that is built when it is asked for.
     path : Path, optional
         The file that it was read from.
 
@@ -58,10 +49,13 @@ class Checkpoint:
     """
 
     def __init__(
-        self, card: CheckpointCard, network: SegmentationNetwork, path: Path | None = None
+        self,
+        card: CheckpointCard,
+        network: SegmentationNetwork | HeldNetwork,
+        path: Path | None = None,
     ) -> None:
         self.card = card
-        self.network = network.eval()
+        self._held = network if isinstance(network, HeldNetwork) else HeldNetwork(network.eval())
         self.path = path
         self.source: str | None = None
         self.notes: tuple[str, ...] = ()
@@ -91,15 +85,42 @@ class Checkpoint:
         known = isinstance(scale, int | float) and math.isfinite(scale) and scale > 0
         return float(scale) if known and scale != 1 else None  # type: ignore[arg-type]
 
+    @property
+    def network(self) -> SegmentationNetwork:
+        """Its network, in evaluation mode.
+
+        Whoever has it may change it, so nothing that was kept of it is used from now on.
+        """
+        return self._held.hand_out()
+
+    @property
+    def unchanged_network(self) -> SegmentationNetwork:
+        """Its network, for those who leave it as it is."""
+        return self._held.look_at()
+
+    @property
+    def identity(self) -> str | None:
+        """Its digest, if what is reckoned of the network may be kept under it.
+
+        None for a network that does not come from a file, comes from another package, or was
+        handed out, as it may be changed without notice.
+        """
+        return None if self._held.facts is None else self._held.facts.sha256
+
+    @property
+    def input_multiple(self) -> int:
+        """Heights and widths that the network takes are multiples of this."""
+        return (self._held.facts or self.unchanged_network).input_multiple
+
+    @property
+    def turnable(self) -> bool:
+        """Whether the network may see pictures turned by 90°."""
+        return (self._held.facts or self.unchanged_network).turnable
+
     @cached_property
     def sha256(self) -> str:
         """Digest of the weights and of whatever else decides what labels come out."""
-        deciding = {"architecture", "arguments", "classes", "normalisation"}
-        digest = hashlib.sha256(self.card.model_dump_json(include=deciding).encode())
-        for key, value in sorted(self.network.state_dict().items()):
-            digest.update(key.encode())
-            digest.update(value.contiguous().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return self.identity or digest(self.card, self.unchanged_network)
 
     def preprocess(self, pixels: Tensor | npt.NDArray[np.uint8]) -> Tensor:
         """Normalise pixels to the input of the network.
@@ -127,8 +148,10 @@ class Checkpoint:
         >>> x.shape, checkpoint.network(x).shape
         (torch.Size([1, 3, 16, 24]), torch.Size([1, 1, 16, 24]))
         """
+        import torch
+
         # Arrays are copied: Pillow's, for one, are read-only, which PyTorch warns of.
-        given = pixels if isinstance(pixels, Tensor) else torch.tensor(pixels)
+        given = pixels if isinstance(pixels, torch.Tensor) else torch.tensor(pixels)
         return self.card.normalisation.apply(given)
 
     def save(self, path: Path | str) -> Path:
@@ -149,9 +172,11 @@ class Checkpoint:
         OutputError
             If it cannot be written.
         """
+        from safetensors.torch import save_file
+
         path = Path(path)
         unfinished = path.with_name(path.name + ".partial")
-        tensors = {k: v.contiguous() for k, v in self.network.state_dict().items()}
+        tensors = {k: v.contiguous() for k, v in self.unchanged_network.state_dict().items()}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, unfinished, {HEADER_KEY: self.card.model_dump_json()})
@@ -200,18 +225,7 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
     """
     path = Path(path)
     card, header = read_card(path)
-    try:
-        # Without memory for weights: what is built for a file has to fit it first.
-        with torch.device("meta"):
-            wanted = create_model(card.architecture, len(card.classes), **card.arguments)
-        real = {key for key, dtype in header.dtypes.items() if dtype in _REAL}
-        compare_shapes(wanted, header.shapes, real, path)
-        network = create_model(card.architecture, len(card.classes), **card.arguments)
-    except (ArgumentError, UnknownArchitectureError) as error:
-        raise CheckpointError(
-            f"the checkpoint's network cannot be built: {error.what}", path, error.hint
-        ) from error
-    load_strictly(network, _read_tensors(path), path)
+    network = read_network(card, header, path)
     if card.encoder_only and not to_train:
         raise CheckpointError(
             "only the encoder of this network has been trained, it labels nothing yet",
@@ -219,8 +233,3 @@ def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:
             "Train it with 'wsiseg train --init'.",
         )
     return Checkpoint(card, network, path)
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    with translate_errors(lambda _: no_checkpoint(path)), safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

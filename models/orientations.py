@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from wsiseg.models.networks.network import SegmentationNetwork
 
 Array = npt.NDArray[Any]
 
@@ -66,12 +64,20 @@ ORIENTATIONS = tuple(itertools.starmap(Orientation, itertools.product((False, Tr
 those that exchange them."""
 
 
-def orientations_of(network: SegmentationNetwork) -> tuple[Orientation, ...]:
+class Turnable(Protocol):
+    """What knows whether it may see pictures turned by 90°: a network, or its checkpoint."""
+
+    @property
+    def turnable(self) -> bool:
+        """Whether it may."""
+
+
+def orientations_of(network: Turnable) -> tuple[Orientation, ...]:
     """Return the orientations in which a network may see a picture: eight, or four.
 
     Parameters
     ----------
-    network : SegmentationNetwork
+    network : SegmentationNetwork or Checkpoint
         Its `turnable` decides.
     """
     return tuple(each for each in ORIENTATIONS if network.turnable or not each.transposed)

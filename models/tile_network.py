@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +10,7 @@ from torch import Tensor, nn
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.normaliser import Normaliser
-
-Output = Literal["labels", "probabilities"]
-RawOutput = Literal[Output, "shares"]
-"""What a network gives: `shares` are probabilities before they are rounded, to be averaged."""
-
-NO_LABEL = 255
-"""Label of a pixel whose logits are not all finite; *not analysed* in a mask."""
+from wsiseg.models.outputs import NO_LABEL, RawOutput
 
 
 class TileNetwork(nn.Module):

@@ -55,6 +55,7 @@ def diagnose() -> list[Check]:
         _hub(),
         _parquet(),
         _try("checkpoint", _checkpoints),
+        _try("cache", _cache),
     ]
 
 
@@ -177,3 +178,9 @@ def _checkpoints() -> str:
         f"{name}, {card.architecture}, {len(card.classes)} classes at {card.mpp} µm/px"
         for name, card in cards.items()
     )
+
+
+def _cache() -> str:
+    from wsiseg.models.runtimes.cache import cache_folder, cache_size
+
+    return f"{cache_size() / 1e6:.1f} MB in {cache_folder()}, --clear-cache empties it"

@@ -26,7 +26,8 @@ from wsiseg.models.cloning import clone
 from wsiseg.models.exporting.format import Bytes, ModelFormat
 from wsiseg.models.exporting.formats import MODEL_FORMATS
 from wsiseg.models.folding import fold
-from wsiseg.models.tile_network import Output, TileNetwork
+from wsiseg.models.outputs import Output
+from wsiseg.models.tile_network import TileNetwork
 
 _AGREEMENT = 0.999
 """Share of pixels whose labels a written file has to give as the original does."""

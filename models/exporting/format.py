@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.models.tile_network import TileNetwork
+if TYPE_CHECKING:
+    from wsiseg.models.tile_network import TileNetwork
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from wsiseg.models.exporting.format import INPUT, Bytes, ModelFormat
-from wsiseg.models.tile_network import TileNetwork
+
+if TYPE_CHECKING:
+    from wsiseg.models.tile_network import TileNetwork
 
 
 class OnnxFormat(ModelFormat):
@@ -53,6 +54,8 @@ def to_onnx(
     metadata : mapping of str to str, optional
         The file's properties.
     """
+    import torch
+
     with _silent_exporter(), torch.no_grad():
         program = torch.onnx.export(
             network,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wsiseg.models.exporting.format import INPUT, Bytes, ModelFormat
 from wsiseg.models.runtimes.openvino import convert, openvino_core
-from wsiseg.models.tile_network import TileNetwork
+
+if TYPE_CHECKING:
+    from wsiseg.models.tile_network import TileNetwork
 
 
 class OpenVinoFormat(ModelFormat):

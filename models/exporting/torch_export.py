@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from wsiseg.models.exporting.format import Bytes, ModelFormat
 from wsiseg.models.exporting.torchscript import run_module
-from wsiseg.models.tile_network import TileNetwork
+
+if TYPE_CHECKING:
+    from wsiseg.models.tile_network import TileNetwork
 
 
 class TorchExportFormat(ModelFormat):
@@ -24,6 +25,8 @@ class TorchExportFormat(ModelFormat):
         network: TileNetwork, example: Bytes, path: Path, metadata: Mapping[str, str]
     ) -> None:
         """Write a network; see :meth:`.ModelFormat.write`."""
+        import torch
+
         with torch.no_grad():
             program = torch.export.export(network, (torch.from_numpy(example),))
         torch.export.save(program, path, extra_files=dict(metadata))
@@ -31,4 +34,6 @@ class TorchExportFormat(ModelFormat):
     @staticmethod
     def run(path: Path, tiles: Bytes) -> dict[str, Bytes]:
         """Run a file on a batch; see :meth:`.ModelFormat.run`."""
+        import torch
+
         return run_module(torch.export.load(path).module(), tiles)

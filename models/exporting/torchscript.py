@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from wsiseg.models.exporting.format import Bytes, ModelFormat
-from wsiseg.models.tile_network import TileNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+    from wsiseg.models.tile_network import TileNetwork
 
 
 class TorchScriptFormat(ModelFormat):
@@ -23,6 +26,8 @@ class TorchScriptFormat(ModelFormat):
         network: TileNetwork, example: Bytes, path: Path, metadata: Mapping[str, str]
     ) -> None:
         """Write a network; see :meth:`.ModelFormat.write`."""
+        import torch
+
         with torch.no_grad():
             traced = torch.jit.trace(network, torch.from_numpy(example), check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, path, _extra_files=dict(metadata))
@@ -30,6 +35,8 @@ class TorchScriptFormat(ModelFormat):
     @staticmethod
     def run(path: Path, tiles: Bytes) -> dict[str, Bytes]:
         """Run a file on a batch; see :meth:`.ModelFormat.run`."""
+        import torch
+
         network = torch.jit.load(path)  # type: ignore[no-untyped-call]
         return run_module(network, tiles)
 
@@ -44,6 +51,8 @@ def run_module(network: torch.nn.Module, tiles: Bytes) -> dict[str, Bytes]:
     tiles : ndarray
         uint8 ``(B, H, W, 3)``.
     """
+    import torch
+
     with torch.inference_mode():
         labels, probabilities = network(torch.from_numpy(tiles))
     return {"labels": labels.numpy(), "probabilities": probabilities.numpy()}

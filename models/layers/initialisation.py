@@ -21,6 +21,9 @@ def he_initialise(network: nn.Module) -> None:
     for module in network.modules():
         if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             continue
+        if module.weight.is_meta:
+            # There is nothing to draw, and PyTorch would import its compiler for it.
+            continue
         inputs = module.in_channels // module.groups * math.prod(module.kernel_size)
         if isinstance(module, nn.ConvTranspose2d):
             inputs //= math.prod(module.stride)

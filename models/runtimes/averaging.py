@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.models.orientations import Orientation
+from wsiseg.models.outputs import NO_LABEL, Output
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings, TileRunner
-from wsiseg.models.tile_network import NO_LABEL, Output
 
 Shares = npt.NDArray[np.floating[Any]]
 

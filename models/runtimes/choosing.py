@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import get_args
-
-import torch
+from typing import TYPE_CHECKING, get_args
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
+from wsiseg.models.runtimes.accelerators import may_have_accelerator
 from wsiseg.models.runtimes.registry import RUNTIMES
 from wsiseg.models.runtimes.runtime import Precision, Runtime, RuntimeSettings
-from wsiseg.models.runtimes.torch import find_device
-from wsiseg.models.tile_network import TileNetwork
+
+if TYPE_CHECKING:
+    from wsiseg.models.tile_network import TileNetwork
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -55,8 +55,11 @@ class RuntimeChoice:
         Runtime
             Ready to run.
         """
-        settings = RuntimeSettings(batch, tile, self.device, self.precision, self.threads)
-        return RUNTIMES[self.runtime](network, settings)
+        return RUNTIMES[self.runtime](network, self.settings(tile, batch))
+
+    def settings(self, tile: tuple[int, int], batch: int) -> RuntimeSettings:
+        """Return the settings of a runtime for batches of tiles of one shape."""
+        return RuntimeSettings(batch, tile, self.device, self.precision, self.threads)
 
 
 def installed_runtimes() -> list[str]:
@@ -111,7 +114,7 @@ def choose_runtime(
         )
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot run anything", "`threads`")
-    place = _auto_device(runtime) if device == "auto" else str(find_device(device))
+    place = _auto_device(runtime) if device == "auto" else _checked_device(device)
     return RuntimeChoice(
         runtime=_auto_runtime(place) if runtime == "auto" else _checked(runtime, place),
         device=place,
@@ -145,9 +148,22 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _checked_device(device: str) -> str:
+    """Return a device that is there; every machine has a CPU, which PyTorch needs not tell."""
+    if device == "cpu":
+        return device
+    from wsiseg.models.runtimes.torch import find_device
+
+    return str(find_device(device))
+
+
 def _auto_device(runtime: str) -> str:
     """Return the fastest device that there is for a runtime, or for any."""
     devices = ("cuda", "mps") if runtime == "auto" else RUNTIMES.find(runtime).devices
+    if not may_have_accelerator():
+        return "cpu"
+    import torch
+
     if "cuda" in devices and torch.cuda.is_available():
         return "cuda"
     return "mps" if "mps" in devices and torch.backends.mps.is_available() else "cpu"
@@ -155,4 +171,12 @@ def _auto_device(runtime: str) -> str:
 
 def _auto_runtime(device: str) -> str:
     """Return the first runtime that is installed and runs on a device; PyTorch runs on all."""
-    return next((name for name in installed_runtimes() if RUNTIMES[name].runs_on(device)), "torch")
+    # One after the other, as the next may have to import PyTorch.
+    return next(
+        (
+            name
+            for name, runtime in RUNTIMES.items()
+            if runtime.is_installed() and runtime.runs_on(device)
+        ),
+        "torch",
+    )

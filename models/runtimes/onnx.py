@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import RuntimeUnavailableError
-from wsiseg.models.cloning import clone
-from wsiseg.models.exporting.onnx import to_onnx
+from wsiseg.models.outputs import RawOutput
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
-from wsiseg.models.tile_network import TileNetwork
 
 if TYPE_CHECKING:
     import onnxruntime
+
+    from wsiseg.models.tile_network import TileNetwork
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -39,6 +39,9 @@ class OnnxRuntime(Runtime):
     devices = tuple(_PROVIDERS)
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
+        from wsiseg.models.cloning import clone
+        from wsiseg.models.exporting.onnx import to_onnx
+
         super().__init__(network, settings)
         kind = settings.device.partition(":")[0]
         self._refuse(kind, settings)
@@ -46,7 +49,26 @@ class OnnxRuntime(Runtime):
         if settings.precision == "fp16":
             exported = exported.half()
         example = np.zeros((settings.batch, *settings.tile, 3), np.uint8)
-        self._session = _start(to_onnx(exported, example), settings)
+        self._model = to_onnx(exported, example)
+        self._session = _start(self._model, settings)
+
+    def dump(self) -> bytes:
+        """Return the network as an ONNX file; see :meth:`.Runtime.dump`.
+
+        What ONNX Runtime makes of it depends on the processor, and takes no time.
+        """
+        model, self._model = self._model, b""
+        return model
+
+    @classmethod
+    def restore(
+        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
+    ) -> Self:
+        """Return a runtime that was dumped; see :meth:`.Runtime.restore`."""
+        self = cls.__new__(cls)
+        self.settings, self.outputs = settings, outputs
+        self._session = _start(content, settings)
+        return self
 
     @staticmethod
     def _refuse(kind: str, settings: RuntimeSettings) -> None:

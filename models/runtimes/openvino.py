@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+import io
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
-from wsiseg.models.cloning import clone
+from wsiseg.models.outputs import RawOutput
+from wsiseg.models.runtimes.cache import Json
 from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
-from wsiseg.models.tile_network import TileNetwork
 
 if TYPE_CHECKING:
     import openvino as ov
+    import torch
+
+    from wsiseg.models.tile_network import TileNetwork
 
 _TRACED_EDGE = 64
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
@@ -59,7 +62,6 @@ class OpenVinoRuntime(Runtime):
             )
         core = openvino_core()
         self._refuse_emulation(core, settings)
-        # Latency beats throughput hints here: one large tile fills the cores by itself.
         compiled = core.compile_model(
             convert(
                 network,
@@ -67,13 +69,34 @@ class OpenVinoRuntime(Runtime):
                 narrow=settings.precision == "fp16",
             ),
             "CPU",
-            {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": settings.threads,
-                "INFERENCE_PRECISION_HINT": _HINTS[settings.precision],
-            },
+            _properties(settings),
         )
         self._request = compiled.create_infer_request()
+
+    def dump(self) -> bytes:
+        """Return the compiled network; see :meth:`.Runtime.dump`."""
+        content: bytes = self._request.get_compiled_model().export_model().getvalue()
+        return content
+
+    @classmethod
+    def restore(
+        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
+    ) -> Self:
+        """Return a runtime that was dumped; see :meth:`.Runtime.restore`."""
+        self = cls.__new__(cls)
+        self.settings, self.outputs = settings, outputs
+        compiled = openvino_core().import_model(io.BytesIO(content), "CPU", _properties(settings))
+        self._request = compiled.create_infer_request()
+        return self
+
+    @classmethod
+    def circumstances(cls) -> dict[str, Json]:
+        """Return what a compiled network depends on; see :meth:`.Runtime.circumstances`."""
+        core = openvino_core()
+        return super().circumstances() | {
+            "processor": core.get_property("CPU", "FULL_DEVICE_NAME"),
+            "able": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        }
 
     @staticmethod
     def _refuse_emulation(core: ov.Core, settings: RuntimeSettings) -> None:
@@ -93,6 +116,15 @@ class OpenVinoRuntime(Runtime):
             name: np.array(self._request.get_output_tensor(i).data)
             for i, name in enumerate(self.outputs)
         }
+
+
+def _properties(settings: RuntimeSettings) -> dict[str, Any]:
+    return {
+        # Latency beats throughput hints here: one large tile fills the cores by itself.
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": settings.threads,
+        "INFERENCE_PRECISION_HINT": _HINTS[settings.precision],
+    }
 
 
 def convert(network: TileNetwork, shape: tuple[int, ...], *, narrow: bool = False) -> ov.Model:
@@ -116,9 +148,11 @@ def convert(network: TileNetwork, shape: tuple[int, ...], *, narrow: bool = Fals
     narrow : bool
         Whether it will compute in a format in which any network may overflow.
     """
+    import torch
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    from wsiseg.models.cloning import clone
     from wsiseg.models.runtimes.nan_propagation import propagate_nan
 
     fixed = clone(network).requires_grad_(False)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.checkpoint import Checkpoint
-from wsiseg.models.folding import fold
-from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.orientations import Orientation, orientations_of
-from wsiseg.models.profiling import activation_bytes_per_pixel, receptive_field
+from wsiseg.models.outputs import Output, RawOutput
 from wsiseg.models.runtimes.averaging import AveragingRunner
+from wsiseg.models.runtimes.cache import keep, kept
 from wsiseg.models.runtimes.choosing import RuntimeChoice
+from wsiseg.models.runtimes.keeping import restore_or_compile
 from wsiseg.models.runtimes.runtime import Runtime, TileRunner
-from wsiseg.models.tile_network import Output, RawOutput, TileNetwork
+
+if TYPE_CHECKING:
+    from wsiseg.models.networks.network import SegmentationNetwork
+    from wsiseg.models.tile_network import TileNetwork
+
+T = TypeVar("T")
 
 
 class Predictor:
@@ -38,18 +45,46 @@ class Predictor:
     @cached_property
     def folded(self) -> SegmentationNetwork:
         """The network that runs: folded, with as few layers as possible."""
-        return fold(self.checkpoint.network)
+        from wsiseg.models.folding import fold
+
+        return fold(self.checkpoint.unchanged_network)
 
     @cached_property
     def bytes_per_pixel(self) -> float:
         """Memory of the network's intermediate results, in bytes per pixel of a batch."""
-        return activation_bytes_per_pixel(self.checkpoint.network)
+
+        def reckon() -> float:
+            from wsiseg.models.profiling import activation_bytes_per_pixel
+
+            return activation_bytes_per_pixel(self.checkpoint.unchanged_network)
+
+        return self._kept("memory", reckon)
 
     @cached_property
     def receptive_radius(self) -> int | None:
         """Half of the receptive field in pixels; None if it is more than about 64."""
-        field = receptive_field(self.checkpoint.network, limit=128)
+
+        def reckon() -> int | None:
+            from wsiseg.models.profiling import receptive_field
+
+            return receptive_field(self.checkpoint.unchanged_network, limit=128)
+
+        field = self._kept("reach", reckon)
         return None if field is None else (field + 1) // 2
+
+    def _kept(self, kind: str, reckon: Callable[[], T]) -> T:
+        """Return what was reckoned of the network once, or reckon it now."""
+        identity = self.checkpoint.identity
+        if identity is None:
+            return reckon()
+        key = {"network": identity}
+        known = kept(kind, key)
+        if known is not None:
+            found: T = json.loads(known)
+            return found
+        made = reckon()
+        keep(kind, key, json.dumps(made).encode())
+        return made
 
     def orientations(self, *, tta: bool) -> tuple[Orientation, ...]:
         """Return the orientations in which the network sees each tile.
@@ -59,7 +94,7 @@ class Predictor:
         tta : bool
             Whether it is to see others than the one as it is.
         """
-        return orientations_of(self.checkpoint.network) if tta else (Orientation(),)
+        return orientations_of(self.checkpoint) if tta else (Orientation(),)
 
     def prepare_runtimes(
         self,
@@ -89,8 +124,8 @@ class Predictor:
         """
         asked = batch, outputs, tta
         # Let go of the old ones first: each holds the network's intermediate results.
-        kept = self._runners if self._prepared_for == asked else {}
-        self._runners = {shape: runner for shape, runner in kept.items() if shape in tiles}
+        fitting = self._runners if self._prepared_for == asked else {}
+        self._runners = {shape: runner for shape, runner in fitting.items() if shape in tiles}
         self._prepared_for = asked
         for shape in tiles:
             if shape not in self._runners:
@@ -114,8 +149,14 @@ class Predictor:
     def _compile(
         self, tile: tuple[int, int], batch: int, outputs: tuple[RawOutput, ...]
     ) -> Runtime:
-        card = self.checkpoint.card
-        network = TileNetwork(self.folded, card.normalisation, outputs).eval()
+        settings = self.choice.settings(tile, batch)
+
+        def build() -> TileNetwork:
+            from wsiseg.models.tile_network import TileNetwork
+
+            card = self.checkpoint.card
+            return TileNetwork(self.folded, card.normalisation, outputs).eval()
+
         with translate_errors(
             lambda why: RuntimeUnavailableError(
                 f"{self.choice.runtime} cannot take the network: {why}",
@@ -123,4 +164,6 @@ class Predictor:
                 "Try another `runtime`, or a smaller `tile` or `batch`.",
             )
         ):
-            return self.choice.compile(network, tile, batch)
+            return restore_or_compile(
+                self.choice, settings, outputs, self.checkpoint.identity, build
+            )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.models.tile_network import RawOutput, TileNetwork
+from wsiseg.models.outputs import RawOutput
+from wsiseg.models.runtimes.cache import Json
+
+if TYPE_CHECKING:
+    from wsiseg.models.tile_network import TileNetwork
 
 Bytes = npt.NDArray[np.uint8]
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -95,6 +101,40 @@ class Runtime(TileRunner):
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         self.settings = settings
         self.outputs = network.outputs
+
+    def dump(self) -> bytes | None:
+        """Return what :meth:`restore` makes the same runtime of; None where nothing does.
+
+        It is asked for once, right after the network was compiled.
+        """
+        return None
+
+    @classmethod
+    def restore(
+        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
+    ) -> Self:
+        """Return a runtime as it was when it was dumped, without its network and without PyTorch.
+
+        Parameters
+        ----------
+        content : bytes
+            What :meth:`dump` returned, under the same :meth:`circumstances`.
+        outputs : tuple of str
+            What the network gives.
+        settings : RuntimeSettings
+            With which it was compiled.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def circumstances(cls) -> dict[str, Json]:
+        """Return what else a compiled network depends on: versions, and hardware where it does."""
+        found: dict[str, Json] = {}
+        for package in ("torch", *cls.packages):
+            # A module is not always called like what brings it.
+            with suppress(PackageNotFoundError):
+                found[package] = version(package)
+        return found
 
     @classmethod
     def is_installed(cls) -> bool:

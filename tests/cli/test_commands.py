@@ -17,6 +17,7 @@ from commands import run
 from tiny import tiny_checkpoint
 from vendor_slides import aperio
 from wsiseg.diagnosis import diagnose
+from wsiseg.models.runtimes.cache import keep
 
 
 @pytest.fixture
@@ -222,6 +223,26 @@ def test_models_list_names_every_architecture():
     assert all(entry["parameters"] > 0 and entry["family"] for entry in entries)
 
 
+def test_models_list_is_the_same_when_it_is_kept_and_needs_no_torch():
+    code = """
+import sys
+from wsiseg.cli import main
+try:
+    main(["models", "list", "--json"])
+finally:
+    print("torch" in sys.modules, file=sys.stderr)
+"""
+    first = run("models", "list", "--json").out
+    second = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert second.stderr == "False\n"
+    # Tests register networks of their own, which are not kept.
+    entries = json.loads(second.stdout)
+    assert entries == [entry for entry in json.loads(first) if entry in entries]
+    assert len(entries) > 30
+
+
 def test_an_imported_checkpoint_segments_at_once(data, picture, tmp_path):
     weights = data / "weights" / "ESPNet" / "decoder" / "espnet_p_2_q_3.pth"
     target = tmp_path / "streets.safetensors"
@@ -268,6 +289,18 @@ def test_doctor_looks_at_everything():
     assert "lightning" in checks["training"]["detail"]
     assert checks["checkpoint"]["ok"]
     assert run("doctor").out.count("\n") == len(checks)
+
+
+def test_doctor_tells_how_large_the_cache_is_and_clears_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    keep("reach", {}, bytes(2_000_000))
+    (check,) = (c for c in diagnose() if c.name == "cache")
+    assert check.ok
+    assert check.detail.startswith(f"2.0 MB in {tmp_path}")
+    cleared = run("doctor", "--clear-cache")
+    assert (cleared.status, cleared.err) == (0, "")
+    assert f"2.0 MB removed from {tmp_path}" in cleared.out
+    assert json.loads(run("doctor", "--clear-cache", "--json").out)["freed_bytes"] == 0
 
 
 def test_doctor_says_how_training_is_installed(monkeypatch):

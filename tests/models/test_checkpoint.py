@@ -175,7 +175,7 @@ def test_failed_save_keeps_the_old_file(saved: Path, monkeypatch: pytest.MonkeyP
         saved.with_name(saved.name + ".partial").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("wsiseg.models.checkpoint.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(OutputError, match="No space left"):
         make_checkpoint(seed=9).save(saved)
     assert saved.read_bytes() == before

@@ -32,10 +32,11 @@ from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.networks.pidnet import Pag
 from wsiseg.models.networks.pp_liteseg import SPPM
 from wsiseg.models.normalisation import IMAGENET
+from wsiseg.models.outputs import Output
 from wsiseg.models.profiling import count_parameters
 from wsiseg.models.registry import find_architecture
 from wsiseg.models.runtimes import choose_runtime
-from wsiseg.models.tile_network import Output, TileNetwork
+from wsiseg.models.tile_network import TileNetwork
 
 OURS = [a for a in list_architectures() if a.network.__module__.startswith("wsiseg.")]
 

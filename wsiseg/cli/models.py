@@ -50,22 +50,11 @@ def list_models(
             echo(*_describe_checkpoints(entries))
         return
 
-    import torch
+    from dataclasses import asdict
 
-    from wsiseg.models.profiling import count_parameters
-    from wsiseg.models.registry import list_architectures
+    from wsiseg.models.listing import count_architectures
 
-    # Shapes are enough to count, and some networks have a hundred million weights to draw.
-    with torch.device("meta"):
-        entries = [
-            {
-                "name": architecture.name,
-                "family": architecture.family,
-                "parameters": count_parameters(architecture.network(LISTED_CLASSES)),
-                "paper": architecture.paper,
-            }
-            for architecture in list_architectures()
-        ]
+    entries = [asdict(each) for each in count_architectures(LISTED_CLASSES)]
     if as_json:
         print_json(entries)
         return

@@ -130,7 +130,7 @@ def _fitted_covers(
     """Yield covers of boxes that are fitted to the blocks."""
     whole = options.blend != "crop"
     most = _MOST_SHAPES if costs.batch == 1 else 1
-    multiple = predictor.checkpoint.network.input_multiple
+    multiple = predictor.checkpoint.input_multiple
     halo = options.halo
     if halo is None:
         reach = predictor.receptive_radius
@@ -159,7 +159,7 @@ def _candidate_grids(
     plane: WorkingPlane, predictor: Predictor, options: SegmentOptions
 ) -> Iterator[TileGrid]:
     """Yield grids from the best to the smallest; one alone if the user named the tile."""
-    multiple = predictor.checkpoint.network.input_multiple
+    multiple = predictor.checkpoint.input_multiple
     reach = math.inf if predictor.receptive_radius is None else predictor.receptive_radius
     edges: Sequence[int] = LARGEST_TILES if options.tile is None else (options.tile,)
     for edge in edges:

@@ -166,7 +166,7 @@ def make_plan(
     )
     tissue = tissue or find_area(slide, plane, options, searched)
     areas = [area for area in (tissue, regions) if area is not None]
-    multiple = checkpoint.network.input_multiple
+    multiple = checkpoint.input_multiple
     blocks = choose_blocks(slide, plane, lay_blocks(plane, multiple), areas)
     cover, windows = find_cover(plane, blocks, predictor, options, costs)
     said: list[str] = []

@@ -10,8 +10,8 @@ import numpy as np
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
+from wsiseg.models.outputs import Output
 from wsiseg.models.runtimes import Predictor, TileRunner
-from wsiseg.models.tile_network import Output
 from wsiseg.refining.thresholds import apply_thresholds
 from wsiseg.segmentation.colouring import apply_colour_steps
 from wsiseg.segmentation.options import SegmentOptions

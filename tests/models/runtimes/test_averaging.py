@@ -12,8 +12,8 @@ from wsiseg.models import create_model
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.outputs import Output
 from wsiseg.models.runtimes import RUNTIMES, Predictor, choose_runtime
-from wsiseg.models.tile_network import Output
 
 BOTH: tuple[Output, ...] = ("labels", "probabilities")
 # ONNX takes seconds to write a network.
@@ -71,7 +71,9 @@ def averaged(
     network: SegmentationNetwork, tiles: np.ndarray, runtime: str = "torch", *, tta: bool = True
 ) -> dict[str, Any]:
     batch, *tile, _ = tiles.shape
-    runner = predictor(network, runtime).prepare_runtimes([(tile[0], tile[1])], batch, BOTH, tta=tta)[tile[0], tile[1]]
+    runner = predictor(network, runtime).prepare_runtimes(
+        [(tile[0], tile[1])], batch, BOTH, tta=tta
+    )[tile[0], tile[1]]
     assert runner.outputs == BOTH
     assert (runner.settings.tile, runner.settings.batch) == (tuple(tile), batch)
     return runner.run(tiles)

@@ -18,9 +18,10 @@ from wsiseg.models import create_model, import_checkpoint
 from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
+from wsiseg.models.outputs import Output
 from wsiseg.models.profiling import activation_bytes_per_pixel, count_parameters
 from wsiseg.models.runtimes import RUNTIMES, Predictor, Runtime, choose_runtime
-from wsiseg.models.tile_network import Output, TileNetwork
+from wsiseg.models.tile_network import TileNetwork
 
 BOTH: tuple[Output, ...] = ("labels", "probabilities")
 
