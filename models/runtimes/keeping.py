@@ -18,8 +18,6 @@ from wsiseg.models.runtimes.runtime import Runtime, RuntimeSettings
 if TYPE_CHECKING:
     from wsiseg.models.tile_network import TileNetwork
 
-_KIND = "networks"
-
 
 def restore_or_compile(
     choice: RuntimeChoice,
@@ -28,7 +26,7 @@ def restore_or_compile(
     identity: str | None,
     build: Callable[[], TileNetwork],
 ) -> Runtime:
-    """Return a compiled network, the kept one if there is one.
+    """Return a compiled network: the kept one, one of the kept graph, or a new one, which is kept.
 
     Parameters
     ----------
@@ -41,31 +39,54 @@ def restore_or_compile(
     identity : str or None
         The digest of its weights; None if it is not to be kept.
     build : callable
-        Returns the network, if it has to be compiled.
+        Returns the network, if neither is kept.
     """
     kind = RUNTIMES[choice.runtime]
     if identity is None or kind.dump is Runtime.dump:
         return kind(build(), settings)
-    key: dict[str, Json] = {
+    graph_key: dict[str, Json] = {
         "runtime": choice.runtime,
-        "settings": asdict(settings),
-        "outputs": outputs,
         "network": identity,
-        "circumstances": kind.circumstances(),
+        "outputs": outputs,
+        "precision": settings.precision,
+        "versions": kind.versions(),
     }
-    content = kept(_KIND, key)
-    if content is not None:
-        try:
-            with translate_errors(RuntimeUnavailableError):
-                return kind.restore(content, outputs, settings)
-        except RuntimeUnavailableError as error:
-            warnings.warn(
-                f"{choice.runtime} does not take its compiled network back, which is made anew: "
-                f"{error.what}",
-                stacklevel=2,
-            )
-    runtime = kind(build(), settings)
-    made = runtime.dump()
-    if made is not None:
-        keep(_KIND, key, made)
+    key = {**graph_key, "settings": asdict(settings), "hardware": kind.hardware(settings)}
+    runtime = _take("networks", key, kind.restore, outputs, settings)
+    if runtime is not None:
+        return runtime
+    if kind.graph is not Runtime.graph:
+        runtime = _take("graphs", graph_key, kind.from_graph, outputs, settings)
+    if runtime is None:
+        runtime = kind(build(), settings)
+        _keep("graphs", graph_key, runtime.graph())
+    _keep("networks", key, runtime.dump())
     return runtime
+
+
+def _take(
+    name: str,
+    key: dict[str, Json],
+    make: Callable[[bytes, tuple[RawOutput, ...], RuntimeSettings], Runtime],
+    outputs: tuple[RawOutput, ...],
+    settings: RuntimeSettings,
+) -> Runtime | None:
+    """Return a runtime of what was kept, None if there is nothing, or it is not taken."""
+    content = kept(name, key)
+    if content is None:
+        return None
+    try:
+        with translate_errors(RuntimeUnavailableError):
+            return make(content, outputs, settings)
+    except RuntimeUnavailableError as error:
+        warnings.warn(
+            f"{key['runtime']} does not take back a network that was kept, which is made anew: "
+            f"{error.what}",
+            stacklevel=2,
+        )
+        return None
+
+
+def _keep(name: str, key: dict[str, Json], content: bytes | None) -> None:
+    if content is not None:
+        keep(name, key, content)

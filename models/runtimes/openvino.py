@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -60,18 +62,25 @@ class OpenVinoRuntime(Runtime):
             raise ArgumentError(
                 f"tiles of {settings.tile} are no multiple of {multiple}, as {self.name} needs"
             )
-        core = openvino_core()
-        self._refuse_emulation(core, settings)
-        compiled = core.compile_model(
-            convert(
-                network,
-                (settings.batch, *settings.tile, 3),
-                narrow=settings.precision == "fp16",
-            ),
-            "CPU",
-            _properties(settings),
-        )
-        self._request = compiled.create_infer_request()
+        self._refuse_emulation(openvino_core(), settings)
+        # Compiled from what is kept, so that it makes no difference whether it was.
+        self._graph = _write(_convert(network, narrow=settings.precision == "fp16"))
+        self._request = _compile(self._graph, settings)
+
+    def graph(self) -> bytes:
+        """Return the converted network; see :meth:`.Runtime.graph`."""
+        content, self._graph = self._graph, b""
+        return content
+
+    @classmethod
+    def from_graph(
+        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
+    ) -> Self:
+        """Return a converted network compiled; see :meth:`.Runtime.from_graph`."""
+        self = cls.__new__(cls)
+        self.settings, self.outputs = settings, outputs
+        self._request = _compile(content, settings)
+        return self
 
     def dump(self) -> bytes:
         """Return the compiled network; see :meth:`.Runtime.dump`."""
@@ -90,13 +99,13 @@ class OpenVinoRuntime(Runtime):
         return self
 
     @classmethod
-    def circumstances(cls) -> dict[str, Json]:
-        """Return what a compiled network depends on; see :meth:`.Runtime.circumstances`."""
+    def hardware(cls, settings: RuntimeSettings) -> Json:
+        """Return the processor and its number formats; see :meth:`.Runtime.hardware`."""
         core = openvino_core()
-        return super().circumstances() | {
-            "processor": core.get_property("CPU", "FULL_DEVICE_NAME"),
-            "able": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
-        }
+        return [
+            core.get_property("CPU", "FULL_DEVICE_NAME"),
+            *sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        ]
 
     @staticmethod
     def _refuse_emulation(core: ov.Core, settings: RuntimeSettings) -> None:
@@ -127,17 +136,28 @@ def _properties(settings: RuntimeSettings) -> dict[str, Any]:
     }
 
 
+def _compile(graph: bytes, settings: RuntimeSettings) -> ov.InferRequest:
+    """Compile what :func:`_write` returned for tiles of one shape."""
+    core = openvino_core()
+    length = int.from_bytes(graph[:8], "little")
+    model = core.read_model(graph[8 : 8 + length], graph[8 + length :])
+    model.reshape([settings.batch, *settings.tile, 3])
+    return core.compile_model(model, "CPU", _properties(settings)).create_infer_request()
+
+
+def _write(model: ov.Model) -> bytes:
+    """Return a graph as bytes: the length of its XML, the XML, and the weights."""
+    import openvino as ov
+
+    with TemporaryDirectory(prefix="wsiseg-") as folder:
+        xml, weights = Path(folder, "graph.xml"), Path(folder, "graph.bin")
+        ov.serialize(model, xml, weights)
+        text = xml.read_bytes()
+        return len(text).to_bytes(8, "little") + text + weights.read_bytes()
+
+
 def convert(network: TileNetwork, shape: tuple[int, ...], *, narrow: bool = False) -> ov.Model:
     """Return the network as a graph of OpenVINO.
-
-    It is traced on a small picture, which is quick, and gets the shape of the tiles afterwards.
-
-    Weights are traced as constants, and OpenVINO's front end is called without the converter
-    around it.  That takes a third of the time, during which the GIL is held, and sends no
-    telemetry.
-
-    A network that overflows on noise, or that computes in a narrow format, is made to propagate
-    NaN, which takes longer.
 
     Parameters
     ----------
@@ -147,6 +167,23 @@ def convert(network: TileNetwork, shape: tuple[int, ...], *, narrow: bool = Fals
         ``(B, H, W, 3)`` of its input; height and width are multiples of what the network wants.
     narrow : bool
         Whether it will compute in a format in which any network may overflow.
+    """
+    model = _convert(network, narrow=narrow)
+    model.reshape(list(shape))
+    return model
+
+
+def _convert(network: TileNetwork, *, narrow: bool) -> ov.Model:
+    """Return the network as a graph for tiles of any shape.
+
+    It is traced on a small picture, which is quick, and gets the shape of the tiles afterwards.
+
+    Weights are traced as constants, and OpenVINO's front end is called without the converter
+    around it.  That takes a third of the time, during which the GIL is held, and sends no
+    telemetry.
+
+    A network that overflows on noise, or that computes in a narrow format, is made to propagate
+    NaN, which takes longer.
     """
     import torch
     from openvino.frontend import FrontEndManager
@@ -171,5 +208,4 @@ def convert(network: TileNetwork, shape: tuple[int, ...], *, narrow: bool = Fals
         model = frontend.convert(frontend.load(decoder))
         if narrow or not fixed.has_finite_logits(example):
             propagate_nan(model)
-    model.reshape(list(shape))
     return model

@@ -118,7 +118,7 @@ class Runtime(TileRunner):
         Parameters
         ----------
         content : bytes
-            What :meth:`dump` returned, under the same :meth:`circumstances`.
+            What :meth:`dump` returned, on the same hardware and under the same versions.
         outputs : tuple of str
             What the network gives.
         settings : RuntimeSettings
@@ -126,15 +126,44 @@ class Runtime(TileRunner):
         """
         raise NotImplementedError
 
+    def graph(self) -> bytes | None:
+        """Return what :meth:`from_graph` compiles for tiles of any shape; None where nothing does.
+
+        It is asked for once, right after the network was compiled.
+        """
+        return None
+
     @classmethod
-    def circumstances(cls) -> dict[str, Json]:
-        """Return what else a compiled network depends on: versions, and hardware where it does."""
+    def from_graph(
+        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
+    ) -> Self:
+        """Return a runtime for tiles of another shape, without its network and without PyTorch.
+
+        Parameters
+        ----------
+        content : bytes
+            What :meth:`graph` returned, in the same precision and under the same versions.
+        outputs : tuple of str
+            What the network gives.
+        settings : RuntimeSettings
+            With which it is to be compiled.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def versions(cls) -> dict[str, Json]:
+        """Return the versions of what a graph is made with."""
         found: dict[str, Json] = {}
         for package in ("torch", *cls.packages):
             # A module is not always called like what brings it.
             with suppress(PackageNotFoundError):
                 found[package] = version(package)
         return found
+
+    @classmethod
+    def hardware(cls, settings: RuntimeSettings) -> Json:
+        """Return what of this machine a compiled network depends on, besides its settings."""
+        return None
 
     @classmethod
     def is_installed(cls) -> bool:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,23 @@ def test_published_network_gives_the_same_on_openvino_as_on_torch(data: Path) ->
 
 
 # Each runtime.
+
+
+def test_what_is_dumped_comes_back_bit_for_bit(runtime: str) -> None:
+    network, tiles = Toy(3).eval(), random_tiles(2, 32, 48)
+    made = start(runtime, network, (32, 48), 2)
+    graph, content = made.graph(), made.dump()
+    if content is None:
+        pytest.skip(f"{runtime} keeps nothing")
+    found = made.run(tiles)
+    again = type(made).restore(content, made.outputs, made.settings).run(tiles)
+    assert all(np.array_equal(again[name], found[name]) for name in BOTH)
+    if graph is None:
+        return
+    other = replace(made.settings, batch=1, tile=(64, 32))
+    higher = type(made).from_graph(graph, made.outputs, other).run(random_tiles(1, 64, 32))
+    wanted = start(runtime, network, (64, 32), 1).run(random_tiles(1, 64, 32))
+    assert all(np.array_equal(higher[name], wanted[name]) for name in BOTH)
 
 
 def test_outputs_are_bytes_of_the_promised_shapes(runtime: str) -> None:
