@@ -83,9 +83,8 @@ class TissueMask:
         """
         found = self.mask.astype(np.int64)
         for axis in (0, 1):
-            edges = grid.edges(axis) * (self.mask.shape[axis] / self.plane[axis])
-            first = np.floor(edges[:-1]).astype(np.int64)
-            last = np.maximum(np.ceil(edges[1:]).astype(np.int64), first + 1)
+            edges = grid.edges(axis) * self.mask.shape[axis]
+            first, last = edges[:-1] // self.plane[axis], -(-edges[1:] // self.plane[axis])
             sums = np.cumsum(np.insert(found, 0, 0, axis), axis)
             found = np.take(sums, last, axis) - np.take(sums, first, axis)
         return np.asarray(found > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from collections.abc import Iterable
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -93,3 +94,14 @@ def plural(number: int, thing: str) -> str:
         Its name in the singular.
     """
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def describe_sizes(shapes: Iterable[tuple[int, int]]) -> str:
+    """Return sizes in pixels, given as ``(height, width)``, as users read them.
+
+    Examples
+    --------
+    >>> describe_sizes([(512, 1024), (256, 256)])
+    '1024×512 or 256×256 px'
+    """
+    return " or ".join(f"{width}×{height}" for height, width in shapes) + " px"

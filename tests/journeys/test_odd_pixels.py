@@ -213,5 +213,6 @@ def test_a_picture_of_the_tissue_may_have_either_shape(odd: Odd, shape: str) -> 
     seen = labels_of(segment_tiny(odd.path, odd.path.parent / "out", **options)) != NO_LABEL
     np.testing.assert_array_equal(seen.all(0), seen.any(0))
     expected = np.flatnonzero(odd.enlarged(tissue).any(0))
-    assert set(expected) <= set(np.flatnonzero(seen.any(0)))
-    assert seen.mean() < 0.3
+    # At 0.25 µm per pixel, 64 µm are so many.
+    blocks = np.arange(seen.shape[1]) // 256
+    np.testing.assert_array_equal(seen.any(0), np.isin(blocks, blocks[expected]))

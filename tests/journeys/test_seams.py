@@ -61,8 +61,8 @@ def test_batch_readers_and_stripes_do_not_change_a_pixel(tmp_path, blend, tta, m
     variations = ({"batch": 3}, {"readers": 4}, {"threads": 1}, {"batch": 7, "readers": 1})
     for variation in variations[: 1 if tta else None]:
         np.testing.assert_array_equal(segment(pixels, tmp_path, **options, **variation), expected)
-    monkeypatch.setattr("wsiseg.segmentation.plan.SHARD_WIDTH", 64)
-    monkeypatch.setattr("wsiseg.segmentation.plan._ways_to_cut", cut_in_three)
+    monkeypatch.setattr("wsiseg.segmentation.covering.SHARD_WIDTH", 64)
+    monkeypatch.setattr("wsiseg.segmentation.covering._ways_to_cut", cut_in_three)
     np.testing.assert_array_equal(segment(pixels, tmp_path, **options), expected)
     np.testing.assert_array_equal(read_beside(tmp_path), beside)
 

@@ -100,7 +100,7 @@ def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_
         ]
     assert [plan.memory.next_slide for plan in plans] == [0, 0, NEXT_SLIDE_BYTES]
     assert plans[2].memory.total == roomy.memory
-    assert all((plan.grid, plan.windows) == (alone.grid, alone.windows) for plan in plans)
+    assert all((plan.cover, plan.windows) == (alone.cover, alone.windows) for plan in plans)
     list(segment_slides(slides, predictor, tmp_path / "out", tight, Listener()))
     assert hearing.events == ["a.png now", "b.png now", "c.png now"]
 

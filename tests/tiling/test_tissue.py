@@ -4,12 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from array_slide import ArraySlide
+from tissue_places import has_tissue
 from wsiseg.errors import AnnotationError
 from wsiseg.tiling import Box, open_slide, tissue
+from wsiseg.tiling.blocks import BlockGrid
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.orientation import orientation
 from wsiseg.tiling.slides.slide import Colour, Pixels
@@ -148,8 +153,8 @@ def test_tissue_in_the_last_rows_is_found() -> None:
     pixels[1000:3000, -3:] = PINK
     slide = ArraySlide(pixels, background=GLASS)
     mask = find_tissue(slide, plane_at_level(slide, 0))
-    assert mask.touches(Box(4096, 1000, 3, 3000))
-    assert mask.touches(Box(1000, 5000, 2000, 3))
+    assert has_tissue(mask, Box(4096, 1000, 3, 3000))
+    assert has_tissue(mask, Box(1000, 5000, 2000, 3))
 
 
 def test_tissue_is_found_on_any_plane() -> None:
@@ -161,9 +166,9 @@ def test_tissue_is_found_on_any_plane() -> None:
         mask = find_tissue(slide, plane)
         assert mask.plane == plane.box.shape
         scale = 0.5 / mpp
-        assert mask.touches(Box(int(300 * scale), int(400 * scale), 1, 1))
-        assert mask.touches(Box(int(205 * scale), int(400 * scale), 4, 4))
-        assert not mask.touches(Box(int(900 * scale), int(1200 * scale), 50, 50))
+        assert has_tissue(mask, Box(int(300 * scale), int(400 * scale), 1, 1))
+        assert has_tissue(mask, Box(int(205 * scale), int(400 * scale), 4, 4))
+        assert not has_tissue(mask, Box(int(900 * scale), int(1200 * scale), 50, 50))
 
 
 def test_the_overview_comes_from_the_coarsest_level_that_is_large_enough() -> None:
@@ -248,9 +253,9 @@ def test_what_cannot_be_read_counts_as_tissue() -> None:
     damage = Box(100, 100, 50, 50)
     slide = ArraySlide(pixels, background=GLASS, damaged=[damage])
     mask = find_tissue(slide, plane_at_level(slide, 0))
-    assert mask.touches(damage)
-    assert mask.touches(Box(3500, 1000, 1, 1))
-    assert not mask.touches(Box(5500, 200, 300, 1000))
+    assert has_tissue(mask, damage)
+    assert has_tissue(mask, Box(3500, 1000, 1, 1))
+    assert not has_tissue(mask, Box(5500, 200, 300, 1000))
 
 
 def test_where_nothing_can_be_read_everything_is_tissue() -> None:
@@ -278,20 +283,21 @@ def plain_plane(height: int, width: int) -> WorkingPlane:
     return WorkingPlane(height, width, 0, 1.0, 1.0, 0.5)
 
 
-def test_touches_has_one_mask_pixel_of_slack() -> None:
-    pixels = np.zeros((10, 20), bool)
-    pixels[4, 10] = True
-    mask = TissueMask(pixels, (1000, 2000))
-    assert mask.share == 1 / 200
-    for y in range(0, 1000, 50):
-        for x in range(0, 2000, 50):
-            near = mask.touches(Box(y, x, 50, 50))
-            if 400 <= y < 500 and 1000 <= x < 1100:
-                assert near
-            if not (200 <= y < 700 and 800 <= x < 1300):
-                assert not near
-    assert mask.touches(Box(-50, -50, 2000, 4000))
-    assert not mask.touches(Box(5000, 5000, 10, 10))
+@given(
+    mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12)),
+    plane=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    edge=st.integers(1, 80),
+)
+def test_a_block_is_tissue_where_any_of_a_mask_pixel_lies(mask, plane, edge) -> None:
+    grid = BlockGrid(plane, edge)
+    found = TissueMask(mask, plane).blocks_in(grid)
+    assert found.shape == grid.shape
+    for row, column in np.ndindex(found.shape):
+        parts = []
+        for first, length, pixels in zip((row, column), plane, mask.shape, strict=True):
+            begin, end = first * edge, min((first + 1) * edge, length)
+            parts.append(slice(begin * pixels // length, -(-end * pixels // length)))
+        assert found[row, column] == mask[tuple(parts)].any()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
@@ -304,8 +310,8 @@ def test_a_picture_is_a_mask_wherever_it_is_not_black(mode: str, tmp_path: Path)
     expected[5:15, 10:20] = True
     np.testing.assert_array_equal(mask.mask, expected)
     assert mask.plane == (3000, 4000)
-    assert mask.touches(Box(700, 1200, 10, 10))
-    assert not mask.touches(Box(2500, 3500, 10, 10))
+    assert has_tissue(mask, Box(700, 1200, 10, 10))
+    assert not has_tissue(mask, Box(2500, 3500, 10, 10))
 
 
 def test_labels_of_a_mask_are_not_black(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from wsiseg.errors import AnnotationError
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.label_images import LabelImage
 from wsiseg.throughput.recorder import TileRow, rows_from_csv
-from wsiseg.throughput.tile_costs import milliseconds, own_box
+from wsiseg.throughput.tile_costs import TilePlaces, milliseconds
 
 LONGEST_HEAT_MAP = 1024
 """Edge of a heat map, at most."""
@@ -28,12 +28,8 @@ class RunTiles:
     ----------
     rows : list of TileRow
         What each cost.
-    tile : tuple of int
-        ``(height, width)`` of all, halo included.
-    halo : int
-        Margin of each.
-    plane : tuple of int
-        ``(height, width)`` in working pixels.
+    places : TilePlaces
+        Where they lie.
     slide_scale : float
         Pixels of level 0 along one working pixel.
     summary : dict
@@ -41,18 +37,16 @@ class RunTiles:
     """
 
     rows: list[TileRow]
-    tile: tuple[int, int]
-    halo: int
-    plane: tuple[int, int]
+    places: TilePlaces
     slide_scale: float
     summary: dict[str, Any]
 
     def heat_map(self) -> tuple[npt.NDArray[np.float32], int]:
         """Return ms per tile over the plane, NaN where no tile was, and how far it is reduced."""
-        factor = max(1, math.ceil(max(self.plane) / LONGEST_HEAT_MAP))
-        heat = np.full([math.ceil(side / factor) for side in self.plane], np.nan, np.float32)
+        factor = max(1, math.ceil(max(self.places.plane) / LONGEST_HEAT_MAP))
+        heat = np.full([math.ceil(side / factor) for side in self.places.plane], np.nan, np.float32)
         for row in self.rows:
-            box = own_box(row, self.tile, self.halo, self.plane)
+            box = self.places.own_box(row)
             heat[
                 box.y // factor : math.ceil(box.bottom / factor),
                 box.x // factor : math.ceil(box.right / factor),
@@ -77,12 +71,9 @@ def read_tiles(image: LabelImage) -> RunTiles:
     with translate_errors(
         lambda why: AnnotationError(f"what the run noted of its tiles cannot be read: {why}", tiles)
     ):
-        identity, plane = run["identity"], run["identity"]["plane"]
         return RunTiles(
             rows=rows_from_csv(tiles),
-            tile=(identity["tile"][0], identity["tile"][1]),
-            halo=identity["halo"],
-            plane=(plane["height"], plane["width"]),
-            slide_scale=plane["slide_scale"],
+            places=TilePlaces.of_run(run["identity"]),
+            slide_scale=run["identity"]["plane"]["slide_scale"],
             summary=run["summary"],
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from wsiseg.errors import AnnotationError
+from wsiseg.text import describe_sizes
 from wsiseg.throughput.tile_costs import milliseconds
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import LayerData, MaskView, throughput_layer
@@ -90,7 +91,7 @@ def describe_run(tiles: RunTiles) -> dict[str, str]:
     summary, costs = tiles.summary, [milliseconds(row) for row in tiles.rows]
     return {
         "speed": f"{summary['mpx_per_s']:.2f} Mpx/s",
-        "tiles": f"{summary['tiles']} of {tiles.tile[1]}×{tiles.tile[0]} px",
+        "tiles": f"{summary['tiles']} of {describe_sizes(tiles.places.shapes)}",
         "time": f"{summary['seconds']:.1f} s, {summary['forward_seconds']:.1f} s in the network",
         "per tile": f"{sum(costs) / max(1, len(costs)):.0f} ms",
         "slowest": f"{max(costs, default=0):.0f} ms",

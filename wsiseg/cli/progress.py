@@ -16,9 +16,8 @@ from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
 from wsiseg.store.disk import Json
-from wsiseg.text import plural
+from wsiseg.text import describe_sizes, plural
 from wsiseg.throughput.summary import ADVICE, STAGES
-from wsiseg.tiling.covering import Cover
 
 _PAUSE = 10.0
 """Seconds between progress lines where there is no terminal for a bar."""
@@ -170,7 +169,7 @@ def describe_plan(job: Job) -> list[str]:
     )
     turned = f"in {plan.orientations} orientations each, " * (plan.orientations > 1)
     tiles = (
-        f"  {plural(len(cover.tiles), 'tile')}{_describe_shapes(cover)}, {turned}"
+        f"  {plural(len(cover.tiles), 'tile')} of {describe_sizes(cover.shapes)}, {turned}"
         f"halo {cover.halo}, {100 * cover.overlap_share:.0f} % tile overlap, "
         f"about {_memory(plan.memory.total)} of memory needed"
     )
@@ -187,13 +186,6 @@ def describe_plan(job: Job) -> list[str]:
             f"{ratio:.2f} times the {wanted} is computed"
         )
     return lines
-
-
-def _describe_shapes(cover: Cover) -> str:
-    if not cover.shapes:
-        return ""
-    sizes = [f"{width}×{height}" for height, width in cover.shapes]
-    return f" of {' or '.join(sizes)} px"
 
 
 def describe_result(run: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.throughput.recorder import TileRow
-from wsiseg.throughput.tile_costs import milliseconds, own_box
+from wsiseg.throughput.tile_costs import TilePlaces, milliseconds
 from wsiseg.tiling.boxes import Box
 
 STEPS = 255
@@ -123,13 +123,12 @@ def time_tiles(
     Raises
     ------
     LookupError, TypeError, ValueError
-        If the identity says nothing of the grid.
+        If the identity says nothing of the tiles.
     """
     if not rows:
         return None
-    plane = identity["plane"]["height"], identity["plane"]["width"]
-    tile = identity["tile"][0], identity["tile"][1]
-    boxes = [own_box(row, tile, identity["halo"], plane) for row in rows]
+    places = TilePlaces.of_run(identity)
+    boxes = [places.own_box(row) for row in rows]
     covered = _covered(boxes, analysed) / 1e6
     share = 1.0 if megapixels is None or not covered else megapixels / covered
     least = max(batch, -(-len(rows) // _MOST_STEPS))
@@ -154,7 +153,7 @@ def time_tiles(
         slowest=[TimedTile(rows[i], boxes[i], float(costs[i])) for i in order],
         fastest=float(costs.min()),
         usual=usual,
-        heat=_heat_map(costs, boxes, plane, usual),
+        heat=_heat_map(costs, boxes, places.plane, usual),
     )
 
 
