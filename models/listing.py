@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 
 from wsiseg.models.registry import ARCHITECTURES, Architecture, list_architectures
 from wsiseg.models.runtimes.cache import Json, keep, kept
+from wsiseg.registry import foreign_entries
 
 _KIND = "architectures"
 
@@ -47,7 +48,7 @@ def count_architectures(classes: int) -> list[ListedArchitecture]:
     """
     key: dict[str, Json] = {"classes": classes, "torch": version("torch")}
     loaded = "wsiseg.models.networks" in sys.modules
-    known = None if loaded or entry_points(group=ARCHITECTURES.group) else kept(_KIND, key)
+    known = None if loaded or foreign_entries(ARCHITECTURES.group) else kept(_KIND, key)
     if known is not None:
         return [ListedArchitecture(**entry) for entry in json.loads(known)]
     counted = [(each, _count(each, classes)) for each in list_architectures()]

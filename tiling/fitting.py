@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-from scipy.sparse.csgraph import connected_components
 
 from wsiseg.tiling.blocks import Blocks, Mask
 from wsiseg.tiling.boxes import Box
@@ -341,6 +339,9 @@ def _prices_of_runs(prices: Prices, longest: int) -> tuple[Prices, npt.NDArray[n
 
 def _separate(wanted: Mask, widest: int) -> list[_Part]:
     """Return the parts of cells that are so far apart that none shares a box with another."""
+    # It takes a while to import, and find_tissue has done so already.
+    from scipy import ndimage
+
     near = ndimage.binary_dilation(wanted, np.ones((3, 3)))
     labels, _ = ndimage.label(near, structure=np.ones((3, 3)))
     labels = np.where(wanted, labels, 0)
@@ -363,8 +364,11 @@ def _cut_apart(parts: list[_Part], prices: Prices, shape: Shape) -> list[Box]:
             taken = owner[box.y : box.bottom, box.x : box.right]
             clashes[number, taken[taken >= 0]] = True
             taken[...] = number
-        count, groups = connected_components(clashes, directed=False)
-        if count == len(parts):
+        if clashes.sum() == len(parts):
             return [box for boxes in cuts for box in boxes]
+        # Few slides need it, and it takes a while to import.
+        from scipy.sparse.csgraph import connected_components
+
+        count, groups = connected_components(clashes, directed=False)
         grouped = [[p for p, g in zip(parts, groups, strict=True) if g == n] for n in range(count)]
         parts = [_Part.of_several(group) for group in grouped]

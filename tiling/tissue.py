@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.blocks import BlockGrid
@@ -133,6 +133,9 @@ def find_tissue(
         True as well where the overview could not be decoded.
     """
     pixels, unread = overview or read_overview(slide, threads, progress)
+    from scipy import ndimage
+    from skimage.filters import threshold_otsu
+
     edge = max(pixels.shape)
     sharp = _optical_density(pixels)
     density = ndimage.gaussian_filter(sharp, 1.5)
@@ -147,6 +150,15 @@ def find_tissue(
     found = ndimage.binary_fill_holes(found)
     found = _drop_specks(found, min(found.size, max(4, round(found.size * _SPECK_SHARE))))
     return TissueMask(found | unread, (plane.height, plane.width))
+
+
+def import_ahead() -> None:
+    """Begin to import what :func:`find_tissue` computes with, while the overview is read.
+
+    That takes a quarter of a second, in which decoding leaves Python idle.
+    """
+    names = ("scipy.ndimage", "skimage.filters")
+    threading.Thread(target=lambda: [importlib.import_module(each) for each in names]).start()
 
 
 def read_overview(
@@ -237,6 +249,8 @@ def _optical_density(overview: Pixels) -> npt.NDArray[np.float32]:
 
 def _close(mask: Mask, radius: int) -> Mask:
     """Close gaps up to twice the radius."""
+    from scipy import ndimage
+
     size = 2 * radius + 1
     padded = np.pad(mask, radius).view(np.uint8)
     closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)
@@ -245,6 +259,8 @@ def _close(mask: Mask, radius: int) -> Mask:
 
 
 def _drop_specks(mask: Mask, smallest: int) -> Mask:
+    from scipy import ndimage
+
     parts, _ = ndimage.label(mask, structure=np.ones((3, 3)))
     large = np.bincount(parts.ravel()) >= smallest
     large[0] = False

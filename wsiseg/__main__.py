@@ -1,5 +1,5 @@
 """``python -m wsiseg``."""
 
-from wsiseg.cli import main
+from wsiseg.cli import program
 
-main()
+program()

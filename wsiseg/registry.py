@@ -12,17 +12,37 @@ Entries are imported at first use, so names can be listed and checked at no cost
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import reprlib
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Generic, TypeVar, cast
 
 from wsiseg.errors import ArgumentError, WsisegError
 
 T = TypeVar("T")
+
+
+def foreign_entries(group: str) -> EntryPoints:
+    """Return the entry points of a group in all installed packages.
+
+    Parameters
+    ----------
+    group : str
+        ``"wsiseg.readers"``.
+    """
+    return _scan(tuple(sys.path)).select(group=group)
+
+
+@functools.lru_cache(maxsize=1)
+def _scan(_: tuple[str, ...]) -> EntryPoints:
+    """Return all entry points; to look for them opens a file of every installed package."""
+    return cast("EntryPoints", entry_points())
+
 
 _LONGEST = 100
 """Letters of a name with which others are compared."""
@@ -151,7 +171,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if self._home is not None:
             importlib.import_module(self._home)
         found = {}
-        for entry in sorted(entry_points(group=self.group), key=lambda each: each.name):
+        for entry in sorted(foreign_entries(self.group), key=lambda each: each.name):
             if entry.name in self._ours or entry.name in self._things:
                 warnings.warn(
                     f"{entry.value} is left out: there is a {self.kind} {entry.name!r} already",

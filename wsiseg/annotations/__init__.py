@@ -2,27 +2,9 @@
 
 A file is read (`reading`, with a file per program), its shapes are repaired (`repairing`), placed
 on the slide (`placing`), given their classes (`class_map`), and painted into pixels (`painting`).
+The public names stand in ``__init__.pyi``; each is imported when it is first used.
 """
 
-from wsiseg.annotations.annotation import Annotation, AnnotationFile, Origin
-from wsiseg.annotations.painting import ShapePainter
-from wsiseg.annotations.placing import Coordinates, place
-from wsiseg.annotations.polygonising import polygonise
-from wsiseg.annotations.reading import read_annotations
-from wsiseg.annotations.regions import read_regions
-from wsiseg.annotations.tissue import read_tissue
-from wsiseg.annotations.writing import write_qupath
+import lazy_loader
 
-__all__ = [
-    "Annotation",
-    "AnnotationFile",
-    "Coordinates",
-    "Origin",
-    "ShapePainter",
-    "place",
-    "polygonise",
-    "read_annotations",
-    "read_regions",
-    "read_tissue",
-    "write_qupath",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

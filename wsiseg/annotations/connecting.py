@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from wsiseg.annotations.labels import Labels
 from wsiseg.annotations.rings import Whole
@@ -93,6 +91,10 @@ class Connector:
         one = np.concatenate([one, carried])
         other = np.concatenate([other, runs + self._open_of_run[carried]])
         nodes = runs + self.open
+        # Few runs need it, and it takes a while to import.
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(nodes, nodes))
         count, area = connected_components(links, directed=True, connection="weak")
         of_run, of_open = area[:runs], area[runs:]

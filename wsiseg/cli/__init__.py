@@ -5,9 +5,21 @@ from __future__ import annotations
 import json
 import sys
 
+from wsiseg.cli.leaving import QuickExit
 from wsiseg.cli.signals import Interruption
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
+
+
+def program() -> None:
+    """Run the command line as a program of its own, which ends with it."""
+    leaving = QuickExit()
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            leaving.allow(end.code)
+        raise
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from wsiseg.annotations import read_regions
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.refining.refinement import Refinement, plan_refinement
@@ -21,10 +20,12 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.colour import ColourStep
 from wsiseg.tiling.covering import Cover
 from wsiseg.tiling.grid import Tile
-from wsiseg.tiling.regions import Regions
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.tissue import ProgressCallback, TissueMask, no_progress, read_overview
+
+if TYPE_CHECKING:
+    from wsiseg.tiling.regions import Regions
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def make_plan(
         doubts = _check_suitable(slide, plane, checkpoint, options)
     classes = dict(enumerate(checkpoint.classes))
     refinement = plan_refinement(options, classes, plane.mpp, slide.path)
-    regions, notes = (None, ()) if options.roi is None else read_regions(options.roi, slide, plane)
+    regions, notes = _find_regions(slide, plane, options)
     readers = options.readers or min(4, max(1, choice.threads))
     batch = options.batch or (1 if choice.device == "cpu" else 4)
     orientations = predictor.orientations(tta=options.tta)
@@ -197,6 +198,17 @@ def make_plan(
             *refinement.warnings,
         ),
     )
+
+
+def _find_regions(
+    slide: Slide, plane: WorkingPlane, options: SegmentOptions
+) -> tuple[Regions | None, tuple[str, ...]]:
+    """Return what the user drew, and what to say of it."""
+    if options.roi is None:
+        return None, ()
+    from wsiseg.annotations import read_regions
+
+    return read_regions(options.roi, slide, plane)
 
 
 def _check_suitable(

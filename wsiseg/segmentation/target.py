@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.annotations import read_tissue
 from wsiseg.errors import ArgumentError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
@@ -24,6 +23,7 @@ from wsiseg.tiling.tissue import (
     ProgressCallback,
     TissueMask,
     find_tissue,
+    import_ahead,
     no_progress,
     read_overview,
 )
@@ -139,8 +139,11 @@ def find_area(
     if options.tissue == "none":
         return None
     if options.tissue == "auto":
+        import_ahead()
         threads = options.readers or min(READING_THREADS, os.cpu_count() or 1)
         seen = read_overview(slide, threads, searched)
         notes = check_lighting(slide, seen[0], force=options.force)
         return replace(find_tissue(slide, plane, overview=seen), notes=notes)
+    from wsiseg.annotations import read_tissue
+
     return read_tissue(Path(options.tissue), slide, plane)

@@ -1,0 +1,11 @@
+from .annotation import Annotation as Annotation
+from .annotation import AnnotationFile as AnnotationFile
+from .annotation import Origin as Origin
+from .painting import ShapePainter as ShapePainter
+from .placing import Coordinates as Coordinates
+from .placing import place as place
+from .polygonising import polygonise as polygonise
+from .reading import read_annotations as read_annotations
+from .regions import read_regions as read_regions
+from .tissue import read_tissue as read_tissue
+from .writing import write_qupath as write_qupath
