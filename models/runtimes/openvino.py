@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import io
+import math
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.outputs import RawOutput
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
     from wsiseg.models.tile_network import TileNetwork
 
 _TRACED_EDGE = 64
+
+_MEASURED_EDGES = (64, 384, 896)
+"""Edges of the tiles by which memory is measured."""
+
+_SPARE, _STEP = 1.1, 16
+"""So many times what was measured is reckoned with, rounded up to so many bytes."""
+
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _CAPABILITIES = {"fp16": "FP16", "bf16": "BF16"}
 
@@ -117,6 +127,28 @@ class OpenVinoRuntime(Runtime):
                 "`precision`",
                 "Use `precision=fp32`.",
             )
+
+    @classmethod
+    def bytes_per_pixel(cls, network: TileNetwork, choice: RuntimeSettings) -> float:
+        """Return what a compiled network holds; see :meth:`.Runtime.bytes_per_pixel`.
+
+        It is measured, as what OpenVINO holds is half of what PyTorch does for one network, and
+        twice as much for another.
+        """
+        multiple = network.network.input_multiple
+        edges = [-(-edge // multiple) * multiple for edge in _MEASURED_EDGES]
+        graph = cls(network, replace(choice, batch=1, tile=(edges[0], edges[0]))).graph()
+        held, runners = [], []
+        for edge in edges:
+            settings = replace(choice, batch=1, tile=(edge, edge))
+            runners.append(cls.from_graph(graph, network.outputs, settings))
+            runners[-1].run(np.zeros((1, edge, edge, 3), np.uint8))
+            held.append(int(psutil.Process().memory_info().rss))
+        # What is held for a shape whatever its size is in both steps.
+        (_, smaller, larger), (_, small, large) = edges, np.diff(held, prepend=held[0]).tolist()
+        measured = _SPARE * (large - small) / (larger**2 - smaller**2)
+        # Another measurement, on which the plan of a run may depend, is to give the same.
+        return float(max(1, math.ceil(measured / _STEP)) * _STEP)
 
     def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,9 +14,10 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.orientations import Orientation, orientations_of
 from wsiseg.models.outputs import Output, RawOutput
 from wsiseg.models.runtimes.averaging import AveragingRunner
-from wsiseg.models.runtimes.cache import keep, kept
+from wsiseg.models.runtimes.cache import Json, keep, kept
 from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.keeping import restore_or_compile
+from wsiseg.models.runtimes.registry import RUNTIMES
 from wsiseg.models.runtimes.runtime import Runtime, TileRunner
 
 if TYPE_CHECKING:
@@ -52,13 +54,21 @@ class Predictor:
     @cached_property
     def bytes_per_pixel(self) -> float:
         """Memory of the network's intermediate results, in bytes per pixel of a batch."""
+        kind, settings = RUNTIMES[self.choice.runtime], self.choice.settings((1, 1), 1)
 
         def reckon() -> float:
-            from wsiseg.models.profiling import activation_bytes_per_pixel
+            with self._translated_errors():
+                network = self._tile_network(("labels",))
+                return kind.bytes_per_pixel(network, settings)
 
-            return activation_bytes_per_pixel(self.checkpoint.unchanged_network)
-
-        return self._kept("memory", reckon)
+        where = {
+            "runtime": self.choice.runtime,
+            "device": self.choice.device,
+            "precision": self.choice.precision,
+            "versions": kind.versions(),
+            "hardware": kind.hardware(settings),
+        }
+        return self._kept("memory", reckon, where)
 
     @cached_property
     def receptive_radius(self) -> int | None:
@@ -72,12 +82,14 @@ class Predictor:
         field = self._kept("reach", reckon)
         return None if field is None else (field + 1) // 2
 
-    def _kept(self, kind: str, reckon: Callable[[], T]) -> T:
+    def _kept(
+        self, kind: str, reckon: Callable[[], T], where: Mapping[str, Json] | None = None
+    ) -> T:
         """Return what was reckoned of the network once, or reckon it now."""
         identity = self.checkpoint.identity
         if identity is None:
             return reckon()
-        key = {"network": identity}
+        key: dict[str, Json] = {"network": identity, **(where or {})}
         known = kept(kind, key)
         if known is not None:
             found: T = json.loads(known)
@@ -150,20 +162,25 @@ class Predictor:
         self, tile: tuple[int, int], batch: int, outputs: tuple[RawOutput, ...]
     ) -> Runtime:
         settings = self.choice.settings(tile, batch)
+        with self._translated_errors():
+            return restore_or_compile(
+                self.choice,
+                settings,
+                outputs,
+                self.checkpoint.identity,
+                lambda: self._tile_network(outputs),
+            )
 
-        def build() -> TileNetwork:
-            from wsiseg.models.tile_network import TileNetwork
+    def _tile_network(self, outputs: tuple[RawOutput, ...]) -> TileNetwork:
+        from wsiseg.models.tile_network import TileNetwork
 
-            card = self.checkpoint.card
-            return TileNetwork(self.folded, card.normalisation, outputs).eval()
+        return TileNetwork(self.folded, self.checkpoint.card.normalisation, outputs).eval()
 
-        with translate_errors(
+    def _translated_errors(self) -> AbstractContextManager[None]:
+        return translate_errors(
             lambda why: RuntimeUnavailableError(
                 f"{self.choice.runtime} cannot take the network: {why}",
                 None,
                 "Try another `runtime`, or a smaller `tile` or `batch`.",
             )
-        ):
-            return restore_or_compile(
-                self.choice, settings, outputs, self.checkpoint.identity, build
-            )
+        )

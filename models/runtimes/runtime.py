@@ -171,6 +171,21 @@ class Runtime(TileRunner):
         return all(importlib.util.find_spec(name) is not None for name in cls.packages)
 
     @classmethod
+    def bytes_per_pixel(cls, network: TileNetwork, choice: RuntimeSettings) -> float:
+        """Return what a compiled network holds per pixel of a batch, in bytes, weights aside.
+
+        Parameters
+        ----------
+        network : TileNetwork
+            In evaluation mode.
+        choice : RuntimeSettings
+            Device, precision and threads; any tile.
+        """
+        from wsiseg.models.profiling import activation_bytes_per_pixel
+
+        return activation_bytes_per_pixel(network.network)
+
+    @classmethod
     def runs_on(cls, device: str) -> bool:
         """Tell whether it runs on a device, ``"cuda:1"`` for instance."""
         return device.partition(":")[0] in cls.devices

@@ -41,6 +41,9 @@ _FITTED_SHARE = 0.9
 _MOST_SHAPES = 6
 """Shapes of fitted boxes; where several tiles go through the network at once, they are of one."""
 
+_SHAPE_PIXELS = 12_500_000
+"""Of all shapes, at most: how a slide is cut is not to depend on the machine if memory allows."""
+
 _SHAPE_COST = 1_000_000
 """Pixels that go through a network while it is compiled for one more shape."""
 
@@ -140,7 +143,8 @@ def _fitted_covers(
     for windows in _ways_to_cut(plane):
 
         def affordable(shapes: Sequence[tuple[int, int]], windows: Windows = windows) -> bool:
-            return costs.need(shapes, windows).total <= options.memory
+            pixels = sum(height * width for height, width in shapes)
+            return pixels <= _SHAPE_PIXELS and costs.need(shapes, windows).total <= options.memory
 
         found = False
         for edge in FITTED_EDGES:
