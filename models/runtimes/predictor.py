@@ -13,6 +13,7 @@ from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.orientations import Orientation, orientations_of
 from wsiseg.models.outputs import Output, RawOutput
+from wsiseg.models.quantised import require_int8_form
 from wsiseg.models.runtimes.averaging import AveragingRunner
 from wsiseg.models.runtimes.cache import Json, keep, kept
 from wsiseg.models.runtimes.choosing import RuntimeChoice
@@ -36,11 +37,17 @@ class Predictor:
         What to run.
     choice : RuntimeChoice
         On which runtime.
+
+    Raises
+    ------
+    RuntimeUnavailableError, CheckpointError
+        If it is to compute in int8, and the checkpoint has no int8 form, or a damaged one.
     """
 
     def __init__(self, checkpoint: Checkpoint, choice: RuntimeChoice) -> None:
         self.checkpoint = checkpoint
         self.choice = choice
+        self.int8_form = require_int8_form(checkpoint) if choice.precision == "int8" else None
         self._runners: dict[tuple[int, int], TileRunner] = {}
         self._prepared_for: tuple[object, ...] = ()
 
@@ -81,6 +88,14 @@ class Predictor:
 
         field = self._kept("reach", reckon)
         return None if field is None else (field + 1) // 2
+
+    @property
+    def _identity(self) -> str | None:
+        """The digest of what is compiled; None if it is not to be kept."""
+        identity = self.checkpoint.identity
+        if identity is None or self.int8_form is None:
+            return identity
+        return f"{identity} {self.int8_form.note.graph}"
 
     def _kept(
         self, kind: str, reckon: Callable[[], T], where: Mapping[str, Json] | None = None
@@ -167,14 +182,15 @@ class Predictor:
                 self.choice,
                 settings,
                 outputs,
-                self.checkpoint.identity,
+                self._identity,
                 lambda: self._tile_network(outputs),
             )
 
     def _tile_network(self, outputs: tuple[RawOutput, ...]) -> TileNetwork:
         from wsiseg.models.tile_network import TileNetwork
 
-        return TileNetwork(self.folded, self.checkpoint.card.normalisation, outputs).eval()
+        normalisation = self.checkpoint.card.normalisation
+        return TileNetwork(self.folded, normalisation, outputs, self.int8_form).eval()
 
     def _translated_errors(self) -> AbstractContextManager[None]:
         return translate_errors(
