@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +20,7 @@ from wsiseg.models.runtimes.cache import Json, keep, kept
 from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.keeping import restore_or_compile
 from wsiseg.models.runtimes.registry import RUNTIMES
-from wsiseg.models.runtimes.runtime import Runtime, TileRunner
+from wsiseg.models.runtimes.runtime import Precision, Runtime, TileRunner
 
 if TYPE_CHECKING:
     from wsiseg.models.networks.network import SegmentationNetwork
@@ -49,6 +50,7 @@ class Predictor:
         self.choice = choice
         self.int8_form = require_int8_form(checkpoint) if choice.precision == "int8" else None
         self._runners: dict[tuple[int, int], TileRunner] = {}
+        self._others: dict[Precision, Predictor] = {}
         self._prepared_for: tuple[object, ...] = ()
 
     @cached_property
@@ -90,7 +92,7 @@ class Predictor:
         return None if field is None else (field + 1) // 2
 
     @property
-    def _identity(self) -> str | None:
+    def identity(self) -> str | None:
         """The digest of what is compiled; None if it is not to be kept."""
         identity = self.checkpoint.identity
         if identity is None or self.int8_form is None:
@@ -112,6 +114,31 @@ class Predictor:
         made = reckon()
         keep(kind, key, json.dumps(made).encode())
         return made
+
+    def at(self, precision: Precision) -> Predictor:
+        """Return the predictor of the same checkpoint, on the same runtime, in another precision.
+
+        Parameters
+        ----------
+        precision : {"fp32", "fp16", "bf16", "int8"}
+            Number format inside the network.
+
+        Raises
+        ------
+        RuntimeUnavailableError, CheckpointError
+            As the class.
+        """
+        taken: Predictor = self
+        if precision != self.choice.precision:
+            if precision not in self._others:
+                other = Predictor(self.checkpoint, replace(self.choice, precision=precision))
+                self._others[precision] = other
+            taken = self._others[precision]
+        for each in (self, *self._others.values()):
+            if each is not taken:
+                # Only one is at work, and what the others hold takes memory.
+                each._runners = {}
+        return taken
 
     def orientations(self, *, tta: bool) -> tuple[Orientation, ...]:
         """Return the orientations in which the network sees each tile.
@@ -182,7 +209,7 @@ class Predictor:
                 self.choice,
                 settings,
                 outputs,
-                self._identity,
+                self.identity,
                 lambda: self._tile_network(outputs),
             )
 
