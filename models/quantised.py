@@ -105,7 +105,13 @@ class Int8Form:
 
 
 def digest_graph(graph: bytes, constants: bytes) -> str:
-    """Return the digest of a graph and its constants."""
+    """Return the digest of a graph and its constants.
+
+    Parameters
+    ----------
+    graph, constants : bytes
+        As :class:`Int8Form` holds them.
+    """
     return hashlib.sha256(
         hashlib.sha256(graph).digest() + hashlib.sha256(constants).digest()
     ).hexdigest()
@@ -206,7 +212,7 @@ def require_int8_form(checkpoint: Checkpoint) -> Int8Form:
         raise RuntimeUnavailableError(
             f"there is no int8 form of {name}",
             "`precision`",
-            f"Make one with 'wsiseg models quantize {name} --calibrate SLIDE -o {output}', and "
+            f"Make one with 'wsiseg models quantize --calibrate SLIDE -o {output} {name}', and "
             "give that as the checkpoint.",
         )
     return found

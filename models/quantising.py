@@ -42,11 +42,14 @@ Progress = Callable[[float], None]
 
 PACKAGES = ("nncf", "openvino")
 
-_RANKED_ON = 4
-"""Tiles on which layers are compared."""
+_RANKED_ON, _RANKED_EDGE = 4, 256
+"""Corners of tiles on which layers are compared, each of which has to be compiled for that."""
 
 _MOST_KEPT = 0.5
 """Share of the layers that may stay in fp32; beyond it int8 gains next to nothing."""
+
+_PASSING_ON = ("Concat", "Pad", "Reshape", "Split", "StridedSlice", "Transpose", "VariadicSplit")
+"""Operations that change no number."""
 
 _ROUNDS = 5
 """How often each side is timed, in turn."""
@@ -205,22 +208,34 @@ class _Quantiser:
                 ignored_scope=nncf.IgnoredScope(names=[*self._behind, *kept], validate=False),
             )
 
-    def _rank(self, model: ov.Model) -> list[str]:
-        """Return the operations by what their roundings cost, the costliest first."""
-        tiles, wanted = self._tiles.checking[:_RANKED_ON], self._wanted[:_RANKED_ON]
+    def _rank(self, model: ov.Model) -> list[tuple[str, ...]]:
+        """Return the operations by what their roundings cost, the costliest first.
+
+        Each is named with what computes on the numbers that it passes on.
+        """
+        multiple = self._checkpoint.input_multiple
+        edge = max(multiple, _RANKED_EDGE // multiple * multiple)
+        tiles = np.ascontiguousarray(self._tiles.checking[:_RANKED_ON, :edge, :edge])
+        model = model.clone()
+        model.reshape([1, *tiles.shape[1:]])
+        alone = self._float.clone()
+        alone.reshape([1, *tiles.shape[1:]])
+        wanted = self._label(alone, tiles)
         gains = {}
         for node in _rounded(model):
             rounded = _bypass_rounding(node)
             found = self._label(model, tiles)
             for port, source in rounded:
                 port.replace_source_output(source)
-            gains[node.get_friendly_name()] = float((found == wanted).mean())
+            gains[_computing(node)] = float((found == wanted).mean())
         return sorted(gains, key=lambda name: -gains[name])
 
-    def _keep_worst(self, ranked: Sequence[str], least: float) -> tuple[ov.Model, int, float]:
+    def _keep_worst(
+        self, ranked: Sequence[tuple[str, ...]], least: float
+    ) -> tuple[ov.Model, int, float]:
         """Return the network with the fewest of the ranked operations in fp32 that suffice."""
         low, high = 0, max(1, round(len(ranked) * _MOST_KEPT))
-        best = self._quantise(ranked[:high])
+        best = self._quantise(_flat(ranked[:high]))
         reached = self._agreement(best)
         if reached < least:
             raise RuntimeUnavailableError(
@@ -232,7 +247,7 @@ class _Quantiser:
             )
         while high - low > 1:
             middle = (low + high) // 2
-            model = self._quantise(ranked[:middle])
+            model = self._quantise(_flat(ranked[:middle]))
             agreement = self._agreement(model)
             if agreement >= least:
                 high, best, reached = middle, model, agreement
@@ -307,11 +322,24 @@ def _rounded(model: ov.Model) -> list[ov.Node]:
     return [
         node
         for node in model.get_ordered_ops()
-        if any(
+        if node.get_type_name() != "ShapeOf"
+        and any(
             node.input_value(number).get_node().get_type_name() == "FakeQuantize"
             for number in range(node.get_input_size())
         )
     ]
+
+
+def _computing(node: ov.Node) -> tuple[str, ...]:
+    """Return the name of an operation, or of those that compute on what it passes on."""
+    if node.get_type_name() not in _PASSING_ON:
+        return (node.get_friendly_name(),)
+    readers = [port.get_node() for port in node.output(0).get_target_inputs()]
+    return tuple(sorted({name for reader in readers for name in _computing(reader)}))
+
+
+def _flat(names: Sequence[tuple[str, ...]]) -> list[str]:
+    return sorted({name for each in names for name in each})
 
 
 def _bypass_rounding(node: ov.Node) -> list[tuple[Any, Any]]:

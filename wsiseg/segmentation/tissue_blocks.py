@@ -28,7 +28,15 @@ def blocks_of(area: Box, edge: int) -> list[Box]:
 
 
 def tissue_share(tissue: TissueMask, box: Box) -> float:
-    """Return the share of a box of working pixels that is tissue."""
+    """Return the share of a box that is tissue.
+
+    Parameters
+    ----------
+    tissue : TissueMask
+        Over the whole plane.
+    box : Box
+        In working pixels.
+    """
     slices = []
     for (begin, end), mask, plane in zip(
         ((box.y, box.bottom), (box.x, box.right)), tissue.mask.shape, tissue.plane, strict=True
@@ -39,7 +47,15 @@ def tissue_share(tissue: TissueMask, box: Box) -> float:
 
 
 def spread(blocks: Sequence[Box], count: int) -> list[Box]:
-    """Return at most so many of the blocks, evenly spread over their order."""
+    """Return some of the blocks, evenly spread over their order.
+
+    Parameters
+    ----------
+    blocks : sequence of Box
+        In any order.
+    count : int
+        How many at most.
+    """
     if len(blocks) <= count:
         return list(blocks)
     return [blocks[round(place)] for place in np.linspace(0, len(blocks) - 1, count)]
