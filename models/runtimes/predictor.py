@@ -116,7 +116,9 @@ class Predictor:
         return made
 
     def at(self, precision: Precision) -> Predictor:
-        """Return the predictor of the same checkpoint, on the same runtime, in another precision.
+        """Return the predictor of the same checkpoint, on the same runtime, in a precision.
+
+        The others let go of what they have compiled, as only one is at work.
 
         Parameters
         ----------
@@ -136,9 +138,12 @@ class Predictor:
             taken = self._others[precision]
         for each in (self, *self._others.values()):
             if each is not taken:
-                # Only one is at work, and what the others hold takes memory.
-                each._runners = {}
+                each.release()
         return taken
+
+    def release(self) -> None:
+        """Let go of compiled networks, each of which holds its intermediate results."""
+        self._runners = {}
 
     def orientations(self, *, tta: bool) -> tuple[Orientation, ...]:
         """Return the orientations in which the network sees each tile.

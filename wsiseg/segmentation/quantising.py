@@ -14,8 +14,8 @@ from wsiseg.errors import ArgumentError, OutputError, OutputExistsError, Unsuita
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.quantising import CalibrationTiles, check_quantising, quantise
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.plan import choose_plane, find_area
 from wsiseg.segmentation.suitability import check_resolution
+from wsiseg.segmentation.target import choose_plane, find_area
 from wsiseg.segmentation.tissue_blocks import blocks_of, spread, tissue_share
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
@@ -136,7 +136,7 @@ def quantize(
     found = find_slides([Path(path) for path in given]).slides
     taken = take_checkpoint(checkpoint, began=tell)
     tell("looking for tissue")
-    tiles = _read_tiles(found, taken, options)
+    tiles = read_calibration_tiles(found, taken, options)
     form = quantise(taken, tiles, min_agreement=min_agreement, threads=threads, began=tell)
     taken.save(output, form)
     note = form.note
@@ -156,10 +156,25 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
         raise OutputExistsError("the output already exists", output, "`overwrite` replaces it.")
 
 
-def _read_tiles(
+def read_calibration_tiles(
     paths: Sequence[Path], checkpoint: Checkpoint, options: SegmentOptions
 ) -> CalibrationTiles:
-    """Read tiles of tissue, those to calibrate on and others to check on."""
+    """Read tiles of tissue, those to calibrate on and others to check on.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Slides, each of which has to hold tissue.
+    checkpoint : Checkpoint
+        Names the resolution and what tiles it takes.
+    options : SegmentOptions
+        `mpp`, `slide_mpp` and `level` count.
+
+    Raises
+    ------
+    SlideError
+        If a slide cannot be used, or holds too little tissue.
+    """
     with ExitStack() as stack:
         sampled = [
             _sample(stack.enter_context(open_slide(path)), checkpoint, options) for path in paths
