@@ -22,6 +22,7 @@ from wsiseg.models.runtimes.runtime import Bytes, Precision
 from wsiseg.segmentation.colouring import apply_colour_steps
 from wsiseg.segmentation.plan import Plan
 from wsiseg.segmentation.tissue_blocks import blocks_of, spread, tissue_share
+from wsiseg.throughput.hardware import describe_hardware
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.slides import Slide
@@ -207,6 +208,7 @@ class _Chooser:
     def _key(self, names: Sequence[Precision]) -> dict[str, Json] | None:
         """Return what figures of precisions depend on; None if they cannot be kept."""
         choice = self._in_fp32.choice
+        kind = RUNTIMES[choice.runtime]
         found = [self._predictor(name).identity for name in names]
         identities = [identity for identity in found if identity is not None]
         if len(identities) < len(found):
@@ -218,7 +220,9 @@ class _Chooser:
             "device": choice.device,
             "threads": choice.threads,
             "edge": self._edge,
-            "circumstances": RUNTIMES[choice.runtime].circumstances(),
+            "versions": kind.versions(),
+            "hardware": kind.hardware(choice.settings((self._edge, self._edge), 1)),
+            "processor": str(describe_hardware()["processor"]),
         }
 
     def _read(self, boxes: Sequence[Box]) -> Bytes:
