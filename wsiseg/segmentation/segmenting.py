@@ -234,7 +234,11 @@ def segment_slide(
         if options.precision == "fast":
             listener.began("choosing the precision")
             fast = _choose_fastest(slide, predictor, plan, files, options)
-            predictor = predictor.at(fast.precision)
+            if fast.precision != predictor.choice.precision:
+                # As if it had been named: tiles depend on what the network holds in it.
+                predictor = predictor.at(fast.precision)
+                prefetch = on_predicted is not None
+                plan = make_plan(slide, predictor, options, tissue=plan.tissue, prefetch=prefetch)
         job = Job(slide, predictor, options, plan, files, fast)
         run = find_finished(job, stats)
         if run is None:
