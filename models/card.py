@@ -16,6 +16,7 @@ from wsiseg.classes import LONGEST_NAME, check_class_name
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import CheckpointError
 from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.quantised import without_int8_form
 from wsiseg.models.weight_files import WeightsHeader, parse_json, read_header, shorten
 
 HEADER_KEY = "wsiseg"
@@ -109,7 +110,7 @@ def read_card(path: Path) -> tuple[CheckpointCard, WeightsHeader]:
     Returns
     -------
     CheckpointCard, WeightsHeader
-        The card, and names, shapes and kinds of the tensors.
+        The card, and names, shapes and kinds of the tensors of the weights.
 
     Raises
     ------
@@ -123,7 +124,7 @@ def read_card(path: Path) -> tuple[CheckpointCard, WeightsHeader]:
             raise CheckpointError("there is no such checkpoint", path, "Check the path.")
     with translate_errors(lambda _: no_checkpoint(path)):
         header = read_header(path)
-    return _parse_card(header.metadata, path), header
+    return _parse_card(header.metadata, path), without_int8_form(header)
 
 
 def check_whole(path: Path) -> None:

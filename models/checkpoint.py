@@ -19,6 +19,7 @@ from wsiseg.error_translation import reason
 from wsiseg.errors import CheckpointError, OutputError
 from wsiseg.models.card import HEADER_KEY, CheckpointCard, ClassEntry, read_card
 from wsiseg.models.held_network import HeldNetwork, digest, read_network
+from wsiseg.models.quantised import INT8_KEY, Int8Form
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -154,13 +155,15 @@ class Checkpoint:
         given = pixels if isinstance(pixels, torch.Tensor) else torch.tensor(pixels)
         return self.card.normalisation.apply(given)
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, int8_form: Int8Form | None = None) -> Path:
         """Write the checkpoint; the file appears whole or not at all.
 
         Parameters
         ----------
         path : path-like
             A ``.safetensors`` file; its folder is made.
+        int8_form : Int8Form, optional
+            What the file is to carry beside the weights.
 
         Returns
         -------
@@ -172,14 +175,19 @@ class Checkpoint:
         OutputError
             If it cannot be written.
         """
+        import torch
         from safetensors.torch import save_file
 
         path = Path(path)
         unfinished = path.with_name(path.name + ".partial")
         tensors = {k: v.contiguous() for k, v in self.unchanged_network.state_dict().items()}
+        header = {HEADER_KEY: self.card.model_dump_json()}
+        if int8_form is not None:
+            tensors |= {k: torch.tensor(v) for k, v in int8_form.tensors.items()}
+            header[INT8_KEY] = int8_form.note.model_dump_json()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, unfinished, {HEADER_KEY: self.card.model_dump_json()})
+            save_file(tensors, unfinished, header)
             unfinished.replace(path)
         except Exception as error:
             with contextlib.suppress(OSError):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import ArgumentError, CheckpointError, UnknownArchitectureError
 from wsiseg.models.card import CheckpointCard, no_checkpoint
+from wsiseg.models.quantised import INT8_TENSORS
 from wsiseg.models.runtimes.cache import Json, keep, kept
 from wsiseg.models.weight_files import WeightsHeader
 
@@ -177,6 +178,8 @@ def _build(card: CheckpointCard, path: Path, content: bytes | None) -> Segmentat
             safe_open(path, framework="pt") as file,
         ):
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    for name in INT8_TENSORS:
+        state.pop(name, None)
     load_strictly(network, state, path)
     return network.eval()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Output = Literal["labels", "probabilities"]
-RawOutput = Literal[Output, "shares"]
+RawOutput = Literal[Output, "shares", "logits"]
 """What a network gives: `shares` are probabilities before they are rounded, to be averaged."""
 
 NO_LABEL = 255

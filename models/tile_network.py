@@ -11,6 +11,7 @@ from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.normaliser import Normaliser
 from wsiseg.models.outputs import NO_LABEL, RawOutput
+from wsiseg.models.quantised import Int8Form
 
 
 class TileNetwork(nn.Module):
@@ -26,8 +27,10 @@ class TileNetwork(nn.Module):
         In evaluation mode.
     normalisation : Normalisation
         What the network was trained on.
-    outputs : tuple of {"labels", "probabilities", "shares"}
+    outputs : tuple of {"labels", "probabilities", "shares", "logits"}
         What :meth:`forward` gives, in that order.
+    int8_form : Int8Form, optional
+        The same network quantised, for a runtime that computes in int8.
     """
 
     def __init__(
@@ -35,8 +38,10 @@ class TileNetwork(nn.Module):
         network: SegmentationNetwork,
         normalisation: Normalisation,
         outputs: tuple[RawOutput, ...] = ("labels",),
+        int8_form: Int8Form | None = None,
     ) -> None:
         super().__init__()
+        self.int8_form = int8_form
         self.network = network
         self.outputs = outputs
         self.normalise = Normaliser(normalisation)
@@ -58,9 +63,9 @@ class TileNetwork(nn.Module):
         -------
         tuple of Tensor
             For each of `outputs`: labels ``(B, H, W)`` or probabilities ``(B, classes, H, W)``
-            with 255 for 1.0, both uint8, or shares, float32 ``(B, classes, H, W)``.  A pixel with a
-            logit that is NaN or infinite has the label 255, no probability for any class, and
-            shares that are NaN.
+            with 255 for 1.0, both uint8, or shares or logits, float32 ``(B, classes, H, W)``.  A
+            pixel with a logit that is NaN or infinite has the label 255, no probability for any
+            class, and shares that are NaN.
         """
         logits = self.network(self.normalise(tiles))
         finite = _all_finite(logits)
@@ -111,4 +116,5 @@ _GIVING: Mapping[RawOutput, Callable[[Tensor, Tensor], Tensor]] = {
     "labels": _first_largest,
     "probabilities": _as_bytes,
     "shares": _as_shares,
+    "logits": lambda logits, _: logits,
 }

@@ -27,7 +27,7 @@ class RuntimeChoice:
         Name of the runtime.
     device : str
         ``"cpu"``, ``"cuda:0"``, ``"mps"``, ….
-    precision : {"fp32", "fp16", "bf16"}
+    precision : {"fp32", "fp16", "bf16", "int8"}
         Number format inside the network.
     threads : int
         CPU threads.
@@ -82,7 +82,7 @@ def choose_runtime(
         ``"auto"`` or one of :data:`RUNTIMES`.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
-    precision : {"auto", "fp32", "fp16", "bf16"}
+    precision : {"auto", "fp32", "fp16", "bf16", "int8"}
         Number format inside the network.
     threads : int, optional
         CPU threads; all cores that this process may use if left out.
@@ -106,6 +106,12 @@ def choose_runtime(
     """
     if runtime != "auto":
         RUNTIMES.check(runtime, "`runtime`")
+    if precision == "fast":
+        raise ArgumentError(
+            "what is fast is chosen on a slide's own tiles, when slides are segmented",
+            "`precision`",
+            f"Use auto or one of: {', '.join(PRECISIONS)}.",
+        )
     if precision not in ("auto", *PRECISIONS):
         raise ArgumentError(
             f"there is no precision {precision!r}",
@@ -115,16 +121,19 @@ def choose_runtime(
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot run anything", "`threads`")
     place = _auto_device(runtime) if device == "auto" else _checked_device(device)
+    taken: Precision = "fp32" if precision == "auto" else precision  # type: ignore[assignment]
+    if runtime == "auto":
+        runtime = _auto_runtime(place, taken)
     return RuntimeChoice(
-        runtime=_auto_runtime(place) if runtime == "auto" else _checked(runtime, place),
+        runtime=_checked(runtime, place, taken),
         device=place,
-        precision="fp32" if precision == "auto" else precision,  # type: ignore[arg-type]
+        precision=taken,
         threads=threads or usable_cores(),
     )
 
 
-def _checked(runtime: str, device: str) -> str:
-    """Refuse a runtime that is not installed, or does not run on a device."""
+def _checked(runtime: str, device: str, precision: Precision) -> str:
+    """Refuse a runtime that is not installed, or does not run on a device or in a precision."""
     kind = RUNTIMES.find(runtime, "`runtime`")
     if not kind.is_installed():
         raise RuntimeUnavailableError(
@@ -137,6 +146,15 @@ def _checked(runtime: str, device: str) -> str:
             f"{runtime} runs on {' and '.join(kind.devices)}, not on {device}",
             "`device`",
             f"Use `runtime={_auto_runtime(device)}`.",
+        )
+    if precision not in kind.precisions:
+        others = [name for name in installed_runtimes() if precision in RUNTIMES[name].precisions]
+        raise RuntimeUnavailableError(
+            f"{runtime} does not compute in {precision} on {device}",
+            "`precision`",
+            f"Use `runtime={others[0]}` on a CPU, or `precision=fp32`."
+            if others
+            else "Run: pip install 'wsiseg[openvino]', or use `precision=fp32`.",
         )
     return runtime
 
@@ -169,14 +187,16 @@ def _auto_device(runtime: str) -> str:
     return "mps" if "mps" in devices and torch.backends.mps.is_available() else "cpu"
 
 
-def _auto_runtime(device: str) -> str:
+def _auto_runtime(device: str, precision: Precision = "fp32") -> str:
     """Return the first runtime that is installed and runs on a device; PyTorch runs on all."""
     # One after the other, as the next may have to import PyTorch.
     return next(
         (
             name
             for name, runtime in RUNTIMES.items()
-            if runtime.is_installed() and runtime.runs_on(device)
+            if runtime.is_installed()
+            and runtime.runs_on(device)
+            and precision in runtime.precisions
         ),
         "torch",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +17,9 @@ import psutil
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.outputs import RawOutput
+from wsiseg.models.quantised import Int8Form
 from wsiseg.models.runtimes.cache import Json
-from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
+from wsiseg.models.runtimes.runtime import Bytes, Precision, Runtime, RuntimeSettings
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -33,8 +35,9 @@ _MEASURED_EDGES = (64, 384, 896)
 _SPARE, _STEP = 1.1, 16
 """So many times what was measured is reckoned with, rounded up to so many bytes."""
 
-_HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
-_CAPABILITIES = {"fp16": "FP16", "bf16": "BF16"}
+_HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
+"""In int8 the few operations that stay are done in fp32: bf16 would gain nothing there."""
+_CAPABILITIES: Mapping[str, str] = {"fp16": "FP16", "bf16": "BF16", "int8": "INT8"}
 
 
 @functools.cache
@@ -64,6 +67,7 @@ class OpenVinoRuntime(Runtime):
     name = extra = "openvino"
     packages = ("openvino",)
     devices = ("cpu",)
+    precisions = ("fp32", "fp16", "bf16", "int8")
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         super().__init__(network, settings)
@@ -74,7 +78,7 @@ class OpenVinoRuntime(Runtime):
             )
         self._refuse_emulation(openvino_core(), settings)
         # Compiled from what is kept, so that it makes no difference whether it was.
-        self._graph = _write(_convert(network, narrow=settings.precision == "fp16"))
+        self._graph = _write(_take(network, settings))
         self._request = _compile(self._graph, settings)
 
     def graph(self) -> bytes:
@@ -150,6 +154,12 @@ class OpenVinoRuntime(Runtime):
         # Another measurement, on which the plan of a run may depend, is to give the same.
         return float(max(1, math.ceil(measured / _STEP)) * _STEP)
 
+    @classmethod
+    def fast_precisions(cls, device: str) -> tuple[Precision, ...]:
+        """Return what the CPU computes in; see :meth:`Runtime.fast_precisions`."""
+        able = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return tuple(each for each in cls.precisions if _CAPABILITIES.get(each) in able)
+
     def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""
         self._request.infer({0: tiles}, share_inputs=True)
@@ -186,6 +196,28 @@ def _write(model: ov.Model) -> bytes:
         ov.serialize(model, xml, weights)
         text = xml.read_bytes()
         return len(text).to_bytes(8, "little") + text + weights.read_bytes()
+
+
+def _take(network: TileNetwork, settings: RuntimeSettings) -> ov.Model:
+    """Return the graph of a network in a precision, for tiles of any shape."""
+    if settings.precision != "int8":
+        return _convert(network, narrow=settings.precision == "fp16")
+    if network.int8_form is None:
+        raise RuntimeUnavailableError(
+            "the network has no int8 form",
+            "`precision`",
+            "Make one with 'wsiseg models quantize'.",
+        )
+    return _open_int8_form(network.int8_form, network.outputs)
+
+
+def _open_int8_form(form: Int8Form, outputs: Sequence[RawOutput]) -> ov.Model:
+    """Return an int8 form as a graph that gives some of its outputs, in that order."""
+    import openvino as ov
+
+    whole = openvino_core().read_model(form.graph, form.constants)
+    results = {result.output(0).get_any_name(): result for result in whole.get_results()}
+    return ov.Model([results[name] for name in outputs], whole.get_parameters(), "int8")
 
 
 def convert(network: TileNetwork, shape: tuple[int, ...], *, narrow: bool = False) -> ov.Model:

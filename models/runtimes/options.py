@@ -22,8 +22,11 @@ class ComputeOptions(Settings):
         Option(COMPUTE, metavar="|".join(("auto", *RUNTIMES))),
     ] = "auto"
     precision: Annotated[
-        Literal["auto", "fp32", "fp16", "bf16"],
-        Field(description="Number format inside the network."),
+        Literal["auto", "fast", "fp32", "fp16", "bf16", "int8"],
+        Field(
+            description="Number format inside the network; fast: the quickest whose labels agree "
+            "with fp32 by 99.5 % on the slide's first tiles."
+        ),
         Option(COMPUTE),
     ] = "auto"
     device: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,12 +14,13 @@ from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.orientations import Orientation, orientations_of
 from wsiseg.models.outputs import Output, RawOutput
+from wsiseg.models.quantised import require_int8_form
 from wsiseg.models.runtimes.averaging import AveragingRunner
 from wsiseg.models.runtimes.cache import Json, keep, kept
 from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.keeping import restore_or_compile
 from wsiseg.models.runtimes.registry import RUNTIMES
-from wsiseg.models.runtimes.runtime import Runtime, TileRunner
+from wsiseg.models.runtimes.runtime import Precision, Runtime, TileRunner
 
 if TYPE_CHECKING:
     from wsiseg.models.networks.network import SegmentationNetwork
@@ -36,12 +38,19 @@ class Predictor:
         What to run.
     choice : RuntimeChoice
         On which runtime.
+
+    Raises
+    ------
+    RuntimeUnavailableError, CheckpointError
+        If it is to compute in int8, and the checkpoint has no int8 form, or a damaged one.
     """
 
     def __init__(self, checkpoint: Checkpoint, choice: RuntimeChoice) -> None:
         self.checkpoint = checkpoint
         self.choice = choice
+        self.int8_form = require_int8_form(checkpoint) if choice.precision == "int8" else None
         self._runners: dict[tuple[int, int], TileRunner] = {}
+        self._others: dict[Precision, Predictor] = {}
         self._prepared_for: tuple[object, ...] = ()
 
     @cached_property
@@ -82,6 +91,14 @@ class Predictor:
         field = self._kept("reach", reckon)
         return None if field is None else (field + 1) // 2
 
+    @property
+    def identity(self) -> str | None:
+        """The digest of what is compiled; None if it is not to be kept."""
+        identity = self.checkpoint.identity
+        if identity is None or self.int8_form is None:
+            return identity
+        return f"{identity} {self.int8_form.note.graph}"
+
     def _kept(
         self, kind: str, reckon: Callable[[], T], where: Mapping[str, Json] | None = None
     ) -> T:
@@ -97,6 +114,36 @@ class Predictor:
         made = reckon()
         keep(kind, key, json.dumps(made).encode())
         return made
+
+    def at(self, precision: Precision) -> Predictor:
+        """Return the predictor of the same checkpoint, on the same runtime, in a precision.
+
+        The others let go of what they have compiled, as only one is at work.
+
+        Parameters
+        ----------
+        precision : {"fp32", "fp16", "bf16", "int8"}
+            Number format inside the network.
+
+        Raises
+        ------
+        RuntimeUnavailableError, CheckpointError
+            As the class.
+        """
+        taken: Predictor = self
+        if precision != self.choice.precision:
+            if precision not in self._others:
+                other = Predictor(self.checkpoint, replace(self.choice, precision=precision))
+                self._others[precision] = other
+            taken = self._others[precision]
+        for each in (self, *self._others.values()):
+            if each is not taken:
+                each.release()
+        return taken
+
+    def release(self) -> None:
+        """Let go of compiled networks, each of which holds its intermediate results."""
+        self._runners = {}
 
     def orientations(self, *, tta: bool) -> tuple[Orientation, ...]:
         """Return the orientations in which the network sees each tile.
@@ -167,14 +214,15 @@ class Predictor:
                 self.choice,
                 settings,
                 outputs,
-                self.checkpoint.identity,
+                self.identity,
                 lambda: self._tile_network(outputs),
             )
 
     def _tile_network(self, outputs: tuple[RawOutput, ...]) -> TileNetwork:
         from wsiseg.models.tile_network import TileNetwork
 
-        return TileNetwork(self.folded, self.checkpoint.card.normalisation, outputs).eval()
+        normalisation = self.checkpoint.card.normalisation
+        return TileNetwork(self.folded, normalisation, outputs, self.int8_form).eval()
 
     def _translated_errors(self) -> AbstractContextManager[None]:
         return translate_errors(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wsiseg.models.tile_network import TileNetwork
 
 Bytes = npt.NDArray[np.uint8]
-Precision = Literal["fp32", "fp16", "bf16"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RuntimeSettings:
         ``(height, width)`` of every tile.
     device : str
         ``"cpu"``, ``"cuda:0"``, ``"mps"``, ….
-    precision : {"fp32", "fp16", "bf16"}
+    precision : {"fp32", "fp16", "bf16", "int8"}
         Number format inside the network.
     threads : int
         CPU threads.
@@ -97,6 +97,8 @@ class Runtime(TileRunner):
     """The extra of ours that brings these packages."""
     devices: ClassVar[tuple[str, ...]]
     """The kinds of device that it runs on: ``"cpu"``, ``"cuda"``, ``"mps"``, …."""
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16")
+    """What it knows at all; whether a device computes in it shows when it is made."""
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         self.settings = settings
@@ -189,3 +191,14 @@ class Runtime(TileRunner):
     def runs_on(cls, device: str) -> bool:
         """Tell whether it runs on a device, ``"cuda:1"`` for instance."""
         return device.partition(":")[0] in cls.devices
+
+    @classmethod
+    def fast_precisions(cls, device: str) -> tuple[Precision, ...]:
+        """Return the precisions that a device computes in faster than in fp32, without emulation.
+
+        Parameters
+        ----------
+        device : str
+            One that it runs on.
+        """
+        return ()

@@ -42,7 +42,7 @@ def test_segment_prints_one_json_document_with_the_promised_keys(picture, checkp
         *("slide", "status", "mask", "seconds", "forward_seconds", "megapixels", "mpx_per_s"),
         *("tiles", "tiles_per_s", "unread_tiles", "peak_rss_mb", "runtime", "precision"),
         *("device", "bottleneck", "classes", "error", "warnings", "pixels_without_numbers"),
-        *("computed_megapixels", "memory_mb", "power_w", "joules_per_mpx"),
+        *("computed_megapixels", "memory_mb", "power_w", "joules_per_mpx", "label_agreement"),
     }
     assert (entry["status"], entry["error"], entry["unread_tiles"]) == ("ok", None, 0)
     assert 0 < entry["forward_seconds"] <= entry["seconds"]

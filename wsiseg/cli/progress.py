@@ -174,6 +174,8 @@ def describe_plan(job: Job) -> list[str]:
         f"about {_memory(plan.memory.total)} of memory needed"
     )
     lines = [what, who, tiles]
+    if job.fast is not None:
+        lines.insert(2, f"  {job.fast.text}")
     if not plan.blocks.are_all and cover.tiles:
         left_out = plane.box.area - plan.blocks.area
         area = f"{left_out / 1e6:.1f} Mpx"

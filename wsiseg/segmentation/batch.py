@@ -316,6 +316,7 @@ def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = 
         "memory_mb": None,
         "runtime": choice.runtime,
         "precision": choice.precision,
+        "label_agreement": None,
         "device": choice.device,
         "bottleneck": None,
         "classes": [],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from wsiseg.models.runtimes import Predictor
+from wsiseg.segmentation.fastest import FastChoice
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.store.metadata import Placement
@@ -37,6 +38,8 @@ class Job:
         Resolution, tiles and memory, as they follow from the settings for this slide.
     files : OutputFiles
         Where the results go.
+    fast : FastChoice or None
+        How the precision was chosen, where the user left that to us.
     """
 
     slide: Slide
@@ -44,6 +47,7 @@ class Job:
     options: SegmentOptions
     plan: Plan
     files: OutputFiles
+    fast: FastChoice | None = None
 
     @property
     def placement(self) -> Placement:

@@ -33,7 +33,7 @@ class SegmentKeywords(RefineKeywords, total=False):
     stain: Literal["macenko", "reinhard", "vahadane"] | None
     stain_reference: str | Path | None
     runtime: str
-    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    precision: Literal["auto", "fast", "fp32", "fp16", "bf16", "int8"]
     device: str
     threads: int | None
     batch: int | None

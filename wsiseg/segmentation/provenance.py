@@ -76,6 +76,7 @@ class _Run(BaseModel):
 def identify(job: Job) -> Json:
     """Return everything that the pixels of a mask depend on."""
     plan, options, choice = job.plan, job.options, job.predictor.choice
+    form = job.predictor.int8_form
     return {
         # Another reader tells a slide by other signs, so it is to be named first.
         "reader": job.slide.reader,
@@ -91,6 +92,7 @@ def identify(job: Job) -> Json:
         "with_image": options.with_image,
         "runtime": choice.runtime,
         "precision": choice.precision,
+        "int8_form": None if form is None else form.note.graph,
         "device": choice.device,
         "roi": None if plan.regions is None else plan.regions.digest(),
         "plane": asdict(plan.plane),
@@ -152,6 +154,7 @@ def describe_run(job: Job, stats: RunStats, identity: Json, energies: Mapping[st
     return {
         "summary": summarise(job, stats, seconds, shares.bottleneck, power),
         "shares": asdict(shares),
+        "fast": None if job.fast is None else job.fast.as_json(),
         "setup_seconds": round(stats.setup_seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": job.options.as_json(),
@@ -234,6 +237,7 @@ def summarise(
         "memory_mb": round(job.plan.memory.total / 1e6, 1),
         "runtime": choice.runtime,
         "precision": choice.precision,
+        "label_agreement": None if job.fast is None else job.fast.label_agreement,
         "device": choice.device,
         "power_w": power and power["mean_w"],
         "joules_per_mpx": power and power["joules_per_mpx"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wsiseg.models.runtimes.choosing import PRECISIONS
+from wsiseg.models.runtimes.runtime import Precision
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.provenance import identify, read_run
 from wsiseg.segmentation.run_stats import RunStats
@@ -13,6 +15,7 @@ from wsiseg.store.checking import find_damage, find_damaged_layout
 from wsiseg.store.companions import NOTHING, list_companions
 from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
 from wsiseg.store.masks import MaskStore, remove_raw
+from wsiseg.store.outputs import OutputFiles
 from wsiseg.store.shard_counts import find_lost_shards
 from wsiseg.tiling.boxes import Box
 
@@ -47,6 +50,29 @@ def find_finished(job: Job, stats: RunStats) -> dict[str, Any] | None:
     remove_raw(files.mask)
     files.journal.unlink(missing_ok=True)
     return run
+
+
+def begun_precision(files: OutputFiles) -> Precision | None:
+    """Return the precision in which the run that stands was begun; None if there is none.
+
+    Parameters
+    ----------
+    files : OutputFiles
+        Of the slide.
+
+    Raises
+    ------
+    OutputError
+        If the journal or the run file is damaged.
+    """
+    if files.journal.exists():
+        identity, _ = Journal(files.journal, {}).read_progress()
+    elif files.run.is_file():
+        identity = read_run(files.run)["identity"]
+    else:
+        return None
+    begun = identity.get("precision")
+    return next((known for known in PRECISIONS if known == begun), None)
 
 
 def _find_damage(job: Job, run: dict[str, Any], stats: RunStats) -> str | None:

@@ -22,13 +22,20 @@ from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.refining.refinement import describe_refining
 from wsiseg.refining.writing import rows_of, write_refined
 from wsiseg.segmentation.colouring import check_reference
+from wsiseg.segmentation.fastest import FastChoice, choose_fastest
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.plan import make_plan
+from wsiseg.segmentation.plan import Plan, make_plan
 from wsiseg.segmentation.provenance import describe_run, identify
-from wsiseg.segmentation.resuming import find_finished, open_store, recover_bands, unfinished_boxes
+from wsiseg.segmentation.resuming import (
+    begun_precision,
+    find_finished,
+    open_store,
+    recover_bands,
+    unfinished_boxes,
+)
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
@@ -149,7 +156,8 @@ def make_predictor(
     checkpoint : Checkpoint or path-like or None
         As :func:`segment` takes it.
     options : SegmentOptions
-        `runtime`, `device`, `precision` and `threads` count.
+        `runtime`, `device`, `precision` and `threads` count.  A `precision` of ``fast`` is chosen
+        per slide, so this predictor is one in fp32.
     began : callable, optional
         Told when a download begins.
 
@@ -161,7 +169,8 @@ def make_predictor(
         If the runtime, device or precision is not available.
     """
     taken = take_checkpoint(checkpoint, began=began)
-    choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
+    precision = "fp32" if options.precision == "fast" else options.precision
+    choice = choose_runtime(options.runtime, options.device, precision, options.threads)
     return Predictor(taken, choice)
 
 
@@ -221,7 +230,16 @@ def segment_slide(
             prefetch=on_predicted is not None,
             searched=listener.searched,
         )
-        job = Job(slide, predictor, options, plan, files)
+        fast = None
+        if options.precision == "fast":
+            listener.began("choosing the precision")
+            fast = _choose_fastest(slide, predictor, plan, files, options)
+            if fast.precision != predictor.choice.precision:
+                # As if it had been named: tiles depend on what the network holds in it.
+                predictor = predictor.at(fast.precision)
+                prefetch = on_predicted is not None
+                plan = make_plan(slide, predictor, options, tissue=plan.tissue, prefetch=prefetch)
+        job = Job(slide, predictor, options, plan, files, fast)
         run = find_finished(job, stats)
         if run is None:
             if on_planned is not None:
@@ -231,12 +249,23 @@ def segment_slide(
         return SegmentResult(files.mask, run["summary"])
 
 
+def _choose_fastest(
+    slide: Slide, predictor: Predictor, plan: Plan, files: OutputFiles, options: SegmentOptions
+) -> FastChoice:
+    """Choose the precision; a run that is resumed goes on in that in which it was begun."""
+    begun = begun_precision(files) if options.resume else None
+    if begun is not None:
+        return FastChoice(begun, None)
+    return choose_fastest(slide, predictor, plan)
+
+
 def _run(
     job: Job, stats: RunStats, listener: Listener, on_predicted: Callable[[], None] | None
 ) -> dict[str, Any]:
     """Fill the mask, or the rest of an interrupted one, finish it, and return its run file."""
     files = job.files
-    for warning in (*job.predictor.checkpoint.notes, *job.plan.warnings):
+    chosen = () if job.fast is None else job.fast.warnings
+    for warning in (*job.predictor.checkpoint.notes, *job.plan.warnings, *chosen):
         stats.warn(warning)
     if not job.plan.cover.tiles:
         stats.warn("no tissue is found, so nothing is analysed; `tissue=none` analyses all")

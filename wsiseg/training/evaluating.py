@@ -325,7 +325,7 @@ def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:
 
 def _make_predictor(checkpoint: Checkpoint, dataset: DataSet, options: SegmentOptions) -> Predictor:
     runtime = options.runtime
-    if runtime == "auto" and not dataset.sparse:
+    if runtime == "auto" and not dataset.sparse and options.precision != "int8":
         # Pictures come in many sizes, and compiling for each takes longer than running it.
         runtime = "torch"
     return Predictor(

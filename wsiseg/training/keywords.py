@@ -56,7 +56,7 @@ class EvaluateKeywords(TypedDict, total=False):
     blend: Blend
     tta: bool
     runtime: str
-    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    precision: Literal["auto", "fast", "fp32", "fp16", "bf16", "int8"]
     device: str
     threads: int | None
     boundary: bool

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
-from wsiseg.models.runtimes import choose_runtime, installed_runtimes
+from wsiseg.models.runtimes import RUNTIMES, choose_runtime, installed_runtimes
 
 
 @pytest.fixture
@@ -99,18 +99,43 @@ def test_unknown_runtime_is_refused_with_those_that_exist() -> None:
     assert caught.value.hint == "Use openvino, torch, onnx."
 
 
-@pytest.mark.parametrize("precision", ["fp64", "int8", "FP16", ""])
+@pytest.mark.parametrize("precision", ["fp64", "int4", "FP16", ""])
 def test_unknown_precision_is_refused_with_those_that_exist(precision: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         choose_runtime(precision=precision)
     assert repr(precision) in str(caught.value)
     assert caught.value.where == "`precision`"
-    assert caught.value.hint == "Use auto or one of: fp32, fp16, bf16."
+    assert caught.value.hint == "Use auto or one of: fp32, fp16, bf16, int8."
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_known_precision_is_taken(precision: str) -> None:
     assert choose_runtime("torch", precision=precision).precision == precision
+
+
+def test_int8_goes_to_the_runtime_that_computes_in_it() -> None:
+    pytest.importorskip("openvino", reason="openvino is an extra")
+    assert choose_runtime(device="cpu", precision="int8").runtime == "openvino"
+    with pytest.raises(RuntimeUnavailableError) as caught:
+        choose_runtime("torch", "cpu", "int8")
+    assert caught.value.what == "torch does not compute in int8 on cpu"
+    assert caught.value.hint == "Use `runtime=openvino` on a CPU, or `precision=fp32`."
+
+
+def test_without_a_runtime_for_int8_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind = RUNTIMES["openvino"]
+    monkeypatch.setattr(kind, "is_installed", lambda: False)
+    with pytest.raises(RuntimeUnavailableError) as caught:
+        choose_runtime(device="cpu", precision="int8")
+    assert "pip install 'wsiseg[openvino]'" in str(caught.value)
+
+
+def test_what_is_fast_is_chosen_on_slides_only() -> None:
+    with pytest.raises(ArgumentError, match="chosen on a slide's own tiles") as caught:
+        choose_runtime(precision="fast")
+    assert caught.value.where == "`precision`"
 
 
 @pytest.mark.parametrize("device", ["nonsense", "", "cuda:x", "gpu"])
