@@ -38,7 +38,7 @@ class PolygonRasteriser:
     --------
     >>> import shapely
     >>> from wsiseg.tiling.blocks import BlockGrid
-    from wsiseg.tiling.boxes import Box
+    >>> from wsiseg.tiling.boxes import Box
     >>> PolygonRasteriser([shapely.box(1, 0, 3, 2)]).fill(Box(0, 0, 2, 4)).astype(int)
     array([[0, 1, 1, 0],
            [0, 1, 1, 0]])

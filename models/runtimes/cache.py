@@ -23,7 +23,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from wsiseg.error_translation import reason
+from wsiseg.error_translation import reason, translate_errors
+from wsiseg.errors import OutputError
 
 Json = bool | int | float | str | None | list["Json"] | tuple["Json", ...] | Mapping[str, "Json"]
 """What a key may hold."""
@@ -124,12 +125,19 @@ def clear_cache() -> int:
 
     Raises
     ------
-    OSError
+    OutputError
         If they cannot be removed.
     """
-    before = cache_size()
-    with suppress(FileNotFoundError, NotADirectoryError):
-        shutil.rmtree(cache_folder())
+    before, folder = cache_size(), cache_folder()
+    with (
+        translate_errors(
+            lambda why: OutputError(
+                f"the cache cannot be emptied: {why}", folder, "Remove the folder yourself."
+            )
+        ),
+        suppress(FileNotFoundError, NotADirectoryError),
+    ):
+        shutil.rmtree(folder)
     return before
 
 

@@ -178,7 +178,7 @@ def _checked_device(device: str) -> str:
 def _auto_device(runtime: str) -> str:
     """Return the fastest device that there is for a runtime, or for any."""
     devices = ("cuda", "mps") if runtime == "auto" else RUNTIMES.find(runtime).devices
-    if not may_have_accelerator():
+    if {"cuda", "mps"}.isdisjoint(devices) or not may_have_accelerator():
         return "cpu"
     import torch
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wsiseg.errors import OutputError
 from wsiseg.models.runtimes import cache
 from wsiseg.models.runtimes.cache import cache_folder, cache_size, clear_cache, keep, kept
 
@@ -106,6 +107,16 @@ def test_clearing_tells_how_much_there_was() -> None:
     assert clear_cache() == size > 5000
     assert kept("reach", KEY) is None
     assert cache_size() == 0
+
+
+def test_what_cannot_be_cleared_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    keep("reach", KEY, b"64")
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(OutputError, match="cannot be emptied: Permission denied"):
+        clear_cache()
 
 
 WRITER = """

@@ -1,6 +1,7 @@
 """Which runtime runs, on what, in which numbers."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -175,3 +176,27 @@ def test_threads_are_all_cores_where_the_system_does_not_say(
     assert choose_runtime("torch").threads == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert choose_runtime("torch").threads == 1
+
+
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from wsiseg.models.runtimes import accelerators, choose_runtime
+accelerators._LINUX_DEVICES = tuple(sys.argv[1:])
+choose_runtime("openvino")
+choose_runtime(device="cpu")
+print("torch" in sys.modules)
+choose_runtime()
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="drivers are looked for in /dev")
+@pytest.mark.parametrize(("device", "asked"), [("no-such-gpu*", False), ("nul*", True)])
+def test_torch_is_asked_for_a_gpu_only_where_a_driver_is(
+    device: str, asked: bool, with_openvino: None
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, device], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.splitlines() == ["False", str(asked)]
