@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from wsiseg.models.normalisation import Normalisation
@@ -20,10 +21,13 @@ class Normaliser(nn.Module):
 
     scale: Tensor
     shift: Tensor
+    order: Tensor | None
 
     def __init__(self, normalisation: Normalisation) -> None:
         super().__init__()
-        self.channels = [2, 1, 0] if normalisation.order == "BGR" else [0, 1, 2]
+        # A buffer, as a list would go to the device anew for every batch.
+        order = torch.tensor([2, 1, 0]) if normalisation.order == "BGR" else None
+        self.register_buffer("order", order, persistent=False)
         scale, shift = normalisation.folded()
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
@@ -41,5 +45,5 @@ class Normaliser(nn.Module):
         Tensor
             ``(B, 3, H, W)``, float32 unless the module was moved to another type.
         """
-        ordered = pixels[..., self.channels].permute(0, 3, 1, 2)
-        return ordered.to(self.scale.dtype) * self.scale + self.shift
+        ordered = pixels if self.order is None else pixels.index_select(3, self.order)
+        return ordered.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift

@@ -67,7 +67,9 @@ class TileNetwork(nn.Module):
             pixel with a logit that is NaN or infinite has the label 255, no probability for any
             class, and shares that are NaN.
         """
-        logits = self.network(self.normalise(tiles))
+        # Compilers keep what they fuse wider than 16 bits: the largest of some numbers may then
+        # equal none of them.
+        logits = self.network(self.normalise(tiles)).to(torch.float32)
         finite = _all_finite(logits)
         return tuple(_GIVING[output](logits, finite) for output in self.outputs)
 
@@ -109,7 +111,7 @@ def _as_bytes(logits: Tensor, finite: Tensor) -> Tensor:
 
 
 def _as_shares(logits: Tensor, finite: Tensor) -> Tensor:
-    return torch.where(finite, logits.to(torch.float32).softmax(dim=1), torch.nan)
+    return torch.where(finite, logits.softmax(dim=1), torch.nan)
 
 
 _GIVING: Mapping[RawOutput, Callable[[Tensor, Tensor], Tensor]] = {

@@ -45,6 +45,7 @@ def diagnose() -> list[Check]:
         _gpu(),
         _openvino(),
         _onnx(),
+        _tensorrt(),
         _training(),
         _dicom(),
         _try("tifffile", _tifffile),
@@ -119,6 +120,13 @@ def _onnx() -> Check:
         return f"{onnxruntime.__version__}, runs on {names}"
 
     return _try("onnx", look)
+
+
+def _tensorrt() -> Check:
+    if importlib.util.find_spec("tensorrt") is None:
+        hint = "pip install 'wsiseg[tensorrt]' brings engines for NVIDIA's GPUs; gigabytes"
+        return Check("tensorrt", False, hint, optional=True)
+    return _try("tensorrt", lambda: f"{importlib.import_module('tensorrt').__version__}")
 
 
 def _training() -> Check:

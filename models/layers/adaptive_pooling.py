@@ -29,7 +29,8 @@ def adaptive_avg_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
     if not torch.onnx.is_in_onnx_export():
         return F.adaptive_avg_pool2d(x, size)
     rows, columns = (
-        _shares(int(length), int(count)) for length, count in zip(x.shape[2:], size, strict=True)
+        _shares(int(length), int(count)).to(x.dtype)
+        for length, count in zip(x.shape[2:], size, strict=True)
     )
     pooled: Tensor = rows @ x @ columns.T
     return pooled

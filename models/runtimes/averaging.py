@@ -51,6 +51,11 @@ class AveragingRunner(TileRunner):
         self.settings = settings
         self.outputs = outputs
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its runtimes had to do otherwise; see :class:`.TileRunner`."""
+        return tuple(dict.fromkeys(n for each in self._runtimes.values() for n in each.notes))
+
     def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`wsiseg.models.runtimes.Runtime.run`."""
         first, *others = self._orientations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
@@ -31,12 +31,15 @@ class RuntimeChoice:
         Number format inside the network.
     threads : int
         CPU threads.
+    adaptable : bool
+        Whether another precision may be taken if the network does not fit into this one.
     """
 
     runtime: str
     device: str
     precision: Precision
     threads: int
+    adaptable: bool = field(default=False, repr=False)
 
     def compile(self, network: TileNetwork, tile: tuple[int, int], batch: int) -> Runtime:
         """Compile a network for batches of tiles of one shape.
@@ -73,8 +76,8 @@ def choose_runtime(
     """Choose the fastest runtime that is installed, or check what the user chose.
 
     A CUDA or Apple GPU goes to PyTorch, a CPU to OpenVINO where it is installed and to PyTorch
-    where not.  Numbers are fp32 unless something else is asked for, as only they give the
-    published logits.
+    where not.  Numbers are fp32 on a CPU, so that a slide has the same mask on all of them, and
+    fp16 on a GPU that is made for it, unless something else is asked for.
 
     Parameters
     ----------
@@ -121,14 +124,14 @@ def choose_runtime(
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot run anything", "`threads`")
     place = _auto_device(runtime) if device == "auto" else _checked_device(device)
-    taken: Precision = "fp32" if precision == "auto" else precision  # type: ignore[assignment]
-    if runtime == "auto":
-        runtime = _auto_runtime(place, taken)
+    wanted: Precision = "fp32" if precision == "auto" else precision  # type: ignore[assignment]
+    name = _checked(_auto_runtime(place, wanted) if runtime == "auto" else runtime, place, wanted)
     return RuntimeChoice(
-        runtime=_checked(runtime, place, taken),
+        runtime=name,
         device=place,
-        precision=taken,
+        precision=RUNTIMES[name].auto_precision(place) if precision == "auto" else wanted,
         threads=threads or usable_cores(),
+        adaptable=precision == "auto",
     )
 
 
@@ -142,10 +145,11 @@ def _checked(runtime: str, device: str, precision: Precision) -> str:
             f"Run: pip install 'wsiseg[{kind.extra}]'.",
         )
     if not kind.runs_on(device):
+        other = _auto_runtime(device)
         raise RuntimeUnavailableError(
             f"{runtime} runs on {' and '.join(kind.devices)}, not on {device}",
             "`device`",
-            f"Use `runtime={_auto_runtime(device)}`.",
+            f"Use `runtime={other}`." if RUNTIMES[other].runs_on(device) else "Use `device=cpu`.",
         )
     if precision not in kind.precisions:
         others = [name for name in installed_runtimes() if precision in RUNTIMES[name].precisions]
@@ -156,6 +160,7 @@ def _checked(runtime: str, device: str, precision: Precision) -> str:
             if others
             else "Run: pip install 'wsiseg[openvino]', or use `precision=fp32`.",
         )
+    kind.check_device(device)
     return runtime
 
 
@@ -167,8 +172,8 @@ def usable_cores() -> int:
 
 
 def _checked_device(device: str) -> str:
-    """Return a device that is there; every machine has a CPU, which PyTorch needs not tell."""
-    if device == "cpu":
+    """Return a device that is there; of a CPU and of DirectML, PyTorch needs or can not tell."""
+    if device.partition(":")[0] in ("cpu", "dml"):
         return device
     from wsiseg.models.runtimes.torch import find_device
 
@@ -177,14 +182,27 @@ def _checked_device(device: str) -> str:
 
 def _auto_device(runtime: str) -> str:
     """Return the fastest device that there is for a runtime, or for any."""
-    devices = ("cuda", "mps") if runtime == "auto" else RUNTIMES.find(runtime).devices
-    if {"cuda", "mps"}.isdisjoint(devices) or not may_have_accelerator():
+    if not may_have_accelerator() or not any(_runs(runtime, each) for each in ("cuda", "mps")):
         return "cpu"
     import torch
 
-    if "cuda" in devices and torch.cuda.is_available():
+    if _runs(runtime, "cuda") and torch.cuda.is_available():
         return "cuda"
-    return "mps" if "mps" in devices and torch.backends.mps.is_available() else "cpu"
+    return "mps" if _runs(runtime, "mps") and torch.backends.mps.is_available() else "cpu"
+
+
+def _runs(runtime: str, device: str) -> bool:
+    """Tell whether a runtime, or any, runs on a device with what is installed of it."""
+    if runtime == "auto":
+        return True
+    kind = RUNTIMES.find(runtime)
+    if not kind.runs_on(device) or not kind.is_installed():
+        return False
+    try:
+        kind.check_device(device)
+    except RuntimeUnavailableError:
+        return False
+    return True
 
 
 def _auto_runtime(device: str, precision: Precision = "fp32") -> str:

@@ -1,7 +1,8 @@
-"""ONNX Runtime: on CPUs, NVIDIA's and Apple's GPUs, by the package of it that is installed."""
+"""ONNX Runtime: on CPUs and on what GPUs the package of it that is installed knows."""
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.outputs import RawOutput
-from wsiseg.models.runtimes.runtime import Bytes, Runtime, RuntimeSettings
+from wsiseg.models.runtimes.cache import cache_folder
+from wsiseg.models.runtimes.runtime import Bytes, Precision, Runtime, RuntimeSettings
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -20,8 +22,18 @@ _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "mps": "CoreMLExecutionProvider",
+    "dml": "DmlExecutionProvider",
 }
 """What ONNX Runtime calls what runs a network on each kind of device."""
+
+_TENSORRT = "TensorrtExecutionProvider"
+"""Goes before CUDA where TensorRT's libraries are installed as well."""
+
+_PACKAGES = {"cuda": "onnxruntime-gpu", "dml": "onnxruntime-directml"}
+"""What brings them, in place of ``onnxruntime``."""
+
+_FP16 = ("cuda", "dml")
+"""Kinds of device on which networks may be exported in fp16."""
 
 
 class OnnxRuntime(Runtime):
@@ -39,18 +51,21 @@ class OnnxRuntime(Runtime):
     devices = tuple(_PROVIDERS)
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
+        import torch
+
         from wsiseg.models.cloning import clone
         from wsiseg.models.exporting.onnx import to_onnx
+        from wsiseg.models.runtimes.narrowing import narrow
 
         super().__init__(network, settings)
-        kind = settings.device.partition(":")[0]
-        self._refuse(kind, settings)
-        exported = clone(network).requires_grad_(False)
+        self._refuse(settings)
         if settings.precision == "fp16":
-            exported = exported.half()
+            exported = narrow(network, torch.float16, norms=True)
+        else:
+            exported = clone(network).requires_grad_(False)
         example = np.zeros((settings.batch, *settings.tile, 3), np.uint8)
         self._model = to_onnx(exported, example)
-        self._session = _start(self._model, settings)
+        self._begin(self._model)
 
     def dump(self) -> bytes:
         """Return the network as an ONNX file; see :meth:`.Runtime.dump`.
@@ -67,25 +82,69 @@ class OnnxRuntime(Runtime):
         """Return a runtime that was dumped; see :meth:`.Runtime.restore`."""
         self = cls.__new__(cls)
         self.settings, self.outputs = settings, outputs
-        self._session = _start(content, settings)
+        self._begin(content)
         return self
 
-    @staticmethod
-    def _refuse(kind: str, settings: RuntimeSettings) -> None:
+    @classmethod
+    def check_device(cls, device: str) -> None:
+        """Refuse a device that the installed package does not know; see :class:`.Runtime`.
+
+        Parameters
+        ----------
+        device : str
+            As in the settings.
+        """
         import onnxruntime
 
-        if _PROVIDERS[kind] not in onnxruntime.get_available_providers():
+        kind = device.partition(":")[0]
+        if _PROVIDERS.get(kind) not in onnxruntime.get_available_providers():
+            package = _PACKAGES.get(kind)
+            way_out = "" if package is None else f", or install {package} in place of onnxruntime"
             raise RuntimeUnavailableError(
-                f"the installed ONNX Runtime does not run on {settings.device}",
+                f"the installed ONNX Runtime does not run on {device}",
                 "`device`",
-                "Install onnxruntime-gpu for CUDA, or use `device=cpu`.",
+                f"Use `device=cpu`{way_out}.",
             )
-        if settings.precision != "fp32" and (kind, settings.precision) != ("cuda", "fp16"):
+
+    @classmethod
+    def auto_precision(cls, device: str) -> Precision:
+        """Return fp16 on NVIDIA's GPUs; see :meth:`.Runtime.auto_precision`.
+
+        Parameters
+        ----------
+        device : str
+            As in the settings.
+        """
+        return "fp16" if device.startswith("cuda") else "fp32"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What it had to do otherwise; see :class:`.TileRunner`."""
+        return self._notes
+
+    @staticmethod
+    def _refuse(settings: RuntimeSettings) -> None:
+        """Refuse what a device does not compute in, or would only emulate."""
+        kind = settings.device.partition(":")[0]
+        if settings.precision != "fp32" and (settings.precision != "fp16" or kind not in _FP16):
             raise RuntimeUnavailableError(
                 f"ONNX Runtime does not compute in {settings.precision} on {settings.device}",
                 "`precision`",
                 "Use `precision=fp32`.",
             )
+
+    def _begin(self, model: bytes) -> None:
+        self._session = _start(model, self.settings)
+        wanted, used = _providers(self.settings), self._session.get_providers()
+        # It goes on with the next one where the libraries of one do not load.
+        if _PROVIDERS[self.settings.device.partition(":")[0]] not in used:
+            raise RuntimeUnavailableError(
+                f"ONNX Runtime cannot load what it needs on {self.settings.device}",
+                "`device`",
+                "Install the versions of CUDA and cuDNN that it wants, or use `device=cpu`.",
+            )
+        missing = (name.removesuffix("ExecutionProvider") for name, _ in wanted if name not in used)
+        self._notes = tuple(f"ONNX Runtime cannot load {name} and goes without" for name in missing)
 
     def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""
@@ -101,9 +160,29 @@ def _start(model: bytes, settings: RuntimeSettings) -> onnxruntime.InferenceSess
     options.inter_op_num_threads = 1
     # Warnings of its optimiser tell nobody anything.
     options.log_severity_level = 3
+    if settings.device.startswith("dml"):
+        # DirectML wants it so.
+        options.enable_mem_pattern = False
+    if settings.device.startswith("cuda") and hasattr(onnxruntime, "preload_dlls"):
+        # CUDA and cuDNN as PyTorch or packages of NVIDIA bring them.
+        onnxruntime.preload_dlls()
+    return onnxruntime.InferenceSession(model, options, providers=_providers(settings))
+
+
+def _providers(settings: RuntimeSettings) -> list[tuple[str, dict[str, Any]]]:
+    """Return what is to run a network, in the order in which layers are given to it."""
+    import onnxruntime
+
     kind, _, number = settings.device.partition(":")
-    chosen: dict[str, Any] = {"device_id": int(number)} if number else {}
-    providers = [(_PROVIDERS[kind], chosen)]
-    if kind != "cpu":
-        providers.append((_PROVIDERS["cpu"], {}))
-    return onnxruntime.InferenceSession(model, options, providers=providers)
+    place: dict[str, Any] = {"device_id": int(number)} if number else {}
+    found = [(_PROVIDERS[kind], place)]
+    if kind == "cuda":
+        exact = {"use_tf32": 0, "cudnn_conv_algo_search": "EXHAUSTIVE"}
+        found = [(_PROVIDERS[kind], {**place, **exact})]
+        known = _TENSORRT in onnxruntime.get_available_providers()
+        # The package knows TensorRT whether it is installed or not.
+        if known and importlib.util.find_spec("tensorrt") is not None:
+            engines = cache_folder() / "engines"
+            kept = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(engines)}
+            found.insert(0, (_TENSORRT, {**place, **kept}))
+    return found if kind == "cpu" else [*found, (_PROVIDERS["cpu"], {})]

@@ -30,7 +30,9 @@ class ComputeOptions(Settings):
         Option(COMPUTE),
     ] = "auto"
     device: Annotated[
-        str, Field(description="auto, cpu, cuda, cuda:N or mps."), Option(COMPUTE)
+        str,
+        Field(description="auto, cpu, cuda, cuda:N, mps; dml with onnx on Windows."),
+        Option(COMPUTE),
     ] = "auto"
     threads: Annotated[
         int | None, Field(ge=1, description="CPU threads of the network."), Option(COMPUTE)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNTOLD = 4
+"""Tiles at a time on a device whose memory nobody tells."""
+
 
 class Predictor:
     """Owns the compiled network, so that slides of one tile shape compile it once.
@@ -38,6 +41,13 @@ class Predictor:
         What to run.
     choice : RuntimeChoice
         On which runtime.
+
+    Attributes
+    ----------
+    choice : RuntimeChoice
+        With the precision that the network can be computed in, if it was left to choose.
+    notes : tuple of str
+        What was chosen otherwise, and why.
 
     Raises
     ------
@@ -51,6 +61,9 @@ class Predictor:
         self.int8_form = require_int8_form(checkpoint) if choice.precision == "int8" else None
         self._runners: dict[tuple[int, int], TileRunner] = {}
         self._others: dict[Precision, Predictor] = {}
+        self.notes: tuple[str, ...] = ()
+        if choice.adaptable and choice.precision == "fp16":
+            self._settle_precision()
         self._prepared_for: tuple[object, ...] = ()
 
     @cached_property
@@ -78,6 +91,44 @@ class Predictor:
             "hardware": kind.hardware(settings),
         }
         return self._kept("memory", reckon, where)
+
+    @property
+    def host_bytes_per_pixel(self) -> float:
+        """What of that the memory of this machine's processor holds, and what goes to a GPU."""
+        if not self.choice.device.startswith("cuda"):
+            return self.bytes_per_pixel
+        # Two batches on their way, in each of them pixels and what comes back.
+        return 2.0 * (3 + 1 + len(self.checkpoint.classes))
+
+    def largest_batch(self, tile: tuple[int, int]) -> int:
+        """Return how many tiles are best computed at a time: one on a CPU, many on a GPU.
+
+        Parameters
+        ----------
+        tile : tuple of int
+            ``(height, width)``.
+        """
+        if self.choice.device == "cpu":
+            return 1
+        from wsiseg.models.runtimes.device_memory import free_bytes, largest_batch
+
+        free = free_bytes(self.choice.device)
+        if free is None:
+            return _UNTOLD
+        width = 4 if self.choice.precision == "fp32" else 2
+        # The pixels, normalised, and the logits, from which labels are taken.
+        around = 3 + (3 + 3 * len(self.checkpoint.classes)) * 4
+        return largest_batch(tile, self.bytes_per_pixel * width / 4 + around, free)
+
+    def _settle_precision(self) -> None:
+        """Take a format of more range if the network does not fit into fp16."""
+        from wsiseg.models.runtimes.narrowing import fits_fp16
+
+        choice = self.choice
+        if not fits_fp16(self._tile_network(("labels",)), choice.device):
+            wide = RUNTIMES[choice.runtime].wide_precision(choice.device)
+            self.choice = replace(choice, precision=wide)
+            self.notes = (f"the network overflows in fp16 and is computed in {wide}",)
 
     @cached_property
     def receptive_radius(self) -> int | None:

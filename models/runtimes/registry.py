@@ -16,6 +16,7 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
         "openvino": "wsiseg.models.runtimes.openvino:OpenVinoRuntime",
         "torch": "wsiseg.models.runtimes.torch:TorchRuntime",
         "onnx": "wsiseg.models.runtimes.onnx:OnnxRuntime",
+        "tensorrt": "wsiseg.models.runtimes.tensorrt:TensorRtRuntime",
     },
 )
 """By name, in the order in which ``auto`` takes them: what runs on the device, fastest first."""

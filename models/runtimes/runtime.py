@@ -47,6 +47,37 @@ class RuntimeSettings:
     threads: int
 
 
+class Running(ABC):
+    """A batch on its way through a network."""
+
+    @abstractmethod
+    def result(self) -> dict[str, npt.NDArray[Any]]:
+        """Wait until it is through, and return what :meth:`TileRunner.run` would have returned.
+
+        Raises
+        ------
+        Exception
+            What the runtime stumbled over since the batch was started.
+        """
+
+
+@dataclass(frozen=True)
+class Finished(Running):
+    """A batch that is through.
+
+    Attributes
+    ----------
+    outputs : dict
+        What :meth:`result` returns.
+    """
+
+    outputs: dict[str, npt.NDArray[Any]]
+
+    def result(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the outputs; see :meth:`Running.result`."""
+        return self.outputs
+
+
 class TileRunner(ABC):
     """Takes batches of tiles of one shape through a network.
 
@@ -56,10 +87,22 @@ class TileRunner(ABC):
         Batch, tile, device, precision and threads.
     outputs : tuple of str
         What :meth:`run` gives.
+    batches_ahead : int
+        How many batches to start before the result of an earlier one is waited for, so that the
+        device works while that one is stitched; 0 for a runner that works in :meth:`start`.
+    takes_fewer : bool
+        Whether a batch may have fewer tiles than the settings say.
     """
 
     settings: RuntimeSettings
     outputs: tuple[RawOutput, ...]
+    batches_ahead: int = 0
+    takes_fewer: ClassVar[bool] = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What it had to do otherwise than was asked for, one sentence each."""
+        return ()
 
     @abstractmethod
     def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
@@ -76,6 +119,16 @@ class TileRunner(ABC):
             ``labels``, uint8 ``(batch, H, W)``, ``probabilities``, uint8, and ``shares``, float32
             ``(batch, classes, H, W)``, as far as the network gives them.
         """
+
+    def start(self, tiles: Bytes) -> Running:
+        """Start a batch, and return before it is through where the device works by itself.
+
+        Parameters
+        ----------
+        tiles : ndarray
+            As for :meth:`run`; may be changed as soon as this returns.
+        """
+        return Finished(self.run(tiles))
 
 
 class Runtime(TileRunner):
@@ -186,6 +239,46 @@ class Runtime(TileRunner):
         from wsiseg.models.profiling import activation_bytes_per_pixel
 
         return activation_bytes_per_pixel(network.network)
+
+    @classmethod
+    def check_device(cls, device: str) -> None:
+        """Refuse a device that is there, but not for what is installed of this runtime.
+
+        Parameters
+        ----------
+        device : str
+            As in the settings.
+
+        Raises
+        ------
+        RuntimeUnavailableError
+            With what to install.
+        """
+        return
+
+    @classmethod
+    def auto_precision(cls, device: str) -> Precision:
+        """Return the precision that is taken where none is asked for: fp32 on CPUs.
+
+        So that a slide has the same mask on every machine without a GPU.
+
+        Parameters
+        ----------
+        device : str
+            As in the settings.
+        """
+        return "fp32"
+
+    @classmethod
+    def wide_precision(cls, device: str) -> Precision:
+        """Return the fastest precision that has the range of fp32.
+
+        Parameters
+        ----------
+        device : str
+            As in the settings.
+        """
+        return "fp32"
 
     @classmethod
     def runs_on(cls, device: str) -> bool:

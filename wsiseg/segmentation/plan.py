@@ -10,7 +10,7 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.refining.refinement import Refinement, plan_refinement
 from wsiseg.segmentation.colouring import find_colour_steps, warn_of_colour_mismatch
-from wsiseg.segmentation.covering import find_cover
+from wsiseg.segmentation.covering import LARGEST_TILES, find_cover
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES, MemoryCosts, MemoryNeed
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.suitability import check_lighting, check_resolution
@@ -148,12 +148,14 @@ def make_plan(
     classes = dict(enumerate(checkpoint.classes))
     refinement = plan_refinement(options, classes, plane.mpp, slide.path)
     regions, notes = _find_regions(slide, plane, options)
-    readers = options.readers or min(4, max(1, choice.threads))
-    batch = options.batch or (1 if choice.device == "cpu" else 4)
+    # Beside a GPU all cores are free to decode.
+    readers = options.readers or min(4 if choice.device == "cpu" else 16, max(1, choice.threads))
+    edge = options.tile or LARGEST_TILES[0]
+    batch = options.batch or predictor.largest_batch((edge, edge))
     orientations = predictor.orientations(tta=options.tta)
     costs = MemoryCosts(
         cache_bytes=slide.cache_bytes,
-        bytes_per_pixel=predictor.bytes_per_pixel,
+        bytes_per_pixel=predictor.host_bytes_per_pixel,
         classes=len(checkpoint.classes),
         blend=options.blend,
         probabilities=options.probabilities or bool(refinement.thresholds),
@@ -189,6 +191,7 @@ def make_plan(
         colour_steps=steps,
         refinement=refinement,
         warnings=(
+            *predictor.notes,
             *slide.facts.warnings,
             *doubts,
             *(tissue.notes if tissue is not None else ()),

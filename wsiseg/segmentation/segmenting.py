@@ -332,6 +332,8 @@ def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -
         writer.wait()
     stats.record_written(writer.counts)
     stats.warn_of_bad_numbers()
+    for note in stream.notes:
+        stats.warn(note)
     return store
 
 

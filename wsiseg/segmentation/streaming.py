@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import BadNumbersError, RuntimeUnavailableError
 from wsiseg.models.outputs import Output
-from wsiseg.models.runtimes import Predictor, TileRunner
+from wsiseg.models.runtimes import Predictor, Running
 from wsiseg.refining.thresholds import apply_thresholds
 from wsiseg.segmentation.colouring import apply_colour_steps
 from wsiseg.segmentation.options import SegmentOptions
@@ -48,6 +52,26 @@ class Step:
     prediction: Prediction | None = None
     row: TileRow | None = None
     bands: Iterable[Band] = ()
+
+
+@dataclass
+class _PredictedBatch:
+    """Tiles that pass through the network together.
+
+    Attributes
+    ----------
+    tiles : list of ReadTile
+        In the order of the plan.
+    waited, forward : float
+        Seconds of each tile: waiting for its pixels, and in the runtime.
+    predictions : list of Prediction or None
+        The network's output for each tile; None for one that could not be read.
+    """
+
+    tiles: list[ReadTile]
+    waited: float
+    forward: float = 0.0
+    predictions: list[Prediction | None] = field(default_factory=list)
 
 
 class TileStream:
@@ -118,21 +142,89 @@ class TileStream:
         # Of its own, and set anew after every yield: others' time is not that of a tile.
         watch = Stopwatch()
         with TileReader(self._slide, plan.plane, threads=plan.readers, ahead=plan.ahead) as reader:
-            for batch in reader.batches(tiles, plan.batch):
-                waited = watch.lap() / len(batch)
-                runtime = self._runtimes[batch[0].tile.box.shape]
-                predictions = _predict(batch, runtime, self._runtime_name)
-                forward = watch.lap() / len(batch)
-                for read, prediction in zip(batch, predictions, strict=True):
+            for batch in self._predicted(reader.batches(tiles, plan.batch), watch):
+                for read, prediction in zip(batch.tiles, batch.predictions, strict=True):
                     before = stitcher.without_numbers
                     bands = stitcher.add(read.tile, prediction)
-                    row = _row(read, waited, forward, watch.lap())
+                    row = _row(read, batch.waited, batch.forward, watch.lap())
                     row.without_numbers = stitcher.without_numbers - before
                     if row.without_numbers and options.on_bad_numbers == "fail":
                         raise _bad_numbers(row, self._slide)
                     yield Step(read, prediction, row, self._give(bands, row))
                     watch.lap()
         yield Step(bands=self._give(stitcher.finished()))
+
+    def _predicted(
+        self, batches: Iterable[list[ReadTile]], watch: Stopwatch
+    ) -> Iterator[_PredictedBatch]:
+        """Take batches through the network, and yield them in their order.
+
+        A device that works by itself has the next batch before the last one is waited for.
+
+        Parameters
+        ----------
+        batches : iterable of list of ReadTile
+            From the reading threads.
+        watch : Stopwatch
+            Whose laps are those of the stream.
+        """
+        ahead = max((each.batches_ahead for each in self._runtimes.values()), default=0)
+        begun: deque[tuple[_PredictedBatch, Running | None]] = deque()
+        for tiles in batches:
+            batch = _PredictedBatch(tiles, watch.lap() / len(tiles))
+            begun.append((batch, self._start(batch)))
+            batch.forward = watch.lap() / len(tiles)
+            if len(begun) > ahead:
+                yield self._finish(*begun.popleft(), watch)
+        while begun:
+            yield self._finish(*begun.popleft(), watch)
+
+    def _start(self, batch: _PredictedBatch) -> Running | None:
+        """Start the network on what could be read, if anything could."""
+        pixels = [read.pixels for read in batch.tiles if read.pixels is not None]
+        if not pixels:
+            return None
+        runtime = self._runtimes[batch.tiles[0].tile.box.shape]
+        if not runtime.takes_fewer:
+            # Every batch has the same shape, so that nothing is compiled twice.
+            blank = np.zeros((*runtime.settings.tile, 3), np.uint8)
+            pixels += [blank] * (runtime.settings.batch - len(pixels))
+        with self._translated():
+            return runtime.start(np.stack(pixels))
+
+    def _finish(
+        self, batch: _PredictedBatch, running: Running | None, watch: Stopwatch
+    ) -> _PredictedBatch:
+        """Wait for a batch; unreadable tiles have no prediction."""
+        outputs: dict[str, npt.NDArray[Any]] = {}
+        if running is not None:
+            with self._translated():
+                outputs = running.result()
+        places = itertools.count()
+        for read in batch.tiles:
+            if read.pixels is None:
+                batch.predictions.append(None)
+            else:
+                place = next(places)
+                found = {name: planes[place] for name, planes in outputs.items()}
+                batch.predictions.append(Prediction(**found))
+        batch.forward += watch.lap() / len(batch.tiles)
+        return batch
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translate_errors(
+            lambda why: RuntimeUnavailableError(
+                f"{self._runtime_name} cannot run the network: {why}",
+                None,
+                "A smaller `tile` or `batch` needs less memory.",
+            )
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the runtime had to do otherwise than was asked for, one sentence each."""
+        found = (note for each in self._runtimes.values() for note in each.notes)
+        return tuple(dict.fromkeys(found))
 
     def _give(self, bands: Iterable[Band], row: TileRow | None = None) -> Iterator[Band]:
         """Yield bands one by one; the time to make them counts as stitching of the tile."""
@@ -186,34 +278,6 @@ def _bad_numbers(row: TileRow, slide: Slide) -> BadNumbersError:
         "Use another `precision` or checkpoint, or leave such pixels out with "
         "`on_bad_numbers=fill`.",
     )
-
-
-def _predict(batch: list[ReadTile], runtime: TileRunner, name: str) -> list[Prediction | None]:
-    """Run the network on what could be read; unreadable tiles give None."""
-    size, tile = runtime.settings.batch, runtime.settings.tile
-    pixels = [read.pixels for read in batch if read.pixels is not None]
-    if not pixels:
-        return [None] * len(batch)
-    # Every batch has the same shape, so that nothing is compiled twice.
-    blank = np.zeros((*tile, 3), np.uint8)
-    with translate_errors(
-        lambda why: RuntimeUnavailableError(
-            f"{name} cannot run the network: {why}",
-            None,
-            "A smaller `tile` or `batch` needs less memory.",
-        )
-    ):
-        outputs = runtime.run(np.stack(pixels + [blank] * (size - len(pixels))))
-    predictions: list[Prediction | None] = []
-    place = 0
-    for read in batch:
-        if read.pixels is None:
-            predictions.append(None)
-        else:
-            found = {name: planes[place] for name, planes in outputs.items()}
-            predictions.append(Prediction(**found))
-            place += 1
-    return predictions
 
 
 def _row(read: ReadTile, waited: float, forward: float, stitched: float) -> TileRow:

@@ -22,6 +22,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def cuda(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
 
 
 @pytest.fixture
@@ -80,6 +81,27 @@ def test_auto_takes_torch_on_an_apple_gpu(apple: None) -> None:
     assert (choose_runtime().runtime, choose_runtime().device) == ("torch", "mps")
 
 
+@pytest.mark.parametrize(
+    ("capability", "precision"), [((6, 1), "fp32"), ((7, 0), "fp16"), ((9, 0), "fp16")]
+)
+def test_auto_computes_in_16_bits_where_a_gpu_is_made_for_it(
+    cuda: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capability: tuple[int, int],
+    precision: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    choice = choose_runtime(device="cuda:1")
+    assert (choice.precision, choice.adaptable) == (precision, True)
+    asked = choose_runtime(device="cuda:1", precision="fp32")
+    assert (asked.precision, asked.adaptable) == ("fp32", False)
+
+
+def test_auto_computes_in_16_bits_on_an_apple_gpu_and_in_32_on_a_cpu(apple: None) -> None:
+    assert choose_runtime().precision == "fp16"
+    assert choose_runtime(device="cpu").precision == "fp32"
+
+
 def test_openvino_stays_on_the_cpu_beside_a_gpu(cuda: None, with_openvino: None) -> None:
     assert choose_runtime("openvino").device == "cpu"
     assert choose_runtime(device="cpu").runtime == "openvino"
@@ -94,10 +116,10 @@ def test_openvino_on_a_gpu_is_refused_with_the_way_out(cuda: None, with_openvino
 
 def test_unknown_runtime_is_refused_with_those_that_exist() -> None:
     with pytest.raises(ArgumentError) as caught:
-        choose_runtime("tensorflow")
-    assert "there is no runtime 'tensorflow'" in str(caught.value)
+        choose_runtime("caffe")
+    assert "there is no runtime 'caffe'" in str(caught.value)
     assert caught.value.where == "`runtime`"
-    assert caught.value.hint == "Use openvino, torch, onnx."
+    assert caught.value.hint == "Use openvino, torch, onnx, tensorrt."
 
 
 @pytest.mark.parametrize("precision", ["fp64", "int4", "FP16", ""])
@@ -156,9 +178,18 @@ def test_device_that_is_not_there_is_refused(no_gpu: None, runtime: str, device:
     assert caught.value.hint == "Try `device=cpu`."
 
 
+def test_a_pytorch_without_cuda_says_so(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(RuntimeUnavailableError, match="is built without CUDA"):
+        choose_runtime(device="cuda")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(RuntimeUnavailableError, match="no NVIDIA GPU, or no driver"):
+        choose_runtime(device="cuda")
+
+
 def test_gpu_beyond_the_last_is_refused(cuda: None) -> None:
     assert choose_runtime(device="cuda:1").device == "cuda:1"
-    with pytest.raises(RuntimeUnavailableError, match="cuda:2"):
+    with pytest.raises(RuntimeUnavailableError, match=r"cuda:2.*but cuda:0, cuda:1"):
         choose_runtime(device="cuda:2")
 
 
