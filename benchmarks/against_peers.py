@@ -187,12 +187,18 @@ def _memory(pid: int) -> tuple[int, int]:
 # What is prepared -----------------------------------------------------------------------------
 
 
-def make_environments(folder: Path) -> dict[str, Path]:
-    """Make the peers' environments, unless they stand, and return their Pythons."""
+def make_environments(folder: Path, wanted: Sequence[str]) -> dict[str, Path]:
+    """Make the environments of the peers that are wanted, unless they stand.
+
+    Returns
+    -------
+    dict
+        Their Pythons, by name.
+    """
     pythons = {}
     for line in (HERE / "peers.txt").read_text().splitlines():
         name, colon, requirements = line.partition(":")
-        if line.startswith("#") or not colon:
+        if line.startswith("#") or not colon or name not in wanted:
             continue
         place = folder / name
         pythons[name] = place / "bin" / "python"
@@ -204,6 +210,17 @@ def make_environments(folder: Path) -> dict[str, Path]:
         pip = [pythons[name], "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         subprocess.run([*pip, *requirements.split()], check=True)
         done.write_text(requirements)
+    if "fast" not in wanted:
+        return pythons
+    look = subprocess.run(
+        [pythons["fast"], "-c", "import fast"], capture_output=True, text=True, check=False
+    )
+    if look.returncode:
+        raise SystemExit(
+            f"FAST cannot be imported: {look.stderr.strip().splitlines()[-1]}\n"
+            "It needs libusb-1.0 and OpenCL: apt-get install libusb-1.0-0 pocl-opencl-icd.  Without "
+            "it: --sides wsiseg,monai"
+        )
     return pythons
 
 
@@ -329,13 +346,13 @@ def main() -> None:
     parser.add_argument("-c", "--checkpoint", default="nuclei")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--slides", default="small,large")
-    parser.add_argument("--sides", default="wsiseg,fast,monai")
+    parser.add_argument("--slides", default="small,large", help="which slides, by commas")
+    parser.add_argument("--sides", default="wsiseg,fast,monai", help="which programs, by commas")
     parser.add_argument("--segment", default="", help="further options of wsiseg segment")
     parser.add_argument("--environments", type=Path, default=Path("build/peers"))
     parser.add_argument("-o", "--output", type=Path, help="a .json for all single runs")
     options = parser.parse_args()
-    pythons = make_environments(options.environments.resolve())
+    pythons = make_environments(options.environments.resolve(), options.sides.split(","))
     everything = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
