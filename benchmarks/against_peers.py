@@ -218,7 +218,7 @@ def make_environments(folder: Path, wanted: Sequence[str]) -> dict[str, Path]:
     if look.returncode:
         raise SystemExit(
             f"FAST cannot be imported: {look.stderr.strip().splitlines()[-1]}\n"
-            "It needs libusb-1.0 and OpenCL: apt-get install libusb-1.0-0 pocl-opencl-icd.  Without "
+            "It needs of the system: apt-get install libusb-1.0-0 pocl-opencl-icd.  Without "
             "it: --sides wsiseg,monai"
         )
     return pythons
