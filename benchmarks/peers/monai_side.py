@@ -13,6 +13,7 @@ import numpy as np
 import tifffile
 import torch
 from monai.inferers import sliding_window_inference
+from monai.transforms import AsDiscrete
 
 slide, network_file, output = sys.argv[1:4]
 tile, overlap, threads = (int(each) for each in sys.argv[4:7])
@@ -29,10 +30,5 @@ with torch.inference_mode():
         overlap=overlap / tile,
         mode="gaussian",
     )
-    # argmax over the channels of all pixels at once is far slower on a processor.
-    labels = torch.zeros(logits.shape[2:], dtype=torch.uint8)
-    best = logits[0, 0].clone()
-    for index in range(1, logits.shape[1]):
-        labels[logits[0, index] > best] = index
-        torch.maximum(best, logits[0, index], out=best)
+    labels = AsDiscrete(argmax=True)(logits[0])[0].to(torch.uint8)
 np.save(output, labels.numpy())

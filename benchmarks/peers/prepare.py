@@ -67,11 +67,10 @@ def write_networks(checkpoint: Checkpoint, tile: int, folder: Path) -> None:
         output_names=["probabilities"],
         verbose=False,
     )
-    # Traced and frozen it is a fifth faster than as it is.
-    traced = torch.jit.trace(
+    # Traced, so that it needs no wsiseg there; not frozen, so that it runs as PyTorch runs it.
+    torch.jit.trace(
         Peeled(checkpoint).eval().requires_grad_(False), torch.zeros(4, 3, 512, 512)
-    )
-    torch.jit.freeze(traced).save(folder / "network.pt")
+    ).save(folder / "network.pt")
 
 
 def crop(slide_path: Path, edge: int, output: Path) -> None:
