@@ -121,6 +121,13 @@ def sensitivity(clocks: Sequence[float], rates: Sequence[float]) -> float | None
     It is the slope of one logarithm over the other: 1 where only the processors count, 0 where only
     the memory does.  None if there are not two clocks.
 
+    Parameters
+    ----------
+    clocks : sequence of float
+        In any unit.
+    rates : sequence of float
+        Pictures a second at each.
+
     Examples
     --------
     >>> sensitivity([1000, 2000], [10, 20]), sensitivity([1000, 2000], [10, 10])
