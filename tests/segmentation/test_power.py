@@ -1,5 +1,6 @@
 """The power of a run in its run file, by a stand-in for hardware that tells it."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -60,6 +61,24 @@ def test_power_stands_in_the_run_file_and_in_the_summary(
     assert probe.closed
 
 
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "out" / "a.tiles.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tiles_have_their_part_of_the_energy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmenting, "find_probes", lambda _: {"counter": Counting()})
+    content, result = run(tmp_path)
+    rows = table(tmp_path)
+    assert list(rows[0])[-2:] == ["status", "joules"]
+    assert len(rows) == result.summary["tiles"] > 4
+    parts = [float(row["joules"]) for row in rows]
+    assert min(parts) > 0
+    assert sum(parts) == pytest.approx(content["power"]["joules"], abs=1e-4)
+
+
 def test_where_the_hardware_tells_nothing_there_is_no_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,3 +86,4 @@ def test_where_the_hardware_tells_nothing_there_is_no_figure(
     content, result = run(tmp_path)
     assert content["power"] is content["power_w"] is None
     assert result.summary["power_w"] is result.summary["joules_per_mpx"] is None
+    assert "joules" not in table(tmp_path)[0]

@@ -11,9 +11,11 @@ from commands import run
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError
 from wsiseg.models.profiling import count_macs, count_parameters
-from wsiseg.throughput.bench import SizeResult, bench
+from wsiseg.throughput.bench import bench
 from wsiseg.throughput.bench_options import BenchOptions
+from wsiseg.throughput.bench_plot import draw
 from wsiseg.throughput.bench_tables import COLUMNS, as_text, compare_with, read_results
+from wsiseg.throughput.runs import SizeResult
 
 QUICK = BenchOptions(
     sizes="64x32,32x32", runs=4, warm_up=1, batch=2, runtime="torch", device="cpu", threads=1
@@ -67,6 +69,27 @@ def test_every_size_is_measured_and_the_first_stands_in_front(result) -> None:
         assert size["latency_ms"]["p50"] <= size["latency_ms"]["p99"]
 
 
+def test_the_longest_operations_are_told(result) -> None:
+    longest = result["operations"]
+    assert 1 <= len(longest) <= 10
+    assert [each["ms"] for each in longest] == sorted((e["ms"] for e in longest), reverse=True)
+    assert sum(each["share"] for each in longest) <= 1.001
+    assert any("conv" in each["name"] for each in longest)
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_plot_has_every_network(result, scored: bool, tmp_path: Path) -> None:
+    one, other = ({**result, "name": name, "miou": 0.5 if scored else None} for name in "ab")
+    picture = tmp_path / "a.svg"
+    draw([one, {**other, "fps": 1000 * other["fps"]}], picture)
+    axis = "mean IoU" if scored else "parameters"
+    # Matplotlib notes the text of what it draws.
+    text = picture.read_text()
+    assert f"<!-- {axis}" in text
+    assert "<!-- a -->" in text
+    assert "<!-- b -->" in text
+
+
 def test_tables_hold_a_row_for_each_size(result, tmp_path: Path) -> None:
     table = list(csv.DictReader(as_text([result], ".csv").splitlines()))
     assert [row["width"] for row in table] == ["64", "32"]
@@ -102,7 +125,10 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     words = ("bench", "-c", checkpoint, "--sizes", "32x32", "--runs", 2, "--warm-up", 0)
     words += ("--runtime", "torch", "--threads", 1)
     output = tmp_path / "a.json"
-    content = json.loads(run(*words, "-o", output, "--json").out)
+    picture = tmp_path / "a.png"
+    content = json.loads(run(*words, "-o", output, "--plot", picture, "--json").out)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert content["miou"] == tiny_checkpoint().card.metrics.get("val_miou")
     promised = {"fps", "latency_ms", "mpx_per_s", "parameters", "size_mb", "power_w"}
     assert promised | {"joules_per_mpx"} <= content.keys()
     assert json.loads(output.read_text()) == {"results": [content]}
@@ -118,6 +144,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         (("bench",), "no network is named"),
         ((*words, "-o", tmp_path / "a.txt"), "ends with .json, .csv, .md"),
         ((*words, "--compare", checkpoint), "this is no result of wsiseg bench"),
+        ((*words, "--plot", tmp_path / "a.gif"), "ends with .png, .svg, .pdf"),
         (("bench", "--architecture", "espnt"), "Did you mean espnet"),
     ):
         result = run(*wrong, "--quiet")

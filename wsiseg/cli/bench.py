@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,12 @@ import typer
 from wsiseg.cli.options import AsJson, Debug, Quiet
 from wsiseg.cli.printing import Json, echo, print_json
 from wsiseg.cli.settings_options import options_from
-from wsiseg.errors import ArgumentError, OutputError, OutputExistsError
+from wsiseg.errors import (
+    ArgumentError,
+    OutputError,
+    OutputExistsError,
+    RuntimeUnavailableError,
+)
 from wsiseg.throughput.bench_options import BenchOptions
 
 _CLASSES = 19
@@ -52,9 +58,24 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture of accuracy, or parameters, against speed: .png, .svg or .pdf.",
+            show_default=False,
+        ),
+    ] = None,
+    counters: Annotated[
+        bool,
+        typer.Option(
+            "--counters/--no-counters",
+            help="Counters of kernels on GPUs of NVIDIA's, where ncu is installed.",
+        ),
+    ] = True,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing table.", metavar="")
+        bool, typer.Option("--overwrite", help="Replace existing files.", metavar="")
     ] = False,
+    run_once: Annotated[bool, typer.Option("--run-once", hidden=True)] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -65,7 +86,11 @@ def bench(
         raise ArgumentError(
             "no network is named", "`checkpoint`", "Name one, or an `architecture`."
         )
+    if run_once:
+        _run_once(checkpoint or [], architecture or [], options)
+        return
     _check_output(output, overwrite=overwrite)
+    _check_plot(plot, overwrite=overwrite)
 
     from wsiseg.cli.share_progress import ShareProgress
     from wsiseg.store.disk import write_atomically
@@ -76,24 +101,32 @@ def bench(
     results: list[Json] = []
     with ShareProgress("measuring", quiet=quiet) as progress:
         networks = list(_networks(checkpoint or [], architecture or []))
-        for number, (name, network, normalisation) in enumerate(networks):
+        for number, (name, network, normalisation, scores) in enumerate(networks):
 
             def advance(share: float, number: int = number) -> None:
                 progress((number + share) / len(networks))
 
-            results.append(measure(name, network, normalisation, options, advance))
+            found = measure(name, network, normalisation, options, advance)
+            found |= {"miou": scores.get("val_miou")}
+            results.append(found)
+        if counters:
+            _count_kernels(results, checkpoint or [], architecture or [], progress.warned)
     if earlier is not None:
         results = compare_with(results, earlier)
     if output is not None:
         write_atomically(output, as_text(results, output.suffix.lower()))
+    if plot is not None:
+        _draw(results, plot)
     if as_json:
         print_json(results[0] if len(results) == 1 else {"results": results})
     else:
         echo(*describe(results))
 
 
-def _networks(checkpoints: list[str], architectures: list[str]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield name, network and normalisation of what was named."""
+def _networks(
+    checkpoints: list[str], architectures: list[str]
+) -> Iterator[tuple[str, Any, Any, Mapping[str, float]]]:
+    """Yield name, network, normalisation and scores of what was named."""
     from wsiseg.checkpoints import take_checkpoint
     from wsiseg.models.normalisation import Normalisation
     from wsiseg.models.registry import create_model, find_architecture
@@ -102,9 +135,60 @@ def _networks(checkpoints: list[str], architectures: list[str]) -> Iterator[tupl
         find_architecture(name)
     for name in checkpoints:
         loaded = take_checkpoint(name)
-        yield loaded.name, loaded.network, loaded.card.normalisation
+        yield loaded.name, loaded.network, loaded.card.normalisation, loaded.card.metrics
     for name in architectures:
-        yield name, create_model(name, _CLASSES).eval(), Normalisation()
+        yield name, create_model(name, _CLASSES).eval(), Normalisation(), {}
+
+
+def _run_once(checkpoints: list[str], architectures: list[str], options: BenchOptions) -> None:
+    """Run what was named once each, under a profiler."""
+    from wsiseg.throughput.bench import run_once
+
+    for _, network, normalisation, _ in _networks(checkpoints, architectures):
+        run_once(network, normalisation, options)
+
+
+def _count_kernels(
+    results: list[Json],
+    checkpoints: list[str],
+    architectures: list[str],
+    warn: Callable[[str], None],
+) -> None:
+    """Add the counters of kernels to results of NVIDIA's GPUs, where they can be read."""
+    from wsiseg.throughput.kernel_counters import find_ncu, profile
+
+    program = find_ncu()
+    named = [("-c", name) for name in checkpoints]
+    named += [("--architecture", name) for name in architectures]
+    for result, words in zip(results, named, strict=True):
+        result["counters"] = None
+        if program is None or not result["device"].startswith("cuda"):
+            continue
+        command = [sys.executable, "-m", "wsiseg", "bench", "--run-once", *words]
+        command += ["--sizes", f"{result['width']}x{result['height']}"]
+        command += ["--batch", str(result["batch"]), "--runtime", result["runtime"]]
+        command += ["--device", result["device"], "--precision", result["precision"]]
+        try:
+            result["counters"] = profile(program, command)
+        except RuntimeUnavailableError as error:
+            warn(f"without counters of {result['name']}: {error}")
+
+
+def _draw(results: list[Json], plot: Path) -> None:
+    from wsiseg.store.disk import translate_write_errors
+    from wsiseg.throughput.bench_plot import draw
+
+    with translate_write_errors(plot):
+        draw(results, plot)
+
+
+def _check_plot(plot: Path | None, *, overwrite: bool) -> None:
+    if plot is None:
+        return
+    from wsiseg.throughput.bench_plot import check_plot
+
+    check_plot(plot)
+    _check_place(plot, overwrite=overwrite)
 
 
 def _check_output(output: Path | None, *, overwrite: bool) -> None:
@@ -114,7 +198,11 @@ def _check_output(output: Path | None, *, overwrite: bool) -> None:
         raise ArgumentError(
             f"the name of a table ends with {', '.join(_SUFFIXES)}", f"`output` {output.name}"
         )
-    if not output.parent.is_dir():
-        raise OutputError("there is no such folder", output.parent)
-    if output.exists() and not overwrite:
-        raise OutputExistsError("the output already exists", output, "`overwrite` replaces it.")
+    _check_place(output, overwrite=overwrite)
+
+
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise OutputError("there is no such folder", path.parent)
+    if path.exists() and not overwrite:
+        raise OutputExistsError("the output already exists", path, "`overwrite` replaces it.")

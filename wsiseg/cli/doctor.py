@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from wsiseg.cli.option_names import name_options, set_option_names
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import echo, print_json
+from wsiseg.cli.printing import Json, echo, print_json
 
 
 def doctor(
@@ -16,6 +17,14 @@ def doctor(
         typer.Option(
             "--clear-cache",
             help="Remove what was reckoned once and kept: compiled networks, what they cost.",
+            metavar="",
+        ),
+    ] = False,
+    bench: Annotated[
+        bool,
+        typer.Option(
+            "--bench",
+            help="Measure every runtime for a moment; tell what auto chooses here, and why.",
             metavar="",
         ),
     ] = False,
@@ -31,12 +40,16 @@ def doctor(
     from wsiseg.diagnosis import diagnose
 
     checks = diagnose()
+    measured = _measure(quiet=quiet) if bench else {}
     if as_json:
-        print_json({"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]})
+        found = [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]
+        print_json({"checks": found, **measured})
     else:
         for check in checks:
             mark = "ok" if check.ok else ("missing" if check.optional else "FAILED")
             echo(f"{mark:9}{check.name:14}{check.detail}")
+        if bench:
+            _print(measured["bench"])
     if any(not check.ok and not check.optional for check in checks):
         raise typer.Exit(1)
 
@@ -51,3 +64,47 @@ def _clear_cache(*, as_json: bool) -> None:
         print_json({"checks": checks, "freed_bytes": freed})
     else:
         echo(f"{'ok':9}{'cache':14}{detail}")
+
+
+def _measure(*, quiet: bool) -> dict[str, Json]:
+    """Return what every runtime does with the default checkpoint, and what auto makes of it."""
+    from wsiseg.checkpoints import take_checkpoint
+    from wsiseg.cli.share_progress import ShareProgress
+    from wsiseg.models.runtimes.choosing import PRECISIONS, choose_runtime
+    from wsiseg.models.runtimes.registry import RUNTIMES
+    from wsiseg.throughput.runtime_comparison import EDGE, compare_runtimes, explain
+
+    # Those of segment, which the advice is for.
+    set_option_names({"runtime": "--runtime", "precision": "--precision"})
+    taken = take_checkpoint(None)
+    auto = choose_runtime()
+    figures = []
+    most = len(RUNTIMES) * len(PRECISIONS)
+    with ShareProgress("measuring", quiet=quiet) as progress:
+        for figure in compare_runtimes(taken.network, taken.card.normalisation, auto):
+            figures.append(figure)
+            progress(min(len(figures) / most, 1.0))
+    return {
+        "bench": {
+            "checkpoint": taken.name,
+            "tile": EDGE,
+            "threads": auto.threads,
+            "auto": {
+                "runtime": auto.runtime,
+                "device": auto.device,
+                "precision": auto.precision,
+            },
+            "why": [name_options(line) for line in explain(auto, figures)],
+            "measured": [figure.describe() for figure in figures],
+        }
+    }
+
+
+def _print(found: Json) -> None:
+    echo("", f"{found['checkpoint']} on tiles of {found['tile']}, {found['threads']} threads:")
+    for each in found["measured"]:
+        chosen = all(each[key] == value for key, value in found["auto"].items())
+        rate = "-" if each["mpx_per_s"] is None else f"{each['mpx_per_s']:.2f}"
+        words = f"{each['runtime']:10}{each['device']:8}{each['precision']:6}{rate:>8} Mpx/s"
+        echo(f"  {words}  {'auto' if chosen else each['why_not'] or ''}".rstrip())
+    echo("", *found["why"])

@@ -50,6 +50,7 @@ from wsiseg.store.shard_counts import count_shards
 from wsiseg.text import plural
 from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
+from wsiseg.throughput.tile_energy import joules_of_tiles
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
 from wsiseg.tiling.tissue import TissueMask
@@ -408,8 +409,10 @@ def _finish(
                 f"the image is white in {len(unread)} pieces of the file that cannot be read, "
                 f"the first at y={unread[0].y}, x={unread[0].x}"
             )
-    write_atomically(files.tiles, rows_to_csv(stats.all_rows))
-    run: dict[str, Any] = describe_run(job, stats, identity, meter.read())
+    energies = meter.read()
+    joules = joules_of_tiles(stats.rows, list(energies.values()), stats.watch.total - meter.elapsed)
+    write_atomically(files.tiles, rows_to_csv(stats.all_rows, joules))
+    run: dict[str, Any] = describe_run(job, stats, identity, energies)
     run["shards"] = {name: count_shards(group) for name, group in job.pyramids.items()}
     write_json(files.run, run)
     remove_raw(files.mask)

@@ -7,11 +7,9 @@ The protocol is that of the ESPNet papers (Mehta et al., ECCV 2018, section 4.3)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 
 from wsiseg.models.folding import fold
@@ -19,86 +17,14 @@ from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.profiling import count_macs, count_parameters
 from wsiseg.models.runtimes.choosing import RuntimeChoice, choose_runtime
-from wsiseg.models.runtimes.runtime import Runtime
 from wsiseg.models.tile_network import TileNetwork
 from wsiseg.throughput.bench_options import BenchOptions
-from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
+from wsiseg.throughput.clocks import check_clocks, measure_at_clocks
+from wsiseg.throughput.operations import longest_operations
+from wsiseg.throughput.runs import Progress, measure_runs, noise_for
 
 _MATRIX = 2048
 _MATRIX_SECONDS = 0.5
-
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class SizeResult:
-    """What was measured at one size.
-
-    Attributes
-    ----------
-    height, width : int
-        Of the pictures.
-    latencies : ndarray
-        float64 ``(runs,)``: seconds of each run.
-    batch : int
-        Pictures of a run.
-    macs : int
-        Multiply-accumulates for one picture.
-    joules : float or None
-        Energy of all runs; None where the hardware does not tell.
-    utilisation, clock_mhz : float or None
-        Means over the runs, as far as a GPU tells.
-    """
-
-    height: int
-    width: int
-    latencies: np.ndarray
-    batch: int
-    macs: int
-    joules: float | None
-    utilisation: float | None
-    clock_mhz: float | None
-
-    @property
-    def fps(self) -> float:
-        """Pictures a second."""
-        return self.batch * len(self.latencies) / float(self.latencies.sum())
-
-    @property
-    def mpx_per_s(self) -> float:
-        """Megapixels a second."""
-        return self.fps * self.height * self.width / 1e6
-
-    @property
-    def gflops(self) -> float:
-        """Billions of multiplications and additions a second."""
-        return 2 * self.macs * self.fps / 1e9
-
-    def describe(self, matrix_gflops: float) -> dict[str, Any]:
-        """Return the figures for JSON.
-
-        Parameters
-        ----------
-        matrix_gflops : float
-            What this machine reaches in products of matrices.
-        """
-        seconds = float(self.latencies.sum())
-        p50, p95, p99 = (float(each) * 1e3 for each in np.percentile(self.latencies, (50, 95, 99)))
-        megapixels = self.mpx_per_s * seconds
-        return {
-            "width": self.width,
-            "height": self.height,
-            "fps": round(self.fps, 3),
-            "latency_ms": {"p50": round(p50, 3), "p95": round(p95, 3), "p99": round(p99, 3)},
-            "mpx_per_s": round(self.mpx_per_s, 4),
-            "macs": self.macs,
-            "gflops": round(self.gflops, 2),
-            "share_of_matrix_rate": round(self.gflops / matrix_gflops, 4),
-            "power_w": None if self.joules is None else round(self.joules / seconds, 3),
-            "joules_per_mpx": None if self.joules is None else round(self.joules / megapixels, 5),
-            "utilisation": self.utilisation,
-            "clock_mhz": self.clock_mhz,
-        }
 
 
 def bench(
@@ -132,25 +58,34 @@ def bench(
     Raises
     ------
     RuntimeUnavailableError
-        If the runtime, device or precision is not there, or does not take the network.
+        If the runtime, device or precision is not there, or does not take the network; if the
+        clock is to be set and cannot be.
     ArgumentError
         If a size is no multiple of what the network takes.
     """
     choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
+    if options.set_clocks:
+        check_clocks(choice.device)
     matrix_gflops = measure_matrix_rate(choice)
-    folded = fold(network)
-    results = []
+    tiles = TileNetwork(fold(network), normalisation, ("labels",)).eval()
+    parts = len(options.sizes) + len(options.set_clocks)
+    described, clocks, operations = [], None, None
     for number, (height, width) in enumerate(options.sizes):
 
         def advance(share: float, number: int = number) -> None:
             if progress is not None:
-                progress((number + share) / len(options.sizes))
+                progress((number + share) / parts)
 
         macs = count_macs(network, height, width)
-        tiles = TileNetwork(folded, normalisation, ("labels",)).eval()
         runtime = choice.compile(tiles, (height, width), options.batch)
-        results.append(_measure(runtime, macs, options, advance))
-    described = [result.describe(matrix_gflops) for result in results]
+        described.append(measure_runs(runtime, macs, options, advance).describe(matrix_gflops))
+        if number == 0:
+            operations = longest_operations(runtime)
+            if options.set_clocks:
+                clocks = measure_at_clocks(runtime, macs, options, matrix_gflops)
+        del runtime
+    if progress is not None:
+        progress(1.0)
     parameters = count_parameters(network)
     return {
         "name": name,
@@ -164,39 +99,36 @@ def bench(
         "threads": choice.threads,
         "batch": options.batch,
         "runs": options.runs,
+        "clocks": clocks and clocks["clocks"],
+        "clock_sensitivity": clocks and clocks["sensitivity"],
+        "operations": operations,
         "sizes": described,
     }
 
 
-def _measure(runtime: Runtime, macs: int, options: BenchOptions, progress: Progress) -> SizeResult:
-    height, width = runtime.settings.tile
-    noise = np.random.default_rng(0)
-    pixels = noise.integers(0, 256, (options.batch, height, width, 3), np.uint8)
-    whole = options.warm_up + options.runs
-    for number in range(options.warm_up):
+def run_once(
+    network: SegmentationNetwork, normalisation: Normalisation, options: BenchOptions
+) -> None:
+    """Run a network at the first size, for a profiler of NVIDIA's that looks at one run only.
+
+    Parameters
+    ----------
+    network : SegmentationNetwork
+        In evaluation mode.
+    normalisation : Normalisation
+        What it takes.
+    options : BenchOptions
+        Size, batch, and on what it runs.
+    """
+    choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
+    tiles = TileNetwork(fold(network), normalisation, ("labels",)).eval()
+    runtime = choice.compile(tiles, options.sizes[0], options.batch)
+    pixels = noise_for(runtime)
+    for _ in range(3):
         runtime.run(pixels)
-        progress((number + 1) / whole)
-    latencies = np.empty(options.runs)
-    with PowerMeter(find_probes(runtime.settings.device)) as meter:
-        for number in range(options.runs):
-            start = time.perf_counter()
-            runtime.run(pixels)
-            latencies[number] = time.perf_counter() - start
-            progress((options.warm_up + number + 1) / whole)
-    utilisation, clock = _means(meter)
-    return SizeResult(
-        height, width, latencies, options.batch, macs, meter.joules(), utilisation, clock
-    )
-
-
-def _means(meter: PowerMeter) -> Iterator[float | None]:
-    """Yield the mean utilisation and the mean clock, of the probe that tells them."""
-    samples = [s.reading for energy in meter.energies().values() for s in energy.samples]
-    for told in (
-        [each.utilisation for each in samples if each.utilisation is not None],
-        [each.clock_mhz for each in samples if each.clock_mhz is not None],
-    ):
-        yield sum(told) / len(told) if told else None
+    on_gpu = choice.device.startswith("cuda")
+    with torch.cuda.profiler.profile() if on_gpu else nullcontext():
+        runtime.run(pixels)
 
 
 def measure_matrix_rate(choice: RuntimeChoice) -> float:
@@ -210,12 +142,15 @@ def measure_matrix_rate(choice: RuntimeChoice) -> float:
     choice : RuntimeChoice
         Device, precision and threads.
     """
-    kinds = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    # PyTorch has no product of bytes for all devices; beside int8 stands what fp32 reaches.
+    kinds = {"fp16": torch.float16, "bf16": torch.bfloat16}
     device = torch.device(choice.device)
     threads = torch.get_num_threads()
     torch.set_num_threads(choice.threads)
     try:
-        square = torch.rand(_MATRIX, _MATRIX, device=device, dtype=kinds[choice.precision])
+        square = torch.rand(
+            _MATRIX, _MATRIX, device=device, dtype=kinds.get(choice.precision, torch.float32)
+        )
         _multiply(square)
         count, start = 0, time.perf_counter()
         while time.perf_counter() - start < _MATRIX_SECONDS:

@@ -27,6 +27,17 @@ def _read_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def _read_clocks(given: object) -> object:
+    """Return clocks in a text, ``900,1500``, as numbers."""
+    if not isinstance(given, str):
+        return given
+    parts = [part.strip() for part in given.split(",")]
+    for part in parts:
+        if not part.isdecimal():
+            raise ArgumentError(f"{part!r} is no clock", "`set_clocks`", "Write MHz: 900,1500.")
+    return tuple(map(int, parts))
+
+
 _Edge = Annotated[int, Field(ge=8, le=2**15)]
 
 
@@ -52,3 +63,9 @@ class BenchOptions(ComputeOptions):
         200
     )
     warm_up: Annotated[int, Field(ge=0, description="Runs before them."), Option(_PROTOCOL)] = 20
+    set_clocks: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=10_000)], ...],
+        BeforeValidator(_read_clocks),
+        Field(description="Clocks of the GPU to measure at as well; this user has to be root."),
+        Option(_PROTOCOL, metavar="MHZ,MHZ", default="none is set"),
+    ] = ()

@@ -11,6 +11,7 @@ from wsiseg.csv_tables import to_csv
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import ArgumentError
 from wsiseg.text import plural
+from wsiseg.throughput.kernel_counters import counters_of
 
 Result = Mapping[str, Any]
 
@@ -27,9 +28,16 @@ COLUMNS = (
     "macs",
     "parameters",
     "size_mb",
+    "miou",
     "share_of_matrix_rate",
     "power_w",
     "joules_per_mpx",
+    "utilisation",
+    "clock_mhz",
+    "cpu_utilisation",
+    "clock_sensitivity",
+    "warp_execution_efficiency",
+    "memory_efficiency",
     "runtime",
     "device",
     "precision",
@@ -51,7 +59,9 @@ def rows(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
     for result in results:
         for size in result["sizes"]:
             latencies = {f"{key}_ms": value for key, value in size["latency_ms"].items()}
-            every = {**result, **size, **latencies}
+            # Counters are those of the first size.
+            counters = counters_of(result) if size is result["sizes"][0] else {}
+            every = {**counters, **result, **size, **latencies}
             yield {column: every.get(column) for column in COLUMNS}
 
 
@@ -106,8 +116,45 @@ def describe(results: Sequence[Result]) -> Iterator[str]:
         f"{plural(first['threads'], 'thread')}, {first['runs']} runs of "
         f"{first['batch']}; matrices are multiplied at {first['matrix_gflops']:g} GFLOP/s"
     )
+    for result in results:
+        yield from _describe_clocks(result)
+        yield from _describe_kernels(result)
     if all(row["joules_per_mpx"] is None for row in rows(results)):
         yield "power was not measured: this hardware does not tell it, or not to this user"
+
+
+def _describe_clocks(result: Result) -> Iterator[str]:
+    """Yield what a GPU's clock does to a network, if it was set."""
+    for each in result.get("clocks") or ():
+        ran = "" if each["clock_mhz"] is None else f", ran at {each['clock_mhz']:.0f}"
+        yield (
+            f"{result['name']} with the clock set to {each['set_mhz']} MHz{ran}: "
+            f"{each['fps']:.2f} a second"
+        )
+    if result.get("clock_sensitivity") is not None:
+        yield (
+            f"{result['name']} gains {result['clock_sensitivity']:.2f} % of speed for each per "
+            "cent of the clock"
+        )
+
+
+def _describe_kernels(result: Result) -> Iterator[str]:
+    """Yield the operations that take longest, and the counters of kernels, where they are told."""
+    counters = counters_of(result)
+    for name, words in (
+        ("warp_execution_efficiency", "of a warp's threads work"),
+        ("memory_efficiency", "of the bytes that are moved are used"),
+        ("dram_throughput", "of what the memory can move is moved"),
+        ("sm_throughput", "of what the processors can do is done"),
+    ):
+        if counters.get(name) is not None:
+            yield f"{result['name']}: {counters[name]:.0%} {words}"
+    longest = counters.get("kernels") or result.get("operations") or ()
+    if longest:
+        yield f"{result['name']}: what takes longest of one run"
+    for each in longest:
+        share, took = f"{each['share']:>6.1%}", f"{each['ms']:>9.3f} ms"
+        yield f"  {share}  {took}  {each['calls']:>4} ×  {each['name']}"
 
 
 def read_results(path: Path) -> list[Result]:

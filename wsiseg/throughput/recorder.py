@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -67,6 +67,9 @@ class TileRow:
 
 COLUMNS = tuple(field.name for field in fields(TileRow) if field.name != "without_numbers")
 
+JOULES = "joules"
+"""The column after them, where the hardware tells its power."""
+
 _KINDS: dict[str, Any] = dict.fromkeys(COLUMNS, float)
 _KINDS |= {"index": int, "y": int, "x": int, "status": str}
 
@@ -96,19 +99,31 @@ class Stopwatch:
         return seconds
 
 
-def rows_to_csv(rows: Iterable[TileRow]) -> str:
+def rows_to_csv(rows: Sequence[TileRow], joules: Mapping[int, float] | None = None) -> str:
     """Return rows as CSV text, times rounded to microseconds.
+
+    Parameters
+    ----------
+    rows : sequence of TileRow
+        The tiles.
+    joules : mapping of int to float, optional
+        Energy of tiles by their index, a column at the end; empty for those that have none.
 
     Examples
     --------
-    >>> print(rows_to_csv([TileRow(0, 0, 512, 1.5, 20.0, 0.5, 0.0, 0.1, 2.0, "done")]), end="")
-    index,y,x,read_ms,forward_ms,stitch_ms,write_ms,wait_ms,finished_s,status
-    0,0,512,1.5,20.0,0.5,0.0,0.1,2.0,done
+    >>> rows = [TileRow(0, 0, 512, 1.5, 20.0, 0.5, 0.0, 0.1, 2.0, "done")]
+    >>> print(rows_to_csv(rows, {0: 0.25}), end="")
+    index,y,x,read_ms,forward_ms,stitch_ms,write_ms,wait_ms,finished_s,status,joules
+    0,0,512,1.5,20.0,0.5,0.0,0.1,2.0,done,0.25
     """
-    return to_csv(
-        COLUMNS,
-        ([_rounded(getattr(row, name)) for name in COLUMNS] for row in rows),
-    )
+    table = [[_rounded(getattr(row, name)) for name in COLUMNS] for row in rows]
+    if joules is None:
+        return to_csv(COLUMNS, table)
+    for row, line in zip(rows, table, strict=True):
+        found = joules.get(row.index)
+        # Single tiles of a small network take millijoules.
+        line.append("" if found is None else round(found, 6))
+    return to_csv((*COLUMNS, JOULES), table)
 
 
 def _rounded(value: Any) -> Any:
@@ -125,6 +140,6 @@ def rows_from_csv(path: Path) -> list[TileRow]:
     """
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            TileRow(**{name: _KINDS[name](text) for name, text in line.items()})
+            TileRow(**{name: _KINDS[name](text) for name, text in line.items() if name != JOULES})
             for line in csv.DictReader(file)
         ]

@@ -38,21 +38,8 @@ class NvmlProbe(Probe):
         device : str
             ``"cuda"`` or ``"cuda:N"`` as PyTorch counts; for all others there is no probe.
         """
-        kind, _, number = device.partition(":")
-        if kind != "cuda" or importlib.util.find_spec("pynvml") is None:
-            return None
-        import pynvml
-
-        try:
-            pynvml.nvmlInit()
-        except pynvml.NVMLError:
-            return None
-        try:
-            # PyTorch numbers those that CUDA_VISIBLE_DEVICES leaves, NVML all.
-            return cls(pynvml, pynvml.nvmlDeviceGetHandleByUUID(_uuid(int(number or 0))))
-        except pynvml.NVMLError:
-            pynvml.nvmlShutdown()
-            return None
+        gpu = open_gpu(device)
+        return None if gpu is None else cls(*gpu)
 
     def read(self) -> Reading:
         """Return what the driver says; see :meth:`.Probe.read`."""
@@ -80,6 +67,31 @@ class NvmlProbe(Probe):
             return function(self._handle, *arguments)
         except self._nvml.NVMLError:
             return None
+
+
+def open_gpu(device: str) -> tuple[Any, Any] | None:
+    """Return the library, initialised, and its handle of a GPU; None where there is none.
+
+    Parameters
+    ----------
+    device : str
+        ``"cuda"`` or ``"cuda:N"`` as PyTorch counts; there is none for all others.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or importlib.util.find_spec("pynvml") is None:
+        return None
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        # PyTorch numbers those that CUDA_VISIBLE_DEVICES leaves, NVML all.
+        return pynvml, pynvml.nvmlDeviceGetHandleByUUID(_uuid(int(number or 0)))
+    except pynvml.NVMLError:
+        pynvml.nvmlShutdown()
+        return None
 
 
 def _uuid(number: int) -> str:

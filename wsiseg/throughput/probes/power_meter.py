@@ -7,9 +7,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from types import TracebackType
 from typing import Any, Self
+
+import numpy as np
 
 from wsiseg.throughput.probes.probe import Probe, Reading
 from wsiseg.throughput.probes.registry import PROBES
@@ -64,13 +66,38 @@ class Energy:
         >>> Energy("the GPU", False, tuple(power)).joules
         30.0
         """
-        counted = [each.reading.joules for each in self.samples if each.reading.joules is not None]
+        so_far = self._so_far()
+        return so_far[-1][1] if so_far else None
+
+    def joules_at(self, seconds: Sequence[float]) -> list[float]:
+        """Return the energy from the first reading to some moments; needs :attr:`joules`.
+
+        Parameters
+        ----------
+        seconds : sequence of float
+            Since the start of the run.
+
+        Examples
+        --------
+        >>> counter = [Sample(0.0, Reading(joules=50.0)), Sample(4.0, Reading(joules=90.0))]
+        >>> Energy("the GPU", False, tuple(counter)).joules_at([1.0, 9.0])
+        [10.0, 40.0]
+        """
+        times, joules = zip(*self._so_far(), strict=True)
+        return [float(each) for each in np.interp(seconds, times, joules)]
+
+    def _so_far(self) -> list[tuple[float, float]]:
+        """Return seconds and the energy until then; nothing with too few readings."""
+        counted = [
+            (s.seconds, s.reading.joules) for s in self.samples if s.reading.joules is not None
+        ]
         if len(counted) > 1:
-            return counted[-1] - counted[0]
+            return [(seconds, joules - counted[0][1]) for seconds, joules in counted]
         told = [(s.seconds, s.reading.watts) for s in self.samples if s.reading.watts is not None]
         if len(told) < 2:
-            return None
-        return sum((t1 - t0) * (w0 + w1) / 2 for (t0, w0), (t1, w1) in pairwise(told))
+            return []
+        pieces = ((t1 - t0) * (w0 + w1) / 2 for (t0, w0), (t1, w1) in pairwise(told))
+        return list(zip((t for t, _ in told), accumulate(pieces, initial=0.0), strict=True))
 
     @property
     def seconds(self) -> float:
@@ -151,6 +178,11 @@ class PowerMeter:
         self._sample()
         return self.energies()
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, as samples count them."""
+        return time.monotonic() - self._start
+
     def joules(self) -> float | None:
         """Return the energy so far: of the whole machine if that is told, else of its parts."""
         return total_joules(list(self.energies().values()))
@@ -164,7 +196,7 @@ class PowerMeter:
             for name, probe in self._probes.items():
                 # What a probe does not tell now, it may tell later.
                 with suppress(OSError):
-                    sample = Sample(time.monotonic() - self._start, probe.read())
+                    sample = Sample(self.elapsed, probe.read())
                     self._samples[name].append(sample)
             if any(len(samples) > _MOST for samples in self._samples.values()):
                 for samples in self._samples.values():
@@ -181,11 +213,20 @@ def total_joules(energies: Sequence[Energy]) -> float | None:
     energies : sequence of Energy
         What probes measured.
     """
-    whole = [each.joules for each in energies if each.is_whole and each.joules is not None]
-    if whole:
-        return whole[0]
-    parts = [each.joules for each in energies if each.joules is not None]
-    return sum(parts) if parts else None
+    counted = energies_that_count(energies)
+    return sum(each.joules or 0.0 for each in counted) if counted else None
+
+
+def energies_that_count(energies: Sequence[Energy]) -> list[Energy]:
+    """Return those whose sum is the energy of the run: of the whole machine, else of its parts.
+
+    Parameters
+    ----------
+    energies : sequence of Energy
+        What probes measured.
+    """
+    told = [each for each in energies if each.joules is not None]
+    return [each for each in told if each.is_whole][:1] or told
 
 
 def describe_power(energies: Mapping[str, Energy], megapixels: float) -> dict[str, Any] | None:
