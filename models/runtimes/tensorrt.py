@@ -38,6 +38,7 @@ class TensorRtRuntime(Runtime):
     name = extra = "tensorrt"
     packages = ("tensorrt", "onnx", "onnxscript")
     devices = ("cuda",)
+    precisions = ("fp32", "fp16")
     batches_ahead = 1
     takes_fewer = True
 

@@ -94,6 +94,20 @@ class TorchRuntime(Runtime):
         return "fp16" if kind == "mps" else "fp32"
 
     @classmethod
+    def fast_precisions(cls, device: str) -> tuple[Precision, ...]:
+        """Return what a GPU has units for; see :meth:`.Runtime.fast_precisions`.
+
+        Parameters
+        ----------
+        device : str
+            As in the settings.
+        """
+        if device == "cpu":
+            return ()
+        found: set[Precision] = {cls.auto_precision(device), cls.wide_precision(device)}
+        return tuple(sorted(found - {"fp32"}))
+
+    @classmethod
     def wide_precision(cls, device: str) -> Precision:
         """Return bf16, but where it is emulated; see :meth:`.Runtime.wide_precision`.
 

@@ -82,17 +82,24 @@ def test_auto_takes_torch_on_an_apple_gpu(apple: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("capability", "precision"), [((6, 1), "fp32"), ((7, 0), "fp16"), ((9, 0), "fp16")]
+    ("capability", "precision", "fast"),
+    [
+        ((6, 1), "fp32", ()),
+        ((7, 0), "fp16", ("fp16",)),
+        ((9, 0), "fp16", ("bf16", "fp16")),
+    ],
 )
 def test_auto_computes_in_16_bits_where_a_gpu_is_made_for_it(
     cuda: None,
     monkeypatch: pytest.MonkeyPatch,
     capability: tuple[int, int],
     precision: str,
+    fast: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     choice = choose_runtime(device="cuda:1")
     assert (choice.precision, choice.adaptable) == (precision, True)
+    assert RUNTIMES["torch"].fast_precisions("cuda:1") == fast
     asked = choose_runtime(device="cuda:1", precision="fp32")
     assert (asked.precision, asked.adaptable) == ("fp32", False)
 
