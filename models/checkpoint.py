@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.classes import LabelClass
+from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.error_translation import reason
 from wsiseg.errors import CheckpointError, OutputError
 from wsiseg.models.card import HEADER_KEY, CheckpointCard, ClassEntry, read_card
@@ -194,6 +194,28 @@ class Checkpoint:
                 unfinished.unlink()
             raise OutputError(f"the checkpoint cannot be written: {reason(error)}", path) from error
         return path
+
+
+def untrained(architecture: str, classes: int) -> Checkpoint:
+    """Return a network as it is before training, with classes that are numbered.
+
+    Parameters
+    ----------
+    architecture : str
+        Its name.
+    classes : int
+        Number of classes.
+
+    Raises
+    ------
+    UnknownArchitectureError
+        If there is none of that name.
+    """
+    from wsiseg.models.registry import create_model
+
+    entries = (ClassEntry(name=c.name, colour=c.colour) for c in numbered_classes(classes))
+    card = CheckpointCard(architecture=architecture, classes=tuple(entries))
+    return Checkpoint(card, create_model(architecture, classes))
 
 
 def load_checkpoint(path: Path | str, *, to_train: bool = False) -> Checkpoint:

@@ -129,7 +129,20 @@ def read_network(card: CheckpointCard, header: WeightsHeader, path: Path) -> Hel
 
 
 def digest(card: CheckpointCard, network: SegmentationNetwork) -> str:
-    """Return the digest of a network's weights and of whatever else decides its labels."""
+    """Return the digest of a network's weights and of whatever else decides its labels.
+
+    Parameters
+    ----------
+    card : CheckpointCard
+        Its architecture, arguments, classes and normalisation count.
+    network : SegmentationNetwork
+        Its weights count.
+
+    Returns
+    -------
+    str
+        A SHA-256 in hexadecimal digits.
+    """
     deciding = {"architecture", "arguments", "classes", "normalisation"}
     found = hashlib.sha256(card.model_dump_json(include=deciding).encode())
     for key, value in sorted(network.state_dict().items()):
@@ -170,14 +183,12 @@ def _build(card: CheckpointCard, path: Path, content: bytes | None) -> Segmentat
     from wsiseg.models.weights import load_strictly
 
     network = _create(card, path)
-    if content is not None:
-        state = load(content)
-    else:
-        with (
-            translate_errors(lambda _: no_checkpoint(path)),
-            safe_open(path, framework="pt") as file,
-        ):
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    with translate_errors(lambda _: no_checkpoint(path)):
+        if content is not None:
+            state = load(content)
+        else:
+            with safe_open(path, framework="pt") as file:
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     for name in INT8_TENSORS:
         state.pop(name, None)
     load_strictly(network, state, path)

@@ -31,7 +31,6 @@ from wsiseg.error_translation import reason, translate_errors
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.models import checkpoint as checkpoints
 from wsiseg.models.importing import import_checkpoint
-from wsiseg.models.runtimes.choosing import RuntimeChoice
 from wsiseg.models.runtimes.torch import TorchRuntime
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.disk import translate_write_errors, write_json
@@ -195,20 +194,20 @@ BOUNDARIES = {
     ),
     "json of a run": ((json, "loads"), lambda f: read_run(f / "out" / "a.run.json")),
     "safetensors reads": (
-        (checkpoints, "safe_open"),
+        ("safetensors.safe_open",),
         lambda f: checkpoints.load_checkpoint(f / "a.safetensors"),
     ),
     "safetensors writes": (
-        (checkpoints, "save_file"),
+        ("safetensors.torch.save_file",),
         lambda f: tiny_checkpoint().save(f / "b.safetensors"),
     ),
     "torch reads": ((torch, "load"), lambda f: import_checkpoint(f / "a.pth", "espnet")),
     "a runtime starts": (
-        (RuntimeChoice, "compile"),
+        (TorchRuntime, "__init__"),
         lambda f: segment_tiny(f / "a.png", f / "none", level=0),
     ),
     "a runtime runs": (
-        (TorchRuntime, "run"),
+        (TorchRuntime, "start"),
         lambda f: segment_tiny(f / "a.png", f / "none", level=0, tile=64, overwrite=True),
     ),
     "matplotlib draws": (

@@ -68,9 +68,17 @@ def test_the_library_speaks_of_parameters_and_never_of_options():
     assert found == {
         # The one setting whose option is not called as it is.
         "wsiseg/training/options.py": ["--set"],
-        # The command line that repeats a run, and the option of another program.
+        # The command line that repeats a run, and the options of other programs.
         "wsiseg/report/repeating.py": ["--no-"],
         "wsiseg/throughput/probes/tegrastats.py": ["--interval"],
+        "wsiseg/throughput/kernel_counters.py": [
+            "--csv",
+            "--print-units",
+            "--log-file",
+            "--profile-from-start",
+            "--target-processes",
+            "--metrics",
+        ],
     }
 
 

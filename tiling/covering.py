@@ -35,14 +35,30 @@ class Cover:
 
     @classmethod
     def of_grid(cls, grid: TileGrid, blocks: Blocks) -> Self:
-        """Return the tiles of a grid whose cores meet a block."""
+        """Return the tiles of a grid whose cores meet a block.
+
+        Parameters
+        ----------
+        grid : TileGrid
+            Over the whole plane.
+        blocks : Blocks
+            What is analysed.
+        """
         met = blocks.met_by(np.array(grid.row_cuts), np.array(grid.column_cuts))
         wanted = (grid[int(index)] for index in np.flatnonzero(met))
         return cls(_numbered((t.box, t.core) for t in wanted), grid.halo, grid)
 
     @classmethod
     def fitted(cls, pairs: Iterable[tuple[Box, Box]], halo: int) -> Self:
-        """Return a cover of tiles that are given as pairs of box and core, in any order."""
+        """Return a cover of boxes that were fitted.
+
+        Parameters
+        ----------
+        pairs : iterable of tuple of Box
+            Each tile's box and core, in any order.
+        halo : int
+            Margin of context around a core.
+        """
         ordered = sorted(pairs, key=lambda pair: (pair[1].y, pair[1].x))
         return cls(_numbered(ordered), halo)
 

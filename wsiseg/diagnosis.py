@@ -191,4 +191,6 @@ def _checkpoints() -> str:
 def _cache() -> str:
     from wsiseg.models.runtimes.cache import cache_folder, cache_size
 
-    return f"{cache_size() / 1e6:.1f} MB in {cache_folder()}, --clear-cache empties it"
+    return (
+        f"{cache_size() / 1e6:.1f} MB in {cache_folder()}; 'wsiseg doctor --clear-cache' empties it"
+    )

@@ -61,7 +61,15 @@ class RuntimeChoice:
         return RUNTIMES[self.runtime](network, self.settings(tile, batch))
 
     def settings(self, tile: tuple[int, int], batch: int) -> RuntimeSettings:
-        """Return the settings of a runtime for batches of tiles of one shape."""
+        """Return the settings of a runtime for batches of tiles of one shape.
+
+        Parameters
+        ----------
+        tile : tuple of int
+            ``(height, width)``.
+        batch : int
+            Tiles of a batch.
+        """
         return RuntimeSettings(batch, tile, self.device, self.precision, self.threads)
 
 

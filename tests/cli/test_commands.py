@@ -322,7 +322,8 @@ def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):
     result = run("demo", "-o", tmp_path / "demo", "--json")
     assert result.status == 0
     (entry,) = json.loads(result.out)["slides"]
-    assert entry["megapixels"] == 0.63
+    # All of the slide but for the glass.
+    assert 0.4 < entry["megapixels"] < 0.63
     assert (tmp_path / "demo" / "demo.ome.zarr" / "zarr.json").is_file()
     built = (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns
     again = run("demo", "-o", tmp_path / "demo")

@@ -46,7 +46,7 @@ def test_figures_follow_from_the_latencies() -> None:
 def result() -> dict[str, object]:
     checkpoint = tiny_checkpoint()
     shares: list[float] = []
-    found = bench("tiny", checkpoint.network, checkpoint.card.normalisation, QUICK, shares.append)
+    found = bench(checkpoint, QUICK, shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     return found

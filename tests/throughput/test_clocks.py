@@ -77,7 +77,7 @@ def test_who_may_not_set_clocks_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 def test_without_such_a_gpu_nothing_is_measured() -> None:
     checkpoint = tiny_checkpoint()
     with pytest.raises(RuntimeUnavailableError, match="no driver of NVIDIA's tells of cpu"):
-        bench("tiny", checkpoint.network, checkpoint.card.normalisation, QUICK)
+        bench(checkpoint, QUICK)
 
 
 def test_sensitivity_is_a_slope_of_logarithms() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+from wsiseg.cli.heap import limit_arenas
 from wsiseg.cli.leaving import QuickExit
 from wsiseg.cli.signals import Interruption
 
@@ -14,6 +15,7 @@ __all__ = ["main", "program"]
 def program() -> None:
     """Run the command line as a program of its own, which ends with it."""
     leaving = QuickExit()
+    limit_arenas()
     try:
         main()
     except SystemExit as end:

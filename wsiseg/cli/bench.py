@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from wsiseg.errors import (
     RuntimeUnavailableError,
 )
 from wsiseg.throughput.bench_options import BenchOptions
+
+if TYPE_CHECKING:
+    from wsiseg.models.checkpoint import Checkpoint
 
 _CLASSES = 19
 """Of architectures: those of Cityscapes, as in the papers."""
@@ -100,15 +103,14 @@ def bench(
     earlier = None if compare is None else read_results(compare)
     results: list[Json] = []
     with ShareProgress("measuring", quiet=quiet) as progress:
-        networks = list(_networks(checkpoint or [], architecture or []))
-        for number, (name, network, normalisation, scores) in enumerate(networks):
+        networks = _checkpoints(checkpoint or [], architecture or [])
+        for number, each in enumerate(networks):
 
             def advance(share: float, number: int = number) -> None:
                 progress((number + share) / len(networks))
 
-            found = measure(name, network, normalisation, options, advance)
-            found |= {"miou": scores.get("val_miou")}
-            results.append(found)
+            found = measure(each, options, advance)
+            results.append(found | {"miou": each.card.metrics.get("val_miou")})
         if counters:
             _count_kernels(results, checkpoint or [], architecture or [], progress.warned)
     if earlier is not None:
@@ -123,29 +125,24 @@ def bench(
         echo(*describe(results))
 
 
-def _networks(
-    checkpoints: list[str], architectures: list[str]
-) -> Iterator[tuple[str, Any, Any, Mapping[str, float]]]:
-    """Yield name, network, normalisation and scores of what was named."""
+def _checkpoints(checkpoints: list[str], architectures: list[str]) -> list[Checkpoint]:
+    """Return what was named; of an architecture, a network that was never trained."""
     from wsiseg.checkpoints import take_checkpoint
-    from wsiseg.models.normalisation import Normalisation
-    from wsiseg.models.registry import create_model, find_architecture
+    from wsiseg.models.checkpoint import untrained
+    from wsiseg.models.registry import find_architecture
 
     for name in architectures:
         find_architecture(name)
-    for name in checkpoints:
-        loaded = take_checkpoint(name)
-        yield loaded.name, loaded.network, loaded.card.normalisation, loaded.card.metrics
-    for name in architectures:
-        yield name, create_model(name, _CLASSES).eval(), Normalisation(), {}
+    found = [take_checkpoint(name) for name in checkpoints]
+    return found + [untrained(name, _CLASSES) for name in architectures]
 
 
 def _run_once(checkpoints: list[str], architectures: list[str], options: BenchOptions) -> None:
     """Run what was named once each, under a profiler."""
     from wsiseg.throughput.bench import run_once
 
-    for _, network, normalisation, _ in _networks(checkpoints, architectures):
-        run_once(network, normalisation, options)
+    for each in _checkpoints(checkpoints, architectures):
+        run_once(each, options)
 
 
 def _count_kernels(

@@ -59,7 +59,19 @@ def lay_blocks(plane: WorkingPlane, multiple: int) -> BlockGrid:
 def choose_blocks(
     slide: Slide, plane: WorkingPlane, grid: BlockGrid, areas: Sequence[Area]
 ) -> Blocks:
-    """Return the blocks in which each of some areas has a part, and the slide may have pixels."""
+    """Return the blocks in which each of some areas has a part, and the slide may have pixels.
+
+    Parameters
+    ----------
+    slide : Slide
+        Its bounds count, where the file states what was scanned.
+    plane : WorkingPlane
+        The plane that the blocks lie on.
+    grid : BlockGrid
+        All blocks of the plane.
+    areas : sequence of Area
+        Tissue and regions, as far as they say where to look.
+    """
     wanted = np.ones(grid.shape, bool)
     if slide.facts.bounds is not None:
         scanned = slide.facts.bounds.reduced(plane.slide_scale).intersection(plane.box)

@@ -12,12 +12,11 @@ from typing import Any
 
 import torch
 
-from wsiseg.models.folding import fold
-from wsiseg.models.networks.network import SegmentationNetwork
-from wsiseg.models.normalisation import Normalisation
+from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.profiling import count_macs, count_parameters
 from wsiseg.models.runtimes.choosing import RuntimeChoice, choose_runtime
-from wsiseg.models.tile_network import TileNetwork
+from wsiseg.models.runtimes.predictor import Predictor
+from wsiseg.models.runtimes.runtime import TileRunner
 from wsiseg.throughput.bench_options import BenchOptions
 from wsiseg.throughput.clocks import check_clocks, measure_at_clocks
 from wsiseg.throughput.operations import longest_operations
@@ -28,22 +27,14 @@ _MATRIX_SECONDS = 0.5
 
 
 def bench(
-    name: str,
-    network: SegmentationNetwork,
-    normalisation: Normalisation,
-    options: BenchOptions,
-    progress: Progress | None = None,
+    checkpoint: Checkpoint, options: BenchOptions, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Measure a network.
 
     Parameters
     ----------
-    name : str
-        What it is called.
-    network : SegmentationNetwork
-        In evaluation mode.
-    normalisation : Normalisation
-        What it takes.
+    checkpoint : Checkpoint
+        A network, trained or not.
     options : BenchOptions
         The protocol, and on what it runs.
     progress : callable
@@ -63,11 +54,11 @@ def bench(
     ArgumentError
         If a size is no multiple of what the network takes.
     """
-    choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
+    predictor = _predictor(checkpoint, options)
+    choice, network = predictor.choice, checkpoint.unchanged_network
     if options.set_clocks:
         check_clocks(choice.device)
     matrix_gflops = measure_matrix_rate(choice)
-    tiles = TileNetwork(fold(network), normalisation, ("labels",)).eval()
     parts = len(options.sizes) + len(options.set_clocks)
     described, clocks, operations = [], None, None
     for number, (height, width) in enumerate(options.sizes):
@@ -77,7 +68,7 @@ def bench(
                 progress((number + share) / parts)
 
         macs = count_macs(network, height, width)
-        runtime = choice.compile(tiles, (height, width), options.batch)
+        runtime = _prepare(predictor, (height, width), options)
         described.append(measure_runs(runtime, macs, options, advance).describe(matrix_gflops))
         if number == 0:
             operations = longest_operations(runtime)
@@ -88,7 +79,7 @@ def bench(
         progress(1.0)
     parameters = count_parameters(network)
     return {
-        "name": name,
+        "name": checkpoint.name,
         **described[0],
         "parameters": parameters,
         "size_mb": round(parameters * 4 / 1e6, 3),
@@ -106,29 +97,33 @@ def bench(
     }
 
 
-def run_once(
-    network: SegmentationNetwork, normalisation: Normalisation, options: BenchOptions
-) -> None:
+def run_once(checkpoint: Checkpoint, options: BenchOptions) -> None:
     """Run a network at the first size, for a profiler of NVIDIA's that looks at one run only.
 
     Parameters
     ----------
-    network : SegmentationNetwork
-        In evaluation mode.
-    normalisation : Normalisation
-        What it takes.
+    checkpoint : Checkpoint
+        A network, trained or not.
     options : BenchOptions
         Size, batch, and on what it runs.
     """
-    choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
-    tiles = TileNetwork(fold(network), normalisation, ("labels",)).eval()
-    runtime = choice.compile(tiles, options.sizes[0], options.batch)
+    predictor = _predictor(checkpoint, options)
+    runtime = _prepare(predictor, options.sizes[0], options)
     pixels = noise_for(runtime)
     for _ in range(3):
         runtime.run(pixels)
-    on_gpu = choice.device.startswith("cuda")
+    on_gpu = predictor.choice.device.startswith("cuda")
     with torch.cuda.profiler.profile() if on_gpu else nullcontext():
         runtime.run(pixels)
+
+
+def _predictor(checkpoint: Checkpoint, options: BenchOptions) -> Predictor:
+    choice = choose_runtime(options.runtime, options.device, options.precision, options.threads)
+    return Predictor(checkpoint, choice)
+
+
+def _prepare(predictor: Predictor, size: tuple[int, int], options: BenchOptions) -> TileRunner:
+    return predictor.prepare_runtimes([size], options.batch, ("labels",))[size]
 
 
 def measure_matrix_rate(choice: RuntimeChoice) -> float:

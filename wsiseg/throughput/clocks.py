@@ -11,20 +11,20 @@ import numpy as np
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import RuntimeUnavailableError
-from wsiseg.models.runtimes.runtime import Runtime
+from wsiseg.models.runtimes.runtime import TileRunner
 from wsiseg.throughput.bench_options import BenchOptions
 from wsiseg.throughput.probes.nvml import open_gpu
 from wsiseg.throughput.runs import measure_runs
 
 
 def measure_at_clocks(
-    runtime: Runtime, macs: int, options: BenchOptions, matrix_gflops: float
+    runtime: TileRunner, macs: int, options: BenchOptions, matrix_gflops: float
 ) -> dict[str, Any]:
     """Measure a network at each of the clocks that the options name.
 
     Parameters
     ----------
-    runtime : Runtime
+    runtime : TileRunner
         Compiled, on a GPU of NVIDIA's.
     macs : int
         Multiply-accumulates for one picture.

@@ -11,18 +11,19 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
-from wsiseg.models.runtimes.runtime import Runtime
+from wsiseg.models.runtimes.runtime import TileRunner
+from wsiseg.models.runtimes.torch import TorchRuntime
 from wsiseg.throughput.runs import noise_for
 
 MOST = 10
 
 
-def longest_operations(runtime: Runtime) -> list[dict[str, Any]] | None:
+def longest_operations(runtime: TileRunner) -> list[dict[str, Any]] | None:
     """Return the ten operations that take longest: of a GPU its kernels, of a CPU PyTorch's own.
 
     Parameters
     ----------
-    runtime : Runtime
+    runtime : TileRunner
         Compiled.
 
     Returns
@@ -31,7 +32,7 @@ def longest_operations(runtime: Runtime) -> list[dict[str, Any]] | None:
         ``name``, ``calls``, ``ms`` and ``share`` of each in one run, longest first; None if the
         runtime is not PyTorch, as no other tells.
     """
-    if runtime.name != "torch":
+    if not isinstance(runtime, TorchRuntime):
         return None
     on_gpu = runtime.settings.device.startswith("cuda")
     activity = ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU

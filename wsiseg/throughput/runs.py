@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wsiseg.models.runtimes.runtime import Bytes, Runtime
+from wsiseg.models.runtimes.runtime import Bytes, TileRunner
 from wsiseg.throughput.bench_options import BenchOptions
 from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 
@@ -92,13 +92,13 @@ class SizeResult:
 
 
 def measure_runs(
-    runtime: Runtime, macs: int, options: BenchOptions, progress: Progress
+    runtime: TileRunner, macs: int, options: BenchOptions, progress: Progress
 ) -> SizeResult:
     """Run a network again and again on the same noise.
 
     Parameters
     ----------
-    runtime : Runtime
+    runtime : TileRunner
         Compiled.
     macs : int
         Multiply-accumulates for one picture.
@@ -136,12 +136,12 @@ def measure_runs(
     )
 
 
-def noise_for(runtime: Runtime) -> Bytes:
+def noise_for(runtime: TileRunner) -> Bytes:
     """Return a batch of noise, uint8 ``(batch, H, W, 3)``, the same every time.
 
     Parameters
     ----------
-    runtime : Runtime
+    runtime : TileRunner
         Compiled for batches of that shape.
     """
     shape = (runtime.settings.batch, *runtime.settings.tile, 3)

@@ -59,9 +59,10 @@ def test_the_tissue_is_outlined_as_segment_finds_it(shown, monkeypatch):
 def test_the_heat_map_has_the_milliseconds_of_each_tile(mask_store):
     tiles = read_tiles(open_store(mask_store))
     heat, factor = tiles.heat_map()
-    assert factor * max(heat.shape) >= max(tiles.plane)
+    assert factor * max(heat.shape) >= max(tiles.places.plane)
+    ((height, width),) = tiles.places.shapes
     for row in tiles.rows:
-        centre = (row.y + tiles.tile[0] // 2) // factor, (row.x + tiles.tile[1] // 2) // factor
+        centre = (row.y + height // 2) // factor, (row.x + width // 2) // factor
         assert heat[centre] == pytest.approx(milliseconds(row), rel=1e-5)
     assert not np.isnan(heat).any()
 
