@@ -26,6 +26,9 @@ _UNIT = 96
 _LONGEST = 4096
 """Edge of a box in pixels, at most."""
 
+_EFFORT, _PART_EFFORT = 400_000, 50
+"""Steps in which shapes are improved, and those that each part takes whatever its size."""
+
 Shape = tuple[int, int]
 Prices = npt.NDArray[np.float64]
 
@@ -155,25 +158,31 @@ class _Cells:
         return list(uses) if self._affords(uses) else []
 
     def improve(self, shapes: list[Shape], parts: Sequence[_Part]) -> list[Shape]:
-        """Return shapes that are one cell larger or smaller, as long as that costs less."""
+        """Return shapes that are one cell larger or smaller, as long as that costs less.
+
+        The more there is to cut, the fewer are tried.
+        """
 
         def price(tried: list[Shape]) -> float:
             prices = self.prices_of(tried)
             return sum(part.price(prices) for part in parts) + len(tried) * self._limits.shape_cost
 
+        left = _EFFORT // sum(part.effort for part in parts)
         least, improved = price(shapes), True
         while improved:
             improved = False
-            for tried in _variations(shapes):
-                if not all(0 < n <= self.most for shape in tried for n in shape):
-                    continue
-                if len(tried) > self._limits.most_shapes or not self._affords(tried):
-                    continue
+            possible = filter(self._is_possible, _variations(shapes))
+            for tried in itertools.islice(possible, left):
+                left -= 1
                 found = price(tried)
                 if found < 0.999 * least:
                     shapes, least, improved = tried, found, True
                     break
         return shapes
+
+    def _is_possible(self, shapes: list[Shape]) -> bool:
+        fitting = all(0 < cells <= self.most for shape in shapes for cells in shape)
+        return fitting and len(shapes) <= self._limits.most_shapes and self._affords(shapes)
 
     def _cheapest_merger(self, uses: Mapping[Shape, int]) -> tuple[int, Shape, Shape]:
         """Return the pixels that are computed in addition, and the two shapes to merge."""
@@ -220,9 +229,17 @@ class _Part:
         bool ``(rows, columns)``.
     y, x : int
         Where it lies.
+    widest : int
+        Cells across a strip, at most.
+
+    Attributes
+    ----------
+    effort : int
+        What it takes to find its best cut, in steps.
     """
 
     def __init__(self, wanted: Mask, y: int, x: int, widest: int) -> None:
+        self.effort = sum(wanted.shape) + _PART_EFFORT
         self.wanted = wanted
         self.widest = widest
         self.y, self.x = y, x

@@ -105,7 +105,8 @@ def checkpoints(tmp_path):
 def test_checkpoints_may_be_named_in_any_way(checkpoints, tmp_path):
     pixels, labels = draw(200, 200, 3)
     data = write_annotated_slide(tmp_path, pixels, labels)
-    words = ("evaluate", "--slides", data.slides, "--annotations", data.annotations, "--json")
+    words = ("evaluate", "--slides", data.slides, "--annotations", data.annotations)
+    words += ("--runtime", "torch", "--json")
     one, two, three = checkpoints
     ways = (
         ("-c", one, "--compare", two, "--compare", three),
@@ -122,7 +123,7 @@ def test_checkpoints_may_be_named_in_any_way(checkpoints, tmp_path):
     assert (found[0]["checkpoint"], len(found[0]["compared"])) == (str(one), 2)
     # The slide is annotated throughout, and smaller than a field.
     assert found[0]["interval"]["units"] == "1 annotated field"
-    options = EvaluateOptions()
+    options = EvaluateOptions(runtime="torch")
     alone = wsiseg.training.score(wsiseg.load_checkpoint(three), open_data(data), options)
     assert found[0]["compared"][1]["class_iou"] == pytest.approx(alone["class_iou"])
     text = run(*words[:-1], *ways[0]).out

@@ -82,6 +82,7 @@ def test_the_reported_picture_is_read(data):
     assert done.stdout.split()[:2] == ["6000", "9000"]
 
 
+@pytest.mark.long
 def test_a_large_picture_of_colours_is_read(tmp_path):
     row = bytearray(3 * 12000)
     row[3 * 7001 : 3 * 7003] = b"\1\0\0\0\0\1"  # no black, however dark

@@ -206,7 +206,8 @@ def test_the_recipe_of_espnet_trains_the_encoder_first(pictures, tmp_path):
     assert len(heard.losses) == 2 * 2 * 10
 
 
-@pytest.mark.parametrize("strategy", [pytest.param("ddp_fork", marks=pytest.mark.long), "ddp"])
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_fork"])
 def test_two_processes_share_the_work(strategy, tmp_path):
     images, labels = write_pictures(tmp_path, 5)
     command = [sys.executable, "-m", "wsiseg", "train", "--images", str(images), "--json"]

@@ -18,7 +18,7 @@ UNPOOLED = {"segnet": 0.005}
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(each.name, marks=[] if each.name == "espnet" else pytest.mark.long)
+        pytest.param(each.name, marks=[] if each.name == "espnet-c" else pytest.mark.long)
         for each in list_architectures()
         if each.family != "tests"
     ],

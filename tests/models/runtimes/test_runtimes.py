@@ -197,7 +197,7 @@ def test_first_of_equal_classes_wins(runtime: str) -> None:
     assert (result["labels"] == 1).all()
 
 
-@pytest.mark.parametrize("name", ["espnet", "espnet-c"])
+@pytest.mark.parametrize("name", [pytest.param("espnet", marks=pytest.mark.long), "espnet-c"])
 def test_tiles_that_do_not_fit_the_input_multiple_are_padded_or_refused(
     runtime: str, name: str
 ) -> None:
