@@ -45,6 +45,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/against_monai.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/needle_cores.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/exports.py
 	$(BIN)/python benchmarks/measuring.py
