@@ -1,8 +1,8 @@
 """How much is computed on a slide of needle biopsies, beside the tissue that there is.
 
 Three cores of 1 × 15 mm, slightly curved and turned by up to 15°, lie on a slide of 40000×20000
-pixels at 0.5 µm per pixel.  Each slide is planned as ``wsiseg segment`` plans it, and with a grid of
-tiles.  Nothing is segmented.
+pixels at 0.5 µm per pixel.  Each slide is planned as ``wsiseg segment`` plans it, and with a grid
+of tiles.  Nothing is segmented.
 """
 
 from __future__ import annotations
