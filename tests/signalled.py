@@ -16,9 +16,9 @@ STAGES = {
     "planning": "wsiseg.segmentation.segmenting.make_plan",
     "compiling": "wsiseg.models.runtimes.Predictor.prepare_runtimes",
     "bands": "wsiseg.tiling.reading.TileReader._read",
-    "refining": "wsiseg.segmentation.segmenting.write_refined",
+    "refining": "wsiseg.segmentation.finishing.write_refined",
     "pyramid": "wsiseg.store.masks.build_pyramid",
-    "image": "wsiseg.segmentation.segmenting.write_image",
+    "image": "wsiseg.segmentation.finishing.write_image",
     "training": "wsiseg.training.task.SegmentationTask.training_step",
 }
 LATE = 7

@@ -107,7 +107,7 @@ def test_the_public_names_are_these_and_all_errors():
     assert wsiseg.__all__ == sorted(
         {
             *("segment", "segment_batch", "train", "evaluate", "compare", "export", "measure"),
-            *("report", "ReportResult"),
+            *("report", "ReportResult", "quantize", "QuantizeResult"),
             *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions", "RefineOptions"),
             *("SegmentResult", "TrainResult", "ExportResult", "MeasureOptions", "MeasureResult"),
             *("refine", "RefineResult"),

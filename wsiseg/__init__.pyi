@@ -39,6 +39,8 @@ from .report.reporting import ReportResult as ReportResult
 from .report.reporting import report as report
 from .segmentation.batch import segment_batch as segment_batch
 from .segmentation.options import SegmentOptions as SegmentOptions
+from .segmentation.quantising import QuantizeResult as QuantizeResult
+from .segmentation.quantising import quantize as quantize
 from .segmentation.segmenting import SegmentResult as SegmentResult
 from .segmentation.segmenting import segment as segment
 from .tiling.slides import Slide as Slide

@@ -115,8 +115,8 @@ PLACES = {
     "the first band is written": "wsiseg.refining.writing.count_labels",
     "between steps": "wsiseg.refining.refinement.spool",
     "pyramid": "wsiseg.store.masks.multiscales",
-    "run file": "wsiseg.segmentation.segmenting.write_json",
-    "tidying": "wsiseg.segmentation.segmenting.remove_raw",
+    "run file": "wsiseg.segmentation.finishing.write_json",
+    "tidying": "wsiseg.segmentation.finishing.remove_raw",
 }
 
 

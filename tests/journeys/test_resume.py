@@ -111,7 +111,7 @@ def test_a_run_stopped_while_finishing_goes_on(slide, tmp_path, monkeypatch, sta
     place = {
         "pyramid": "wsiseg.store.masks.multiscales",
         "image": "wsiseg.store.images._describe",
-        "metadata": "wsiseg.segmentation.segmenting.write_json",
+        "metadata": "wsiseg.segmentation.finishing.write_json",
     }[stage]
 
     def stop(*arguments, **settings):

@@ -5,14 +5,18 @@ In the order in which pixels travel:
 1. `options`: the settings of a run; `keywords` are the same for type checkers.
 2. `batch`: many slides, one after the other; `prefetching` opens the next one in the background.
 3. `segmenting`: one slide, from the plan to the finished mask.
-4. `plan`: at which resolution, which tiles, in which colours (`colouring`), within which memory
-   (`memory`); `suitability` says where slide and checkpoint do not fit each other.
+4. `plan`: what is analysed at which resolution (`target`), by which tiles (`covering`), in which
+   colours (`colouring`), within which memory (`memory`); `suitability` says where slide and
+   checkpoint do not fit each other.  `fastest` chooses the precision, if that is asked for.
 5. `job`: all of this together, which nothing changes any more.
 6. `resuming`: what an interrupted run has left, and what is still to be done.
 7. `streaming`: tiles are read, predicted and stitched to bands; the one core that scoring and the
    viewer's field of view share.
 8. `run_stats`: counts tiles, pixels, seconds and warnings; `listener` receives them as events.
-9. `provenance`: what the mask depends on, for the run file.
+9. `finishing`: pyramid, image, and the files beside the mask; `provenance` tells what that
+   depends on.
+
+Beside it stands `quantising`: a network in int8, calibrated on `tissue_blocks` of slides.
 
 Files of masks are written by :mod:`wsiseg.store`.
 """

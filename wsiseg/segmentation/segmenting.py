@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -19,16 +19,15 @@ from wsiseg.checkpoints import take_checkpoint
 from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
-from wsiseg.refining.refinement import describe_refining
-from wsiseg.refining.writing import rows_of, write_refined
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.fastest import FastChoice, choose_fastest
+from wsiseg.segmentation.finishing import finish_mask
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan, make_plan
-from wsiseg.segmentation.provenance import describe_run, identify
+from wsiseg.segmentation.provenance import identify
 from wsiseg.segmentation.resuming import (
     begun_precision,
     find_finished,
@@ -40,17 +39,13 @@ from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.band_writer import BandWriter
-from wsiseg.store.disk import Json, write_atomically, write_json
-from wsiseg.store.images import write_image
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.locks import hold_lock
-from wsiseg.store.masks import MaskStore, remove_raw
+from wsiseg.store.masks import MaskStore
 from wsiseg.store.outputs import OutputFiles, output_folder
-from wsiseg.store.shard_counts import count_shards
 from wsiseg.text import plural
 from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
-from wsiseg.throughput.recorder import Stopwatch, rows_to_csv
-from wsiseg.throughput.tile_energy import joules_of_tiles
+from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
 from wsiseg.tiling.tissue import TissueMask
@@ -279,7 +274,7 @@ def _run(
             store = _fill(job, journal, stats, done)
             if on_predicted is not None and job.plan.memory.next_slide:
                 on_predicted()
-            return _finish(job, store, stats, identity, meter)
+            return finish_mask(job, store, stats, identity, meter)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
         if files.journal.exists() and journal.is_empty:
@@ -362,59 +357,3 @@ def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: in
             job.slide.path,
             "Allow more with `max_bad_tiles`.",
         )
-
-
-def _refine(job: Job, raw: MaskStore, stats: RunStats) -> None:
-    """Make level 0 of the raw labels, if areas are to be changed."""
-    plan, files = job.plan, job.files
-    if not plan.refinement.changes_areas:
-        return
-    stats.began("refining the mask")
-    shape = (plan.plane.height, plan.plane.width)
-    refined = MaskStore(files.mask, shape, job.predictor.checkpoint.classes)
-    strips = plan.refinement.run(rows_of(raw.labels), files.mask, lambda _: stats.heartbeat())
-    stats.counts[:] = write_refined(strips, refined, plan.classes)
-
-
-def _finish(
-    job: Job, store: MaskStore, stats: RunStats, identity: Json, meter: PowerMeter
-) -> dict[str, Any]:
-    """Build the pyramid, write the metadata, and last of all the companions."""
-    slide, plan, files = job.slide, job.plan, job.files
-    notes: Json = {
-        "slide": slide.path.name,
-        "run": files.run.name,
-        "fingerprint": slide.fingerprint(),
-        "slide_scale": plan.plane.slide_scale,
-        "stretch": list(slide.facts.stretch),
-        "bounds": None if slide.facts.bounds is None else asdict(slide.facts.bounds),
-        "uncertainty": job.options.uncertainty,
-        **describe_refining(job.options),
-    }
-    _refine(job, store, stats)
-    stats.began("building the pyramid")
-    store.finish(slide.name, job.placement, notes, stats.heartbeat)
-    if job.options.with_image:
-        stats.began("writing the image")
-        unread = write_image(
-            files.store,
-            slide,
-            plan.plane,
-            job.placement,
-            notes,
-            heartbeat=stats.heartbeat,
-        )
-        if unread:
-            stats.warn(
-                f"the image is white in {len(unread)} pieces of the file that cannot be read, "
-                f"the first at y={unread[0].y}, x={unread[0].x}"
-            )
-    energies = meter.read()
-    joules = joules_of_tiles(stats.rows, list(energies.values()), stats.watch.total - meter.elapsed)
-    write_atomically(files.tiles, rows_to_csv(stats.all_rows, joules))
-    run: dict[str, Any] = describe_run(job, stats, identity, energies)
-    run["shards"] = {name: count_shards(group) for name, group in job.pyramids.items()}
-    write_json(files.run, run)
-    remove_raw(files.mask)
-    files.journal.unlink(missing_ok=True)
-    return run
