@@ -5,18 +5,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.outputs import RawOutput
 from wsiseg.models.runtimes.cache import Json, keep, kept
 from wsiseg.models.runtimes.choosing import RuntimeChoice
+from wsiseg.models.runtimes.kept_runtime import KeptRuntime, ReshapedRuntime
 from wsiseg.models.runtimes.registry import RUNTIMES
 from wsiseg.models.runtimes.runtime import Runtime, RuntimeSettings
 
 if TYPE_CHECKING:
     from wsiseg.models.tile_network import TileNetwork
+
+Kept = TypeVar("Kept", bound=KeptRuntime)
 
 
 def restore_or_compile(
@@ -42,7 +45,7 @@ def restore_or_compile(
         Returns the network, if neither is kept.
     """
     kind = RUNTIMES[choice.runtime]
-    if identity is None or kind.dump is Runtime.dump:
+    if identity is None or not issubclass(kind, KeptRuntime):
         return kind(build(), settings)
     graph_key: dict[str, Json] = {
         "runtime": choice.runtime,
@@ -52,25 +55,26 @@ def restore_or_compile(
         "versions": kind.versions(),
     }
     key = {**graph_key, "settings": asdict(settings), "hardware": kind.hardware(settings)}
-    runtime = _take("networks", key, kind.restore, outputs, settings)
+    runtime: KeptRuntime | None = _take("networks", key, kind.restore, outputs, settings)
     if runtime is not None:
         return runtime
-    if kind.graph is not Runtime.graph:
+    if issubclass(kind, ReshapedRuntime):
         runtime = _take("graphs", graph_key, kind.from_graph, outputs, settings)
     if runtime is None:
         runtime = kind(build(), settings)
-        _keep("graphs", graph_key, runtime.graph())
-    _keep("networks", key, runtime.dump())
+        if isinstance(runtime, ReshapedRuntime):
+            keep("graphs", graph_key, runtime.graph())
+    keep("networks", key, runtime.dump())
     return runtime
 
 
 def _take(
     name: str,
     key: dict[str, Json],
-    make: Callable[[bytes, tuple[RawOutput, ...], RuntimeSettings], Runtime],
+    make: Callable[[bytes, tuple[RawOutput, ...], RuntimeSettings], Kept],
     outputs: tuple[RawOutput, ...],
     settings: RuntimeSettings,
-) -> Runtime | None:
+) -> Kept | None:
     """Return a runtime of what was kept, None if there is nothing, or it is not taken."""
     content = kept(name, key)
     if content is None:
@@ -85,8 +89,3 @@ def _take(
             stacklevel=2,
         )
         return None
-
-
-def _keep(name: str, key: dict[str, Json], content: bytes | None) -> None:
-    if content is not None:
-        keep(name, key, content)

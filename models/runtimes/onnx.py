@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import RuntimeUnavailableError
-from wsiseg.models.outputs import RawOutput
 from wsiseg.models.runtimes.cache import cache_folder
-from wsiseg.models.runtimes.runtime import Bytes, Precision, Runtime, RuntimeSettings
+from wsiseg.models.runtimes.kept_runtime import KeptRuntime
+from wsiseg.models.runtimes.runtime import Bytes, Precision, RuntimeSettings
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -36,7 +36,7 @@ _FP16 = ("cuda", "dml")
 """Kinds of device on which networks may be exported in fp16."""
 
 
-class OnnxRuntime(Runtime):
+class OnnxRuntime(KeptRuntime):
     """A network executed by ONNX Runtime.
 
     Raises
@@ -68,22 +68,12 @@ class OnnxRuntime(Runtime):
         self._begin(self._model)
 
     def dump(self) -> bytes:
-        """Return the network as an ONNX file; see :meth:`.Runtime.dump`.
+        """Return the network as an ONNX file; see :meth:`.KeptRuntime.dump`.
 
         What ONNX Runtime makes of it depends on the processor, and takes no time.
         """
         model, self._model = self._model, b""
         return model
-
-    @classmethod
-    def restore(
-        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
-    ) -> Self:
-        """Return a runtime that was dumped; see :meth:`.Runtime.restore`."""
-        self = cls.__new__(cls)
-        self.settings, self.outputs = settings, outputs
-        self._begin(content)
-        return self
 
     @classmethod
     def check_device(cls, device: str) -> None:

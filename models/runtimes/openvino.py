@@ -19,7 +19,8 @@ from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.outputs import RawOutput
 from wsiseg.models.quantised import Int8Form
 from wsiseg.models.runtimes.cache import Json
-from wsiseg.models.runtimes.runtime import Bytes, Precision, Runtime, RuntimeSettings
+from wsiseg.models.runtimes.kept_runtime import ReshapedRuntime
+from wsiseg.models.runtimes.runtime import Bytes, Precision, RuntimeSettings
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -53,7 +54,7 @@ def openvino_core() -> ov.Core:
     return ov.Core()
 
 
-class OpenVinoRuntime(Runtime):
+class OpenVinoRuntime(ReshapedRuntime):
     """A network compiled by OpenVINO for one tile shape.
 
     Raises
@@ -82,7 +83,7 @@ class OpenVinoRuntime(Runtime):
         self._request = _compile(self._graph, settings)
 
     def graph(self) -> bytes:
-        """Return the converted network; see :meth:`.Runtime.graph`."""
+        """Return the converted network; see :meth:`.ReshapedRuntime.graph`."""
         content, self._graph = self._graph, b""
         return content
 
@@ -90,27 +91,21 @@ class OpenVinoRuntime(Runtime):
     def from_graph(
         cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
     ) -> Self:
-        """Return a converted network compiled; see :meth:`.Runtime.from_graph`."""
+        """Return a converted network compiled; see :meth:`.ReshapedRuntime.from_graph`."""
         self = cls.__new__(cls)
         self.settings, self.outputs = settings, outputs
         self._request = _compile(content, settings)
         return self
 
     def dump(self) -> bytes:
-        """Return the compiled network; see :meth:`.Runtime.dump`."""
+        """Return the compiled network; see :meth:`.KeptRuntime.dump`."""
         content: bytes = self._request.get_compiled_model().export_model().getvalue()
         return content
 
-    @classmethod
-    def restore(
-        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
-    ) -> Self:
-        """Return a runtime that was dumped; see :meth:`.Runtime.restore`."""
-        self = cls.__new__(cls)
-        self.settings, self.outputs = settings, outputs
-        compiled = openvino_core().import_model(io.BytesIO(content), "CPU", _properties(settings))
+    def _begin(self, content: bytes) -> None:
+        properties = _properties(self.settings)
+        compiled = openvino_core().import_model(io.BytesIO(content), "CPU", properties)
         self._request = compiled.create_infer_request()
-        return self
 
     @classmethod
     def hardware(cls, settings: RuntimeSettings) -> Json:

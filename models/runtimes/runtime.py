@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -156,54 +156,6 @@ class Runtime(TileRunner):
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         self.settings = settings
         self.outputs = network.outputs
-
-    def dump(self) -> bytes | None:
-        """Return what :meth:`restore` makes the same runtime of; None where nothing does.
-
-        It is asked for once, right after the network was compiled.
-        """
-        return None
-
-    @classmethod
-    def restore(
-        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
-    ) -> Self:
-        """Return a runtime as it was when it was dumped, without its network and without PyTorch.
-
-        Parameters
-        ----------
-        content : bytes
-            What :meth:`dump` returned, on the same hardware and under the same versions.
-        outputs : tuple of str
-            What the network gives.
-        settings : RuntimeSettings
-            With which it was compiled.
-        """
-        raise NotImplementedError
-
-    def graph(self) -> bytes | None:
-        """Return what :meth:`from_graph` compiles for tiles of any shape; None where nothing does.
-
-        It is asked for once, right after the network was compiled.
-        """
-        return None
-
-    @classmethod
-    def from_graph(
-        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
-    ) -> Self:
-        """Return a runtime for tiles of another shape, without its network and without PyTorch.
-
-        Parameters
-        ----------
-        content : bytes
-            What :meth:`graph` returned, in the same precision and under the same versions.
-        outputs : tuple of str
-            What the network gives.
-        settings : RuntimeSettings
-            With which it is to be compiled.
-        """
-        raise NotImplementedError
 
     @classmethod
     def versions(cls) -> dict[str, Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.outputs import RawOutput
 from wsiseg.models.runtimes.cache import Json
-from wsiseg.models.runtimes.runtime import Bytes, Precision, Running, Runtime, RuntimeSettings
+from wsiseg.models.runtimes.kept_runtime import KeptRuntime
+from wsiseg.models.runtimes.runtime import Bytes, Precision, Running, RuntimeSettings
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,7 @@ _LONGEST = 300
 """Letters of what TensorRT says that are handed on."""
 
 
-class TensorRtRuntime(Runtime):
+class TensorRtRuntime(KeptRuntime):
     """A network executed by TensorRT, from its ONNX export.
 
     PyTorch holds its buffers, and copies beside it as for networks of its own.
@@ -52,19 +53,9 @@ class TensorRtRuntime(Runtime):
         self._begin(content)
 
     def dump(self) -> bytes:
-        """Return the engine; see :meth:`.Runtime.dump`."""
+        """Return the engine; see :meth:`.KeptRuntime.dump`."""
         content, self._content = self._content, b""
         return content
-
-    @classmethod
-    def restore(
-        cls, content: bytes, outputs: tuple[RawOutput, ...], settings: RuntimeSettings
-    ) -> Self:
-        """Return a runtime that was dumped; see :meth:`.Runtime.restore`."""
-        self = cls.__new__(cls)
-        self.settings, self.outputs = settings, outputs
-        self._begin(content)
-        return self
 
     @classmethod
     def versions(cls) -> dict[str, Json]:

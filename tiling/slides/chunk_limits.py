@@ -105,7 +105,7 @@ class _BoundedCompressor:
     @classmethod
     def from_config(cls, config: Any) -> Any:
         # zarr asks for the method of every compressor, and calls it of registered ones alone.
-        raise NotImplementedError("a bounded compressor is made of another, not of a configuration")
+        raise TypeError("a bounded compressor is made of another, not of a configuration")
 
 
 def unfold(kind: str, content: bytes, most: int) -> bytes:
