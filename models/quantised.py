@@ -7,7 +7,7 @@ Reading one never runs code, and needs no torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -70,7 +70,7 @@ class Int8Note(BaseModel):
     format: Literal[1] = 1
     checkpoint: _Digest
     graph: _Digest
-    runtime: Literal["openvino"] = "openvino"
+    runtime: Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,39}$")] = "openvino"
     label_agreement: _Share
     speedup: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     kept: Annotated[int, Field(ge=0)] = 0
@@ -87,8 +87,8 @@ class Int8Form:
     note : Int8Note
         What is known of it.
     graph, constants : bytes
-        What OpenVINO calls XML and BIN; it has the outputs of :class:`.TileNetwork`, and takes
-        tiles of any shape.
+        What its runtime takes: what OpenVINO calls XML and BIN, or an ONNX file and nothing.  It
+        has the outputs of :class:`.TileNetwork`, and takes tiles of any shape.
     """
 
     note: Int8Note
@@ -160,13 +160,17 @@ def read_int8_form(path: Path) -> Int8Form | None:
     return Int8Form(note, graph, constants)
 
 
-def find_int8_form(checkpoint: Checkpoint) -> Int8Form | None:
-    """Return the int8 form of a checkpoint: that in its own file, or in the one beside it.
+def find_int8_form(checkpoint: Checkpoint, runtime: str) -> Int8Form | None:
+    """Return the int8 form of a checkpoint for a runtime.
+
+    It is looked for in the checkpoint's own file, then in the one beside it.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         A checkpoint ``NAME.safetensors``; the file beside it is ``NAME.int8.safetensors``.
+    runtime : str
+        Which has to take it.
 
     Returns
     -------
@@ -176,25 +180,18 @@ def find_int8_form(checkpoint: Checkpoint) -> Int8Form | None:
     Raises
     ------
     CheckpointError
-        If it is damaged, or was made of other weights.
+        If one is damaged, or was made of other weights.
     """
-    path = checkpoint.path
-    places = () if path is None else (path, path.with_name(path.stem + INT8_SUFFIX))
-    for place in places:
-        found = read_int8_form(place) if place.is_file() else None
-        if found is not None:
-            _check_weights(found, place, checkpoint)
-            return found
-    return None
+    return next((form for form in _int8_forms(checkpoint) if form.note.runtime == runtime), None)
 
 
-def require_int8_form(checkpoint: Checkpoint) -> Int8Form:
-    """Return the int8 form of a checkpoint, which has to have one.
+def require_int8_form(checkpoint: Checkpoint, runtime: str) -> Int8Form:
+    """Return the int8 form of a checkpoint for a runtime, which has to have one.
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        As :func:`find_int8_form` takes it.
+    checkpoint, runtime
+        As :func:`find_int8_form` takes them.
 
     Raises
     ------
@@ -203,19 +200,36 @@ def require_int8_form(checkpoint: Checkpoint) -> Int8Form:
     CheckpointError
         As :func:`find_int8_form`.
     """
-    found = find_int8_form(checkpoint)
-    if found is None:
-        name, path = checkpoint.name, checkpoint.path
-        output = Path(f"{'NAME' if path is None else path.stem}{INT8_SUFFIX}")
-        if path is not None and checkpoint.source is None:
-            output = path.with_name(output.name)
+    found = find_int8_form(checkpoint, runtime)
+    if found is not None:
+        return found
+    name, path = checkpoint.name, checkpoint.path
+    others = [form.note.runtime for form in _int8_forms(checkpoint)]
+    if others:
         raise RuntimeUnavailableError(
-            f"there is no int8 form of {name}",
+            f"the int8 form of {name} is for {others[0]}, not for {runtime}",
             "`precision`",
-            f"Make one with 'wsiseg models quantize --calibrate SLIDE -o {output} {name}', and "
-            "give that as the checkpoint.",
+            f"Use `runtime={others[0]}`, or make one for {runtime} with 'wsiseg models quantize'.",
         )
-    return found
+    output = Path(f"{'NAME' if path is None else path.stem}{INT8_SUFFIX}")
+    if path is not None and checkpoint.source is None:
+        output = path.with_name(output.name)
+    raise RuntimeUnavailableError(
+        f"there is no int8 form of {name}",
+        "`precision`",
+        f"Make one with 'wsiseg models quantize --calibrate SLIDE -o {output} {name}', and "
+        "give that as the checkpoint.",
+    )
+
+
+def _int8_forms(checkpoint: Checkpoint) -> Iterator[Int8Form]:
+    path = checkpoint.path
+    places = () if path is None else (path, path.with_name(path.stem + INT8_SUFFIX))
+    for place in places:
+        found = read_int8_form(place) if place.is_file() else None
+        if found is not None:
+            _check_weights(found, place, checkpoint)
+            yield found
 
 
 def _check_weights(form: Int8Form, path: Path, checkpoint: Checkpoint) -> None:

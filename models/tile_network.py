@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from wsiseg.errors import RuntimeUnavailableError
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import Normalisation
 from wsiseg.models.normaliser import Normaliser
@@ -50,6 +51,22 @@ class TileNetwork(nn.Module):
     def classes(self) -> int:
         """Number of classes."""
         return self.network.classes
+
+    def require_int8_form(self) -> Int8Form:
+        """Return its int8 form.
+
+        Raises
+        ------
+        RuntimeUnavailableError
+            If it has none.
+        """
+        if self.int8_form is None:
+            raise RuntimeUnavailableError(
+                "the network has no int8 form",
+                "`precision`",
+                "Make one with 'wsiseg models quantize'.",
+            )
+        return self.int8_form
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """Segment a batch.

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsiseg.models.exporting.format import INPUT, Bytes, ModelFormat
 
@@ -41,7 +41,11 @@ class OnnxFormat(ModelFormat):
 
 
 def to_onnx(
-    network: TileNetwork, example: Bytes, metadata: Mapping[str, str] | None = None
+    network: TileNetwork,
+    example: Bytes,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    any_shape: bool = False,
 ) -> bytes:
     """Return a network as the content of an ONNX file.
 
@@ -53,8 +57,17 @@ def to_onnx(
         uint8 ``(B, H, W, 3)``: a batch of the shape that it will take.
     metadata : mapping of str to str, optional
         The file's properties.
+    any_shape : bool
+        Whether it is to take batches of any shape that the network takes, otherwise that of the
+        example, of which no edge may be the smallest possible one.
     """
     import torch
+
+    shapes: tuple[dict[int, Any], ...] | None = None
+    if any_shape:
+        multiple = network.network.input_multiple
+        batch, height, width = map(torch.export.Dim, ("batch", "height", "width"))
+        shapes = ({0: batch, 1: multiple * height, 2: multiple * width},)
 
     with _silent_exporter(), torch.no_grad():
         program = torch.onnx.export(
@@ -64,6 +77,7 @@ def to_onnx(
             input_names=[INPUT],
             output_names=list(network.outputs),
             verbose=False,
+            dynamic_shapes=shapes,
         )
     assert program is not None
     program.model.metadata_props.update(metadata or {})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.models.exporting.format import INPUT
+from wsiseg.models.outputs import RawOutput
+from wsiseg.models.quantised import Int8Form
 from wsiseg.models.runtimes.cache import cache_folder
 from wsiseg.models.runtimes.kept_runtime import KeptRuntime
 from wsiseg.models.runtimes.runtime import Bytes, Precision, RuntimeSettings
@@ -32,8 +36,8 @@ _TENSORRT = "TensorrtExecutionProvider"
 _PACKAGES = {"cuda": "onnxruntime-gpu", "dml": "onnxruntime-directml"}
 """What brings them, in place of ``onnxruntime``."""
 
-_FP16 = ("cuda", "dml")
-"""Kinds of device on which networks may be exported in fp16."""
+_PLACES = {"fp16": ("cuda", "dml"), "bf16": (), "int8": ("cpu",)}
+"""Kinds of device that compute in each precision; all in fp32."""
 
 
 class OnnxRuntime(KeptRuntime):
@@ -49,6 +53,7 @@ class OnnxRuntime(KeptRuntime):
     name = extra = "onnx"
     packages = ("onnx", "onnxruntime", "onnxscript")
     devices = tuple(_PROVIDERS)
+    precisions = ("fp32", "fp16", "bf16", "int8")
 
     def __init__(self, network: TileNetwork, settings: RuntimeSettings) -> None:
         import torch
@@ -59,12 +64,15 @@ class OnnxRuntime(KeptRuntime):
 
         super().__init__(network, settings)
         self._refuse(settings)
-        if settings.precision == "fp16":
-            exported = narrow(network, torch.float16, norms=True)
+        if settings.precision == "int8":
+            self._model = _open_int8_form(network.require_int8_form(), settings, network.outputs)
         else:
-            exported = clone(network).requires_grad_(False)
-        example = np.zeros((settings.batch, *settings.tile, 3), np.uint8)
-        self._model = to_onnx(exported, example)
+            if settings.precision == "fp16":
+                exported = narrow(network, torch.float16, norms=True)
+            else:
+                exported = clone(network).requires_grad_(False)
+            example = np.zeros((settings.batch, *settings.tile, 3), np.uint8)
+            self._model = to_onnx(exported, example)
         self._begin(self._model)
 
     def dump(self) -> bytes:
@@ -116,7 +124,7 @@ class OnnxRuntime(KeptRuntime):
     def _refuse(settings: RuntimeSettings) -> None:
         """Refuse what a device does not compute in, or would only emulate."""
         kind = settings.device.partition(":")[0]
-        if settings.precision != "fp32" and (settings.precision != "fp16" or kind not in _FP16):
+        if kind not in _PLACES.get(settings.precision, _PROVIDERS):
             raise RuntimeUnavailableError(
                 f"ONNX Runtime does not compute in {settings.precision} on {settings.device}",
                 "`precision`",
@@ -138,8 +146,25 @@ class OnnxRuntime(KeptRuntime):
 
     def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""
-        results = self._session.run(list(self.outputs), {"tiles": tiles})
+        results = self._session.run(list(self.outputs), {INPUT: tiles})
         return dict(zip(self.outputs, results, strict=True))
+
+
+def _open_int8_form(
+    form: Int8Form, settings: RuntimeSettings, outputs: Sequence[RawOutput]
+) -> bytes:
+    """Return an int8 form as an ONNX file for tiles of one shape that gives some of its outputs."""
+    import onnx
+
+    whole = onnx.load_from_string(form.graph)
+    model = onnx.utils.Extractor(whole).extract_model([INPUT], list(outputs))
+    shape = (settings.batch, *settings.tile, 3)
+    for dim, edge in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        dim.dim_value = edge
+    # What was inferred of tiles of any shape.
+    del model.graph.value_info[:]
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def _start(model: bytes, settings: RuntimeSettings) -> onnxruntime.InferenceSession:

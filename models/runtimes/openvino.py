@@ -197,13 +197,7 @@ def _take(network: TileNetwork, settings: RuntimeSettings) -> ov.Model:
     """Return the graph of a network in a precision, for tiles of any shape."""
     if settings.precision != "int8":
         return _convert(network, narrow=settings.precision == "fp16")
-    if network.int8_form is None:
-        raise RuntimeUnavailableError(
-            "the network has no int8 form",
-            "`precision`",
-            "Make one with 'wsiseg models quantize'.",
-        )
-    return _open_int8_form(network.int8_form, network.outputs)
+    return _open_int8_form(network.require_int8_form(), network.outputs)
 
 
 def _open_int8_form(form: Int8Form, outputs: Sequence[RawOutput]) -> ov.Model:

@@ -58,7 +58,9 @@ class Predictor:
     def __init__(self, checkpoint: Checkpoint, choice: RuntimeChoice) -> None:
         self.checkpoint = checkpoint
         self.choice = choice
-        self.int8_form = require_int8_form(checkpoint) if choice.precision == "int8" else None
+        self.int8_form = (
+            require_int8_form(checkpoint, choice.runtime) if choice.precision == "int8" else None
+        )
         self._runners: dict[tuple[int, int], TileRunner] = {}
         self._others: dict[Precision, Predictor] = {}
         self.notes: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ def segmented(picture, folder, checkpoint, *words):
 
 def test_what_was_measured_is_printed(quantised):
     folder, content = quantised
-    assert set(content) == {"output", "label_agreement", "speedup", "layers_in_fp32"}
+    assert set(content) == {"output", "runtime", "label_agreement", "speedup", "layers_in_fp32"}
     assert content["output"] == str(folder / "uneven.int8.safetensors")
     assert 0.9 <= content["label_agreement"] <= 1
     assert content["speedup"] > 0
@@ -189,3 +189,45 @@ def test_labels_that_agree_too_little_are_not_written(tmp_path, real_slide):
     line = line_of(run("models", "quantize", checkpoint, *words), 1)
     assert "of the labels are not those of fp32, even with" in line
     assert not output.exists()
+
+
+@pytest.fixture(scope="module")
+def for_onnx(tmp_path_factory, real_slide):
+    """Return a checkpoint with an int8 form for ONNX Runtime, a few layers of it in fp32."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
+    folder = tmp_path_factory.mktemp("for_onnx")
+    checkpoint = save_uneven(folder / "uneven.safetensors")
+    words = ("models", "quantize", checkpoint, "--calibrate", real_slide, "--runtime", "onnx")
+    output = folder / "uneven.int8.safetensors"
+    result = run(*words, "-o", output, "--min-agreement", 0.98, "--json")
+    assert result.status == 0, result.err
+    return checkpoint, json.loads(result.out)
+
+
+def test_onnx_runtime_takes_an_int8_form_of_its_own(for_onnx, picture, tmp_path):
+    checkpoint, content = for_onnx
+    assert content["runtime"] == "onnx"
+    assert 0.98 <= content["label_agreement"] < 1
+    _, original = segmented(picture, tmp_path / "fp32", checkpoint)
+    words = ("--runtime", "onnx", "--precision", "int8")
+    entry, found = segmented(picture, tmp_path / "int8", checkpoint, *words)
+    assert (entry["precision"], entry["runtime"]) == ("int8", "onnx")
+    assert 0.95 < (found == original).mean() < 1
+    # Smaller tiles have other shapes, and the same labels.
+    _, tiled = segmented(picture, tmp_path / "tiled", checkpoint, *words, "--tile", 64, "--halo", 8)
+    np.testing.assert_array_equal(tiled, found)
+
+
+def test_an_int8_form_for_another_runtime_is_refused_by_name(for_onnx, picture, tmp_path):
+    checkpoint, _ = for_onnx
+    words = ("segment", picture, "-o", tmp_path / "out", "-c", checkpoint, "--level", 0)
+    line = line_of(run(*words, "--runtime", "openvino", "--precision", "int8"), 1)
+    assert "is for onnx, not for openvino" in line
+    assert "Use --runtime onnx" in line
+
+
+def test_no_other_runtime_is_quantised_for(tmp_path, real_slide):
+    checkpoint = save_uneven(tmp_path / "a.safetensors")
+    words = ("--calibrate", real_slide, "-o", tmp_path / "b.safetensors", "--runtime", "torch")
+    line = line_of(run("models", "quantize", checkpoint, *words), 2)
+    assert "there is no runtime for int8 'torch'" in line

@@ -38,6 +38,12 @@ def quantize_model(
             metavar="[SLIDE]...", help="More slides of --calibrate.", show_default=False
         ),
     ] = None,
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|openvino|onnx", help="Which is to take it; auto is openvino if installed."
+        ),
+    ] = "auto",
     min_agreement: Annotated[
         float, typer.Option(help="Share of the labels that have to be those of fp32.")
     ] = 0.99,
@@ -68,6 +74,7 @@ def quantize_model(
             checkpoint,
             [*calibrate, *(more or [])],
             output,
+            runtime=runtime,
             min_agreement=min_agreement,
             mpp=mpp,
             slide_mpp=slide_mpp,
@@ -82,17 +89,20 @@ def quantize_model(
         print_json(
             {
                 "output": str(result.output),
+                "runtime": result.runtime,
                 "label_agreement": result.label_agreement,
                 "speedup": result.speedup,
                 "layers_in_fp32": result.kept,
             }
         )
     elif not quiet:
-        echo(f"quantised   {result.output} (int8)")
+        echo(f"quantised   {result.output} (int8 for {result.runtime})")
         echo(
             f"checked     {result.label_agreement:.2%} of the labels are those of fp32, on tiles "
             "that were not calibrated on"
         )
         kept = f", {result.kept} layers in fp32" if result.kept else ""
         echo(f"speed       {result.speedup:.2f} times that of fp32 on this machine{kept}")
-        echo(f"to use it   wsiseg segment SLIDE -c {result.output} --precision int8 -o out/")
+        # `auto` takes OpenVINO on a CPU.
+        named = "" if result.runtime == "openvino" else f" --runtime {result.runtime}"
+        echo(f"to use it   wsiseg segment SLIDE -c {result.output}{named} --precision int8 -o out/")

@@ -139,7 +139,7 @@ class _Chooser:
         found = list(RUNTIMES[choice.runtime].fast_precisions(choice.device))
         if "int8" in found:
             try:
-                form = find_int8_form(checkpoint)
+                form = find_int8_form(checkpoint, choice.runtime)
             except WsisegError as error:
                 self._warnings.append(f"int8 is not tried: {error}")
                 form = None

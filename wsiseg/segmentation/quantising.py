@@ -42,6 +42,8 @@ class QuantizeResult:
     ----------
     output : Path
         The checkpoint with its int8 form.
+    runtime : str
+        Which takes that.
     label_agreement : float
         Share of the pixels of other tiles than those of calibration whose label is that of fp32.
     speedup : float
@@ -51,6 +53,7 @@ class QuantizeResult:
     """
 
     output: Path
+    runtime: str
     label_agreement: float
     speedup: float
     kept: int
@@ -77,6 +80,7 @@ def quantize(
     slides: Path | str | Sequence[Path | str],
     output: Path | str,
     *,
+    runtime: str = "auto",
     min_agreement: float = 0.99,
     mpp: float | None = None,
     slide_mpp: float | None = None,
@@ -98,6 +102,9 @@ def quantize(
     output : path-like
         A ``.safetensors`` file.  ``NAME.int8.safetensors`` beside a checkpoint
         ``NAME.safetensors`` is found by itself.
+    runtime : str
+        Which is to take it: ``"openvino"``, ``"onnx"``, or ``"auto"`` for the first for which what
+        quantises is installed.
     min_agreement : float
         Share of the pixels whose label has to be that of fp32, else nothing is written.
     mpp, slide_mpp, level
@@ -125,7 +132,7 @@ def quantize(
     """
     tell = began or (lambda _: None)
     output = Path(output)
-    check_quantising()
+    runtime = check_quantising(runtime)
     _check_output(output, overwrite=overwrite)
     if not 0 < min_agreement <= 1:
         raise ArgumentError(
@@ -137,10 +144,12 @@ def quantize(
     taken = take_checkpoint(checkpoint, began=tell)
     tell("looking for tissue")
     tiles = read_calibration_tiles(found, taken, options)
-    form = quantise(taken, tiles, min_agreement=min_agreement, threads=threads, began=tell)
+    form = quantise(
+        taken, tiles, runtime=runtime, min_agreement=min_agreement, threads=threads, began=tell
+    )
     taken.save(output, form)
     note = form.note
-    return QuantizeResult(output, note.label_agreement, note.speedup, note.kept)
+    return QuantizeResult(output, runtime, note.label_agreement, note.speedup, note.kept)
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:

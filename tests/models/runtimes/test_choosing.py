@@ -155,8 +155,8 @@ def test_int8_goes_to_the_runtime_that_computes_in_it() -> None:
 def test_without_a_runtime_for_int8_it_is_said_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kind = RUNTIMES["openvino"]
-    monkeypatch.setattr(kind, "is_installed", lambda: False)
+    for name in ("openvino", "onnx"):
+        monkeypatch.setattr(RUNTIMES[name], "is_installed", lambda: False)
     with pytest.raises(RuntimeUnavailableError) as caught:
         choose_runtime(device="cpu", precision="int8")
     assert "pip install 'wsiseg[openvino]'" in str(caught.value)
