@@ -187,7 +187,11 @@ class Checkpoint:
             header[INT8_KEY] = int8_form.note.model_dump_json()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.touch()
+            rights = unfinished.stat().st_mode
             save_file(tensors, unfinished, header)
+            # It leaves a file that nobody else may read.
+            unfinished.chmod(rights)
             unfinished.replace(path)
         except Exception as error:
             with contextlib.suppress(OSError):

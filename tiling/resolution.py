@@ -50,7 +50,7 @@ class WorkingPlane:
         return self.level_scale != 1.0
 
 
-def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> WorkingPlane:
+def plane_at_level(slide: Slide, level: int) -> WorkingPlane:
     """Return the plane of a pyramid level as it is, without resampling.
 
     Parameters
@@ -59,27 +59,23 @@ def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> 
         Open.
     level : int
         Index into `slide.levels`.
-    slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
 
     Returns
     -------
     WorkingPlane
-        Its `mpp` is None if neither the file nor `slide_mpp` gives a resolution.
+        Its `mpp` is None if the slide has no resolution.
 
     Raises
     ------
     ResolutionError
-        If the slide has no such level, or `slide_mpp` is outside 0.05 to 20 µm per pixel.
+        If the slide has no such level.
     """
     if not 0 <= level < len(slide.levels):
         raise ResolutionError(
             f"the slide has no level {level}", slide.path, f"It has 0 to {len(slide.levels) - 1}."
         )
     chosen = slide.levels[level]
-    if slide_mpp is not None:
-        _check(slide_mpp, "slide_mpp")
-    full = slide_mpp if slide_mpp is not None else _stated(slide)
+    full = _stated(slide)
     return WorkingPlane(
         height=chosen.height,
         width=chosen.width,
@@ -90,7 +86,7 @@ def plane_at_level(slide: Slide, level: int, slide_mpp: float | None = None) -> 
     )
 
 
-def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> WorkingPlane:
+def plane_at_mpp(slide: Slide, mpp: float) -> WorkingPlane:
     """Return the plane at exactly `mpp`, resampled from the next finer level.
 
     Parameters
@@ -99,8 +95,6 @@ def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> Wo
         Open.
     mpp : float
         Wanted µm per working pixel.
-    slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
 
     Returns
     -------
@@ -113,10 +107,10 @@ def plane_at_mpp(slide: Slide, mpp: float, slide_mpp: float | None = None) -> Wo
         If a resolution is missing or outside 0.05 to 20 µm per pixel.
     """
     _check(mpp, "mpp")
-    return _plane(slide, mpp / level0_mpp(slide, slide_mpp), mpp, slide_mpp)
+    return _plane(slide, mpp / level0_mpp(slide), mpp)
 
 
-def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -> WorkingPlane:
+def plane_at_scale(slide: Slide, scale: float) -> WorkingPlane:
     """Return the plane at `scale` times the size of level 0, whatever its resolution.
 
     Parameters
@@ -125,25 +119,21 @@ def plane_at_scale(slide: Slide, scale: float, slide_mpp: float | None = None) -
         Open.
     scale : float
         0.5 halves height and width.
-    slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
 
     Returns
     -------
     WorkingPlane
-        Its `mpp` is None if neither the file nor `slide_mpp` gives a resolution.
+        Its `mpp` is None if the slide has no resolution.
 
     Raises
     ------
     ResolutionError
-        If the scale is not between 0.0001 and 10,000, or `slide_mpp` is outside 0.05 to 20.
+        If the scale is not between 0.0001 and 10,000.
     """
     if not (math.isfinite(scale) and 1e-4 <= scale <= 1e4):
         raise ResolutionError(f"nothing can be scaled by {scale:g}", "`scale`")
-    if slide_mpp is not None:
-        _check(slide_mpp, "slide_mpp")
-    full = slide_mpp if slide_mpp is not None else _stated(slide)
-    return _plane(slide, 1 / scale, None if full is None else full / scale, slide_mpp)
+    full = _stated(slide)
+    return _plane(slide, 1 / scale, None if full is None else full / scale)
 
 
 def _whole(length: float) -> int:
@@ -151,9 +141,7 @@ def _whole(length: float) -> int:
     return max(1, math.floor(length + 0.5 + _NOISE))
 
 
-def _plane(
-    slide: Slide, slide_scale: float, mpp: float | None, slide_mpp: float | None
-) -> WorkingPlane:
+def _plane(slide: Slide, slide_scale: float, mpp: float | None) -> WorkingPlane:
     """Return the plane whose pixels are `slide_scale` pixels of level 0 along, `mpp` µm each."""
     finer = [i for i, level in enumerate(slide.levels) if level.downsample <= slide_scale * 1.0001]
     level = max(finer, key=lambda i: slide.levels[i].downsample, default=0)
@@ -161,7 +149,7 @@ def _plane(
     level_scale = slide_scale / chosen.downsample
     # Below half a pixel of drift across the whole level there is nothing to resample.
     if abs(level_scale - 1) * max(chosen.height, chosen.width) < 0.5:
-        return plane_at_level(slide, level, slide_mpp)
+        return plane_at_level(slide, level)
     return WorkingPlane(
         height=_whole(chosen.height / level_scale),
         width=_whole(chosen.width / level_scale),
@@ -172,15 +160,13 @@ def _plane(
     )
 
 
-def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
-    """Return µm per pixel of level 0: `slide_mpp` if given, else what the file states.
+def level0_mpp(slide: Slide) -> float:
+    """Return µm per pixel of level 0.
 
     Parameters
     ----------
     slide : Slide
         Open.
-    slide_mpp : float, optional
-        The user's value, which overrules the file's.
 
     Returns
     -------
@@ -192,8 +178,6 @@ def level0_mpp(slide: Slide, slide_mpp: float | None = None) -> float:
     ResolutionError
         If neither gives one, if it is outside 0.05 to 20, or the file's pixels are not square.
     """
-    if slide_mpp is not None:
-        return _check(slide_mpp, "slide_mpp")
     hint = "Give it with `slide_mpp`, or work at a level as it is with `level=0`."
     size = slide.facts.pixel_size
     if size is None:

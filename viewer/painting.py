@@ -90,10 +90,9 @@ def working_plane(view: SlideView, mpp: float | None = None) -> WorkingPlane:
     mpp : float, optional
         µm per pixel; the slide's own if left out, or if that is unknown.
     """
-    known = view.frame.mpp
-    if mpp is None or known is None:
-        return plane_at_level(view.slide, 0, known)
-    return plane_at_mpp(view.slide, mpp, known)
+    if mpp is None or view.frame.mpp is None:
+        return plane_at_level(view.slide, 0)
+    return plane_at_mpp(view.slide, mpp)
 
 
 def region_at(view: SlideView, slide_box: Box, mpp: float | None, classes: Classes) -> RegionView:

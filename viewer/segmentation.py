@@ -26,6 +26,7 @@ from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.regions import Regions
+from wsiseg.tiling.slides import MeasuredSlide
 from wsiseg.viewer.layers.layer_data import KEY, MASK_OPACITY, LayerData, SlideView
 from wsiseg.viewer.layers.preview import Preview, Report, RunListener
 from wsiseg.viewer.layers.region import RegionView
@@ -367,9 +368,9 @@ def settle_resolution(
     ArgumentError
         If µm per pixel are asked for on a slide that has none.
     """
-    # Only what the file does not say itself: it would be taken for the user's word.
-    said = None if view.frame.mpp == view.slide.mpp else view.frame.mpp
-    options = options.replace(slide_mpp=said)
+    # For the run file, by which the run is to be repeated.
+    if isinstance(view.slide, MeasuredSlide):
+        options = options.replace(slide_mpp=view.slide.mpp_given, override_mpp=view.slide.overrides)
     if options.level is not None:
         return options, []
     if view.frame.mpp is None and options.mpp is not None:

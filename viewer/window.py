@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QWidget
 
 from wsiseg.checkpoints.sources import read_source
 from wsiseg.errors import ArgumentError
-from wsiseg.tiling.slides import open_slide
+from wsiseg.tiling.slides import open_slide, with_slide_mpp
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import (
     KEY,
@@ -49,10 +49,12 @@ def view(
     slide_mpp: float | None = None,
     reader: str | None = None,
     checkpoint: str | None = None,
+    *,
+    override_mpp: bool = False,
 ) -> None:
     """Open a window and stay until it is closed; see :func:`open_window`."""
     with sparing_collector():
-        open_window(slide, masks, slide_mpp, reader, checkpoint)
+        open_window(slide, masks, slide_mpp, reader, checkpoint, override_mpp=override_mpp)
     napari.run()
 
 
@@ -75,6 +77,8 @@ def open_window(
     slide_mpp: float | None = None,
     reader: str | None = None,
     checkpoint: str | None = None,
+    *,
+    override_mpp: bool = False,
 ) -> napari.Viewer:
     """Return a window with a slide, masks over it, tissue, legend and scale bar.
 
@@ -85,11 +89,13 @@ def open_window(
     masks : sequence of Path
         OME-Zarr label images, probabilities, or uncertainty.
     slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
+        µm per pixel of level 0, where the file states none.
     reader : str, optional
         See :func:`wsiseg.open_slide`.
     checkpoint : str, optional
         What *Segment* begins with, as :func:`wsiseg.load_checkpoint` takes it.
+    override_mpp : bool
+        Whether `slide_mpp` counts where the file states another value, too.
 
     Raises
     ------
@@ -98,7 +104,7 @@ def open_window(
     """
     if checkpoint is not None:
         read_source(checkpoint)
-    layers = scene_layers(slide, masks, slide_mpp, reader)
+    layers = scene_layers(slide, masks, slide_mpp, reader, override_mpp=override_mpp)
     viewer = napari.Viewer(title=plain(f"{slide.name} - wsiseg"))
     # The first layer of labels costs napari several times what another does, and would hold the
     # window when the first tiles are labelled.
@@ -141,6 +147,8 @@ def scene_layers(
     masks: Sequence[Path],
     slide_mpp: float | None = None,
     reader: str | None = None,
+    *,
+    override_mpp: bool = False,
 ) -> list[LayerData]:
     """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
     tell = damage_notifier()
@@ -151,10 +159,12 @@ def scene_layers(
             raise ArgumentError("a store needs no reader", "`reader`", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
     with ExitStack() as stack:
-        opened = stack.enter_context(open_slide(slide, reader, square=slide_mpp is None))
-        frame = Frame.of(opened, slide_mpp)
-        if frame.mpp is None:
-            frame = next(filter(None, map(_measured_frame, masks)), frame)
+        opened = stack.enter_context(
+            open_slide(slide, reader, slide_mpp=slide_mpp, override_mpp=override_mpp)
+        )
+        if opened.mpp is None and (typed := next(filter(None, map(_typed_mpp, masks)), None)):
+            opened = with_slide_mpp(opened, typed)
+        frame = Frame.of(opened)
         shown = SlideView(opened, frame)
         layers = [slide_layer(shown, tell), tissue_layer(shown)]
         layers += [layer for mask in masks for layer in store_layers(mask, tell, frame)]
@@ -163,11 +173,10 @@ def scene_layers(
     return layers
 
 
-def _measured_frame(mask: Path) -> Frame | None:
-    """Return the frame of a mask's slide by its run, whose µm per pixel may have been typed."""
+def _typed_mpp(mask: Path) -> float | None:
+    """Return µm per pixel of a mask's slide by its run, to which they may have been given."""
     image = open_store(mask)
-    frame = mask_frame(image)
-    return frame if frame.mpp is not None and "slide_scale" in image.notes else None
+    return mask_frame(image).mpp if "slide_scale" in image.notes else None
 
 
 def furnish(viewer: ViewerModel) -> None:

@@ -95,7 +95,8 @@ class OnnxQuantiser(Quantiser["onnx.ModelProto"]):
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
-        options.log_severity_level = 3
+        # What fails is raised.
+        options.log_severity_level = 4
         session = onnxruntime.InferenceSession(
             _giving(graph, ("labels",)).SerializeToString(),
             options,

@@ -101,8 +101,8 @@ AS_LABELS = np.array([IGNORED, 0, 1], np.uint8)
 
 
 def test_a_mask_of_ours_is_read_onto_its_slide(picture: Path, mask: Path) -> None:
-    with open_slide(picture) as slide:
-        plane = plane_at_level(slide, 0, slide_mpp=0.25)
+    with open_slide(picture, slide_mpp=0.25) as slide:
+        plane = plane_at_level(slide, 0)
         labels = StoreLabels(mask, FIVE).open(slide, plane).read(plane.box)
     np.testing.assert_array_equal(labels, pixels(mask))
     assert len(np.unique(labels)) > 1
@@ -113,8 +113,8 @@ def test_a_resampled_mask_comes_back_pixel_by_pixel(
     picture: Path, tmp_path: Path, mpp: float
 ) -> None:
     mask = segment(picture, tmp_path, level=None, mpp=mpp, slide_mpp=0.25)
-    with open_slide(picture) as slide:
-        plane = plane_at_mpp(slide, mpp, slide_mpp=0.25)
+    with open_slide(picture, slide_mpp=0.25) as slide:
+        plane = plane_at_mpp(slide, mpp)
         labels = StoreLabels(mask, FIVE).open(slide, plane).read(plane.box)
     assert labels.shape == (plane.height, plane.width)
     np.testing.assert_array_equal(labels, pixels(mask))
@@ -122,19 +122,19 @@ def test_a_resampled_mask_comes_back_pixel_by_pixel(
 
 def test_a_mask_is_read_at_another_resolution(picture: Path, mask: Path) -> None:
     values = pixels(mask)
-    with open_slide(picture) as slide:
-        plane = plane_at_mpp(slide, 0.75, slide_mpp=0.25)
+    with open_slide(picture, slide_mpp=0.25) as slide:
+        plane = plane_at_mpp(slide, 0.75)
         thrice = StoreLabels(mask, FIVE).open(slide, plane).read(plane.box)
         np.testing.assert_array_equal(thrice, values[1::3, 1::3])
-        plane = plane_at_mpp(slide, 0.125, slide_mpp=0.25)
+        plane = plane_at_mpp(slide, 0.125)
         half = StoreLabels(mask, FIVE).open(slide, plane).read(plane.box)
         np.testing.assert_array_equal(half, values.repeat(2, 0).repeat(2, 1))
 
 
 def test_a_coarse_mask_is_read_at_full_resolution(picture: Path, tmp_path: Path) -> None:
     mask = segment(picture, tmp_path, level=None, mpp=0.75, slide_mpp=0.25)
-    with open_slide(picture) as slide:
-        plane = plane_at_level(slide, 0, slide_mpp=0.25)
+    with open_slide(picture, slide_mpp=0.25) as slide:
+        plane = plane_at_level(slide, 0)
         labels = StoreLabels(mask, FIVE).open(slide, plane).read(plane.box)
     np.testing.assert_array_equal(labels, pixels(mask).repeat(3, 0).repeat(3, 1))
 
@@ -156,8 +156,8 @@ def test_micrometres_need_a_slide_that_knows_them(picture: Path, mask: Path) -> 
 def test_what_was_not_analysed_is_ignored(picture: Path, tmp_path: Path, mask: Path) -> None:
     store = shutil.copytree(mask, tmp_path / "holes.ome.zarr")
     zarr.open_array(store / "0", mode="r+")[20:50, 30:90] = 255
-    with open_slide(picture) as slide:
-        plane = plane_at_level(slide, 0, slide_mpp=0.25)
+    with open_slide(picture, slide_mpp=0.25) as slide:
+        plane = plane_at_level(slide, 0)
         labels = StoreLabels(store, FIVE).open(slide, plane).read(Box(20, 30, 30, 60))
     assert (labels == IGNORED).all()
 
@@ -165,8 +165,8 @@ def test_what_was_not_analysed_is_ignored(picture: Path, tmp_path: Path, mask: P
 def test_a_mask_inside_an_image_is_found(picture: Path, tmp_path: Path) -> None:
     mask = segment(picture, tmp_path, with_image=True)
     root = mask.parent.parent
-    with open_slide(picture) as slide:
-        plane = plane_at_level(slide, 0, slide_mpp=0.25)
+    with open_slide(picture, slide_mpp=0.25) as slide:
+        plane = plane_at_level(slide, 0)
         labels = StoreLabels(root, FIVE).open(slide, plane).read(plane.box)
     np.testing.assert_array_equal(labels, pixels(mask))
     assert stored_classes(root) == stored_classes(mask)

@@ -115,8 +115,8 @@ def test_regions_are_in_pixels_of_the_file(odd: Odd, program: str) -> None:
 def test_the_users_word_makes_them_square(odd: Odd) -> None:
     """The mask is that of the same pixels in a file that says nothing else."""
     square = write(odd.path.with_name("square.tif"), noise(HEIGHT, WIDTH), 0.3, 0.3)
-    options = {"mpp": 0.6, "slide_mpp": 0.3}
-    expected = labels_of(segment_tiny(square, odd.path.parent / "even", **options))
+    options = {"mpp": 0.6, "slide_mpp": 0.3, "override_mpp": True}
+    expected = labels_of(segment_tiny(square, odd.path.parent / "even", mpp=0.6))
     assert expected.shape == (HEIGHT // 2, WIDTH // 2)
     mask = segment_tiny(odd.path, odd.path.parent / "file", **options)
     np.testing.assert_array_equal(labels_of(mask), expected)
@@ -136,7 +136,7 @@ def test_the_users_word_counts_in_a_batch(odd: Odd, tmp_path: Path) -> None:
     words += ["--runtime", "torch", "--level", 0, "--tissue", "none", "--json"]
     assert run(*words).status == 0
     assert labels_of(tmp_path / "out" / "odd.ome.zarr").shape == odd.shape
-    assert run(*words, "--slide-mpp", 0.25, "--overwrite").status == 0
+    assert run(*words, "--slide-mpp", 0.25, "--override-mpp", "--overwrite").status == 0
     assert labels_of(tmp_path / "out" / "odd.ome.zarr").shape == (HEIGHT, WIDTH)
 
 
@@ -185,16 +185,16 @@ def test_labels_drawn_on_the_file_are_learnt_where_they_are(odd: Odd, kind: str)
     with OpenSample(sample, WorkingResolution()) as opened:
         found = opened.labels(opened.plane.box)
     np.testing.assert_array_equal(found, odd.enlarged(drawn))
-    with OpenSample(sample, WorkingResolution(slide_mpp=0.25)) as opened:
+    with OpenSample(sample, WorkingResolution(slide_mpp=0.25, override_mpp=True)) as opened:
         np.testing.assert_array_equal(opened.labels(opened.plane.box), drawn)
 
 
 def test_a_mask_is_learnt_from_at_the_shape_that_it_was_made_at(odd: Odd) -> None:
-    options = {"level": 0, "slide_mpp": 0.25}
+    options = {"level": 0, "slide_mpp": 0.25, "override_mpp": True}
     stored = segment_tiny(odd.path, odd.path.parent / "stored", **options)
     even = segment_tiny(odd.path, odd.path.parent / "even", level=0)
     classes = ClassMap.read(",".join(f"class {i}=class {i}" for i in range(5)))
-    resolutions = WorkingResolution(slide_mpp=0.25), WorkingResolution()
+    resolutions = WorkingResolution(slide_mpp=0.25, override_mpp=True), WorkingResolution()
     for mask, resolution, other in ((stored, *resolutions), (even, *resolutions[::-1])):
         sample = Sample("odd", odd.path, StoreLabels(mask, classes))
         with OpenSample(sample, resolution) as opened:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,13 @@ def test_digest_notices_the_smallest_change() -> None:
 def test_saving_what_was_loaded_gives_the_same_bytes(saved: Path) -> None:
     again = load_checkpoint(saved).save(saved.with_name("again.safetensors"))
     assert again.read_bytes() == saved.read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_others_may_read_the_file_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    saved = make_checkpoint().save(tmp_path / "a.safetensors")
+    assert saved.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_file_is_readable_without_this_package(saved: Path) -> None:

@@ -26,7 +26,11 @@ def write_slide(path, across, along):
 
 @pytest.mark.parametrize(
     ("across", "along", "options"),
-    [(0.5, 0.5, {"mpp": 0.37}), (0.5, 0.4, {}), (0.5, 0.4, {"slide_mpp": 0.45})],
+    [
+        (0.5, 0.5, {"mpp": 0.37}),
+        (0.5, 0.4, {}),
+        (0.5, 0.4, {"slide_mpp": 0.45, "override_mpp": True}),
+    ],
 )
 def test_both_sources_show_the_same(tmp_path, across, along, options):
     slide = write_slide(tmp_path / "one.tiff", across, along)

@@ -189,8 +189,8 @@ def pyramid(folder: Path) -> Path:
 def test_a_worker_that_is_sent_a_slide_reads_the_same(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    with open_slide(make(tmp_path)) as slide:
-        plane = plane_at_mpp(slide, 1.0, slide_mpp=0.7)
+    with open_slide(make(tmp_path), slide_mpp=0.7) as slide:
+        plane = plane_at_mpp(slide, 1.0)
         box = Box(10, -5, 70, 90)
         here = read_working_box(slide, plane, box)
         with multiprocessing.get_context("spawn").Pool(1) as pool:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from array_slide import ArraySlide
 from wsiseg.errors import ResolutionError
 from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp, plane_at_scale
+from wsiseg.tiling.slides import with_slide_mpp
 from wsiseg.tiling.slides.slide import make_levels
 
 
@@ -117,22 +118,17 @@ def test_an_absurd_resolution_is_named_with_its_source() -> None:
 
 @pytest.mark.parametrize("mpp", [None, 352.8, 0.25])
 def test_the_users_word_goes_before_the_files(mpp: float | None) -> None:
-    slide = slide_of((1000, 1000), mpp=mpp)
-    assert level0_mpp(slide, 0.5) == 0.5
-    plane = plane_at_mpp(slide, 1.0, slide_mpp=0.5)
+    slide = with_slide_mpp(slide_of((1000, 1000), mpp=mpp), 0.5, override=True)
+    assert level0_mpp(slide) == 0.5
+    plane = plane_at_mpp(slide, 1.0)
     assert (plane.height, plane.slide_scale, plane.mpp) == (500, 2.0, 1.0)
-    assert plane_at_level(slide, 0, slide_mpp=0.5).mpp == 0.5
+    assert plane_at_level(slide, 0).mpp == 0.5
 
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, 0.049, 21.0, math.nan, math.inf])
 def test_absurd_options_are_refused_by_name(mpp: float) -> None:
-    slide = slide_of((100, 100))
     with pytest.raises(ResolutionError, match="`mpp`"):
-        plane_at_mpp(slide, mpp)
-    with pytest.raises(ResolutionError, match="`slide_mpp`"):
-        plane_at_mpp(slide, 0.5, slide_mpp=mpp)
-    with pytest.raises(ResolutionError, match="`slide_mpp`"):
-        plane_at_level(slide, 0, slide_mpp=mpp)
+        plane_at_mpp(slide_of((100, 100)), mpp)
 
 
 @pytest.mark.parametrize("mpp", [0.05, 20.0])
@@ -201,16 +197,15 @@ def test_a_scale_needs_no_resolution_but_takes_the_users(mpp: float | None) -> N
     slide = slide_of((1000, 900), mpp=mpp)
     assert plane_at_scale(slide, 0.5).mpp is None
     assert plane_at_scale(slide, 1.0).mpp is None
-    assert plane_at_scale(slide, 0.5, slide_mpp=0.25).mpp == 0.5
-    assert plane_at_scale(slide, 1.0, slide_mpp=0.25).mpp == 0.25
+    given = with_slide_mpp(slide, 0.25)
+    assert plane_at_scale(given, 0.5).mpp == 0.5
+    assert plane_at_scale(given, 1.0).mpp == 0.25
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 9e-5, 2e4, math.nan, math.inf])
 def test_absurd_scales_are_refused_by_name(scale: float) -> None:
     with pytest.raises(ResolutionError, match="`scale`"):
         plane_at_scale(slide_of((100, 100)), scale)
-    with pytest.raises(ResolutionError, match="`slide_mpp`"):
-        plane_at_scale(slide_of((100, 100)), 0.5, slide_mpp=0.0)
 
 
 @pytest.mark.parametrize("height", [741, 742])

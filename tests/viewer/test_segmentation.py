@@ -17,6 +17,7 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.bands import NO_LABEL
+from wsiseg.tiling.slides import with_slide_mpp
 from wsiseg.viewer import part_plan, segmentation
 from wsiseg.viewer.layers import preview as previews
 from wsiseg.viewer.layers.frame import Frame
@@ -139,12 +140,13 @@ def test_where_a_resolution_is_unknown_level_0_is_taken(tmp_path, slide_mpp, tra
     assert found.notes
 
 
-@pytest.mark.parametrize(("slide_mpp", "said"), [(None, None), (0.5, None), (0.3, 0.3)])
+@pytest.mark.parametrize(("slide_mpp", "said"), [(0.5, None), (0.3, 0.3)])
 def test_what_the_file_says_itself_is_not_the_users_word(slide_mpp, said):
     slide = ArraySlide(np.zeros((100, 100, 3), np.uint8), mpp=0.5)
-    view = SlideView(slide, Frame.of(slide, slide_mpp))
+    given = with_slide_mpp(slide, slide_mpp, override=True)
+    view = SlideView(given, Frame.of(given))
     options, _ = segmentation.settle_resolution(OPTIONS, tiny_checkpoint(), view)
-    assert options.slide_mpp == said
+    assert (options.slide_mpp, options.override_mpp) == (said, said is not None)
 
 
 def test_micrometres_on_a_slide_without_are_refused(checkpoint):

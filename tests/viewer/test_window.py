@@ -96,11 +96,12 @@ def test_pixels_that_are_not_square_are_shown_so_unless_the_user_says_otherwise(
     np.testing.assert_allclose(labels["scale"], 0.5)
     np.testing.assert_allclose(labels["translate"], 0.125)
     with pytest.raises(AnnotationError, match="pixels of another shape"):
-        scene_layers(path, [mask], slide_mpp=0.3)
-    as_stored = segment_tiny(path, tmp_path / "stored", mpp=0.6, slide_mpp=0.3)
+        scene_layers(path, [mask], slide_mpp=0.3, override_mpp=True)
+    given = {"slide_mpp": 0.3, "override_mpp": True}
+    as_stored = segment_tiny(path, tmp_path / "stored", mpp=0.6, **given)
     with pytest.raises(AnnotationError, match="pixels of another shape"):
         scene_layers(path, [as_stored])
-    (shown, slide, _), _, (_, labels, _) = scene_layers(path, [as_stored], slide_mpp=0.3)
+    (shown, slide, _), _, (_, labels, _) = scene_layers(path, [as_stored], **given)
     assert (shown[0] if isinstance(shown, list) else shown).shape == (200, 300, 3)
     np.testing.assert_allclose(slide["scale"], 0.3)
     np.testing.assert_allclose(labels["scale"], 0.6)

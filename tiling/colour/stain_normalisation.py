@@ -92,7 +92,7 @@ class StainStep(ColourStep):
         }
 
 
-def estimate_stains(slide: Slide, method: str, slide_mpp: float | None = None) -> StainEstimate:
+def estimate_stains(slide: Slide, method: str) -> StainEstimate:
     """Estimate how a slide is stained, from a sample of its stained pixels.
 
     Parameters
@@ -101,8 +101,6 @@ def estimate_stains(slide: Slide, method: str, slide_mpp: float | None = None) -
         Open.
     method : str
         One of :data:`METHODS`.
-    slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
 
     Returns
     -------
@@ -114,7 +112,7 @@ def estimate_stains(slide: Slide, method: str, slide_mpp: float | None = None) -
     StainError
         If too few pixels are stained, or in one colour where the method separates two.
     """
-    stained = sample_stained_colours(slide, slide_mpp)
+    stained = sample_stained_colours(slide)
     if len(stained) < _ENOUGH:
         raise StainError(
             f"{len(stained)} of the pixels looked at are stained, which tells too little",

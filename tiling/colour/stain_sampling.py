@@ -25,15 +25,13 @@ Macenko's paper asks the first of every channel, which leaves out eosin that let
 _BLOCK, _BLOCKS, _PLENTY = 256, 24, 50_000
 
 
-def sample_stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixels:
+def sample_stained_colours(slide: Slide) -> Pixels:
     """Return colours of stained pixels, from blocks that hold most of them on the overview.
 
     Parameters
     ----------
     slide : Slide
         Open.
-    slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
 
     Returns
     -------
@@ -41,9 +39,9 @@ def sample_stained_colours(slide: Slide, slide_mpp: float | None = None) -> Pixe
         uint8 ``(N, 3)``, RGB, at most 50,000 pixels, read at :data:`SAMPLING_MPP`; at level 0
         where that is coarser, or its resolution is not known.
     """
-    plane = plane_at_level(slide, 0, slide_mpp)
+    plane = plane_at_level(slide, 0)
     if plane.mpp is not None and plane.mpp < SAMPLING_MPP:
-        plane = plane_at_mpp(slide, SAMPLING_MPP, slide_mpp)
+        plane = plane_at_mpp(slide, SAMPLING_MPP)
     overview, unread = read_overview(slide)
     found = []
     for block in _choose_blocks(_stained(overview) & ~unread, plane):

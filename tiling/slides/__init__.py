@@ -2,6 +2,7 @@
 
 from wsiseg.tiling.slides.discovery import FoundSlides, find_slides
 from wsiseg.tiling.slides.fault_tolerant import FaultTolerantSlide
+from wsiseg.tiling.slides.measured import MeasuredSlide, with_slide_mpp
 from wsiseg.tiling.slides.readers import (
     READERS,
     ReaderProbe,
@@ -18,6 +19,7 @@ __all__ = [
     "FaultTolerantSlide",
     "FoundSlides",
     "Level",
+    "MeasuredSlide",
     "ReaderProbe",
     "Slide",
     "SlideFacts",
@@ -27,5 +29,6 @@ __all__ = [
     "probe_readers",
     "slide_name",
     "url_or_path",
+    "with_slide_mpp",
     "with_stored_pixels",
 ]

@@ -8,12 +8,14 @@ from pathlib import Path
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     DamagedSlideError,
+    ResolutionError,
     SlideError,
     SlideNotFoundError,
     UnknownFormatError,
     UnsuitableSlideError,
 )
 from wsiseg.registry import Registry
+from wsiseg.tiling.slides.measured import with_slide_mpp
 from wsiseg.tiling.slides.openslide import stated_by_openslide
 from wsiseg.tiling.slides.pixel_size import mpp_differs
 from wsiseg.tiling.slides.slide import OTHER_FORMAT, Slide
@@ -60,7 +62,13 @@ class ReaderProbe:
     why: str
 
 
-def open_slide(path: Path | str, reader: str | None = None, *, square: bool = True) -> Slide:
+def open_slide(
+    path: Path | str,
+    reader: str | None = None,
+    *,
+    slide_mpp: float | None = None,
+    override_mpp: bool = False,
+) -> Slide:
     """Open a slide or a picture with the reader that accepts its content.
 
     Parameters
@@ -71,14 +79,16 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
     reader : str, optional
         The name of the reader to use: `omezarr`, `tifffile`, `openslide` or `pillow`.  The first
         of them that accepts the file, if left out.
-    square : bool
-        Where the file states that its pixels are not square, resample to square ones; without it
-        they are those of the file.
+    slide_mpp : float, optional
+        µm per pixel of level 0, where the file states none.
+    override_mpp : bool
+        Whether `slide_mpp` counts where the file states another value, too.
 
     Returns
     -------
     Slide
-        Open; a context manager.
+        Open; a context manager.  Where the file states that its pixels are not square, it is
+        resampled to square ones.
 
     Raises
     ------
@@ -90,6 +100,8 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
         If the content is known and no slide: a stack of channels, a mask, a thumbnail.
     DamagedSlideError
         If a reader accepts it and cannot decode its structure.
+    ResolutionError
+        If the file states another value than `slide_mpp`, and is not to be overruled.
     ArgumentError
         If there is no reader of that name.
 
@@ -107,7 +119,14 @@ def open_slide(path: Path | str, reader: str | None = None, *, square: bool = Tr
     path = _checked(path)
     slide = _open_with_first(path) if reader is None else _open_with(path, reader)
     _compare(slide)
-    return with_square_pixels(slide) if square else slide
+    square = with_square_pixels(slide)
+    if slide_mpp is None:
+        return square
+    try:
+        return with_slide_mpp(square, slide_mpp, override=override_mpp)
+    except ResolutionError:
+        square.close()
+        raise
 
 
 def _compare(slide: Slide) -> None:

@@ -37,17 +37,15 @@ class Frame:
     stretch: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
-    def of(cls, slide: Slide, slide_mpp: float | None = None) -> Frame:
+    def of(cls, slide: Slide) -> Frame:
         """Return the frame of a slide.
 
         Parameters
         ----------
         slide : Slide
             Open.
-        slide_mpp : float, optional
-            µm per pixel of level 0, where the file states none or a wrong one.
         """
-        mpp = plane_at_level(slide, 0, slide_mpp).mpp
+        mpp = plane_at_level(slide, 0).mpp
         pixel, unit = (1.0, "pixel") if mpp is None else (mpp, "um")
         return cls(pixel, unit, slide.facts.stretch)
 

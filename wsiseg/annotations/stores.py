@@ -52,7 +52,7 @@ class StoreLabels(LabelSource):
             If it cannot be read, has an unknown value, or is of another slide.
         """
         image = open_label_image(self.path)
-        pixel, corner = place_store(image, slide, plane)
+        pixel, corner = place_store(image, slide)
         table = make_lookup_table(self._meanings(image))
         return RasterLabels(image.values, table, plane, self.path, pixel=pixel, corner=corner)
 
@@ -69,9 +69,7 @@ class StoreLabels(LabelSource):
         return meanings | self.class_map.table(names | numbered, self.path)
 
 
-def place_store(
-    image: LabelImage, slide: Slide, plane: WorkingPlane
-) -> tuple[tuple[float, float], tuple[float, float]]:
+def place_store(image: LabelImage, slide: Slide) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return where a label image lies on its slide.
 
     Parameters
@@ -80,8 +78,6 @@ def place_store(
         Open.
     slide : Slide
         Open.
-    plane : WorkingPlane
-        The working plane of the slide, which may know its resolution better than the file.
 
     Returns
     -------
@@ -95,7 +91,7 @@ def place_store(
         If it was made of a slide with other pixels, or reaches beyond this slide.
     """
     image.refuse_other_pixels(slide.facts.stretch)
-    unit, (y, x) = _unit(image, slide, plane)
+    unit, (y, x) = _unit(image, slide)
     side, (down, across) = image.side_and_corner(unit)
     pixel, corner = (side * y, side * x), (down * y, across * x)
     _refuse_other_slide(image.values.shape, pixel, corner, slide, image.path)
@@ -113,9 +109,7 @@ def stored_classes(path: Path) -> tuple[LabelClass, ...]:
     return tuple(entry for _, entry in sorted(open_label_image(path).classes.items()))
 
 
-def _unit(
-    image: LabelImage, slide: Slide, plane: WorkingPlane
-) -> tuple[float, tuple[float, float]]:
+def _unit(image: LabelImage, slide: Slide) -> tuple[float, tuple[float, float]]:
     """Return what a pixel measures in the unit of the store's axes, and how long it is at level 0.
 
     It is a pixel of level 0, or one of the slide's file where the axes have no unit.
@@ -123,9 +117,7 @@ def _unit(
     if image.unit is None:
         return 1.0, slide.facts.stretch
     micrometres = image.micrometres
-    # A plane that was laid with `slide_mpp` knows better than the file.
-    mpp = level0_mpp(slide) if plane.mpp is None else plane.mpp / plane.slide_scale
-    return mpp / micrometres, (1.0, 1.0)
+    return level0_mpp(slide) / micrometres, (1.0, 1.0)
 
 
 def _refuse_other_slide(

@@ -51,7 +51,7 @@ def read_tissue(path: Path, slide: Slide, plane: WorkingPlane) -> TissueMask:
             "the tissue mask cannot be read: it is a folder", path, "Give auto, none, or a picture."
         )
     image = open_label_image(path)
-    pixel, corner = place_store(image, slide, plane)
+    pixel, corner = place_store(image, slide)
     found, factor = _reduced(image)
     rows, columns = (
         _edges(length, plane, size * factor, start, limit)

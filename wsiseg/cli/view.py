@@ -33,10 +33,16 @@ def view(
     ] = None,
     slide_mpp: Annotated[
         float | None,
-        chosen_option(
-            "Resolution", "The slide's own µm per pixel, where it states none or a wrong one."
-        ),
+        chosen_option("Resolution", "The slide's own µm per pixel, where it states none."),
     ] = None,
+    override_mpp: Annotated[
+        bool,
+        typer.Option(
+            "--override-mpp",
+            help="Let --slide-mpp overrule what the file states.",
+            rich_help_panel="Resolution",
+        ),
+    ] = False,
     reader: ReaderName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -62,7 +68,7 @@ def view(
             if missing
             else "Its libraries are named by scripts/install_system_packages.sh.",
         ) from error
-    window.view(slide, masks or [], slide_mpp, reader, checkpoint)
+    window.view(slide, masks or [], slide_mpp, reader, checkpoint, override_mpp=override_mpp)
     if as_json:
         print_json({"slide": str(slide), "masks": [str(mask) for mask in masks or []]})
 

@@ -224,8 +224,10 @@ def _find(run: Run, slides: Path | None) -> Path | None:
 
 def _open(run: Run, place: Path) -> Slide:
     settings = run.part("settings")
-    square = settings.get("slide_mpp") is None
-    return open_slide(place, settings.get("reader"), square=square)
+    # Runs of earlier versions overruled the file without being told to.
+    return open_slide(
+        place, settings.get("reader"), slide_mpp=settings.get("slide_mpp"), override_mpp=True
+    )
 
 
 def _is_other(found: Mapping[str, object], wanted: object) -> bool:

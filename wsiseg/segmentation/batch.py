@@ -22,7 +22,7 @@ from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
 from wsiseg.store.outputs import OutputFiles, is_case_insensitive, output_folder
-from wsiseg.tiling.slides import Slide, find_slides, open_slide, slide_name, url_or_path
+from wsiseg.tiling.slides import Slide, find_slides, slide_name, url_or_path
 from wsiseg.tiling.tissue import ProgressCallback, TissueMask
 
 
@@ -149,7 +149,7 @@ class _Batch:
         self._wrong: list[tuple[Json, ArgumentError]] = []
         self.ahead = SlidePrefetcher(
             [path for path in slides if path not in self._refused],
-            partial(open_slide, reader=options.reader, square=options.slide_mpp is None),
+            options.open_slide,
             partial(_find_area, checkpoint=predictor.checkpoint, options=options),
         )
 

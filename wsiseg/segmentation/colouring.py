@@ -37,7 +37,6 @@ def recolour(
     slide: Slide,
     colours: ColourOptions,
     warn: Callable[[str], None],
-    slide_mpp: float | None = None,
 ) -> Slide:
     """Return a slide whose pixels have their colours changed as asked for.
 
@@ -49,15 +48,13 @@ def recolour(
         What is asked for; if nothing, the slide itself is returned.
     warn : callable
         Called with a sentence if the slide has no ICC profile.
-    slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
 
     Raises
     ------
     StainError, DamagedSlideError
         As :func:`find_colour_steps`.
     """
-    return apply_colour_steps(slide, find_colour_steps(slide, colours, warn, slide_mpp))
+    return apply_colour_steps(slide, find_colour_steps(slide, colours, warn))
 
 
 def apply_colour_steps(slide: Slide, steps: tuple[ColourStep, ...]) -> Slide:
@@ -77,7 +74,6 @@ def find_colour_steps(
     slide: Slide,
     colours: ColourOptions,
     warn: Callable[[str], None],
-    slide_mpp: float | None = None,
 ) -> tuple[ColourStep, ...]:
     """Return the colour steps for a slide: its ICC profile, and its stains if asked for.
 
@@ -89,8 +85,6 @@ def find_colour_steps(
         What is asked for.
     warn : callable
         Called with a sentence if the slide has no ICC profile.
-    slide_mpp : float, optional
-        µm per pixel of level 0, where the file states none or a wrong one.
 
     Raises
     ------
@@ -105,17 +99,15 @@ def find_colour_steps(
         return ()
     reference = None if colours.reference is None else _fingerprint(colours.reference)
     seen_as = [slide.reader, slide.fingerprint(), slide.facts.stretch]
-    key = json.dumps([*seen_as, str(colours), reference, slide_mpp])
+    key = json.dumps([*seen_as, str(colours), reference])
     if key not in _cache:
-        _cache[key] = tuple(_find_steps(slide, colours, slide_mpp))
+        _cache[key] = tuple(_find_steps(slide, colours))
         while len(_cache) > _CACHED_SLIDES:
             _cache.popitem(last=False)
     return _cache[key]
 
 
-def _find_steps(
-    slide: Slide, colours: ColourOptions, slide_mpp: float | None
-) -> Iterator[ColourStep]:
+def _find_steps(slide: Slide, colours: ColourOptions) -> Iterator[ColourStep]:
     if colours.icc and slide.facts.icc_profile is not None:
         step = ProfileStep(slide.facts.icc_profile, slide.path)
         slide = RecolouredSlide(slide, (step,))
@@ -124,7 +116,7 @@ def _find_steps(
         target = METHODS[colours.stain].reference
         if colours.reference is not None:
             target = read_reference(colours.reference, colours.stain, icc=colours.icc)
-        yield StainStep(colours.stain, estimate_stains(slide, colours.stain, slide_mpp), target)
+        yield StainStep(colours.stain, estimate_stains(slide, colours.stain), target)
 
 
 def warn_of_colour_mismatch(

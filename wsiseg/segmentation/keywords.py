@@ -20,6 +20,7 @@ class SegmentKeywords(RefineKeywords, total=False):
 
     mpp: float | None
     slide_mpp: float | None
+    override_mpp: bool
     force: bool
     level: int | None
     tile: int | None

@@ -14,7 +14,7 @@ from wsiseg.refining.options import RefineOptions
 from wsiseg.settings import Option, Settings
 from wsiseg.tiling.blending import Blend
 from wsiseg.tiling.colour import ColourOptions
-from wsiseg.tiling.slides import READERS
+from wsiseg.tiling.slides import READERS, Slide, open_slide
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 from wsiseg.tiling.uncertainty import Uncertainty
 
@@ -113,11 +113,24 @@ class ResolutionOptions(Settings):
     ] = None
     slide_mpp: Annotated[
         _Mpp | None,
-        Field(
-            description="The slide's own µm per pixel, where the file states none or a wrong one."
-        ),
+        Field(description="The slide's own µm per pixel, where the file states none."),
         Option(_WORK),
     ] = None
+    override_mpp: Annotated[
+        bool,
+        Field(description="Let the given µm per pixel overrule what the file states."),
+        Option(_WORK),
+    ] = False
+
+    @model_validator(mode="after")
+    def _overrides_by_something(self) -> Self:
+        if self.override_mpp and self.slide_mpp is None:
+            raise ArgumentError(
+                "nothing is given to overrule the slide with",
+                "`override_mpp`",
+                "Give its µm per pixel with `slide_mpp`.",
+            )
+        return self
 
 
 class TileOptions(Settings):
@@ -248,6 +261,23 @@ class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, R
                 "`resume` and `overwrite` exclude each other", None, "Give one of them."
             )
         return self
+
+    def open_slide(self, path: Path) -> Slide:
+        """Open a slide with the reader and the µm per pixel that were asked for.
+
+        Parameters
+        ----------
+        path : Path
+            As :func:`wsiseg.open_slide` takes it.
+
+        Raises
+        ------
+        SlideError
+            As :func:`wsiseg.open_slide`.
+        """
+        return open_slide(
+            path, self.reader, slide_mpp=self.slide_mpp, override_mpp=self.override_mpp
+        )
 
     def bad_tiles_allowed(self, tiles: int) -> int:
         """Return how many of `tiles` may be unreadable."""

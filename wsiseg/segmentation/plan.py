@@ -174,7 +174,7 @@ def make_plan(
     cover, windows = find_cover(plane, blocks, predictor, options, costs)
     said: list[str] = []
     warn_of_colour_mismatch(checkpoint.card.training, options.colours, said.append)
-    steps = find_colour_steps(slide, options.colours, said.append, options.slide_mpp)
+    steps = find_colour_steps(slide, options.colours, said.append)
     return Plan(
         plane=plane,
         blocks=blocks,

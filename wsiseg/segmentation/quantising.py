@@ -20,7 +20,7 @@ from wsiseg.segmentation.tissue_blocks import blocks_of, spread, tissue_share
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides import Slide, find_slides, open_slide
+from wsiseg.tiling.slides import Slide, find_slides
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.tissue import TissueMask
 
@@ -186,7 +186,8 @@ def read_calibration_tiles(
     """
     with ExitStack() as stack:
         sampled = [
-            _sample(stack.enter_context(open_slide(path)), checkpoint, options) for path in paths
+            _sample(stack.enter_context(options.open_slide(path)), checkpoint, options)
+            for path in paths
         ]
         edge = _choose_edge(sampled, checkpoint.input_multiple)
         share = max(2, (512 // edge) ** 2 * (_CALIBRATING + _CHECKING) // len(sampled))

@@ -47,7 +47,7 @@ from wsiseg.text import plural
 from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides import Slide, open_slide, with_stored_pixels
+from wsiseg.tiling.slides import Slide, with_slide_mpp
 from wsiseg.tiling.tissue import TissueMask
 
 
@@ -129,11 +129,10 @@ def segment(
         opened = (
             slide
             if isinstance(slide, Slide)
-            else stack.enter_context(open_slide(slide, settings.reader))
+            else stack.enter_context(settings.open_slide(Path(slide)))
         )
-        if settings.slide_mpp is not None:
-            # One number of the user's says that pixels are square.
-            opened = with_stored_pixels(opened)
+        if isinstance(slide, Slide) and settings.slide_mpp is not None:
+            opened = with_slide_mpp(opened, settings.slide_mpp, override=settings.override_mpp)
         elapsed = opening.total
         hears = listener or Listener()
         predictor = make_predictor(checkpoint, settings, hears.began)

@@ -96,7 +96,7 @@ def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) 
     checkpoint : Checkpoint
         Its mpp is the default.
     options : SegmentOptions
-        `level`, `mpp` and `slide_mpp` count.
+        `level` and `mpp` count.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) 
         If the slide's own resolution is missing or absurd.
     """
     if options.level is not None:
-        return plane_at_level(slide, options.level, options.slide_mpp)
+        return plane_at_level(slide, options.level)
     mpp = options.mpp if options.mpp is not None else checkpoint.mpp
     if mpp is None:
         raise ArgumentError(
@@ -114,7 +114,7 @@ def choose_plane(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) 
             checkpoint.path,
             "Give one with `mpp`, or work at a level as it is with `level=0`.",
         )
-    return plane_at_mpp(slide, mpp, options.slide_mpp)
+    return plane_at_mpp(slide, mpp)
 
 
 def find_area(

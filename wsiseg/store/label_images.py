@@ -114,7 +114,7 @@ class LabelImage:
             raise AnnotationError(
                 "the mask was made of this slide with pixels of another shape",
                 self.path,
-                "Give the `slide_mpp` of its run, or none as its run.",
+                "Give the `slide_mpp` and `override_mpp` of its run, or none as its run.",
             )
 
     @property

@@ -355,7 +355,9 @@ def _choose_resolution(
                 f"the pictures are taken as if they had {checkpoint.mpp:g} µm per pixel; "
                 "`slide_mpp` says what they have"
             )
-    return WorkingResolution(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
+    return WorkingResolution(
+        mpp=mpp, slide_mpp=options.slide_mpp, override_mpp=options.override_mpp, scale=scale
+    )
 
 
 def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:

@@ -17,6 +17,7 @@ class TrainKeywords(TypedDict, total=False):
 
     mpp: float | None
     slide_mpp: float | None
+    override_mpp: bool
     scale: float | None
     model: str | None
     arguments: dict[str, bool | int | float | str]
@@ -50,6 +51,7 @@ class EvaluateKeywords(TypedDict, total=False):
 
     mpp: float | None
     slide_mpp: float | None
+    override_mpp: bool
     scale: float | None
     tile: int | None
     halo: int | None

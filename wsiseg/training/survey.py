@@ -160,7 +160,7 @@ def _survey_sample(
     notes: list[str] = []
     with resolution.open_slide(sample) as slide:
         # Colours that cannot be had are to be known of before training starts.
-        recolour(slide, sample.colours, notes.append, resolution.slide_mpp)
+        recolour(slide, sample.colours, notes.append)
         plane = resolution.plane(slide)
         step = _choose_step(plane)
         reduced = _reduce(plane, step)

@@ -153,4 +153,6 @@ def _choose_resolution(
             raise ArgumentError(
                 "slides need a resolution to be worked at", "`mpp`", "0.5 µm per pixel, say."
             )
-    return WorkingResolution(mpp=mpp, slide_mpp=options.slide_mpp, scale=scale)
+    return WorkingResolution(
+        mpp=mpp, slide_mpp=options.slide_mpp, override_mpp=options.override_mpp, scale=scale
+    )

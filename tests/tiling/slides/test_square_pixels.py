@@ -17,7 +17,7 @@ from wsiseg.errors import DamagedSlideError, ResolutionError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp
-from wsiseg.tiling.slides import Level, with_stored_pixels
+from wsiseg.tiling.slides import Level, with_slide_mpp, with_stored_pixels
 from wsiseg.tiling.slides.pixel_size import PixelSize
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide, with_square_pixels
@@ -58,7 +58,8 @@ def test_pixels_are_those_of_the_file_resized(
     height: float, width: float, reader: str, tmp_path: Path
 ) -> None:
     path = written(tmp_path, height, width)
-    with open_slide(path, reader) as slide, open_slide(path, reader, square=False) as stored:
+    with open_slide(path, reader) as slide:
+        stored = with_stored_pixels(slide)
         assert isinstance(slide, SquarePixelSlide)
         assert not isinstance(stored, SquarePixelSlide)
         assert slide.reader == stored.reader == reader
@@ -256,4 +257,4 @@ def test_pixels_as_they_are_have_no_one_size(width: float) -> None:
     assert plane_at_level(slide, 0).mpp is None
     with pytest.raises(ResolutionError, match="taken as they are, not square"):
         plane_at_mpp(slide, 1.0)
-    assert plane_at_mpp(slide, 0.5, slide_mpp=0.25).height == 20
+    assert plane_at_mpp(with_slide_mpp(slide, 0.25, override=True), 0.5).height == 20

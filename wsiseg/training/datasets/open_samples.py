@@ -40,7 +40,7 @@ class OpenSample:
         self.slide = resolution.open_slide(sample)
         warnings: list[str] = []
         try:
-            self.slide = recolour(self.slide, sample.colours, warnings.append, resolution.slide_mpp)
+            self.slide = recolour(self.slide, sample.colours, warnings.append)
             self.plane = resolution.plane(self.slide)
             labels = sample.labels.open(self.slide, self.plane)
         except BaseException:

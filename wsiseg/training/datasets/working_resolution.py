@@ -19,13 +19,16 @@ class WorkingResolution:
     mpp : float or None
         Working resolution in µm per pixel; excludes `scale`.
     slide_mpp : float or None
-        µm per pixel of level 0, where the files state none or a wrong one.
+        µm per pixel of level 0, where the files state none.
+    override_mpp : bool
+        Whether that counts where they state another value, too.
     scale : float or None
         Working pixels along one pixel of level 0; 1 if neither is given.
     """
 
     mpp: float | None = None
     slide_mpp: float | None = None
+    override_mpp: bool = False
     scale: float | None = None
 
     def __post_init__(self) -> None:
@@ -33,8 +36,13 @@ class WorkingResolution:
             raise ArgumentError("`mpp` and `scale` exclude each other", None, "Give one of them.")
 
     def open_slide(self, sample: Sample) -> Slide:
-        """Open a sample's picture or slide, whose pixels are square if `slide_mpp` says so."""
-        return open_slide(sample.image, sample.reader, square=self.slide_mpp is None)
+        """Open a sample's picture or slide."""
+        return open_slide(
+            sample.image,
+            sample.reader,
+            slide_mpp=self.slide_mpp,
+            override_mpp=self.override_mpp,
+        )
 
     def plane(self, slide: Slide) -> WorkingPlane:
         """Return the working plane of a slide.
@@ -47,12 +55,12 @@ class WorkingResolution:
         if self.mpp is not None:
             return self._plane_at_mpp(slide, self.mpp)
         if self.scale is not None:
-            return plane_at_scale(slide, self.scale, self.slide_mpp)
-        return plane_at_level(slide, 0, self.slide_mpp)
+            return plane_at_scale(slide, self.scale)
+        return plane_at_level(slide, 0)
 
     def _plane_at_mpp(self, slide: Slide, mpp: float) -> WorkingPlane:
         try:
-            return plane_at_mpp(slide, mpp, self.slide_mpp)
+            return plane_at_mpp(slide, mpp)
         except ResolutionError as error:
             if error.hint is None:
                 raise
