@@ -110,6 +110,7 @@ def test_the_public_names_are_these_and_all_errors():
             *("report", "ReportResult", "quantize", "QuantizeResult"),
             *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions", "RefineOptions"),
             *("SegmentResult", "TrainResult", "ExportResult", "MeasureOptions", "MeasureResult"),
+            *("predict", "PredictedImage", "PredictOptions"),
             *("refine", "RefineResult"),
             *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),
             *("annotations", "errors", "models", "tiling", "training"),

@@ -32,6 +32,9 @@ from .measurements.measuring import measure as measure
 from .measurements.options import MeasureOptions as MeasureOptions
 from .measurements.results import MeasureResult as MeasureResult
 from .models.checkpoint import Checkpoint as Checkpoint
+from .prediction.options import PredictOptions as PredictOptions
+from .prediction.predicting import PredictedImage as PredictedImage
+from .prediction.predicting import predict as predict
 from .refining.options import RefineOptions as RefineOptions
 from .refining.refining import RefineResult as RefineResult
 from .refining.refining import refine as refine

@@ -42,6 +42,7 @@ BAD = {
     "patience": [0],
     "freeze_encoder": ["perhaps"],
     "precision": ["int8", None],
+    "override_mpp": ["perhaps", None],
     "device": ["tpu"],
     "devices": [0],
     "strategy": [3],

@@ -31,6 +31,11 @@ COMMANDS = {
         "Segment slides into multiscale OME-Zarr masks, tile by tile.",
         "wsiseg segment biopsy.svs -o out/",
     ),
+    "predict": LazyCommand(
+        "wsiseg.cli.predict:predict",
+        "Label pictures: street scenes, fields of view, frames of a video.",
+        "wsiseg predict frames/ -c street.safetensors -o labelled/",
+    ),
     "train": LazyCommand(
         "wsiseg.cli.train:train",
         "Train or fine-tune a network on annotated slides, masks or a public set.",

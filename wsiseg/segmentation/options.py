@@ -133,6 +133,20 @@ class ResolutionOptions(Settings):
         return self
 
 
+class ScaleOptions(ResolutionOptions):
+    """The resolution at which pictures and slides are read: in µm, or by their own size."""
+
+    scale: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Work at this size of the files instead, 0.5 for half.",
+        ),
+        Option("Resolution"),
+    ] = None
+
+
 class TileOptions(Settings):
     """How a plane is cut into tiles, and how they are merged."""
 

@@ -13,7 +13,7 @@ from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.options import ComputeOptions
 from wsiseg.segmentation.options import (
-    ResolutionOptions,
+    ScaleOptions,
     SegmentOptions,
     SlideOptions,
     TileOptions,
@@ -45,21 +45,8 @@ MACHINE_OPTIONS = ("workers", "threads")
 """What only says how the work is done: a training may go on with others."""
 
 _DATA = "Data: one of a public set, folders of pictures, folders of slides"
-_RESOLUTION, _NETWORK, _LEARNING = "Resolution", "Network", "Learning"
+_NETWORK, _LEARNING = "Network", "Learning"
 _VALIDATION, _SCORES, _COMPUTE = "Validation", "Scores", "Compute"
-
-
-class ScaleOptions(ResolutionOptions):
-    """The resolution at which pictures and slides are read.
-
-    See :class:`wsiseg.training.datasets.working_resolution.WorkingResolution`.
-    """
-
-    scale: Annotated[
-        _Positive | None,
-        Field(description="Work at this size of the files instead, 0.5 for half."),
-        Option(_RESOLUTION),
-    ] = None
 
 
 class DataOptions(SlideOptions):
@@ -206,7 +193,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
         """How pixels are labelled."""
         shared = EvaluateOptions.model_fields.keys() & SegmentOptions.model_fields.keys()
         # The resolution comes from the working resolution of each sample.
-        names = shared - {"mpp", "slide_mpp"}
+        names = shared - {"mpp", "slide_mpp", "override_mpp"}
         return SegmentOptions(tissue="none", **{name: getattr(self, name) for name in names})
 
     @model_validator(mode="after")
