@@ -98,7 +98,7 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(pictures, checkp
         assert word not in replaced.out + replaced.err.replace("pictures", "")
 
 
-def test_pictures_of_known_resolution_are_looked_at_as_the_checkpoint_was_trained(pictures, tmp_path):
+def test_pictures_of_known_resolution_are_looked_at_as_in_training(pictures, tmp_path):
     checkpoint, notes = tiny_checkpoint(3, mpp=0.5), []
     options = {"runtime": "torch", "noted": notes.append}
     (halved,) = wsiseg.predict(
