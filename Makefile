@@ -1,6 +1,7 @@
 # make demo   the whole way on a slide that it builds
 # make test   what CI runs: linters, types, layers, tests
 # make test-long   the same with every repetition; takes hours
+# make docs   the documentation site, with spelling and links checked
 # make bench  side-by-side figures; takes minutes
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test test-long lint types layers unit unit-long bench clean
+.PHONY: demo test test-long lint types layers unit unit-long docs bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wsiseg demo -o demo-output
@@ -38,6 +39,11 @@ layers: build/view
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n logical --dist worksteal
 
+# The site lies in build/site.
+docs: build/view $(VENV)/.docs
+	$(BIN)/codespell --config .codespellrc
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 unit-long: $(VENV)/.dev
 	$(BIN)/python -m pytest -n logical --dist worksteal --long
 
@@ -61,6 +67,10 @@ $(VENV)/.dev: $(SOURCES) | $(BIN)/python
 	./scripts/install_system_packages.sh
 	$(PIP) -c constraints.txt -e '.[all,dev]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) -c constraints.txt -e '.[all,dev,docs]'
+	touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) -c constraints.txt -e '.[all,dev,bench]'
