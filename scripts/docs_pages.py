@@ -48,8 +48,8 @@ def _commands() -> Iterator[str]:
 
     yield "# Commands"
     yield ""
-    yield "`wsiseg COMMAND --help` prints the same. Every command takes `--json` (one JSON document on"
-    yield "stdout, with errors too), `--quiet` and `--debug`."
+    yield "`wsiseg COMMAND --help` prints the same. Every command takes `--json` (one JSON document"
+    yield "on stdout, with errors too), `--quiet` and `--debug`."
     for name, entry in COMMANDS.items():
         command = entry.load(name)
         yield from ("", f"## wsiseg {name}", "", entry.help)
