@@ -12,7 +12,7 @@ import threading
 import time
 
 STAGES = {
-    "opening": "wsiseg.segmentation.batch.open_slide",
+    "opening": "wsiseg.segmentation.executing.open_job",
     "planning": "wsiseg.segmentation.segmenting.make_plan",
     "compiling": "wsiseg.models.runtimes.Predictor.prepare_runtimes",
     "bands": "wsiseg.tiling.reading.TileReader._read",

@@ -11,8 +11,8 @@ from PIL import Image
 
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, OutputError
-from wsiseg.segmentation import batch, segmenting
-from wsiseg.segmentation.batch import segment_slides
+from wsiseg.segmentation import batch, executing, segmenting
+from wsiseg.segmentation.batch import segment_batch
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES
 from wsiseg.segmentation.options import SegmentOptions
@@ -21,6 +21,12 @@ from wsiseg.segmentation.prefetching import SlidePrefetcher
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
 from wsiseg.throughput.recorder import rows_from_csv
 from wsiseg.tiling import Slide, open_slide
+
+
+def run_batch(slides, folder, options, listener=None):
+    return list(
+        segment_batch(slides, tiny_checkpoint(), folder, listener=listener, **dict(options))
+    )
 
 
 @pytest.fixture
@@ -56,10 +62,9 @@ class Hearing(Listener):
 
 def test_the_next_slide_is_opened_while_the_last_pixels_are_written(slides, tmp_path, monkeypatch):
     hearing = Hearing()
-    monkeypatch.setattr(batch, "open_slide", hearing.opening)
+    monkeypatch.setattr(executing, "open_slide", hearing.opening)
     options = SegmentOptions(level=0, tissue="none")
-    predictor = make_predictor(tiny_checkpoint(), options)
-    entries = list(segment_slides(slides, predictor, tmp_path / "out", options, hearing))
+    entries = run_batch(slides, tmp_path / "out", options, hearing)
     # The second cannot be opened, which it is told of at its turn.
     assert [entry["status"] for entry in entries] == ["ok", "failed", "ok"]
     assert hearing.events == ["a.png now", "b.png ahead", "c.png now"]
@@ -74,12 +79,8 @@ def test_a_slide_opened_ahead_is_closed_if_it_is_not_wanted(slides, tmp_path, mo
         monkeypatch.setattr(slide, "close", lambda: (closed.append(path.name), close()))
         return slide
 
-    monkeypatch.setattr(batch, "open_slide", opening)
-    options = SegmentOptions(level=0)
-    predictor = make_predictor(tiny_checkpoint(), options)
-    entries = segment_slides(
-        [slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()
-    )
+    monkeypatch.setattr(executing, "open_slide", opening)
+    entries = segment_batch([slides[0], slides[2]], tiny_checkpoint(), tmp_path / "out", level=0)
     assert next(entries)["status"] == "ok"
     entries.close()
     assert closed == ["a.png", "c.png"]
@@ -87,8 +88,8 @@ def test_a_slide_opened_ahead_is_closed_if_it_is_not_wanted(slides, tmp_path, mo
 
 def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_path, monkeypatch):
     hearing = Hearing()
-    monkeypatch.setattr(batch, "open_slide", hearing.opening)
-    options = SegmentOptions(level=0, tissue="none")
+    monkeypatch.setattr(executing, "open_slide", hearing.opening)
+    options = SegmentOptions(level=0, tissue="none", runtime="torch")
     predictor = make_predictor(tiny_checkpoint(), options)
     with open_slide(slides[0]) as slide:
         alone = make_plan(slide, predictor, options)
@@ -101,7 +102,7 @@ def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_
     assert [plan.memory.next_slide for plan in plans] == [0, 0, NEXT_SLIDE_BYTES]
     assert plans[2].memory.total == roomy.memory
     assert all((plan.cover, plan.windows) == (alone.cover, alone.windows) for plan in plans)
-    list(segment_slides(slides, predictor, tmp_path / "out", tight, Listener()))
+    run_batch(slides, tmp_path / "out", tight)
     assert hearing.events == ["a.png now", "b.png now", "c.png now"]
 
 
@@ -131,14 +132,13 @@ def test_what_a_slide_took_before_its_turn_counts_as_its_own(slides, tmp_path):
 
 def test_a_refused_run_leaves_the_record_of_the_one_before(slides, tmp_path):
     options = SegmentOptions(level=0, tissue="none")
-    predictor = make_predictor(tiny_checkpoint(), options)
-    list(segment_slides(slides[:1], predictor, tmp_path / "out", options, Listener()))
+    run_batch(slides[:1], tmp_path / "out", options)
     record = (tmp_path / "out" / "batch.json").read_text()
-    (entry,) = segment_slides(slides[:1], predictor, tmp_path / "out", options, Listener())
+    (entry,) = run_batch(slides[:1], tmp_path / "out", options)
     assert entry["status"] == "failed"
     assert (tmp_path / "out" / "batch.json").read_text() == record
     # With another slide, that one's entry is added, and the first one's is still of its mask.
-    list(segment_slides([slides[0], slides[2]], predictor, tmp_path / "out", options, Listener()))
+    run_batch([slides[0], slides[2]], tmp_path / "out", options)
     kept = json.loads((tmp_path / "out" / "batch.json").read_text())["slides"]
     assert [each["status"] for each in kept] == ["ok", "ok"]
     assert kept[0] == json.loads(record)["slides"][0]
@@ -146,8 +146,7 @@ def test_a_refused_run_leaves_the_record_of_the_one_before(slides, tmp_path):
 
 def segment_all(slides, folder, listener=None, **options):
     settings = SegmentOptions(**{"tissue": "none", "runtime": "torch", "level": 0, **options})
-    predictor = make_predictor(tiny_checkpoint(), settings)
-    return list(segment_slides(slides, predictor, folder, settings, listener or Listener()))
+    return run_batch(slides, folder, settings, listener)
 
 
 def recorded(folder):
@@ -235,7 +234,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_anything_is_done(
     slides, tmp_path, monkeypatch, below
 ):
     opened = []
-    monkeypatch.setattr(batch, "open_slide", lambda path, **_: opened.append(path))
+    monkeypatch.setattr(executing, "open_slide", lambda path, **_: opened.append(path))
     # The kernel's own folder takes nobody's files, whoever requests.
     folder = Path("/proc/self/out") if below is None else tmp_path / below
     if below is None and not Path("/proc/self").exists():

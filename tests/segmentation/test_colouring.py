@@ -16,11 +16,9 @@ from tiny import tiny_checkpoint
 from wsiseg.errors import OutputError, StainError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation import colouring
-from wsiseg.segmentation.batch import segment_slides
+from wsiseg.segmentation.batch import segment_batch
 from wsiseg.segmentation.colouring import read_reference, recolour
-from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.segmenting import make_predictor
 from wsiseg.tiling.colour import METHODS, ColourOptions, estimate_stains
 from wsiseg.training import open_data
 from wsiseg.training.datasets.open_samples import OpenSample
@@ -157,8 +155,8 @@ def test_a_reference_is_read_once_for_a_batch(tmp_path, monkeypatch):
 
     monkeypatch.setattr(colouring, "estimate_stains", look)
     options = SegmentOptions(**OPTIONS, stain="macenko", stain_reference=reference)
-    predictor = make_predictor(tiny_checkpoint(mpp=None), options)
-    entries = segment_slides(slides, predictor, tmp_path / "out", options, Listener())
+    checkpoint = tiny_checkpoint(mpp=None)
+    entries = segment_batch(slides, checkpoint, tmp_path / "out", **dict(options))
     assert [entry["status"] for entry in entries] == ["ok"] * 3
     assert looked_at == ["lab.tiff", "0.tiff", "1.tiff", "2.tiff"]
     # Another content under the same name is another reference.

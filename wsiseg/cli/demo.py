@@ -25,21 +25,17 @@ def demo(
     """Build a 10000×12000 slide of real tissue, unless it exists, and segment it."""
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment import print_results
-    from wsiseg.segmentation.batch import segment_slides
-    from wsiseg.segmentation.options import SegmentOptions
-    from wsiseg.segmentation.segmenting import make_predictor
+    from wsiseg.segmentation.batch import segment_batch
     from wsiseg.store.locks import hold_lock
     from wsiseg.store.outputs import output_folder
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
     slide = output / "demo.tiff"
-    options = SegmentOptions(overwrite=True)
     try:
         with output_folder(output):
             with hold_lock(output / "demo.tiff.lock", listener.warned):
                 _build(slide, listener)
-            predictor = make_predictor(None, options)
-            entries = list(segment_slides([slide], predictor, output, options, listener))
+            entries = list(segment_batch(slide, None, output, listener=listener, overwrite=True))
     finally:
         listener.stop()
     if as_json:

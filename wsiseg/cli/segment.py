@@ -50,8 +50,8 @@ def segment(
     from wsiseg.cli.option_names import name_options
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.demo import announce_default
-    from wsiseg.segmentation.batch import segment_slides
-    from wsiseg.segmentation.segmenting import make_predictor
+    from wsiseg.segmentation.batch import make_jobs, run_cohort
+    from wsiseg.segmentation.executing import OneByOne
     from wsiseg.tiling.slides import find_slides
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
@@ -60,14 +60,11 @@ def segment(
         listener.noted(name_options(note))
     if checkpoint is None:
         listener.noted(f"no -c given: {announce_default()}")
-    try:
-        predictor = make_predictor(checkpoint, options, listener.began)
-    finally:
-        listener.stop()
+    jobs = make_jobs(found.slides, checkpoint, output, options)
     entries: list[Json] = []
     begin_json({"slides": entries})
     try:
-        for entry in segment_slides(found.slides, predictor, output, options, listener):
+        for entry in run_cohort(jobs, OneByOne(listener), listener):
             failure = entry["error"]
             entries.append(entry | {"error": failure and name_options(str(failure))})
     except KeyboardInterrupt as stop:

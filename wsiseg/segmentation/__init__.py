@@ -3,7 +3,9 @@
 In the order in which pixels travel:
 
 1. `options`: the settings of a run; `keywords` are the same for type checkers.
-2. `batch`: many slides, one after the other; `prefetching` opens the next one in the background.
+2. `batch`: many slides: which are due, and what became of them.  `slide_jobs` says what is to be
+   done with each, `executing` does it in this process, and `prefetching` opens the next one in the
+   background; `entries` are the records of slides that no finished run describes.
 3. `segmenting`: one slide, from the plan to the finished mask.
 4. `plan`: what is analysed at which resolution (`target`), by which tiles (`covering`), in which
    colours (`colouring`), within which memory (`memory`); `suitability` says where slide and

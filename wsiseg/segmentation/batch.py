@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Unpack
 
 from wsiseg.errors import ArgumentError, OutputError, OutputExistsError, WsisegError
 from wsiseg.models.checkpoint import Checkpoint
-from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.colouring import check_reference
+from wsiseg.segmentation.entries import describe_error, failed_entry
+from wsiseg.segmentation.executing import OneByOne
 from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.segmentation.prefetching import SlidePrefetcher
-from wsiseg.segmentation.segmenting import make_predictor, segment_slide
-from wsiseg.segmentation.target import choose_plane, find_area
+from wsiseg.segmentation.slide_jobs import Execution, SlideJob, SlideOutcome
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.manifest import Manifest
-from wsiseg.store.outputs import OutputFiles, is_case_insensitive, output_folder
-from wsiseg.tiling.slides import Slide, find_slides, slide_name, url_or_path
-from wsiseg.tiling.tissue import ProgressCallback, TissueMask
+from wsiseg.store.outputs import is_case_insensitive, output_folder
+from wsiseg.tiling.slides import find_slides, slide_name, url_or_path
 
 
 @keywords_from(SegmentOptions)
@@ -53,12 +51,12 @@ def segment_batch(
     Yields
     ------
     dict
-        As :func:`segment_slides`.
+        As :func:`run_cohort`.
 
     Raises
     ------
     WsisegError
-        As :func:`segment_slides`, or if there is no slide, or the checkpoint cannot be used.
+        As :func:`run_cohort`, or if there is no slide.
 
     Examples
     --------
@@ -79,38 +77,56 @@ def segment_batch(
     settings, folder = SegmentOptions(**options), Path(output)
     given = [slides] if isinstance(slides, Path | str) else slides
     found = find_slides([Path(path) for path in given], exclude=[folder])
+    jobs = make_jobs(found.slides, checkpoint, folder, settings)
     hears = listener or Listener()
-    predictor = make_predictor(checkpoint, settings, hears.began)
-    yield from segment_slides(found.slides, predictor, folder, settings, hears)
+    yield from run_cohort(jobs, OneByOne(hears), hears)
 
 
-def segment_slides(
+def make_jobs(
     slides: Sequence[Path],
-    predictor: Predictor,
+    checkpoint: Checkpoint | Path | str | None,
     folder: Path,
     options: SegmentOptions,
-    listener: Listener,
-) -> Iterator[Json]:
-    """Segment slides with one predictor, and write ``batch.json``.
+) -> list[SlideJob]:
+    """Return the jobs of slides that are all treated alike.
 
     Parameters
     ----------
     slides : sequence of Path
-        Their names without ending have to differ.
-    predictor : Predictor
-        Used for all of them.
+        Files, folders or URLs that are one slide each.
+    checkpoint : Checkpoint or path-like or None
+        As :func:`wsiseg.segment` takes it.
     folder : Path
         Folder for the masks.
     options : SegmentOptions
         Settings for all slides.
+    """
+    return [
+        SlideJob(slide, checkpoint, options, folder, slide_name(slide), number, len(slides))
+        for number, slide in enumerate(slides, 1)
+    ]
+
+
+def run_cohort(
+    jobs: Sequence[SlideJob], execution: Execution, listener: Listener
+) -> Iterator[Json]:
+    """Run jobs into one folder, and record what becomes of them in ``batch.json``.
+
+    Parameters
+    ----------
+    jobs : sequence of SlideJob
+        At least one; their names have to differ.
+    execution : Execution
+        What runs them.
     listener : Listener
         Receives the events of the run.
 
     Yields
     ------
     dict
-        One entry per slide as in ``wsiseg segment --json``, with its `status`.  A slide that is
-        interrupted gets its entry, too, before KeyboardInterrupt is raised again.
+        One entry per slide as in ``wsiseg segment --json``, with its `status`, in the order in
+        which they end.  A slide that is interrupted gets its entry, too, before KeyboardInterrupt
+        is raised again.
 
     Raises
     ------
@@ -118,208 +134,100 @@ def segment_slides(
         If two slides would have the same output, or the options are wrong for every slide.
     StainError, SlideError
         If the reference for stains cannot be used.
+    CheckpointError, RuntimeUnavailableError
+        If the one checkpoint of all slides cannot be used.
     OutputError
         If the folder cannot be written to.
     """
-    check_reference(options.colours)
+    folder = jobs[0].folder
+    for options in {id(job.options): job.options for job in jobs}.values():
+        check_reference(options.colours)
     with output_folder(folder):
-        _refuse_same_names(slides, folder)
-        batch = _Batch(slides, predictor, folder, options, listener)
-        with batch.ahead:
-            yield from batch.run()
+        _refuse_same_names(jobs, folder)
+        yield from _Cohort(jobs, folder, listener).run(execution)
 
 
-class _Batch:
-    """The slides of one call."""
+class _Cohort:
+    """The bookkeeping of one call: which slides are due, and what becomes of them."""
 
-    def __init__(
-        self,
-        slides: Sequence[Path],
-        predictor: Predictor,
-        folder: Path,
-        options: SegmentOptions,
-        listener: Listener,
-    ) -> None:
-        self._slides, self._predictor = slides, predictor
-        self._folder, self._options, self._listener = folder, options, listener
+    def __init__(self, jobs: Sequence[SlideJob], folder: Path, listener: Listener) -> None:
+        self._jobs, self._folder, self._listener = jobs, folder, listener
         self._manifest = Manifest(folder, listener.warned)
         self._manifest.check()
         self._refused = self._find_long_names()
-        self._planned = False
         self._wrong: list[tuple[Json, ArgumentError]] = []
-        self.ahead = SlidePrefetcher(
-            [path for path in slides if path not in self._refused],
-            options.open_slide,
-            partial(_find_area, checkpoint=predictor.checkpoint, options=options),
-        )
 
-    def _find_long_names(self) -> dict[Path, OutputError]:
-        """Return the slides whose names are too long for the output files, with their errors."""
-        refused = {}
-        for path in self._slides:
-            try:
-                OutputFiles(self._folder, slide_name(path)).check_name()
-            except OutputError as error:
-                refused[path] = error
-                self._listener.failed(path, error)
-        return refused
-
-    def run(self) -> Iterator[Json]:
+    def run(self, execution: Execution) -> Iterator[Json]:
         """Yield an entry per slide."""
-        for path in self._slides:
-            entry: Json | None = None
+        entry: Json | None = None
+        with closing(self._outcomes(execution)) as outcomes:
             try:
-                error: Exception | None = self._refused.get(path)
-                if error is None:
-                    try:
-                        entry = self._segment()
-                    # Whatever one slide stumbles over, the others go on.
-                    except Exception as reason:
-                        error = reason
-                        if not (isinstance(error, ArgumentError) and len(self._slides) == 1):
-                            self._listener.failed(path, error)
-                entry = entry or failed_entry(path, self._predictor, _describe(error))
-                self._keep(entry, error)
+                for outcome in outcomes:
+                    entry = outcome.entry
+                    self._keep(outcome)
+                    if len(self._wrong) < len(self._jobs):
+                        yield entry
+                    entry = None
             except KeyboardInterrupt:
-                # Also while its entry was being written.
-                entry = entry or interrupted_entry(path, self._predictor, self._folder)
-                self._manifest.record(entry)
-                yield entry
+                # Also while an entry was being written.
+                if entry is not None:
+                    self._manifest.record(entry)
+                    yield entry
                 raise
-            if len(self._wrong) < len(self._slides):
-                yield entry
         self._settle_wrong_usage()
 
-    def _segment(self) -> Json:
-        def planned() -> None:
-            self._planned = True
+    def _outcomes(self, execution: Execution) -> Generator[SlideOutcome]:
+        refused = {id(outcome.job) for outcome in self._refused}
+        due = [job for job in self._jobs if id(job) not in refused]
+        if due:
+            yield from execution.run(due)
+        yield from self._refused
 
-        self._planned = False
-        with self.ahead.next() as ready:
-            return segment_slide(
-                ready.slide,
-                self._predictor,
-                self._folder,
-                self._options,
-                self._listener,
-                tissue=ready.tissue,
-                elapsed=ready.seconds,
-                on_planned=planned,
-                on_predicted=None if self.ahead.is_last else self.ahead.prefetch_next,
-            ).summary
+    def _find_long_names(self) -> list[SlideOutcome]:
+        """Return the failures of slides whose names are too long for the output files."""
+        refused = []
+        for job in self._jobs:
+            try:
+                job.files.check_name()
+            except OutputError as error:
+                entry = failed_entry(job, None, describe_error(error))
+                refused.append(SlideOutcome(job, entry, error))
+                self._listener.failed(job.slide, error)
+        return refused
 
-    def _keep(self, entry: Json, error: Exception | None) -> None:
-        """Record an entry, unless the only slide was refused before anything was done."""
+    def _keep(self, outcome: SlideOutcome) -> None:
+        """Record an outcome, unless the only slide was refused before anything was done."""
+        entry, error, alone = outcome.entry, outcome.error, len(self._jobs) == 1
+        wrong = isinstance(error, ArgumentError)
+        if error is not None and not (wrong and alone) and outcome not in self._refused:
+            self._listener.failed(outcome.job.slide, error)
         if isinstance(error, ArgumentError):
             self._wrong.append((entry, error))
             return
         # What was refused because of an earlier run leaves that run's entry alone.
         exists = isinstance(error, OutputExistsError)
-        refused = isinstance(error, WsisegError) and not self._planned
-        if refused and len(self._slides) == 1 and (exists or not any(self._folder.iterdir())):
+        refused = isinstance(error, WsisegError) and not outcome.begun
+        if refused and alone and (exists or not any(self._folder.iterdir())):
             return
         self._manifest.record(entry, replace=not exists)
 
     def _settle_wrong_usage(self) -> None:
         """Raise what makes no sense for any slide; what does for some is the others' failure."""
-        if self._wrong and len(self._wrong) == len(self._slides):
+        if self._wrong and len(self._wrong) == len(self._jobs):
             raise self._wrong[0][1]
         for entry, _ in self._wrong:
             self._manifest.record(entry)
 
 
-def _refuse_same_names(slides: Sequence[Path], folder: Path) -> None:
+def _refuse_same_names(jobs: Sequence[SlideJob], folder: Path) -> None:
     folded = is_case_insensitive(folder)
-    first: dict[str, Path] = {}
-    for slide in slides:
-        name = slide_name(slide)
-        key = unicodedata.normalize("NFC", name).casefold() if folded else name
+    first: dict[str, SlideJob] = {}
+    for job in jobs:
+        key = unicodedata.normalize("NFC", job.name).casefold() if folded else job.name
         if key in first:
             raise ArgumentError(
-                f"two slides are called {name!r} and would write the same files",
-                f"{url_or_path(first[key])} and {url_or_path(slide)}",
+                f"two slides are called {job.name!r} and would write the same files",
+                f"{url_or_path(first[key].slide)} and {url_or_path(job.slide)}",
                 "Segment them into different folders.",
             )
-        first[key] = slide
-
-
-def _describe(error: Exception | None) -> str:
-    if isinstance(error, WsisegError):
-        return str(error)
-    return f"unexpected {type(error).__name__}: {error}"
-
-
-def _find_area(
-    slide: Slide, searched: ProgressCallback, checkpoint: Checkpoint, options: SegmentOptions
-) -> TissueMask | None:
-    return find_area(slide, choose_plane(slide, checkpoint, options), options, searched)
-
-
-def interrupted_entry(path: Path, predictor: Predictor, folder: Path) -> Json:
-    """Return the entry of a slide that was interrupted, with a hint if it can be resumed.
-
-    Parameters
-    ----------
-    path : Path
-        The slide.
-    predictor : Predictor
-        Its runtime, precision and device are named.
-    folder : Path
-        Folder of the masks, in which a journal may stand.
-
-    Returns
-    -------
-    dict
-        As :func:`failed_entry`.
-    """
-    begun = OutputFiles(folder, slide_name(path)).journal.exists()
-    hint = " Continue with `resume`." if begun else ""
-    return failed_entry(path, predictor, f"interrupted.{hint}", status="interrupted")
-
-
-def failed_entry(path: Path, predictor: Predictor, error: str, *, status: str = "failed") -> Json:
-    """Return the entry of a slide that is not done: the keys of a finished one, without figures.
-
-    Parameters
-    ----------
-    path : Path
-        The slide.
-    predictor : Predictor
-        Its runtime, precision and device are named.
-    error : str
-        What went wrong, where, and what to do.
-    status : {"failed", "interrupted"}
-        What became of the slide.
-
-    Returns
-    -------
-    dict
-        Ready for JSON.
-    """
-    choice = predictor.choice
-    return {
-        "slide": url_or_path(path),
-        "status": status,
-        "mask": None,
-        "seconds": None,
-        "forward_seconds": None,
-        "megapixels": None,
-        "computed_megapixels": None,
-        "mpx_per_s": None,
-        "tiles": None,
-        "tiles_per_s": None,
-        "unread_tiles": None,
-        "pixels_without_numbers": None,
-        "power_w": None,
-        "joules_per_mpx": None,
-        "peak_rss_mb": None,
-        "memory_mb": None,
-        "runtime": choice.runtime,
-        "precision": choice.precision,
-        "label_agreement": None,
-        "device": choice.device,
-        "bottleneck": None,
-        "classes": [],
-        "warnings": [],
-        "error": error,
-    }
+        first[key] = job

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.tissue import ProgressCallback, TissueMask
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,35 @@ class OpenedSlide:
     seconds: float
 
 
-class SlidePrefetcher:
+@contextmanager
+def open_timed(item: Item, open_slide: Callable[[Item], Slide]) -> Iterator[OpenedSlide]:
+    """Open a slide, measure how long that takes, and close it afterwards."""
+    start = time.perf_counter()
+    with open_slide(item) as slide:
+        yield OpenedSlide(slide, None, time.perf_counter() - start)
+
+
+class SlidePrefetcher(Generic[Item]):
     """Opens slides in order, one of them in advance in a thread.
 
     Parameters
     ----------
-    paths : iterable of Path
-        The slides.
+    items : iterable
+        What stands for the slides: paths, jobs.
     open_slide : callable
-        Takes a path and returns an open Slide.
+        Takes an item and returns an open Slide.
     find_area : callable
-        Takes the open slide and a progress callback, which may raise to cancel; returns where its
-        tissue lies.  It is called in a thread.
+        Takes the item, the open slide and a progress callback, which may raise to cancel; returns
+        where its tissue lies.  It is called in a thread.
     """
 
     def __init__(
         self,
-        paths: Iterable[Path],
-        open_slide: Callable[[Path], Slide],
-        find_area: Callable[[Slide, ProgressCallback], TissueMask | None],
+        items: Iterable[Item],
+        open_slide: Callable[[Item], Slide],
+        find_area: Callable[[Item, Slide, ProgressCallback], TissueMask | None],
     ) -> None:
-        self._paths = deque(paths)
+        self._items = deque(items)
         self._open_slide = open_slide
         self._find_area = find_area
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="wsiseg-open")
@@ -65,12 +74,12 @@ class SlidePrefetcher:
     @property
     def is_last(self) -> bool:
         """Whether no slide follows."""
-        return not self._paths
+        return not self._items
 
     def prefetch_next(self) -> None:
         """Begin to open the next slide and find its tissue in a thread, if there is one."""
-        if self._paths:
-            self._ahead = self._pool.submit(self._prepare, self._paths.popleft())
+        if self._items:
+            self._ahead = self._pool.submit(self._prepare, self._items.popleft())
 
     @contextmanager
     def next(self) -> Iterator[OpenedSlide]:
@@ -82,25 +91,24 @@ class SlidePrefetcher:
             If it cannot be opened, or its tissue cannot be found.
         """
         if self._ahead is None:
-            start = time.perf_counter()
-            slide = self._open_slide(self._paths.popleft())
-            ready = OpenedSlide(slide, None, time.perf_counter() - start)
-        else:
-            begun = self._ahead
-            try:
-                ready = begun.result()
-            finally:
-                # Whoever is interrupted while waiting leaves it to be closed at the end.
-                if begun.done():
-                    self._ahead = None
+            with open_timed(self._items.popleft(), self._open_slide) as ready:
+                yield ready
+            return
+        begun = self._ahead
+        try:
+            ready = begun.result()
+        finally:
+            # Whoever is interrupted while waiting leaves it to be closed at the end.
+            if begun.done():
+                self._ahead = None
         with ready.slide:
             yield ready
 
-    def _prepare(self, path: Path) -> OpenedSlide:
+    def _prepare(self, item: Item) -> OpenedSlide:
         start = time.perf_counter()
         with ExitStack() as stack:
-            slide = stack.enter_context(self._open_slide(path))
-            tissue = self._find_area(slide, self._go_on)
+            slide = stack.enter_context(self._open_slide(item))
+            tissue = self._find_area(item, slide, self._go_on)
             stack.pop_all()
         return OpenedSlide(slide, tissue, time.perf_counter() - start)
 

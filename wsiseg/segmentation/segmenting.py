@@ -176,6 +176,7 @@ def segment_slide(
     options: SegmentOptions,
     listener: Listener,
     *,
+    name: str | None = None,
     tissue: TissueMask | None = None,
     elapsed: float = 0.0,
     on_planned: Callable[[], None] | None = None,
@@ -195,6 +196,8 @@ def segment_slide(
         The user's settings.
     listener : Listener
         Receives the events of the run.
+    name : str, optional
+        What the output files are called; as the slide if left out.
     tissue : TissueMask, optional
         Where tissue is, if that is known already.
     elapsed : float
@@ -210,7 +213,7 @@ def segment_slide(
     WsisegError
         As :func:`segment`.
     """
-    files = OutputFiles(folder, slide.name, options.with_image)
+    files = OutputFiles(folder, name or slide.name, options.with_image)
     files.check_name()
     _refuse_slide_as_output(slide, files)
     stats = RunStats(len(predictor.checkpoint.classes), listener, elapsed)
