@@ -107,7 +107,14 @@ def test_the_public_names_are_these_and_all_errors():
     assert wsiseg.__all__ == sorted(
         {
             *("segment", "segment_batch", "train", "evaluate", "compare", "export", "measure"),
-            *("report", "ReportResult", "quantize", "QuantizeResult"),
+            *(
+                "report",
+                "ReportResult",
+                "quantize",
+                "QuantizeResult",
+                "ListedSlide",
+                "read_slide_list",
+            ),
             *("SegmentOptions", "DataOptions", "TrainOptions", "EvaluateOptions", "RefineOptions"),
             *("SegmentResult", "TrainResult", "ExportResult", "MeasureOptions", "MeasureResult"),
             *("predict", "PredictedImage", "PredictOptions"),

@@ -46,6 +46,8 @@ from .segmentation.quantising import QuantizeResult as QuantizeResult
 from .segmentation.quantising import quantize as quantize
 from .segmentation.segmenting import SegmentResult as SegmentResult
 from .segmentation.segmenting import segment as segment
+from .segmentation.slide_lists import ListedSlide as ListedSlide
+from .segmentation.slide_lists import read_slide_list as read_slide_list
 from .tiling.slides import Slide as Slide
 from .tiling.slides import find_slides as find_slides
 from .tiling.slides import open_slide as open_slide

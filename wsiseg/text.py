@@ -96,6 +96,32 @@ def plural(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def describe_bytes(size: int) -> str:
+    """Return a number of bytes in words.
+
+    Examples
+    --------
+    >>> describe_bytes(3000), describe_bytes(3 * 2**20), describe_bytes(5 * 2**29)
+    ('3 KiB', '3 MiB', '2.5 GiB')
+    """
+    if size < 2**20:
+        return f"{-(-size // 2**10)} KiB"
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a time in words, as exact as an estimate is.
+
+    Examples
+    --------
+    >>> [describe_seconds(each) for each in (0.4, 42, 200, 9000)]
+    ['1 s', '42 s', '3 min', '2.5 h']
+    """
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def describe_sizes(shapes: Iterable[tuple[int, int]]) -> str:
     """Return sizes in pixels, given as ``(height, width)``, as users read them.
 

@@ -6,6 +6,7 @@ What makes up one slide together, a MIRAX or a DICOM series for instance, is fou
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -76,7 +77,8 @@ def find_slides(
     ----------
     paths : iterable of Path
         Files and URLs are taken as they are.  So is a folder that is itself a slide, an OME-Zarr
-        image or a DICOM series; of any other folder the slides in it.
+        image or a DICOM series; of any other folder the slides in it.  A name with ``*``, ``?`` or
+        ``[…]`` that no file has stands for all that fit it, ``**`` for any folders in between.
     recursive : bool
         Search the folders in a folder as well.
     exclude : sequence of Path
@@ -90,7 +92,7 @@ def find_slides(
     Raises
     ------
     SlideNotFoundError
-        If a folder holds no slide.
+        If a folder holds no slide, or nothing fits a pattern.
     SlideError
         If a folder cannot be read.
 
@@ -109,6 +111,9 @@ def find_slides(
     """
     search = _Search(recursive, {path.resolve() for path in exclude})
     for path in paths:
+        if _is_pattern(path):
+            search.take_fitting(path)
+            continue
         if is_remote(path) or not _is_folder(path) or _is_one_slide(path):
             search.take(path)
             continue
@@ -141,6 +146,20 @@ class _Search:
             self._seen.add(key)
             self.slides.append(path)
 
+    def take_fitting(self, pattern: Path) -> None:
+        """Take the slides that fit a pattern, which not every shell expands."""
+        with translate_errors(
+            lambda why: SlideError(f"the pattern cannot be used: {why}", pattern)
+        ):
+            found = [Path(each) for each in glob.glob(str(pattern), recursive=True)]  # noqa: PTH207
+        entries = sorted(found, key=_path_key)
+        before, skipped = self.met, len(self.skipped)
+        self._meet_all(entries, enter=True)
+        if self.met == before:
+            notes = FoundSlides((), tuple(self.skipped[skipped:])).notes
+            hint = " ".join(f"{note[0].upper()}{note[1:]}." for note in notes) or None
+            raise SlideNotFoundError("no slide fits the pattern", pattern, hint)
+
     def search_folder(self, folder: Path, *, top: bool = False) -> None:
         """Take the slides of a folder, and pass over the rest."""
         with translate_errors(lambda why: SlideError(f"the folder cannot be read: {why}", folder)):
@@ -151,19 +170,23 @@ class _Search:
         if here in self._entered and not top:
             return
         self._entered.add(here)
+        self._meet_all(entries)
+
+    def _meet_all(self, entries: Sequence[Path], *, enter: bool = False) -> None:
+        """Take the slides among some entries; `enter` looks into folders in any case."""
         entries = [entry for entry in entries if not _is_hidden(entry)]
         parts = _parts(entries)
         for entry in entries:
             if entry.name in parts:
                 continue
             if _is_folder(entry):
-                self._meet_folder(entry)
+                self._meet_folder(entry, enter=enter)
             elif entry.suffix.lower() in SLIDE_ENDINGS and entry.is_file():
                 self.take(entry)
             else:
                 self.skipped.append((_OTHER, entry))
 
-    def _meet_folder(self, folder: Path) -> None:
+    def _meet_folder(self, folder: Path, *, enter: bool) -> None:
         if folder.resolve() in self.exclude:
             return
         if _is_store(folder):
@@ -173,13 +196,21 @@ class _Search:
                 self.skipped.append((_STORE, folder))
         elif _is_one_slide(folder):
             self.take(folder)
-        elif not self.recursive:
+        elif not (self.recursive or enter):
             self.skipped.append((_FOLDER, folder))
         else:
             try:
                 self.search_folder(folder)
             except SlideError:
                 self.skipped.append((_LOCKED, folder))
+
+
+def _is_pattern(path: Path) -> bool:
+    """Tell whether a name stands for all that fit it; what there is of that name is itself."""
+    if is_remote(path) or not glob.has_magic(str(path)) or os.path.lexists(path):
+        return False
+    # A name with brackets alone may be a slide that is missing, which is its own failure.
+    return any(sign in str(path) for sign in "*?") or bool(glob.glob(str(path)))  # noqa: PTH207
 
 
 def _is_folder(path: Path) -> bool:
@@ -248,6 +279,10 @@ def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     pieces = re.split(r"([0-9]+)", path.name.casefold())
     key = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces if p]
     return key, path.name
+
+
+def _path_key(path: Path) -> list[tuple[list[tuple[int, int, str]], str]]:
+    return [natural_key(Path(part)) for part in path.parts]
 
 
 def _summary(kind: Kind, names: Sequence[str]) -> str:

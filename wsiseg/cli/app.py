@@ -23,6 +23,7 @@ from wsiseg.cli.printing import (
     safe_streams,
 )
 from wsiseg.cli.signals import INTERRUPTED, Interruption
+from wsiseg.cli.typed import remember
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
 COMMANDS = {
@@ -139,6 +140,7 @@ def run(arguments: list[str], interruption: Interruption) -> int:
         0 done, 1 failed, 2 wrong usage, 128 and the signal's number if interrupted.
     """
     debug = "--debug" in arguments
+    remember(arguments)
     # It logs whatever damaged files make it stumble over; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
     with safe_streams(debug=debug):

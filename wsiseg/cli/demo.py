@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Build a 10000×12000 slide of real tissue, unless it exists, and segment it."""
     from wsiseg.cli.progress import ConsoleListener
-    from wsiseg.cli.segment import print_results
+    from wsiseg.cli.segment_results import print_results
     from wsiseg.segmentation.batch import segment_batch
     from wsiseg.store.locks import hold_lock
     from wsiseg.store.outputs import output_folder
@@ -41,7 +41,7 @@ def demo(
     if as_json:
         print_json({"slides": entries})
     elif not quiet:
-        print_results(listener.runs, output)
+        print_results(entries, listener.runs, output, total=1)
         echo(
             "",
             "To look at it:  pip install 'wsiseg[viewer]'",

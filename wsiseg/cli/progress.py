@@ -16,7 +16,7 @@ from wsiseg.errors import WsisegError
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
 from wsiseg.store.disk import Json
-from wsiseg.text import describe_sizes, plural
+from wsiseg.text import describe_bytes, describe_sizes, plural
 from wsiseg.throughput.summary import ADVICE, STAGES
 
 _PAUSE = 10.0
@@ -36,7 +36,7 @@ class ConsoleListener(Listener):
     Attributes
     ----------
     runs : list of dict
-        The content of the run files of the slides that are done.
+        What is told at the end, of the run files of the slides that are done.
     """
 
     def __init__(self, *, quiet: bool, debug: bool = False) -> None:
@@ -61,6 +61,12 @@ class ConsoleListener(Listener):
         else:
             self._status = self._console.spinner(f"  {stage}")
             self._status.start()
+
+    def turned_to(self, path: Path, number: int, total: int) -> None:
+        """Print which slide of how many is next."""
+        self.stop()
+        if total > 1 and not self._quiet:
+            self._console.echo(f"slide {number} of {total}: {path.name}")
 
     def searched(self, share: float) -> None:
         """Show the share searched for tissue, or print it now and then."""
@@ -126,7 +132,8 @@ class ConsoleListener(Listener):
     def finished(self, run: Json) -> None:
         """Remove the progress bar, and keep what the run file says."""
         self.stop()
-        self.runs.append(run)
+        # Of a thousand slides, no more than is told of them at the end.
+        self.runs.append({part: run[part] for part in ("summary", "shares", "not_analysed")})
 
     def failed(self, path: Path, error: Exception) -> None:
         """Print which slide failed, and why; see :class:`Listener`."""
@@ -171,7 +178,7 @@ def describe_plan(job: Job) -> list[str]:
     tiles = (
         f"  {plural(len(cover.tiles), 'tile')} of {describe_sizes(cover.shapes)}, {turned}"
         f"halo {cover.halo}, {100 * cover.overlap_share:.0f} % tile overlap, "
-        f"about {_memory(plan.memory.total)} of memory needed"
+        f"about {describe_bytes(plan.memory.total)} of memory needed"
     )
     lines = [what, who, tiles]
     if job.fast is not None:
@@ -187,6 +194,7 @@ def describe_plan(job: Job) -> list[str]:
             f"  {area} without tissue or outside the regions are left out; "
             f"{ratio:.2f} times the {wanted} is computed"
         )
+    lines.append(f"  on disk: {job.disk_need}")
     return lines
 
 
@@ -230,11 +238,6 @@ def _advice(limit: str) -> str:
         return "normal for small slides"
     *others, last = offered(ADVICE[limit]) or ["nothing that the command offers"]
     return f"{', '.join(others)} or {last} would help" if others else f"{last} would help"
-
-
-def _memory(size: int) -> str:
-    """Return a number of bytes in words."""
-    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
 
 
 def _count(number: object, thing: str) -> str:

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import Json, begin_json, echo, print_json
+from wsiseg.cli.printing import Json, begin_json, print_json
 from wsiseg.cli.settings_options import options_from
 from wsiseg.segmentation.options import SegmentOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.segmentation.slide_jobs import SlideJob
+
+_COHORT = "Several slides"
 
 
 @options_from(SegmentOptions)
 def segment(
-    slides: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Slides or pictures, or folders of them.",
-            show_default=False,
-        ),
-    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the masks.", show_default=False)
     ],
     chosen: dict[str, object],
+    slides: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Slides or pictures, folders of them, patterns like 'scans/*.svs', or URLs.",
+            show_default=False,
+        ),
+    ] = None,
+    slide_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--slides",
+            metavar="LIST.csv",
+            help="A table with a row for each slide: columns slide, and optionally checkpoint, "
+            "mpp, slide_mpp, roi, output. Relative paths are relative to it.",
+            rich_help_panel=_COHORT,
+        ),
+    ] = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +56,39 @@ def segment(
     ] = None,
     recursive: Annotated[
         bool,
-        typer.Option("--recursive", help="Look into the folders in a folder, too.", metavar=""),
+        typer.Option(
+            "--recursive",
+            help="Look into the folders in a folder, too.",
+            metavar="",
+            rich_help_panel=_COHORT,
+        ),
+    ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Take only slides that batch.json records as failed or interrupted.",
+            metavar="",
+            rich_help_panel=_COHORT,
+        ),
+    ] = False,
+    fail_fast: Annotated[
+        bool,
+        typer.Option(
+            "--fail-fast",
+            help="End after the first slide that fails.",
+            metavar="",
+            rich_help_panel=_COHORT,
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Tell plan, time, memory and disk space, and write nothing.",
+            metavar="",
+            rich_help_panel=_COHORT,
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -49,59 +99,60 @@ def segment(
 
     from wsiseg.cli.option_names import name_options
     from wsiseg.cli.progress import ConsoleListener
+    from wsiseg.cli.segment_results import print_forecasts, print_results, tell_how_to_go_on
     from wsiseg.demo import announce_default
-    from wsiseg.segmentation.batch import make_jobs, run_cohort
-    from wsiseg.segmentation.executing import OneByOne
-    from wsiseg.tiling.slides import find_slides
+    from wsiseg.segmentation.batch import gather_slides, make_jobs
+    from wsiseg.segmentation.slide_lists import read_slide_list
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
-    found = find_slides(slides, recursive=recursive, exclude=[output])
-    for note in found.notes:
-        listener.noted(name_options(note))
-    if checkpoint is None:
+    listed = () if slide_list is None else read_slide_list(slide_list)
+    found = gather_slides(
+        [*(slides or ()), *listed],
+        recursive=recursive,
+        output=output,
+        noted=lambda note: listener.noted(name_options(note)),
+    )
+    if checkpoint is None and any(getattr(each, "checkpoint", None) is None for each in found):
         listener.noted(f"no -c given: {announce_default()}")
-    jobs = make_jobs(found.slides, checkpoint, output, options)
+    jobs = make_jobs(found, checkpoint, output, options)
     entries: list[Json] = []
     begin_json({"slides": entries})
+    run = _plan if dry_run else _run
     try:
-        for entry in run_cohort(jobs, OneByOne(listener), listener):
+        for entry in run(jobs, listener, retry_failed=retry_failed, fail_fast=fail_fast):
             failure = entry["error"]
             entries.append(entry | {"error": failure and name_options(str(failure))})
     except KeyboardInterrupt as stop:
-        raise typer.Abort(resume_hint(entries)) from stop
+        listener.stop()
+        raise typer.Abort(tell_how_to_go_on(entries, len(jobs), listener)) from stop
     finally:
         listener.stop()
     if as_json:
         print_json({"slides": entries})
+    elif dry_run:
+        print_forecasts(entries, output)
     elif not quiet:
-        print_results(listener.runs, output)
+        print_results(entries, listener.runs, output, total=len(jobs))
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)
 
 
-def resume_hint(entries: list[Json]) -> str:
-    """Return the hint to resume after an interruption, if there is anything to resume."""
-    done = any(entry["status"] == "ok" for entry in entries)
-    begun = any("--resume" in str(entry["error"]) for entry in entries)
-    return "Continue with --resume." if done or begun else ""
+def _run(
+    jobs: list[SlideJob], listener: ConsoleListener, *, retry_failed: bool, fail_fast: bool
+) -> Iterator[dict[str, Any]]:
+    from wsiseg.segmentation.batch import run_cohort
+    from wsiseg.segmentation.executing import OneByOne
+
+    runs = OneByOne(listener)
+    return run_cohort(jobs, runs, listener, retry_failed=retry_failed, fail_fast=fail_fast)
 
 
-def print_results(runs: list[dict[str, Any]], folder: Path) -> None:
-    """Print the summary of each finished slide to stdout.
+def _plan(
+    jobs: list[SlideJob], listener: ConsoleListener, *, retry_failed: bool, fail_fast: bool
+) -> Iterator[dict[str, Any]]:
+    from wsiseg.segmentation.forecasting import plan_cohort
 
-    Parameters
-    ----------
-    runs : list of dict
-        The content of their run files.
-    folder : Path
-        The output folder.
-    """
-    from wsiseg.cli.progress import describe_result
-    from wsiseg.store.outputs import OutputFiles
-    from wsiseg.tiling.slides import slide_name
-
-    for run in runs:
-        for line in describe_result(run):
-            echo(line)
-        name = slide_name(Path(run["summary"]["slide"]))
-        echo(f"per tile    {OutputFiles(folder, name).tiles}")
+    for entry in plan_cohort(jobs, listener, retry_failed=retry_failed):
+        yield entry
+        if fail_fast and entry["status"] == "failed":
+            return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wsiseg.errors import WsisegError
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.slide_jobs import SlideJob
@@ -35,6 +37,26 @@ def interrupted_entry(job: SlideJob, predictor: Predictor | None) -> Json:
     return failed_entry(job, predictor, f"interrupted.{hint}", status="interrupted")
 
 
+def passed_entry(job: SlideJob, before: Mapping[str, object] | None, why: str) -> Json:
+    """Return the entry of a slide that is passed by, with the figures of the run that made it.
+
+    Parameters
+    ----------
+    job : SlideJob
+        Of the slide.
+    before : mapping or None
+        Its entry of that run, if there is one.
+    why : str
+        Why it is passed by; stands among the warnings.
+    """
+    entry = failed_entry(job, None, "", status="skipped")
+    known = {name: value for name, value in (before or {}).items() if name in entry}
+    said = known.get("warnings")
+    warnings = [*(said if isinstance(said, list) else ()), why]
+    own = {"slide": entry["slide"], "status": "skipped", "warnings": warnings, "error": None}
+    return {**entry, **known, **own}
+
+
 def failed_entry(
     job: SlideJob, predictor: Predictor | None, error: str, *, status: str = "failed"
 ) -> Json:
@@ -48,7 +70,7 @@ def failed_entry(
         Its runtime, precision and device are named; None if it could not be made.
     error : str
         What went wrong, where, and what to do.
-    status : {"failed", "interrupted"}
+    status : {"failed", "interrupted", "skipped"}
         What became of the slide.
 
     Returns

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 
-from wsiseg.errors import WsisegError
+from wsiseg.errors import OutputError, OutputHeldError, WsisegError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.entries import (
@@ -13,12 +13,18 @@ from wsiseg.segmentation.entries import (
     failed_entry,
     interrupted_entry,
     named_entry,
+    passed_entry,
 )
 from wsiseg.segmentation.listener import Listener
-from wsiseg.segmentation.prefetching import OpenedSlide, SlidePrefetcher, open_timed
+from wsiseg.segmentation.prefetching import SlidePrefetcher, open_timed
+from wsiseg.segmentation.provenance import read_run
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
 from wsiseg.segmentation.slide_jobs import SlideJob, SlideOutcome
 from wsiseg.segmentation.target import choose_plane, find_area
+from wsiseg.store.disk import Json
+from wsiseg.store.locks import hold_lock
+from wsiseg.store.manifest import peek_entries, state_of
+from wsiseg.store.outputs import output_folder
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.tissue import ProgressCallback, TissueMask
 
@@ -90,15 +96,16 @@ class OneByOne:
             self._predictors.of(jobs[0])
         with SlidePrefetcher(jobs, open_job, self._find_area) as ahead:
             for job in jobs:
-                try:
-                    outcome = segment_job(
-                        job, self._predictors, self._listener, ahead.next(), ahead=ahead
-                    )
-                except KeyboardInterrupt:
-                    entry = interrupted_entry(job, self._predictors.made_for(job))
-                    yield SlideOutcome(job, entry, begun=True)
-                    raise
-                yield outcome
+                # What is claimed stays so until it is recorded.
+                with ExitStack() as claim:
+                    self._listener.turned_to(job.slide, job.number, job.total)
+                    try:
+                        outcome = segment_job(job, self._predictors, self._listener, claim, ahead)
+                    except KeyboardInterrupt:
+                        entry = interrupted_entry(job, self._predictors.made_for(job))
+                        yield SlideOutcome(job, entry, begun=True)
+                        raise
+                    yield outcome
 
     def _find_area(
         self, job: SlideJob, slide: Slide, searched: ProgressCallback
@@ -116,11 +123,13 @@ def segment_job(
     job: SlideJob,
     predictors: Predictors,
     listener: Listener,
-    opening: AbstractContextManager[OpenedSlide] | None = None,
-    *,
+    claim: ExitStack,
     ahead: SlidePrefetcher[SlideJob] | None = None,
 ) -> SlideOutcome:
-    """Segment the slide of a job; whatever it stumbles over is the outcome.
+    """Claim the output of a job and segment its slide; whatever it stumbles over is the outcome.
+
+    Of several slides, one that another process works on, or has dealt with since the cohort
+    began, is passed by.
 
     Parameters
     ----------
@@ -130,10 +139,10 @@ def segment_job(
         Which may have loaded the network before.
     listener : Listener
         Receives the events of the run.
-    opening : context manager, optional
-        Gives the open slide; it is opened here if left out.
+    claim : ExitStack
+        Receives the lock of the output; to be closed when the outcome is recorded.
     ahead : SlidePrefetcher, optional
-        Which is told when the next slide may be opened.
+        Opens the slides of the jobs in their order, and is told when it may open the next one.
     """
     begun = False
 
@@ -142,21 +151,63 @@ def segment_job(
         begun = True
 
     try:
-        with opening or open_timed(job, open_job) as ready:
-            summary = segment_slide(
-                ready.slide,
-                predictors.of(job),
-                job.folder,
-                job.options,
-                listener,
-                name=job.name,
-                tissue=ready.tissue,
-                elapsed=ready.seconds,
-                on_planned=planned,
-                on_predicted=None if ahead is None or ahead.is_last else ahead.prefetch_next,
-            ).summary
+        held: list[str] = []
+        with output_folder(job.folder):
+            try:
+                claim.enter_context(hold_lock(job.files.lock, held.append))
+                passed = _dealt_with_elsewhere(job)
+            except OutputHeldError as taken:
+                if job.total == 1:
+                    raise
+                passed = passed_entry(job, None, f"passed by: {taken.what}")
+            if passed is not None:
+                if ahead is not None:
+                    ahead.pass_by()
+                return SlideOutcome(job, passed)
+            with open_timed(job, open_job) if ahead is None else ahead.next() as ready:
+                result = segment_slide(
+                    ready.slide,
+                    predictors.of(job),
+                    job.folder,
+                    job.options,
+                    listener,
+                    name=job.name,
+                    tissue=ready.tissue,
+                    elapsed=ready.seconds,
+                    held=held,
+                    on_planned=planned,
+                    on_predicted=None if ahead is None or ahead.is_last else ahead.prefetch_next,
+                )
     # Whatever one slide stumbles over, the others go on.
-    except Exception as error:
+    except Exception as stumbled:
+        error = _with_way_on(stumbled, job)
         entry = failed_entry(job, predictors.made_for(job), describe_error(error))
         return SlideOutcome(job, entry, error, begun)
-    return SlideOutcome(job, named_entry(summary, job), begun=begun)
+    entry = named_entry(result.summary, job)
+    if result.finished_before:
+        entry = {**entry, "status": "skipped"}
+    return SlideOutcome(job, entry, begun=begun)
+
+
+def _with_way_on(error: Exception, job: SlideJob) -> Exception:
+    """Return the error of a slide, with how to go on where writing has failed on the way."""
+    if isinstance(error, OutputError) and isinstance(error.__cause__, OSError):
+        begun = f"{error.hint} " if error.hint else ""
+        if job.files.journal.exists():
+            error.hint = f"{begun}Continue with `resume`."
+    return error
+
+
+def _dealt_with_elsewhere(job: SlideJob) -> Json | None:
+    """Return an entry if another process has ended this slide since the cohort began."""
+    if job.before is None:
+        return None
+    entry = peek_entries(job.folder).get(job.name)
+    if state_of(job.files, entry) == job.before:
+        return None
+    if entry is not None and entry.get("status") == "failed":
+        return passed_entry(job, entry, "passed by: it failed in another process meanwhile")
+    if job.files.finished:
+        summary = read_run(job.files.run)["summary"]
+        return passed_entry(job, summary, "passed by: another process has made it meanwhile")
+    return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
 
 from wsiseg.models.runtimes import Predictor
+from wsiseg.segmentation.disk_need import DiskNeed, find_disk_need
 from wsiseg.segmentation.fastest import FastChoice
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
@@ -54,22 +56,46 @@ class Job:
         """Where the working plane lies on the slide."""
         return Placement(self.plan.plane.mpp, self.plan.plane.slide_scale)
 
+    @cached_property
+    def disk_need(self) -> DiskNeed:
+        """The disk space that the output takes, and what was free before."""
+        plan = self.plan
+        return find_disk_need(
+            self.options,
+            self.files,
+            analysed=plan.blocks.area,
+            whole=plan.plane.box.area,
+            tissue=0 if plan.tissue is None else min(plan.tissue.pixels, plan.blocks.area),
+            classes=plan.classes,
+            tiles=len(plan.cover.tiles),
+        )
+
     @property
     def pyramids(self) -> dict[str, Path]:
         """The groups with levels that the run leaves, by what they hold."""
-        found = {
-            "mask": self.files.mask,
-            "image": self.files.store if self.options.with_image else None,
-            "probabilities": self.companions["probabilities"],
-            "uncertainty": self.companions["uncertainty"],
-        }
-        return {name: path for name, path in found.items() if path is not None}
+        return pyramids_of(self.files, self.options)
 
     @property
     def companions(self) -> Companions:
         """The stores beside the mask, by what they hold; None for what is not kept."""
-        files, options = self.files, self.options
-        return {
-            "probabilities": files.probabilities if options.probabilities else None,
-            "uncertainty": None if options.uncertainty is None else files.uncertainty,
-        }
+        return companions_of(self.files, self.options)
+
+
+def companions_of(files: OutputFiles, options: SegmentOptions) -> Companions:
+    """Return the stores beside a mask, by what they hold; None for what is not kept."""
+    return {
+        "probabilities": files.probabilities if options.probabilities else None,
+        "uncertainty": None if options.uncertainty is None else files.uncertainty,
+    }
+
+
+def pyramids_of(files: OutputFiles, options: SegmentOptions) -> dict[str, Path]:
+    """Return the groups with levels that a run leaves, by what they hold."""
+    companions = companions_of(files, options)
+    found = {
+        "mask": files.mask,
+        "image": files.store if options.with_image else None,
+        "probabilities": companions["probabilities"],
+        "uncertainty": companions["uncertainty"],
+    }
+    return {name: path for name, path in found.items() if path is not None}

@@ -27,6 +27,9 @@ class Listener:
     warning: tile 3 at y=0, x=1024 is not analysed
     """
 
+    def turned_to(self, path: Path, number: int, total: int) -> None:
+        """Receive which slide of a cohort is next, counted from 1, before it is opened."""
+
     def planned(self, job: Job) -> None:
         """Receive the plan of a slide, before its first tile."""
 

@@ -104,6 +104,14 @@ class SlidePrefetcher(Generic[Item]):
         with ready.slide:
             yield ready
 
+    def pass_by(self) -> None:
+        """Leave out the next slide; if it was prefetched, it is closed."""
+        if self._ahead is None:
+            self._items.popleft()
+        else:
+            self._ahead.add_done_callback(_close)
+            self._ahead = None
+
     def _prepare(self, item: Item) -> OpenedSlide:
         start = time.perf_counter()
         with ExitStack() as stack:

@@ -16,16 +16,18 @@ from pydantic import BaseModel, ValidationError, field_validator
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputError
+from wsiseg.models.runtimes import Predictor
 from wsiseg.quantities import square_millimetres
 from wsiseg.refining.options import RefineOptions
 from wsiseg.segmentation.job import Job
+from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.disk import Json
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
 from wsiseg.throughput.probes.power_meter import Energy, describe_power
 from wsiseg.throughput.summary import ADVICE, time_shares
 from wsiseg.tiling.covering import Cover
-from wsiseg.tiling.slides import url_or_path
+from wsiseg.tiling.slides import Slide, url_or_path
 
 _PACKAGES = ("wsiseg", "torch", "openvino", "numpy", "zarr", "tifffile", "imagecodecs", "pillow")
 
@@ -101,6 +103,58 @@ def identify(job: Job) -> Json:
         "tissue": plan.blocks.digest(),
         "windows": [asdict(window) for window in plan.windows],
     }
+
+
+_NO_PIXELS = frozenset(
+    {
+        *("resume", "overwrite", "force", "readers", "threads"),
+        *("on_bad_tile", "on_bad_numbers", "max_bad_tiles"),
+    }
+)
+"""Settings on which no pixel of a finished mask depends."""
+
+
+def is_record_of(
+    run: Mapping[str, Any], slide: Slide, predictor: Predictor, options: SegmentOptions
+) -> bool:
+    """Tell whether a run file is that of a slide with these weights and settings.
+
+    Where files other than the slide and the weights count, this cannot tell, and says no.
+
+    Parameters
+    ----------
+    run : mapping
+        The content of the run file.
+    slide : Slide
+        Open.
+    predictor : Predictor
+        The checkpoint and its runtime.
+    options : SegmentOptions
+        The settings.
+    """
+    named = (options.roi, options.stain_reference)
+    if any(file is not None for file in named) or options.tissue not in ("auto", "none"):
+        return False
+    before, now = run.get("settings"), json.loads(json.dumps(options.as_json()))
+    if not isinstance(before, dict):
+        return False
+    if any(before.get(name) != value for name, value in now.items() if name not in _NO_PIXELS):
+        return False
+    choice, form = predictor.choice, predictor.int8_form
+    made: Json = {
+        "checkpoint": predictor.checkpoint.sha256,
+        "runtime": choice.runtime,
+        "device": choice.device,
+        "reader": slide.reader,
+        "slide": json.loads(json.dumps(slide.fingerprint())),
+    }
+    if options.precision != "fast":
+        made |= {
+            "precision": choice.precision,
+            "int8_form": None if form is None else form.note.graph,
+        }
+    identity = run["identity"]
+    return all(identity.get(name) == value for name, value in made.items())
 
 
 def _describe_tiles(cover: Cover) -> object:
@@ -182,6 +236,7 @@ def describe_run(job: Job, stats: RunStats, identity: Json, energies: Mapping[st
             "readers": plan.readers,
             "threads": predictor.choice.threads,
             "memory_bytes": asdict(plan.memory),
+            "disk_bytes": job.disk_need.expected,
         },
         "not_analysed": {
             "pixels": unseen,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wsiseg.models.runtimes import Predictor
 from wsiseg.models.runtimes.choosing import PRECISIONS
 from wsiseg.models.runtimes.runtime import Precision
-from wsiseg.segmentation.job import Job
-from wsiseg.segmentation.provenance import identify, read_run
+from wsiseg.segmentation.job import Job, companions_of, pyramids_of
+from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.provenance import identify, is_record_of, read_run
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.checking import find_damage, find_damaged_layout
@@ -18,6 +20,51 @@ from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.store.shard_counts import find_lost_shards
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.slides import Slide
+
+
+def find_recorded(
+    slide: Slide, predictor: Predictor, options: SegmentOptions, files: OutputFiles, stats: RunStats
+) -> dict[str, Any] | None:
+    """Return the run file of a finished run that is the one asked for, by its record alone.
+
+    That spares the plan, with its search for tissue, wherever settings, weights and slide are those
+    of the record.  Where they are not, or files count that may have changed, the plan tells.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    predictor : Predictor
+        Its weights and runtime count.
+    options : SegmentOptions
+        Without `resume` no run counts as finished.
+    files : OutputFiles
+        Of the slide.
+    stats : RunStats
+        Receives what is being done.
+
+    Raises
+    ------
+    OutputError
+        If the run file is damaged.
+    """
+    if not (options.resume and files.run.is_file()):
+        return None
+    run = read_run(files.run)
+    if not is_record_of(run, slide, predictor, options):
+        return None
+    plane = run["identity"].get("plane")
+    if not isinstance(plane, dict) or not all(
+        isinstance(plane.get(side), int) for side in ("height", "width")
+    ):
+        return None
+    shape = (plane["height"], plane["width"])
+    stats.began("checking the existing mask")
+    if _find_damage(files, options, predictor, run, stats, shape=shape) is not None:
+        # What is to be done about it is said when it is planned.
+        return None
+    return _settle_finished(files, run, stats)
 
 
 def find_finished(job: Job, stats: RunStats) -> dict[str, Any] | None:
@@ -35,16 +82,21 @@ def find_finished(job: Job, stats: RunStats) -> dict[str, Any] | None:
     OutputError
         If the run file is damaged, or belongs to a run with other settings.
     """
-    files = job.files
+    files, plane = job.files, job.plan.plane
     if not (job.options.resume and files.run.is_file()):
         return None
     run = read_run(files.run)
     refuse_other_run(run["identity"], identify(job), files.run)
     stats.began("checking the existing mask")
-    damage = _find_damage(job, run, stats)
+    shape = (plane.height, plane.width)
+    damage = _find_damage(files, job.options, job.predictor, run, stats, shape=shape)
     if damage is not None:
         stats.warn(f"the finished mask is damaged: {damage}; it is recomputed")
         return None
+    return _settle_finished(files, run, stats)
+
+
+def _settle_finished(files: OutputFiles, run: dict[str, Any], stats: RunStats) -> dict[str, Any]:
     stats.began("already finished, nothing to do")
     # Of a run that was killed between its last two steps.
     remove_raw(files.mask)
@@ -75,20 +127,27 @@ def begun_precision(files: OutputFiles) -> Precision | None:
     return next((known for known in PRECISIONS if known == begun), None)
 
 
-def _find_damage(job: Job, run: dict[str, Any], stats: RunStats) -> str | None:
+def _find_damage(
+    files: OutputFiles,
+    options: SegmentOptions,
+    predictor: Predictor,
+    run: dict[str, Any],
+    stats: RunStats,
+    *,
+    shape: tuple[int, int],
+) -> str | None:
     """Return what is wrong with the stores of a finished run, or None."""
-    plane, files, classes = job.plan.plane, job.files, job.predictor.checkpoint.classes
-    shape = (plane.height, plane.width)
-    for companion in list_companions(classes, **job.companions):
+    classes = predictor.checkpoint.classes
+    for companion in list_companions(classes, **companions_of(files, options)):
         damage = find_damaged_layout(companion.path, companion.shape(shape), NOTHING)
         if damage is not None:
             return damage
-    if job.options.with_image:
+    if options.with_image:
         damage = find_damaged_layout(files.store, (3, *shape), 255)
         if damage is not None:
             return damage
     before = run.get("shards", {})
-    for name, group in job.pyramids.items():
+    for name, group in pyramids_of(files, options).items():
         # Earlier versions did not count them.
         damage = find_lost_shards(group, before[name]) if name in before else None
         if damage is not None:

@@ -6,8 +6,8 @@ pixels pass through them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -16,7 +16,7 @@ import zarr
 from zarr.types import AnyArray
 
 from wsiseg.checkpoints import take_checkpoint
-from wsiseg.errors import DamagedSlideError, OutputExistsError, TooManyBadTilesError
+from wsiseg.errors import DamagedSlideError, OutputError, OutputExistsError, TooManyBadTilesError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.colouring import check_reference
@@ -31,6 +31,7 @@ from wsiseg.segmentation.provenance import identify
 from wsiseg.segmentation.resuming import (
     begun_precision,
     find_finished,
+    find_recorded,
     open_store,
     recover_bands,
     unfinished_boxes,
@@ -47,6 +48,7 @@ from wsiseg.text import plural
 from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.slides import Slide, with_slide_mpp
 from wsiseg.tiling.tissue import TissueMask
 
@@ -61,10 +63,13 @@ class SegmentResult:
         The OME-Zarr store of the mask.
     summary : dict
         The slide's entry of ``wsiseg segment --json``.
+    finished_before : bool
+        Whether an earlier run had made it, so that nothing was to be done.
     """
 
     mask: Path
     summary: dict[str, object]
+    finished_before: bool = False
 
     @property
     def labels(self) -> AnyArray:
@@ -179,6 +184,7 @@ def segment_slide(
     name: str | None = None,
     tissue: TissueMask | None = None,
     elapsed: float = 0.0,
+    held: Sequence[str] | None = None,
     on_planned: Callable[[], None] | None = None,
     on_predicted: Callable[[], None] | None = None,
 ) -> SegmentResult:
@@ -202,6 +208,8 @@ def segment_slide(
         Where tissue is, if that is known already.
     elapsed : float
         Seconds that opening the slide and finding its tissue took.
+    held : sequence of str, optional
+        Warnings of the lock of the output, if the caller holds it already.
     on_planned : callable, optional
         Called after planning, if there is something to do.
     on_predicted : callable, optional
@@ -217,8 +225,15 @@ def segment_slide(
     files.check_name()
     _refuse_slide_as_output(slide, files)
     stats = RunStats(len(predictor.checkpoint.classes), listener, elapsed)
-    with output_folder(folder), hold_lock(files.lock, stats.warn):
-        _refuse_existing(files, options)
+    lock = hold_lock(files.lock, stats.warn) if held is None else nullcontext()
+    with output_folder(folder), lock:
+        for note in held or ():
+            stats.warn(note)
+        refuse_existing(files, options)
+        finished = find_recorded(slide, predictor, options, files, stats)
+        if finished is not None:
+            listener.finished(finished)
+            return SegmentResult(files.mask, finished["summary"], finished_before=True)
         listener.began("planning: resolution, tissue, memory")
         plan = make_plan(
             slide,
@@ -238,13 +253,13 @@ def segment_slide(
                 prefetch = on_predicted is not None
                 plan = make_plan(slide, predictor, options, tissue=plan.tissue, prefetch=prefetch)
         job = Job(slide, predictor, options, plan, files, fast)
-        run = find_finished(job, stats)
+        run = finished = find_finished(job, stats)
         if run is None:
             if on_planned is not None:
                 on_planned()
             run = _run(job, stats, listener, on_predicted)
         listener.finished(run)
-        return SegmentResult(files.mask, run["summary"])
+        return SegmentResult(files.mask, run["summary"], finished is not None)
 
 
 def _choose_fastest(
@@ -268,6 +283,7 @@ def _run(
     if not job.plan.cover.tiles:
         stats.warn("no tissue is found, so nothing is analysed; `tissue=none` analyses all")
     listener.planned(job)
+    _check_disk(job, stats)
     identity = identify(job)
     journal = Journal(files.journal, identity)
     done = recover_bands(job, journal, stats)
@@ -284,6 +300,22 @@ def _run(
         raise
 
 
+def _check_disk(job: Job, stats: RunStats) -> None:
+    """Refuse what the disk cannot hold, and warn of what it may not hold."""
+    need = job.disk_need
+    if not need.fits:
+        extras = ("with_image", "probabilities", "uncertainty")
+        wanted = [f"`{name}`" for name in extras if getattr(job.options, name)]
+        less = f", or leave out {' and '.join(wanted)}" * bool(wanted)
+        raise OutputError(
+            f"the disk is too full for the output: {need}",
+            job.files.folder,
+            f"Free some space there, choose another `output`{less}.",
+        )
+    for warning in need.warnings:
+        stats.warn(warning)
+
+
 def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
     if slide.path.resolve() in (store.resolve() for store in files.stores):
         raise OutputExistsError(
@@ -291,7 +323,14 @@ def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
         )
 
 
-def _refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
+def refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
+    """Refuse to write where an output stands, unless it is to be continued or replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is one; names both ways.
+    """
     existing = files.existing
     if existing is None or options.overwrite:
         return
@@ -316,12 +355,12 @@ def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -
     if not done:
         files.remove()
         journal.begin()
-    else:
-        stats.began(f"resuming after {plural(len(done), 'finished band')}")
     store = open_store(job, fresh=not done)
     for record in done:
         stats.record_resumed(record, store.labels)
     windows = unfinished_boxes(plan.windows, done)
+    if done:
+        _say_resumed(plan, [stream.tiles(window) for window in windows], stats)
     stats.expect(sum(len(stream.tiles(window)) for window in windows))
     with BandWriter(store, journal, plan.classes) as writer:
         for window in windows:
@@ -333,6 +372,12 @@ def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -
     for note in stream.notes:
         stats.warn(note)
     return store
+
+
+def _say_resumed(plan: Plan, left: Sequence[Sequence[Tile]], stats: RunStats) -> None:
+    total, todo = len(plan.cover.tiles), len({tile.index for tiles in left for tile in tiles})
+    were = "was" if total - todo == 1 else "were"
+    stats.began(f"resuming: {total - todo} of {plural(total, 'tile')} {were} done before")
 
 
 def _fill_window(

@@ -31,6 +31,9 @@ class SlideJob:
         What its output files are called; that of no other slide.
     number, total : int
         Which slide it is of how many, counted from 1.
+    before : str
+        The state of its record when the cohort began, see
+        :func:`wsiseg.store.manifest.state_of`: what has changed since is another process's work.
     """
 
     slide: Path
@@ -40,6 +43,7 @@ class SlideJob:
     name: str
     number: int = 1
     total: int = 1
+    before: str | None = None
 
     @property
     def files(self) -> OutputFiles:

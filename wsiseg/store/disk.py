@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +14,10 @@ from wsiseg.error_translation import reason
 from wsiseg.errors import OutputError, WsisegError
 
 Json = dict[str, object]
+
+_FULL = frozenset(
+    number for name in ("ENOSPC", "EDQUOT") if (number := getattr(errno, name, None)) is not None
+)
 
 UNFINISHED = ".partial"
 """Suffix of a file name until the file is complete."""
@@ -37,7 +43,38 @@ def translate_write_errors(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         where = getattr(error, "filename", None) or path
-        raise OutputError(f"writing failed: {reason(error)}", where) from error
+        full = isinstance(error, OSError) and error.errno in _FULL
+        hint = "Free some space there." if full else None
+        raise OutputError(f"writing failed: {reason(error)}", where, hint) from error
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return the free disk space for files in a folder; None if that cannot be known.
+
+    Parameters
+    ----------
+    folder : Path
+        It, or a folder above it, exists.
+    """
+    for place in (folder, *folder.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free
+        except FileNotFoundError:
+            continue
+        except (OSError, TypeError):
+            return None
+    return None
+
+
+def occupied_bytes(folder: Path) -> int:
+    """Return the bytes of all files in a folder and the folders in it; 0 if there is none."""
+    found = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            # What another process removes this moment takes nothing.
+            with suppress(OSError):
+                found += os.lstat(os.path.join(base, name)).st_size  # noqa: PTH118
+    return found
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Beside it stands ``cohort.csv``, the same as a table.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from wsiseg.errors import OutputError
 from wsiseg.store.cohort import COHORT, cohort_table
 from wsiseg.store.disk import Json, translate_write_errors, write_atomically, write_json
 from wsiseg.store.locks import hold_lock
+from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.slides import slide_name
 
 MANIFEST = "batch.json"
@@ -78,7 +80,7 @@ class Manifest:
         """
         lock = self._path.with_name(f"{MANIFEST}.lock")
         with hold_lock(lock, self._warn, timeout=_TIMEOUT):
-            entries = self._read()
+            entries = self.read()
             name = _output_of(entry)
             if name not in entries or replace:
                 entries[name] = entry
@@ -86,8 +88,11 @@ class Manifest:
             # Also what a run that was killed between the two has left out.
             write_atomically(self._cohort, cohort_table(entries.values()))
 
-    def _read(self) -> dict[str, Json]:
-        """Return the entries by the names of their outputs, of which a folder has one each."""
+    def read(self) -> dict[str, Json]:
+        """Return the entries by the names of their outputs, of which a folder has one each.
+
+        A damaged manifest is put aside.
+        """
         try:
             return read_entries(self._path.parent)
         except _DAMAGED:
@@ -117,5 +122,32 @@ def read_entries(folder: Path) -> dict[str, Json]:
     return {_output_of(entry): entry for entry in json.loads(content)["slides"]}
 
 
+def peek_entries(folder: Path) -> dict[str, Json]:
+    """Return what :func:`read_entries` does, and of a damaged manifest nothing."""
+    try:
+        return read_entries(folder)
+    except _DAMAGED:
+        return {}
+
+
+def state_of(files: OutputFiles, entry: Json | None) -> str:
+    """Return the state of a slide's record; another one means that it was dealt with meanwhile.
+
+    Parameters
+    ----------
+    files : OutputFiles
+        Of the slide; its run file counts.
+    entry : dict or None
+        Its entry in the manifest, if it has one.
+    """
+    written = json.dumps(entry, sort_keys=True).encode()
+    with translate_write_errors(files.run):
+        run = files.run.read_bytes() if files.run.is_file() else b""
+    return f"{zlib.crc32(written):08x}-{zlib.crc32(run):08x}-{len(run)}"
+
+
 def _output_of(entry: Json) -> str:
-    return slide_name(Path(entry["slide"]))  # type: ignore[arg-type]
+    name = slide_name(Path(entry["slide"]))  # type: ignore[arg-type]
+    own = entry.get("output")
+    # Whoever edited the file may have put a path there.
+    return own if isinstance(own, str) and Path(own).name == own else name
