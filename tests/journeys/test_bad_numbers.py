@@ -16,6 +16,7 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.segmenting import segment
+from wsiseg.throughput.recorder import rows_from_csv
 from wsiseg.tiling.bands import NO_LABEL
 
 SHAPE = (600, 500)
@@ -73,6 +74,9 @@ def test_pixels_without_numbers_are_not_analysed_counted_and_said(
     np.testing.assert_array_equal(~probabilities.any(axis=0), bad)
     assert result.summary["pixels_without_numbers"] == bad.sum()
     assert sum(entry["pixels"] for entry in result.summary["classes"]) == (~bad).sum()
+    (table,) = tmp_path.glob("*.tiles.csv")
+    rows = rows_from_csv(table)
+    assert sum(row.without_numbers for row in rows) == bad.sum()
     (run_file,) = tmp_path.glob("*.run.json")
     (said,) = [w for w in json.loads(run_file.read_text())["warnings"] if "no numbers" in w]
     assert f"for {bad.sum()} pixels" in said

@@ -23,7 +23,7 @@ def record(folder, *entries):
 
 
 def read(folder):
-    with (folder / "cohort.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "cohort.csv").open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -59,6 +59,27 @@ def test_names_are_no_formulas_and_warnings_stay_one_cell(tmp_path):
     assert row["slide"].startswith("'=")
     assert row["warnings"] == "'=1+1; tile 3 is\\nnot analysed"
     assert row["mm2 @SUM(A1)"] == "1.0"
+
+
+def test_other_alphabets_come_with_the_mark_that_spreadsheets_need(tmp_path):
+    plain = entry("a.svs", warnings=["the slide's µm per pixel are unknown, 3×4 mm²"])
+    (row,) = record(tmp_path, plain)
+    assert row["warnings"] == "the slide's um per pixel are unknown, 3x4 mm2"
+    rows = record(tmp_path, entry("Gewebe_ä.svs", ("Drüse", 0.5), warnings=["x" * 99_999]))
+    content = (tmp_path / "cohort.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfslide,status,")
+    assert b"\r" not in content
+    assert rows[1]["mm2 Drüse"] == "0.5"
+    assert len(rows[1]["warnings"]) <= 32_767
+
+
+def test_pandas_reads_it(tmp_path):
+    pandas = pytest.importorskip("pandas", reason="pandas comes with other packages only")
+    record(tmp_path, entry("ä.svs", ("gland", 1.5)), entry("b.svs", status="failed"))
+    table = pandas.read_csv(tmp_path / "cohort.csv")
+    assert list(table["slide"]) == ["ä.svs", "b.svs"]
+    assert table["mm2 gland"].sum() == 1.5
+    assert (table["status"] == "ok").sum() == 1
 
 
 def test_it_catches_up_after_a_kill_between_the_two_files(tmp_path):

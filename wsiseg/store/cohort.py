@@ -12,6 +12,12 @@ COHORT = "cohort.csv"
 _FIGURES = ("slide", "status", "seconds", "megapixels", "analysed_mm2")
 _NOTES = ("unread_tiles", "warnings", "error", "mask")
 
+_PLAIN = str.maketrans({"µ": "u", "×": "x", "²": "2", "…": "...", "\N{EN DASH}": "-"})
+"""Signs in our own sentences that need not make a table one that is not ASCII."""
+
+_LONGEST = 30_000
+"""Characters of a cell; a spreadsheet takes 32,767."""
+
 _AREA = "mm2 "
 """Begins the name of a class's column."""
 
@@ -39,13 +45,18 @@ def cohort_table(entries: Iterable[Mapping[str, Any]]) -> str:
     rows = [_row(entry) for entry in entries]
     classes = dict.fromkeys(name for row in rows for name in row if name.startswith(_AREA))
     columns = (*_FIGURES, *classes, *_NOTES)
-    return to_csv(columns, ([row.get(name) for name in columns] for row in rows))
+    table = to_csv(columns, ([row.get(name) for name in columns] for row in rows))
+    # Without the mark spreadsheets take letters such as ä for two of another alphabet.
+    return table if table.isascii() else "\ufeff" + table
 
 
 def _row(entry: Mapping[str, Any]) -> dict[str, Cell]:
     row: dict[str, Cell] = {name: _cell(entry.get(name)) for name in (*_FIGURES, *_NOTES)}
     warnings = entry.get("warnings")
     row["warnings"] = "; ".join(map(str, warnings)) or None if isinstance(warnings, list) else None
+    for name in ("warnings", "error"):
+        text = row[name]
+        row[name] = text.translate(_PLAIN)[:_LONGEST] if isinstance(text, str) else text
     areas = list(_areas(entry))
     known = [mm2 for _, mm2 in areas if mm2 is not None]
     if known and len(known) == len(areas):

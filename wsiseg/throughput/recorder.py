@@ -39,8 +39,8 @@ class TileRow:
     status : {"done", "unread"}
         Whether its pixels could be read.
     without_numbers : int
-        Pixels for which the network gave NaN or infinity, and no earlier tile a number; not a
-        column.
+        Pixels for which the network gave NaN or infinity, and no earlier tile a number; a column
+        only if there are any.
     """
 
     index: int
@@ -65,13 +65,16 @@ class TileRow:
         self.without_numbers += other.without_numbers
 
 
-COLUMNS = tuple(field.name for field in fields(TileRow) if field.name != "without_numbers")
+BAD_NUMBERS = "without_numbers"
+"""The column after those of every run, where a tile has such pixels."""
+
+COLUMNS = tuple(field.name for field in fields(TileRow) if field.name != BAD_NUMBERS)
 
 JOULES = "joules"
-"""The column after them, where the hardware tells its power."""
+"""The last column, where the hardware tells its power."""
 
 _KINDS: dict[str, Any] = dict.fromkeys(COLUMNS, float)
-_KINDS |= {"index": int, "y": int, "x": int, "status": str}
+_KINDS |= {"index": int, "y": int, "x": int, "status": str, BAD_NUMBERS: int}
 
 
 class Stopwatch:
@@ -116,14 +119,17 @@ def rows_to_csv(rows: Sequence[TileRow], joules: Mapping[int, float] | None = No
     index,y,x,read_ms,forward_ms,stitch_ms,write_ms,wait_ms,finished_s,status,joules
     0,0,512,1.5,20.0,0.5,0.0,0.1,2.0,done,0.25
     """
-    table = [[_rounded(getattr(row, name)) for name in COLUMNS] for row in rows]
+    columns = COLUMNS
+    if any(row.without_numbers for row in rows):
+        columns = (*COLUMNS, BAD_NUMBERS)
+    table = [[_rounded(getattr(row, name)) for name in columns] for row in rows]
     if joules is None:
-        return to_csv(COLUMNS, table)
+        return to_csv(columns, table)
     for row, line in zip(rows, table, strict=True):
         found = joules.get(row.index)
         # Single tiles of a small network take millijoules.
         line.append("" if found is None else round(found, 6))
-    return to_csv((*COLUMNS, JOULES), table)
+    return to_csv((*columns, JOULES), table)
 
 
 def _rounded(value: Any) -> Any:

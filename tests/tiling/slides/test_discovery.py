@@ -9,7 +9,7 @@ from PIL import Image
 
 from tiny import segment_tiny
 from vendor_slides import hamamatsu_vms, mirax
-from wsiseg.errors import SlideNotFoundError
+from wsiseg.errors import SlideError, SlideNotFoundError
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.slides import find_slides
 from zarr_images import write_image
@@ -131,3 +131,26 @@ def test_names_that_are_no_text_are_found(tmp_path):
     name = os.fsdecode(b"a\xff.png")
     picture(tmp_path / name)
     assert names(find_slides([tmp_path]), tmp_path) == [name]
+
+
+def test_a_pattern_that_no_shell_has_expanded_stands_for_what_fits_it(tmp_path):
+    for name in ("x/b10.svs", "x/b9.svs", "x/deep/c.svs", "x/notes.txt", "y/d.svs", "a[1].svs"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    found = find_slides([tmp_path / "x" / "*.svs"])
+    assert names(found, tmp_path) == ["x/b9.svs", "x/b10.svs"]
+    found = find_slides([tmp_path / "?" / "*"])
+    assert names(found, tmp_path) == ["x/b9.svs", "x/b10.svs", "x/deep/c.svs", "y/d.svs"]
+    assert found.notes == ("passed over 1 file that is no slide: notes.txt",)
+    assert names(find_slides([tmp_path / "**" / "c.svs"]), tmp_path) == ["x/deep/c.svs"]
+    # A folder fits as if it had been named; where masks go is not looked into.
+    assert names(find_slides([tmp_path / "[y]"]), tmp_path) == ["y/d.svs"]
+    found = find_slides([tmp_path / "*"], exclude=[tmp_path / "x"])
+    assert names(found, tmp_path) == ["a[1].svs", "y/d.svs"]
+    # What there is of that name is itself; with brackets, what there is not is a missing slide.
+    assert names(find_slides([tmp_path / "a[1].svs"]), tmp_path) == ["a[1].svs"]
+    assert names(find_slides([tmp_path / "b[1].svs"]), tmp_path) == ["b[1].svs"]
+    for nothing in ("z*.svs", "x/*.txt", "y\0*"):
+        with pytest.raises(SlideError) as told:
+            find_slides([tmp_path / nothing])
+        assert "pattern" in told.value.what
