@@ -27,13 +27,13 @@ def write_slides(folder: Path, number: int) -> None:
     """Write small tiled TIFFs of four sizes."""
     random = np.random.default_rng(0)
     for index in range(number):
-        edge = 1024 + 256 * (index % 4)
+        edge = 384 + 128 * (index % 4)
         path = folder / f"{index:04}.tiff"
         if index % 10 == 9:
             path.write_bytes(b"II*\0 cut off")
             continue
         pixels = np.full((edge, edge, 3), 240, np.uint8)
-        pixels[128:-128, 128:-128] = random.integers(90, 200, (edge - 256, edge - 256, 3), np.uint8)
+        pixels[64:-64, 64:-64] = random.integers(90, 200, (edge - 128, edge - 128, 3), np.uint8)
         tifffile.imwrite(
             path,
             pixels,

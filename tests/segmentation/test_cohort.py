@@ -208,6 +208,27 @@ def test_two_runs_at_once_share_a_cohort(tmp_path):
     assert not list((tmp_path / "out").glob("*.lock"))
 
 
+def test_who_comes_later_to_a_cohort_passes_by_what_is_finished(slides, tmp_path):
+    joined, said = [], []
+
+    class Hearing(Listener):
+        def warned(self, text):
+            said.append(text)
+
+    class Late(Listener):
+        def planned(self, job):
+            # Now the lock of this slide is held.
+            if job.slide.name == "c":
+                joined.append(statuses(run(slides, tmp_path / "out", listener=Hearing())))
+
+    mine = statuses(run(slides, tmp_path / "out", listener=Late()))
+    # What failed by then is tried once more, as it would be by `resume`.
+    assert joined == [{"a": "skipped", "b": "failed", "c": "skipped", "d": "ok"}]
+    assert mine == {"a": "ok", "b": "failed", "c": "ok", "d": "skipped"}
+    assert any("another process works on this cohort" in text for text in said)
+    assert recorded(tmp_path / "out") == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
+
+
 @pytest.mark.long
 def test_two_processes_share_a_cohort(tmp_path):
     (tmp_path / "in").mkdir()

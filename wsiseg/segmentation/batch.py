@@ -21,6 +21,7 @@ from wsiseg.segmentation.slide_jobs import Execution, SlideJob, SlideOutcome
 from wsiseg.segmentation.slide_lists import ListedSlide, check_names
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
+from wsiseg.store.locks import is_held
 from wsiseg.store.manifest import Manifest, state_of
 from wsiseg.store.outputs import is_case_insensitive, output_folder
 from wsiseg.tiling.slides import find_slides, url_or_path
@@ -274,8 +275,21 @@ class _Cohort:
         self._refused = list(self._find_long_names(jobs))
         refused = {outcome.job.name for outcome in self._refused}
         fitting = [job for job in jobs if job.name not in refused]
+        fitting = self._join(fitting)
         entries = self._manifest.read()
         self._passed, self._due = record_of_slides(fitting, entries, retry_failed=retry_failed)
+
+    def _join(self, jobs: list[SlideJob]) -> list[SlideJob]:
+        """Let a cohort on which another process works be gone on with: its results are ours."""
+        if self._total == 1 or not any(is_held(job.files.lock) for job in jobs):
+            return jobs
+        self._listener.warned(
+            "another process works on this cohort; what it has finished is passed by"
+        )
+        return [
+            job if job.options.overwrite else replace(job, options=job.options.replace(resume=True))
+            for job in jobs
+        ]
 
     def _find_long_names(self, jobs: Sequence[SlideJob]) -> Iterator[SlideOutcome]:
         """Yield the failures of slides whose names are too long for the output files."""

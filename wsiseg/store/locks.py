@@ -66,6 +66,23 @@ def hold_lock(
         lock.release()
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether another process or thread holds a lock this moment.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; where there is none, or the file system has no locks, nobody holds it.
+    """
+    if not path.exists():
+        return False
+    try:
+        with hold_lock(path, lambda _: None, timeout=0):
+            return False
+    except OutputHeldError:
+        return True
+
+
 def _acquire(lock: BaseFileLock, path: Path) -> bool:
     """Acquire a lock; False if there are none."""
     with translate_write_errors(path):
