@@ -63,7 +63,7 @@ class ConsoleListener(Listener):
             self._status.start()
 
     def turned_to(self, path: Path, number: int, total: int) -> None:
-        """Print which slide of how many is next."""
+        """Print which slide of how many is next; see :class:`Listener`."""
         self.stop()
         if total > 1 and not self._quiet:
             self._console.echo(f"slide {number} of {total}: {path.name}")
