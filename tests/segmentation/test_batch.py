@@ -19,6 +19,7 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.prefetching import SlidePrefetcher
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
+from wsiseg.segmentation.slide_jobs import SlideJob
 from wsiseg.throughput.recorder import rows_from_csv
 from wsiseg.tiling import Slide, open_slide
 
@@ -46,11 +47,11 @@ class Hearing(Listener):
         self.events: list[str] = []
         self.opened = threading.Event()
 
-    def opening(self, path: Path, reader: str | None = None, *, square: bool = True) -> Slide:
+    def opening(self, job: SlideJob) -> Slide:
         where = "ahead" if threading.current_thread() is not threading.main_thread() else "now"
-        self.events.append(f"{path.name} {where}")
+        self.events.append(f"{job.slide.name} {where}")
         self.opened.set()
-        return open_slide(path, reader)
+        return open_slide(job.slide)
 
     def expects(self, tiles: int) -> None:
         self.opened.clear()
@@ -62,7 +63,7 @@ class Hearing(Listener):
 
 def test_the_next_slide_is_opened_while_the_last_pixels_are_written(slides, tmp_path, monkeypatch):
     hearing = Hearing()
-    monkeypatch.setattr(executing, "open_slide", hearing.opening)
+    monkeypatch.setattr(executing, "open_job", hearing.opening)
     options = SegmentOptions(level=0, tissue="none")
     entries = run_batch(slides, tmp_path / "out", options, hearing)
     # The second cannot be opened, which it is told of at its turn.
@@ -73,13 +74,13 @@ def test_the_next_slide_is_opened_while_the_last_pixels_are_written(slides, tmp_
 def test_a_slide_opened_ahead_is_closed_if_it_is_not_wanted(slides, tmp_path, monkeypatch):
     closed = []
 
-    def opening(path: Path, reader: str | None = None, *, square: bool = True) -> Slide:
-        slide = open_slide(path, reader)
+    def opening(job: SlideJob) -> Slide:
+        slide = open_slide(job.slide)
         close = slide.close
-        monkeypatch.setattr(slide, "close", lambda: (closed.append(path.name), close()))
+        monkeypatch.setattr(slide, "close", lambda: (closed.append(job.slide.name), close()))
         return slide
 
-    monkeypatch.setattr(executing, "open_slide", opening)
+    monkeypatch.setattr(executing, "open_job", opening)
     entries = segment_batch([slides[0], slides[2]], tiny_checkpoint(), tmp_path / "out", level=0)
     assert next(entries)["status"] == "ok"
     entries.close()
@@ -88,7 +89,7 @@ def test_a_slide_opened_ahead_is_closed_if_it_is_not_wanted(slides, tmp_path, mo
 
 def test_a_budget_without_room_for_two_slides_opens_them_one_by_one(slides, tmp_path, monkeypatch):
     hearing = Hearing()
-    monkeypatch.setattr(executing, "open_slide", hearing.opening)
+    monkeypatch.setattr(executing, "open_job", hearing.opening)
     options = SegmentOptions(level=0, tissue="none", runtime="torch")
     predictor = make_predictor(tiny_checkpoint(), options)
     with open_slide(slides[0]) as slide:
@@ -234,7 +235,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_anything_is_done(
     slides, tmp_path, monkeypatch, below
 ):
     opened = []
-    monkeypatch.setattr(executing, "open_slide", lambda path, **_: opened.append(path))
+    monkeypatch.setattr(executing, "open_job", opened.append)
     # The kernel's own folder takes nobody's files, whoever requests.
     folder = Path("/proc/self/out") if below is None else tmp_path / below
     if below is None and not Path("/proc/self").exists():

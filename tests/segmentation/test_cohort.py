@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from PIL import Image
 
@@ -285,6 +286,22 @@ def test_a_list_gives_each_slide_its_own_settings(slides, tmp_path, delimiter, e
     assert [each["identity"]["checkpoint"] for each in runs] == weights
     again = segment_batch(listed, tiny_checkpoint(), tmp_path / "out", resume=True, **options)
     assert [entry["status"] for entry in again] == ["skipped", "skipped"]
+
+
+def test_the_mpp_of_a_list_overrules_files_only_if_that_is_said(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    resolution = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tiff", pixels, tile=(64, 64), photometric="rgb", **resolution)
+    listed = [ListedSlide(tmp_path / "a.tiff", slide_mpp=1.0)]
+    options = {"tissue": "none", "runtime": "torch"}
+    (as_stated,) = segment_batch(listed, tiny_checkpoint(), tmp_path / "out", **options)
+    assert as_stated["status"] == "failed"
+    assert "overrule the slide with `override_mpp`" in as_stated["error"]
+    options |= {"override_mpp": True, "overwrite": True}
+    (overruled,) = segment_batch(listed, tiny_checkpoint(), tmp_path / "out", **options)
+    assert zarr.open_array(f"{overruled['mask']}/0", mode="r").shape == (128, 192)
+    with pytest.raises(ArgumentError, match="nothing is given to overrule"):
+        run([ListedSlide(tmp_path / "a.tiff")], tmp_path / "out", override_mpp=True)
 
 
 def test_a_network_of_a_list_is_loaded_once_and_one_that_is_none_fails_its_slides(

@@ -95,26 +95,26 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Segment slides."""
-    options = SegmentOptions(**chosen)
-
     from wsiseg.cli.option_names import name_options
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment_results import print_forecasts, print_results, tell_how_to_go_on
     from wsiseg.demo import announce_default
     from wsiseg.segmentation.batch import gather_slides, make_jobs
-    from wsiseg.segmentation.slide_lists import read_slide_list
+    from wsiseg.segmentation.slide_lists import common_options, read_slide_list
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
     listed = () if slide_list is None else read_slide_list(slide_list)
+    named = [*(slides or ()), *listed]
+    options, override = common_options(chosen, named)
     found = gather_slides(
-        [*(slides or ()), *listed],
+        named,
         recursive=recursive,
         output=output,
         noted=lambda note: listener.noted(name_options(note)),
     )
     if checkpoint is None and any(getattr(each, "checkpoint", None) is None for each in found):
         listener.noted(f"no -c given: {announce_default()}")
-    jobs = make_jobs(found, checkpoint, output, options)
+    jobs = make_jobs(found, checkpoint, output, options, override_listed=override)
     entries: list[Json] = []
     begin_json({"slides": entries})
     run = _plan if dry_run else _run

@@ -18,7 +18,7 @@ from wsiseg.segmentation.keywords import SegmentKeywords
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.slide_jobs import Execution, SlideJob, SlideOutcome
-from wsiseg.segmentation.slide_lists import ListedSlide, check_names
+from wsiseg.segmentation.slide_lists import ListedSlide, check_names, common_options
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import Json
 from wsiseg.store.locks import is_held
@@ -88,11 +88,12 @@ def segment_batch(
     a.png ok
     b.png ok
     """
-    settings, folder = SegmentOptions(**options), Path(output)
+    folder = Path(output)
     given = [slides] if isinstance(slides, Path | str | ListedSlide) else list(slides)
+    settings, override = common_options(options, given)
     hears = listener or Listener()
     found = gather_slides(given, recursive=recursive, output=folder, noted=lambda _: None)
-    jobs = make_jobs(found, checkpoint, folder, settings)
+    jobs = make_jobs(found, checkpoint, folder, settings, override_listed=override)
     runs = execution or OneByOne(hears)
     yield from run_cohort(jobs, runs, hears, retry_failed=retry_failed, fail_fast=fail_fast)
 
@@ -138,6 +139,8 @@ def make_jobs(
     checkpoint: Checkpoint | Path | str | None,
     folder: Path,
     options: SegmentOptions,
+    *,
+    override_listed: bool = False,
 ) -> list[SlideJob]:
     """Return the jobs of slides.
 
@@ -151,6 +154,8 @@ def make_jobs(
         Folder for the masks.
     options : SegmentOptions
         Settings for all slides, as far as they have none of their own.
+    override_listed : bool
+        Let a slide's own `slide_mpp` overrule what its file states.
 
     Raises
     ------
@@ -163,7 +168,7 @@ def make_jobs(
         SlideJob(
             Path(each.slide),
             checkpoint if each.checkpoint is None else each.checkpoint,
-            each.options(options),
+            each.options(options, override_mpp=override_listed),
             folder,
             each.name,
             number,

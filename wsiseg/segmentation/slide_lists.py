@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -75,13 +75,15 @@ class ListedSlide:
             )
         return name
 
-    def options(self, common: SegmentOptions) -> SegmentOptions:
+    def options(self, common: SegmentOptions, *, override_mpp: bool = False) -> SegmentOptions:
         """Return its settings.
 
         Parameters
         ----------
         common : SegmentOptions
             Those of all slides.
+        override_mpp : bool
+            Let its `slide_mpp` overrule what the file states.
 
         Raises
         ------
@@ -93,7 +95,8 @@ class ListedSlide:
         settled = common
         for name, value in given.items():
             try:
-                settled = settled.replace(**{name: value})
+                also = {"override_mpp": True} if override_mpp and name == "slide_mpp" else {}
+                settled = settled.replace(**{name: value}, **also)
             except ArgumentError as error:
                 raise ArgumentError(error.what, self.place(name), error.hint) from error
         return settled
@@ -158,6 +161,29 @@ def read_slide_list(path: Path | str) -> tuple[ListedSlide, ...]:
     if not slides:
         raise ArgumentError("the list names no slide", path, "Write a row for each slide.")
     return tuple(slides)
+
+
+def common_options(
+    chosen: Mapping[str, object], slides: Iterable[object]
+) -> tuple[SegmentOptions, bool]:
+    """Return the settings of all slides, and whether those listed overrule what files state.
+
+    Parameters
+    ----------
+    chosen : mapping
+        What the user has set.  `override_mpp` may lack `slide_mpp` if the list has it.
+    slides : iterable
+        What the user named, :class:`ListedSlide` among it.
+
+    Raises
+    ------
+    ArgumentError
+        As :class:`SegmentOptions`.
+    """
+    listed = any(isinstance(each, ListedSlide) and each.slide_mpp is not None for each in slides)
+    by_list = listed and bool(chosen.get("override_mpp")) and chosen.get("slide_mpp") is None
+    given = {**chosen, "override_mpp": False} if by_list else dict(chosen)
+    return SegmentOptions(**given), listed and bool(chosen.get("override_mpp"))
 
 
 def check_names(slides: Sequence[ListedSlide]) -> None:
