@@ -380,7 +380,14 @@ class _Cohort:
 
 
 def refuse_same_names(jobs: Sequence[SlideJob], folder: Path) -> None:
-    """Refuse slides that would write the same files into a folder, which may not exist yet.
+    """Refuse slides that would write the same files.
+
+    Parameters
+    ----------
+    jobs : sequence of SlideJob
+        To be run.
+    folder : Path
+        Folder of the masks, which may not exist yet; it may not tell ``a`` from ``A``.
 
     Raises
     ------

@@ -12,7 +12,15 @@ from wsiseg.tiling.slides import slide_name, url_or_path
 
 
 def named_entry(entry: Json, job: SlideJob) -> Json:
-    """Return an entry with the name of its output, where that is not the slide's."""
+    """Return an entry with the name of its output, where that is not the slide's.
+
+    Parameters
+    ----------
+    entry : dict
+        As in ``wsiseg segment --json``.
+    job : SlideJob
+        Of the slide.
+    """
     return entry if job.name == slide_name(job.slide) else {**entry, "output": job.name}
 
 

@@ -82,7 +82,15 @@ class Job:
 
 
 def companions_of(files: OutputFiles, options: SegmentOptions) -> Companions:
-    """Return the stores beside a mask, by what they hold; None for what is not kept."""
+    """Return the stores beside a mask, by what they hold; None for what is not kept.
+
+    Parameters
+    ----------
+    files : OutputFiles
+        Where the results go.
+    options : SegmentOptions
+        What is kept.
+    """
     return {
         "probabilities": files.probabilities if options.probabilities else None,
         "uncertainty": None if options.uncertainty is None else files.uncertainty,
@@ -90,7 +98,15 @@ def companions_of(files: OutputFiles, options: SegmentOptions) -> Companions:
 
 
 def pyramids_of(files: OutputFiles, options: SegmentOptions) -> dict[str, Path]:
-    """Return the groups with levels that a run leaves, by what they hold."""
+    """Return the groups with levels that a run leaves, by what they hold.
+
+    Parameters
+    ----------
+    files : OutputFiles
+        Where the results go.
+    options : SegmentOptions
+        What is kept.
+    """
     companions = companions_of(files, options)
     found = {
         "mask": files.mask,

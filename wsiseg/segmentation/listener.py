@@ -28,7 +28,15 @@ class Listener:
     """
 
     def turned_to(self, path: Path, number: int, total: int) -> None:
-        """Receive which slide of a cohort is next, counted from 1, before it is opened."""
+        """Receive which slide of a cohort is next, before it is opened.
+
+        Parameters
+        ----------
+        path : Path
+            The slide.
+        number, total : int
+            Which it is of how many, counted from 1.
+        """
 
     def planned(self, job: Job) -> None:
         """Receive the plan of a slide, before its first tile."""

@@ -38,7 +38,15 @@ class OpenedSlide:
 
 @contextmanager
 def open_timed(item: Item, open_slide: Callable[[Item], Slide]) -> Iterator[OpenedSlide]:
-    """Open a slide, measure how long that takes, and close it afterwards."""
+    """Open a slide, measure how long that takes, and close it afterwards.
+
+    Parameters
+    ----------
+    item : object
+        What stands for the slide.
+    open_slide : callable
+        Takes the item and returns an open Slide.
+    """
     start = time.perf_counter()
     with open_slide(item) as slide:
         yield OpenedSlide(slide, None, time.perf_counter() - start)

@@ -326,6 +326,13 @@ def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
 def refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
     """Refuse to write where an output stands, unless it is to be continued or replaced.
 
+    Parameters
+    ----------
+    files : OutputFiles
+        Where the results would go.
+    options : SegmentOptions
+        `resume` and `overwrite` count.
+
     Raises
     ------
     OutputExistsError
