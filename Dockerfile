@@ -1,0 +1,28 @@
+# docker build -t wsiseg .                       for CPUs
+# docker build -t wsiseg --target cuda .         for NVIDIA's GPUs
+# docker run --rm -v "$PWD:/data" wsiseg segment /data/biopsy.svs -o /data/out/
+
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY . .
+RUN pip install --no-cache-dir build && python -m build --wheel --outdir /wheels
+
+FROM python:3.11-slim AS cuda
+COPY --from=build /wheels /wheels
+COPY constraints.txt /tmp/constraints.txt
+# PyPI's PyTorch for Linux brings CUDA's libraries; the driver comes from the host.
+RUN pip install --no-cache-dir -c /tmp/constraints.txt "$(echo /wheels/*.whl)[onnx,openvino,remote,train,nvidia]" \
+    && useradd --uid 1000 --create-home wsiseg
+USER 1000
+WORKDIR /data
+ENTRYPOINT ["wsiseg"]
+
+FROM python:3.11-slim AS cpu
+COPY --from=build /wheels /wheels
+COPY constraints.txt /tmp/constraints.txt
+RUN pip install --no-cache-dir -c /tmp/constraints.txt torch --index-url https://download.pytorch.org/whl/cpu \
+    && pip install --no-cache-dir -c /tmp/constraints.txt "$(echo /wheels/*.whl)[onnx,openvino,remote,train]" \
+    && useradd --uid 1000 --create-home wsiseg
+USER 1000
+WORKDIR /data
+ENTRYPOINT ["wsiseg"]
