@@ -1,0 +1,201 @@
+"""Lets the disk run full at many points of a run, makes room, goes on, and compares.
+
+The output lies on a small tmpfs, in a mount namespace of its own, so nothing is left of it.  A file
+of ballast leaves room for a part of what an undisturbed run writes, from nothing to nearly all.
+Each run has to end with status 1 and one line that says so; whatever it has left has to be readable
+and must not look like a finished mask.  Then the ballast goes, the run is resumed, and every file
+has to be as the undisturbed run has left it.
+
+    python benchmarks/disk_full.py [--points 20] [--limit]
+
+Where tmpfs cannot be mounted, and with ``--limit``, the size of every single file is limited
+instead (RLIMIT_FSIZE), which only large files meet.  Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from kills import NAME, Runs, describe, stage_of
+
+PAGE = 4_096
+UNSHARED = "WSISEG_DISK_FULL_UNSHARED"
+_MOUNTING = ["unshare", "--mount", "--map-root-user"]
+
+
+def can_mount() -> bool:
+    """Tell whether this user may mount a tmpfs for itself."""
+    words = [*_MOUNTING, "sh", "-c", "mount -t tmpfs -o size=64k none /mnt"]
+    try:
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def spread(points: int, largest: int) -> Iterator[int]:
+    """Yield room from nothing to nearly all, in whole pages."""
+    for point in range(points):
+        yield largest * point // points // PAGE * PAGE
+
+
+class SmallDisk:
+    """A tmpfs with room for so many bytes, or a limit to the size of files.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to mount it.
+    size : int
+        Bytes of the whole disk.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self._ballast = folder, folder / "ballast"
+        folder.mkdir()
+        options = f"size={size}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], check=True)
+
+    def leave(self, room: int) -> None:
+        """Write ballast that leaves so many bytes free."""
+        free = shutil.disk_usage(self.folder).free
+        with self._ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free - room)
+
+    def make_room(self) -> None:
+        """Remove the ballast."""
+        self._ballast.unlink()
+
+
+def try_points(runs: Runs, points: int) -> tuple[dict[str, int], list[str]]:
+    """Let a disk run full at so many points; return the stages met, and what was wrong."""
+    used = sum(-(-path.stat().st_size // PAGE) * PAGE for path in _files(runs.whole))
+    disk = SmallDisk(runs.folder / "disk", 4 * used)
+    output = disk.folder / "out"
+    stages: dict[str, int] = {}
+    wrong: list[str] = []
+    for room in spread(points, used):
+        disk.leave(room)
+        status = runs.status_of(output)
+        _judge(runs, output, status, f"room for {room >> 10} KiB", stages, wrong)
+        disk.make_room()
+        _go_on(runs, output, f"room for {room >> 10} KiB", wrong)
+        shutil.rmtree(output, ignore_errors=True)
+    return stages, wrong
+
+
+def try_limits(runs: Runs, points: int) -> tuple[dict[str, int], list[str]]:
+    """Limit the size of files at so many points; return the stages met, and what was wrong."""
+    largest = max(path.stat().st_size for path in _files(runs.whole))
+    output = runs.folder / "out"
+    stages: dict[str, int] = {}
+    wrong: list[str] = []
+    for point in range(points):
+        limit = largest * point // points
+
+        def work(limit: int = limit) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+            runs.run(output)
+
+        # What is told goes through a pipe, which has no size.
+        status = runs.status_of(output, work)
+        _judge(runs, output, status, f"files up to {limit} bytes", stages, wrong)
+        _go_on(runs, output, f"files up to {limit} bytes", wrong)
+        shutil.rmtree(output, ignore_errors=True)
+    return stages, wrong
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _judge(
+    runs: Runs, output: Path, status: int, where: str, stages: dict[str, int], wrong: list[str]
+) -> None:
+    """Judge what a run on a full disk says and leaves."""
+    stage = stage_of(output)
+    stages[stage] = stages.get(stage, 0) + 1
+    where = f"{where}, {stage}"
+    lines = [line for line in runs.told.splitlines() if "warning" not in line.partition(":")[0]]
+    if status != 1:
+        wrong.append(f"{where}: status {status} instead of 1: {lines}")
+    elif len(lines) != 1 or not ("No space" in lines[0] or "too large" in lines[0]):
+        wrong.append(f"{where}: not one clear line: {lines}")
+    for path in _files(output):
+        if path.suffix == ".json":
+            try:
+                json.loads(path.read_bytes())
+            except ValueError:
+                wrong.append(f"{where}: {path.name} is no JSON: {path.read_bytes()[:80]!r}")
+    if (output / f"{NAME}.ome.zarr" / "zarr.json").exists() and not stage == "finished":
+        metadata = json.loads((output / f"{NAME}.ome.zarr" / "zarr.json").read_bytes())
+        if "ome" in metadata.get("attributes", {}) and not _is_whole(runs, output):
+            wrong.append(f"{where}: it looks like a finished mask")
+
+
+def _is_whole(runs: Runs, output: Path) -> bool:
+    """Tell whether every shard and all metadata of the stores are there."""
+    found = describe(output)
+    return all(
+        found.get(name) == value for name, value in runs.expected.items() if ".zarr/" in name
+    )
+
+
+def _go_on(runs: Runs, output: Path, where: str, wrong: list[str]) -> None:
+    try:
+        runs.finish(output)
+    except RuntimeError as error:
+        wrong.append(f"{where}: it does not go on: {error}")
+        return
+    found = describe(output)
+    wrong += [
+        f"{where}: after going on: {name} {'differs' if name in found else 'is missing'}"
+        for name, value in runs.expected.items()
+        if found.get(name) != value
+    ]
+    wrong += [f"{where}: stray: {name}" for name in found.keys() - runs.expected.keys()]
+
+
+def main() -> None:
+    """Run full, make room, go on, compare, and print; exit with 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--points", type=int, default=20)
+    parser.add_argument("--limit", action="store_true", help="limit the size of files instead")
+    arguments = parser.parse_args()
+    if not arguments.limit and UNSHARED not in os.environ:
+        if can_mount():
+            words = [*_MOUNTING, sys.executable, *sys.argv]
+            raise SystemExit(
+                subprocess.run(words, env={**os.environ, UNSHARED: "1"}, check=False).returncode
+            )
+        arguments.limit = True
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["XDG_CACHE_HOME"] = str(Path(name, "cache"))
+        runs = Runs(Path(name).resolve())
+        if arguments.limit:
+            stages, wrong = try_limits(runs, arguments.points)
+        else:
+            try:
+                stages, wrong = try_points(runs, arguments.points)
+            finally:
+                subprocess.run(["umount", str(runs.folder / "disk")], check=False)
+    print(f"by                 {'a limit to files' if arguments.limit else 'a small tmpfs'}")
+    print(f"points             {arguments.points}")
+    for stage, count in stages.items():
+        print(f"  while {stage:12} {count}")
+    print(f"wrong              {len(wrong)}")
+    for line in wrong:
+        print(f"  {line}")
+    raise SystemExit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,397 @@
+"""Kills a run again and again, resumes it, and compares what is left with an undisturbed run.
+
+Each run is a process of its own that runs the command line; it is forked from one that has
+imported everything, so that many kills take little time.  A run is killed with SIGKILL after a
+random time, or with ``--events`` before the n-th time that it changes something in the output
+folder, for every n.  Every fourth run that goes on is killed once more.  After the last resume:
+
+* every file of every store has the same bytes, and the folder holds the same files, so no stray one;
+* the bands that the journal had recorded were not written again;
+* at most one band had been begun on the disk without a record, which is what is done again.
+
+    python benchmarks/kills.py [--kills 200] [--events] [--seed 0]
+
+POSIX only, as it forks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gc
+import hashlib
+import importlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+HEIGHT, WIDTH = 5_200, 96
+BAND = 1_024
+NAME = "tall"
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
+"""Audit events by which a program changes a folder, beside opening a file for writing."""
+
+OPTIONS = (
+    *("--level", "0", "--tissue", "none", "--tile", "512", "--halo", "16", "--runtime", "torch"),
+    *("--threads", "1", "--readers", "1", "--with-image", "--probabilities"),
+    *("--uncertainty", "entropy", "--quiet", "--json", "--resume"),
+)
+TIMED = {f"{NAME}.run.json", f"{NAME}.tiles.csv", "batch.json", "cohort.csv"}
+"""Files that hold times, so that their bytes differ."""
+
+
+@dataclass
+class Outcome:
+    """What became of the kills.
+
+    Attributes
+    ----------
+    killed : dict of str to int
+        Number of kills by the stage in which they came.
+    begun, lost : list of int
+        Per kill: bands on the disk without a record, and recorded bands that were written again.
+    wrong : list of str
+        What differed from the undisturbed run.
+    """
+
+    killed: dict[str, int] = field(default_factory=dict)
+    begun: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Runs:
+    """Runs of the command line on one slide.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets the slide, the checkpoint and the outputs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._told = os.memfd_create("told")
+        self.slide = folder / f"{NAME}.tiff"
+        self.checkpoint = folder / "small.safetensors"
+        _write_slide(self.slide)
+        self._in_child(lambda: _write_checkpoint(self.checkpoint))
+        # What a run imports is imported once, without threads being started here.
+        modules = folder / "modules.json"
+        self._in_child(lambda: self.run(folder / "first", modules))
+        for name in json.loads(modules.read_text()):
+            importlib.import_module(name)
+        # Else every child's collector would touch, and so copy, all that is shared.
+        gc.collect()
+        gc.freeze()
+        begun = time.perf_counter()
+        self.whole = folder / "whole"
+        self.finish(self.whole)
+        self.seconds = time.perf_counter() - begun
+        self.expected = describe(self.whole)
+
+    def run(self, output: Path, modules: Path | None = None) -> None:
+        """Run the command line in this process, and end it; to be called in a child."""
+        from wsiseg.cli import main
+
+        before = set(sys.modules)
+        try:
+            main(["segment", str(self.slide), "-o", str(output), "-c", str(self.checkpoint), *OPTIONS])
+        except SystemExit as end:
+            if modules is not None:
+                loaded = sorted(set(sys.modules) - before)
+                modules.write_text(json.dumps([name for name in loaded if _is_importable(name)]))
+            os._exit(int(end.code or 0))
+
+    def _in_child(self, work: Callable[[], None]) -> int:
+        return os.waitpid(self._fork(work), 0)[1]
+
+    def _fork(self, work: Callable[[], None]) -> int:
+        assert threading.active_count() == 1
+        number = os.fork()
+        if number:
+            return number
+        # Whatever happens, the child does not go on as its parent.
+        try:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.ftruncate(self._told, 0)
+            os.lseek(self._told, 0, os.SEEK_SET)
+            os.dup2(nothing, 1)
+            os.dup2(self._told, 2)
+            work()
+            os._exit(0)
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            os._exit(99)
+
+    def kill_after(self, output: Path, seconds: float) -> bool:
+        """Run, and kill after so many seconds; return whether it was still running."""
+        number = self._fork(lambda: self.run(output))
+        time.sleep(seconds)
+        os.kill(number, signal.SIGKILL)
+        return os.WIFSIGNALED(os.waitpid(number, 0)[1])
+
+    def kill_at(self, output: Path, event: int) -> bool:
+        """Run, and kill before the n-th change of the output; return whether there were so many."""
+
+        def work() -> None:
+            _kill_at(output, event)
+            self.run(output)
+
+        return os.WIFSIGNALED(self._in_child(work))
+
+    def finish(self, output: Path) -> None:
+        """Run to the end."""
+        status = self.status_of(output)
+        if status:
+            msg = f"status {status}: {self.told}"
+            raise RuntimeError(msg)
+
+    def status_of(self, output: Path, work: Callable[[], None] | None = None) -> int:
+        """Run to the end, in a way of its own if one is given; return the exit status."""
+        return os.waitstatus_to_exitcode(self._in_child(work or (lambda: self.run(output))))
+
+    @property
+    def told(self) -> str:
+        """What the last child has said on stderr."""
+        return os.pread(self._told, 1 << 20, 0).decode()
+
+    def examine(self, output: Path, outcome: Outcome, how: str) -> None:
+        """Go on to the end, and compare with the undisturbed run."""
+        stage = stage_of(output)
+        outcome.killed[stage] = outcome.killed.get(stage, 0) + 1
+        recorded = recorded_bands(output)
+        before = shards(output)
+        outcome.begun.append(len({band for band, _ in before if band not in recorded}))
+        try:
+            self.finish(output)
+        except RuntimeError as error:
+            outcome.wrong.append(f"{how}, {stage}: it does not go on: {error}")
+            return
+        after = shards(output)
+        kept = {key: value for key, value in before.items() if key[0] in recorded}
+        outcome.lost.append(len({key[0] for key in kept if after.get(key) != kept[key]}))
+        found = describe(output)
+        for name in sorted(self.expected.keys() | found.keys()):
+            if self.expected.get(name) != found.get(name):
+                kind = "stray" if name not in self.expected else "missing"
+                kind = "different" if name in found and name in self.expected else kind
+                outcome.wrong.append(f"{how}, {stage}: {kind}: {name}")
+
+
+def _write_slide(path: Path) -> None:
+    """Write a slide of the bundled tissue, repeated downwards."""
+    from wsiseg.demo.sections import TISSUE
+
+    with tifffile.TiffFile(TISSUE) as file:
+        tissue = file.pages.first.asarray()
+    pixels = np.tile(tissue, (-(-HEIGHT // len(tissue)), 1, 1))[:HEIGHT, 300 : 300 + WIDTH]
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(512, 512), compression="zlib")
+
+
+def _write_checkpoint(path: Path) -> None:
+    import torch
+
+    from wsiseg.classes import numbered_classes
+    from wsiseg.models import create_model
+    from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    network = create_model("espnet-c", classes=3, alpha2=1, alpha3=1)
+    classes = tuple(ClassEntry(name=c.name, colour=c.colour) for c in numbered_classes(3))
+    card = CheckpointCard(
+        architecture="espnet-c", arguments={"alpha2": 1, "alpha3": 1}, classes=classes
+    )
+    Checkpoint(card, network).save(path)
+
+
+def _is_importable(name: str) -> bool:
+    """Tell whether a module has a file of its own; some are made while others are imported."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return spec is not None and bool(spec.has_location) and spec.name == name
+
+
+def _kill_at(output: Path, event: int) -> None:
+    """Kill this process before the n-th change in a folder."""
+    inside, count = str(output), 0
+
+    def hear(name: str, arguments: tuple[object, ...]) -> None:
+        nonlocal count
+        if name == "open":
+            path, mode, flags = arguments
+            written = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if not written and not (isinstance(mode, str) and set(mode) & set("wax+")):
+                return
+        elif name in CHANGES:
+            path = arguments[0]
+        else:
+            return
+        if isinstance(path, str | os.PathLike) and str(path).startswith(inside):
+            count += 1
+            if count == event:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hear)
+
+
+def stage_of(output: Path) -> str:
+    """Return how far a run has come, by what it has left."""
+    if (output / f"{NAME}.run.json").exists():
+        return "finished"
+    bands = len(recorded_bands(output))
+    if not (output / f"{NAME}.journal").exists():
+        return "planning"
+    if bands < -(-HEIGHT // BAND):
+        return "bands"
+    store = output / f"{NAME}.ome.zarr"
+    if (store / "0").exists():
+        return "image"
+    return "pyramids"
+
+
+def recorded_bands(output: Path) -> set[int]:
+    """Return the bands that a journal has recorded, by their places from the top."""
+    journal = output / f"{NAME}.journal"
+    lines = journal.read_bytes().split(b"\n")[1:-1] if journal.exists() else []
+    return {json.loads(line)["box"]["y"] // BAND for line in lines}
+
+
+def shards(output: Path) -> dict[tuple[int, str], tuple[int, int]]:
+    """Return the shards of the labels, probabilities and doubt at level 0, by their bands."""
+    found = {}
+    for array in ("ome.zarr/labels/segmentation/0", "probabilities.ome.zarr/0", "uncertainty.ome.zarr/0"):
+        root = output / f"{NAME}.{array}"
+        for path in root.glob("c/**/*"):
+            if path.is_file() and path.name.isdigit():
+                seen = path.stat()
+                key = int(path.parent.name), str(path.relative_to(output))
+                found[key] = (seen.st_ino, seen.st_mtime_ns)
+    return found
+
+
+def describe(output: Path) -> dict[str, str]:
+    """Return every file of an output with what it holds, but for times."""
+    found = {}
+    for path in sorted(output.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(output).as_posix()
+            found[name] = (
+                _untimed(path) if name in TIMED else hashlib.sha256(path.read_bytes()).hexdigest()
+            )
+    return found
+
+
+def _untimed(path: Path) -> str:
+    text = path.read_text()
+    if path.suffix == ".csv":
+        rows = list(csv.DictReader(text.splitlines()))
+        kept = ("index", "y", "x", "status") if path.stem != "cohort" else ("status", "slide")
+        return json.dumps([[row[name] for name in kept] for row in rows])
+    content = json.loads(text)
+    if path.name == "batch.json":
+        return json.dumps([[entry["status"], entry["classes"]] for entry in content["slides"]])
+    summary = {name: content["summary"][name] for name in ("classes", "tiles", "megapixels")}
+    return json.dumps([summary, content["identity"], content["shards"]])
+
+
+def kill_often(runs: Runs, kills: int, seed: int) -> Outcome:
+    """Kill after random times, and compare each time.
+
+    Parameters
+    ----------
+    runs : Runs
+        The slide and its undisturbed run.
+    kills : int
+        How often.
+    seed : int
+        Seed of the times.
+    """
+    outcome, chance = Outcome(), random.Random(seed)
+    done = 0
+    while done < kills:
+        output = runs.folder / f"killed{done}"
+        seconds = chance.uniform(0, runs.seconds)
+        if not runs.kill_after(output, seconds):
+            _remove(output)
+            continue
+        if chance.random() < 0.25:
+            runs.kill_after(output, chance.uniform(0, runs.seconds))
+        runs.examine(output, outcome, f"after {seconds:.2f} s")
+        _remove(output)
+        done += 1
+    return outcome
+
+
+def kill_at_changes(runs: Runs, events: Iterator[int]) -> Outcome:
+    """Kill before changes of the output folder, by their numbers, and compare each time.
+
+    Parameters
+    ----------
+    runs : Runs
+        The slide and its undisturbed run.
+    events : iterator of int
+        Their numbers, from 1, in ascending order; it ends where a run has no so many.
+    """
+    outcome = Outcome()
+    for event in events:
+        output = runs.folder / f"event{event}"
+        if not runs.kill_at(output, event):
+            break
+        runs.examine(output, outcome, f"change {event}")
+        _remove(output)
+    return outcome
+
+
+def _remove(output: Path) -> None:
+    import shutil
+
+    shutil.rmtree(output, ignore_errors=True)
+
+
+def report(outcome: Outcome) -> None:
+    """Print what became of the kills."""
+    print(f"kills                            {sum(outcome.killed.values())}")
+    for stage, count in outcome.killed.items():
+        print(f"  while {stage:26} {count}")
+    print(f"bands begun without a record     {max(outcome.begun, default=0)} at most")
+    print(f"recorded bands written again     {sum(outcome.lost)}")
+    print(f"differences                      {len(outcome.wrong)}")
+    for line in outcome.wrong:
+        print(f"  {line}")
+
+
+def main() -> None:
+    """Kill, resume, compare, and print; exit with 1 if anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--events", action="store_true", help="kill before every change instead")
+    parser.add_argument("--every", type=int, default=1, help="with --events: only every n-th one")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["XDG_CACHE_HOME"] = str(Path(name, "cache"))
+        runs = Runs(Path(name).resolve())
+        print(f"undisturbed                      {runs.seconds:.2f} s, {len(runs.expected)} files")
+        if arguments.events:
+            outcome = kill_at_changes(runs, iter(range(1, 10**6, arguments.every)))
+        else:
+            outcome = kill_often(runs, arguments.kills, arguments.seed)
+    report(outcome)
+    right = not outcome.wrong and not sum(outcome.lost) and max(outcome.begun, default=0) <= 1
+    raise SystemExit(0 if right else 1)
+
+
+if __name__ == "__main__":
+    main()
