@@ -13,6 +13,9 @@ from typing import Any
 LARGEST_HEADER = 8 * 2**20
 """Bytes; the names and shapes of a thousand tensors take a fortieth of it."""
 
+_MOST_TENSORS = 20_000
+"""The largest architecture has a tenth of it."""
+
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """What batch normalisation keeps beside its parameters."""
 
@@ -75,6 +78,9 @@ def read_header(path: Path) -> WeightsHeader:
         isinstance(text, str) for text in metadata.values()
     ):
         msg = "its metadata are not text"
+        raise ValueError(msg)
+    if len(content) > _MOST_TENSORS:
+        msg = f"{len(content)} tensors"
         raise ValueError(msg)
     for entry in content.values():
         if not isinstance(entry, dict) or entry.keys() != _TENSOR_KEYS or not _is_shape(entry):

@@ -6,6 +6,7 @@ import functools
 import io
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +36,9 @@ _MEASURED_EDGES = (64, 384, 896)
 
 _SPARE, _STEP = 1.1, 16
 """So many times what was measured is reckoned with, rounded up to so many bytes."""
+
+_PATIENCE = 50
+"""Milliseconds after which a signal is heard while a batch is computed."""
 
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 """In int8 the few operations that stay are done in fp32: bf16 would gain nothing there."""
@@ -157,7 +161,16 @@ class OpenVinoRuntime(ReshapedRuntime):
 
     def run(self, tiles: Bytes) -> dict[str, npt.NDArray[Any]]:
         """Segment a batch; see :meth:`Runtime.run`."""
-        self._request.infer({0: tiles}, share_inputs=True)
+        self._request.start_async({0: tiles}, share_inputs=True)
+        try:
+            while not self._request.wait_for(_PATIENCE):
+                pass
+        except BaseException:
+            # It is done with the tiles, which are shared, once it has stopped.
+            self._request.cancel()
+            with suppress(RuntimeError):
+                self._request.wait()
+            raise
         return {
             name: np.array(self._request.get_output_tensor(i).data)
             for i, name in enumerate(self.outputs)

@@ -21,12 +21,18 @@ _MOST_BYTES = 1 << 29
 _MOST_MEMORY = 3 << 29
 """Bytes that a file may take once it is parsed."""
 
+_MOST_TIMES = 50
+"""Bytes unpacked for one that is packed; drawings take a tenth of it."""
+
 _PIECE = 1 << 22
 _LONGEST_REASON = 200
 
 # About what an object takes, by the character that each has one of.
-_JSON_COSTS = {"[": 90, "{": 240, ",": 32, '"': 32}
-_XML_COSTS = {"<": 150, "=": 110}
+_JSON_COSTS = {b"[": 90, b"{": 240, b",": 32, b'"': 32}
+_XML_COSTS = {b"<": 150, b"=": 110}
+
+_BEFORE = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n\v\f"
+"""What may stand before the first sign, byte order marks and halves of blanks included."""
 
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]{0,300}\?>")
@@ -58,7 +64,6 @@ def parse_file(path: Path) -> Any:
         text = _decode(_load(path))
         if not text:
             raise AnnotationError("the file is empty", path, "Save or export it once more.")
-        _refuse_larger(text, path)
         if text.startswith("<"):
             return ElementTree.fromstring(_DECLARATION.sub("", text, count=1))
         return _parse_json(text)
@@ -82,18 +87,30 @@ def shorten(error: Exception) -> str:
 
 
 def _load(path: Path) -> bytes:
-    """Return a file's bytes, unpacked."""
+    """Return a file's bytes, unpacked; what is too large is refused while it is read."""
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
+        times = max(_MOST_BYTES >> 4, _MOST_TIMES * size)
+        most = min(_MOST_BYTES, times) if packed else _MOST_BYTES
+        if not packed and size > most:
+            raise _too_large(most, path)
         with gzip.open(path) if packed else path.open("rb") as stream:
-            data = bytearray()
+            pieces: list[bytes] = []
+            length = cost = 0
+            costs: dict[bytes, int] = {}
             while piece := stream.read(_PIECE):
-                data += piece
-                if len(data) > _MOST_BYTES:
+                pieces.append(piece)
+                length += len(piece)
+                if length > most:
+                    raise _too_large(most, path, " unpacked" * packed)
+                costs = costs or _choose_costs(piece)
+                cost += len(piece) + sum(piece.count(sign) * each for sign, each in costs.items())
+                if cost > _MOST_MEMORY:
                     raise AnnotationError(
-                        f"the annotations take more than {_MOST_BYTES >> 20} MiB"
-                        f"{' unpacked' * packed}",
+                        f"the annotations would take more than {_MOST_MEMORY / (1 << 30):g} GiB "
+                        "of memory",
                         path,
                         "Divide the file.",
                     )
@@ -101,7 +118,19 @@ def _load(path: Path) -> bytes:
         raise AnnotationError(
             f"the annotations cannot be read: {getattr(error, 'strerror', None) or error}", path
         ) from error
-    return bytes(data)
+    return b"".join(pieces)
+
+
+def _too_large(most: int, path: Path, how: str = "") -> AnnotationError:
+    return AnnotationError(
+        f"the annotations take more than {most >> 20} MiB{how}", path, "Divide the file."
+    )
+
+
+def _choose_costs(piece: bytes) -> dict[bytes, int]:
+    """Return what the signs of a file cost by how it begins; nothing while all of it is blank."""
+    begins = piece.lstrip(_BEFORE)[:1]
+    return (_XML_COSTS if begins == b"<" else _JSON_COSTS) if begins else {}
 
 
 def _decode(data: bytes) -> str:
@@ -124,16 +153,6 @@ def _decode_unicode(data: bytes) -> str:
         raise ValueError(
             f"byte {error.start} is no {error.encoding.upper()}, and no other encoding is declared"
         ) from error
-
-
-def _refuse_larger(text: str, path: Path) -> None:
-    costs = _XML_COSTS if text.startswith("<") else _JSON_COSTS
-    if len(text) + sum(text.count(sign) * cost for sign, cost in costs.items()) > _MOST_MEMORY:
-        raise AnnotationError(
-            f"the annotations would take more than {_MOST_MEMORY / (1 << 30):g} GiB of memory",
-            path,
-            "Divide the file.",
-        )
 
 
 def _parse_json(text: str) -> Any:

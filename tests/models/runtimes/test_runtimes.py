@@ -434,3 +434,30 @@ def test_a_bad_weight_in_the_first_layer_reaches_the_labels_on_every_runtime(
     found = start(runtime, network, (64, 64), 1).run(random_tiles(1, 64, 64))
     assert (found["labels"] == 255).all()
     assert not found["probabilities"].any()
+
+
+def test_a_batch_that_is_interrupted_is_given_up_and_the_next_one_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needs("openvino")
+    runtime = start("openvino", small(), (256, 256), 1, ("labels",))
+    tiles = random_tiles(1, 256, 256)
+    expected = runtime.run(tiles)["labels"]
+    request = runtime._request
+
+    class Interrupted:
+        """Hears a signal while the batch is computed."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(request, name)
+
+        def wait_for(self, milliseconds: int) -> bool:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime, "_request", Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            runtime.run(random_tiles(1, 256, 256) ^ 255)
+    with pytest.raises(RuntimeError, match="canceled"):
+        request.wait()
+    np.testing.assert_array_equal(runtime.run(tiles)["labels"], expected)
