@@ -22,10 +22,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kills import NAME, Runs, describe, stage_of
+from kills import NAME, Runs, describe
 
 PAGE = 4_096
 UNSHARED = "WSISEG_DISK_FULL_UNSHARED"
@@ -70,36 +71,68 @@ class SmallDisk:
         with self._ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, free - room)
 
+    def unmount(self) -> None:
+        """Take the disk away."""
+        subprocess.run(["umount", str(self.folder)], check=False)
+
     def make_room(self) -> None:
         """Remove the ballast."""
         self._ballast.unlink()
 
 
-def try_points(runs: Runs, points: int) -> tuple[dict[str, int], list[str]]:
-    """Let a disk run full at so many points; return the stages met, and what was wrong."""
+@dataclass
+class Outcome:
+    """What became of the runs.
+
+    Attributes
+    ----------
+    stages : dict of str to int
+        How many runs met the end of the disk in which stage.
+    wrong : list of str
+        What they said or left that they should not.
+    """
+
+    stages: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+
+def try_points(runs: Runs, rooms: Callable[[int], Iterable[int]]) -> Outcome:
+    """Let a disk run full.
+
+    Parameters
+    ----------
+    runs : Runs
+        The slide and its undisturbed run.
+    rooms : callable
+        Takes what the undisturbed run has written, in bytes, and returns the room to leave each
+        time.
+    """
     used = sum(-(-path.stat().st_size // PAGE) * PAGE for path in _files(runs.whole))
     disk = SmallDisk(runs.folder / "disk", 4 * used)
     output = disk.folder / "out"
-    stages: dict[str, int] = {}
-    wrong: list[str] = []
-    for room in spread(points, used):
-        disk.leave(room)
-        status = runs.status_of(output)
-        _judge(runs, output, status, f"room for {room >> 10} KiB", stages, wrong)
-        disk.make_room()
-        _go_on(runs, output, f"room for {room >> 10} KiB", wrong)
-        shutil.rmtree(output, ignore_errors=True)
-    return stages, wrong
+    outcome = Outcome()
+    try:
+        for room in rooms(used):
+            disk.leave(room)
+            status = runs.status_of(output)
+            where = f"room for {room >> 10} KiB, {runs.stage_of(output)}"
+            outcome.wrong += _judge(runs, output, status, where)
+            _count(outcome, runs, output)
+            disk.make_room()
+            outcome.wrong += _go_on(runs, output, where)
+            shutil.rmtree(output, ignore_errors=True)
+    finally:
+        disk.unmount()
+    return outcome
 
 
-def try_limits(runs: Runs, points: int) -> tuple[dict[str, int], list[str]]:
-    """Limit the size of files at so many points; return the stages met, and what was wrong."""
+def try_limits(runs: Runs, points: int) -> Outcome:
+    """Limit the size of files, at so many points."""
     largest = max(path.stat().st_size for path in _files(runs.whole))
     output = runs.folder / "out"
-    stages: dict[str, int] = {}
-    wrong: list[str] = []
+    outcome = Outcome()
     for point in range(points):
-        limit = largest * point // points
+        limit = max(PAGE, largest * point // points)
 
         def work(limit: int = limit) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -107,38 +140,41 @@ def try_limits(runs: Runs, points: int) -> tuple[dict[str, int], list[str]]:
 
         # What is told goes through a pipe, which has no size.
         status = runs.status_of(output, work)
-        _judge(runs, output, status, f"files up to {limit} bytes", stages, wrong)
-        _go_on(runs, output, f"files up to {limit} bytes", wrong)
+        where = f"files up to {limit} bytes, {runs.stage_of(output)}"
+        outcome.wrong += _judge(runs, output, status, where)
+        _count(outcome, runs, output)
+        outcome.wrong += _go_on(runs, output, where)
         shutil.rmtree(output, ignore_errors=True)
-    return stages, wrong
+    return outcome
+
+
+def _count(outcome: Outcome, runs: Runs, output: Path) -> None:
+    stage = runs.stage_of(output)
+    outcome.stages[stage] = outcome.stages.get(stage, 0) + 1
 
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def _judge(
-    runs: Runs, output: Path, status: int, where: str, stages: dict[str, int], wrong: list[str]
-) -> None:
-    """Judge what a run on a full disk says and leaves."""
-    stage = stage_of(output)
-    stages[stage] = stages.get(stage, 0) + 1
-    where = f"{where}, {stage}"
-    lines = [line for line in runs.told.splitlines() if "warning" not in line.partition(":")[0]]
+def _judge(runs: Runs, output: Path, status: int, where: str) -> Iterator[str]:
+    """Yield what is wrong with what a run on a full disk says and leaves."""
+    lines = [line for line in runs.told.splitlines() if not line.startswith("warning: ")]
     if status != 1:
-        wrong.append(f"{where}: status {status} instead of 1: {lines}")
+        yield f"{where}: status {status} instead of 1: {lines}"
     elif len(lines) != 1 or not ("No space" in lines[0] or "too large" in lines[0]):
-        wrong.append(f"{where}: not one clear line: {lines}")
+        yield f"{where}: not one clear line: {lines}"
     for path in _files(output):
         if path.suffix == ".json":
             try:
                 json.loads(path.read_bytes())
             except ValueError:
-                wrong.append(f"{where}: {path.name} is no JSON: {path.read_bytes()[:80]!r}")
-    if (output / f"{NAME}.ome.zarr" / "zarr.json").exists() and not stage == "finished":
-        metadata = json.loads((output / f"{NAME}.ome.zarr" / "zarr.json").read_bytes())
-        if "ome" in metadata.get("attributes", {}) and not _is_whole(runs, output):
-            wrong.append(f"{where}: it looks like a finished mask")
+                yield f"{where}: {path.name} is no JSON: {path.read_bytes()[:80]!r}"
+    group = output / f"{NAME}.ome.zarr" / "zarr.json"
+    described = group.exists() and "ome" in json.loads(group.read_bytes())["attributes"]
+    # With its metadata it is a mask for every program.
+    if described and not _is_whole(runs, output):
+        yield f"{where}: it looks like a finished mask"
 
 
 def _is_whole(runs: Runs, output: Path) -> bool:
@@ -149,19 +185,17 @@ def _is_whole(runs: Runs, output: Path) -> bool:
     )
 
 
-def _go_on(runs: Runs, output: Path, where: str, wrong: list[str]) -> None:
+def _go_on(runs: Runs, output: Path, where: str) -> Iterator[str]:
+    """Yield what is wrong with what a run leaves that goes on where there is room again."""
     try:
         runs.finish(output)
     except RuntimeError as error:
-        wrong.append(f"{where}: it does not go on: {error}")
+        yield f"{where}: it does not go on: {error}"
         return
     found = describe(output)
-    wrong += [
-        f"{where}: after going on: {name} {'differs' if name in found else 'is missing'}"
-        for name, value in runs.expected.items()
-        if found.get(name) != value
-    ]
-    wrong += [f"{where}: stray: {name}" for name in found.keys() - runs.expected.keys()]
+    for name in sorted(found.keys() | runs.expected.keys()):
+        if found.get(name) != runs.expected.get(name):
+            yield f"{where}: gone on with, {name} is another, missing or stray"
 
 
 def main() -> None:
@@ -181,20 +215,17 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = str(Path(name, "cache"))
         runs = Runs(Path(name).resolve())
         if arguments.limit:
-            stages, wrong = try_limits(runs, arguments.points)
+            outcome = try_limits(runs, arguments.points)
         else:
-            try:
-                stages, wrong = try_points(runs, arguments.points)
-            finally:
-                subprocess.run(["umount", str(runs.folder / "disk")], check=False)
+            outcome = try_points(runs, lambda used: spread(arguments.points, used))
     print(f"by                 {'a limit to files' if arguments.limit else 'a small tmpfs'}")
     print(f"points             {arguments.points}")
-    for stage, count in stages.items():
+    for stage, count in outcome.stages.items():
         print(f"  while {stage:12} {count}")
-    print(f"wrong              {len(wrong)}")
-    for line in wrong:
+    print(f"wrong              {len(outcome.wrong)}")
+    for line in outcome.wrong:
         print(f"  {line}")
-    raise SystemExit(1 if wrong else 0)
+    raise SystemExit(1 if outcome.wrong else 0)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ imported everything, so that many kills take little time.  A run is killed with 
 random time, or with ``--events`` before the n-th time that it changes something in the output
 folder, for every n.  Every fourth run that goes on is killed once more.  After the last resume:
 
-* every file of every store has the same bytes, and the folder holds the same files, so no stray one;
+* every file of every store has the same bytes, and no file is missing or stray;
 * the bands that the journal had recorded were not written again;
 * at most one band had been begun on the disk without a record, which is what is done again.
 
@@ -39,6 +39,15 @@ import tifffile
 HEIGHT, WIDTH = 5_200, 96
 BAND = 1_024
 NAME = "tall"
+IMPORTED = (
+    *("torch", "torch.utils.data", "zarr", "tifffile", "imagecodecs", "imagecodecs._zlib"),
+    *("safetensors.torch", "numpy.random", "numcodecs", "wsiseg.cli.app", "wsiseg.cli.segment"),
+    *("wsiseg.cli.progress", "wsiseg.demo", "wsiseg.demo.sections", "wsiseg.models.budget"),
+    *("wsiseg.models.folding", "wsiseg.models.networks.espnet_c", "wsiseg.models.runtimes.torch"),
+    *("wsiseg.segmentation.batch", "wsiseg.store.images", "wsiseg.tiling.slides.omezarr"),
+)
+"""What a run imports; what is missing here costs every run some time."""
+
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 """Audit events by which a program changes a folder, beside opening a file for writing."""
 
@@ -47,6 +56,9 @@ OPTIONS = (
     *("--threads", "1", "--readers", "1", "--with-image", "--probabilities"),
     *("--uncertainty", "entropy", "--quiet", "--json", "--resume"),
 )
+FINEST = ("ome.zarr/labels/segmentation/0", "probabilities.ome.zarr/0", "uncertainty.ome.zarr/0")
+"""Arrays that are written band by band."""
+
 TIMED = {f"{NAME}.run.json", f"{NAME}.tiles.csv", "batch.json", "cohort.csv"}
 """Files that hold times, so that their bytes differ."""
 
@@ -78,41 +90,43 @@ class Runs:
     ----------
     folder : Path
         Gets the slide, the checkpoint and the outputs.
+    height : int
+        Of the slide, in pixels.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, height: int = HEIGHT) -> None:
+        self.folder, self.bands = folder, -(-height // BAND)
         self._told = os.memfd_create("told")
         self.slide = folder / f"{NAME}.tiff"
         self.checkpoint = folder / "small.safetensors"
-        _write_slide(self.slide)
-        self._in_child(lambda: _write_checkpoint(self.checkpoint))
         # What a run imports is imported once, without threads being started here.
-        modules = folder / "modules.json"
-        self._in_child(lambda: self.run(folder / "first", modules))
-        for name in json.loads(modules.read_text()):
+        for name in IMPORTED:
             importlib.import_module(name)
         # Else every child's collector would touch, and so copy, all that is shared.
         gc.collect()
         gc.freeze()
-        begun = time.perf_counter()
+        self._in_child(lambda: _write_slide(self.slide, height))
+        self._in_child(lambda: _write_checkpoint(self.checkpoint))
+        # The first one keeps what the others need not reckon again.
         self.whole = folder / "whole"
         self.finish(self.whole)
-        self.seconds = time.perf_counter() - begun
         self.expected = describe(self.whole)
 
-    def run(self, output: Path, modules: Path | None = None) -> None:
+    def run(self, output: Path) -> None:
         """Run the command line in this process, and end it; to be called in a child."""
         from wsiseg.cli import main
 
-        before = set(sys.modules)
+        words = ["segment", str(self.slide), "-o", str(output), "-c", str(self.checkpoint)]
         try:
-            main(["segment", str(self.slide), "-o", str(output), "-c", str(self.checkpoint), *OPTIONS])
+            main([*words, *OPTIONS])
         except SystemExit as end:
-            if modules is not None:
-                loaded = sorted(set(sys.modules) - before)
-                modules.write_text(json.dumps([name for name in loaded if _is_importable(name)]))
             os._exit(int(end.code or 0))
+
+    def measure(self) -> float:
+        """Return how many seconds an undisturbed run takes."""
+        begun = time.perf_counter()
+        self.finish(self.folder / "measured")
+        return time.perf_counter() - begun
 
     def _in_child(self, work: Callable[[], None]) -> int:
         return os.waitpid(self._fork(work), 0)[1]
@@ -131,7 +145,7 @@ class Runs:
             os.dup2(self._told, 2)
             work()
             os._exit(0)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(99)
 
@@ -142,14 +156,14 @@ class Runs:
         os.kill(number, signal.SIGKILL)
         return os.WIFSIGNALED(os.waitpid(number, 0)[1])
 
-    def kill_at(self, output: Path, event: int) -> bool:
-        """Run, and kill before the n-th change of the output; return whether there were so many."""
+    def stop_at(self, output: Path, event: int, number: int = signal.SIGKILL) -> int:
+        """Run, send a signal before the n-th change of the output, and return the exit status."""
 
         def work() -> None:
-            _kill_at(output, event)
+            _stop_at(output, event, number)
             self.run(output)
 
-        return os.WIFSIGNALED(self._in_child(work))
+        return self.status_of(output, work)
 
     def finish(self, output: Path) -> None:
         """Run to the end."""
@@ -167,9 +181,24 @@ class Runs:
         """What the last child has said on stderr."""
         return os.pread(self._told, 1 << 20, 0).decode()
 
+    def stage_of(self, output: Path) -> str:
+        """Return how far a run has come, by what it has left."""
+        if (output / f"{NAME}.run.json").exists():
+            return "finished"
+        if not (output / f"{NAME}.journal").exists():
+            return "planning"
+        if len(recorded_bands(output)) < self.bands:
+            return "bands"
+        store = output / f"{NAME}.ome.zarr"
+        if (store / "0").exists():
+            return "image"
+        if (store / "labels/segmentation/1").exists():
+            return "pyramid"
+        return "companions"
+
     def examine(self, output: Path, outcome: Outcome, how: str) -> None:
         """Go on to the end, and compare with the undisturbed run."""
-        stage = stage_of(output)
+        stage = self.stage_of(output)
         outcome.killed[stage] = outcome.killed.get(stage, 0) + 1
         recorded = recorded_bands(output)
         before = shards(output)
@@ -188,15 +217,16 @@ class Runs:
                 kind = "stray" if name not in self.expected else "missing"
                 kind = "different" if name in found and name in self.expected else kind
                 outcome.wrong.append(f"{how}, {stage}: {kind}: {name}")
+                print(outcome.wrong[-1], file=sys.stderr, flush=True)
 
 
-def _write_slide(path: Path) -> None:
+def _write_slide(path: Path, height: int) -> None:
     """Write a slide of the bundled tissue, repeated downwards."""
     from wsiseg.demo.sections import TISSUE
 
     with tifffile.TiffFile(TISSUE) as file:
         tissue = file.pages.first.asarray()
-    pixels = np.tile(tissue, (-(-HEIGHT // len(tissue)), 1, 1))[:HEIGHT, 300 : 300 + WIDTH]
+    pixels = np.tile(tissue, (-(-height // len(tissue)), 1, 1))[:height, 300 : 300 + WIDTH]
     tifffile.imwrite(path, pixels, photometric="rgb", tile=(512, 512), compression="zlib")
 
 
@@ -217,14 +247,8 @@ def _write_checkpoint(path: Path) -> None:
     Checkpoint(card, network).save(path)
 
 
-def _is_importable(name: str) -> bool:
-    """Tell whether a module has a file of its own; some are made while others are imported."""
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    return spec is not None and bool(spec.has_location) and spec.name == name
-
-
-def _kill_at(output: Path, event: int) -> None:
-    """Kill this process before the n-th change in a folder."""
+def _stop_at(output: Path, event: int, number: int) -> None:
+    """Send this process a signal before the n-th change in a folder."""
     inside, count = str(output), 0
 
     def hear(name: str, arguments: tuple[object, ...]) -> None:
@@ -241,24 +265,9 @@ def _kill_at(output: Path, event: int) -> None:
         if isinstance(path, str | os.PathLike) and str(path).startswith(inside):
             count += 1
             if count == event:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
 
     sys.addaudithook(hear)
-
-
-def stage_of(output: Path) -> str:
-    """Return how far a run has come, by what it has left."""
-    if (output / f"{NAME}.run.json").exists():
-        return "finished"
-    bands = len(recorded_bands(output))
-    if not (output / f"{NAME}.journal").exists():
-        return "planning"
-    if bands < -(-HEIGHT // BAND):
-        return "bands"
-    store = output / f"{NAME}.ome.zarr"
-    if (store / "0").exists():
-        return "image"
-    return "pyramids"
 
 
 def recorded_bands(output: Path) -> set[int]:
@@ -271,7 +280,11 @@ def recorded_bands(output: Path) -> set[int]:
 def shards(output: Path) -> dict[tuple[int, str], tuple[int, int]]:
     """Return the shards of the labels, probabilities and doubt at level 0, by their bands."""
     found = {}
-    for array in ("ome.zarr/labels/segmentation/0", "probabilities.ome.zarr/0", "uncertainty.ome.zarr/0"):
+    for array in (
+        "ome.zarr/labels/segmentation/0",
+        "probabilities.ome.zarr/0",
+        "uncertainty.ome.zarr/0",
+    ):
         root = output / f"{NAME}.{array}"
         for path in root.glob("c/**/*"):
             if path.is_file() and path.name.isdigit():
@@ -318,16 +331,16 @@ def kill_often(runs: Runs, kills: int, seed: int) -> Outcome:
     seed : int
         Seed of the times.
     """
-    outcome, chance = Outcome(), random.Random(seed)
+    outcome, chance, whole = Outcome(), random.Random(seed), runs.measure()
     done = 0
     while done < kills:
         output = runs.folder / f"killed{done}"
-        seconds = chance.uniform(0, runs.seconds)
+        seconds = chance.uniform(0, whole)
         if not runs.kill_after(output, seconds):
             _remove(output)
             continue
         if chance.random() < 0.25:
-            runs.kill_after(output, chance.uniform(0, runs.seconds))
+            runs.kill_after(output, chance.uniform(0, whole))
         runs.examine(output, outcome, f"after {seconds:.2f} s")
         _remove(output)
         done += 1
@@ -347,7 +360,7 @@ def kill_at_changes(runs: Runs, events: Iterator[int]) -> Outcome:
     outcome = Outcome()
     for event in events:
         output = runs.folder / f"event{event}"
-        if not runs.kill_at(output, event):
+        if runs.stop_at(output, event) != -signal.SIGKILL:
             break
         runs.examine(output, outcome, f"change {event}")
         _remove(output)
@@ -383,7 +396,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_CACHE_HOME"] = str(Path(name, "cache"))
         runs = Runs(Path(name).resolve())
-        print(f"undisturbed                      {runs.seconds:.2f} s, {len(runs.expected)} files")
+        print(f"an undisturbed run leaves        {len(runs.expected)} files")
         if arguments.events:
             outcome = kill_at_changes(runs, iter(range(1, 10**6, arguments.every)))
         else:

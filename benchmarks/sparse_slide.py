@@ -11,6 +11,7 @@ given (no offset, no bytes, as some scanners and GDAL write them), and are all t
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -95,19 +96,23 @@ def write_slide(path: Path, edge: int, *, flat: bool, holes: bool) -> None:
 
 def _tiles(section: Pixels, edge: int, glass: bytes) -> Iterator[bytes]:
     height, width = section.shape[:2]
-    corners = [
-        (int(y * (edge - height)), int(x * (edge - width))) for y, x in PLACES
-    ]
+    corners = [(int(y * (edge - height)), int(x * (edge - width))) for y, x in PLACES]
     for top in range(0, edge, TILE):
         for left in range(0, edge, TILE):
-            tile = None
-            for y, x in corners:
-                rows = slice(max(y, top), min(y + height, top + TILE))
-                columns = slice(max(x, left), min(x + width, left + TILE))
-                if rows.start < rows.stop and columns.start < columns.stop:
+            tile, edges = None, (top, left)
+            for corner in corners:
+                firsts = [max(pair) for pair in zip(corner, edges, strict=True)]
+                lasts = [min(corner[k] + (height, width)[k], edges[k] + TILE) for k in (0, 1)]
+                if firsts[0] < lasts[0] and firsts[1] < lasts[1]:
                     tile = np.full((TILE, TILE, 3), 243, np.uint8) if tile is None else tile
-                    part = section[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
-                    tile[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = part
+                    spans = list(zip(firsts, lasts, strict=True))
+                    there = tuple(
+                        slice(a - edges[k], b - edges[k]) for k, (a, b) in enumerate(spans)
+                    )
+                    here = tuple(
+                        slice(a - corner[k], b - corner[k]) for k, (a, b) in enumerate(spans)
+                    )
+                    tile[there] = section[here]
             yield glass if tile is None else _encode(tile)
 
 
@@ -117,8 +122,6 @@ def _encode(tile: Pixels) -> bytes:
 
 def main() -> None:
     """Build the slide, segment it twice, and print the second one's figures."""
-    import json
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--edge", type=int, default=100_000)
     parser.add_argument("--flat", action="store_true")
@@ -147,9 +150,11 @@ def main() -> None:
         print(f"plan after        {told['planned']:.2f} s")
         print(f"first tile after  {told['first']:.2f} s, imports and opening included")
         print(f"all               {told['all']:.2f} s")
-        print(f"memory            {told['peak_rss_mb']:.0f} MiB at most, {imports:.0f} of them imports")
+        print(f"memory            {told['peak_rss_mb']:.0f} MiB at most, {imports:.0f} by imports")
         print(f"the plan asks for {told['plan_mb']:.0f} MiB on top of imports")
-        print(f"files in the mask {len(files)}, {_size(sum(path.stat().st_size for path in files))}")
+        print(
+            f"files in the mask {len(files)}, {_size(sum(path.stat().st_size for path in files))}"
+        )
 
 
 def _size(size: int) -> str:

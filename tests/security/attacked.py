@@ -1,7 +1,7 @@
 """Meets attacks in a process with little memory, and tells what it did that it should not do.
 
-``python attacked.py FOLDER FILE...`` reads checkpoints, class maps and annotations; one line of JSON
-for each: its name, what came of it, seconds, MiB, and what was written, run or connected to.
+``python attacked.py FILE...`` reads checkpoints, class maps and annotations; one line of JSON for
+each: its name, what came of it, seconds, MiB, and what was written, run or connected to.
 """
 
 import gc
@@ -16,7 +16,15 @@ from typing import Any
 MIB = 2**20
 LIMIT = 300 * MIB
 
-_WRITING = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"}
+_WRITING = {
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.mkdir",
+    "os.truncate",
+    "os.link",
+    "os.symlink",
+}
 _RUNNING = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty.spawn"}
 _CONNECTING = {"socket.connect", "socket.getaddrinfo", "urllib.Request"}
 

@@ -58,8 +58,10 @@ def scripted(path: Path) -> None:
 
 def many_tensors(path: Path) -> None:
     entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
-    header = {f"t{number}": entry for number in range(110_000)}
-    with_header(path, json.dumps({"__metadata__": {HEADER_KEY: json.dumps(CARD)}, **header}).encode())
+    header = {f"t{number}": entry for number in range(25_000)}
+    with_header(
+        path, json.dumps({"__metadata__": {HEADER_KEY: json.dumps(CARD)}, **header}).encode()
+    )
 
 
 def overlapping(path: Path) -> None:
@@ -69,7 +71,9 @@ def overlapping(path: Path) -> None:
     header = {
         name: {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]} for name in network
     }
-    with_header(path, json.dumps({"__metadata__": {HEADER_KEY: json.dumps(CARD)}, **header}).encode())
+    with_header(
+        path, json.dumps({"__metadata__": {HEADER_KEY: json.dumps(CARD)}, **header}).encode()
+    )
     os.truncate(path, path.stat().st_size + size)
 
 

@@ -25,11 +25,11 @@ def feature(name: str, ring: object = ((0, 0), (9, 0), (9, 9), (0, 0))) -> str:
 
 def packed(path: Path) -> None:
     """Write two gigabytes of blanks in two megabytes."""
-    path.write_bytes(gzip.compress(b" " * (1 << 24), 9) * 128)
+    path.write_bytes(gzip.compress(b" " * (1 << 24), 6) * 128)
 
 
 def nested_packed(path: Path) -> None:
-    data = b" " * (1 << 28)
+    data = b" " * (1 << 25)
     for _ in range(2):
         data = gzip.compress(data, 9)
     path.write_bytes(data)
@@ -38,7 +38,8 @@ def nested_packed(path: Path) -> None:
 FILES: dict[str, Callable[[Path], object] | str] = {
     "read.xml": ENTITY.format("file:///etc/passwd") + DRAWN.format("&e;"),
     "fetched.xml": ENTITY.format("http://127.0.0.1:9/evil") + DRAWN.format("&e;"),
-    "parameter.xml": '<!DOCTYPE a [<!ENTITY % e SYSTEM "file:///etc/passwd"> %e;]>' + DRAWN.format("a"),
+    "parameter.xml": '<!DOCTYPE a [<!ENTITY % e SYSTEM "file:///etc/passwd"> %e;]>'
+    + DRAWN.format("a"),
     "blown.xml": f'<!DOCTYPE a [<!ENTITY e "{"a" * 100_000}">]>' + DRAWN.format("&e;" * 30_000),
     "included.xml": DRAWN.format("a").replace(
         "<Coordinates>",
@@ -53,5 +54,5 @@ FILES: dict[str, Callable[[Path], object] | str] = {
     "packed-twice.geojson.gz": nested_packed,
     "deep.geojson": feature("a", "RING").replace('"RING"', "[" * 200_000 + "]" * 200_000),
     "digits.geojson": feature("a").replace("9", "9" * 1_000_000, 1),
-    "brackets.geojson": "[" + "[]," * 20_000_000 + "[]]",
+    "brackets.geojson": "[" + "[]," * 15_000_000 + "[]]",
 }

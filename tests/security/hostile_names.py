@@ -18,7 +18,7 @@ FORMULAS = (
     '=HYPERLINK("http://evil","x")',
 )
 MARKUP = (
-    *("<script>alert(1)</script>", "\"><svg onload=alert(1)>", "' onmouseover='alert(1)"),
+    *("<script>alert(1)</script>", '"><svg onload=alert(1)>', "' onmouseover='alert(1)"),
     *("]]><evil/>", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>&e;", "&e;"),
     *("{{ 7 * 7 }}", "{% include '/etc/passwd' %}", "[link=http://evil]x[/link]"),
     *("javascript:alert(1)", "$\\input{/etc/passwd}$"),
