@@ -22,6 +22,7 @@ import gc
 import hashlib
 import importlib
 import json
+import mmap
 import os
 import random
 import signal
@@ -29,7 +30,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,6 +98,7 @@ class Runs:
     def __init__(self, folder: Path, height: int = HEIGHT) -> None:
         self.folder, self.bands = folder, -(-height // BAND)
         self._told = os.memfd_create("told")
+        self._counted = mmap.mmap(-1, 8)
         self.slide = folder / f"{NAME}.tiff"
         self.checkpoint = folder / "small.safetensors"
         # What a run imports is imported once, without threads being started here.
@@ -109,7 +111,9 @@ class Runs:
         self._in_child(lambda: _write_checkpoint(self.checkpoint))
         # The first one keeps what the others need not reckon again.
         self.whole = folder / "whole"
-        self.finish(self.whole)
+        if self.stop_at(self.whole, 0):
+            raise RuntimeError(self.told)
+        self.changes = int.from_bytes(self._counted, "little")
         self.expected = describe(self.whole)
 
     def run(self, output: Path) -> None:
@@ -157,13 +161,31 @@ class Runs:
         return os.WIFSIGNALED(os.waitpid(number, 0)[1])
 
     def stop_at(self, output: Path, event: int, number: int = signal.SIGKILL) -> int:
-        """Run, send a signal before the n-th change of the output, and return the exit status."""
+        """Run, send a signal before the n-th change of the output, and return the exit status.
+
+        Changes are counted from 1.
+        """
 
         def work() -> None:
-            _stop_at(output, event, number)
+            self._hear_changes(output, event, number)
             self.run(output)
 
         return self.status_of(output, work)
+
+    def _hear_changes(self, output: Path, event: int, number: int) -> None:
+        """Count the changes in a folder, and send this process a signal before one of them."""
+        inside, count = str(output), 0
+
+        def hear(name: str, arguments: tuple[object, ...]) -> None:
+            nonlocal count
+            changing = name in CHANGES or (name == "open" and _is_for_writing(*arguments[1:]))
+            if changing and str(arguments[0]).startswith(inside):
+                count += 1
+                self._counted[:] = count.to_bytes(8, "little")
+                if count == event:
+                    os.kill(os.getpid(), number)
+
+        sys.addaudithook(hear)
 
     def finish(self, output: Path) -> None:
         """Run to the end."""
@@ -200,7 +222,9 @@ class Runs:
         """Go on to the end, and compare with the undisturbed run."""
         stage = self.stage_of(output)
         outcome.killed[stage] = outcome.killed.get(stage, 0) + 1
-        recorded = recorded_bands(output)
+        # The journal goes last of all.
+        done = stage == "finished"
+        recorded = set(range(self.bands)) if done else recorded_bands(output)
         before = shards(output)
         outcome.begun.append(len({band for band, _ in before if band not in recorded}))
         try:
@@ -247,27 +271,11 @@ def _write_checkpoint(path: Path) -> None:
     Checkpoint(card, network).save(path)
 
 
-def _stop_at(output: Path, event: int, number: int) -> None:
-    """Send this process a signal before the n-th change in a folder."""
-    inside, count = str(output), 0
-
-    def hear(name: str, arguments: tuple[object, ...]) -> None:
-        nonlocal count
-        if name == "open":
-            path, mode, flags = arguments
-            written = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-            if not written and not (isinstance(mode, str) and set(mode) & set("wax+")):
-                return
-        elif name in CHANGES:
-            path = arguments[0]
-        else:
-            return
-        if isinstance(path, str | os.PathLike) and str(path).startswith(inside):
-            count += 1
-            if count == event:
-                os.kill(os.getpid(), number)
-
-    sys.addaudithook(hear)
+def _is_for_writing(mode: object, flags: object) -> bool:
+    """Tell whether a file is opened to be changed, by its mode, or by flags of the system."""
+    if isinstance(mode, str):
+        return bool(set(mode) & set("wax+"))
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
 def recorded_bands(output: Path) -> set[int]:
@@ -347,21 +355,22 @@ def kill_often(runs: Runs, kills: int, seed: int) -> Outcome:
     return outcome
 
 
-def kill_at_changes(runs: Runs, events: Iterator[int]) -> Outcome:
+def kill_at_changes(runs: Runs, events: Iterable[int]) -> Outcome:
     """Kill before changes of the output folder, by their numbers, and compare each time.
 
     Parameters
     ----------
     runs : Runs
         The slide and its undisturbed run.
-    events : iterator of int
-        Their numbers, from 1, in ascending order; it ends where a run has no so many.
+    events : iterable of int
+        Their numbers, from 1 to :attr:`Runs.changes`; two threads do not always come in the same
+        order, so that a run may have a few less.
     """
     outcome = Outcome()
     for event in events:
         output = runs.folder / f"event{event}"
         if runs.stop_at(output, event) != -signal.SIGKILL:
-            break
+            continue
         runs.examine(output, outcome, f"change {event}")
         _remove(output)
     return outcome
@@ -397,8 +406,9 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = str(Path(name, "cache"))
         runs = Runs(Path(name).resolve())
         print(f"an undisturbed run leaves        {len(runs.expected)} files")
+        print(f"with so many changes             {runs.changes}")
         if arguments.events:
-            outcome = kill_at_changes(runs, iter(range(1, 10**6, arguments.every)))
+            outcome = kill_at_changes(runs, range(1, runs.changes + 1, arguments.every))
         else:
             outcome = kill_often(runs, arguments.kills, arguments.seed)
     report(outcome)

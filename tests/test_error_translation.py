@@ -286,4 +286,6 @@ def test_our_own_errors_and_interruptions_pass():
 def test_a_full_disk_is_told_as_such():
     with pytest.raises(OutputError) as caught, translate_write_errors(Path("out/a.csv")):
         raise OSError(errno.ENOSPC, "No space left on device", "out/a.csv.partial")
-    assert str(caught.value) == "writing failed: No space left on device (out/a.csv.partial)."
+    assert str(caught.value) == (
+        "writing failed: No space left on device (out/a.csv.partial). Free some space there."
+    )

@@ -69,6 +69,7 @@ def go_on(runs, folder, monkeypatch=None):
     whole = json.loads((runs / "whole" / "tall.run.json").read_text())["summary"]
     assert result.summary["classes"] == whole["classes"]
     assert not {"tall.journal", "tall.lock"} & {path.name for path in folder.iterdir()}
+    assert not list(folder.rglob("*.partial"))
     return written, [text for text in hearing.warnings if "are recomputed" in text]
 
 
@@ -76,6 +77,12 @@ def flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 255
     path.write_bytes(content)
+
+
+def litter(path):
+    """Leave what Zarr leaves that is killed while it writes a file."""
+    path.parent.mkdir(exist_ok=True)
+    path.with_name(f"{path.name}.partial").write_bytes(b"x")
 
 
 DAMAGES = {
@@ -95,6 +102,10 @@ DAMAGES = {
             at / LABELS, shape=(9, 9), chunks=(9, 9), dtype="u2", overwrite=True
         ),
         [0, 1024, 2048, 3072],
+    ),
+    "unfinished files": (
+        lambda at: [litter(at / name) for name in (f"{LABELS}/c/3/0.a1", "tall.ome.zarr/zarr.a2")],
+        [3072],
     ),
     "nothing": (Path.exists, [3072]),
 }

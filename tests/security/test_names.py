@@ -137,7 +137,7 @@ def segmented(tmp_path_factory):
     checkpoint = named_checkpoint(names, mpp=0.5).save(folder / "named.safetensors")
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     slides = []
-    for name in (FORMULAS[1], MARKUP[1], TERMINAL[0], TERMINAL[9], SHELL[0], "-rf"):
+    for name in (FORMULAS[1], MARKUP[1], TERMINAL[0] + TERMINAL[9], f"-rf {SHELL[0]}"):
         slides.append(given / f"{name.replace('/', '')}.png")
         Image.fromarray(pixels).save(slides[-1])
     before = os.getcwd()

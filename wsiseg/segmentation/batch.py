@@ -394,10 +394,13 @@ def refuse_same_names(jobs: Sequence[SlideJob], folder: Path) -> None:
     ArgumentError
         Names two of them.
     """
-    folded = folder.is_dir() and is_case_insensitive(folder)
+    names = {job.name for job in jobs}
+    # A file is written to find out about the folder, which a kill might leave.
+    alike = len(set(map(_fold, names))) < len(names)
+    folded = alike and folder.is_dir() and is_case_insensitive(folder)
     first: dict[str, SlideJob] = {}
     for job in jobs:
-        key = unicodedata.normalize("NFC", job.name).casefold() if folded else job.name
+        key = _fold(job.name) if folded else job.name
         if key in first:
             raise ArgumentError(
                 f"two slides are called {job.name!r} and would write the same files",
@@ -405,3 +408,7 @@ def refuse_same_names(jobs: Sequence[SlideJob], folder: Path) -> None:
                 "Segment them into different folders.",
             )
         first[key] = job
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -17,6 +17,9 @@ BAND_HEIGHT = 1024
 SHARD_WIDTH = 4096
 """Height and width of a shard, the unit of writing; each is written once, by one writer."""
 
+UNFINISHED_BY_ZARR = ".*.partial"
+"""What Zarr appends to the name of a file until it is complete, as a pattern."""
+
 BANDS_AHEAD = 2
 """Bands that may wait for the disk while the network continues."""
 
@@ -91,8 +94,9 @@ def write_group(path: Path, attributes: Mapping[str, object]) -> None:
     attributes : mapping
         The group's attributes, ``ome`` for instance.
     """
-    # A run that was stopped right here may have left the file.
-    (path / "zarr.json").unlink(missing_ok=True)
+    # A run that was stopped right here may have left the file, or a part of it.
+    for left in ((path / "zarr.json"), *path.glob(f"zarr{UNFINISHED_BY_ZARR}")):
+        left.unlink(missing_ok=True)
     zarr.create_group(store=path, attributes=dict(attributes))
 
 

@@ -12,7 +12,7 @@ from zarr.storage import LocalStore
 from zarr.types import AnyArray
 
 from wsiseg.classes import LabelClass
-from wsiseg.store.arrays import create_array, write_group
+from wsiseg.store.arrays import UNFINISHED_BY_ZARR, create_array, write_group
 from wsiseg.store.checking import band_is_intact, has_expected_layout
 from wsiseg.store.companions import list_companions
 from wsiseg.store.disk import Json, translate_write_errors
@@ -136,10 +136,11 @@ class MaskStore:
         return band_is_intact(record, self.labels, self._beside, len(self._classes))
 
     def remove_band(self, box: Box) -> None:
-        """Remove the shards of a band, so that it can be written again."""
+        """Remove the shards of a band, whole or not, so that it can be written again."""
         with translate_write_errors(self.path):
             for array in self._arrays:
-                for shard in _shards(array, box):
+                # Zarr writes under another name first, which a kill leaves.
+                for shard in (*_shards(array, box), *_shards(array, box, UNFINISHED_BY_ZARR)):
                     if shard.is_dir() and not shard.is_symlink():
                         shutil.rmtree(shard)
                     else:
@@ -236,11 +237,11 @@ def _flush(shard: Path) -> None:
         os.close(descriptor)
 
 
-def _shards(array: AnyArray, box: Box) -> Iterator[Path]:
+def _shards(array: AnyArray, box: Box, ending: str = "") -> Iterator[Path]:
     """Yield the files of a band's shards: ``c/ROW/COLUMN``, or ``c/CHANNEL/ROW/COLUMN``."""
     assert array.shards is not None
     assert isinstance(array.store, LocalStore)
     height, width = array.shards[-2:]
     planes = "*/" * (array.ndim - 2)
     for column in range(box.x // width, -(-box.right // width)):
-        yield from array.store.root.glob(f"c/{planes}{box.y // height}/{column}")
+        yield from array.store.root.glob(f"c/{planes}{box.y // height}/{column}{ending}")

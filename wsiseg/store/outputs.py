@@ -181,7 +181,8 @@ def output_folder(folder: Path) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # Rights alone do not tell: a disk may be mounted for reading only.
-            with tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder):
+            # Without a name, where there are such files, so that no kill leaves it.
+            with tempfile.TemporaryFile(prefix=_TRIAL, dir=folder):
                 pass
         except OSError as error:
             raise OutputError(
