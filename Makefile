@@ -3,6 +3,7 @@
 # make test-long   the same with every repetition; takes hours
 # make docs   the documentation site, with spelling and links checked
 # make bench  side-by-side figures; takes minutes
+# make audit  what is known against the tested versions; needs a network
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test test-long lint types layers unit unit-long docs bench clean
+.PHONY: demo test test-long lint types layers unit unit-long docs bench audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wsiseg demo -o demo-output
@@ -55,6 +56,14 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/exports.py
 	$(BIN)/python benchmarks/measuring.py
+
+# In an environment of its own, so that it changes no version of what it looks at.
+audit: $(VENV)/audit/bin/pip-audit
+	$< --vulnerability-service osv --strict --no-deps --disable-pip --requirement constraints.txt
+
+$(VENV)/audit/bin/pip-audit: | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --disable-pip-version-check --quiet pip-audit
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
