@@ -30,6 +30,9 @@ from kills import NAME, Runs, describe
 
 PAGE = 4_096
 UNSHARED = "WSISEG_DISK_FULL_UNSHARED"
+SAID = ("No space", "too large", "too full")
+"""What says that a disk is full: while writing, by a limit, and before anything is written."""
+
 _MOUNTING = ["unshare", "--mount", "--map-root-user"]
 
 
@@ -162,7 +165,7 @@ def _judge(runs: Runs, output: Path, status: int, where: str) -> Iterator[str]:
     lines = [line for line in runs.told.splitlines() if not line.startswith("warning: ")]
     if status != 1:
         yield f"{where}: status {status} instead of 1: {lines}"
-    elif len(lines) != 1 or not ("No space" in lines[0] or "too large" in lines[0]):
+    elif len(lines) != 1 or not any(word in lines[0] for word in SAID):
         yield f"{where}: not one clear line: {lines}"
     for path in _files(output):
         if path.suffix == ".json":
