@@ -5,7 +5,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY . .
-RUN pip install --no-cache-dir build && python -m build --wheel --outdir /wheels
+RUN pip install --no-cache-dir -c constraints.txt build==1.6.1 && python -m build --wheel --outdir /wheels
 
 FROM python:3.11-slim AS cuda
 COPY --from=build /wheels /wheels

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.errors import CheckpointError, RuntimeUnavailableError
 from wsiseg.models.exporting.format import INPUT
 from wsiseg.models.outputs import RawOutput
 from wsiseg.models.quantised import Int8Form
@@ -18,6 +18,7 @@ from wsiseg.models.runtimes.kept_runtime import KeptRuntime
 from wsiseg.models.runtimes.runtime import Bytes, Precision, RuntimeSettings
 
 if TYPE_CHECKING:
+    import onnx
     import onnxruntime
 
     from wsiseg.models.tile_network import TileNetwork
@@ -157,6 +158,12 @@ def _open_int8_form(
     import onnx
 
     whole = onnx.load_from_string(form.graph)
+    if any(each.data_location == onnx.TensorProto.EXTERNAL for each in _tensors(whole)):
+        raise CheckpointError(
+            "its int8 form refers to other files",
+            None,
+            "Make it again with 'wsiseg models quantize'.",
+        )
     model = onnx.utils.Extractor(whole).extract_model([INPUT], list(outputs))
     shape = (settings.batch, *settings.tile, 3)
     for dim, edge in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
@@ -165,6 +172,14 @@ def _open_int8_form(
     del model.graph.value_info[:]
     content: bytes = model.SerializeToString()
     return content
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
 
 
 def _start(model: bytes, settings: RuntimeSettings) -> onnxruntime.InferenceSession:

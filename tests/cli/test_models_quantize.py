@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 
 from commands import run
 from tiny import tiny_checkpoint
+from wsiseg.models import load_checkpoint
+from wsiseg.models.quantised import Int8Form, digest_graph, read_int8_form
 
 pytest.importorskip("nncf", reason="nncf is an extra")
 
@@ -216,6 +218,23 @@ def test_onnx_runtime_takes_an_int8_form_of_its_own(for_onnx, picture, tmp_path)
     # Smaller tiles have other shapes, and the same labels.
     _, tiled = segmented(picture, tmp_path / "tiled", checkpoint, *words, "--tile", 64, "--halo", 8)
     np.testing.assert_array_equal(tiled, found)
+
+
+def test_an_int8_form_that_refers_to_other_files_is_refused(for_onnx, picture, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is an extra")
+    checkpoint, content = for_onnx
+    form = read_int8_form(Path(content["output"]))
+    model = onnx.load_from_string(form.graph)
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="passwords.txt")
+    graph = model.SerializeToString()
+    note = form.note.model_copy(update={"graph": digest_graph(graph, b"")})
+    hostile = tmp_path / "uneven.int8.safetensors"
+    load_checkpoint(checkpoint).save(hostile, Int8Form(note, graph, b""))
+    words = ("segment", picture, "-o", tmp_path / "out", "-c", hostile, "--level", 0)
+    line = line_of(run(*words, "--runtime", "onnx", "--precision", "int8"), 1)
+    assert "its int8 form refers to other files" in line
 
 
 def test_an_int8_form_for_another_runtime_is_refused_by_name(for_onnx, picture, tmp_path):
