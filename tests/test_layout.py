@@ -120,7 +120,7 @@ def test_the_public_names_are_these_and_all_errors():
             *("predict", "PredictedImage", "PredictOptions"),
             *("refine", "RefineResult"),
             *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),
-            *("annotations", "errors", "models", "tiling", "training"),
+            *("annotations", "cluster", "errors", "models", "tiling", "training"),
             *wsiseg.errors.__all__,
         }
     )

@@ -1,4 +1,5 @@
 from . import annotations as annotations
+from . import cluster as cluster
 from . import errors as errors
 from . import models as models
 from . import tiling as tiling
@@ -8,6 +9,7 @@ from .errors import AnnotationError as AnnotationError
 from .errors import ArgumentError as ArgumentError
 from .errors import BadNumbersError as BadNumbersError
 from .errors import CheckpointError as CheckpointError
+from .errors import ClusterError as ClusterError
 from .errors import DamagedSlideError as DamagedSlideError
 from .errors import DataSetError as DataSetError
 from .errors import MemoryBudgetError as MemoryBudgetError

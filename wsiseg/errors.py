@@ -21,6 +21,7 @@
     ├── ArgumentError              a value that makes no sense         (ValueError)
     ├── RuntimeUnavailableError    what should run the network is not installed or not able
     ├── MemoryBudgetError          no plan fits the memory budget      (MemoryError)
+    ├── ClusterError               a scheduler or its workers cannot be used    (ConnectionError)
     ├── OutputExistsError          the output already exists           (FileExistsError)
     │   └── OutputHeldError        another run is writing it
     └── OutputError                writing failed                      (OSError)
@@ -38,6 +39,7 @@ __all__ = [
     "ArgumentError",
     "BadNumbersError",
     "CheckpointError",
+    "ClusterError",
     "DamagedSlideError",
     "DataSetError",
     "MemoryBudgetError",
@@ -154,6 +156,10 @@ class RuntimeUnavailableError(WsisegError, RuntimeError):
 
 class MemoryBudgetError(WsisegError, MemoryError):
     """No way of cutting the work fits the memory budget."""
+
+
+class ClusterError(WsisegError, ConnectionError):
+    """A scheduler does not answer, or its workers cannot do the work."""
 
 
 class OutputExistsError(WsisegError, FileExistsError):

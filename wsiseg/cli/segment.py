@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,18 +12,18 @@ import typer
 from wsiseg.cli.options import AsJson, Debug, Quiet
 from wsiseg.cli.printing import Json, begin_json, print_json
 from wsiseg.cli.settings_options import options_from
+from wsiseg.cluster import ClusterOptions
 from wsiseg.segmentation.options import SegmentOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wsiseg.cli.progress import ConsoleListener
-    from wsiseg.segmentation.slide_jobs import SlideJob
+    from wsiseg.segmentation.listener import Listener
+    from wsiseg.segmentation.slide_jobs import Execution, SlideJob
 
 _COHORT = "Several slides"
 
 
-@options_from(SegmentOptions)
+@options_from(SegmentOptions, ClusterOptions)
 def segment(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the masks.", show_default=False)
@@ -105,7 +107,9 @@ def segment(
     listener = ConsoleListener(quiet=quiet, debug=debug)
     listed = () if slide_list is None else read_slide_list(slide_list)
     named = [*(slides or ()), *listed]
-    options, override = common_options(chosen, named)
+    who = ClusterOptions.select(chosen)
+    settings = {name: value for name, value in chosen.items() if name not in who.model_fields_set}
+    options, override = common_options(settings, named)
     found = gather_slides(
         named,
         recursive=recursive,
@@ -119,7 +123,7 @@ def segment(
     begin_json({"slides": entries})
     run = _plan if dry_run else _run
     try:
-        for entry in run(jobs, listener, retry_failed=retry_failed, fail_fast=fail_fast):
+        for entry in run(jobs, listener, who=who, retry_failed=retry_failed, fail_fast=fail_fast):
             failure = entry["error"]
             entries.append(entry | {"error": failure and name_options(str(failure))})
     except KeyboardInterrupt as stop:
@@ -138,17 +142,55 @@ def segment(
 
 
 def _run(
-    jobs: list[SlideJob], listener: ConsoleListener, *, retry_failed: bool, fail_fast: bool
+    jobs: list[SlideJob],
+    listener: ConsoleListener,
+    *,
+    who: ClusterOptions,
+    retry_failed: bool,
+    fail_fast: bool,
 ) -> Iterator[dict[str, Any]]:
     from wsiseg.segmentation.batch import run_cohort
-    from wsiseg.segmentation.executing import OneByOne
 
-    runs = OneByOne(listener)
-    return run_cohort(jobs, runs, listener, retry_failed=retry_failed, fail_fast=fail_fast)
+    with execution_of(who, jobs[0].options.threads, listener) as execution:
+        yield from run_cohort(
+            jobs, execution, listener, retry_failed=retry_failed, fail_fast=fail_fast
+        )
+
+
+@contextmanager
+def execution_of(
+    who: ClusterOptions, threads: int | None, listener: Listener
+) -> Iterator[Execution]:
+    """Give what runs the jobs: this process, or a cluster.
+
+    Parameters
+    ----------
+    who : ClusterOptions
+        What the user named.
+    threads : int or None
+        CPU threads of each process.
+    listener : Listener
+        Receives the events of the run.
+    """
+    if not who.wanted:
+        from wsiseg.segmentation.executing import OneByOne
+
+        yield OneByOne(listener)
+        return
+    from wsiseg.cluster import open_cluster
+
+    listener.began("connecting to workers")
+    with open_cluster(who.scheduler, who.workers, threads=threads) as cluster:
+        yield cluster.execution(listener)
 
 
 def _plan(
-    jobs: list[SlideJob], listener: ConsoleListener, *, retry_failed: bool, fail_fast: bool
+    jobs: list[SlideJob],
+    listener: ConsoleListener,
+    *,
+    who: ClusterOptions,
+    retry_failed: bool,
+    fail_fast: bool,
 ) -> Iterator[dict[str, Any]]:
     from wsiseg.segmentation.forecasting import plan_cohort
 

@@ -15,6 +15,7 @@ from wsiseg.segmentation.entries import (
     named_entry,
     passed_entry,
 )
+from wsiseg.segmentation.filling import Prepare, fill_here
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.prefetching import SlidePrefetcher, open_timed
 from wsiseg.segmentation.provenance import read_run
@@ -53,13 +54,17 @@ class Predictors:
         key = self._key(job)
         if key not in self._made:
             try:
-                self._made[key] = make_predictor(job.checkpoint, job.options, self._began)
+                self._made[key] = self.make(job)
             except WsisegError as error:
                 self._made[key] = error
         found = self._made[key]
         if isinstance(found, WsisegError):
             raise found
         return found
+
+    def make(self, job: SlideJob) -> Predictor:
+        """Return a new predictor for a job."""
+        return make_predictor(job.checkpoint, job.options, self._began)
 
     def made_for(self, job: SlideJob) -> Predictor | None:
         """Return the predictor of a job if it has been made."""
@@ -83,11 +88,21 @@ class OneByOne:
     ----------
     listener : Listener
         Receives the events of the run.
+    prepare : callable
+        Gives what fills the bands of a mask: this process, or the workers of a cluster.
+    predictors : Predictors, optional
+        In place of those that this process chooses.
     """
 
-    def __init__(self, listener: Listener) -> None:
-        self._predictors = Predictors(listener.began)
+    def __init__(
+        self,
+        listener: Listener,
+        prepare: Prepare = fill_here,
+        predictors: Predictors | None = None,
+    ) -> None:
+        self._predictors = predictors or Predictors(listener.began)
         self._listener = listener
+        self._prepare = prepare
 
     def run(self, jobs: Sequence[SlideJob]) -> Iterator[SlideOutcome]:
         """Yield an outcome for each job; see :class:`wsiseg.segmentation.slide_jobs.Execution`."""
@@ -100,7 +115,14 @@ class OneByOne:
                 with ExitStack() as claim:
                     self._listener.turned_to(job.slide, job.number, job.total)
                     try:
-                        outcome = segment_job(job, self._predictors, self._listener, claim, ahead)
+                        outcome = segment_job(
+                            job,
+                            self._predictors,
+                            self._listener,
+                            claim,
+                            ahead,
+                            prepare=self._prepare,
+                        )
                     except KeyboardInterrupt:
                         entry = interrupted_entry(job, self._predictors.made_for(job))
                         yield SlideOutcome(job, entry, begun=True)
@@ -125,6 +147,8 @@ def segment_job(
     listener: Listener,
     claim: ExitStack,
     ahead: SlidePrefetcher[SlideJob] | None = None,
+    *,
+    prepare: Prepare = fill_here,
 ) -> SlideOutcome:
     """Claim the output of a job and segment its slide; whatever it stumbles over is the outcome.
 
@@ -143,6 +167,8 @@ def segment_job(
         Receives the lock of the output; to be closed when the outcome is recorded.
     ahead : SlidePrefetcher, optional
         Opens the slides of the jobs in their order, and is told when it may open the next one.
+    prepare : callable
+        Gives what fills the bands of the mask.
     """
     begun = False
 
@@ -177,6 +203,7 @@ def segment_job(
                     held=held,
                     on_planned=planned,
                     on_predicted=None if ahead is None or ahead.is_last else ahead.prefetch_next,
+                    prepare=prepare,
                 )
     # Whatever one slide stumbles over, the others go on.
     except Exception as stumbled:

@@ -14,6 +14,8 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.store.metadata import Placement
 from wsiseg.store.outputs import OutputFiles
+from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.slides import Slide
 
 
@@ -69,6 +71,10 @@ class Job:
             classes=plan.classes,
             tiles=len(plan.cover.tiles),
         )
+
+    def tiles_of(self, box: Box) -> list[Tile]:
+        """Return the tiles that can change a part of the plane, in the order they are done in."""
+        return self.plan.cover.reaching(box, whole=self.options.blend != "crop")
 
     @property
     def pyramids(self) -> dict[str, Path]:

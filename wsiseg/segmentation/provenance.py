@@ -204,7 +204,9 @@ def describe_run(job: Job, stats: RunStats, identity: Json, energies: Mapping[st
     seconds = stats.watch.total
     unseen = plan.plane.box.area - int(stats.counts.sum())
     power = describe_power(energies, stats.written_pixels / 1e6)
-    shares = time_shares(stats.rows, seconds, seconds - stats.predicted_at, stats.setup_seconds)
+    finishing = seconds - stats.predicted_at
+    workers = max(1, len(stats.workers))
+    shares = time_shares(stats.rows, seconds, finishing, stats.setup_seconds, workers)
     return {
         "summary": summarise(job, stats, seconds, shares.bottleneck, power),
         "shares": asdict(shares),
@@ -247,6 +249,7 @@ def describe_run(job: Job, stats: RunStats, identity: Json, energies: Mapping[st
         "power_w": power and power["mean_w"],
         "power": power,
         "warnings": stats.warnings,
+        **({"workers": stats.workers} if stats.workers else {}),
     }
 
 
@@ -288,7 +291,7 @@ def summarise(
         "tiles_per_s": round(len(stats.rows) / seconds, 3),
         "unread_tiles": stats.unread_tiles,
         "pixels_without_numbers": stats.pixels_without_numbers,
-        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "peak_rss_mb": round(max(peak_rss_mb(), stats.peak_elsewhere_mb), 1),
         "memory_mb": round(job.plan.memory.total / 1e6, 1),
         "runtime": choice.runtime,
         "precision": choice.precision,

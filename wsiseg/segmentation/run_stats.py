@@ -12,9 +12,12 @@ from zarr.types import AnyArray
 
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.streaming import Step
+from wsiseg.store.disk import Json
 from wsiseg.store.journal import BandRecord
 from wsiseg.throughput.recorder import Stopwatch, TileRow
+from wsiseg.tiling.bands import Prediction
 from wsiseg.tiling.boxes import Box
+from wsiseg.tiling.grid import Tile
 
 
 class RunStats:
@@ -46,6 +49,10 @@ class RunStats:
         Seconds that preparing the network took.
     predicted_at : float
         Seconds after which the last tile was through the network.
+    workers : list of dict
+        Who did what, where others than this process did it; for the run file.
+    peak_elsewhere_mb : float
+        The most memory that any of them took, in MiB.
     """
 
     def __init__(self, classes: int, listener: Listener, elapsed: float = 0.0) -> None:
@@ -55,6 +62,8 @@ class RunStats:
         self.written_pixels = self.computed_pixels = 0
         self.setup_seconds = 0.0
         self.predicted_at = 0.0
+        self.workers: list[Json] = []
+        self.peak_elsewhere_mb = 0.0
         self._listener = listener
         self._rows: dict[int, TileRow] = {}
         self._resumed: dict[int, TileRow] = {}
@@ -94,22 +103,55 @@ class RunStats:
         """
         if step.read is None or step.row is None:
             return
-        step.row.finished_s = self.watch.total
-        before = self._rows.get(step.row.index)
+        error = step.read.error
+        self.record_tile(
+            step.row, step.read.tile, window, None if error is None else error.what, step.prediction
+        )
+
+    def record_tile(
+        self,
+        row: TileRow,
+        tile: Tile,
+        window: Box,
+        unread: str | None,
+        prediction: Prediction | None = None,
+    ) -> None:
+        """Count one tile, done here or by somebody else.
+
+        Parameters
+        ----------
+        row : TileRow
+            Its seconds; those of the same tile in other windows are added.
+        tile : Tile
+            Its place in the plan.
+        window : Box
+            The part of the plane that is being filled; pixels outside it do not count.
+        unread : str or None
+            Why it could not be read, if so.
+        prediction : Prediction or None
+            The network's output, where it is at hand.
+        """
+        row.finished_s = self.watch.total
+        before = self._rows.get(row.index)
         if before is not None:
-            step.row.add(before)
-        self._rows[step.row.index] = step.row
-        self._fresh.append(step.row)
-        if step.read.error is not None and before is None:
-            tile = step.read.tile
+            row.add(before)
+        self._rows[row.index] = row
+        self._fresh.append(row)
+        if unread is not None and before is None:
             self.warn(
-                f"tile {tile.index} at y={tile.box.y}, x={tile.box.x} is not analysed: "
-                f"{step.read.error.what}"
+                f"tile {tile.index} at y={tile.box.y}, x={tile.box.x} is not analysed: {unread}"
             )
-        if step.prediction is not None:
-            self.computed_pixels += step.read.tile.box.area
-            self._listener.labelled(step.read.tile, step.prediction)
-        self._listener.advanced(step.read.tile.core.intersection(window).area)
+        if unread is None:
+            self.computed_pixels += tile.box.area
+        if prediction is not None:
+            self._listener.labelled(tile, prediction)
+        self._listener.advanced(tile.core.intersection(window).area)
+
+    def record_delay(self, index: int, stitch_ms: float, write_ms: float) -> None:
+        """Add what a tile took after it was counted: for merging, and waiting for the disk."""
+        row = self._rows[index]
+        row.stitch_ms += stitch_ms
+        row.write_ms += write_ms
 
     @contextmanager
     def timed_write(self, step: Step) -> Iterator[None]:

@@ -16,11 +16,12 @@ import zarr
 from zarr.types import AnyArray
 
 from wsiseg.checkpoints import take_checkpoint
-from wsiseg.errors import DamagedSlideError, OutputError, OutputExistsError, TooManyBadTilesError
+from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.fastest import FastChoice, choose_fastest
+from wsiseg.segmentation.filling import Prepare, Workers, fill_here
 from wsiseg.segmentation.finishing import finish_mask
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.keywords import SegmentKeywords
@@ -37,9 +38,7 @@ from wsiseg.segmentation.resuming import (
     unfinished_boxes,
 )
 from wsiseg.segmentation.run_stats import RunStats
-from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
-from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
@@ -48,7 +47,6 @@ from wsiseg.text import plural
 from wsiseg.throughput.probes.power_meter import PowerMeter, find_probes
 from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.slides import Slide, with_slide_mpp
 from wsiseg.tiling.tissue import TissueMask
 
@@ -84,6 +82,7 @@ def segment(
     output: Path | str = ".",
     *,
     listener: Listener | None = None,
+    cluster: Workers | None = None,
     **options: Unpack[SegmentKeywords],
 ) -> SegmentResult:
     """Segment one slide into a multiscale mask.
@@ -99,6 +98,9 @@ def segment(
         Folder for the mask, the tile table and the run file; created if need be.
     listener : Listener, optional
         Receives the events of the run.
+    cluster : Cluster, optional
+        Whose workers take the tiles through the network, see :func:`wsiseg.cluster.open_cluster`;
+        this process does if left out.
     **options
         Fields of :class:`wsiseg.segmentation.options.SegmentOptions`.
 
@@ -141,7 +143,15 @@ def segment(
         elapsed = opening.total
         hears = listener or Listener()
         predictor = make_predictor(checkpoint, settings, hears.began)
-        return segment_slide(opened, predictor, Path(output), settings, hears, elapsed=elapsed)
+        return segment_slide(
+            opened,
+            predictor,
+            Path(output),
+            settings,
+            hears,
+            elapsed=elapsed,
+            prepare=fill_here if cluster is None else cluster.prepare,
+        )
 
 
 def make_predictor(
@@ -187,6 +197,7 @@ def segment_slide(
     held: Sequence[str] | None = None,
     on_planned: Callable[[], None] | None = None,
     on_predicted: Callable[[], None] | None = None,
+    prepare: Prepare = fill_here,
 ) -> SegmentResult:
     """Segment one open slide with a predictor, which can be used for further slides.
 
@@ -215,6 +226,8 @@ def segment_slide(
     on_predicted : callable, optional
         Called when the last tile is through the network and only writing is left, if there is
         memory for a next slide.
+    prepare : callable
+        Gives what fills the bands of the mask: this process, or the workers of a cluster.
 
     Raises
     ------
@@ -257,7 +270,7 @@ def segment_slide(
         if run is None:
             if on_planned is not None:
                 on_planned()
-            run = _run(job, stats, listener, on_predicted)
+            run = _run(job, stats, listener, on_predicted, prepare)
         listener.finished(run)
         return SegmentResult(files.mask, run["summary"], finished is not None)
 
@@ -273,7 +286,11 @@ def _choose_fastest(
 
 
 def _run(
-    job: Job, stats: RunStats, listener: Listener, on_predicted: Callable[[], None] | None
+    job: Job,
+    stats: RunStats,
+    listener: Listener,
+    on_predicted: Callable[[], None] | None,
+    prepare: Prepare,
 ) -> dict[str, Any]:
     """Fill the mask, or the rest of an interrupted one, finish it, and return its run file."""
     files = job.files
@@ -289,7 +306,7 @@ def _run(
     done = recover_bands(job, journal, stats)
     try:
         with PowerMeter(find_probes(job.predictor.choice.device)) as meter:
-            store = _fill(job, journal, stats, done)
+            store = _fill(job, journal, stats, done, prepare)
             if on_predicted is not None and job.plan.memory.next_slide:
                 on_predicted()
             return finish_mask(job, store, stats, identity, meter)
@@ -353,61 +370,29 @@ def refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
         )
 
 
-def _fill(job: Job, journal: Journal, stats: RunStats, done: list[BandRecord]) -> MaskStore:
-    """Fill level 0 of the mask, window by window, but for the bands that are done."""
-    plan, options, files = job.plan, job.options, job.files
+def _fill(
+    job: Job, journal: Journal, stats: RunStats, done: list[BandRecord], prepare: Prepare
+) -> MaskStore:
+    """Fill level 0 of the mask, but for the bands that are done."""
+    files = job.files
     # A network that cannot be made ready leaves what stands.
-    stream = TileStream(job.slide, job.predictor, plan, options)
-    stats.setup_seconds = stream.setup_seconds
+    fill = prepare(job, stats)
     if not done:
         files.remove()
         journal.begin()
     store = open_store(job, fresh=not done)
     for record in done:
         stats.record_resumed(record, store.labels)
-    windows = unfinished_boxes(plan.windows, done)
+    boxes = unfinished_boxes(job.plan.windows, done)
     if done:
-        _say_resumed(plan, [stream.tiles(window) for window in windows], stats)
-    stats.expect(sum(len(stream.tiles(window)) for window in windows))
-    with BandWriter(store, journal, plan.classes) as writer:
-        for window in windows:
-            _fill_window(job, window, stream, writer, stats)
-        stats.predicted_at = stats.watch.total
-        writer.wait()
-    stats.record_written(writer.counts)
+        _say_resumed(job, boxes, stats)
+    fill(store, journal, boxes)
     stats.warn_of_bad_numbers()
-    for note in stream.notes:
-        stats.warn(note)
     return store
 
 
-def _say_resumed(plan: Plan, left: Sequence[Sequence[Tile]], stats: RunStats) -> None:
-    total, todo = len(plan.cover.tiles), len({tile.index for tiles in left for tile in tiles})
+def _say_resumed(job: Job, left: Sequence[Box], stats: RunStats) -> None:
+    todo = len({tile.index for box in left for tile in job.tiles_of(box)})
+    total = len(job.plan.cover.tiles)
     were = "was" if total - todo == 1 else "were"
     stats.began(f"resuming: {total - todo} of {plural(total, 'tile')} {were} done before")
-
-
-def _fill_window(
-    job: Job, window: Box, stream: TileStream, writer: BandWriter, stats: RunStats
-) -> None:
-    allowed = job.options.bad_tiles_allowed(len(job.plan.cover.tiles))
-    for step in stream.steps(window):
-        stats.record_step(step, window)
-        if step.read is not None and step.read.error is not None:
-            _judge_bad_tile(job, step.read.error, stats.unread_tiles, allowed)
-        for band in step.bands:
-            with stats.timed_write(step):
-                writer.write(band, stats.pop_new_rows())
-
-
-def _judge_bad_tile(job: Job, error: DamagedSlideError, unread: int, allowed: int) -> None:
-    """Raise if one more unreadable tile is one too many."""
-    if job.options.on_bad_tile == "fail":
-        raise error
-    if unread > allowed:
-        raise TooManyBadTilesError(
-            f"{unread} of {len(job.plan.cover.tiles)} tiles cannot be read, {allowed} are allowed; "
-            f"the last: {error.what}",
-            job.slide.path,
-            "Allow more with `max_bad_tiles`.",
-        )

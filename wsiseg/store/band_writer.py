@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
 from wsiseg.store.arrays import BANDS_AHEAD
 from wsiseg.store.checking import checksum, count_labels
-from wsiseg.store.journal import BandRecord, Journal
+from wsiseg.store.journal import BandRecord
 from wsiseg.store.masks import MaskStore
 from wsiseg.throughput.recorder import TileRow
 from wsiseg.tiling.bands import Band
+
+
+class Recorder(Protocol):
+    """Gets to know of bands that are on disk: a journal, or what passes on to one."""
+
+    def record(self, record: BandRecord) -> None:
+        """Take the record of a band; return when it cannot be lost any more."""
 
 
 class BandWriter:
@@ -23,7 +30,7 @@ class BandWriter:
     ----------
     store : MaskStore
         The mask.
-    journal : Journal
+    journal : Recorder
         Gets a record of each band once it is on disk.
     classes : int
         Number of classes.
@@ -34,7 +41,7 @@ class BandWriter:
         int64 ``(classes,)``, pixels of each class written so far.
     """
 
-    def __init__(self, store: MaskStore, journal: Journal, classes: int) -> None:
+    def __init__(self, store: MaskStore, journal: Recorder, classes: int) -> None:
         self.counts = np.zeros(classes, np.int64)
         self._store = store
         self._journal = journal

@@ -135,16 +135,31 @@ class MaskStore:
         """Tell whether a band is on disk as its record says, see :func:`band_is_intact`."""
         return band_is_intact(record, self.labels, self._beside, len(self._classes))
 
-    def remove_band(self, box: Box) -> None:
-        """Remove the shards of a band, whole or not, so that it can be written again."""
+    def remove_band(self, box: Box) -> bool:
+        """Remove the shards of a band, so that it can be written again.
+
+        What a killed process was just writing, under Zarr's other name, goes as well.
+
+        Parameters
+        ----------
+        box : Box
+            The band.
+
+        Returns
+        -------
+        bool
+            Whether there was a shard.
+        """
+        found = False
         with translate_write_errors(self.path):
             for array in self._arrays:
-                # Zarr writes under another name first, which a kill leaves.
                 for shard in (*_shards(array, box), *_shards(array, box, UNFINISHED_BY_ZARR)):
+                    found |= shard.name.isdigit()
                     if shard.is_dir() and not shard.is_symlink():
                         shutil.rmtree(shard)
                     else:
                         shard.unlink()
+        return found
 
     def write(self, band: Band) -> None:
         """Write a band and sync it to disk.

@@ -55,7 +55,7 @@ class TimeShares:
 
 
 def time_shares(
-    rows: Sequence[TileRow], seconds: float, finishing: float, setup: float
+    rows: Sequence[TileRow], seconds: float, finishing: float, setup: float, workers: int = 1
 ) -> TimeShares:
     """Return the share of a run's time that each stage took.
 
@@ -69,6 +69,8 @@ def time_shares(
         Seconds of it spent on the last band, the pyramid and the metadata.
     setup : float
         Seconds of it spent on preparing the network.
+    workers : int
+        How many did the tiles side by side.
 
     Examples
     --------
@@ -77,10 +79,11 @@ def time_shares(
     >>> shares.network, shares.bottleneck
     (0.6, 'network')
     """
-    reading = sum(row.wait_ms for row in rows) / 1e3
-    network = sum(row.forward_ms for row in rows) / 1e3
-    stitching = sum(row.stitch_ms for row in rows) / 1e3
-    writing = sum(row.write_ms for row in rows) / 1e3 + finishing
+    each = 1e3 * workers
+    reading = sum(row.wait_ms for row in rows) / each
+    network = sum(row.forward_ms for row in rows) / each
+    stitching = sum(row.stitch_ms for row in rows) / each
+    writing = sum(row.write_ms for row in rows) / each + finishing
     whole = max(seconds, 1e-9)
     other = max(0.0, seconds - reading - network - stitching - writing - setup)
     parts = (reading, network, stitching, writing, setup, other)
