@@ -148,7 +148,15 @@ class RunStats:
         self._listener.advanced(tile.core.intersection(window).area)
 
     def record_delay(self, index: int, stitch_ms: float, write_ms: float) -> None:
-        """Add what a tile took after it was counted: for merging, and waiting for the disk."""
+        """Add what a tile took after it was counted.
+
+        Parameters
+        ----------
+        index : int
+            The tile.
+        stitch_ms, write_ms : float
+            Milliseconds of making its bands, and of waiting for the disk.
+        """
         row = self._rows[index]
         row.stitch_ms += stitch_ms
         row.write_ms += write_ms
