@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,6 +59,26 @@ def slide_file(request: pytest.FixtureRequest, made_slides: Path) -> Callable[[s
         return made or request.getfixturevalue("data") / "slides" / name
 
     return find
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Start an S3 server, one for all tests of the process, and return its address."""
+    from s3_server import s3_server
+
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a bucket of the test's own, and return its address; credentials are set."""
+    from s3_server import environment, make_bucket
+
+    for name, value in environment(s3_endpoint).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return make_bucket(s3_endpoint, f"lab-{uuid.uuid4().hex}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

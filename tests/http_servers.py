@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ class Server:
         self.asked: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
+        self.sent = 0
+        self.sends_parts = True
         self._server: ThreadingHTTPServer | None = None
 
     def fetched(self, path: str) -> int:
@@ -59,16 +62,21 @@ class Server:
                 owner.asked.append((self.command, self.path))
                 owner.headers.append(dict(self.headers))
                 answer = owner.answer(self.path)
-                self.send_response(answer.status)
+                body, place = answer.body, None
+                if owner.sends_parts and answer.status == 200:
+                    body, place = cut(body, self.headers.get("Range", ""))
+                self.send_response(206 if place else answer.status)
+                if place:
+                    self.send_header("Content-Range", place)
+                owner.sent += len(body) if with_body else 0
                 if not answer.unsized:
-                    length = answer.headers.get("Content-Length", len(answer.body))
+                    length = answer.headers.get("Content-Length", len(body))
                     self.send_header("Content-Length", str(length))
                 for name, value in answer.headers.items():
                     if name != "Content-Length":
                         self.send_header(name, value)
                 self.end_headers()
                 if with_body:
-                    body = answer.body
                     self.wfile.write(body[: len(body) // 2] if answer.truncated else body)
 
             def log_message(self, *_: object) -> None:
@@ -85,6 +93,15 @@ class Server:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+
+def cut(body: bytes, asked: str) -> tuple[bytes, str | None]:
+    """Return the part of a file that is asked for, and which it is."""
+    found = re.fullmatch(r"bytes=(\d+)-(\d+)", asked)
+    if found is None:
+        return body, None
+    first, last = int(found[1]), min(int(found[2]), len(body) - 1)
+    return body[first : last + 1], f"bytes {first}-{last}/{len(body)}"
 
 
 class Hub(Server):

@@ -5,6 +5,7 @@ from . import models as models
 from . import tiling as tiling
 from . import training as training
 from .checkpoints.loading import load_checkpoint as load_checkpoint
+from .errors import AddressError as AddressError
 from .errors import AnnotationError as AnnotationError
 from .errors import ArgumentError as ArgumentError
 from .errors import BadNumbersError as BadNumbersError

@@ -9,6 +9,7 @@
     │   │   └── UnsuitableSlideError   known, and no slide: a stack, a mask, a thumbnail
     │   ├── DamagedSlideError      a reader takes it, its data are bad (OSError)
     │   └── ResolutionError        its mpp is missing or absurd        (ValueError)
+    ├── AddressError               no such bucket, no access, no network
     ├── StainError                 its stains, or a reference for them, are unusable (ValueError)
     ├── TooManyBadTilesError       more unreadable tiles than allowed  (OSError)
     ├── BadNumbersError            a network's output is not finite    (ArithmeticError)
@@ -35,6 +36,7 @@ imports nothing.
 from __future__ import annotations
 
 __all__ = [
+    "AddressError",
     "AnnotationError",
     "ArgumentError",
     "BadNumbersError",
@@ -108,6 +110,10 @@ class DamagedSlideError(SlideError, OSError):
 
 class ResolutionError(SlideError, ValueError):
     """The slide's µm per pixel is missing or outside what a microscope gives."""
+
+
+class AddressError(WsisegError):
+    """What lies behind an address is not reached: no such bucket, no access, no network."""
 
 
 class StainError(WsisegError, ValueError):

@@ -1,5 +1,6 @@
 """Slide readers behind one :class:`Slide`; a new one is a file here and an entry in `opening`."""
 
+from wsiseg.remote.addresses import url_or_path
 from wsiseg.tiling.slides.discovery import FoundSlides, find_slides
 from wsiseg.tiling.slides.fault_tolerant import FaultTolerantSlide
 from wsiseg.tiling.slides.measured import MeasuredSlide, with_slide_mpp
@@ -12,7 +13,6 @@ from wsiseg.tiling.slides.readers import (
 )
 from wsiseg.tiling.slides.slide import Level, Slide, SlideFacts, slide_name
 from wsiseg.tiling.slides.square_pixels import with_stored_pixels
-from wsiseg.tiling.slides.urls import url_or_path
 
 __all__ = [
     "READERS",

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import SlideError, SlideNotFoundError
+from wsiseg.remote.addresses import is_remote
+from wsiseg.remote.remote_path import as_place
 from wsiseg.tiling.slides.own_stores import OURS
 from wsiseg.tiling.slides.readers import is_slide_folder
-from wsiseg.tiling.slides.urls import is_remote
 
 SLIDE_ENDINGS = frozenset(
     (
@@ -115,7 +116,7 @@ def find_slides(
             search.take_fitting(path)
             continue
         if is_remote(path) or not _is_folder(path) or _is_one_slide(path):
-            search.take(path)
+            search.take(as_place(path))
             continue
         before, skipped = search.met, len(search.skipped)
         search.search_folder(path, top=True)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
+
+from wsiseg.remote.reading import RemoteBytes
+from wsiseg.remote.remote_path import RemotePath
 
 
 class FileBytes:
@@ -27,6 +31,9 @@ class FileBytes:
         self._lock = threading.Lock()
         # A viewer cannot tell when the last of its arrays lets go of the slide.
         self.close = weakref.finalize(self, self._file.close)
+
+    def fetch(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: of a file on this machine nothing has to be fetched."""
 
     def read(self, start: int, count: int) -> bytes:
         """Return `count` bytes from `start` on, fewer at the file's end.
@@ -50,3 +57,14 @@ class FileBytes:
         with self._lock:
             self._file.seek(start)
             return self._file.read(count)
+
+
+def open_bytes(path: Path) -> FileBytes | RemoteBytes:
+    """Open a file, here or behind an address, to be read by position.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    """
+    return RemoteBytes(path.url) if isinstance(path, RemotePath) else FileBytes(path)

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wsiseg.errors import DamagedSlideError
+from wsiseg.remote.remote_path import RemotePath
 
 BETWEEN = "sha256_between"
 """The digest of what lies between a file's ends."""
 
 _SAMPLE = 2**20
+_REMOTE_SAMPLE = 2**16
 _SAMPLES = 65
 """Of a large file, evenly spread: its ends, its very middle, and what lies between."""
 
@@ -59,6 +61,35 @@ def fingerprint(path: Path, companions: Sequence[Path] = ()) -> dict[str, object
         "sha256_of_ends": ends.hexdigest(),
         BETWEEN: between.hexdigest(),
     }
+
+
+def remote_fingerprint(path: RemotePath) -> dict[str, object]:
+    """Return what tells a file behind an address from another one that is put there.
+
+    That is its size and its ETag, as samples all over it would have to be fetched; where the server
+    gives no tag, digests of its ends.
+
+    Parameters
+    ----------
+    path : RemotePath
+        The file.
+
+    Raises
+    ------
+    AddressError
+        If it is not reached.
+    DamagedSlideError
+        If it is not there any more.
+    """
+    try:
+        found = path.object.facts()
+        if found.tag is not None:
+            return {"bytes": found.size, "tag": found.tag}
+        first = min(found.size, _REMOTE_SAMPLE)
+        ends = path.object.read([(0, first), (found.size - first, first)])
+    except FileNotFoundError as error:
+        raise DamagedSlideError("the file is not there any more", path) from error
+    return {"bytes": found.size, "sha256_of_ends": hashlib.sha256(b"".join(ends)).hexdigest()}
 
 
 def _places(size: int, samples: int) -> Iterable[int]:

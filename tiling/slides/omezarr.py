@@ -18,11 +18,12 @@ from zarr.types import AnyArray
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     DamagedSlideError,
-    RuntimeUnavailableError,
     SlideNotFoundError,
     UnknownFormatError,
     UnsuitableSlideError,
 )
+from wsiseg.remote.addresses import is_remote, url_or_path
+from wsiseg.remote.zarr_places import zarr_place
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.chunk_limits import bounded
 from wsiseg.tiling.slides.fingerprint import BETWEEN
@@ -41,7 +42,6 @@ from wsiseg.tiling.slides.slide import (
 )
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
-from wsiseg.tiling.slides.urls import is_remote, url_or_path
 
 _PRIMARIES = ["FF0000", "00FF00", "0000FF"]
 _BLOCK = 1024
@@ -85,6 +85,9 @@ class OmeZarrSlide(BlockSlide):
         if not is_remote(path) and not any((path / name).is_file() for name in _METADATA):
             raise UnknownFormatError(OTHER_FORMAT, path)
         _refuse_long_metadata(path)
+        if is_remote(path) and not path.name.lower().endswith(".zarr") and path.is_file():
+            # Without asking for what is not there: some servers refuse that.
+            raise UnknownFormatError(OTHER_FORMAT, path)
         group = _open_group(path)
         with _metadata_errors(path):
             group, ome = _find_image(group, path)
@@ -215,19 +218,13 @@ def _open_group(path: Path) -> zarr.Group:
 
 def _open_where(path: Path, where: str) -> zarr.Group:
     try:
-        return zarr.open_group(where, mode="r")
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            f"what reads such an address is not installed: {error}",
-            where,
-            "Install it with: pip install 'wsiseg[remote]'",
-        ) from error
+        return zarr.open_group(zarr_place(path), mode="r")
     except (GroupNotFoundError, FileNotFoundError) as error:
         if is_remote(path):
             raise SlideNotFoundError(
-                "there is no OME-Zarr image at this address",
+                "there is no slide at this address, neither a file nor an OME-Zarr image",
                 where,
-                "Check it; of what lies elsewhere only OME-Zarr is read.",
+                "Check it.",
             ) from error
         raise UnknownFormatError("a Zarr store without an image", path) from error
 

@@ -14,6 +14,7 @@ import openslide
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DamagedSlideError, SlideError, UnknownFormatError
+from wsiseg.remote.addresses import is_remote
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.czi_structure import check_czi
 from wsiseg.tiling.slides.fingerprint import fingerprint
@@ -41,7 +42,6 @@ from wsiseg.tiling.slides.tiff_pyramid import TIFFFILE_VENDORS, Pyramid
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE, check_structure
 from wsiseg.tiling.slides.tile_cache import OPENSLIDE_CACHE_BYTES
 from wsiseg.tiling.slides.tiled import LARGEST_BLOCK, BlockSlide, FileTiling
-from wsiseg.tiling.slides.urls import is_remote
 
 _BLOCK = 512
 """Edge of a block: a smaller one costs more for its call than for its pixels."""

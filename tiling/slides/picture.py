@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wsiseg.errors import DamagedSlideError, UnsuitableSlideError
+from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlideError
+from wsiseg.remote.addresses import is_remote
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.decoding import decoding, open_picture, picture_orientation, strips
 from wsiseg.tiling.slides.fork_hooks import call_after_fork
@@ -16,6 +17,7 @@ from wsiseg.tiling.slides.high_bit_depth import bit_depth, find_decoder
 from wsiseg.tiling.slides.jpeg2000 import read_headers
 from wsiseg.tiling.slides.orientation import Orientation
 from wsiseg.tiling.slides.slide import (
+    OTHER_FORMAT,
     WHITE,
     Pixels,
     Samples,
@@ -61,6 +63,8 @@ class PictureSlide(Slide):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        if is_remote(path):
+            raise UnknownFormatError(OTHER_FORMAT, path)
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
         # Check a TIFF's directories before any library follows them.

@@ -15,13 +15,14 @@ from wsiseg.errors import (
     UnsuitableSlideError,
 )
 from wsiseg.registry import Registry
+from wsiseg.remote.addresses import is_remote
+from wsiseg.remote.remote_path import RemotePath, as_place
 from wsiseg.tiling.slides.measured import with_slide_mpp
 from wsiseg.tiling.slides.openslide import stated_by_openslide
 from wsiseg.tiling.slides.pixel_size import mpp_differs
 from wsiseg.tiling.slides.slide import OTHER_FORMAT, Slide
 from wsiseg.tiling.slides.square_pixels import with_square_pixels
 from wsiseg.tiling.slides.tiff_structure import is_tiff
-from wsiseg.tiling.slides.urls import is_remote
 
 READERS: Registry[type[Slide]] = Registry(
     "reader",
@@ -164,6 +165,13 @@ def _open_with_first(path: Path) -> Slide:
         except UnknownFormatError as error:
             if error.what != OTHER_FORMAT:
                 reasons.append(error.what)
+    if isinstance(path, RemotePath):
+        raise UnknownFormatError(
+            "; ".join(reasons) or "no reader takes this file from an address",
+            path,
+            "Behind addresses OME-Zarr and tiled TIFF (Aperio, OME, generic) are read; copy other "
+            "slides to this machine first.",
+        )
     # Asked last, as the index file of a MIRAX slide may be empty.
     if path.is_file() and not path.stat().st_size:
         raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
@@ -220,8 +228,8 @@ def probe_readers(path: Path | str) -> tuple[ReaderProbe, ...]:
 
 def _checked(path: Path | str) -> Path:
     """Refuse paths that no reader can open."""
-    path = Path(path)
-    if is_remote(path):
+    path = as_place(path)
+    if isinstance(path, RemotePath):
         return path
     with translate_errors(lambda why: DamagedSlideError(f"the file cannot be read: {why}", path)):
         if not path.exists():

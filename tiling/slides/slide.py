@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import ArgumentError, SlideError
+from wsiseg.remote.remote_path import RemotePath
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.fingerprint import fingerprint
+from wsiseg.tiling.slides.fingerprint import fingerprint, remote_fingerprint
 from wsiseg.tiling.slides.pixel_size import PixelSize
 
 Pixels = npt.NDArray[np.uint8]
@@ -272,6 +273,8 @@ class Slide(ABC):
 
     def fingerprint(self) -> dict[str, object]:
         """Return digests that identify this slide's content, as plain values."""
+        if isinstance(self.path, RemotePath):
+            return remote_fingerprint(self.path)
         return fingerprint(self.path)
 
     def read_associated(self, name: str) -> Pixels:

@@ -12,8 +12,11 @@ import tifffile
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
+from wsiseg.remote.addresses import is_remote
+from wsiseg.remote.reading import AHEAD_BYTES
+from wsiseg.remote.remote_path import RemotePath
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.file_bytes import FileBytes
+from wsiseg.tiling.slides.file_bytes import open_bytes
 from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, orientation
 from wsiseg.tiling.slides.slide import (
@@ -35,9 +38,11 @@ from wsiseg.tiling.slides.tiff_pyramid import (
     refuse_unsupported_pixels,
     segment_shape,
 )
+from wsiseg.tiling.slides.tiff_ranges import RangeArray
 from wsiseg.tiling.slides.tiff_samples import find_sampling
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE, check_structure, is_tiff
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
+from wsiseg.tiling.slides.tile_cache import Place
 from wsiseg.tiling.slides.tiled import TiledSlide
 
 _UNKNOWN_TO_OPENSLIDE = ("JPEG2000", "WEBP")
@@ -68,7 +73,7 @@ class TiffSlide(TiledSlide):
         if not path.is_file() or not is_tiff(path):
             raise UnknownFormatError(OTHER_FORMAT, path)
         check_structure(path)
-        with tiff_errors(path), tifffile.TiffFile(path) as file:
+        with tiff_errors(path), open_tiff(path) as file:
             pyramid = find_pyramid(file, path)
             refuse_unsupported_pixels(pyramid, path)
             tag = pyramid.pages[0].tags.get("Orientation")
@@ -79,7 +84,7 @@ class TiffSlide(TiledSlide):
             self._tiles = [TiffTiles(page, pyramid.sampling) for page in pyramid.pages]
             self._tilings = [tiles.tiling for tiles in self._tiles]
             self._arrays = [_map(page, path, file.byteorder) for page in pyramid.pages]
-            self._bytes = FileBytes(path)
+            self._bytes = open_bytes(path)
         call_after_fork(self, TiffSlide._after_fork)
 
     def reductions(self, level: int) -> tuple[int, ...]:
@@ -103,6 +108,22 @@ class TiffSlide(TiledSlide):
             pixels = on_background(shown, self.facts.background)
         return np.ascontiguousarray(self._orientation.turn(pixels))
 
+    def _assemble(self, level: int, box: Box, reduction: int = 1) -> Pixels:
+        met = self._tilings[level].tiles_in(box, reduction)
+        # What lies far away comes all at once, not tile by tile.
+        self._bytes.fetch(
+            span
+            for index, _ in met
+            if not self._cache.holds(Place(level, index), reduction)
+            for span in self._tiles[level].spans(index)
+        )
+        return super()._assemble(level, box, reduction)
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of decoded tiles, and of what was fetched, that it keeps, at most."""
+        return super().cache_bytes + (AHEAD_BYTES if is_remote(self.path) else 0)
+
     def _stored(self, level: int, box: Box) -> Box:
         return self._orientation.stored(box, self.levels[level].box)
 
@@ -121,7 +142,7 @@ class TiffSlide(TiledSlide):
 
     def _read_associated(self, name: str) -> Pixels:
         # Opened again, as tifffile moves the file's position.
-        with tiff_errors(self.path), tifffile.TiffFile(self.path) as file:
+        with tiff_errors(self.path), open_tiff(self.path) as file:
             page = file.pages[self._others[name]]
             assert isinstance(page, tifffile.TiffPage)
             if page.imagewidth * page.imagelength > LARGEST_TILE:
@@ -149,7 +170,7 @@ def find_openslide_vendor(path: Path) -> str | None:
     """
     if not is_tiff(path):
         return None
-    with tiff_errors(path), tifffile.TiffFile(path) as file:
+    with tiff_errors(path), open_tiff(path) as file:
         vendor = find_vendor(file)
     return None if vendor in TIFFFILE_VENDORS else vendor
 
@@ -168,7 +189,7 @@ def describe_tiff(path: Path) -> Pyramid | None:
     """
     if not is_tiff(path):
         return None
-    with tiff_errors(path), tifffile.TiffFile(path) as file:
+    with tiff_errors(path), open_tiff(path) as file:
         return find_pyramid(file, path) if find_vendor(file) in TIFFFILE_VENDORS else None
 
 
@@ -217,17 +238,26 @@ def _explain(pyramid: Pyramid, orientation: Orientation) -> str:
 
 def _map(
     page: tifffile.TiffPage, path: Path, byteorder: str
-) -> npt.NDArray[np.unsignedinteger[Any]] | None:
+) -> npt.NDArray[np.unsignedinteger[Any]] | RangeArray | None:
     """Return a page that needs no decoding as an array that is read where it is touched."""
     if not is_mappable(page):
         return None
     assert page.dtype is not None
     dtype = np.dtype(f"{byteorder}u{page.dtype.itemsize}")
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    if isinstance(path, RemotePath):
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples > 1:
+            raise UnknownFormatError("a TIFF whose colours lie apart, behind an address", path)
+        return RangeArray(path.object, page.dataoffsets[0], dtype, (height, width, samples))
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         planes = np.memmap(path, dtype, "r", page.dataoffsets[0], (samples, height, width))
         return np.moveaxis(planes, 0, -1)
     return np.memmap(path, dtype, "r", page.dataoffsets[0], (height, width, samples))
+
+
+def open_tiff(path: Path) -> tifffile.TiffFile:
+    """Open a TIFF by tifffile, here or behind an address."""
+    return tifffile.TiffFile(path.open("rb") if isinstance(path, RemotePath) else path)
 
 
 def tiff_errors(path: Path) -> AbstractContextManager[None]:

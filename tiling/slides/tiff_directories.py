@@ -7,6 +7,7 @@ visited once, and of what it lists no more is read than its entries.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -171,15 +172,13 @@ def is_tiff(path: Path) -> bool:
         return file.read(4) in MAGIC
 
 
-def read_tiff_header(file: BinaryIO, path: Path) -> TiffHeader | None:
+def read_tiff_header(file: BinaryIO) -> TiffHeader | None:
     """Read byte order and variant of a TIFF.
 
     Parameters
     ----------
     file : binary file
         Open.
-    path : Path
-        The same file.
 
     Returns
     -------
@@ -190,7 +189,7 @@ def read_tiff_header(file: BinaryIO, path: Path) -> TiffHeader | None:
     magic = file.read(4)
     if magic not in MAGIC:
         return None
-    order, big, size = "<" if magic[:2] == b"II" else ">", b"+" in magic, path.stat().st_size
+    order, big, size = "<" if magic[:2] == b"II" else ">", b"+" in magic, file.seek(0, os.SEEK_END)
     header = TiffHeader(order, big, size)
     if big:
         return header

@@ -63,7 +63,7 @@ def check_structure(path: Path, *, every_tag: bool = False) -> None:
     """
     budget = Budget(content=2**27, every_tag=True) if every_tag else Budget()
     with path.open("rb") as file:
-        header = read_tiff_header(file, path)
+        header = read_tiff_header(file)
         if header is None:
             return
         for number, tags in enumerate(walk_directories(file, header, budget, path)):

@@ -92,6 +92,19 @@ class TileCache:
         made.set_result(tile)
         return tile
 
+    def holds(self, place: Place, reduction: int) -> bool:
+        """Tell whether a file tile is in the cache, or is being decoded.
+
+        Parameters
+        ----------
+        place : Place
+            Level and number of the tile.
+        reduction : int
+            Downsampling factor at which it is decoded.
+        """
+        with self._lock:
+            return (place, reduction) in self._tiles or (place, reduction) in self._pending
+
     def announce(self, places: Iterable[Place]) -> Callable[[], None]:
         """Announce that a read will request these tiles, after the reads announced before.
 

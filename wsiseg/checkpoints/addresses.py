@@ -8,16 +8,13 @@ from urllib.parse import urlsplit
 
 from wsiseg.errors import ArgumentError, CheckpointError
 from wsiseg.models.weight_files import shorten
+from wsiseg.remote.addresses import mask, mask_all
 
 SCHEMES = ("https", "http", "s3", "hf")
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _FRAGMENT = re.compile(r"#((?:sha|md|blake)\w*)=(.*)$", re.IGNORECASE | re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://[^\s'\"<>]+", re.IGNORECASE)
-_PASSWORD = re.compile(r"[^/@]*:(?!\d+(?:/|$)).*@", re.DOTALL)
-"""Up to the host; a password may hold a slash, although it should not."""
-
 _SUFFIX = ".safetensors"
 _LONGEST = 300
 """Letters of an address that are shown."""
@@ -50,7 +47,7 @@ class Address:
 
     def scrub(self, text: str) -> str:
         """Return a library's text without what is secret in this address or any other."""
-        return _URL.sub(lambda found: mask(found[0]), text.replace(self.url, str(self)))
+        return mask_all(text.replace(self.url, str(self)))
 
     @property
     def file_name(self) -> str:
@@ -156,21 +153,6 @@ def parse_hub(address: Address) -> HubPlace:
             "Published .pth files go through 'wsiseg models import' first.",
         )
     return HubPlace(f"{matched['owner']}/{matched['name']}", matched["file"], matched["revision"])
-
-
-def mask(url: str) -> str:
-    """Return an address without its password, its query and its fragment.
-
-    Examples
-    --------
-    >>> mask("https://me:secret@host/a.safetensors?token=1")
-    'https://host/a.safetensors?…'
-    """
-    before, query, _ = url.partition("?")
-    scheme, _, rest = before.partition("://")
-    host, slash, path = _PASSWORD.sub("", rest.partition("#")[0]).partition("/")
-    shown = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-    return f"{shown}?…" if query else shown
 
 
 def _names_file(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Checkpoints from ``https://`` and ``s3://``, through fsspec, into the cache.
+"""Checkpoints from ``https://`` and ``s3://``, through fsspec and obstore, into the cache.
 
 fsspec's own ``filecache`` takes files behind https for unchanging, writes in place, and lets two
 processes write at once; so what the server says of a file is compared here.
@@ -20,16 +20,18 @@ from wsiseg.checkpoints.cache import CacheEntry, Kept
 from wsiseg.checkpoints.refusals import UnreachableError, refuse_status
 from wsiseg.checkpoints.verifying import Began, refuse_size, verify
 from wsiseg.error_translation import reason
-from wsiseg.errors import CheckpointError, OutputError, WsisegError
+from wsiseg.errors import (
+    AddressError,
+    CheckpointError,
+    OutputError,
+    RuntimeUnavailableError,
+    WsisegError,
+)
+from wsiseg.remote.objects import WritableObject, web_settings
+from wsiseg.remote.refusals import UnreachedError
 
 _VALIDATORS = ("ETag", "Last-Modified", "LastModified", "Content-MD5", "Digest")
 """What tells that a file has changed, as https and S3 call it."""
-
-_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError")
-"""Errors of botocore, which need not be there."""
-
-_CONNECTING, _READING = 20, 60
-"""Seconds that a server may take to answer, and between two pieces of a file."""
 
 
 def fetch(address: Address, began: Began) -> tuple[Path, tuple[str, ...]]:
@@ -101,19 +103,24 @@ class _SizeLimit(Callback):  # type: ignore[misc]  # fsspec has no types
 
 
 def _open(address: Address) -> Any:
-    """Return fsspec's file system for an address."""
-    settings: Mapping[str, Any] = {}
-    if address.scheme != "s3":
-        from aiohttp import ClientTimeout
+    """Return fsspec's file system for an address, or what does as it does for S3."""
+    if address.scheme == "s3":
+        return _Bucket()
+    return fsspec.filesystem(address.scheme, skip_instance_cache=True, **web_settings())
 
-        limits = ClientTimeout(total=None, sock_connect=_CONNECTING, sock_read=_READING)
-        settings = {
-            # Behind a proxy, only the environment knows it.
-            "client_kwargs": {"timeout": limits, "trust_env": True},
-            # What is compressed on the way has no size that could be checked.
-            "headers": {"Accept-Encoding": "identity"},
-        }
-    return fsspec.filesystem(address.scheme, skip_instance_cache=True, **settings)
+
+class _Bucket:
+    """Objects of S3, asked for as fsspec is."""
+
+    def info(self, url: str) -> Mapping[str, object]:
+        found = WritableObject(url).facts()
+        return {"size": found.size, "ETag": found.tag}
+
+    def get_file(self, url: str, target: str, callback: Callback) -> None:
+        with Path(target).open("wb") as file:
+            for piece in WritableObject(url).stream():
+                file.write(piece)
+                callback.relative_update(len(piece))
 
 
 @contextmanager
@@ -121,6 +128,13 @@ def _translating(address: Address) -> Iterator[None]:
     """Turn what fsspec raises into errors of ours; its own texts may hold secrets."""
     try:
         yield
+    except RuntimeUnavailableError as error:
+        # As the import that failed, which whoever asked for the checkpoint tells.
+        raise error.__cause__ or error from None
+    except UnreachedError as error:
+        raise UnreachableError(error.what) from None
+    except AddressError as error:
+        raise CheckpointError(error.what, address, error.hint) from None
     except (WsisegError, ImportError):
         raise
     except Exception as error:
@@ -134,12 +148,8 @@ def _translate(error: Exception, address: Address) -> Exception:
         return refuse_status(status, address)
     if isinstance(error, FileNotFoundError) and (cause is error or address.scheme == "s3"):
         return refuse_status(404, address)
-    if isinstance(error, PermissionError) and address.scheme == "s3":
-        return refuse_status(403, address)
     if type(cause).__name__ == "TooManyRedirects":
         return CheckpointError("the address leads in circles", address, "Check it.")
-    if type(cause).__name__ in _NO_CREDENTIALS:
-        return refuse_status(401, address)
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(
             f"what is fetched cannot be kept: {reason(cause)}", address, "Make room."

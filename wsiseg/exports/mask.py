@@ -18,6 +18,8 @@ from wsiseg.classes import LabelClass
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError, ArgumentError
 from wsiseg.exports.areas import ProgressCallback
+from wsiseg.remote.remote_path import as_place
+from wsiseg.store.arrays import open_array
 from wsiseg.store.label_images import LabelImage, StoredValues, is_store, open_label_image
 from wsiseg.store.metadata import LABELS, MASK
 from wsiseg.store.outputs import COMPANIONS, PROBABILITIES, STORE, mask_beside
@@ -285,7 +287,7 @@ class Mask:
         with translate_errors(
             lambda why: AnnotationError(f"the probabilities cannot be read: {why}", path)
         ):
-            array = zarr.open_array(path / "0", mode="r")
+            array = open_array(path / "0")
         if array.shape[1:] != self.shape or array.shape[0] <= max(self.classes, default=0):
             raise AnnotationError("the probabilities are those of another mask", path)
         return array
@@ -345,6 +347,7 @@ def open_mask(path: Path) -> Mask:
     ...
     wsiseg.errors.AnnotationError: there is no such mask (biopsy.svs).
     """
+    path = as_place(path)
     _refuse_others(path)
     image = open_label_image(path)
     if not image.classes:

@@ -14,9 +14,9 @@ from pydantic import Field
 from wsiseg.errors import AnnotationError, ArgumentError, OutputExistsError
 from wsiseg.exports.format import ExportOptions
 from wsiseg.exports.mask import Mask
+from wsiseg.remote.addresses import is_remote
 from wsiseg.settings import Option
 from wsiseg.tiling.slides import READERS, Slide, open_slide, with_stored_pixels
-from wsiseg.tiling.slides.urls import is_remote
 
 
 class SlideOptions(ExportOptions):

@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 
 from wsiseg.annotations.labels import Labels
+from wsiseg.remote.addresses import is_remote
 from wsiseg.store.disk import translate_write_errors
 
 Rows = Callable[[], Iterator[Labels]]
@@ -42,7 +43,8 @@ def spool(strips: Iterable[Labels], folder: Path) -> Iterator[Rows]:
     """
     pieces: list[tuple[int, int, tuple[int, ...]]] = []
     with translate_write_errors(folder):
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed below
+        # Beside the mask there is room for it; behind an address, no file.
+        file = tempfile.TemporaryFile(dir=None if is_remote(folder) else folder)  # noqa: SIM115, closed below
     with file:
         for strip in strips:
             packed = imagecodecs.zstd_encode(strip.tobytes(), level=_LEVEL)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import ArgumentError, OutputError, OutputExistsError
+from wsiseg.remote.remote_path import as_place
 from wsiseg.report.class_names import name_classes
 from wsiseg.report.cohort_page import CohortRow, make_cohort_page, without_text
 from wsiseg.report.pages import MARK
@@ -83,11 +84,11 @@ def report(
     OutputExistsError
         If another file has the name of a page.
     """
-    folder, tell = Path(folder), progress or (lambda _: None)
+    folder, tell = as_place(folder), progress or (lambda _: None)
     found, notes = find_runs(folder)
     moved = None if slides is None else _check_slides(Path(slides))
     runs = name_classes(found)
-    places = _places(folder, runs, None if output is None else Path(output))
+    places = _places(folder, runs, None if output is None else as_place(output))
     main = places[0] if len(runs) == 1 else places.pop()
     several = len(runs) > 1
     for place in {main, *places}:

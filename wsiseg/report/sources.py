@@ -13,7 +13,9 @@ import zarr
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import SlideError, WsisegError
+from wsiseg.remote.addresses import is_remote
 from wsiseg.report.runs import Run
+from wsiseg.store.arrays import open_array
 from wsiseg.store.label_images import StoredValues
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
@@ -21,7 +23,6 @@ from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import FaultTolerantSlide, Slide, open_slide, with_stored_pixels
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide
-from wsiseg.tiling.slides.urls import is_remote
 
 MISSING = (
     "without the slide's pixels: the slide is not at hand; `slides` names the folder in which it is"
@@ -78,7 +79,7 @@ class StoredImage:
         with translate_errors(
             lambda why: SlideError(f"the image cannot be read: {why}", self._store)
         ):
-            return zarr.open_array(self._store / str(level), mode="r")
+            return open_array(self._store / str(level))
 
     def _read(self, level: int, box: Box) -> Pixels:
         array, place = self._array(level), (slice(box.y, box.bottom), slice(box.x, box.right))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
 from wsiseg.exports.mask import Mask
 from wsiseg.report.sources import block_sums, shrink
+from wsiseg.store.arrays import open_array
 from wsiseg.store.label_images import StoredValues, is_store
 from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
@@ -176,7 +176,7 @@ def open_uncertainty(path: Path, mask: Mask, level: int) -> StoredValues:
     ):
         if not is_store(path):
             raise AnnotationError("the uncertainty is unfinished", path)
-        array = zarr.open_array(path / str(level), mode="r")
+        array = open_array(path / str(level))
     if array.shape != mask.image.levels[level].shape[-2:]:
         raise AnnotationError("the uncertainty is that of another mask", path)
     if array.dtype != np.uint8:

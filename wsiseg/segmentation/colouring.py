@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from wsiseg.errors import DamagedSlideError, StainError
+from wsiseg.remote.addresses import is_remote
 from wsiseg.store.disk import write_atomically
 from wsiseg.tiling.colour import (
     METHODS,
@@ -26,7 +27,6 @@ from wsiseg.tiling.colour import (
 )
 from wsiseg.tiling.slides import Slide, open_slide
 from wsiseg.tiling.slides.fingerprint import fingerprint
-from wsiseg.tiling.slides.urls import is_remote
 
 _CACHED_SLIDES, _CACHED_REFERENCES = 256, 16
 _cache: OrderedDict[str, tuple[ColourStep, ...]] = OrderedDict()

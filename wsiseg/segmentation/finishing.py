@@ -12,6 +12,7 @@ from wsiseg.segmentation.provenance import describe_run
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.disk import Json, write_atomically, write_json
 from wsiseg.store.images import write_image
+from wsiseg.store.journal import remove_journal
 from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.shard_counts import count_shards
 from wsiseg.throughput.probes.power_meter import PowerMeter
@@ -78,7 +79,7 @@ def finish_mask(
     run["shards"] = {name: count_shards(group) for name, group in job.pyramids.items()}
     write_json(files.run, run)
     remove_raw(files.mask)
-    files.journal.unlink(missing_ok=True)
+    remove_journal(files.journal)
     return run
 
 

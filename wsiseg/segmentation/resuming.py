@@ -15,7 +15,7 @@ from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.checking import find_damage, find_damaged_layout
 from wsiseg.store.companions import NOTHING, list_companions
-from wsiseg.store.journal import BandRecord, Journal, refuse_other_run
+from wsiseg.store.journal import BandRecord, Journal, refuse_other_run, remove_journal
 from wsiseg.store.masks import MaskStore, remove_raw
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.store.shard_counts import find_lost_shards
@@ -100,7 +100,7 @@ def _settle_finished(files: OutputFiles, run: dict[str, Any], stats: RunStats) -
     stats.began("already finished, nothing to do")
     # Of a run that was killed between its last two steps.
     remove_raw(files.mask)
-    files.journal.unlink(missing_ok=True)
+    remove_journal(files.journal)
     return run
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -45,6 +45,8 @@ class RunStats:
     computed_pixels : int
         Pixels of the tiles that this run took through the network; where column stripes meet, some
         twice.
+    still_held : callable
+        Raises if the lock of the output was lost.
     setup_seconds : float
         Seconds that preparing the network took.
     predicted_at : float
@@ -64,6 +66,7 @@ class RunStats:
         self.predicted_at = 0.0
         self.workers: list[Json] = []
         self.peak_elsewhere_mb = 0.0
+        self.still_held: Callable[[], None] = lambda: None
         self._listener = listener
         self._rows: dict[int, TileRow] = {}
         self._resumed: dict[int, TileRow] = {}
@@ -164,6 +167,7 @@ class RunStats:
     @contextmanager
     def timed_write(self, step: Step) -> Iterator[None]:
         """Measure how long a tile waits for the disk, as a context manager."""
+        self.still_held()
         waiting = Stopwatch()
         yield
         if step.row is not None:
@@ -189,7 +193,8 @@ class RunStats:
         self._listener.began(stage)
 
     def heartbeat(self) -> None:
-        """Notify that the stage is still running."""
+        """Notify that the stage is still running; raise if the output is another's by now."""
+        self.still_held()
         self._listener.heartbeat()
 
     def expect(self, tiles: int) -> None:

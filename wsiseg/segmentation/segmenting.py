@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-import zarr
 from zarr.types import AnyArray
 
 from wsiseg.checkpoints import take_checkpoint
 from wsiseg.errors import OutputError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.remote.remote_path import as_place
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.fastest import FastChoice, choose_fastest
 from wsiseg.segmentation.filling import Prepare, Workers, fill_here
@@ -39,6 +39,7 @@ from wsiseg.segmentation.resuming import (
 )
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.settings import keywords_from
+from wsiseg.store.arrays import open_array
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.masks import MaskStore
@@ -72,7 +73,7 @@ class SegmentResult:
     @property
     def labels(self) -> AnyArray:
         """Level 0 of the mask: uint8 ``(H, W)``, 255 where nothing was analysed."""
-        return zarr.open_array(self.mask / "0", mode="r")
+        return open_array(self.mask / "0")
 
 
 @keywords_from(SegmentOptions)
@@ -146,7 +147,7 @@ def segment(
         return segment_slide(
             opened,
             predictor,
-            Path(output),
+            as_place(output),
             settings,
             hears,
             elapsed=elapsed,
@@ -239,7 +240,9 @@ def segment_slide(
     _refuse_slide_as_output(slide, files)
     stats = RunStats(len(predictor.checkpoint.classes), listener, elapsed)
     lock = hold_lock(files.lock, stats.warn) if held is None else nullcontext()
-    with output_folder(folder), lock:
+    with output_folder(folder), lock as still_held:
+        if still_held is not None:
+            stats.still_held = still_held
         for note in held or ():
             stats.warn(note)
         refuse_existing(files, options)

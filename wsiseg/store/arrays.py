@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import zarr
 from zarr.storage import MemoryStore, StoreLike
 from zarr.types import AnyArray
+
+from wsiseg.remote.zarr_places import zarr_place
 
 CHUNK = 512
 """Edge of a chunk, the unit of reading."""
@@ -50,7 +52,7 @@ def create_array(path: Path, shape: tuple[int, ...], *, fill_value: int) -> AnyA
     ...     array.shape, array.chunks, array.shards, int(array[0, 0])
     ((3000, 5000), (512, 512), (1024, 4096), 255)
     """
-    return _create(path, shape, fill_value, overwrite=True)
+    return _create(zarr_place(path), shape, fill_value, overwrite=True)
 
 
 def expected_metadata(shape: tuple[int, ...], *, fill_value: int) -> dict[str, Any]:
@@ -84,6 +86,30 @@ def _create(
     )
 
 
+def open_array(path: Path, mode: Literal["r", "r+"] = "r") -> AnyArray:
+    """Open an array of a store, in a folder or behind an address.
+
+    Parameters
+    ----------
+    path : Path
+        The array's folder.
+    mode : {"r", "r+"}
+        Whether it is written to.
+    """
+    return zarr.open_array(zarr_place(path), mode=mode)
+
+
+def open_group(path: Path) -> zarr.Group:
+    """Open a group of arrays for reading, in a folder or behind an address.
+
+    Parameters
+    ----------
+    path : Path
+        The group's folder.
+    """
+    return zarr.open_group(zarr_place(path), mode="r")
+
+
 def write_group(path: Path, attributes: Mapping[str, object]) -> None:
     """Write the metadata that make a folder of arrays a Zarr group; the arrays stay as they are.
 
@@ -97,7 +123,7 @@ def write_group(path: Path, attributes: Mapping[str, object]) -> None:
     # A run that was stopped right here may have left the file, or a part of it.
     for left in ((path / "zarr.json"), *path.glob(f"zarr{UNFINISHED_BY_ZARR}")):
         left.unlink(missing_ok=True)
-    zarr.create_group(store=path, attributes=dict(attributes))
+    zarr.create_group(store=zarr_place(path), attributes=dict(attributes))
 
 
 def _whole_chunks(length: int) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 from zarr.types import AnyArray
 
-from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata
+from wsiseg.errors import AddressError
+from wsiseg.store.arrays import BAND_HEIGHT, expected_metadata, open_array, open_group
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.pyramid import Heartbeat, Place, level_shapes
 from wsiseg.tiling.bands import NO_LABEL
@@ -77,7 +77,9 @@ def has_expected_layout(path: Path, shape: tuple[int, ...], *, fill_value: int) 
         0 to 255.
     """
     try:
-        found = zarr.open_array(path, mode="r").metadata.to_dict()
+        found = open_array(path).metadata.to_dict()
+    except AddressError:
+        raise
     # Damaged metadata make zarr raise anything; then there is no such array.
     except Exception:
         return False
@@ -118,6 +120,8 @@ def band_is_intact(
                 total = checksum(np.asarray(array[place]), total)
             if record.checksum_of(name) not in (None, total):
                 return False
+    except AddressError:
+        raise
     # A damaged shard makes decoders raise anything; what cannot be read does not hold.
     except Exception:
         return False
@@ -145,10 +149,12 @@ def find_damage(
         return damage
     found = np.zeros(len(counts), np.int64)
     for level, (height, _) in enumerate(level_shapes(*shape)):
-        array = zarr.open_array(mask / str(level), mode="r")
+        array = open_array(mask / str(level))
         for top in range(0, height, BAND_HEIGHT):
             try:
                 labels = np.asarray(array[top : top + BAND_HEIGHT])
+            except AddressError:
+                raise
             # As above: decoders raise anything.
             except Exception as error:
                 return f"level {level} cannot be read: {error}"
@@ -172,9 +178,11 @@ def find_damaged_layout(group: Path, shape: tuple[int, ...], fill_value: int) ->
     """
     planes, shapes = shape[:-2], level_shapes(*shape[-2:])
     try:
-        attributes: Any = zarr.open_group(group, mode="r").attrs.asdict()
+        attributes: Any = open_group(group).attrs.asdict()
         (scales,) = attributes["ome"]["multiscales"]
         paths = [level["path"] for level in scales["datasets"]]
+    except AddressError:
+        raise
     # Metadata that somebody damaged make zarr raise anything.
     except Exception:
         return f"the metadata of {group.name} cannot be read"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from wsiseg.error_translation import reason
 from wsiseg.errors import OutputError, WsisegError
+from wsiseg.remote.addresses import is_remote, url_or_path
+from wsiseg.remote.remote_path import RemotePath
 
 Json = dict[str, object]
 
@@ -96,6 +98,7 @@ def replace_when_complete(path: Path) -> Iterator[Path]:
     OutputError
         If it cannot be written.
     """
+    refuse_address(path)
     unfinished = path.with_name(path.name + UNFINISHED)
     with translate_write_errors(path):
         try:
@@ -126,6 +129,7 @@ def replace_folder_when_complete(path: Path) -> Iterator[Path]:
     OutputError
         If it cannot be written.
     """
+    refuse_address(path)
     # Training passes over names that begin with a dot.
     unfinished, retired = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
     with translate_write_errors(path):
@@ -160,7 +164,7 @@ def write_atomically(path: Path, text: str) -> None:
     path : Path
         The file; an existing one is replaced.
     text : str
-        Written as UTF-8 with line feeds.
+        Written as UTF-8 with line feeds.  Behind an address it is one object, written at once.
 
     Raises
     ------
@@ -175,9 +179,69 @@ def write_atomically(path: Path, text: str) -> None:
     ...     [path.name for path in Path(folder).iterdir()]
     ['a.txt']
     """
+    if isinstance(path, RemotePath):
+        with translate_write_errors(path):
+            path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        return
     with replace_when_complete(path) as unfinished:
         # Undecodable bytes of a file name are written as the bytes that they are.
         unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that exists and all in it, or every object whose name begins with it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    """
+    if isinstance(folder, RemotePath):
+        folder.remove_tree()
+    else:
+        shutil.rmtree(folder)
+
+
+def set_aside(path: Path, aside: Path) -> None:
+    """Give a file another name, in the same folder.
+
+    Parameters
+    ----------
+    path, aside : Path
+        The file, and its other name; a file of that name is replaced.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be done.
+    """
+    with translate_write_errors(aside):
+        if isinstance(path, RemotePath) and isinstance(aside, RemotePath):
+            path.copy_to(aside)
+            path.unlink()
+        else:
+            path.replace(aside)
+
+
+def refuse_address(path: Path) -> None:
+    """Refuse to write to an address what only goes to files of this machine.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+
+    Raises
+    ------
+    OutputError
+        If it is an address: there is no renaming there, by which files appear complete.
+    """
+    if is_remote(path):
+        raise OutputError(
+            "this is written to files of this machine, not to addresses",
+            url_or_path(path),
+            "Name a file, and copy it from there.",
+        )
 
 
 def write_json(path: Path, content: object) -> None:

@@ -14,7 +14,9 @@ import pydantic
 from pydantic_core import from_json
 
 from wsiseg.errors import OutputError
+from wsiseg.remote.remote_path import RemotePath, as_place
 from wsiseg.store.disk import Json, translate_write_errors, write_atomically
+from wsiseg.store.journal_records import SERIES, Records
 from wsiseg.throughput.recorder import TileRow
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.fingerprint import BETWEEN
@@ -68,6 +70,9 @@ _PARAMETERS = {
 class Journal:
     """An append-only file beside an unfinished mask, synced to disk after every record.
 
+    Object stores cannot append: there the file holds what a run begins with, and each band that is
+    done after that adds an object of its own, see :class:`Records`.
+
     Parameters
     ----------
     path : Path
@@ -91,16 +96,32 @@ class Journal:
     """
 
     def __init__(self, path: Path, identity: Json) -> None:
-        self._path = path
+        self._path = as_place(path)
         self._identity = identity
+        self._records: Records | None = None
 
     def begin(self, done: Sequence[BandRecord] = ()) -> None:
         """Start a new journal, with the records of an earlier run if there are any."""
-        lines = ({"identity": self._identity}, *map(asdict, done))
+        head: Json = {"identity": self._identity}
+        before: Records | None = None
+        if isinstance(self._path, RemotePath):
+            before = Records.of(self._path)
+            self._records = Records.fresh(self._path)
+            head[SERIES] = self._records.series
+        lines = (head, *map(asdict, done))
         write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+        if before is not None:
+            before.remove()
 
     def record(self, record: BandRecord) -> None:
         """Append the record of a band that is on disk; return when the record is on disk, too."""
+        if isinstance(self._path, RemotePath):
+            if self._records is None:
+                self._records = Records.of(self._path)
+            if self._records is None:
+                raise self._damaged()
+            self._records.add(record.box, asdict(record))
+            return
         with translate_write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
             file.flush()
@@ -178,6 +199,8 @@ class Journal:
                 yield line
         if len(line) == _LONGEST_LINE:
             raise self._damaged()
+        if isinstance(self._path, RemotePath) and (records := Records.of(self._path)) is not None:
+            yield from records.lines()
 
     def _damaged(self) -> OutputError:
         return OutputError(
@@ -185,6 +208,20 @@ class Journal:
             self._path,
             "Start again with `overwrite`.",
         )
+
+
+def remove_journal(path: Path) -> None:
+    """Remove a journal, if there is one.
+
+    Parameters
+    ----------
+    path : Path
+        ``NAME.journal``.
+    """
+    records = Records.of(path) if isinstance(path, RemotePath) else None
+    path.unlink(missing_ok=True)
+    if records is not None:
+        records.remove()
 
 
 def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> None:

@@ -15,6 +15,8 @@ from zarr.errors import GroupNotFoundError
 from wsiseg.classes import Colour, LabelClass, distinct_colour
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import AnnotationError
+from wsiseg.remote.remote_path import as_place
+from wsiseg.store.arrays import open_group
 from wsiseg.store.metadata import LABELS, MASK, NOT_ANALYSED
 from wsiseg.store.pending_reads import settle_pending_reads
 from wsiseg.tiling.slides.own_stores import HOLDS, OURS
@@ -192,7 +194,7 @@ def open_label_image(path: Path) -> LabelImage:
     AnnotationError
         If it is not an OME-Zarr label image, or there are several.
     """
-    path, group = _open_group(path)
+    path, group = _open_group(as_place(path))
     with translate_errors(
         lambda why: AnnotationError(f"the store's metadata are not those of OME-Zarr: {why}", path)
     ):
@@ -217,13 +219,14 @@ def open_label_image(path: Path) -> LabelImage:
 
 def is_store(path: Path) -> bool:
     """Tell whether a folder is a Zarr group."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zgroup"))
+    place = as_place(path)
+    return any((place / name).is_file() for name in ("zarr.json", ".zgroup"))
 
 
 def _open_group(path: Path) -> tuple[Path, zarr.Group]:
     with translate_errors(lambda why: AnnotationError(f"not an OME-Zarr store: {why}", path)):
         try:
-            group = zarr.open_group(path, mode="r")
+            group = open_group(path)
         except (GroupNotFoundError, FileNotFoundError, NotADirectoryError) as error:
             raise AnnotationError("not an OME-Zarr label image", path) from error
         attributes: Any = dict(group.attrs)

@@ -1,24 +1,25 @@
-"""Lock files: one run per output, by a lock of the operating system that ends with the process.
+"""Locks: one run per output, by a lock of the operating system that ends with the process.
 
 The lock file says who holds the lock, and is removed at the end, while the lock is still held:
-whoever opened it meanwhile finds that it has no name any more, and tries again.
+whoever opened it meanwhile finds that it has no name any more, and tries again.  Behind addresses
+a lock is an object, see :mod:`wsiseg.store.leases`.
 """
 
 from __future__ import annotations
 
 import errno
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from wsiseg.errors import OutputHeldError
+from wsiseg.remote.remote_path import RemotePath, as_place
 from wsiseg.store.disk import translate_write_errors
+from wsiseg.store.holders import describe_holder, this_holder
+from wsiseg.store.leases import hold_lease
 
 _TIMEOUT = 0.2
 """Seconds; long enough for a file that is removed this moment."""
@@ -30,7 +31,7 @@ _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSU
 @contextmanager
 def hold_lock(
     path: Path, warn: Callable[[str], None], *, timeout: float = _TIMEOUT
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Hold a lock, or raise if another process or thread holds it.
 
     Parameters
@@ -42,6 +43,11 @@ def hold_lock(
     timeout : float
         Seconds to wait for the holder.
 
+    Yields
+    ------
+    callable
+        Raises OutputError if the lock was lost, which happens behind addresses alone.
+
     Raises
     ------
     OutputHeldError
@@ -49,15 +55,20 @@ def hold_lock(
     OutputError
         If the lock file cannot be written.
     """
+    path = as_place(path)
+    if isinstance(path, RemotePath):
+        with hold_lease(path, warn, timeout=timeout) as check:
+            yield check
+        return
     # A file that says "locked" by being there would outlive a process that is killed.
     lock = FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)
     if not _acquire(lock, path):
         warn(f"the file system of {path.parent} has no locks; begin no second run there")
-        yield
+        yield _still_held
         return
     number = _write_holder(path)
     try:
-        yield
+        yield _still_held
     finally:
         # Whoever removed the file by hand has made room for another holder's.
         with suppress(OSError):
@@ -83,6 +94,10 @@ def is_held(path: Path) -> bool:
         return True
 
 
+def _still_held() -> None:
+    """Do nothing: a lock of the operating system ends with its process alone."""
+
+
 def _acquire(lock: BaseFileLock, path: Path) -> bool:
     """Acquire a lock; False if there are none."""
     with translate_write_errors(path):
@@ -104,21 +119,15 @@ def _acquire(lock: BaseFileLock, path: Path) -> bool:
 
 def _write_holder(path: Path) -> int | None:
     """Say who holds the lock; return the number of its file."""
-    holder = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
     # Where a lock keeps its holder from writing, too, as on Windows, nobody is told who it is.
     with suppress(OSError):
-        path.write_text(json.dumps(holder), encoding="utf-8")
+        path.write_text(json.dumps(this_holder()), encoding="utf-8")
         return path.stat().st_ino
     return None
 
 
 def _read_holder(path: Path) -> str:
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, LookupError, TypeError):
-        return "it has not written yet which process it is"
+        return describe_holder(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return describe_holder(None)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsiseg.errors import OutputError
+from wsiseg.remote.remote_path import as_place
 from wsiseg.store.cohort import COHORT, cohort_table
-from wsiseg.store.disk import Json, translate_write_errors, write_atomically, write_json
+from wsiseg.store.disk import Json, set_aside, translate_write_errors, write_atomically, write_json
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.slides import slide_name
@@ -47,6 +48,7 @@ class Manifest:
     """
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        folder = as_place(folder)
         self._path = folder / MANIFEST
         self._cohort = folder / COHORT
         self._warn = warn
@@ -97,8 +99,7 @@ class Manifest:
             return read_entries(self._path.parent)
         except _DAMAGED:
             aside = self._path.with_suffix(".damaged.json")
-            with translate_write_errors(aside):
-                self._path.replace(aside)
+            set_aside(self._path, aside)
             self._warn(f"{self._path} cannot be read; it is renamed to {aside.name}, and replaced")
             return {}
 
@@ -113,7 +114,7 @@ def read_entries(folder: Path) -> dict[str, Json]:
     ValueError, LookupError, TypeError, RecursionError
         If it is damaged.
     """
-    path = folder / MANIFEST
+    path = as_place(folder) / MANIFEST
     if not path.exists():
         return {}
     with translate_write_errors(path):

@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import zarr
-from zarr.storage import LocalStore
+import numpy as np
 from zarr.types import AnyArray
 
 from wsiseg.classes import LabelClass
-from wsiseg.store.arrays import UNFINISHED_BY_ZARR, create_array, write_group
+from wsiseg.remote.remote_path import RemotePath, as_place
+from wsiseg.store.arrays import UNFINISHED_BY_ZARR, create_array, open_array, write_group
 from wsiseg.store.checking import band_is_intact, has_expected_layout
 from wsiseg.store.companions import list_companions
-from wsiseg.store.disk import Json, translate_write_errors
+from wsiseg.store.disk import Json, remove_tree, translate_write_errors
 from wsiseg.store.journal import BandRecord
 from wsiseg.store.metadata import VERSION, Placement, image_label, multiscales
 from wsiseg.store.pyramid import Heartbeat, build_pyramid, halve_by_mode, no_heartbeat
@@ -59,6 +59,7 @@ class MaskStore:
     --------
     >>> import tempfile
     >>> import numpy as np
+    >>> import zarr
     >>> from wsiseg.classes import numbered_classes
     >>> from wsiseg.tiling import Box
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +81,7 @@ class MaskStore:
         fresh: bool = True,
         raw: bool = False,
     ) -> None:
-        self.path = path
+        self.path = path = as_place(path)
         self._classes = tuple(classes)
         self._companions = list_companions(classes, probabilities, uncertainty)
         with translate_write_errors(path):
@@ -90,15 +91,16 @@ class MaskStore:
                     create_array(path / RAW, shape, fill_value=NO_LABEL)
                 for companion in self._companions:
                     companion.create(shape)
-            self.labels = zarr.open_array(path / (RAW if raw else "0"), mode="r+")
+            level = path / (RAW if raw else "0")
+            self.labels = open_array(level, mode="r+")
             self._beside: dict[str, AnyArray] = {
-                companion.name: zarr.open_array(companion.path / "0", mode="r+")
+                companion.name: open_array(companion.path / "0", mode="r+")
                 for companion in self._companions
             }
-
-    @property
-    def _arrays(self) -> list[AnyArray]:
-        return [self.labels, *self._beside.values()]
+        beside = (companion.path / "0" for companion in self._companions)
+        self._places = dict(
+            zip((level, *beside), (self.labels, *self._beside.values()), strict=True)
+        )
 
     @staticmethod
     def can_resume(
@@ -152,10 +154,13 @@ class MaskStore:
         """
         found = False
         with translate_write_errors(self.path):
-            for array in self._arrays:
-                for shard in (*_shards(array, box), *_shards(array, box, UNFINISHED_BY_ZARR)):
+            for place, array in self._places.items():
+                unfinished = _shards(place, array, box, UNFINISHED_BY_ZARR)
+                for shard in (*_shards(place, array, box), *unfinished):
                     found |= shard.name.isdigit()
-                    if shard.is_dir() and not shard.is_symlink():
+                    if isinstance(shard, RemotePath):
+                        shard.unlink(missing_ok=True)
+                    elif shard.is_dir() and not shard.is_symlink():
                         shutil.rmtree(shard)
                     else:
                         shard.unlink()
@@ -178,8 +183,11 @@ class MaskStore:
             self.labels[rows, columns] = band.labels
             for name, array in self._beside.items():
                 array[..., rows, columns] = band.companions[name]
-            for array in self._arrays:
-                for shard in _shards(array, band.box):
+            if isinstance(self.path, RemotePath):
+                # What an object store has taken is there to stay.
+                return
+            for place, array in self._places.items():
+                for shard in _shards(place, array, band.box):
                     _flush(shard)
 
     def finish(
@@ -240,7 +248,7 @@ def remove_raw(path: Path) -> None:
     """Remove the raw labels of a mask, if there are some."""
     with translate_write_errors(path):
         if (path / RAW).exists():
-            shutil.rmtree(path / RAW)
+            remove_tree(path / RAW)
 
 
 def _flush(shard: Path) -> None:
@@ -252,11 +260,18 @@ def _flush(shard: Path) -> None:
         os.close(descriptor)
 
 
-def _shards(array: AnyArray, box: Box, ending: str = "") -> Iterator[Path]:
-    """Yield the files of a band's shards: ``c/ROW/COLUMN``, or ``c/CHANNEL/ROW/COLUMN``."""
+def _shards(place: Path, array: AnyArray, box: Box, ending: str = "") -> Iterator[Path]:
+    """Yield the files of a band's shards: ``c/ROW/COLUMN``, or ``c/CHANNEL/ROW/COLUMN``.
+
+    Objects are named whether they exist or not, as looking for them takes as long as all else.
+    """
     assert array.shards is not None
-    assert isinstance(array.store, LocalStore)
     height, width = array.shards[-2:]
-    planes = "*/" * (array.ndim - 2)
     for column in range(box.x // width, -(-box.right // width)):
-        yield from array.store.root.glob(f"c/{planes}{box.y // height}/{column}{ending}")
+        last = f"{box.y // height}/{column}"
+        if isinstance(place, RemotePath):
+            # Objects appear whole.
+            for plane in () if ending else np.ndindex(*array.shape[:-2]):
+                yield place.joinpath("c", *map(str, plane), last)
+        else:
+            yield from place.glob(f"c/{'*/' * (array.ndim - 2)}{last}{ending}")

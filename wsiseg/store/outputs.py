@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsiseg.errors import OutputError, OutputExistsError
-from wsiseg.store.disk import UNFINISHED, translate_write_errors
+from wsiseg.remote.addresses import is_remote
+from wsiseg.remote.remote_path import RemotePath, as_place
+from wsiseg.store.disk import UNFINISHED, remove_tree, translate_write_errors
+from wsiseg.store.journal import remove_journal
 from wsiseg.store.metadata import LABELS, MASK, PAINTED
 
 STORE, PROBABILITIES, UNCERTAINTY = ".ome.zarr", ".probabilities.ome.zarr", ".uncertainty.ome.zarr"
@@ -22,6 +25,9 @@ COMPANIONS = (PROBABILITIES, UNCERTAINTY)
 """Endings of what may stand beside a mask."""
 
 _NAME_BYTES = 255
+_KEY_BYTES = 1024
+"""Of the whole name of an object."""
+
 _TRIAL = ".wsiseg-trial-"
 
 
@@ -48,6 +54,10 @@ class OutputFiles:
     folder: Path
     name: str
     with_image: bool = False
+
+    def __post_init__(self) -> None:
+        # Whoever hands in an address as a plain path gets what can be written to.
+        object.__setattr__(self, "folder", as_place(self.folder))
 
     @property
     def store(self) -> Path:
@@ -149,9 +159,10 @@ class OutputFiles:
                 )
         with translate_write_errors(self.folder):
             for path in stores:
-                shutil.rmtree(path)
-            for path in (self.tiles, self.run, self.journal):
+                remove_tree(path)
+            for path in (self.tiles, self.run):
                 path.unlink(missing_ok=True)
+            remove_journal(self.journal)
 
 
 @contextmanager
@@ -170,6 +181,11 @@ def output_folder(folder: Path) -> Iterator[None]:
     OutputError
         If a file is in the way, or nothing can be written there.
     """
+    folder = as_place(folder)
+    if isinstance(folder, RemotePath):
+        _try_bucket(folder)
+        yield
+        return
     above = (folder.absolute(), *folder.absolute().parents)
     try:
         missing = [path for path in above if not path.exists()]
@@ -198,6 +214,14 @@ def output_folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
+def _try_bucket(folder: RemotePath) -> None:
+    """Check that objects can be written, and deleted: a run that is resumed needs both."""
+    with translate_write_errors(folder):
+        trial = folder / f"{_TRIAL}{uuid.uuid4().hex}"
+        trial.write_bytes(b"")
+        trial.unlink(missing_ok=True)
+
+
 def mask_beside(path: Path) -> Path | None:
     """Return the mask beside which a store of probabilities, or of uncertainty, stands.
 
@@ -222,6 +246,8 @@ def mask_beside(path: Path) -> Path | None:
 
 def is_case_insensitive(folder: Path) -> bool:
     """Tell whether the file system takes ``a`` and ``A`` for the same name."""
+    if is_remote(folder):
+        return False
     with (
         translate_write_errors(folder),
         tempfile.NamedTemporaryFile(prefix=_TRIAL, dir=folder) as trial,
@@ -232,6 +258,8 @@ def is_case_insensitive(folder: Path) -> bool:
 
 def _longest_name(folder: Path) -> int:
     """Return how many bytes the name of a file may have."""
+    if isinstance(folder, RemotePath):
+        return _KEY_BYTES - len(folder.url.encode("utf-8", "surrogateescape"))
     if not hasattr(os, "pathconf"):
         return _NAME_BYTES
     standing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
-from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array
+from wsiseg.store.arrays import BAND_HEIGHT, SHARD_WIDTH, create_array, open_array
 
 SCREEN = 1024
 """The last level is no larger than this on either side."""
@@ -119,7 +118,7 @@ def build_pyramid(root: Path, halve: Halve, heartbeat: Heartbeat = no_heartbeat)
     int
         Number of levels, level 0 included.
     """
-    finest = zarr.open_array(root / "0", mode="r")
+    finest = open_array(root / "0")
     shapes = level_shapes(*finest.shape[-2:])
     for k, shape in enumerate(shapes[1:], 1):
         _halve_level(root, k, (*finest.shape[:-2], *shape), halve, heartbeat)
@@ -129,7 +128,7 @@ def build_pyramid(root: Path, halve: Halve, heartbeat: Heartbeat = no_heartbeat)
 def _halve_level(
     root: Path, level: int, shape: tuple[int, ...], halve: Halve, heartbeat: Heartbeat
 ) -> None:
-    finer = zarr.open_array(root / str(level - 1), mode="r")
+    finer = open_array(root / str(level - 1))
     coarser = create_array(root / str(level), shape, fill_value=int(finer.fill_value))
     planes, (height, width) = shape[:-2], shape[-2:]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from wsiseg.remote.remote_path import RemotePath, as_place
+
 SHARDS = "shards"
 """Where a mask keeps what :func:`count_shards` returned, in its attributes."""
 
@@ -22,6 +24,9 @@ def count_shards(group: Path) -> ShardCounts:
     group : Path
         With a folder per level.
     """
+    group = as_place(group)
+    if isinstance(group, RemotePath):
+        return _count_objects(group)
     levels = [path for path in group.iterdir() if path.name.isdigit()]
     return {path.name: _count(path) for path in sorted(levels, key=lambda path: int(path.name))}
 
@@ -30,6 +35,19 @@ def _count(level: Path) -> dict[str, int]:
     # Systems leave files of their own beside them.
     shards = [path for path in level.glob("c/**/*") if path.name.isdigit() and path.is_file()]
     return {"shards": len(shards), "bytes": sum(path.stat().st_size for path in shards)}
+
+
+def _count_objects(group: RemotePath) -> ShardCounts:
+    """Count by one list of all objects."""
+    found: ShardCounts = {}
+    for name, size in group.files_below().items():
+        level, *rest = name.split("/")
+        if level.isdigit():
+            counted = found.setdefault(level, {"shards": 0, "bytes": 0})
+            if rest[0] == "c" and rest[-1].isdigit():
+                counted["shards"] += 1
+                counted["bytes"] += size
+    return dict(sorted(found.items(), key=lambda item: int(item[0])))
 
 
 def find_lost_shards(group: Path, before: Mapping[str, object]) -> str | None:

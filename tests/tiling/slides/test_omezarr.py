@@ -16,6 +16,7 @@ from commands import run
 from tiny import segment_tiny
 from vendor_slides import aperio
 from wsiseg.errors import (
+    AddressError,
     DamagedSlideError,
     OutputExistsError,
     RuntimeUnavailableError,
@@ -225,7 +226,7 @@ def test_a_store_behind_an_address_is_read(served: str, tmp_path: Path) -> None:
         assert slide.name == "slide"
         assert slide.mpp == 0.25
         np.testing.assert_array_equal(slide.read_region(0, slide.levels[0].box), PIXELS)
-    with pytest.raises(SlideNotFoundError, match="no OME-Zarr image at this address") as caught:
+    with pytest.raises(SlideNotFoundError, match="no slide at this address") as caught:
         open_slide(f"{served}/other.ome.zarr")
     assert f"{served}/other.ome.zarr" in str(caught.value)
     told = run("info", where, "--json")
@@ -237,10 +238,10 @@ def test_a_store_behind_an_address_is_read(served: str, tmp_path: Path) -> None:
 
 
 def test_a_server_that_fails_is_told(served: str) -> None:
-    with pytest.raises(DamagedSlideError, match="500") as caught:
+    with pytest.raises(AddressError, match="500") as caught:
         open_slide(f"{served}/failing.ome.zarr")
-    assert caught.value.where == f"{served}/failing.ome.zarr"
-    with pytest.raises(DamagedSlideError, match="cannot be opened"):
+    assert str(caught.value.where).startswith(f"{served}/failing.ome.zarr")
+    with pytest.raises(AddressError, match="not reached"):
         open_slide("http://127.0.0.1:9/slide.ome.zarr")
 
 
@@ -251,7 +252,7 @@ def test_fsspec_gives_all_its_other_stores() -> None:
 
 
 def test_what_reads_an_address_may_have_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(RuntimeUnavailableError, match=r"s3://.*wsiseg\[remote\]"):
         open_slide("s3://bucket/slide.ome.zarr")
 
