@@ -37,7 +37,7 @@ layers: build/view
 	cd build/view && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
 
 # One process per core; a process that is done takes tests from the others.
-unit: $(VENV)/.dev
+unit: $(VENV)/.dev $(VENV)/.s3-server
 	$(BIN)/python -m pytest -n logical --dist worksteal
 
 # The site lies in build/site.
@@ -45,7 +45,7 @@ docs: build/view $(VENV)/.docs
 	$(BIN)/codespell --config .codespellrc
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-unit-long: $(VENV)/.dev
+unit-long: $(VENV)/.dev $(VENV)/.s3-server
 	$(BIN)/python -m pytest -n logical --dist worksteal --long
 
 bench: $(VENV)/.bench
@@ -79,6 +79,12 @@ $(VENV)/.dev: $(SOURCES) | $(BIN)/python
 
 $(VENV)/.docs: $(VENV)/.dev
 	$(PIP) -c constraints.txt -e '.[all,dev,docs]'
+	touch $@
+
+# The S3 server of the tests, apart: its packages hold back others that stand (python-dateutil below 3).
+$(VENV)/.s3-server: | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/s3-server
+	$(VENV)/s3-server/bin/python -m pip install --disable-pip-version-check --quiet 'moto[server]==5.2.5'
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

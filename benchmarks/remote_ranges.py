@@ -33,6 +33,10 @@ from wsiseg.tiling.slides.file_bytes import FileBytes
 Spans = set[tuple[int, int]]
 
 
+class _BusyServer(ThreadingHTTPServer):
+    request_queue_size = 256
+
+
 class CountingServer:
     """Sends parts of one file, and counts."""
 
@@ -69,7 +73,7 @@ class CountingServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _BusyServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/{file.name}"
 

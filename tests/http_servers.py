@@ -24,6 +24,10 @@ class Answer:
     """Whether the length is not told."""
 
 
+class _BusyServer(ThreadingHTTPServer):
+    request_queue_size = 256
+
+
 class Server:
     """Answers by path, and remembers what it was asked."""
 
@@ -62,19 +66,17 @@ class Server:
                 owner.asked.append((self.command, self.path))
                 owner.headers.append(dict(self.headers))
                 answer = owner.answer(self.path)
-                body, place = answer.body, None
-                if owner.sends_parts and answer.status == 200:
-                    body, place = cut(body, self.headers.get("Range", ""))
+                asked = self.headers.get("Range", "") if owner.sends_parts else ""
+                body, place = cut(answer.body, asked if answer.status == 200 else "")
                 self.send_response(206 if place else answer.status)
                 if place:
                     self.send_header("Content-Range", place)
                 owner.sent += len(body) if with_body else 0
-                if not answer.unsized:
-                    length = answer.headers.get("Content-Length", len(body))
-                    self.send_header("Content-Length", str(length))
-                for name, value in answer.headers.items():
-                    if name != "Content-Length":
-                        self.send_header(name, value)
+                headers = {"Content-Length": str(len(body))} | answer.headers
+                if answer.unsized:
+                    del headers["Content-Length"]
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 if with_body:
                     self.wfile.write(body[: len(body) // 2] if answer.truncated else body)
@@ -82,7 +84,7 @@ class Server:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _BusyServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

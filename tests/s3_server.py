@@ -42,7 +42,7 @@ def environment(endpoint: str) -> dict[str, str]:
 def s3_server() -> Iterator[str]:
     """Start a server, yield its endpoint, and stop it in the end."""
     if not PYTHON.exists():
-        pytest.skip("there is no S3 server to test with; make .venv/.dev installs it")
+        pytest.skip("there is no S3 server to test with; make .venv/.s3-server installs it")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -71,6 +71,12 @@ def make_bucket(endpoint: str, name: str) -> str:
     asked = urllib.request.Request(f"{endpoint}/{name}", method="PUT")
     urllib.request.urlopen(asked).close()
     return f"s3://{name}"
+
+
+class BusyServer(ThreadingHTTPServer):
+    """Lets many clients wait for their turn, instead of making them call again."""
+
+    request_queue_size = 256
 
 
 @dataclass
@@ -141,7 +147,7 @@ class Relay:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = BusyServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         self.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

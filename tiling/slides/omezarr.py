@@ -221,6 +221,8 @@ def _open_where(path: Path, where: str) -> zarr.Group:
         return zarr.open_group(zarr_place(path), mode="r")
     except (GroupNotFoundError, FileNotFoundError) as error:
         if is_remote(path):
+            if path.is_dir():
+                raise UnknownFormatError("a folder behind an address, and no store", path) from None
             raise SlideNotFoundError(
                 "there is no slide at this address, neither a file nor an OME-Zarr image",
                 where,

@@ -199,6 +199,9 @@ def _check_output(output: Path | None, *, overwrite: bool) -> None:
 
 
 def _check_place(path: Path, *, overwrite: bool) -> None:
+    from wsiseg.store.disk import refuse_address
+
+    refuse_address(path)
     if not path.parent.is_dir():
         raise OutputError("there is no such folder", path.parent)
     if path.exists() and not overwrite:

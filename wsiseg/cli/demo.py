@@ -26,10 +26,12 @@ def demo(
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment_results import print_results
     from wsiseg.segmentation.batch import segment_batch
+    from wsiseg.store.disk import refuse_address
     from wsiseg.store.locks import hold_lock
     from wsiseg.store.outputs import output_folder
 
     listener = ConsoleListener(quiet=quiet, debug=debug)
+    refuse_address(output)
     slide = output / "demo.tiff"
     try:
         with output_folder(output):

@@ -22,6 +22,7 @@ from rich.status import Status
 from rich.text import Text
 
 from wsiseg.errors import OutputError
+from wsiseg.remote.addresses import mask_all
 from wsiseg.text import escape_unprintable
 
 Json = dict[str, Any]
@@ -42,11 +43,11 @@ def echo_error(line: str) -> None:
 
 
 def echo_traceback(error: BaseException) -> None:
-    """Print the traceback of an exception to stderr."""
+    """Print the traceback of an exception to stderr; libraries quote addresses as they were."""
     for lines in traceback.format_exception(error):
         # A message may contain what other programs take for the end of a line.
         for line in lines.rstrip("\n").split("\n"):
-            echo_error(line)
+            echo_error(mask_all(line))
 
 
 _begun: list[Json] = []

@@ -13,6 +13,7 @@ from wsiseg.exports.format import ExportFormat, ExportOptions
 from wsiseg.exports.formats import FORMATS
 from wsiseg.exports.keywords import ExportKeywords
 from wsiseg.exports.mask import ignore, open_mask
+from wsiseg.store.disk import refuse_address
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def export(
     form = FORMATS.find(to, "`to`")
     settings = read_options(to, form, options)
     output = Path(output)
+    refuse_address(output)
     _check_output(output, to, form, overwrite=overwrite)
     opened = open_mask(Path(mask))
     written = form.write(opened, output, settings, progress or ignore)

@@ -16,7 +16,9 @@ from wsiseg.measurements.options import MeasureOptions
 from wsiseg.measurements.results import MeasureResult, describe_repeated, total
 from wsiseg.measurements.slides import MaskMeasurer
 from wsiseg.measurements.tables import Table, check_writable, join_tables, write_tables
+from wsiseg.remote.remote_path import as_place
 from wsiseg.settings import keywords_from
+from wsiseg.store.disk import refuse_address
 from wsiseg.store.label_images import is_store
 from wsiseg.store.outputs import COMPANIONS, STORE, output_folder
 
@@ -64,6 +66,8 @@ def measure(
         If it cannot be written, or what writes it is not installed.
     """
     settings = MeasureOptions(**options)
+    if output is not None:
+        refuse_address(Path(output))
     files = {} if output is None else _plan_files(Path(output), settings)
     _check_files(files.values(), overwrite=overwrite)
     hears = progress or ignore
@@ -112,7 +116,7 @@ def find_masks(given: Iterable[Path | str]) -> list[Path]:
         If there are none, or one is given twice.
     """
     found: list[Path] = []
-    for path in map(Path, given):
+    for path in map(as_place, given):
         inside = [] if is_store(path) or not path.is_dir() else sorted(path.glob(f"*{STORE}"))
         # What is no folder of masks is refused with the reason when it is opened.
         found += [each for each in inside if not _mask_of(each)] or [path]

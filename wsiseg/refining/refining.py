@@ -23,7 +23,7 @@ from wsiseg.refining.thresholds import apply_thresholds
 from wsiseg.refining.writing import cut, write_refined
 from wsiseg.settings import keywords_from
 from wsiseg.store.arrays import CHUNK, SHARD_WIDTH
-from wsiseg.store.disk import replace_folder_when_complete, translate_write_errors
+from wsiseg.store.disk import refuse_address, replace_folder_when_complete, translate_write_errors
 from wsiseg.store.masks import MaskStore, finish_mask
 from wsiseg.store.metadata import PAINTED, Placement
 from wsiseg.store.outputs import COMPANIONS, STORE, is_ours
@@ -109,6 +109,7 @@ def refine(
             "nothing is to be done", None, "Give `threshold`, `smooth`, `fill_holes` or `min_area`."
         )
     opened, output = open_mask(Path(mask)), Path(output)
+    refuse_address(output)
     _check_output(output, opened, overwrite=overwrite)
     classes = {label: each for label, each in opened.classes.items() if 0 <= label < NO_LABEL}
     refinement = plan_refinement(settings, classes, opened.mpp, opened.store)

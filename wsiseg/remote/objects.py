@@ -142,9 +142,7 @@ class WritableObject:
         with self._translating():
             try:
                 # In pieces it would be several requests, which are neither whole nor conditional.
-                written = obstore.put(
-                    self.store, self.key, content, mode=mode, use_multipart=False
-                )
+                written = obstore.put(self.store, self.key, content, mode=mode, use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 return None
             except NotSupportedError as error:

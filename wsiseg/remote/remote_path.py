@@ -8,12 +8,12 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from wsiseg.errors import AddressError
-from wsiseg.remote.addresses import is_remote, mask, restore
+from wsiseg.remote.addresses import OBJECT_STORES, is_remote, mask, restore
 from wsiseg.remote.objects import ReadableObject, WritableObject, find_object
 from wsiseg.remote.reading import RemoteFile
 
@@ -69,8 +69,9 @@ class RemotePath(_Native):
 
     @property
     def name(self) -> str:
-        """The last part, without a query."""
-        return super().name.partition("?")[0] if self.url.startswith("http") else super().name
+        """The last part, without a query, which the keys of S3 and Google do not have."""
+        key = OBJECT_STORES.get(self.url.partition("://")[0]) in ("s3", "gs")
+        return super().name if key else super().name.partition("?")[0]
 
     def __str__(self) -> str:
         return mask(self.url)
@@ -126,14 +127,21 @@ class RemotePath(_Native):
         """Return False."""
         return False
 
-    def iterdir(self) -> Iterator[RemotePath]:
+    def iterdir(self) -> Generator[RemotePath, None, None]:
         """Yield what is right below."""
         for name in self.writable.children():
             yield self / name
 
     def glob(self, pattern: str, **_: Any) -> Iterator[RemotePath]:  # type: ignore[override]
-        """Yield the objects below whose names match; a star stays within one part."""
+        """Yield what is below whose names match; a star stays within one part.
+
+        Folders are found right below alone.
+        """
         parts = pattern.split("/")
+        if len(parts) == 1:
+            names = self.writable.children()
+            yield from (self / name for name in names if fnmatch.fnmatchcase(name, pattern))
+            return
         for name, _size in self.writable.below():
             found = name.split("/")
             if len(found) == len(parts) and all(map(fnmatch.fnmatchcase, found, parts)):
@@ -147,7 +155,7 @@ class RemotePath(_Native):
         """Open the object for reading bytes."""
         if mode != "rb":
             raise io.UnsupportedOperation(f"{self} is only opened to read bytes")
-        return RemoteFile(self.url)
+        return cast("IO[Any]", RemoteFile(self.url))
 
     def read_bytes(self) -> bytes:
         """Return the object's content."""

@@ -10,6 +10,7 @@ from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, ObjectStore
 
+from wsiseg.remote.addresses import mask
 from wsiseg.remote.refusals import translate_refusals
 
 
@@ -46,9 +47,7 @@ class BucketStore(ObjectStore[Any]):
 
     def with_read_only(self, read_only: bool = False) -> BucketStore:
         """Return the same store, to be written to or not."""
-        return type(self)(
-            self.store, self._prefix, self._root, self._kind, read_only=read_only
-        )
+        return type(self)(self.store, self._prefix, self._root, self._kind, read_only=read_only)
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key
@@ -115,6 +114,9 @@ class BucketStore(ObjectStore[Any]):
 
 class WebStore(FsspecStore):
     """What lies behind ``https://``, or any other address that fsspec knows."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}({mask(self.path)})>"
 
     def _translating(self, key: str = "") -> AbstractContextManager[None]:
         return translate_refusals(f"{self.path}/{key}".rstrip("/"), "https")

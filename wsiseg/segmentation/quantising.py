@@ -17,6 +17,7 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.suitability import check_resolution
 from wsiseg.segmentation.target import choose_plane, find_area
 from wsiseg.segmentation.tissue_blocks import blocks_of, spread, tissue_share
+from wsiseg.store.disk import refuse_address
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane
@@ -153,6 +154,7 @@ def quantize(
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
+    refuse_address(output)
     if output.suffix.lower() != ".safetensors":
         raise ArgumentError(
             "the name of checkpoints ends with .safetensors", f"`output` {output.name}"

@@ -7,7 +7,7 @@ pixels pass through them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -15,7 +15,7 @@ from typing import Any, Unpack
 from zarr.types import AnyArray
 
 from wsiseg.checkpoints import take_checkpoint
-from wsiseg.errors import OutputError, OutputExistsError
+from wsiseg.errors import AddressError, OutputError, OutputExistsError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.remote.remote_path import as_place
@@ -315,8 +315,10 @@ def _run(
             return finish_mask(job, store, stats, identity, meter)
     except BaseException:
         # What is on the disk can be gone on with; without metadata no program takes it for a mask.
-        if files.journal.exists() and journal.is_empty:
-            files.remove()
+        with suppress(AddressError):
+            # Where nothing is reached, what stopped the run is to be told.
+            if files.journal.exists() and journal.is_empty:
+                files.remove()
         raise
 
 

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from wsiseg.errors import OutputError
 from wsiseg.remote.remote_path import RemotePath, as_place
 from wsiseg.store.disk import Json, translate_write_errors, write_atomically
-from wsiseg.store.journal_records import SERIES, Records
+from wsiseg.store.journal_records import SERIES, Records, remove_records
 from wsiseg.throughput.recorder import TileRow
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.fingerprint import BETWEEN
@@ -103,15 +103,13 @@ class Journal:
     def begin(self, done: Sequence[BandRecord] = ()) -> None:
         """Start a new journal, with the records of an earlier run if there are any."""
         head: Json = {"identity": self._identity}
-        before: Records | None = None
         if isinstance(self._path, RemotePath):
-            before = Records.of(self._path)
             self._records = Records.fresh(self._path)
             head[SERIES] = self._records.series
         lines = (head, *map(asdict, done))
         write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in lines))
-        if before is not None:
-            before.remove()
+        if self._records is not None:
+            self._records.remove_others()
 
     def record(self, record: BandRecord) -> None:
         """Append the record of a band that is on disk; return when the record is on disk, too."""
@@ -218,10 +216,10 @@ def remove_journal(path: Path) -> None:
     path : Path
         ``NAME.journal``.
     """
-    records = Records.of(path) if isinstance(path, RemotePath) else None
     path.unlink(missing_ok=True)
-    if records is not None:
-        records.remove()
+    if isinstance(path, RemotePath):
+        # Also those that a run has left that was stopped right here.
+        remove_records(path)
 
 
 def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> None:

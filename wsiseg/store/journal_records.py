@@ -33,7 +33,7 @@ class Records:
 
     def __init__(self, journal: RemotePath, series: str) -> None:
         self.series = series
-        self._all = journal.with_name(f"{journal.name}.bands")
+        self._all = _folder(journal)
         self._own = self._all / series
 
     @classmethod
@@ -69,7 +69,26 @@ class Records:
             for name in sorted(self._own.files_below()):
                 yield (self._own / name).read_bytes()
 
-    def remove(self) -> None:
-        """Remove the records of this series."""
-        with translate_write_errors(self._own):
-            self._own.remove_tree()
+    def remove_others(self) -> None:
+        """Remove the records of all other series, which count no more."""
+        with translate_write_errors(self._all):
+            for series in list(self._all.iterdir()):
+                if series.name != self.series:
+                    series.remove_tree()
+
+
+def remove_records(journal: RemotePath) -> None:
+    """Remove all records of a journal that is gone.
+
+    Parameters
+    ----------
+    journal : RemotePath
+        ``NAME.journal``.
+    """
+    every = _folder(journal)
+    with translate_write_errors(every):
+        every.remove_tree()
+
+
+def _folder(journal: RemotePath) -> RemotePath:
+    return journal.with_name(f"{journal.name}.bands")

@@ -182,7 +182,7 @@ def _is_gone(holder: object) -> bool:
         # Left behind where the server was gone before the run ended.
         return holder.get(_LEASE_ID) not in _LIVE
     try:
-        return abs(psutil.Process(pid).create_time() - started) > 1
+        return bool(abs(psutil.Process(pid).create_time() - started) > 1)
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

@@ -20,6 +20,7 @@ from wsiseg.models.checkpoint import Checkpoint, load_checkpoint
 from wsiseg.models.profiling import count_parameters
 from wsiseg.models.registry import create_model
 from wsiseg.settings import keywords_from
+from wsiseg.store.disk import refuse_address
 from wsiseg.store.locks import hold_lock
 from wsiseg.store.outputs import output_folder
 from wsiseg.text import plural
@@ -183,6 +184,7 @@ def fit(
     begun = time.monotonic()
     main = is_main_process()
     progress = listener if listener is not None and main else TrainingListener()
+    refuse_address(Path(folder))
     run = RunFolder(Path(folder).absolute())
     RECIPES.find(options.recipe, "`recipe`")
     check_machine(options)
