@@ -155,7 +155,7 @@ def _openslide() -> str:
 
 
 def _remote() -> Check:
-    needed = ("fsspec", "aiohttp", "s3fs")
+    needed = ("fsspec", "aiohttp", "obstore")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         hint = f"without {', '.join(missing)}; pip install 'wsiseg[remote]' brings what https:// "

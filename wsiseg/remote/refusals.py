@@ -105,11 +105,12 @@ def _translate(error: Exception, url: str, kind: str) -> Exception:
 
 
 def _why(text: str) -> str:
-    lowered = text.lower()
+    # What obstore tells of its settings has the word, too.
+    lowered = text.replace("retry_timeout", "").lower()
     for sign, why in (
-        ("connection refused", "the connection is refused"),
+        ("refused", "the connection is refused"),
         ("dns", "its name is unknown"),
-        ("name or service not known", "its name is unknown"),
+        ("not known", "its name is unknown"),
         ("certificate", "its certificate is not trusted"),
         ("timed out", "it does not answer in time"),
         ("timeout", "it does not answer in time"),
