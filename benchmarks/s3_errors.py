@@ -1,9 +1,9 @@
 """Errors of an S3 server at many points of a run, each of them gone on with.
 
-A relay before moto's server lets so many requests through, and fails from then on: with 500, with 403,
-or by breaking the connection off.  After each it is checked that the run ended with one error in one
-line, that no object is cut short and no mask looks finished that is not, and that the run that is
-resumed leaves bit for bit what an undisturbed one leaves on this machine's disk.
+A relay before moto's server lets so many requests through, and fails from then on: with 500, with
+403, or by breaking the connection off.  After each it is checked that the run ended with one error
+in one line, that no object is cut short and no mask looks finished that is not, and that the run
+that is resumed leaves bit for bit what an undisturbed one leaves on this machine's disk.
 
     python benchmarks/s3_errors.py [--points 20] [SLIDE]
 
