@@ -10,6 +10,9 @@ from pathlib import PurePath
 
 # A single letter before the colon is a drive of Windows.
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
+_NOTHING = re.compile(r"(?:s3a?|gc?s|az|abfss?|https?):", re.IGNORECASE)
+"""What a path makes of an address that names nothing."""
+
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://[^\s'\"<>]+", re.IGNORECASE)
 _PASSWORD = re.compile(r"[^/@]*:(?!\d+(?:/|$)).*@", re.DOTALL)
 """Up to the host; a password may hold a slash, although it should not."""
@@ -29,7 +32,8 @@ WEB = ("http", "https")
 
 def is_remote(path: PurePath) -> bool:
     """Tell whether a path stands for an address, not for a file of this machine."""
-    return _ADDRESS.match(path.as_posix()) is not None
+    text = path.as_posix()
+    return bool(_ADDRESS.match(text) or _NOTHING.fullmatch(text))
 
 
 def restore(text: str) -> str:
@@ -41,6 +45,8 @@ def restore(text: str) -> str:
     's3://bucket/slide.svs'
     """
     found = _ADDRESS.match(text)
+    if _NOTHING.fullmatch(text):
+        return f"{text.lower()}//"
     return text if found is None else f"{found[1].lower()}://{found[2]}"
 
 

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from wsiseg.errors import AddressError
+
 RETRIES = 5
 """Times that a request is tried again after the server, or the network, has failed."""
 
@@ -35,11 +37,15 @@ def open_bucket(url: str, kind: str) -> tuple[Any, str]:
 
     Raises
     ------
+    AddressError
+        If the address names no bucket.
     ImportError
         If obstore is not installed.
     """
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
+    if not bucket:
+        raise AddressError("the address names no bucket", url, f"Write it as {scheme}://BUCKET/…")
     settings = _s3_settings() if kind == "s3" else _settings(kind)
     frozen = tuple(sorted(settings.items()))
     return _open(kind, scheme, bucket, frozen, RETRIES), key.strip("/")

@@ -222,12 +222,12 @@ class ReadableObject:
         self.url = url
         self.kind = url.partition("://")[0]
         with self._translating():
-            self._files = _file_system(self.kind)
+            self._files, self._place = _file_system(self.kind, url)
 
     def facts(self) -> ObjectFacts:
         """Return what the server says of the file."""
         with self._translating():
-            told = self._files.info(self.url)
+            told = self._files.info(self._place)
         size = told.get("size")
         if told.get("type") == "directory":
             raise FileNotFoundError(mask(self.url))
@@ -245,7 +245,7 @@ class ReadableObject:
         runs = list(_joined(spans))
         with self._translating():
             found = self._files.cat_ranges(
-                [self.url] * len(runs),
+                [self._place] * len(runs),
                 [start for start, _ in runs],
                 [start + count for start, count in runs],
                 on_error="raise",
@@ -263,7 +263,7 @@ class ReadableObject:
     def read_all(self) -> bytes:
         """Return all bytes."""
         with self._translating():
-            return bytes(self._files.cat_file(self.url))
+            return bytes(self._files.cat_file(self._place))
 
     def _translating(self) -> Any:
         return translate_refusals(self.url, self.kind)
@@ -283,13 +283,21 @@ def find_object(url: str) -> WritableObject | ReadableObject:
     return WritableObject(url) if writable else ReadableObject(url)
 
 
-@functools.cache
-def _file_system(scheme: str) -> Any:
+@functools.lru_cache(maxsize=64)
+def _file_system(scheme: str, url: str) -> tuple[Any, str]:
+    """Return fsspec's file system for an address, and what it calls the place."""
     import fsspec
 
-    if scheme not in WEB:
-        return fsspec.filesystem(scheme)
-    return fsspec.filesystem(scheme, **web_settings())
+    if scheme in WEB:
+        return fsspec.filesystem(scheme, **web_settings()), url
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ValueError:
+        raise AddressError(
+            f"nothing here knows {scheme}:// addresses", mask(url), "Check it."
+        ) from None
+    files, place = fsspec.url_to_fs(url)
+    return files, place
 
 
 def web_settings() -> dict[str, Any]:

@@ -57,15 +57,14 @@ class RemotePath(_Native):
         AddressError
             If nothing is written to such addresses.
         """
-        found = self.object
-        if isinstance(found, ReadableObject):
-            scheme = found.kind
+        scheme = self.url.partition("://")[0]
+        if scheme not in OBJECT_STORES:
             raise AddressError(
                 f"nothing is written to {scheme}:// addresses",
                 str(self),
                 "Masks go to a folder, or to s3://, gs:// or az://.",
             )
-        return found
+        return WritableObject(self.url)
 
     @property
     def name(self) -> str:
@@ -151,11 +150,21 @@ class RemotePath(_Native):
         """Return the sizes of all objects below, by their names from here on."""
         return dict(self.writable.below())
 
-    def open(self, mode: str = "r", *_: Any, **__: Any) -> IO[Any]:  # type: ignore[override]
-        """Open the object for reading bytes."""
-        if mode != "rb":
-            raise io.UnsupportedOperation(f"{self} is only opened to read bytes")
-        return cast("IO[Any]", RemoteFile(self.url))
+    def open(  # type: ignore[override]
+        self,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[Any]:
+        """Open the object for reading."""
+        if mode not in ("r", "rb"):
+            raise io.UnsupportedOperation(f"{self} is only opened to be read")
+        opened = RemoteFile(self.url)
+        if mode == "rb":
+            return cast("IO[Any]", opened)
+        return io.TextIOWrapper(cast("IO[bytes]", opened), encoding or "utf-8", errors, newline)
 
     def read_bytes(self) -> bytes:
         """Return the object's content."""

@@ -11,6 +11,7 @@ from typing import Unpack
 
 from wsiseg.errors import ArgumentError, OutputError, OutputExistsError, WsisegError
 from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.remote.remote_path import as_place
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.entries import describe_error, failed_entry, passed_entry
 from wsiseg.segmentation.executing import OneByOne
@@ -220,7 +221,7 @@ def run_cohort(
     OutputError
         If the folder cannot be written to.
     """
-    folder = jobs[0].folder
+    folder = as_place(jobs[0].folder)
     for options in {id(job.options): job.options for job in jobs}.values():
         check_reference(options.colours)
     with output_folder(folder):

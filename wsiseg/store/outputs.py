@@ -217,6 +217,8 @@ def output_folder(folder: Path) -> Iterator[None]:
 def _try_bucket(folder: RemotePath) -> None:
     """Check that objects can be written, and deleted: a run that is resumed needs both."""
     with translate_write_errors(folder):
+        # That addresses of this kind are written to, and this one names a bucket.
+        _ = folder.writable
         trial = folder / f"{_TRIAL}{uuid.uuid4().hex}"
         trial.write_bytes(b"")
         trial.unlink(missing_ok=True)
