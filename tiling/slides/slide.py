@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.errors import ArgumentError, SlideError
-from wsiseg.remote.remote_path import RemotePath
+from wsiseg.remote.remote_path import RemotePath, as_place
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.fingerprint import fingerprint, remote_fingerprint
 from wsiseg.tiling.slides.pixel_size import PixelSize
@@ -320,6 +320,7 @@ class Slide(ABC):
 
 def slide_name(path: Path) -> str:
     """Return what a slide is called: its file's name without the ending, ``.ome.zarr`` whole."""
+    path = as_place(path)
     for ending in (".ome.zarr", ".zarr"):
         if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             return path.name[: -len(ending)]

@@ -180,7 +180,7 @@ def segment_job(
         held: list[str] = []
         with output_folder(job.folder):
             try:
-                claim.enter_context(hold_lock(job.files.lock, held.append))
+                still_held = claim.enter_context(hold_lock(job.files.lock, held.append))
                 passed = _dealt_with_elsewhere(job)
             except OutputHeldError as taken:
                 if job.total == 1:
@@ -201,6 +201,7 @@ def segment_job(
                     tissue=ready.tissue,
                     elapsed=ready.seconds,
                     held=held,
+                    still_held=still_held,
                     on_planned=planned,
                     on_predicted=None if ahead is None or ahead.is_last else ahead.prefetch_next,
                     prepare=prepare,

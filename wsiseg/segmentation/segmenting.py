@@ -196,6 +196,7 @@ def segment_slide(
     tissue: TissueMask | None = None,
     elapsed: float = 0.0,
     held: Sequence[str] | None = None,
+    still_held: Callable[[], None] | None = None,
     on_planned: Callable[[], None] | None = None,
     on_predicted: Callable[[], None] | None = None,
     prepare: Prepare = fill_here,
@@ -222,6 +223,8 @@ def segment_slide(
         Seconds that opening the slide and finding its tissue took.
     held : sequence of str, optional
         Warnings of the lock of the output, if the caller holds it already.
+    still_held : callable, optional
+        Raises if that lock was lost meanwhile.
     on_planned : callable, optional
         Called after planning, if there is something to do.
     on_predicted : callable, optional
@@ -240,9 +243,10 @@ def segment_slide(
     _refuse_slide_as_output(slide, files)
     stats = RunStats(len(predictor.checkpoint.classes), listener, elapsed)
     lock = hold_lock(files.lock, stats.warn) if held is None else nullcontext()
-    with output_folder(folder), lock as still_held:
-        if still_held is not None:
-            stats.still_held = still_held
+    with output_folder(folder), lock as own:
+        check = own or still_held
+        if check is not None:
+            stats.still_held = check
         for note in held or ():
             stats.warn(note)
         refuse_existing(files, options)

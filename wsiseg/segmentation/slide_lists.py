@@ -14,10 +14,10 @@ from wsiseg.checkpoints.sources import read_source
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import ArgumentError, WsisegError
 from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.remote.addresses import is_remote
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.text import decode_text
 from wsiseg.tiling.slides import slide_name, url_or_path
-from wsiseg.tiling.slides.urls import is_remote
 
 _DELIMITERS = ",;\t"
 

@@ -58,6 +58,8 @@ def free_bytes(folder: Path) -> int | None:
     folder : Path
         It, or a folder above it, exists.
     """
+    if is_remote(folder):
+        return None
     for place in (folder, *folder.absolute().parents):
         try:
             return shutil.disk_usage(place).free
