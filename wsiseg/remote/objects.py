@@ -132,7 +132,20 @@ class WritableObject:
         return self._put(content, "create")
 
     def update(self, content: bytes, version: Version) -> Version | None:
-        """Write over the object if its version is still this one; return the new one, or None."""
+        """Write over the object if its version is still this one.
+
+        Parameters
+        ----------
+        content : bytes
+            What it holds from now on.
+        version : dict
+            What an earlier reading or writing returned.
+
+        Returns
+        -------
+        dict or None
+            The new version; None if it is another's by now.
+        """
         return self._put(content, version)
 
     def _put(self, content: bytes, mode: Any) -> Version | None:

@@ -57,7 +57,15 @@ class RemoteFile(io.BufferedIOBase):
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position, and return it."""
+        """Move to a position, and return it.
+
+        Parameters
+        ----------
+        offset : int
+            Bytes.
+        whence : int
+            From where: the beginning, the position or the end, as :mod:`io` numbers them.
+        """
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.facts.size}[whence]
         if start + offset < 0:
             raise ValueError("negative seek position")
@@ -179,6 +187,13 @@ class RemoteBytes:
 
     def read(self, start: int, count: int) -> bytes:
         """Return `count` bytes from `start` on.
+
+        Parameters
+        ----------
+        start : int
+            Position of the first byte.
+        count : int
+            How many bytes.
 
         Raises
         ------

@@ -63,7 +63,15 @@ def translate_refusals(url: str, kind: str) -> Iterator[None]:
 
 
 def missing_library(url: str, error: ImportError) -> RuntimeUnavailableError:
-    """Return the error for an address that nothing here reads."""
+    """Return the error for an address that nothing here reads.
+
+    Parameters
+    ----------
+    url : str
+        The address.
+    error : ImportError
+        Names what is missing.
+    """
     name = error.name or str(error).splitlines()[0]
     return RuntimeUnavailableError(
         f"what reads such an address is not installed: {name}",

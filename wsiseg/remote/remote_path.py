@@ -158,7 +158,17 @@ class RemotePath(_Native):
         errors: str | None = None,
         newline: str | None = None,
     ) -> IO[Any]:
-        """Open the object for reading."""
+        """Open the object for reading.
+
+        Parameters
+        ----------
+        mode : {"r", "rb"}
+            Text or bytes.
+        buffering : int
+            Of no meaning.
+        encoding, errors, newline : str, optional
+            Of text, as :func:`open` takes them; UTF-8 if left out.
+        """
         if mode not in ("r", "rb"):
             raise io.UnsupportedOperation(f"{self} is only opened to be read")
         opened = RemoteFile(self.url)
@@ -171,7 +181,13 @@ class RemotePath(_Native):
         return self.object.read_all()
 
     def read_text(self, encoding: str | None = None, errors: str | None = None, **_: Any) -> str:
-        """Return the object's content as text."""
+        """Return the object's content as text.
+
+        Parameters
+        ----------
+        encoding, errors : str, optional
+            As :meth:`bytes.decode` takes them; UTF-8 if left out.
+        """
         return self.read_bytes().decode(encoding or "utf-8", errors or "strict")
 
     def write_bytes(self, data: Any) -> int:
@@ -194,7 +210,13 @@ class RemotePath(_Native):
         self.writable.copy_to(target.writable)
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Do nothing: names need no folder."""
+        """Do nothing: names need no folder.
+
+        Parameters
+        ----------
+        mode, parents, exist_ok
+            Of no meaning.
+        """
 
     def rmdir(self) -> None:
         """Do nothing: names have no folder."""

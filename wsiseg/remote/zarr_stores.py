@@ -58,14 +58,32 @@ class BucketStore(ObjectStore[Any]):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return an object's bytes, or None if there is none."""
+        """Return an object's bytes, or None if there is none.
+
+        Parameters
+        ----------
+        key : str
+            The object's name.
+        prototype : BufferPrototype
+            Of the buffer to fill.
+        byte_range : ByteRequest, optional
+            Which of its bytes; all if left out.
+        """
         with self._translating(key):
             return await super().get(self._key(key), prototype, byte_range)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        """Return parts of objects."""
+        """Return parts of objects.
+
+        Parameters
+        ----------
+        prototype : BufferPrototype
+            Of the buffers to fill.
+        key_ranges : iterable of (str, ByteRequest or None)
+            Names of objects, and which of their bytes.
+        """
         with self._translating():
             return await super().get_partial_values(
                 prototype, [(self._key(key), each) for key, each in key_ranges]
@@ -77,7 +95,15 @@ class BucketStore(ObjectStore[Any]):
             return await super().exists(self._key(key))
 
     async def set(self, key: str, value: Buffer) -> None:
-        """Write an object: it appears whole or not at all."""
+        """Write an object: it appears whole or not at all.
+
+        Parameters
+        ----------
+        key : str
+            The object's name.
+        value : Buffer
+            Its content.
+        """
         with self._translating(key):
             await super().set(self._key(key), value)
 
@@ -124,7 +150,17 @@ class WebStore(FsspecStore):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return a file's bytes, or None if there is none."""
+        """Return a file's bytes, or None if there is none.
+
+        Parameters
+        ----------
+        key : str
+            The object's name.
+        prototype : BufferPrototype
+            Of the buffer to fill.
+        byte_range : ByteRequest, optional
+            Which of its bytes; all if left out.
+        """
         try:
             with self._translating(key):
                 return await super().get(key, prototype, byte_range)

@@ -54,6 +54,13 @@ class Records:
     def add(self, box: Box, record: Mapping[str, object]) -> None:
         """Add the record of a band; return when the object is there.
 
+        Parameters
+        ----------
+        box : Box
+            The band.
+        record : mapping
+            What the journal says of it.
+
         Raises
         ------
         OutputError, AddressError
