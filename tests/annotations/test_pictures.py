@@ -53,8 +53,8 @@ def test_real_masks_of_0_and_255(data: Path) -> None:
     image = next((data / "glas" / "images").iterdir())
     source = PictureLabels(data / "glas" / "labels" / image.name, {0: 0, 255: 1})
     source.check()
-    with open_slide(image) as slide:
-        plane = plane_at_mpp(slide, 1.24, slide_mpp=0.62)
+    with open_slide(image, slide_mpp=0.62) as slide:
+        plane = plane_at_mpp(slide, 1.24)
         labels = source.open(slide, plane).read(plane.box)
     assert set(np.unique(labels)) == {0, 1}
     assert labels.shape == (plane.height, plane.width)

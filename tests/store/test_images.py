@@ -17,7 +17,7 @@ from wsiseg.store.metadata import Placement
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
-from wsiseg.tiling.slides import Slide, tiled
+from wsiseg.tiling.slides import Slide, tiled, with_slide_mpp
 from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 from zarr_images import write_image as write_zarr
@@ -93,7 +93,9 @@ def test_only_what_is_damaged_is_white(
     path = build(tmp_path / "slide")
 
     def look(slide: Slide) -> WorkingPlane:
-        return plane_at_level(slide, 0) if mpp is None else plane_at_mpp(slide, mpp, 0.5)
+        if mpp is None:
+            return plane_at_level(slide, 0)
+        return plane_at_mpp(with_slide_mpp(slide, 0.5, override=True), mpp)
 
     with open_slide(path, reader) as slide:
         plane = look(slide)

@@ -112,7 +112,8 @@ def predict(
     ...     Image.fromarray(np.full((96, 128, 3), 220, np.uint8)).save(Path(folder, "a.png"))
     ...     out = Path(folder, "out")
     ...     for found in wsiseg.predict(folder, output=out, runtime="torch"):
-    ...         print(found.labels.name, Image.open(found.labels).size)
+    ...         with Image.open(found.labels) as labels:
+    ...             print(found.labels.name, labels.size)
     a.png (128, 96)
     """
     settings, folder = PredictOptions(**options), Path(output)
