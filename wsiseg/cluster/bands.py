@@ -28,6 +28,7 @@ from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.resuming import cut_into_bands, unfinished_boxes
 from wsiseg.segmentation.run_stats import RunStats
 from wsiseg.store.disk import Json
+from wsiseg.store.holders import read_holder
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.text import plural
@@ -88,7 +89,7 @@ def fill_on_cluster(cluster: Workforce, job: Job, stats: RunStats) -> Fill:
             plan=replace(job.plan, tissue=None),
             files=replace(job.files, folder=job.files.folder.absolute()),
             box=job.plan.plane.box,
-            holder=job.files.lock.read_text(encoding="utf-8") if job.files.lock.exists() else "",
+            holder=read_holder(job.files.lock),
         )
         clerk = _Clerk(job, stats, store, journal, template)
         try:

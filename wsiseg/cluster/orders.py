@@ -111,7 +111,7 @@ class BandsOrder:
         Where the mask is.
     box : Box
         The part of the plane to fill.
-    holder : str
+    holder : dict
         What the lock file of the output says while the driver holds it.
     """
 
@@ -125,7 +125,7 @@ class BandsOrder:
     plan: Plan
     files: OutputFiles
     box: Box
-    holder: str
+    holder: dict[str, object]
 
 
 @dataclass(frozen=True)

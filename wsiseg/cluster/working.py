@@ -39,6 +39,7 @@ from wsiseg.segmentation.slide_jobs import SlideJob, SlideOutcome
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.store.band_writer import BandWriter
 from wsiseg.store.disk import Json
+from wsiseg.store.holders import read_holder
 from wsiseg.store.journal import BandRecord, Journal
 from wsiseg.store.masks import MaskStore
 from wsiseg.throughput.hardware import describe_hardware, peak_rss_mb
@@ -142,12 +143,7 @@ def _is_held(order: BandsOrder) -> bool:
     A worker that the scheduler has lost does not know so; if another run has taken the output
     meanwhile, nothing more is to be written.
     """
-    if not order.holder:
-        return True
-    try:
-        return order.files.lock.read_text(encoding="utf-8") == order.holder
-    except OSError:
-        return False
+    return not order.holder or read_holder(order.files.lock) == order.holder
 
 
 def segment_one(order: SlideOrder) -> SlideOutcome | WsisegError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 def this_holder() -> dict[str, object]:
@@ -14,6 +16,27 @@ def this_holder() -> dict[str, object]:
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def read_holder(path: Path) -> dict[str, object]:
+    """Return who holds a lock: what of its file stays the same until it is given back.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file.
+
+    Returns
+    -------
+    dict
+        As :func:`this_holder`; empty if there is no such file, or it does not say.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = found if isinstance(found, dict) else {}
+    return {name: known[name] for name in ("pid", "host", "since") if name in known}
 
 
 def describe_holder(holder: object) -> str:

@@ -94,6 +94,8 @@ class _Lease:
         self._version: Version | None = None
         self._lost = False
         self._id = uuid.uuid4().hex
+        started = psutil.Process().create_time()
+        self._holder = {**this_holder(), _STARTED: started, _LEASE_ID: self._id}
         self._renewed = time.monotonic()
 
     def take(self, timeout: float) -> bool:
@@ -137,9 +139,7 @@ class _Lease:
 
     def _content(self) -> bytes:
         # Other than any before, so that the version changes with each renewal.
-        started = psutil.Process().create_time()
-        holder = {**this_holder(), _STARTED: started, _LEASE_ID: self._id, _MARK: uuid.uuid4().hex}
-        return json.dumps(holder).encode()
+        return json.dumps({**self._holder, _MARK: uuid.uuid4().hex}).encode()
 
     def keep_renewing(self) -> None:
         while not self.ended.wait(RENEWAL):

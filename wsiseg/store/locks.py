@@ -18,7 +18,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from wsiseg.errors import OutputHeldError
 from wsiseg.remote.remote_path import RemotePath, as_place
 from wsiseg.store.disk import translate_write_errors
-from wsiseg.store.holders import describe_holder, this_holder
+from wsiseg.store.holders import describe_holder, read_holder, this_holder
 from wsiseg.store.leases import hold_lease
 
 _TIMEOUT = 0.2
@@ -105,7 +105,7 @@ def _acquire(lock: BaseFileLock, path: Path) -> bool:
             lock.acquire()
         except Timeout as error:
             raise OutputHeldError(
-                f"another run is writing this output: {_read_holder(path)}",
+                f"another run is writing this output: {describe_holder(read_holder(path))}",
                 path,
                 "Wait until it ends, or choose another `output`.",
             ) from error
@@ -124,10 +124,3 @@ def _write_holder(path: Path) -> int | None:
         path.write_text(json.dumps(this_holder()), encoding="utf-8")
         return path.stat().st_ino
     return None
-
-
-def _read_holder(path: Path) -> str:
-    try:
-        return describe_holder(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return describe_holder(None)
