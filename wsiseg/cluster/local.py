@@ -45,7 +45,9 @@ def start_local_cluster(workers: int, threads: int | None) -> Iterator[LocalClus
             # Our own budget holds for each of them, and nobody else may connect.
             memory_limit=None,
             host="127.0.0.1",
+            # No dashboard; its server takes any free port, as another cluster may run here.
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             worker_dashboard_address=None,
             local_directory=folder,
             silence_logs="CRITICAL",
