@@ -1,6 +1,8 @@
-"""The examples run."""
+"""The examples run, and so does the script that makes the bundled checkpoint."""
 
 import importlib.util
+import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +13,12 @@ from PIL import Image
 
 import wsiseg
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -25,7 +28,7 @@ def load(name: str) -> ModuleType:
 
 @pytest.fixture
 def nuclei() -> ModuleType:
-    return load("train_nuclei")
+    return load(ROOT / "scripts" / "train_nuclei.py")
 
 
 def test_the_default_checkpoint_can_be_trained(data, nuclei, monkeypatch, tmp_path):
@@ -110,3 +113,75 @@ def test_training_pictures_are_brightened_and_those_kept_back_are_not(nuclei, tm
     }
     assert seen == {5: 100, 100: round(100 * nuclei.BRIGHTER)}
     assert (tmp_path / "out" / "kept_back.txt").read_text() == "5\n"
+
+
+def test_every_example_is_run_here():
+    numbered = sorted(path.stem for path in EXAMPLES.iterdir() if path.name[0].isdigit())
+    assert numbered == [
+        "01_slide_to_qupath",
+        "02_look_in_napari",
+        "03_fine_tune_on_geojson",
+        "04_street_scenes",
+        "05_own_network",
+        "06_own_reader",
+        "07_cluster",
+        "08_heat_map",
+    ]
+
+
+def run_example(name: str, folder: Path) -> object:
+    return load(EXAMPLES / f"{name}.py").main(folder)
+
+
+@pytest.mark.long
+def test_01_outlines_for_qupath(tmp_path):
+    outlines = run_example("01_slide_to_qupath", tmp_path)
+    features = json.loads(outlines.read_text(encoding="utf-8"))["features"]
+    assert len(features) > 100
+    assert {each["properties"]["classification"]["name"] for each in features} == {"nucleus"}
+
+
+@pytest.mark.long
+def test_03_a_checkpoint_of_drawn_classes(tmp_path):
+    checkpoint = wsiseg.load_checkpoint(run_example("03_fine_tune_on_geojson", tmp_path))
+    assert {entry.name for entry in checkpoint.classes} == {"stroma", "epithelium"}
+
+
+@pytest.mark.long
+def test_04_street_scenes_are_learnt(tmp_path):
+    assert run_example("04_street_scenes", tmp_path) > 0.7
+    assert (tmp_path / "labelled" / "0.overlay.jpg").is_file()
+
+
+@pytest.mark.long
+def test_05_a_network_of_thirty_lines_learns(tmp_path):
+    assert run_example("05_own_network", tmp_path) > 0.8
+
+
+def test_06_a_reader_as_a_plug_in(tmp_path, monkeypatch):
+    command = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    target = tmp_path / "installed"
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "npy_slides.py"):
+        (source / name).write_bytes((EXAMPLES / "06_own_reader" / name).read_bytes())
+    words = [*command, "--target", str(target), str(source)]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    np.save(tmp_path / "pixels.npy", pixels)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    command = [sys.executable, "-m", "wsiseg", "info", str(tmp_path / "pixels.npy"), "--json"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert (told["reader"], told["height"], told["width"]) == ("npy", 60, 80)
+
+
+@pytest.mark.long
+def test_07_two_workers_leave_the_mask_of_one_process(tmp_path):
+    assert run_example("07_cluster", tmp_path) is True
+
+
+def test_08_a_heat_map_is_red_where_the_class_is_likely(tmp_path):
+    heat = np.asarray(Image.open(run_example("08_heat_map", tmp_path)))
+    assert heat.shape == (742, 555, 3)
+    assert (heat[..., 0] >= heat[..., 1]).all()
+    assert (heat[..., 0].astype(int) - heat[..., 1] > 100).mean() > 0.001

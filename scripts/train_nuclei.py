@@ -5,7 +5,7 @@ The data are the pictures and masks of NuInsSeg (Mahbod et al., Scientific Data 
 ``DATA/images/NUMBER.jpg`` and ``DATA/masks/NUMBER.png`` with 255 in nuclei.  The weights to begin
 with are those of ESPNet's authors on Cityscapes (MIT).  Takes an hour and a quarter on two cores.
 
-    python examples/train_nuclei.py DATA/nuinsseg --weights espnet_p_2_q_8.pth -o nuclei/
+    python scripts/train_nuclei.py DATA/nuinsseg --weights espnet_p_2_q_8.pth -o nuclei/
 
 The training is ``wsiseg train``, twice.  First with its defaults, on the pictures as they are; then
 for some more epochs with glass around tissue as well, of which the data have little, and with
@@ -88,7 +88,7 @@ segmentation in H&E-stained histological images*, Scientific Data 11, 2024,
 CC BY 4.0. Changed: reduced from 0.25 to 0.5 µm/px, instances merged to one class, glass derived.
 The training began with the weights on Cityscapes of ESPNet's authors (Mehta et al., ECCV 2018,
 MIT). The weights are under Apache-2.0, as the package, with that citation. Made by
-`examples/train_nuclei.py`: a third of one training by `wsiseg train`, and two thirds of another
+`scripts/train_nuclei.py`: a third of one training by `wsiseg train`, and two thirds of another
 that went on from it.
 """
 
