@@ -12,8 +12,7 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.lazy import LazyCommand, lazy_group
-from wsiseg.cli.option_names import name_options
+from wsiseg.cli.lazy import HELP_OPTIONS, LazyCommand, lazy_group
 from wsiseg.cli.printing import (
     echo,
     echo_error,
@@ -23,6 +22,7 @@ from wsiseg.cli.printing import (
     safe_streams,
 )
 from wsiseg.cli.signals import INTERRUPTED, Interruption
+from wsiseg.cli.telling_errors import describe_error
 from wsiseg.cli.typed import remember
 from wsiseg.errors import ArgumentError, UnknownArchitectureError, WsisegError
 
@@ -74,8 +74,8 @@ COMMANDS = {
     ),
     "info": LazyCommand(
         "wsiseg.cli.info:info",
-        "Show levels, resolution, vendor of a slide, and which readers take it.",
-        "wsiseg info biopsy.svs --json",
+        "Show levels, resolution, vendor of slides, and which readers take them.",
+        "wsiseg info slides/*.svs --json",
     ),
     "stain": LazyCommand(
         "wsiseg.cli.stain:stain",
@@ -107,7 +107,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
 
 FAILED, WRONG_USAGE = 1, 2
@@ -143,7 +143,10 @@ def run(arguments: list[str], interruption: Interruption) -> int:
     remember(arguments)
     # It logs whatever damaged files make it stumble over; what matters comes as an error of ours.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
-    with safe_streams(debug=debug):
+    # Help is no document.
+    asked = not {"--help", "-h", "--version"}.isdisjoint(arguments)
+    document = not asked and not {"--json", "--events"}.isdisjoint(arguments)
+    with safe_streams(debug=debug, document=document):
         return _run(arguments, interruption, debug=debug)
 
 
@@ -196,14 +199,10 @@ def _fail(
     arguments: list[str], status: int, what: str, where: object = None, hint: str | None = None
 ) -> int:
     """Print an error, as JSON too with --json, and return the exit status."""
-    what = name_options(what)
-    # A file may be called like a parameter.
-    place = name_options(where) if isinstance(where, str) else where and str(where)
-    hint = name_options(hint) if hint else None
-    echo_error(f"error: {str(WsisegError(what, place, hint)).replace('?. ', '? ')}")
-    error = {"what": what, "where": place, "hint": hint, "status": status}
+    error = describe_error(WsisegError(what, where, hint), status)
+    echo_error(f"error: {error.line}")
     if "--events" in arguments:
-        print_json_line({"event": "error", **error})
+        print_json_line({"event": "error", **error.content})
     elif "--json" in arguments:
-        print_json_error(error)
+        print_json_error(error.content)
     return status

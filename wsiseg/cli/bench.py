@@ -75,9 +75,7 @@ def bench(
             help="Counters of kernels on GPUs of NVIDIA's, where ncu is installed.",
         ),
     ] = True,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files.", metavar="")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     run_once: Annotated[bool, typer.Option("--run-once", hidden=True)] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

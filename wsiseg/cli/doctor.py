@@ -17,7 +17,6 @@ def doctor(
         typer.Option(
             "--clear-cache",
             help="Remove what was reckoned once and kept: compiled networks, what they cost.",
-            metavar="",
         ),
     ] = False,
     bench: Annotated[
@@ -25,7 +24,6 @@ def doctor(
         typer.Option(
             "--bench",
             help="Measure every runtime for a moment; tell what auto chooses here, and why.",
-            metavar="",
         ),
     ] = False,
     as_json: AsJson = False,

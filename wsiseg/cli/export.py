@@ -31,7 +31,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="The file.", show_default=False)],
     chosen: dict[str, Any],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing file.", metavar="")
+        bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -1,4 +1,4 @@
-"""``wsiseg info``: size, resolution, levels and readers of a slide."""
+"""``wsiseg info``: size, resolution, levels and readers of slides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName
-from wsiseg.cli.printing import echo, print_json
+from wsiseg.cli.printing import Json, begin_json, echo, echo_error, print_json
+from wsiseg.cli.telling_errors import describe_error
+from wsiseg.errors import SlideError
 
 if TYPE_CHECKING:
     from wsiseg.tiling.slides import Slide, SlideFacts
@@ -18,22 +20,59 @@ _QUICK = 2**24
 
 
 def info(
-    slide: Annotated[
-        Path, typer.Argument(help="A slide or picture, or an address.", show_default=False)
+    slides: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SLIDE", help="Slides or pictures, or addresses.", show_default=False
+        ),
     ],
     reader: ReaderName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show levels, resolution, vendor of a slide, and which readers take it."""
+    """Show levels, resolution, vendor of slides, and which readers take them."""
+    if len(slides) == 1:
+        content, lines = _look_at(slides[0], reader)
+        if as_json:
+            print_json(content)
+        else:
+            echo(*lines)
+        return
+    entries: list[Json] = []
+    begin_json({"slides": entries})
+    for number, slide in enumerate(slides):
+        try:
+            content, lines = _look_at(slide, reader)
+        except SlideError as error:
+            content, lines = _failure(slide, error), []
+        entries.append(content)
+        if not as_json and lines:
+            echo(*([""] if number else []), f"{'slide':12}{content['slide']}", *lines)
+    if as_json:
+        print_json({"slides": entries})
+    if any("error" in entry for entry in entries):
+        raise typer.Exit(1)
+
+
+def _failure(slide: Path, error: SlideError) -> Json:
+    """Print why a slide cannot be looked at, and return it for JSON."""
+    from wsiseg.tiling.slides import url_or_path
+
+    described = describe_error(error, 1)
+    echo_error(f"error: {described.line}")
+    return {"slide": url_or_path(slide), "error": described.content}
+
+
+def _look_at(slide: Path, reader: str | None) -> tuple[Json, list[str]]:
+    """Return what there is to know about a slide: for JSON, and as lines."""
     from wsiseg.tiling.colour import profile_name
     from wsiseg.tiling.slides import open_slide, probe_readers, url_or_path
 
     with open_slide(slide, reader) as opened:
         facts, (full, *_) = opened.facts, opened.levels
         pixel = facts.file_pixel_size
-        content: dict[str, Any] = {
+        content: Json = {
             "slide": url_or_path(slide),
             "width": full.width,
             "height": full.height,
@@ -64,10 +103,7 @@ def info(
                 for level in opened.levels
             ],
         }
-    if as_json:
-        print_json(content)
-    else:
-        echo(*_as_text(content, facts))
+    return content, _as_text(content, facts)
 
 
 def _lighting(slide: Slide) -> tuple[str, ...]:

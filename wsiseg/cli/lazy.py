@@ -13,6 +13,9 @@ from typer.main import get_command, get_group
 
 from wsiseg.cli.option_names import name_options, set_option_names
 
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+"""Settings of the context of every command."""
+
 
 @dataclass(frozen=True)
 class LazyCommand:
@@ -37,6 +40,8 @@ class LazyCommand:
         found = EntryPoint(name, self.place, "wsiseg.cli").load()
         if isinstance(found, typer.Typer):
             group = get_group(found)
+            for each in (group, *group.commands.values()):
+                _show_flags_without_value(each)
             _register_options(*group.commands.values())
             return group
         alone = typer.Typer(
@@ -45,8 +50,21 @@ class LazyCommand:
         epilog = None if self.example is None else f"Example: {self.example}"
         alone.command(name, help=self.help, epilog=epilog)(found)
         command = get_command(alone)
+        _show_flags_without_value(command)
         _register_options(command)
         return command
+
+
+def _show_flags_without_value(command: Any) -> None:
+    """Take the placeholder of a value from the flags of a command in ``--help``, its own too."""
+    with typer.Context(command, **HELP_OPTIONS) as context:
+        _hide_placeholders(command.get_params(context))
+
+
+def _hide_placeholders(options: list[Any]) -> None:
+    for option in options:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
 
 
 def _register_options(*commands: Any) -> None:
@@ -74,6 +92,11 @@ def lazy_group(table: Mapping[str, LazyCommand]) -> type[TyperGroup]:
             super().__init__(**attributes)
             for name, entry in table.items():
                 self.add_command(TyperCommand(name, help=entry.help), name)
+
+        def get_params(self, ctx: Any) -> list[Any]:
+            options = super().get_params(ctx)
+            _hide_placeholders(options)
+            return options
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             name, command, rest = super().resolve_command(ctx, args)

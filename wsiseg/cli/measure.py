@@ -36,9 +36,7 @@ def measure(
         ),
     ],
     chosen: dict[str, Any],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files.", metavar="")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -36,9 +36,7 @@ Settings = Annotated[
 def list_models(
     checkpoints: Annotated[
         bool,
-        typer.Option(
-            "--checkpoints", help="The bundled checkpoints instead, for -c NAME.", metavar=""
-        ),
+        typer.Option("--checkpoints", help="The bundled checkpoints instead, for -c NAME."),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -6,11 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on stdout.", metavar="")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.", metavar="")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.", metavar="")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 
 
 def chosen_option(panel: str, text: str, *names: str) -> Any:

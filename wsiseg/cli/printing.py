@@ -2,7 +2,8 @@
 
 Names of slides, classes and files are other people's, so every line is passed through
 :func:`wsiseg.text.escape_unprintable`; JSON is ASCII.  Characters that a stream cannot encode are
-escaped, and streams that are closed or full are handled in one place, :class:`_Stream`.
+escaped, and streams that are closed or full are handled in one place, :class:`_Stream`.  With
+--json, the document has stdout to itself: whatever else is printed goes to stderr.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import sys
 import traceback
@@ -51,6 +53,7 @@ def echo_traceback(error: BaseException) -> None:
 
 
 _begun: list[Json] = []
+_documents: list[_Stream] = []
 
 
 def begin_json(content: Json) -> None:
@@ -61,17 +64,30 @@ def begin_json(content: Json) -> None:
 def print_json(content: object) -> None:
     """Print the JSON document of a command to stdout."""
     _begun.clear()
-    print(json.dumps(content, indent=2), file=sys.stdout, flush=True)  # noqa: T201
+    _print_document(json.dumps(_plain(content), indent=2, allow_nan=False))
 
 
 def print_json_line(content: Json) -> None:
     """Print a JSON object as one line to stdout."""
-    print(json.dumps(content), file=sys.stdout, flush=True)  # noqa: T201
+    _print_document(json.dumps(_plain(content), allow_nan=False))
+
+
+def _print_document(text: str) -> None:
+    print(text, file=_documents[0] if _documents else sys.stdout, flush=True)
+
+
+def _plain(content: Any) -> Any:
+    """Return what JSON can hold: NaN and infinity become null."""
+    if isinstance(content, dict):
+        return {name: _plain(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def print_json_error(error: Json) -> None:
     """Print the JSON document of a command that failed, unless one was printed before."""
-    if isinstance(sys.stdout, _Stream) and sys.stdout.used:
+    if _documents and _documents[0].used:
         return
     # The error is on stderr already.
     with contextlib.suppress(OutputError):
@@ -149,25 +165,29 @@ class _Stream:
 
 
 @contextlib.contextmanager
-def safe_streams(*, debug: bool) -> Iterator[None]:
+def safe_streams(*, debug: bool, document: bool = False) -> Iterator[None]:
     """Redirect stdout, stderr, warnings and logging of libraries to safe streams.
 
     Parameters
     ----------
     debug : bool
         Whether to show warnings of Pillow about files.
+    document : bool
+        Whether stdout is for JSON alone.
     """
     _begun.clear()
     with contextlib.ExitStack() as stack:
         # Where a stream has been closed before, there is none.
-        if sys.stdout is not None:
-            stack.enter_context(
-                contextlib.redirect_stdout(_as_text(_Stream(sys.stdout, vital=True)))
-            )
         if sys.stderr is not None:
             stack.enter_context(
                 contextlib.redirect_stderr(_as_text(_Stream(sys.stderr, vital=False)))
             )
+        if sys.stdout is not None:
+            stream = _Stream(sys.stdout, vital=True)
+            _documents[:] = [stream]
+            stack.callback(_documents.clear)
+            others = sys.stderr if document else _as_text(stream)
+            stack.enter_context(contextlib.redirect_stdout(others))
         stack.enter_context(warnings.catch_warnings())
         if not debug:
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")

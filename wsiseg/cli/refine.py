@@ -23,7 +23,7 @@ def refine(
     ],
     chosen: dict[str, Any],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing mask.", metavar="")
+        bool, typer.Option("--overwrite", help="Replace an existing mask.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

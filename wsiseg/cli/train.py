@@ -31,16 +31,14 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Continue after the last finished epoch.", metavar=""),
+        typer.Option("--resume", help="Continue after the last finished epoch."),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Overwrite an existing run.", metavar="")
+        bool, typer.Option("--overwrite", help="Overwrite an existing run.")
     ] = False,
     events: Annotated[
         bool,
-        typer.Option(
-            "--events", help="Print one JSON object a line on stdout while it runs.", metavar=""
-        ),
+        typer.Option("--events", help="Print one JSON object a line on stdout while it runs."),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
