@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,10 @@ def test_what_nobody_drew_on_can_be_a_class() -> None:
 def test_shapes_without_a_class() -> None:
     assert ClassMap.read("Tumor=tumor,unclassified=ignore").label(None, WHERE) == IGNORED
     assert ClassMap.read("unclassified=tumor").label(None, WHERE) == 0
+    assert ClassMap.read("Tumor=tumor").label(None, WHERE) == IGNORED
+    strict = replace(ClassMap.read("Tumor=tumor"), strict=True)
     with pytest.raises(AnnotationError, match="unclassified=ignore"):
-        ClassMap.read("Tumor=tumor").label(None, WHERE)
+        strict.label(None, WHERE)
 
 
 def test_regions_that_are_annotated_exhaustively() -> None:

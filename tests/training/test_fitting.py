@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import struct
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
 
 import wsiseg
 from pictures import CLASS_MAP, write_pictures
@@ -23,7 +25,23 @@ from wsiseg.errors import (
     WsisegError,
 )
 from wsiseg.models.registry import create_model
-from wsiseg.training import DataOptions, fit
+from wsiseg.training import DataOptions, fit, loggers
+
+
+def logged_in(folder):
+    """Return what TensorBoard would draw: steps and values by name."""
+    found = {}
+    for file in sorted((folder / "tensorboard").glob("events.out.tfevents.*")):
+        content = file.read_bytes()
+        # A record is its length, a checksum of that, the event, a checksum of that.
+        place = 0
+        while place < len(content):
+            (length,) = struct.unpack_from("<Q", content, place)
+            event = Event.FromString(content[place + 12 : place + 12 + length])
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, value.simple_value))
+            place += length + 16
+    return found
 
 
 @pytest.mark.long
@@ -41,6 +59,23 @@ def test_the_smallest_network_learns_two_tiles_by_heart(tmp_path):
     assert "2 training samples and 0 validation samples, as they are" in heard.notes
 
 
+def test_nothing_is_logged_where_nothing_is_wanted(pictures, tmp_path):
+    folder = tmp_path / "run"
+    fit(options(pictures, epochs=1, tiles=2), folder)
+    assert logged_in(folder)
+    fit(options(pictures, epochs=1, tiles=2, tensorboard=False), folder, overwrite=True)
+    assert not (folder / "tensorboard").exists()
+    assert (folder / "best.safetensors").is_file()
+
+
+def test_what_is_not_installed_is_said_before_anything_is_read(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    with pytest.raises(RuntimeUnavailableError, match="pip install wandb"):
+        fit(options(pictures, wandb=True), tmp_path / "run")
+    assert loggers.check_loggers(options(pictures)).startswith("nothing is logged for TensorBoard")
+    assert loggers.make_loggers(options(pictures), tmp_path) == []
+
+
 def test_a_training_leaves_what_it_says(pictures, tmp_path):
     result = fit(options(pictures, epochs=3, val_every=2), tmp_path / "run")
     folder = tmp_path / "run"
@@ -52,12 +87,19 @@ def test_a_training_leaves_what_it_says(pictures, tmp_path):
         "config.yaml",
         "training.txt",
         "validation.txt",
+        "tensorboard",
     }
+    logged = logged_in(folder)
     assert len((folder / "training.txt").read_text().split()) == 3
     rows = rows_of(folder)
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert [bool(row["val_miou"]) for row in rows] == [False, True, True]
     assert max(float(row["val_miou"]) for row in rows[1:]) == pytest.approx(result.miou, rel=1e-7)
+    for name in ("val_miou", "val_loss", "val_pixel_accuracy"):
+        wanted = [float(row[name]) for row in rows[1:]]
+        assert [value for _, value in logged[name]] == pytest.approx(wanted, rel=1e-6)
+    wanted = [float(row["train_loss"]) for row in rows]
+    assert [value for _, value in logged["train_loss_epoch"]] == pytest.approx(wanted, rel=1e-6)
     with Image.open(folder / "curves.png") as curves:
         assert curves.width > 300
     assert yaml.safe_load((folder / "config.yaml").read_text())["epochs"] == 3

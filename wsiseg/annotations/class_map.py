@@ -40,6 +40,8 @@ class ClassMap:
         only that inside them.
     ranks : mapping of int to int
         Labels with a higher rank are painted over lower ones, and over those without a rank.
+    strict : bool
+        Whether shapes without a class are errors, unless `targets` has them; else they are ignored.
 
     Examples
     --------
@@ -54,6 +56,7 @@ class ClassMap:
     targets: Mapping[str, int | None]
     ground: int = IGNORED
     ranks: Mapping[int, int] = field(default_factory=dict)
+    strict: bool = False
 
     @classmethod
     def read(cls, text: str) -> ClassMap:
@@ -149,6 +152,10 @@ class ClassMap:
         """The name of each label, for messages."""
         return {**{index: entry.name for index, entry in enumerate(self.classes)}, IGNORED: IGNORE}
 
+    def leaves_out(self, key: str | None) -> bool:
+        """Tell whether a shape is ignored only because nothing says what it is."""
+        return key is None and UNCLASSIFIED not in self.targets
+
     @property
     def exhaustive(self) -> bool:
         """Whether some regions are marked as annotated exhaustively."""
@@ -167,19 +174,22 @@ class ClassMap:
         Raises
         ------
         AnnotationError
-            If the map does not have it.
+            If the map does not have it; shapes without a class are ignored unless it is strict.
         """
         wanted = UNCLASSIFIED if key is None else key
         if wanted in self.targets:
             return self.targets[wanted]
+        if key is None and not self.strict:
+            return IGNORED
         if key is None:
             raise AnnotationError(
                 "an annotation has no class",
                 where,
-                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to `class_map`.",
+                f"Add {UNCLASSIFIED}=ignore or {UNCLASSIFIED}=CLASS to `class_map`, or leave out "
+                "`strict`.",
             )
         raise AnnotationError(
-            f"the class map does not know {wanted!r}",
+            f"{wanted!r} in the annotations is not in the class map",
             where,
             f"{_suggest(wanted, list(self.targets))} {wanted}={IGNORE} leaves it out.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.class_map import UNCLASSIFIED, ClassMap
 from wsiseg.annotations.labels import IGNORED, LabelPlane, Labels, LabelSource
 from wsiseg.annotations.overlapping import (
     describe_overlaps,
@@ -14,6 +14,7 @@ from wsiseg.annotations.overlapping import (
 from wsiseg.annotations.painting import ShapePainter
 from wsiseg.annotations.placing import Coordinates, place
 from wsiseg.annotations.reading import read_annotations
+from wsiseg.text import plural
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
@@ -50,14 +51,17 @@ class PolygonLabels(LabelSource):
         Raises
         ------
         AnnotationError
-            If the file cannot be read, has an unknown class, or lies outside the slide.
+            If the file cannot be read, has an unknown class, or lies outside the slide; if a shape
+            has no class, and the class map is strict.
         """
         placed = place(read_annotations(self.path), slide, self.coordinates)
         ground = self.class_map.ground
-        shapes, regions, painted = [], [], []
+        shapes, regions, painted, nameless = [], [], [], []
         for annotation in placed.annotations:
             label = self.class_map.label(annotation.name, self.path)
-            if label is None:
+            if self.class_map.leaves_out(annotation.name):
+                nameless.append((annotation.geometry, IGNORED))
+            elif label is None:
                 regions.append((annotation.geometry, ground))
             else:
                 shapes.append((annotation.geometry, label))
@@ -67,9 +71,21 @@ class PolygonLabels(LabelSource):
         overlaps = find_overlaps(shapes)
         order = painting_order(shapes, overlaps, self.class_map.ranks, painted)
         notes = describe_overlaps(shapes, overlaps, order, self.class_map.names)
-        # What was drawn inside a region lies over it, whichever came first.
-        painter = ShapePainter([*regions, *(shapes[index] for index in order)], plane)
+        if nameless:
+            notes = (*notes, _describe_nameless(len(nameless)))
+        # What was drawn inside a region lies over it, whichever came first, and what has a class
+        # over what has none.
+        ordered = (shapes[index] for index in order)
+        painter = ShapePainter([*regions, *nameless, *ordered], plane)
         return PaintedPolygons(painter, plane, ground, (*placed.notes, *notes))
+
+
+def _describe_nameless(count: int) -> str:
+    are = "is" if count == 1 else "are"
+    return (
+        f"{plural(count, 'shape')} without a class {are} ignored; `class_map` gives them one "
+        f"with {UNCLASSIFIED}=CLASS"
+    )
 
 
 class PaintedPolygons(LabelPlane):

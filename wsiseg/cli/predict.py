@@ -42,11 +42,9 @@ def predict(
     ] = None,
     recursive: Annotated[
         bool,
-        typer.Option("--recursive", help="Look into the folders in a folder, too.", metavar=""),
+        typer.Option("--recursive", help="Look into the folders in a folder, too."),
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files.", metavar="")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,

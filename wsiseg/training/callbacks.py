@@ -154,12 +154,13 @@ class CheckpointCallback(Callback):
         assert isinstance(module, SegmentationTask)
         confusion, loss = module.gather_scores()
         miou = float(confusion.mean_iou)
-        module.log("val_miou", torch.tensor(miou), sync_dist=False)
-        self._scores = {
+        scores = {
             "val_loss": loss,
             "val_miou": miou,
             "val_pixel_accuracy": float(confusion.pixel_accuracy),
         }
+        module.log_dict({n: torch.tensor(v) for n, v in scores.items()}, sync_dist=False)
+        self._scores = dict(scores)
         if miou > self.best:
             self.best = miou
             if trainer.is_global_zero:

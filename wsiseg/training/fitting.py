@@ -31,6 +31,7 @@ from wsiseg.training.datasets.opening import split_data
 from wsiseg.training.initialising import InitialNetwork, initialise
 from wsiseg.training.keywords import TrainKeywords
 from wsiseg.training.listener import TrainingListener
+from wsiseg.training.loggers import check_loggers
 from wsiseg.training.losses import LOSSES
 from wsiseg.training.losses.class_weights import inverse_log_weights
 from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
@@ -157,7 +158,7 @@ def fit(
         Data and settings.
     folder : path-like
         Gets ``best.safetensors``, ``last.ckpt``, ``metrics.csv``, ``curves.png``, ``config.yaml``,
-        and the names of the samples, ``training.txt`` and ``validation.txt``.
+        the names of the samples, ``training.txt`` and ``validation.txt``, and ``tensorboard/``.
     resume : bool
         Continue after the last finished epoch, with the losses that an unbroken run would have.
     overwrite : bool
@@ -188,6 +189,9 @@ def fit(
     run = RunFolder(Path(folder).absolute())
     RECIPES.find(options.recipe, "`recipe`")
     check_machine(options)
+    without_log = check_loggers(options)
+    if without_log is not None:
+        progress.noted(without_log)
     with ExitStack() as stack:
         if main:
             stack.enter_context(output_folder(run.path))

@@ -38,6 +38,8 @@ class TrainKeywords(TypedDict, total=False):
     val_fraction: float
     val_only: str | Path | None
     val_every: int
+    tensorboard: bool
+    wandb: bool
     precision: Literal["fp32", "fp16", "bf16"]
     device: Literal["auto", "cpu", "cuda", "mps"]
     devices: int

@@ -41,12 +41,12 @@ def _absolute_if_file(text: str) -> str:
     return str(Path(text).absolute()) if "=" not in text or Path(text).is_file() else text
 
 
-MACHINE_OPTIONS = ("workers", "threads")
-"""What only says how the work is done: a training may go on with others."""
+MACHINE_OPTIONS = ("workers", "threads", "tensorboard", "wandb")
+"""What only says how the work is done and logged: a training may go on with others."""
 
 _DATA = "Data: one of a public set, folders of pictures, folders of slides"
 _NETWORK, _LEARNING = "Network", "Learning"
-_VALIDATION, _SCORES, _COMPUTE = "Validation", "Scores", "Compute"
+_VALIDATION, _SCORES, _COMPUTE, _OUTPUT = "Validation", "Scores", "Compute", "Output"
 
 
 class DataOptions(SlideOptions):
@@ -109,6 +109,13 @@ class DataOptions(SlideOptions):
         Field(description="Where annotations count their pixels from."),
         Option(_DATA),
     ] = "auto"
+    strict: Annotated[
+        bool,
+        Field(
+            description="Stop at annotations without a class; they are ignored, and counted, else."
+        ),
+        Option(_DATA),
+    ] = False
     only: Annotated[
         _Path | None, Field(description="Take only the stems that a file lists."), Option(_DATA)
     ] = None
@@ -151,6 +158,7 @@ class DataOptions(SlideOptions):
             "`instances`": (self.instances is not None, self.images, "`images`"),
             "`stain_reference`": (self.stain_reference is not None, self.stain, "`stain`"),
             "`coordinates`": (self.coordinates != "auto", self.slides, "`slides`"),
+            "`strict`": (self.strict, self.slides, "`slides`"),
         }
         for name, (given, owner, wanted) in uses.items():
             if given and owner is None:
@@ -298,6 +306,16 @@ class TrainOptions(ScaleOptions):
     val_every: Annotated[
         _Count, Field(description="Epochs between validations."), Option(_VALIDATION)
     ] = 1
+    tensorboard: Annotated[
+        bool,
+        Field(description="Log losses and scores for TensorBoard, in the run's folder."),
+        Option(_OUTPUT),
+    ] = True
+    wandb: Annotated[
+        bool,
+        Field(description="Log them to Weights & Biases, too, if wandb is installed."),
+        Option(_OUTPUT),
+    ] = False
     precision: Annotated[
         Literal["fp32", "fp16", "bf16"],
         Field(description="Number format inside the network."),

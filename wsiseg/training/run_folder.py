@@ -17,6 +17,9 @@ from wsiseg.training.options import TrainOptions
 ENCODER = "encoder"
 """Folder of the stage that trains the encoder alone."""
 
+TENSORBOARD = "tensorboard"
+"""Folder of what is logged for TensorBoard."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -87,6 +90,12 @@ class RunFolder:
     def files_of_earlier_versions(self) -> tuple[Path, ...]:
         """What version 0.1.0 wrote: the names of the samples, as `files` has them now."""
         return self.path / "learnt.txt", self.path / "kept.txt"
+
+    @property
+    def logs(self) -> tuple[Path, ...]:
+        """What was logged for TensorBoard."""
+        folder = self.path / TENSORBOARD
+        return (*sorted(folder.glob("events.out.tfevents.*")), folder / "hparams.yaml")
 
     @property
     def encoder(self) -> RunFolder:
@@ -171,11 +180,12 @@ class RunFolder:
         """Remove the files of a run, also of earlier versions, and nothing else."""
         with translate_write_errors(self.path):
             for run in (self.encoder, self):
-                for file in (*run.files, *run.files_of_earlier_versions):
+                for file in (*run.files, *run.files_of_earlier_versions, *run.logs):
                     file.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                # Something that is not ours may lie there.
-                self.encoder.path.rmdir()
+                for folder in (run.path / TENSORBOARD, *([] if run is self else [run.path])):
+                    # Something that is not ours may lie there.
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
 
     def read_rows(self) -> list[dict[str, Any]]:
         """Return the rows of ``metrics.csv`` as text; none if it is not there.

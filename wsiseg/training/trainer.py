@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback
 
 from wsiseg.error_translation import reason
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError, TrainingError, WsisegError
+from wsiseg.training.loggers import log_learning_rate, make_loggers
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes.recipe import Stage
 
@@ -59,7 +60,7 @@ def check_machine(options: TrainOptions) -> None:
 def make_trainer(
     options: TrainOptions, stage: Stage, callbacks: list[Callback], folder: Path
 ) -> lightning.Trainer:
-    """Return a trainer that leaves talking, files and order to us.
+    """Return a trainer that leaves talking, files but for logs, and order to us.
 
     Parameters
     ----------
@@ -75,13 +76,14 @@ def make_trainer(
     Returns
     -------
     Trainer
-        Of Lightning, without logger, progress bar and summary.
+        Of Lightning, without progress bar and summary.
 
     Raises
     ------
     ArgumentError
         If Lightning does not know the strategy, or cannot use it here.
     """
+    loggers = make_loggers(options, folder)
     try:
         return lightning.Trainer(
             max_epochs=stage.epochs,
@@ -93,9 +95,9 @@ def make_trainer(
             and options.device in ("auto", "cuda")
             and torch.cuda.is_available(),
             gradient_clip_val=stage.clip or None,
-            callbacks=callbacks,
+            callbacks=[*callbacks, *log_learning_rate(loggers)],
             default_root_dir=folder,
-            logger=False,
+            logger=loggers,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,

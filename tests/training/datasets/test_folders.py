@@ -300,7 +300,7 @@ def test_what_has_no_name_can_be_mapped_beside_classes_that_are_found(tmp_path: 
     slides, drawn = drawn_slides(tmp_path, a=json.dumps(collection(*shapes)))
     Image.new("RGB", (20, 20)).save(slides / "a.png")
     (slides / "a.svs").unlink()
-    (sample,) = open_slides(slides, drawn).samples
+    (sample,) = open_slides(slides, drawn, strict=True).samples
     with pytest.raises(AnnotationError, match="Add unclassified=ignore"):
         OpenSample(sample, WorkingResolution())
     nameless = {"unclassified": "ignore", "unannotated": "rest"}
@@ -311,6 +311,25 @@ def test_what_has_no_name_can_be_mapped_beside_classes_that_are_found(tmp_path: 
         labels = opened.labels(Box(0, 0, 20, 20))
     assert (labels[5:15, 5:15] == IGNORED).all()
     assert (labels[0] == 2).all()
+
+
+def test_shapes_without_a_class_are_ignored_with_a_count(tmp_path: Path) -> None:
+    """They wipe out nothing that has a class, whichever was drawn first."""
+    fat, left = rectangle(2, 2, 8, 8), rectangle(12, 2, 18, 8)
+    over = rectangle(5, 5, 15, 15)
+    shapes = (in_qupath(left), in_qupath(fat, "fat"), in_qupath(over))
+    slides, drawn = drawn_slides(tmp_path, a=json.dumps(collection(*shapes)))
+    Image.new("RGB", (20, 20)).save(slides / "a.png")
+    (slides / "a.svs").unlink()
+    rest = ClassMap.read("fat=fat,unannotated=rest")
+    (sample,) = open_slides(slides, drawn, rest).samples
+    with OpenSample(sample, WorkingResolution()) as opened:
+        labels, notes = opened.labels(Box(0, 0, 20, 20)), opened.notes
+    assert (labels[2:8, 2:8] == 0).all()
+    assert (labels[3:7, 13:17] == IGNORED).all()
+    assert (labels[9:15, 9:15] == IGNORED).all()
+    assert (labels[16:] == 1).all()
+    assert [note for note in notes if note.startswith("2 shapes without a class are ignored")]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

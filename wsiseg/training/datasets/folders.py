@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wsiseg.annotations.class_map import (
@@ -81,6 +82,7 @@ def open_slides(
     *,
     nameless: Pairs | None = None,
     colours: Mapping[str, Colour] | None = None,
+    strict: bool = False,
 ) -> DataSet:
     """Return the slides of a folder with annotations of the same stem.
 
@@ -99,6 +101,8 @@ def open_slides(
         Where no class map is given, what ``unannotated`` area and ``unclassified`` shapes are.
     colours : mapping of str to tuple of int, optional
         RGB of some of the classes, where no class map is given.
+    strict : bool
+        Whether shapes without a class are errors.
 
     Raises
     ------
@@ -112,6 +116,7 @@ def open_slides(
     known = class_map
     if known is None:
         known = _name_classes([path for _, _, path in pairs], nameless or {}, colours or {})
+    known = replace(known, strict=strict)
     samples = tuple(
         Sample(name, slide, _labels(path, known, coordinates)) for name, slide, path in pairs
     )

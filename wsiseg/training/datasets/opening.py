@@ -89,6 +89,7 @@ def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
         only,
         nameless=pairs,
         colours=colours,
+        strict=options.strict,
     )
 
 
