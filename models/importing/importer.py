@@ -43,7 +43,7 @@ from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET
 from wsiseg.models.registry import Arguments, create_model, find_architecture
 from wsiseg.models.weight_files import shorten
-from wsiseg.models.weights import load_strictly
+from wsiseg.models.weights import compare_shapes, load_strictly
 
 LAYOUTS: tuple[KeyLayout, ...] = (
     ESPNetLayout(),
@@ -122,9 +122,59 @@ def import_state(
     return published.build(published.classes if classes is None else classes, settings)
 
 
+def guess_architecture(path: Path | str) -> str:
+    """Return our name of the network that a published file is of, told by its keys and shapes.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.pth`` file; read without running any code in it.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is unreadable, or is of no known network, or might be of several.
+    """
+    path = Path(path)
+    state = _read(path)
+    if is_classifier(state):
+        return "espnetv2"
+    named = _matching(_without_prefix(state))
+    fitting = [name for name in named if _fits(name, state)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if named:
+        raise CheckpointError(
+            f"which network this is cannot be told: it may be {' or '.join(fitting or named)}",
+            path,
+            "Name it with `architecture`.",
+        )
+    first = ", ".join(shorten(key) for key in list(state)[:3]) or "nothing"
+    raise CheckpointError(
+        f"these are no weights of a network in a known layout; the file begins with {first}",
+        path,
+        "'wsiseg models list' has the networks; name one with `architecture`.",
+    )
+
+
+def _fits(architecture: str, state: State) -> bool:
+    """Tell whether a state dict has every tensor of a network, in its shape, and no other."""
+    try:
+        published = _Published(architecture, state)
+        with torch.device("meta"):
+            network = create_model(architecture, published.classes, **published.arguments)
+        tensors = published.layout.translate(architecture, _without_prefix(state))
+        shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+        real = {key for key, value in tensors.items() if value.is_floating_point()}
+        compare_shapes(network, shapes, real)
+    except (CheckpointError, ArgumentError):
+        return False
+    return True
+
+
 def import_checkpoint(
     path: Path | str,
-    architecture: str,
+    architecture: str | None = None,
     dataset: str | None = None,
     arguments: Arguments | None = None,
 ) -> Checkpoint:
@@ -136,8 +186,8 @@ def import_checkpoint(
     ----------
     path : path-like
         A ``.pth`` file; read without running any code in it.
-    architecture : str
-        Our name of the network.
+    architecture : str, optional
+        Our name of the network; told by the file, see :func:`guess_architecture`, where left out.
     dataset : {"cityscapes", "camvid", "voc", "breast-biopsy"}, optional
         What it was trained on; inferred from the number of classes where left out.
     arguments : dict, optional
@@ -158,6 +208,8 @@ def import_checkpoint(
         If its authors published no weights for `dataset`.
     """
     path = Path(path)
+    if architecture is None:
+        architecture = guess_architecture(path)
     find_architecture(architecture)
     state = _read(path)
     if architecture == "espnetv2" and is_classifier(state):
@@ -339,9 +391,14 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
 
 def _suggest(state: State) -> str:
     """Return a hint at the architectures that weights may be of, nothing for unknown ones."""
+    names = _matching(state) + (["espnetv2"] if is_classifier(state) else [])
+    return f"Did you mean `architecture` {' or '.join(names)}?" if names else ""
+
+
+def _matching(state: State) -> list[str]:
+    """Return the architectures whose layout a state dict is in."""
     names = [n for k in LAYOUTS for n in k.architectures if k.matches(n, state)]
-    names += ["espnetv2"] if is_classifier(state) else []
-    return f"Did you mean `architecture` {' or '.join(dict.fromkeys(names))}?" if names else ""
+    return list(dict.fromkeys(names))
 
 
 def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:

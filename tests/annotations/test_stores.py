@@ -219,7 +219,8 @@ def test_a_number_in_the_map_goes_before_the_name_in_the_store(tmp_path: Path) -
 
 def test_an_unknown_class_is_named(tmp_path: Path) -> None:
     store = paint(tmp_path / "a.zarr", painted(), names={1: "Tumor", 2: "Strom"})
-    with pytest.raises(AnnotationError, match=r"'Strom' in the annotations is not in .* Did you mean 'Stroma'"):
+    told = r"'Strom' in the annotations is not in the class map .* Did you mean 'Stroma'"
+    with pytest.raises(AnnotationError, match=told):
         read_on(slide_of(150, 210), store, ClassMap.read("Tumor=tumor,Stroma=stroma"))
 
 

@@ -105,8 +105,10 @@ def test_bars_and_wheels_show_no_name_raw(monkeypatch, capsys, drawn):
 
 def test_a_table_of_scores_holds_its_columns():
     scores = {
-        key: {EVIL: 0.5, "b": 0.25} for key in ("class_iou", "class_dice", "class_recall")
-    } | {"miou": 0.375, "mean_dice": 0.375, "mean_class_recall": 0.375, "images": 1, "pixels": 9}
+        f"class_{key}": {EVIL: 0.5, "b": 0.25} for key in ("iou", "dice", "precision", "recall")
+    } | {"images": 1, "pixels": 9}
+    means = ("miou", "mean_dice", "mean_class_precision", "mean_class_recall")
+    scores |= dict.fromkeys(means, 0.375)
     lines = describe_scores({**scores, "pixel_accuracy": 0.5})
     assert only_lines("\n".join(lines))
     assert len({line.index("0.") for line in lines[1:4]}) == 1

@@ -9,13 +9,19 @@ from PIL import Image
 from skimage.measure import label
 
 import wsiseg
-from pictures import NAMES, draw, open_pictures, write_annotated_slide, write_pictures
+from pictures import CLASS_MAP, NAMES, draw, open_pictures, write_annotated_slide, write_pictures
 from tiny import Tiny, label_whole, named_checkpoint
 from trainings import RecordingListener
-from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.errors import AnnotationError, ArgumentError, DataSetError
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
 from wsiseg.models.importing import import_checkpoint
-from wsiseg.training import DataOptions, EvaluateOptions, open_data, write_scores
+from wsiseg.training import (
+    DataOptions,
+    EvaluateOptions,
+    TrainOptions,
+    open_data,
+    write_scores,
+)
 from wsiseg.training.evaluating import score
 from wsiseg.training.metrics import ConfusionMatrix
 
@@ -276,3 +282,83 @@ def test_the_authors_camvid_weights_reach_what_they_published(data):
     assert [c.name for c in CAMVID] == list(scores["class_iou"])
     assert scores["images"] == 34
     assert scores["miou"] == pytest.approx(0.701, abs=0.01)
+
+
+def write_indices(folder, count, ignored=()):
+    """Write pictures whose masks hold the labels themselves, and 255 in some of their rows."""
+    images, labels = write_pictures(folder, count)
+    for number in range(count):
+        _, truth = draw(64, 64, number)
+        truth[list(ignored)] = 255
+        Image.fromarray(truth).save(labels / f"p{number}.png")
+    return images, labels
+
+
+def test_masks_without_a_map_hold_the_checkpoints_classes(tmp_path):
+    images, labels = write_indices(tmp_path, 2, ignored=(5, 6))
+    checkpoint = named_checkpoint(NAMES, seed=3)
+    listener = RecordingListener()
+    found = wsiseg.evaluate(
+        DataOptions(images=images, labels=labels), checkpoint, listener=listener
+    )
+    wanted = wsiseg.evaluate(
+        DataOptions(images=images, labels=labels, class_map="0=ground,1=round,2=long,255=ignore"),
+        checkpoint,
+    )
+    assert found == wanted
+    assert found["pixels"] == 2 * 62 * 64
+    assert (
+        "the values of the masks are taken as the checkpoint's classes: 0 ground, 1 round, 2 long"
+    ) in listener.notes
+    # A training has no classes to take.
+    with pytest.raises(ArgumentError, match="`class_map`"):
+        open_data(DataOptions(images=images, labels=labels))
+    with pytest.raises(ArgumentError, match="`class_map`"):
+        TrainOptions(data=DataOptions(images=images, labels=labels))
+
+
+def test_a_value_that_is_no_class_of_the_checkpoint_is_named(tmp_path):
+    images, labels = write_indices(tmp_path, 1)
+    with pytest.raises(AnnotationError, match="2"):
+        wsiseg.evaluate(
+            DataOptions(images=images, labels=labels), named_checkpoint(("ground", "round"))
+        )
+
+
+def test_every_picture_has_scores_of_its_own_which_add_up(tmp_path):
+    checkpoint = named_checkpoint(NAMES, seed=3)
+    scores = score(checkpoint, open_pictures(write_pictures(tmp_path, 3)))
+    assert [each["picture"] for each in scores["pictures"]] == ["p0", "p1", "p2"]
+    assert sum(each["pixels"] for each in scores["pictures"]) == scores["pixels"]
+    for number, each in enumerate(scores["pictures"]):
+        alone = confusion_of(checkpoint, [draw(64, 64, number)])
+        assert each["miou"] == pytest.approx(alone.mean_iou)
+        assert list(each["class_iou"].values()) == pytest.approx(alone.iou.tolist())
+    found = np.array(scores["confusion"])[:, :3]
+    assert scores["class_precision"]["long"] == pytest.approx(found[2, 2] / found[:, 2].sum())
+
+
+@pytest.mark.parametrize("boundary", [True, False])
+def test_the_worst_pictures_are_drawn(boundary, tmp_path):
+    folders = write_pictures(tmp_path, 3)
+    checkpoint = named_checkpoint(NAMES, seed=3)
+    images, labels = folders
+    data = DataOptions(images=images, labels=labels, class_map=CLASS_MAP)
+    out = tmp_path / "out"
+    (out / "worst").mkdir(parents=True)
+    for name in ("07-earlier.jpg", "mine.jpg"):
+        (out / "worst" / name).write_text("of before")
+    scores = wsiseg.evaluate(data, checkpoint, out, worst=2, boundary=boundary)
+    order = sorted(scores["pictures"], key=lambda each: each["miou"])
+    names = [f"{rank:02d}-{each['picture']}.jpg" for rank, each in enumerate(order[:2], start=1)]
+    assert sorted(path.name for path in (out / "worst").iterdir()) == [*names, "mine.jpg"]
+    drawn = np.asarray(Image.open(out / "worst" / names[0])).astype(int)
+    assert drawn.shape == (64, 3 * 64 + 2 * 8, 3)
+    pixels, truth = draw(64, 64, int(order[0]["picture"][1:]))
+    found = label_whole(checkpoint, torch.from_numpy(pixels)).numpy()
+    # Red where something is wrong, and the picture as it is elsewhere.
+    errors = drawn[:, -64:]
+    wanted = np.where((found != truth)[..., None], (pixels + np.array([230, 0, 0])) / 2, pixels)
+    assert np.abs(errors - wanted).mean() < 10
+    rows = (out / "pictures.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows[1:]] == [each["picture"] for each in order]

@@ -200,7 +200,6 @@ def test_a_class_map_is_a_text_or_a_file(
             for name, value in data.items()
             if name != "class_map"
         ),
-        ({**PICTURES, "class_map": None}, "masks need `class_map`"),
         ({**PUBLIC, "class_map": "0=a"}, "`class_map` has no meaning for camvid"),
         ({**PICTURES, "split": "val"}, "`split` has no meaning without `dataset`"),
         ({**SLIDES, "split": "val"}, "`split` has no meaning without `dataset`"),

@@ -45,8 +45,8 @@ def evaluate(
         typer.Option(
             "-o",
             "--output",
-            help="Folder for scores.json, scores.csv and confusion.png, and for comparison.json "
-            "and comparison.csv.",
+            help="Folder for scores.json, scores.csv, pictures.csv and confusion.png, for overlays "
+            "of the worst pictures, and for comparison.json and comparison.csv.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -65,29 +65,36 @@ def evaluate(
     from wsiseg.cli.comparison_table import describe_comparison
     from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
     from wsiseg.training import open_data, score, score_each, write_comparison, write_scores
+    from wsiseg.training.evaluating import colours_of
+    from wsiseg.training.worst_pictures import FOLDER, WorstPictures
 
     listener = ConsoleTrainingListener(quiet=quiet)
     try:
         loaded = [take_checkpoint(name, began=listener.began) for name in names]
-        samples = open_data(data, validation=True)
+        samples = open_data(data, validation=True, classes=loaded[0].classes)
+        worst = None if output is None else WorstPictures(options.worst)
         if compare:
             called = [each.name for each in loaded]
-            scores = score_each(loaded, called, samples, options, listener)
+            scores = score_each(loaded, called, samples, options, listener, worst=worst)
         else:
-            scores = score(loaded[0], samples, options, listener)
+            scores = score(loaded[0], samples, options, listener, worst=worst)
     finally:
         listener.stop()
     if output is not None:
         (write_comparison if compare else write_scores)(scores, output)
+    if output is not None and worst is not None:
+        worst.write(output, tuple(scores["class_iou"]), colours_of(samples, loaded[0]))
     if as_json:
         print_json(scores)
     else:
         echo(*(describe_comparison if compare else describe_scores)(scores))
         if output is not None:
-            files = ["scores.json", "scores.csv", "confusion.png"]
+            files = ["scores.json", "scores.csv", "pictures.csv", "confusion.png"]
             if compare:
                 files = ["comparison.json", "comparison.csv", *files]
             echo("", f"scores      {', '.join(str(output / name) for name in files)}")
+            if options.worst:
+                echo(f"overlays    {output / FOLDER}: true, found and wrong, the worst first")
 
 
 def _read_checkpoints(checkpoint: str | None, compare: list[str], further: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet
-from wsiseg.cli.printing import Json, echo, print_json
+from wsiseg.cli.printing import Json, echo, echo_error, print_json
 from wsiseg.cli.quantize import quantize_model
 from wsiseg.models.exporting.formats import MODEL_FORMATS
 from wsiseg.settings import split_pairs
@@ -195,19 +195,27 @@ def _describe(comparison: Comparison) -> Json:
 
 @app.command(
     "import",
-    epilog="Example: wsiseg models import espnet_p_2_q_8.pth --architecture espnet "
-    "--dataset cityscapes -o streets.safetensors",
+    epilog="Example: wsiseg models import espnet_p_2_q_8.pth --dataset cityscapes "
+    "-o streets.safetensors",
 )
 def import_model(
     file: Annotated[Path, typer.Argument(help="Published weights (.pth).", show_default=False)],
-    architecture: Annotated[
-        str, typer.Option(help="Name of the architecture, see wsiseg models list.")
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The .safetensors to write.", show_default=False),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What it is, see wsiseg models list; told by the weights if left out.",
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Data set it was trained on, cityscapes for instance; else told by classes."
+            metavar="cityscapes|camvid|voc",
+            help="What it was trained on; told by the number of classes if left out.",
         ),
     ] = None,
     settings: Settings = None,
@@ -220,11 +228,10 @@ def import_model(
 ) -> None:
     """Turn a published checkpoint into one of ours, normalisation and class names included."""
     from wsiseg.errors import ArgumentError, OutputExistsError
-    from wsiseg.models.importing import import_checkpoint
+    from wsiseg.models.importing import guess_architecture, import_checkpoint
     from wsiseg.models.profiling import count_parameters
     from wsiseg.models.registry import find_architecture
 
-    arguments = find_architecture(architecture).parse(split_pairs(settings or []))
     if output.is_dir():
         raise ArgumentError("the output is a folder", output, "Name a file in it.")
     if output.exists() and file.exists() and output.samefile(file):
@@ -232,7 +239,12 @@ def import_model(
             "the weights would be replaced themselves", output, "Name another file."
         )
     if output.exists() and not overwrite:
-        raise OutputExistsError("the output already exists", output, "--overwrite replaces it.")
+        raise OutputExistsError("the output already exists", output, "`overwrite` replaces it.")
+    if architecture is None:
+        architecture = guess_architecture(file)
+        if not (quiet or as_json):
+            echo_error(f"note: these are weights of {architecture}")
+    arguments = find_architecture(architecture).parse(split_pairs(settings or []))
     checkpoint = import_checkpoint(file, architecture, dataset, arguments)
     checkpoint.save(output)
     content = {

@@ -113,23 +113,25 @@ class ConsoleTrainingListener(TrainingListener):
             self._bar = None
 
 
+_SHOWN = {"iou": 8, "dice": 8, "precision": 11, "recall": 8}
+"""Scores of classes in the table, and the widths of their columns."""
+
+
 def describe_scores(scores: dict[str, Any]) -> list[str]:
     """Return the lines of a table of scores: a line per class, then means and totals."""
     boundary = scores.get("boundary_f", {})
     names = list(scores["class_iou"])
     width = max(len(escape_unprintable(name)) for name in [*names, "pixel accuracy"]) + 2
-    head = f"{'class':{width}}{'IoU':>8}{'Dice':>8}{'recall':>8}" + (
+    head = f"{'class':{width}}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}" + (
         f"{'border F':>10}" if boundary else ""
     )
     lines = [head]
     for name in names:
-        figures = [scores[key][name] for key in ("class_iou", "class_dice", "class_recall")]
-        line = f"{escape_unprintable(name):{width}}" + "".join(
-            f"{_figure(value):>8}" for value in figures
-        )
+        figures = [scores[f"class_{key}"][name] for key in _SHOWN]
+        line = f"{escape_unprintable(name):{width}}{_row(figures)}"
         lines.append(line + (f"{_figure(boundary[name]):>10}" if boundary else ""))
-    means = [scores[key] for key in ("miou", "mean_dice", "mean_class_recall")]
-    line = f"{'mean':{width}}" + "".join(f"{_figure(value):>8}" for value in means)
+    keys = ("miou", "mean_dice", "mean_class_precision", "mean_class_recall")
+    line = f"{'mean':{width}}{_row([scores[key] for key in keys])}"
     lines.append(line + (f"{_figure(scores['mean_boundary_f']):>10}" if boundary else ""))
     lines.append("")
     extra = {
@@ -141,6 +143,11 @@ def describe_scores(scores: dict[str, Any]) -> list[str]:
     lines += [f"{name:{width}}{_figure(v):>8}" for name, v in extra.items() if v is not None]
     lines.append(f"{'images':{width}}{scores['images']:>8}  {scores['pixels'] / 1e6:.2f} Mpx")
     return lines
+
+
+def _row(values: list[float | None]) -> str:
+    widths = _SHOWN.values()
+    return "".join(f"{_figure(v):>{width}}" for v, width in zip(values, widths, strict=True))
 
 
 def _figure(value: float | None) -> str:

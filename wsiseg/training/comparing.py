@@ -16,12 +16,13 @@ from wsiseg.text import plural
 from wsiseg.training.class_matching import match_classes
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.opening import open_data
-from wsiseg.training.evaluating import score, write_scores
+from wsiseg.training.evaluating import colours_of, score, write_scores
 from wsiseg.training.keywords import EvaluateKeywords
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import UnitCounts, describe_difference, pair_units
 from wsiseg.training.metrics.differences import LEVEL
 from wsiseg.training.options import DataOptions, EvaluateOptions
+from wsiseg.training.worst_pictures import WorstPictures
 
 _FEW = 10
 """Units below which the ends of an interval are rough: fewer hardly show how samples vary."""
@@ -85,10 +86,18 @@ def compare(
     """
     settings = EvaluateOptions(**options)
     loaded = [take_checkpoint(each) for each in checkpoints]
-    dataset = data if isinstance(data, DataSet) else open_data(data, validation=True)
-    scores = score_each(loaded, [each.name for each in loaded], dataset, settings, listener)
+    dataset = (
+        data
+        if isinstance(data, DataSet)
+        else open_data(data, validation=True, classes=loaded[0].classes if loaded else None)
+    )
+    worst = None if output is None else WorstPictures(settings.worst)
+    names = [each.name for each in loaded]
+    scores = score_each(loaded, names, dataset, settings, listener, worst=worst)
     if output is not None:
         write_comparison(scores, Path(output))
+    if output is not None and worst is not None:
+        worst.write(Path(output), tuple(scores["class_iou"]), colours_of(dataset, loaded[0]))
     return scores
 
 
@@ -98,6 +107,8 @@ def score_each(
     dataset: DataSet,
     options: EvaluateOptions | None = None,
     listener: TrainingListener | None = None,
+    *,
+    worst: WorstPictures | None = None,
 ) -> dict[str, Any]:
     """Score checkpoints one after the other, and tell how they differ from the first.
 
@@ -115,6 +126,8 @@ def score_each(
         How.
     listener : TrainingListener, optional
         Receives progress, notes and warnings.
+    worst : WorstPictures, optional
+        Keeps the pictures with the lowest scores of the first.
 
     Returns
     -------
@@ -123,7 +136,8 @@ def score_each(
 
         - ``checkpoint``: its name;
         - ``compared``: a dict for each of the others with ``checkpoint``, ``miou``, ``mean_dice``,
-          ``class_iou``, ``class_dice``, ``scored_as``, ``settings``, and ``difference``, see
+          ``class_iou``, ``class_dice``, ``scored_as``, ``settings``, ``pictures``, and
+          ``difference``, see
           :func:`wsiseg.training.metrics.describe_difference`;
         - ``interval``: ``level`` (0.95), ``units`` (what was drawn, "85 pictures"), and ``remark``,
           why there is no interval or how rough it is, or None.
@@ -150,14 +164,15 @@ def score_each(
         listener.noted(f"{number + 1} of {len(checkpoints)}: {name}")
         counts.append(UnitCounts(len(classes)))
         settings = plain if number else options
-        scores.append(score(checkpoint, dataset, settings, listener, counts[-1]))
+        kept = None if number else worst
+        scores.append(score(checkpoint, dataset, settings, listener, units=counts[-1], worst=kept))
     units = pair_units(counts)
     interval = _describe_interval(units.shape[1], dataset)
     _tell_resolutions([each["settings"] for each in scores], listener)
     compared = [
         {
             "checkpoint": names[number],
-            **{key: scores[number][key] for key in (*_SHARED, "scored_as", "settings")},
+            **{key: scores[number][key] for key in (*_SHARED, "scored_as", "settings", "pictures")},
             "difference": describe_difference(units[0], units[number], classes),
         }
         for number in range(1, len(scores))
@@ -184,7 +199,8 @@ def write_comparison(scores: dict[str, Any], folder: Path) -> None:
     """
     write_scores(scores, folder)
     with translate_write_errors(folder):
-        reference = {key: scores[key] for key in ("checkpoint", *_SHARED, "scored_as", "settings")}
+        told = ("checkpoint", *_SHARED, "scored_as", "settings", "pictures")
+        reference = {key: scores[key] for key in told}
         kept = {key: scores[key] for key in ("compared", "interval", "data", "images")}
         write_json(folder / "comparison.json", {"reference": reference, **kept})
         write_atomically(folder / "comparison.csv", _to_csv(scores))

@@ -10,6 +10,7 @@ import numpy as np
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.annotations.pictures import read_values
 from wsiseg.checkpoints import take_checkpoint
+from wsiseg.classes import Colour
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
@@ -33,12 +34,15 @@ from wsiseg.training.metrics import (
     ConfusionMatrix,
     ObjectScore,
     UnitCounts,
+    describe_picture,
     describe_scores,
     label_objects,
+    pictures_to_csv,
     plot_confusion,
     scores_to_csv,
 )
 from wsiseg.training.options import DataOptions, EvaluateOptions
+from wsiseg.training.worst_pictures import WorstPictures
 
 _WHOLE = 16_000_000
 """Pixels of the largest picture whose borders and objects are scored."""
@@ -62,7 +66,8 @@ def evaluate(
     checkpoint : Checkpoint or path-like
         What to score, as :func:`wsiseg.load_checkpoint` takes it.
     output : path-like, optional
-        Folder for ``scores.json``, ``scores.csv`` and ``confusion.png``.
+        Folder for ``scores.json``, ``scores.csv``, ``pictures.csv`` and ``confusion.png``, and for
+        overlays of the `worst` pictures.
     listener : TrainingListener, optional
         Receives progress, notes and warnings.
     **options
@@ -89,11 +94,23 @@ def evaluate(
     """
     settings = EvaluateOptions(**options)
     loaded = take_checkpoint(checkpoint, began=(listener or TrainingListener()).began)
-    dataset = data if isinstance(data, DataSet) else open_data(data, validation=True)
-    scores = score(loaded, dataset, settings, listener)
+    dataset = (
+        data
+        if isinstance(data, DataSet)
+        else open_data(data, validation=True, classes=loaded.classes)
+    )
+    worst = None if output is None else WorstPictures(settings.worst)
+    scores = score(loaded, dataset, settings, listener, worst=worst)
     if output is not None:
         write_scores(scores, Path(output))
+    if output is not None and worst is not None:
+        worst.write(Path(output), tuple(scores["class_iou"]), colours_of(dataset, loaded))
     return scores
+
+
+def colours_of(dataset: DataSet, checkpoint: Checkpoint) -> dict[str, Colour]:
+    """Return the colours of classes by name, those of the data before the checkpoint's."""
+    return {entry.name: entry.colour for entry in (*checkpoint.classes, *dataset.classes)}
 
 
 def score(
@@ -101,7 +118,9 @@ def score(
     dataset: DataSet,
     options: EvaluateOptions | None = None,
     listener: TrainingListener | None = None,
+    *,
     units: UnitCounts | None = None,
+    worst: WorstPictures | None = None,
 ) -> dict[str, Any]:
     """Score a checkpoint; see :func:`wsiseg.training.metrics.describe_scores`.
 
@@ -120,13 +139,16 @@ def score(
         Receives progress, notes and warnings.
     units : UnitCounts, optional
         Receives what is counted, by pictures and parts of slides.
+    worst : WorstPictures, optional
+        Keeps the pictures with the lowest scores.
 
     Returns
     -------
     dict
         ``images``, ``pixels``, ``miou``, ``pixel_accuracy``, ``mean_dice``, ``class_iou``,
-        ``confusion`` and more.  ``scored_as`` lists the classes of the checkpoint for which a name
-        of the labels stands that the checkpoint does not know; see
+        ``confusion`` and more.  ``pictures`` holds the scores of every picture or slide, see
+        :func:`wsiseg.training.metrics.describe_picture`.  ``scored_as`` lists the classes of the
+        checkpoint for which a name of the labels stands that the checkpoint does not know; see
         :func:`wsiseg.training.class_matching.match_classes`.
 
     Raises
@@ -139,12 +161,14 @@ def score(
     for note in checkpoint.notes:
         listener.warned(note)
     matching = match_classes(checkpoint.classes, dataset)
-    scores = _Scores(matching, dataset, options, units)
+    scores = _Scores(matching, dataset, options, units, worst)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
     resolution = _choose_resolution(checkpoint, dataset, options, listener)
     listener.began(f"scoring {plural(len(dataset.samples), 'sample')} of {dataset.name}")
     for name, others in matching.rest.items():
         listener.noted(f"{name} is scored as {' or '.join(others)}")
+    if dataset.note is not None:
+        listener.noted(dataset.note)
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, resolution) as opened:
             for note in opened.notes:
@@ -163,6 +187,7 @@ def score(
         "images": len(dataset.samples),
         "data": dataset.name,
         "scored_as": {name: list(others) for name, others in matching.rest.items()},
+        "pictures": scores.pictures,
         "settings": {
             "checkpoint": checkpoint.sha256,
             "mpp": resolution.mpp,
@@ -183,7 +208,7 @@ def score(
 
 
 def write_scores(scores: dict[str, Any], folder: Path) -> None:
-    """Write ``scores.json``, ``scores.csv`` and ``confusion.png``.
+    """Write ``scores.json``, ``scores.csv``, ``pictures.csv`` and ``confusion.png``.
 
     Parameters
     ----------
@@ -203,6 +228,7 @@ def write_scores(scores: dict[str, Any], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "scores.json", scores)
     write_atomically(folder / "scores.csv", scores_to_csv(scores))
+    write_atomically(folder / "pictures.csv", pictures_to_csv(scores["pictures"]))
     names = list(scores["class_iou"])
     matrix = ConfusionMatrix(len(names))
     matrix.counts[...] = scores["confusion"]
@@ -218,12 +244,16 @@ class _Scores:
         dataset: DataSet,
         options: EvaluateOptions,
         units: UnitCounts | None,
+        worst: WorstPictures | None,
     ) -> None:
         self.matching = matching
+        self._worst = worst
+        self.pictures: list[dict[str, Any]] = []
         self._units = units
         self._sparse = dataset.sparse
         classes = len(matching.names)
         self.confusion = ConfusionMatrix(classes)
+        self._current = ConfusionMatrix(classes)
         self.boundary = BoundaryScore(classes, options.tolerance)
         numbered = any(sample.instances is not None for sample in dataset.samples)
         self.objects = ObjectScore() if numbered else None
@@ -234,18 +264,18 @@ class _Scores:
 
     def wants_whole(self, opened: OpenSample) -> bool:
         """Tell whether a sample's labels are to be kept until it is done."""
-        if not (self._borders or self.objects):
-            return False
         fits = opened.plane.height * opened.plane.width <= _WHOLE
-        self.too_large += not fits
-        return fits
+        if self._borders or self.objects:
+            self.too_large += not fits
+            return fits
+        return fits and self._worst is not None
 
     def add_band(self, band: Band, opened: OpenSample) -> tuple[Labels, Labels]:
         """Count a band, and return what was true and what was predicted there."""
         truth = self.matching.truth[opened.labels(band.box)]
         predicted = self.matching.predicted[band.labels]
         predicted[band.labels == NO_LABEL] = NO_LABEL
-        self.confusion.add(truth, predicted)
+        self._current.add(truth, predicted)
         if self._units is not None:
             scale = opened.plane.slide_scale if self._sparse else None
             self._units.add(opened.sample.name, band.box, scale, truth, predicted)
@@ -262,8 +292,19 @@ class _Scores:
                 f"count as wrong; the checkpoint knows {besides} besides"
             )
 
-    def add_whole(self, opened: OpenSample, truth: Labels, predicted: Labels) -> None:
-        """Score the borders and objects of one sample."""
+    def finish(self, opened: OpenSample) -> float:
+        """Add what was counted of one sample to the others; return its mean IoU."""
+        name, done = opened.sample.name, self._current
+        self.confusion.merge(done)
+        self.pictures.append(describe_picture(name, done, self.matching.names))
+        self._current = ConfusionMatrix(done.classes)
+        return done.mean_iou
+
+    def add_whole(self, opened: OpenSample, truth: Labels, predicted: Labels, miou: float) -> None:
+        """Score the borders and objects of one sample, and keep it if it is among the worst."""
+        if self._worst is not None and self._worst.wants(miou):
+            pixels = opened.pixels(opened.plane.box)
+            self._worst.add(opened.sample.name, miou, pixels, truth, predicted)
         self.whole += 1
         if self._borders:
             self.boundary.add(truth, predicted)
@@ -296,8 +337,9 @@ def _score_sample(
                 if keep:
                     place = band.box.slices_in(plane.box)
                     truth[place], predicted[place] = found
+    miou = scores.finish(opened)
     if keep:
-        scores.add_whole(opened, truth, predicted)
+        scores.add_whole(opened, truth, predicted, miou)
 
 
 def _is_annotated(opened: OpenSample, box: Box) -> bool:

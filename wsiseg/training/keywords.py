@@ -67,3 +67,4 @@ class EvaluateKeywords(TypedDict, total=False):
     tolerance: float | None
     objects: str | None
     smallest: int
+    worst: int

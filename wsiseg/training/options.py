@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from wsiseg.checkpoints import settle_source
 from wsiseg.error_translation import translate_errors
-from wsiseg.errors import DataSetError
+from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.runtimes.options import ComputeOptions
 from wsiseg.segmentation.options import (
     ScaleOptions,
@@ -35,6 +35,14 @@ _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+MASKS_NEED_A_MAP = (
+    "what the values of the masks mean is not said",
+    "`class_map`",
+    "Write it like '0=background,255=gland', or name a YAML file.",
+)
+"""What is wrong, where, and what to do."""
 
 
 def _absolute_if_file(text: str) -> str:
@@ -99,8 +107,9 @@ class DataOptions(SlideOptions):
         AfterValidator(lambda text: None if text is None else _absolute_if_file(text)),
         Field(
             description='What names or values mean, "0=background,255=gland", or a YAML file of '
-            "that. CLASS may be ignore, or exhaustive for regions in which everything is "
-            "annotated; KEY may be unannotated or unclassified."
+            "that. If left out, evaluate takes masks to hold the checkpoint's classes. CLASS may "
+            "be ignore, or exhaustive for regions in which everything is annotated; KEY may be "
+            "unannotated or unclassified."
         ),
         Option(_DATA),
     ] = None
@@ -142,9 +151,6 @@ class DataOptions(SlideOptions):
             raise ValueError(message)
         if None in kinds[begun[0]]:
             message = f"{begun[0]} belong together"
-            raise ValueError(message)
-        if self.images is not None and self.class_map is None:
-            message = "masks need `class_map`, like '0=background,255=gland'"
             raise ValueError(message)
         if self.dataset is not None and self.class_map is not None:
             message = f"`class_map` has no meaning for {self.dataset}, whose classes are known"
@@ -195,6 +201,15 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
         Field(ge=0, description="Predicted objects of fewer pixels are dropped."),
         Option(_SCORES),
     ] = 0
+
+    worst: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Draw so many pictures with the lowest mean IoU into the output folder.",
+        ),
+        Option(_SCORES),
+    ] = 5
 
     @property
     def segment(self) -> SegmentOptions:
@@ -346,6 +361,14 @@ class TrainOptions(ScaleOptions):
     @classmethod
     def _is_a_loss(cls, name: str) -> str:
         return name if name == "recipe" else LOSSES.check(name, "`loss`")
+
+    @field_validator("data")
+    @classmethod
+    def _masks_have_a_map(cls, data: DataOptions) -> DataOptions:
+        # A checkpoint that is scored has classes; one that is trained gets them from here.
+        if data.images is not None and data.class_map is None:
+            raise ArgumentError(*MASKS_NEED_A_MAP)
+        return data
 
     @model_validator(mode="after")
     def _frozen_from_somewhere(self) -> Self:

@@ -18,6 +18,7 @@ from wsiseg.errors import (
 )
 from wsiseg.models import create_model, import_checkpoint, import_state, load_checkpoint
 from wsiseg.models.class_sets import CAMVID, CITYSCAPES, VOID
+from wsiseg.models.importing import guess_architecture
 from wsiseg.models.importing.espnet import ESPNetLayout
 
 State = dict[str, Tensor]
@@ -359,3 +360,30 @@ def test_every_tensor_is_renamed_to_one_of_ours(drawn: State) -> None:
     renamed = ESPNetLayout().translate("espnet", drawn)
     assert len(renamed) == len(drawn)
     assert renamed.keys() == create_model("espnet", 5, alpha3=3).state_dict().keys()
+
+
+# Which network a file is of.
+
+
+@pytest.mark.parametrize(
+    ("file", "architecture"),
+    [
+        ("ESPNet/decoder/espnet_p_2_q_5.pth", "espnet"),
+        ("ESPNet/encoder/espnet_p_2_q_3.pth", "espnet-c"),
+        ("CGNet/model_blob3986643f.pth", "cgnet"),
+        ("PyTorch-ENet/ENet_default_camvid12_commit921e40c.pth", "enet"),
+        ("ESPNetv2_standalone/espnetv2_segmentation_s_0.5.pth", "espnetv2"),
+    ],
+)
+def test_the_network_is_told_by_the_keys(data: Path, file: str, architecture: str) -> None:
+    assert guess_architecture(data / "weights" / file) == architecture
+
+
+def test_what_keys_do_not_tell_has_to_be_named(drawn: State, tmp_path: Path) -> None:
+    strange = written(tmp_path, {"conv.weight": torch.zeros(8, 3, 3, 3)}, "strange.pth")
+    with pytest.raises(CheckpointError, match=r"begins with conv\.weight .*`architecture`"):
+        guess_architecture(strange)
+    # Of the layout, and of a shape that it never has.
+    spoilt = drawn | {"encoder.level1.conv.weight": torch.zeros(16, 3, 5, 5)}
+    with pytest.raises(CheckpointError, match="cannot be told: it may be espnet"):
+        import_checkpoint(written(tmp_path, spoilt, "spoilt.pth"))

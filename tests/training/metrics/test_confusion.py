@@ -62,6 +62,8 @@ def test_a_small_case_by_hand():
     assert matrix.predicted_pixels.tolist() == [3, 2, 1, 0]
     np.testing.assert_allclose(matrix.iou, [3 / 4, 1 / 4, 0, np.nan])
     np.testing.assert_allclose(matrix.dice, [6 / 7, 2 / 5, 0, np.nan])
+    np.testing.assert_allclose(matrix.class_precision, [1, 1 / 2, 0, np.nan])
+    assert matrix.mean_class_precision == pytest.approx((1 + 1 / 2 + 0) / 3)
     np.testing.assert_allclose(matrix.class_recall, [3 / 4, 1 / 3, np.nan, np.nan])
     assert matrix.mean_iou == pytest.approx((3 / 4 + 1 / 4 + 0) / 3)
     assert matrix.mean_dice == pytest.approx((6 / 7 + 2 / 5 + 0) / 3)

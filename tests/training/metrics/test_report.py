@@ -10,7 +10,9 @@ from wsiseg.training.metrics import (
     BoundaryScore,
     ConfusionMatrix,
     ObjectScore,
+    describe_picture,
     describe_scores,
+    pictures_to_csv,
     scores_to_csv,
 )
 
@@ -48,6 +50,8 @@ def test_the_document_has_the_promised_shape(matrix):
             "lumen": 0,
             "blood": None,
         },
+        "class_precision": {"stroma": 1, "gland": 0.5, "lumen": 0, "blood": None},
+        "mean_class_precision": 0.5,
         "class_recall": {
             "stroma": 0.75,
             "gland": pytest.approx(1 / 3),
@@ -92,12 +96,12 @@ def test_the_table_has_a_row_per_class_and_the_means(matrix, boundary):
     # As good from a file as from memory.
     text = scores_to_csv(json.loads(json.dumps(scores)))
     assert text.splitlines() == [
-        "class,iou,dice,recall,boundary_f,truth_pixels,predicted_pixels",
-        "stroma,0.750000,0.857143,0.750000,1.000000,4,3",
-        "gland,0.250000,0.400000,0.333333,1.000000,3,2",
-        "lumen,0.000000,0.000000,,,0,1",
-        "blood,,,,,0,0",
-        "mean,0.333333,0.419048,0.541667,1.000000,,",
+        "class,iou,dice,precision,recall,boundary_f,truth_pixels,predicted_pixels",
+        "stroma,0.750000,0.857143,1.000000,0.750000,1.000000,4,3",
+        "gland,0.250000,0.400000,0.500000,0.333333,1.000000,3,2",
+        "lumen,0.000000,0.000000,0.000000,,,0,1",
+        "blood,,,,,,0,0",
+        "mean,0.333333,0.419048,0.500000,0.541667,1.000000,,",
     ]
 
 
@@ -120,3 +124,20 @@ def test_categories_and_boundaries_must_be_of_these_classes(matrix):
         describe_scores(matrix, NAMES, {"nerve": "other"})
     with pytest.raises(ArgumentError, match="5 and 4"):
         describe_scores(matrix, NAMES, boundary=BoundaryScore(5))
+
+
+def test_pictures_stand_with_the_worst_first(matrix):
+    good, empty = ConfusionMatrix(4), ConfusionMatrix(4)
+    good.add(np.uint8([[0, 1]]), np.uint8([[0, 1]]))
+    pictures = [
+        describe_picture(name, each, NAMES)
+        for name, each in (("good", good), ("empty", empty), ("bad", matrix))
+    ]
+    assert json.loads(json.dumps(pictures, allow_nan=False)) == pictures
+    assert pictures[1]["miou"] is None
+    assert pictures_to_csv(pictures).splitlines() == [
+        "picture,pixels,miou,mean_dice,pixel_accuracy,iou stroma,iou gland,iou lumen,iou blood",
+        "bad,7,0.333333,0.419048,0.571429,0.750000,0.250000,0.000000,",
+        "good,2,1.000000,1.000000,1.000000,1.000000,1.000000,,",
+        "empty,0,,,,,,,",
+    ]

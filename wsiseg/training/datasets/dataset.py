@@ -55,6 +55,8 @@ class DataSet:
         The category of each class by name, where the set groups its classes.
     sparse : bool
         Whether most of a sample may be unannotated, so that tiles are to be looked for.
+    note : str or None
+        What was assumed about the labels, in a sentence.
     """
 
     name: str
@@ -62,3 +64,4 @@ class DataSet:
     samples: tuple[Sample, ...]
     categories: Mapping[str, str] = field(default_factory=dict)
     sparse: bool = False
+    note: str | None = None

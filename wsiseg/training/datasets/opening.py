@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wsiseg.annotations.class_map import ClassMap, names_nothing, read_pairs
-from wsiseg.errors import DataSetError
+from wsiseg.annotations.class_map import IGNORE, ClassMap, names_nothing, read_pairs
+from wsiseg.annotations.labels import IGNORED
+from wsiseg.classes import LabelClass
+from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
 from wsiseg.training.datasets.lists import read_list
 from wsiseg.training.datasets.public import LAYOUTS
-from wsiseg.training.options import DataOptions, TrainOptions
+from wsiseg.training.options import MASKS_NEED_A_MAP, DataOptions, TrainOptions
 
-_SHOWN = 3
+_SHOWN, _TOLD = 3, 8
 
 
-def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
+def open_data(
+    options: DataOptions, *, validation: bool = False, classes: Sequence[LabelClass] | None = None
+) -> DataSet:
     """Open what the options name: nothing is read but folders, lists and a reference.
 
     Without a class map, annotations of slides are read too, for the names in them.
@@ -31,6 +36,9 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         What is wanted.
     validation : bool
         Where no split is named, take the one for validation.
+    classes : sequence of LabelClass, optional
+        Those of the checkpoint to score: what the values of masks mean without a class map, in
+        this order; 255 is then ignored.
 
     Raises
     ------
@@ -58,7 +66,7 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
         usual = layout.validation_split if validation else layout.training_split
         dataset = layout.open(options.root, options.split or usual)
     else:
-        dataset = _open_folders(options, only)
+        dataset = _open_folders(options, only, classes)
     if options.only is not None:
         dataset = _keep(dataset, read_stems(options.only, dataset))
     if options.without is not None:
@@ -70,14 +78,21 @@ def open_data(options: DataOptions, *, validation: bool = False) -> DataSet:
     return replace(dataset, samples=samples)
 
 
-def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
+def _open_folders(
+    options: DataOptions, only: set[str] | None, classes: Sequence[LabelClass] | None
+) -> DataSet:
     pairs, colours, order = (
         ({}, {}, ()) if options.class_map is None else read_pairs(options.class_map)
     )
     if options.images is not None:
         assert options.labels is not None
+        folders = options.images, options.labels
+        if options.class_map is None:
+            class_map, note = _map_of(classes)
+            dataset = open_pictures(*folders, class_map, options.instances, only)
+            return replace(dataset, note=note)
         class_map = ClassMap.build(pairs, colours, order)
-        return open_pictures(options.images, options.labels, class_map, options.instances, only)
+        return open_pictures(*folders, class_map, options.instances, only)
     assert options.slides is not None
     assert options.annotations is not None
     every_name = options.class_map is None or names_nothing(pairs)
@@ -91,6 +106,19 @@ def _open_folders(options: DataOptions, only: set[str] | None) -> DataSet:
         colours=colours,
         strict=options.strict,
     )
+
+
+def _map_of(classes: Sequence[LabelClass] | None) -> tuple[ClassMap, str]:
+    """Return the class map of masks whose values are a checkpoint's labels, and a note on it."""
+    if classes is None:
+        raise ArgumentError(*MASKS_NEED_A_MAP)
+    pairs = {str(index): entry.name for index, entry in enumerate(classes)}
+    shown = [f"{value} {name}" for value, name in pairs.items()]
+    told = ", ".join(shown[:_TOLD]) + (", …" if len(shown) > _TOLD else "")
+    class_map = ClassMap.build(
+        {str(IGNORED): IGNORE, **pairs}, {entry.name: entry.colour for entry in classes}
+    )
+    return class_map, f"the values of the masks are taken as the checkpoint's classes: {told}"
 
 
 def split_data(options: TrainOptions) -> tuple[DataSet, DataSet]:

@@ -5,7 +5,12 @@ from wsiseg.training.metrics.confusion import ConfusionMatrix
 from wsiseg.training.metrics.differences import describe_difference
 from wsiseg.training.metrics.objects import ObjectScore, label_objects
 from wsiseg.training.metrics.plots import plot_confusion, plot_curves
-from wsiseg.training.metrics.report import describe_scores, scores_to_csv
+from wsiseg.training.metrics.report import (
+    describe_picture,
+    describe_scores,
+    pictures_to_csv,
+    scores_to_csv,
+)
 from wsiseg.training.metrics.unit_counts import UnitCounts, pair_units
 
 __all__ = [
@@ -14,9 +19,11 @@ __all__ = [
     "ObjectScore",
     "UnitCounts",
     "describe_difference",
+    "describe_picture",
     "describe_scores",
     "label_objects",
     "pair_units",
+    "pictures_to_csv",
     "plot_confusion",
     "plot_curves",
     "scores_to_csv",

@@ -173,6 +173,16 @@ class ConfusionMatrix:
         return self.hits.sum() / self.pixels if self.pixels else float("nan")
 
     @property
+    def class_precision(self) -> PerClass:
+        """Share of what was predicted as each class that truly is, float64 ``(classes,)``."""
+        return ratio(self.hits, self.predicted_pixels)
+
+    @property
+    def mean_class_precision(self) -> float:
+        """Mean of `class_precision` over classes that were predicted."""
+        return mean_of_known(self.class_precision)
+
+    @property
     def class_recall(self) -> PerClass:
         """Share of each class's true pixels that was found, float64 ``(classes,)``."""
         return ratio(self.hits, self.truth_pixels)

@@ -12,7 +12,10 @@ from wsiseg.training.metrics.boundary import BoundaryScore
 from wsiseg.training.metrics.confusion import ConfusionMatrix, PerClass
 from wsiseg.training.metrics.objects import ObjectScore
 
-COLUMNS = ("class", "iou", "dice", "recall", "boundary_f", "truth_pixels", "predicted_pixels")
+COLUMNS = (
+    *("class", "iou", "dice", "precision", "recall", "boundary_f"),
+    *("truth_pixels", "predicted_pixels"),
+)
 """Columns of the table that `scores_to_csv` writes."""
 
 
@@ -42,7 +45,8 @@ def describe_scores(
     -------
     dict
         Numbers, and numbers by class name: ``pixels``, ``miou``, ``pixel_accuracy``,
-        ``mean_dice``, ``class_iou``, ``class_dice``, ``class_recall``, ``mean_class_recall``,
+        ``mean_dice``, ``class_iou``, ``class_dice``, ``class_precision``,
+        ``mean_class_precision``, ``class_recall``, ``mean_class_recall``,
         ``frequency_weighted_iou``, ``confusion`` (rows of pixels, as in `ConfusionMatrix.counts`);
         with categories ``category_iou`` and ``category_miou``; with boundaries ``boundary_f`` and
         ``mean_boundary_f``; with objects ``object_f1`` and ``object_dice``. What cannot be told is
@@ -61,6 +65,8 @@ def describe_scores(
         "mean_dice": _plain(matrix.mean_dice),
         "class_iou": _by_name(names, matrix.iou),
         "class_dice": _by_name(names, matrix.dice),
+        "class_precision": _by_name(names, matrix.class_precision),
+        "mean_class_precision": _plain(matrix.mean_class_precision),
         "class_recall": _by_name(names, matrix.class_recall),
         "mean_class_recall": _plain(matrix.mean_class_recall),
         "frequency_weighted_iou": _plain(matrix.frequency_weighted_iou),
@@ -93,15 +99,72 @@ def scores_to_csv(scores: Mapping[str, Any]) -> str:
         out, and that of ``boundary_f`` is taken over pictures (`BoundaryScore.mean`).
     """
     confusion = scores["confusion"]
-    tables = [scores.get(key, {}) for key in ("class_iou", "class_dice", "class_recall")]
-    tables.append(scores.get("boundary_f", {}))
+    keys = ("class_iou", "class_dice", "class_precision", "class_recall", "boundary_f")
+    tables = [scores.get(key, {}) for key in keys]
     rows: list[list[str | int]] = []
     for index, name in enumerate(scores["class_iou"]):
         pixels = [sum(confusion[index]), sum(row[index] for row in confusion)]
         rows.append([name, *(_cell(table.get(name)) for table in tables), *pixels])
-    means = ("miou", "mean_dice", "mean_class_recall", "mean_boundary_f")
+    means = ("miou", "mean_dice", "mean_class_precision", "mean_class_recall", "mean_boundary_f")
     rows.append(["mean", *(_cell(scores.get(key)) for key in means), "", ""])
     return to_csv(COLUMNS, rows)
+
+
+def describe_picture(name: str, matrix: ConfusionMatrix, names: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of one picture or slide.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    matrix : ConfusionMatrix
+        Its pixels.
+    names : sequence of str
+        The classes' names.
+
+    Returns
+    -------
+    dict
+        ``picture``, ``pixels``, ``miou``, ``mean_dice``, ``pixel_accuracy`` and ``class_iou``, as
+        in `describe_scores`.  A class that is neither there nor predicted has None, and means
+        leave it out.
+    """
+    return {
+        "picture": name,
+        "pixels": matrix.pixels,
+        "miou": _plain(matrix.mean_iou),
+        "mean_dice": _plain(matrix.mean_dice),
+        "pixel_accuracy": _plain(matrix.pixel_accuracy),
+        "class_iou": _by_name(names, matrix.iou),
+    }
+
+
+def pictures_to_csv(pictures: Sequence[Mapping[str, Any]]) -> str:
+    """Return the scores of every picture as CSV text, the worst first.
+
+    Parameters
+    ----------
+    pictures : sequence of mapping
+        As `describe_picture` returns them.
+    """
+    means = ("miou", "mean_dice", "pixel_accuracy")
+    names = list(pictures[0]["class_iou"]) if pictures else []
+    rows = [
+        [
+            each["picture"],
+            each["pixels"],
+            *(_cell(each[key]) for key in means),
+            *(_cell(each["class_iou"][name]) for name in names),
+        ]
+        for each in sorted(pictures, key=worst_first)
+    ]
+    return to_csv(("picture", "pixels", *means, *(f"iou {name}" for name in names)), rows)
+
+
+def worst_first(picture: Mapping[str, Any]) -> tuple[float, str]:
+    """Return a key that sorts pictures by their mean IoU; what has none comes last."""
+    miou = picture["miou"]
+    return math.inf if miou is None else miou, picture["picture"]
 
 
 def _check_names(
