@@ -398,9 +398,9 @@ def test_info_tells_which_readers_take_a_slide_and_why(tmp_path):
     assert takes == {"omezarr": False, "tifffile": True, "openslide": True, "pillow": True}
     assert [each["reader"] for each in content["readers"] if each["chosen"]] == ["tifffile"]
     text = run("info", slide, "--reader", "openslide").out
-    assert "openslide takes it, chosen: OpenSlide knows aperio files" in text
-    assert "tifffile takes it: " in text
-    assert "omezarr does not: " in text
+    assert "openslide (chosen): OpenSlide knows aperio files" in text
+    assert "tifffile: " in text
+    assert "omezarr: not an OME-Zarr" in text
     assert "352.8 µm/px (openslide.mpp), not believed" in text
 
 
@@ -436,4 +436,4 @@ def test_the_reader_that_is_named_reads_the_slide(tmp_path, checkpoint):
     np.testing.assert_array_equal(*masks)
     refused = run(*words, "-o", tmp_path / "x", "--reader", "omezarr")
     assert refused.status == 1
-    assert "not a format of this reader" in refused.err
+    assert "error: omezarr: not an OME-Zarr (" in refused.err

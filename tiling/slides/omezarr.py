@@ -79,6 +79,7 @@ class OmeZarrSlide(BlockSlide):
     """
 
     reader = "omezarr"
+    takes = "an OME-Zarr"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -70,6 +70,7 @@ class OpenSlideSlide(BlockSlide):
     """
 
     reader = "openslide"
+    takes = "a slide that OpenSlide knows"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

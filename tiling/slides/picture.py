@@ -60,6 +60,7 @@ class PictureSlide(Slide):
     """
 
     reader = "pillow"
+    takes = "a picture that Pillow knows"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

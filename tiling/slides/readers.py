@@ -150,8 +150,15 @@ def _open_with(path: Path, reader: str) -> Slide:
         raise
     except UnknownFormatError as error:
         raise UnknownFormatError(
-            f"{reader} does not take it: {error.what}", path, "wsiseg info tells which do."
+            f"{reader}: {_why_not(kind, error)}",
+            path,
+            "'wsiseg info' tells which readers take it.",
         ) from error
+
+
+def _why_not(kind: type[Slide], error: SlideError) -> str:
+    """Return why a reader does not take a file."""
+    return f"not {kind.takes}" if error.what == OTHER_FORMAT else error.what
 
 
 def _open_with_first(path: Path) -> Slide:
@@ -218,7 +225,7 @@ def probe_readers(path: Path | str) -> tuple[ReaderProbe, ...]:
             with kind(path) as slide:
                 probes.append(ReaderProbe(name, takes=True, chosen=open_to_choice, why=slide.why))
         except SlideError as error:
-            probes.append(ReaderProbe(name, takes=False, chosen=False, why=error.what))
+            probes.append(ReaderProbe(name, takes=False, chosen=False, why=_why_not(kind, error)))
             if type(error) is UnknownFormatError:
                 continue
         # A file that one reader finds damaged or unsuitable is not offered to the next.

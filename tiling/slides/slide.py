@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
 OTHER_FORMAT = "not a format of this reader"
-"""What a reader says of a file that it has nothing to do with."""
+"""What a reader says of a file that it has nothing to do with; see :attr:`Slide.takes`."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,8 @@ class Slide(ABC):
 
     reader: str
     """Name of the reader."""
+    takes: ClassVar[str] = "a format of this reader"
+    """What it reads, to say that a file is not."""
     facts: SlideFacts
     why: str
     """Why this reader takes the file, in a few words."""

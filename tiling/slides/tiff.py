@@ -63,10 +63,11 @@ class TiffSlide(TiledSlide):
     UnsuitableSlideError
         If it is a stack of channels, planes or times.
     DamagedSlideError
-        If the file is truncated or its structure cannot be read.
+        If the file is cut off or its structure cannot be read.
     """
 
     reader = "tifffile"
+    takes = "a TIFF"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

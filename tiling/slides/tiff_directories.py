@@ -303,7 +303,9 @@ def past_end(what: str, path: Path) -> DamagedSlideError:
     path : Path
         The file.
     """
-    return DamagedSlideError(f"the file is truncated: {what} behind its end", path, COPY_AGAIN)
+    return DamagedSlideError(
+        f"the file is cut off (incomplete copy?): {what} behind its end", path, COPY_AGAIN
+    )
 
 
 def _entries(content: bytes, start: int, header: TiffHeader) -> Entries:

@@ -257,7 +257,7 @@ def _refuse_unlisted(page: tifffile.TiffPage, file: tifffile.TiffFile, path: Pat
     listed = min(len(page.dataoffsets), len(page.databytecounts))
     if listed < wanted:
         raise DamagedSlideError(
-            f"the file is truncated: it lists {listed} of {wanted} tiles",
+            f"the file is cut off (incomplete copy?): it lists {listed} of {wanted} tiles",
             path,
             "Copy it again from its source.",
         )
@@ -265,7 +265,7 @@ def _refuse_unlisted(page: tifffile.TiffPage, file: tifffile.TiffFile, path: Pat
     if ends.max() > file.filehandle.size:
         # Not only the first directories, which were looked at before, but those below them too.
         raise DamagedSlideError(
-            f"the file is truncated: pixels up to byte {ends.max()} are declared, "
+            f"the file is cut off (incomplete copy?): pixels up to byte {ends.max()} are declared, "
             f"it has {file.filehandle.size}",
             path,
             "Copy it again from its source.",

@@ -127,7 +127,8 @@ def _check_extent(starts: Numbers, lengths: Numbers, size: int, path: Path) -> N
     if absurd or last > size:
         declared = "beyond all measure" if absurd else f"up to byte {last}"
         raise DamagedSlideError(
-            f"the file is truncated: pixels {declared} are declared, it has {size} bytes",
+            f"the file is cut off (incomplete copy?): pixels {declared} are declared, "
+            f"it has {size} bytes",
             path,
             COPY_AGAIN,
         )

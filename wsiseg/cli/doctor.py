@@ -16,7 +16,7 @@ def doctor(
         bool,
         typer.Option(
             "--clear-cache",
-            help="Remove what was reckoned once and kept: compiled networks, what they cost.",
+            help="Empty the cache: compiled networks, and what was measured of networks.",
         ),
     ] = False,
     bench: Annotated[

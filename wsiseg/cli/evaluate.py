@@ -35,8 +35,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME|FILE|URL",
-            help="Score this one on the same samples and tell the difference; more of them may "
-            "follow. The first of them is the reference where `checkpoint` is left out.",
+            help="Score this checkpoint on the same data, too, and tell the difference; more may "
+            "follow it. The first is the reference where `checkpoint` is left out.",
             show_default=False,
         ),
     ] = None,

@@ -133,9 +133,8 @@ def _as_text(content: dict[str, Any], facts: SlideFacts) -> list[str]:
     }
     text = [f"{name:12}{value}" for name, value in lines.items()]
     for each in content["readers"]:
-        says = "takes it" if each["takes"] else "does not"
-        chosen = ", chosen" * each["chosen"]
-        text.append(f"{'reader':12}{each['reader']} {says}{chosen}: {each['why']}")
+        chosen = " (chosen)" * each["chosen"]
+        text.append(f"{'reader':12}{each['reader']}{chosen}: {each['why']}")
     for index, level in enumerate(content["levels"]):
         size = f"{level['width']} × {level['height']}"
         text.append(f"level {index:<6}{size:18} 1/{level['downsample']:g}")

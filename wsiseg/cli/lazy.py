@@ -8,13 +8,17 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from wsiseg.cli.option_names import name_options, set_option_names
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 """Settings of the context of every command."""
+
+_OUTPUT, _ERRORS = "Output", "Errors and resuming"
+_PANELS = {"output": _OUTPUT, "overwrite": _ERRORS, "resume": _ERRORS, "debug": _ERRORS}
+"""Headings in ``--help`` of options that several commands declare by themselves."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class LazyCommand:
         if isinstance(found, typer.Typer):
             group = get_group(found)
             for each in (group, *group.commands.values()):
-                _show_flags_without_value(each)
+                _arrange_help(each)
             _register_options(*group.commands.values())
             return group
         alone = typer.Typer(
@@ -50,21 +54,32 @@ class LazyCommand:
         epilog = None if self.example is None else f"Example: {self.example}"
         alone.command(name, help=self.help, epilog=epilog)(found)
         command = get_command(alone)
-        _show_flags_without_value(command)
+        _arrange_help(command)
         _register_options(command)
         return command
 
 
-def _show_flags_without_value(command: Any) -> None:
-    """Take the placeholder of a value from the flags of a command in ``--help``, its own too."""
+def _arrange_help(command: Any) -> None:
+    """Put what every command has under the same headings in ``--help``, without types of Python."""
     with typer.Context(command, **HELP_OPTIONS) as context:
-        _hide_placeholders(command.get_params(context))
+        parameters = command.get_params(context)
+    _hide_types(parameters)
+    for each in parameters:
+        if getattr(each, "rich_help_panel", None) is None and each.name in _PANELS:
+            each.rich_help_panel = _PANELS[each.name]
 
 
-def _hide_placeholders(options: list[Any]) -> None:
-    for option in options:
-        if getattr(option, "is_flag", False):
-            option.metavar = ""
+def _hide_types(parameters: list[Any]) -> None:
+    """Take the placeholder from flags, which take no value, and the type from arguments."""
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+        elif isinstance(each, TyperArgument):
+            each.display_type_rich = _no_type  # type: ignore[method-assign]
+
+
+def _no_type(ctx: Any) -> None:
+    return None
 
 
 def _register_options(*commands: Any) -> None:
@@ -95,7 +110,7 @@ def lazy_group(table: Mapping[str, LazyCommand]) -> type[TyperGroup]:
 
         def get_params(self, ctx: Any) -> list[Any]:
             options = super().get_params(ctx)
-            _hide_placeholders(options)
+            _hide_types(options)
             return options
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -41,11 +41,11 @@ def quantize_model(
     runtime: Annotated[
         str,
         typer.Option(
-            metavar="auto|openvino|onnx", help="Which is to take it; auto is openvino if installed."
+            metavar="auto|openvino|onnx", help="Which will run it; auto is openvino if installed."
         ),
     ] = "auto",
     min_agreement: Annotated[
-        float, typer.Option(help="Share of the labels that have to be those of fp32.")
+        float, typer.Option(help="Share of the labels that must be those of fp32.")
     ] = 0.99,
     mpp: Annotated[
         float | None, typer.Option(help="Working µm per pixel; the checkpoint's if left out.")

@@ -31,7 +31,9 @@ def report(
     ] = None,
     slides: Annotated[
         Path | None,
-        typer.Option(help="A folder in which slides are that have been moved.", show_default=False),
+        typer.Option(
+            help="A folder to look for slides in that have been moved.", show_default=False
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

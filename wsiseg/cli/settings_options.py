@@ -39,7 +39,8 @@ def options_from(
         place = next(number for number, each in enumerate(own) if each.name == "chosen")
         options: dict[str, inspect.Parameter] = {}
         for model in models:
-            options = {p.name: p for p in _parameters(model)} | options
+            further = (each for each in _parameters(model) if each.name not in options)
+            options |= {each.name: each for each in list(further)}
         options = {name: option for name, option in options.items() if name not in without}
 
         @wraps(command)

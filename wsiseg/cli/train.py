@@ -24,8 +24,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME|FILE|URL",
-            help="Checkpoint to start from, as segment takes it; layers of other classes are newly "
-            "initialised.",
+            help="Checkpoint to start from, as segment takes it; where the classes differ, the "
+            "last layers start anew.",
             rich_help_panel="Network",
         ),
     ] = None,
@@ -33,12 +33,14 @@ def train(
         bool,
         typer.Option("--resume", help="Continue after the last finished epoch."),
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Overwrite an existing run.")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing run.")] = False,
     events: Annotated[
         bool,
-        typer.Option("--events", help="Print one JSON object a line on stdout while it runs."),
+        typer.Option(
+            "--events",
+            help="Print one JSON object a line on stdout while it runs.",
+            rich_help_panel="Output",
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -13,6 +13,7 @@ import typer
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option
 from wsiseg.cli.printing import print_json
 
+_RESOLUTION = "Resolution, tiles, tissue"
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
@@ -27,20 +28,20 @@ def view(
             "-c",
             "--checkpoint",
             metavar="NAME|FILE|URL",
-            help="What Segment begins with, as segment takes it.",
+            help="Checkpoint that the Segment widget starts with, as segment takes it.",
             show_default=False,
         ),
     ] = None,
     slide_mpp: Annotated[
         float | None,
-        chosen_option("Resolution", "The slide's own µm per pixel, where it states none."),
+        chosen_option(_RESOLUTION, "The slide's own µm per pixel, where it states none."),
     ] = None,
     override_mpp: Annotated[
         bool,
         typer.Option(
             "--override-mpp",
             help="Let --slide-mpp overrule what the file states.",
-            rich_help_panel="Resolution",
+            rich_help_panel=_RESOLUTION,
         ),
     ] = False,
     reader: ReaderName = None,

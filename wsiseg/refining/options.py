@@ -93,8 +93,8 @@ class RefineOptions(Settings):
         dict[str, float] | None,
         BeforeValidator(_probabilities),
         Field(
-            description="A pixel belongs to this class only if its probability reaches P, and "
-            "always then. May be repeated.",
+            description="Give a pixel this class if its probability is P or more, and only then. "
+            "May be repeated.",
         ),
         Option(_PANEL, metavar="NAME=P"),
     ] = None
@@ -110,9 +110,9 @@ class RefineOptions(Settings):
         dict[str, float] | None,
         BeforeValidator(_areas),
         Field(
-            description="Fill holes in classes smaller than this, 50um2 for instance: areas of "
-            "classes before it in the list, or with NAME= of any others, in that class. May be "
-            "repeated.",
+            description="Fill holes smaller than this, 50um2 for instance: areas of earlier "
+            "classes of the list inside a later one; with NAME=, areas of any class inside that "
+            "one. May be repeated.",
         ),
         Option(_PANEL, metavar="[NAME=]AREA"),
     ] = None

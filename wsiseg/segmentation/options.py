@@ -143,7 +143,7 @@ class ScaleOptions(ResolutionOptions):
             allow_inf_nan=False,
             description="Work at this size of the files instead, 0.5 for half.",
         ),
-        Option("Resolution"),
+        Option(_WORK),
     ] = None
 
 

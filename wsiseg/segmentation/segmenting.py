@@ -369,7 +369,7 @@ def refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
         return
     if not options.resume:
         raise OutputExistsError(
-            "the output already exists", existing, "`resume` continues it, `overwrite` replaces it."
+            "the output already exists; `resume` continues, `overwrite` replaces", existing
         )
     if not (files.journal.exists() or files.run.is_file()):
         raise OutputExistsError(

@@ -76,16 +76,20 @@ class DataOptions(SlideOptions):
         Field(description="A public set: camvid, cityscapes, voc or mapillary."),
         Option(_DATA),
     ] = None
-    root: Annotated[_Path | None, Field(description="Its folder."), Option(_DATA)] = None
+    root: Annotated[_Path | None, Field(description="Folder of the public set."), Option(_DATA)] = (
+        None
+    )
     split: Annotated[
-        str | None, Field(description="Its part; the usual one if left out."), Option(_DATA)
+        str | None,
+        Field(description="Part of the public set, val for instance; the usual one if left out."),
+        Option(_DATA),
     ] = None
     images: Annotated[_Path | None, Field(description="A folder of pictures."), Option(_DATA)] = (
         None
     )
     labels: Annotated[
         _Path | None,
-        Field(description="A folder of index or palette masks of the same stems."),
+        Field(description="A folder of index or palette masks of the same names."),
         Option(_DATA),
     ] = None
     instances: Annotated[
@@ -97,7 +101,7 @@ class DataOptions(SlideOptions):
     annotations: Annotated[
         _Path | None,
         Field(
-            description="A folder of annotations of the same stems: GeoJSON, ASAP, ImageScope or "
+            description="A folder of annotations of the same names: GeoJSON, ASAP, ImageScope or "
             "HALO XML, OME-Zarr labels, masks."
         ),
         Option(_DATA),
@@ -115,21 +119,24 @@ class DataOptions(SlideOptions):
     ] = None
     coordinates: Annotated[
         Literal["auto", "level0", "bounds"],
-        Field(description="Where annotations count their pixels from."),
+        Field(
+            description="Where annotations count pixels from: the corner of level 0, or of the "
+            "scanned part; auto finds out."
+        ),
         Option(_DATA),
     ] = "auto"
     strict: Annotated[
         bool,
         Field(
-            description="Stop at annotations without a class; they are ignored, and counted, else."
+            description="Stop at shapes without a class, which are ignored and counted otherwise."
         ),
         Option(_DATA),
     ] = False
     only: Annotated[
-        _Path | None, Field(description="Take only the stems that a file lists."), Option(_DATA)
+        _Path | None, Field(description="Use only the samples that a file lists."), Option(_DATA)
     ] = None
     without: Annotated[
-        _Path | None, Field(description="Leave out the stems that a file lists."), Option(_DATA)
+        _Path | None, Field(description="Leave out the samples that a file lists."), Option(_DATA)
     ] = None
 
     @field_validator("stain_reference")
@@ -180,7 +187,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
     others as they are, or at the scale that the checkpoint remembers.
     """
 
-    boundary: Annotated[bool, Field(description="Score borders."), Option(_SCORES)] = True
+    boundary: Annotated[bool, Field(description="Score borders, too."), Option(_SCORES)] = True
     tolerance: Annotated[
         float | None,
         Field(
@@ -198,7 +205,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
     ] = None
     smallest: Annotated[
         int,
-        Field(ge=0, description="Predicted objects of fewer pixels are dropped."),
+        Field(ge=0, description="Least pixels of a predicted object; smaller ones are dropped."),
         Option(_SCORES),
     ] = 0
 
@@ -206,7 +213,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
         int,
         Field(
             ge=0,
-            description="Draw so many pictures with the lowest mean IoU into the output folder.",
+            description="Pictures with the lowest mean IoU that are drawn, with their labels.",
         ),
         Option(_SCORES),
     ] = 5
@@ -247,7 +254,7 @@ class TrainOptions(ScaleOptions):
         Option(_NETWORK, names=("--set",), metavar="KEY=VALUE"),
     ]
     freeze_encoder: Annotated[
-        bool, Field(description="Leave the encoder as it is."), Option(_NETWORK)
+        bool, Field(description="Do not train the encoder."), Option(_NETWORK)
     ] = False
     recipe: Annotated[
         str,
@@ -255,7 +262,9 @@ class TrainOptions(ScaleOptions):
         Option(_LEARNING, metavar="|".join(RECIPES)),
     ] = "plain"
     epochs: Annotated[
-        _Count | None, Field(description="The recipe's if left out."), Option(_LEARNING)
+        _Count | None,
+        Field(description="Passes over the training data; the recipe's if left out."),
+        Option(_LEARNING),
     ] = None
     batch: Annotated[_Count | None, Field(description="Tiles at a time."), Option(_LEARNING)] = None
     lr: Annotated[_Positive | None, Field(description="Learning rate."), Option(_LEARNING)] = None
@@ -266,8 +275,8 @@ class TrainOptions(ScaleOptions):
     augment: Annotated[
         Literal["auto", "tissue", "street", "photometric", "none"],
         Field(
-            description="How tiles are changed; for tissue if the slides have a resolution, else "
-            "as the recipe does."
+            description="How tiles are varied at random; auto: as for tissue if the slides have a "
+            "resolution, else as the recipe does."
         ),
         Option(_LEARNING),
     ] = "auto"
@@ -276,33 +285,33 @@ class TrainOptions(ScaleOptions):
         Field(
             ge=0,
             le=1,
-            description="From 0, all annotated area alike, to 1, all classes equally often; 0.5 "
-            "for slides. Pictures come up in turn if left out.",
+            description="Where tiles are drawn: 0, evenly over the annotated area; 1, from all "
+            "classes equally often. 0.5 for slides if left out; pictures then come in turn.",
         ),
         Option(_LEARNING),
     ] = None
     loss: Annotated[
         str,
-        Field(description="In place of the recipe's."),
+        Field(description="Loss function, in place of the recipe's."),
         Option(_LEARNING, metavar="|".join(("recipe", *LOSSES))),
     ] = "recipe"
     ema: Annotated[
         float | None,
-        Field(ge=0, lt=1, description="Decay of the averaged weights, 0 for none."),
+        Field(ge=0, lt=1, description="Decay of the weights' moving average; 0 for none."),
         Option(_LEARNING),
     ] = None
     clip: Annotated[
         float | None,
-        Field(ge=0, allow_inf_nan=False, description="Greatest norm of the gradient, 0 for any."),
+        Field(ge=0, allow_inf_nan=False, description="Largest norm of gradients; 0 for no limit."),
         Option(_LEARNING),
     ] = None
     patience: Annotated[
         _Count | None,
-        Field(description="Stop after so many validations without a better one."),
+        Field(description="Stop after this many validations without a better score."),
         Option(_LEARNING),
     ] = None
     seed: Annotated[
-        int, Field(ge=0, lt=2**32, description="Decides what is random."), Option(_LEARNING)
+        int, Field(ge=0, lt=2**32, description="Seed of all that is random."), Option(_LEARNING)
     ] = 0
     val_fraction: Annotated[
         float,
@@ -315,7 +324,7 @@ class TrainOptions(ScaleOptions):
     ] = 0.2
     val_only: Annotated[
         _Path | None,
-        Field(description="A file that lists the stems for validation instead."),
+        Field(description="A file that lists the samples for validation, one a line, instead."),
         Option(_VALIDATION),
     ] = None
     val_every: Annotated[
@@ -337,16 +346,18 @@ class TrainOptions(ScaleOptions):
         Option(_COMPUTE),
     ] = "fp32"
     device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], Field(description="Where."), Option(_COMPUTE)
+        Literal["auto", "cpu", "cuda", "mps"],
+        Field(description="Device that computes."),
+        Option(_COMPUTE),
     ] = "auto"
-    devices: Annotated[_Count, Field(description="How many."), Option(_COMPUTE)] = 1
+    devices: Annotated[_Count, Field(description="How many devices."), Option(_COMPUTE)] = 1
     strategy: Annotated[
         str,
-        Field(description="How several share the work, as Lightning calls it."),
+        Field(description="How several devices share the work: a strategy of Lightning's."),
         Option(_COMPUTE),
     ] = "auto"
     workers: Annotated[
-        int | None, Field(ge=0, description="Processes that read."), Option(_COMPUTE)
+        int | None, Field(ge=0, description="Processes that read tiles."), Option(_COMPUTE)
     ] = None
     threads: Annotated[
         _Count | None, Field(description="CPU threads of the network."), Option(_COMPUTE)

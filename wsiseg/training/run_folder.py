@@ -145,9 +145,8 @@ class RunFolder:
             raise _not_ours(existing[0])
         if self.has_weights and not overwrite:
             raise OutputExistsError(
-                "the folder already holds a training run",
+                "a training run already exists; `resume` continues, `overwrite` replaces",
                 self.path,
-                "Continue it with `resume` or replace it with `overwrite`.",
             )
         # Whoever's config.yaml it may be, it is replaced only if it is ours.
         try:

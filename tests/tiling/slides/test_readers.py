@@ -67,8 +67,8 @@ def test_a_path_may_be_text(tmp_path: Path) -> None:
 
 BROKEN = [
     ("broken/empty.svs", DamagedSlideError, "empty"),
-    ("broken/cmu1_truncated_50pct.svs", DamagedSlideError, "truncated"),
-    ("broken/cmu1_truncated_header.svs", DamagedSlideError, "truncated"),
+    ("broken/cmu1_truncated_50pct.svs", DamagedSlideError, "cut off"),
+    ("broken/cmu1_truncated_header.svs", DamagedSlideError, "cut off"),
     ("broken/unopenable.tiff", UnknownFormatError, "52479"),
     ("broken/broken.svs", UnknownFormatError, "no reader"),
     ("broken/text_named.svs", UnknownFormatError, "no reader"),
