@@ -1,10 +1,12 @@
 """The library names parameters, the command line its options."""
 
+import json
 import re
 
 import pytest
 from PIL import Image
 
+import wsiseg
 from array_slide import ArraySlide, noise
 from commands import run
 from tiny import tiny_checkpoint
@@ -12,6 +14,7 @@ from wsiseg.cli.option_names import name_options, offered, set_option_names
 from wsiseg.cli.progress import describe_result
 from wsiseg.errors import ArgumentError, ResolutionError
 from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.store.disk import write_json
 from wsiseg.throughput.summary import ADVICE
 from wsiseg.tiling.resolution import level0_mpp
 
@@ -75,3 +78,33 @@ def test_whoever_types_a_command_reads_of_options(tmp_path, words):
     for text in (told.err, told.out)[: 1 + len(words)]:
         assert "Give it with --slide-mpp, or work at a level as it is with --level 0." in text
     assert "1 is too small (--tile). At least 8." in run(*command, "--tile", 1).err
+
+
+def test_files_speak_as_whoever_writes_them(tmp_path):
+    Image.new("RGB", (600, 500), "white").save(tmp_path / "a.png")
+    checkpoint = tiny_checkpoint().save(tmp_path / "c.safetensors")
+    words = ("segment", tmp_path / "a.png", "-c", checkpoint, "--level", 0, "--json")
+    told = run(*words, "-o", tmp_path / "typed")
+    (entry,) = json.loads(told.out)["slides"]
+    wsiseg.segment(tmp_path / "a.png", checkpoint, tmp_path / "called", level=0)
+    for folder, here, there in (
+        ("typed", "--tissue none analyses all", "`tissue"),
+        ("called", "`tissue=none` analyses all", "--tissue"),
+    ):
+        run_file = json.loads((tmp_path / folder / "a.run.json").read_text())
+        assert any(here in text for text in run_file["warnings"])
+        assert not any(there in text for text in run_file["warnings"])
+    batch = json.loads((tmp_path / "typed" / "batch.json").read_text())
+    assert batch["slides"] == [entry]
+    assert any("--tissue none" in text for text in entry["warnings"])
+    table = (tmp_path / "typed" / "cohort.csv").read_text(encoding="utf-8-sig")
+    assert "--tissue none" in table
+    assert "`tissue" not in table
+    # A path that is called like a parameter stays one.
+    set_option_names({"mpp": "--mpp"})
+    try:
+        write_json(tmp_path / "a.json", {"slide": "`mpp`", "warnings": ["far from `mpp`"]})
+    finally:
+        set_option_names({})
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written == {"slide": "`mpp`", "warnings": ["far from --mpp"]}

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli.lazy import HELP_OPTIONS, LazyCommand, lazy_group
+from wsiseg.cli.option_names import set_option_names
 from wsiseg.cli.printing import (
     echo,
     echo_error,
@@ -147,7 +148,11 @@ def run(arguments: list[str], interruption: Interruption) -> int:
     asked = not {"--help", "-h", "--version"}.isdisjoint(arguments)
     document = not asked and not {"--json", "--events"}.isdisjoint(arguments)
     with safe_streams(debug=debug, document=document):
-        return _run(arguments, interruption, debug=debug)
+        try:
+            return _run(arguments, interruption, debug=debug)
+        finally:
+            # What is called from Python afterwards speaks of parameters.
+            set_option_names({})
 
 
 def _run(arguments: list[str], interruption: Interruption, *, debug: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from wsiseg.cli.option_names import name_options
 from wsiseg.cli.printing import print_json_line
 from wsiseg.training.listener import Row, TrainingListener
 
@@ -40,11 +41,11 @@ class EventTrainingListener(TrainingListener):
 
     def noted(self, text: str) -> None:
         """Print a note."""
-        print_event("note", text=text)
+        print_event("note", text=name_options(text))
 
     def warned(self, text: str) -> None:
         """Print a warning."""
-        print_event("warning", text=text)
+        print_event("warning", text=name_options(text))
 
     def expects(self, epochs: int, steps: int, elapsed: float) -> None:
         """Print the epochs and steps to do; see :class:`TrainingListener`."""

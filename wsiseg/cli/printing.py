@@ -26,6 +26,7 @@ from rich.text import Text
 from wsiseg.errors import OutputError
 from wsiseg.remote.addresses import mask_all
 from wsiseg.text import escape_unprintable
+from wsiseg.wording import name_options_in
 
 Json = dict[str, Any]
 
@@ -64,12 +65,12 @@ def begin_json(content: Json) -> None:
 def print_json(content: object) -> None:
     """Print the JSON document of a command to stdout."""
     _begun.clear()
-    _print_document(json.dumps(_plain(content), indent=2, allow_nan=False))
+    _print_document(json.dumps(_plain(name_options_in(content)), indent=2, allow_nan=False))
 
 
 def print_json_line(content: Json) -> None:
     """Print a JSON object as one line to stdout."""
-    _print_document(json.dumps(_plain(content), allow_nan=False))
+    _print_document(json.dumps(_plain(name_options_in(content)), allow_nan=False))
 
 
 def _print_document(text: str) -> None:

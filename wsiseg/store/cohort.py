@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from wsiseg.csv_tables import Cell, to_csv
+from wsiseg.wording import name_options_in
 
 COHORT = "cohort.csv"
 
@@ -42,7 +43,7 @@ def cohort_table(entries: Iterable[Mapping[str, Any]]) -> str:
     a.svs,ok,1.5,,0.25,0.25,,,,
     b.svs,failed,,,,,,,,
     """
-    rows = [_row(entry) for entry in entries]
+    rows = [_row(entry) for entry in name_options_in(list(entries))]
     classes = dict.fromkeys(name for row in rows for name in row if name.startswith(_AREA))
     columns = (*_FIGURES, *classes, *_NOTES)
     table = to_csv(columns, ([row.get(name) for name in columns] for row in rows))

@@ -14,6 +14,7 @@ from wsiseg.error_translation import reason
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.remote.addresses import is_remote, url_or_path
 from wsiseg.remote.remote_path import RemotePath
+from wsiseg.wording import name_options_in
 
 Json = dict[str, object]
 
@@ -249,6 +250,8 @@ def refuse_address(path: Path) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file atomically, see :func:`write_atomically`.
 
+    Errors and warnings in it name options where the command line writes it.
+
     Parameters
     ----------
     path : Path
@@ -261,4 +264,4 @@ def write_json(path: Path, content: object) -> None:
     OutputError
         If it cannot be written.
     """
-    write_atomically(path, json.dumps(content, indent=2) + "\n")
+    write_atomically(path, json.dumps(name_options_in(content), indent=2) + "\n")
