@@ -243,7 +243,7 @@ def _import_encoder(
         raise ArgumentError(
             f"a classifier of pictures knows no classes of {dataset}",
             "`dataset`",
-            "Leave it out: 'wsiseg train' takes the classes from what it learns.",
+            "Leave it out: 'wsiseg train' takes the classes from its training data.",
         )
     classifier = import_classifier(state, path)
     settings: Arguments = {"width": classifier.width, **arguments}

@@ -96,7 +96,9 @@ def quantise(
     kind = QUANTISERS[check_quantising(runtime)]
     if not 0 < min_agreement <= 1:
         raise ArgumentError(
-            f"{min_agreement:g} is no share of pixels", "`min_agreement`", "Use 0.99, for instance."
+            f"{min_agreement:g} is not a share from 0 to 1",
+            "`min_agreement`",
+            "Use 0.99, for instance.",
         )
     with translate_errors(
         lambda why: RuntimeUnavailableError(

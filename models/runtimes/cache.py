@@ -69,7 +69,7 @@ def kept(kind: str, key: Mapping[str, Json]) -> bytes | None:
     begin = len(MARK) + hashlib.sha256().digest_size
     found = content[begin:]
     if content[:begin] != MARK + hashlib.sha256(found).digest():
-        warnings.warn(f"a damaged file of the cache is made anew ({path})", stacklevel=2)
+        warnings.warn(f"a damaged file in the cache is made again ({path})", stacklevel=2)
         with suppress(OSError):
             path.unlink()
         return None

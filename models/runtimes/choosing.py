@@ -119,7 +119,7 @@ def choose_runtime(
         RUNTIMES.check(runtime, "`runtime`")
     if precision == "fast":
         raise ArgumentError(
-            "what is fast is chosen on a slide's own tiles, when slides are segmented",
+            "fast is for segmenting slides, on whose own tiles it is chosen",
             "`precision`",
             f"Use auto or one of: {', '.join(PRECISIONS)}.",
         )
@@ -130,7 +130,7 @@ def choose_runtime(
             f"Use auto or one of: {', '.join(PRECISIONS)}.",
         )
     if threads is not None and threads < 1:
-        raise ArgumentError(f"{threads} threads cannot run anything", "`threads`")
+        raise ArgumentError(f"{threads} threads are too few", "`threads`")
     place = _auto_device(runtime) if device == "auto" else _checked_device(device)
     wanted: Precision = "fp32" if precision == "auto" else precision  # type: ignore[assignment]
     name = _checked(_auto_runtime(place, wanted) if runtime == "auto" else runtime, place, wanted)

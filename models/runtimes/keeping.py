@@ -84,7 +84,7 @@ def _take(
             return make(content, outputs, settings)
     except RuntimeUnavailableError as error:
         warnings.warn(
-            f"{key['runtime']} does not take back a network that was kept, which is made anew: "
+            f"{key['runtime']} cannot load the network that was kept, which is made again: "
             f"{error.what}",
             stacklevel=2,
         )

@@ -78,7 +78,7 @@ def test_pixels_without_numbers_are_not_analysed_counted_and_said(
     rows = rows_from_csv(table)
     assert sum(row.without_numbers for row in rows) == bad.sum()
     (run_file,) = tmp_path.glob("*.run.json")
-    (said,) = [w for w in json.loads(run_file.read_text())["warnings"] if "no numbers" in w]
+    (said,) = [w for w in json.loads(run_file.read_text())["warnings"] if "NaN or infinity" in w]
     assert f"for {bad.sum()} pixels" in said
     assert said in result.summary["warnings"]
 
@@ -86,7 +86,7 @@ def test_pixels_without_numbers_are_not_analysed_counted_and_said(
 def test_the_slide_fails_at_once_if_that_is_wanted(tmp_path: Path) -> None:
     slide, _ = spotted()
     options = {"level": 0, "tissue": "none", "runtime": "torch"}
-    with pytest.raises(BadNumbersError, match="no numbers"):
+    with pytest.raises(BadNumbersError, match="NaN or infinity"):
         segment(slide, overflowing(), tmp_path, on_bad_numbers="fail", **options)
     assert not list(tmp_path.glob("*.run.json"))
 
@@ -129,4 +129,4 @@ def test_what_was_counted_before_a_kill_still_counts(tmp_path: Path) -> None:
     again = segment(ArraySlide(pixels), overflowing(), tmp_path, resume=True, **options)
     assert np.array_equal(again.labels[:] == NO_LABEL, bad)
     assert again.summary["pixels_without_numbers"] == bad.sum()
-    assert any("gave no numbers for 2000 pixels" in text for text in again.summary["warnings"])
+    assert any("gave NaN or infinity for 2000 pixels" in text for text in again.summary["warnings"])

@@ -111,7 +111,7 @@ def test_pixels_without_numbers_are_not_analysed_and_said(tmp_path, blend):
     result = wsiseg.segment(tmp_path / "slide.png", checkpoint, tmp_path / "out", **options)
     assert (np.asarray(result.labels[:]) == 255).all()
     run = json.loads((tmp_path / "out" / "slide.run.json").read_text())
-    assert any("no numbers for 2400 pixels" in text for text in run["warnings"])
+    assert any("NaN or infinity for 2400 pixels" in text for text in run["warnings"])
 
 
 def test_tiles_do_not_change_a_resampled_slide(tmp_path):

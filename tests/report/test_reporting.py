@@ -118,7 +118,7 @@ def test_a_slide_that_was_moved_is_a_note_until_somebody_says_where(cohort, one,
     assert not notes(read_page(wsiseg.report(one).output))
     draw_slide(tmp_path / "elsewhere" / "one.tiff", 700, 1210, seed=9)
     root = read_page(wsiseg.report(one, slides=tmp_path / "elsewhere").output)
-    assert "not the slide any more" in notes(root)[0]
+    assert "the slide has changed" in notes(root)[0]
     assert stack(root)[0].shape[:2] == (1, 1)
 
 

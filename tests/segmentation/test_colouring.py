@@ -238,6 +238,6 @@ def test_other_colours_than_the_network_learnt_from_are_told_of(tmp_path, learnt
     path = write(tmp_path / "a.tiff", draw_tissue())
     wsiseg.segment(path, Checkpoint(card, checkpoint.network), tmp_path, **asked, **OPTIONS)
     warnings = json.loads((tmp_path / "a.run.json").read_text())["warnings"]
-    told = [text for text in warnings if "learnt from colours" in text]
+    told = [text for text in warnings if "was trained on colours" in text]
     assert bool(told) == bool(warning)
     assert not warning or warning in told[0]

@@ -228,7 +228,7 @@ def test_an_encoder_that_the_user_has_becomes_the_first_stage(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["espnet-c", "tiny"])
 def test_networks_without_an_encoder_stage_are_told_so(name: str) -> None:
     options = options_of(model=name, recipe="espnet", arguments={})
-    with pytest.raises(ArgumentError, match=f"{name} names none") as caught:
+    with pytest.raises(ArgumentError, match=f"{name} has none") as caught:
         initialise(options, ENCODER, numbered_classes(3))
     assert caught.value.where == "`recipe`"
 

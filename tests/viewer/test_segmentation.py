@@ -161,7 +161,7 @@ def test_other_colours_than_the_network_learnt_from_are_told_of(view, tmp_path):
     card = made.card.model_copy(update={"training": {"stain": "macenko"}})
     path = Checkpoint(card, made.network).save(tmp_path / "stained.safetensors")
     (note,) = run(PartTask(view, path, OPTIONS, Box(0, 0, 100, 100))).notes
-    assert "learnt from colours normalised by macenko" in note
+    assert "was trained on colours normalised by macenko" in note
 
 
 def test_unreadable_tiles_stay_blank_and_are_counted(checkpoint):

@@ -57,7 +57,7 @@ def evaluate(
     data, options = DataOptions.select(chosen), EvaluateOptions.select(chosen)
     names = _read_checkpoints(checkpoint, compare or [], further or [])
     if data.instances is None and (options.objects is not None or options.smallest):
-        raise ArgumentError("objects are scored against `instances`", "`objects`, `smallest`")
+        raise ArgumentError("scoring objects takes masks that number them", "`instances`")
     # Settings of the run are checked before torch is loaded.
     _ = options.segment
 
@@ -101,8 +101,9 @@ def _read_checkpoints(checkpoint: str | None, compare: list[str], further: list[
     """Return the checkpoints to score, the reference first."""
     if further and not compare:
         raise ArgumentError(
-            "checkpoints are named by `checkpoint`, and others to compare it with by `compare`",
+            "a checkpoint stands where none belongs",
             further[0],
+            "Name what to score with `checkpoint`, and others to compare it with by `compare`.",
         )
     names = [] if checkpoint is None else [checkpoint]
     names += [*compare, *further]

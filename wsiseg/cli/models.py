@@ -235,9 +235,7 @@ def import_model(
     if output.is_dir():
         raise ArgumentError("the output is a folder", output, "Name a file in it.")
     if output.exists() and file.exists() and output.samefile(file):
-        raise ArgumentError(
-            "the weights would be replaced themselves", output, "Name another file."
-        )
+        raise ArgumentError("the output would replace the weights", output, "Name another file.")
     if output.exists() and not overwrite:
         raise OutputExistsError("the output already exists", output, "`overwrite` replaces it.")
     if architecture is None:

@@ -99,7 +99,7 @@ def quantize_model(
         echo(f"quantised   {result.output} (int8 for {result.runtime})")
         echo(
             f"checked     {result.label_agreement:.2%} of the labels are those of fp32, on tiles "
-            "that were not calibrated on"
+            "kept out of the calibration"
         )
         kept = f", {result.kept} layers in fp32" if result.kept else ""
         echo(f"speed       {result.speedup:.2f} times that of fp32 on this machine{kept}")

@@ -221,7 +221,7 @@ def _make_predictor(checkpoint: Checkpoint, options: SegmentOptions, shapes: int
     runtime, precision = options.runtime, options.precision
     if precision == "fast":
         raise ArgumentError(
-            "what is fast is measured on slides, not on pictures",
+            "fast is for slides, on whose tiles it is chosen, and not for pictures",
             "`precision`",
             "Use bf16, or leave it out.",
         )

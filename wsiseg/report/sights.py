@@ -175,7 +175,7 @@ def _see(
             source = None
     colours = {label: entry.colour for label, entry in mask.classes.items() if label != NO_LABEL}
     if not all(set(colour) <= set(range(256)) for colour in colours.values()):
-        raise AnnotationError("the store's colours of classes are none", mask.store)
+        raise AnnotationError("the store's class colours make no sense", mask.store)
     shown = {label: colour for label, colour in colours.items() if label in found.shares}
     layers = [Layer(str(k), mask.classes[k].name, css_colour(v)) for k, v in sorted(shown.items())]
     shown[NO_LABEL] = _NOT_ANALYSED_COLOUR

@@ -203,9 +203,9 @@ def open_source(
         try:
             slide = stack.enter_context(_open(run, place))
             if _is_other(slide.fingerprint(), run.identity.get("slide")):
-                raise SlideError("it is not the slide any more that the run has read", slide.path)
+                raise SlideError("the slide has changed since the run read it", slide.path)
             with translate_errors(
-                lambda why: SlideError(f"the run's plane is none: {why}", slide.path)
+                lambda why: SlideError(f"the run file's plane makes no sense: {why}", slide.path)
             ):
                 plane = WorkingPlane(**run.identity["plane"])
             source = SlideFile(slide, plane)

@@ -137,7 +137,7 @@ def warn_of_colour_mismatch(
     # Colours as they are may be those of one laboratory, which others are made alike on purpose.
     if learnt not in ((False, None), (colours.icc, colours.stain)):
         warn(
-            f"the network learnt from colours {_in_words(*learnt)}, "
+            f"the network was trained on colours {_in_words(*learnt)}, "
             f"and sees them {_in_words(colours.icc, colours.stain)}"
         )
 

@@ -137,7 +137,9 @@ def quantize(
     _check_output(output, overwrite=overwrite)
     if not 0 < min_agreement <= 1:
         raise ArgumentError(
-            f"{min_agreement:g} is no share of pixels", "`min_agreement`", "Use 0.99, for instance."
+            f"{min_agreement:g} is not a share from 0 to 1",
+            "`min_agreement`",
+            "Use 0.99, for instance.",
         )
     options = SegmentOptions(mpp=mpp, slide_mpp=slide_mpp, level=level, threads=threads)
     given = [slides] if isinstance(slides, Path | str) else slides

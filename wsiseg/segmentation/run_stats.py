@@ -183,7 +183,7 @@ class RunStats:
         bad = [row for row in self.all_rows if row.without_numbers]
         if bad:
             self.warn(
-                f"the network gave no numbers for {self.pixels_without_numbers} pixels of "
+                f"the network gave NaN or infinity for {self.pixels_without_numbers} pixels of "
                 f"{len(bad)} of {len(self.all_rows)} tiles, the first at y={bad[0].y}, "
                 f"x={bad[0].x}; they are not analysed"
             )

@@ -272,7 +272,7 @@ def _needed_outputs(options: SegmentOptions, *, probabilities: bool) -> tuple[Ou
 
 def _bad_numbers(row: TileRow, slide: Slide) -> BadNumbersError:
     return BadNumbersError(
-        f"the network gave no numbers for {row.without_numbers} pixels of tile {row.index} "
+        f"the network gave NaN or infinity for {row.without_numbers} pixels of tile {row.index} "
         f"at y={row.y}, x={row.x}",
         slide.path,
         "Use another `precision` or checkpoint, or leave such pixels out with "

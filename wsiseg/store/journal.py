@@ -244,7 +244,7 @@ def refuse_other_run(before: Mapping[str, object], now: Json, where: Path) -> No
             raise OutputError(
                 f"the existing output was made {_describe_difference(key, before.get(key), value)}",
                 where,
-                "Use the same settings, or replace it by `overwrite`.",
+                "Use the same settings, or replace it with `overwrite`.",
             )
 
 

@@ -62,7 +62,7 @@ def hold_lease(
     try:
         taken = lease.take(timeout)
     except NotImplementedError:
-        warn(f"{path.parent} has no conditional writing, so no locks; begin no second run there")
+        warn(f"{path.parent} has no conditional writing, so no locks: start no second run there")
         yield lambda: None
         return
     if not taken:

@@ -63,7 +63,7 @@ def hold_lock(
     # A file that says "locked" by being there would outlive a process that is killed.
     lock = FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)
     if not _acquire(lock, path):
-        warn(f"the file system of {path.parent} has no locks; begin no second run there")
+        warn(f"the file system of {path.parent} has no locks; start no second run there")
         yield _still_held
         return
     number = _write_holder(path)

@@ -74,7 +74,7 @@ def _open(device: str) -> tuple[Any, Any]:
     gpu = open_gpu(device)
     if gpu is None:
         raise RuntimeUnavailableError(
-            f"no driver of NVIDIA's tells of {device}, so its clock cannot be set",
+            f"NVIDIA's driver does not know {device}, so its clock cannot be set",
             "`set_clocks`",
             "Leave it out; on a GPU of NVIDIA's run: pip install 'wsiseg[nvidia]'.",
         )

@@ -127,7 +127,7 @@ def _refuse_misspelt(name: str, own: Sequence[str], place: str) -> None:
         raise DataSetError(
             f"the checkpoint does not know {name}",
             place,
-            f"Did you mean {near[0]}? Give all the rest a name that is not like one of its own.",
+            f"Did you mean {near[0]}? If it means all the rest, name it otherwise.",
         )
 
 

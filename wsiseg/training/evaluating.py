@@ -181,7 +181,8 @@ def score(
         listener.warned(f"borders and objects of {large} are not scored")
     if scores.without_numbers:
         listener.warned(
-            f"the network gave no numbers for {scores.without_numbers} pixels; they count as wrong"
+            f"the network gave NaN or infinity for {scores.without_numbers} pixels; they count as "
+            "wrong"
         )
     return {
         "images": len(dataset.samples),
@@ -407,7 +408,7 @@ def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:
         return 1
     if wanted not in names:
         raise ArgumentError(
-            "which class is made of objects is not known"
+            "which class the numbered objects are of is not said"
             if wanted is None
             else f"there is no class {wanted!r}",
             "`objects`",

@@ -136,7 +136,7 @@ def _file_of(checkpoint: Checkpoint | Path | str | None) -> Path | str | None:
     if checkpoint.path is None:
         # The settings of a run name the file, so that it can be gone on with.
         raise ArgumentError(
-            "the checkpoint to begin with is in no file", "`checkpoint`", "Save it first."
+            "the initial checkpoint is not in a file", "`checkpoint`", "Save it first."
         )
     named = checkpoint.source in bundled_checkpoints()
     return checkpoint.source if named else checkpoint.path

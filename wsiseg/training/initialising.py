@@ -145,7 +145,7 @@ def _encoder_of(name: str, arguments: Arguments, recipe: str) -> tuple[str, Argu
     encoder = find_architecture(name).network.encoder_architecture
     if encoder is None:
         raise ArgumentError(
-            f"the recipe {recipe} trains an encoder first, and {name} names none",
+            f"the recipe {recipe} trains an encoder first, and {name} has none",
             "`recipe`",
             "Use `recipe=plain`.",
         )

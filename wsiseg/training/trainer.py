@@ -132,7 +132,7 @@ def translate_errors() -> Iterator[None]:
                 "`debug` shows where.",
             ) from error
         raise TrainingError(
-            "the device's memory does not suffice", None, "Use a smaller `batch` or `tile`."
+            "the device has too little memory", None, "Use a smaller `batch` or `tile`."
         ) from error
 
 

@@ -130,7 +130,7 @@ def _common_mpp(dataset: DataSet, found: Survey) -> float | None:
             else f"the samples have {min(stated):g} to {max(stated):g} µm per working pixel"
         )
         raise DataSetError(
-            what, None, "Work all of them at one resolution, with `mpp`, or `slide_mpp` besides."
+            what, None, "Work on all of them at one resolution, with `mpp`, or `slide_mpp` besides."
         )
     return stated[0]
 

@@ -52,7 +52,7 @@ def test_a_damaged_entry_is_warned_of_and_made_anew(damage: bytes | None) -> Non
     keep("reach", KEY, b"one content, of some length")
     whole = only_entry().read_bytes()
     only_entry().write_bytes(whole[:-3] + b"\x00\x00\x00" if damage is None else damage)
-    with pytest.warns(UserWarning, match="damaged file of the cache is made anew") as said:
+    with pytest.warns(UserWarning, match="damaged file in the cache is made again") as said:
         assert kept("reach", KEY) is None
     assert len(said) == 1
     assert kept("reach", KEY) is None
