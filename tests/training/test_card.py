@@ -22,7 +22,7 @@ def test_what_was_learnt_from_is_not_said_to_be_kept_back(pictures, tmp_path):
     assert (tmp_path / "run" / "validation.txt").read_text() == ""
     assert len((tmp_path / "run" / "training.txt").read_text().split()) == 4
     checkpoint = wsiseg.load_checkpoint(result.checkpoint)
-    assert checkpoint.card.training["kept_back"] == 0
+    assert checkpoint.card.training["validation_samples"] == 0
     card = describe_checkpoint(checkpoint)
     assert "| validation data | none |" in card
     assert "## Scores on the training data" in card

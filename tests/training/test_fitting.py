@@ -107,7 +107,10 @@ def test_a_training_leaves_what_it_says(pictures, tmp_path):
     assert [c.name for c in checkpoint.classes] == ["ground", "round", "long"]
     assert checkpoint.card.arguments == SMALL
     assert checkpoint.card.metrics["val_miou"] == result.miou
-    assert (checkpoint.card.training["samples"], checkpoint.card.training["kept_back"]) == (3, 1)
+    assert (
+        checkpoint.card.training["samples"],
+        checkpoint.card.training["validation_samples"],
+    ) == (3, 1)
     assert checkpoint.card.training["epoch"] in (2, 3)
 
 

@@ -283,7 +283,7 @@ def test_a_run_of_an_earlier_version_is_read_resumed_and_overwritten(pictures, t
     earlier = rows_of(run)
     assert len(earlier) == 2
     card = wsiseg.load_checkpoint(run / "best.safetensors").card
-    assert (card.training["samples"], card.training["kept_back"]) == (3, 1)
+    assert (card.training["samples"], card.training["validation_samples"]) == (3, 1)
     for name, count in (("learnt.txt", 3), ("kept.txt", 1)):
         listed = options(pictures).data.replace(only=run / name)
         assert len(open_data(listed).samples) == count

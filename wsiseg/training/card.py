@@ -47,7 +47,7 @@ class CardMaker:
             "data": data.training.name,
             # Numbers, not names: a checkpoint is passed on, and names may be those of cases.
             "samples": len(data.training.samples),
-            "kept_back": len(data.validation.samples),
+            "validation_samples": len(data.validation.samples),
             "pixels": {
                 c.name: int(p)
                 for c, p in zip(data.training.classes, data.survey.pixels, strict=True)
@@ -99,7 +99,8 @@ def describe_checkpoint(checkpoint: Checkpoint, remarks: str = "") -> str:
         Markdown on what the checkpoint itself cannot know: terms, origin, limits.
     """
     card, training = checkpoint.card, checkpoint.card.training
-    validation = training.get("kept_back")
+    # Checkpoints of earlier versions call it otherwise.
+    validation = training.get("validation_samples", training.get("kept_back"))
     settings = ", ".join(f"{key} = {value}" for key, value in card.arguments.items())
     norm = card.normalisation
     facts = {
