@@ -71,13 +71,12 @@ class PolygonLabels(LabelSource):
         overlaps = find_overlaps(shapes)
         order = painting_order(shapes, overlaps, self.class_map.ranks, painted)
         notes = describe_overlaps(shapes, overlaps, order, self.class_map.names)
-        if nameless:
-            notes = (*notes, _describe_nameless(len(nameless)))
+        left_out = (_describe_nameless(len(nameless)),) if nameless else ()
         # What was drawn inside a region lies over it, whichever came first, and what has a class
         # over what has none.
         ordered = (shapes[index] for index in order)
         painter = ShapePainter([*regions, *nameless, *ordered], plane)
-        return PaintedPolygons(painter, plane, ground, (*placed.notes, *notes))
+        return PaintedPolygons(painter, plane, ground, (*placed.notes, *notes, *left_out))
 
 
 def _describe_nameless(count: int) -> str:

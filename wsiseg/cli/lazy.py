@@ -13,7 +13,7 @@ from typer.main import get_command, get_group
 
 from wsiseg.cli.option_names import name_options, set_option_names
 
-HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 """Settings of the context of every command."""
 
 _OUTPUT, _ERRORS = "Output", "Errors and resuming"

@@ -109,7 +109,15 @@ def evaluate(
 
 
 def colours_of(dataset: DataSet, checkpoint: Checkpoint) -> dict[str, Colour]:
-    """Return the colours of classes by name, those of the data before the checkpoint's."""
+    """Return the colours of classes by name.
+
+    Parameters
+    ----------
+    dataset : DataSet
+        Its colours count where both know a class.
+    checkpoint : Checkpoint
+        What is scored.
+    """
     return {entry.name: entry.colour for entry in (*checkpoint.classes, *dataset.classes)}
 
 
