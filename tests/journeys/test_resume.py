@@ -209,7 +209,7 @@ def test_control_c_says_how_to_go_on_and_exits_130(slide, tmp_path):
     (entry,) = json.loads((tmp_path / "out" / "batch.json").read_text())["slides"]
     assert (entry["status"], entry["error"]) == (
         "interrupted",
-        "interrupted. Continue with `resume`.",
+        "interrupted. Continue with --resume.",
     )
     (seen,) = told["slides"]
     assert seen == entry | {"error": "interrupted. Continue with --resume."}

@@ -104,7 +104,7 @@ def test_damaged_entries_are_made_anew(command: list[str], tmp_path: Path) -> No
         entry.write_bytes(entry.read_bytes()[:-1])
     second = run(*words, "-o", tmp_path / "second")
     assert np.array_equal(mask(second), mask(first))
-    assert second.err.count("damaged file of the cache") == 5
+    assert second.err.count("damaged file in the cache") == 5
     assert second.err.count("\n") == 5 + first.err.count("\n")
     third = run(*words, "-o", tmp_path / "third")
     assert (third.status, "UserWarning" in third.err) == (0, False)

@@ -102,9 +102,11 @@ def test_pictures_and_a_public_set_go_the_same_way(tmp_path):
     scores = ("-c", tmp_path / "run" / "best.safetensors", "-o", tmp_path / "scores")
     scored = run("evaluate", *words, *scores)
     assert scored.status == 0, scored.err
-    told = scored.out.splitlines()[-1]
+    told = "".join(scored.out.splitlines()[-2:])
     assert all(str(file) in told for file in (tmp_path / "scores").iterdir())
-    assert scored.out.splitlines()[0].split() == ["class", "IoU", "Dice", "recall", "border", "F"]
+    assert scored.out.splitlines()[0].split() == [
+        *("class", "IoU", "Dice", "precision", "recall", "border", "F")
+    ]
 
 
 def test_pictures_at_half_their_size_stay_so(tmp_path):

@@ -311,7 +311,7 @@ def test_the_public_job_takes_data_checkpoint_output_and_keywords(pictures, tmp_
     assert (tmp_path / "scores" / "scores.json").is_file()
     assert scores["images"] == 4
     loaded.path = None
-    with pytest.raises(ArgumentError, match="in no file"):
+    with pytest.raises(ArgumentError, match="not in a file"):
         wsiseg.train(data, loaded, tmp_path / "c", **usual)
 
 
