@@ -1,10 +1,12 @@
-"""Text from outside: decoded from files of any Unicode encoding, escaped before it is printed."""
+"""Text: decoded from files of any Unicode encoding, escaped before it is printed; JSON."""
 
 from __future__ import annotations
 
 import codecs
+import json
+import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -131,3 +133,29 @@ def describe_sizes(shapes: Iterable[tuple[int, int]]) -> str:
     '1024×512 or 256×256 px'
     """
     return " or ".join(f"{width}×{height}" for height, width in shapes) + " px"
+
+
+def dump_json(content: object, *, indent: int | None = None) -> str:
+    """Return a document as JSON that every program reads: NaN and infinity become null.
+
+    Parameters
+    ----------
+    content : object
+        What :mod:`json` takes.
+    indent : int, optional
+        As :func:`json.dumps` takes it.
+
+    Examples
+    --------
+    >>> dump_json({"joules": float("nan")})
+    '{"joules": null}'
+    """
+    return json.dumps(_without_nan(content), indent=indent, allow_nan=False)
+
+
+def _without_nan(content: object) -> object:
+    if isinstance(content, Mapping):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -164,8 +164,9 @@ def test_a_level_that_the_slide_does_not_have(picture, checkpoint, tmp_path):
 
 
 def test_usage_without_slides_or_output_is_2(picture):
-    assert "SLIDES" in refused(WRONG_USAGE).upper()
+    assert "-o" in refused(WRONG_USAGE)
     assert "-o" in refused(WRONG_USAGE, picture)
+    assert "no slide is named" in refused(WRONG_USAGE, "-o", picture.parent / "out")
 
 
 def test_a_budget_that_nothing_fits(picture, checkpoint, tmp_path):

@@ -9,9 +9,7 @@ escaped, and streams that are closed or full are handled in one place, :class:`_
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import math
 import os
 import sys
 import traceback
@@ -25,7 +23,7 @@ from rich.text import Text
 
 from wsiseg.errors import OutputError
 from wsiseg.remote.addresses import mask_all
-from wsiseg.text import escape_unprintable
+from wsiseg.text import dump_json, escape_unprintable
 from wsiseg.wording import name_options_in
 
 Json = dict[str, Any]
@@ -65,25 +63,16 @@ def begin_json(content: Json) -> None:
 def print_json(content: object) -> None:
     """Print the JSON document of a command to stdout."""
     _begun.clear()
-    _print_document(json.dumps(_plain(name_options_in(content)), indent=2, allow_nan=False))
+    _print_document(dump_json(name_options_in(content), indent=2))
 
 
 def print_json_line(content: Json) -> None:
     """Print a JSON object as one line to stdout."""
-    _print_document(json.dumps(_plain(name_options_in(content)), allow_nan=False))
+    _print_document(dump_json(name_options_in(content)))
 
 
 def _print_document(text: str) -> None:
     print(text, file=_documents[0] if _documents else sys.stdout, flush=True)
-
-
-def _plain(content: Any) -> Any:
-    """Return what JSON can hold: NaN and infinity become null."""
-    if isinstance(content, dict):
-        return {name: _plain(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def print_json_error(error: Json) -> None:

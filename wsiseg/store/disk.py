@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from wsiseg.error_translation import reason
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.remote.addresses import is_remote, url_or_path
 from wsiseg.remote.remote_path import RemotePath
+from wsiseg.text import dump_json
 from wsiseg.wording import name_options_in
 
 Json = dict[str, object]
@@ -264,4 +264,4 @@ def write_json(path: Path, content: object) -> None:
     OutputError
         If it cannot be written.
     """
-    write_atomically(path, json.dumps(name_options_in(content), indent=2) + "\n")
+    write_atomically(path, dump_json(name_options_in(content), indent=2) + "\n")
