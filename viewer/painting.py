@@ -48,6 +48,7 @@ from wsiseg.viewer.layers.layer_data import (
 )
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.plain_text import plain
+from wsiseg.viewer.reviewing import REVIEW, Review
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -88,10 +89,21 @@ def working_plane(view: SlideView, mpp: float | None = None) -> WorkingPlane:
     view : SlideView
         The slide.
     mpp : float, optional
-        µm per pixel; the slide's own if left out, or if that is unknown.
+        µm per pixel; level 0 as it is if left out.
+
+    Raises
+    ------
+    ArgumentError
+        If the slide's own are unknown.
     """
-    if mpp is None or view.frame.mpp is None:
+    if mpp is None:
         return plane_at_level(view.slide, 0)
+    if view.frame.mpp is None:
+        raise ArgumentError(
+            f"the slide's µm per pixel are unknown, {mpp:g} are to be painted at",
+            view.slide.path,
+            "Type the slide's µm per pixel.",
+        )
     return plane_at_mpp(view.slide, mpp)
 
 
@@ -148,15 +160,15 @@ def painting_layer(region: RegionView, labels: Labels | None = None) -> LayerDat
     labels : ndarray, optional
         uint8 ``(region.box.height, region.box.width)``; 255 everywhere if left out.
     """
+    begun = np.full(region.box.shape, NO_LABEL, np.uint8) if labels is None else labels
     settings = {
         "name": plain(f"{region.slide.slide.name} painting"),
         "opacity": MASK_OPACITY,
-        "metadata": {KEY: region},
+        "metadata": {KEY: region, REVIEW: Review(begun)},
         **region.placing(),
         **painting_look(region.classes),
     }
-    blank = np.full(region.box.shape, NO_LABEL, np.uint8)
-    return blank if labels is None else labels, settings, "labels"
+    return begun, settings, "labels"
 
 
 def painting_look(classes: Classes, blank: str = NOT_ANNOTATED) -> dict[str, Any]:
@@ -289,7 +301,8 @@ def save_painting(
     region : RegionView
         What was painted on.
     labels : ndarray
-        uint8 ``(region.box.height, region.box.width)``; 255 where nobody painted.
+        uint8 ``(region.box.height, region.box.width)``; 255 where nobody painted, see
+        :meth:`wsiseg.viewer.reviewing.Review.reviewed`.
     folder : Path
         Made if need be.
     kind : {"OME-Zarr", "GeoJSON"}
@@ -316,7 +329,11 @@ def save_painting(
     """
     path = annotation_path(folder, region.slide.slide, kind)
     if (labels == NO_LABEL).all():
-        raise ArgumentError("nothing is painted", None, "Paint with one of the classes first.")
+        raise ArgumentError(
+            "nothing is painted",
+            None,
+            "Paint with one of the classes first, or mark what is right as checked.",
+        )
     _refuse_rivals(path, _ENDINGS[kind])
     placed = look_up(labels, _positions(region.classes, -1), path)
     region = replace(region, classes=numbered(region.classes))

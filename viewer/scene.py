@@ -16,6 +16,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.viewer.layers.frame import Frame, Points
 from wsiseg.viewer.layers.layer_data import KEY, CompanionView, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
+from wsiseg.viewer.reviewing import CheckedFields
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -89,6 +90,11 @@ def current_slide(viewer: ViewerModel) -> SlideView:
     return view
 
 
+def shown_slide(viewer: ViewerModel) -> SlideView | None:
+    """Return the slide as :func:`current_slide`, or None if there is none."""
+    return current_slide(viewer) if slides(viewer) else None
+
+
 def slide_under(viewer: ViewerModel, layer: Layer) -> SlideView | None:
     """Return the slide that a layer shows or labels.
 
@@ -107,7 +113,7 @@ def slide_under(viewer: ViewerModel, layer: Layer) -> SlideView | None:
     match layer.metadata.get(KEY):
         case SlideView() as view:
             return view
-        case RegionView(slide=view):
+        case RegionView(slide=view) | CheckedFields(slide=view):
             return view
         case MaskView(image=image) | CompanionView(mask=MaskView(image=image)):
             name = image.notes.get("slide")
@@ -178,8 +184,7 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
     active = viewer.layers.selection.active
     layers = (each for each in by_preference(viewer) if _is_shapes(each))
     layer = next((each for each in layers if each is active or KEY not in each.metadata), None)
-    drawn = [] if layer is None else _polygons(layer, frame)
-    region = unite(drawn)
+    region = unite([] if layer is None else polygons(layer, frame))
     if not region.area:
         raise ArgumentError(
             "no region is drawn", None, "Add a shapes layer and draw a rectangle or a polygon."
@@ -187,8 +192,32 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
     return region
 
 
-def _polygons(layer: Any, frame: Frame) -> list[BaseGeometry]:
-    """Return the shapes of a layer as polygons, ellipses included, lines left out."""
+def checked_fields(viewer: ViewerModel, view: SlideView) -> list[BaseGeometry]:
+    """Return the fields of a slide that are marked as checked, in pixels of its level 0."""
+    return [
+        field
+        for layer in viewer.layers
+        if is_checked_of(layer, view)
+        for field in polygons(layer, view.frame)
+    ]
+
+
+def is_checked_of(layer: Layer, view: SlideView) -> bool:
+    """Tell whether a layer holds checked fields of a slide."""
+    fields = layer.metadata.get(KEY)
+    return isinstance(fields, CheckedFields) and fields.slide.slide.path == view.slide.path
+
+
+def polygons(layer: Any, frame: Frame) -> list[BaseGeometry]:
+    """Return the shapes of a layer as polygons, ellipses included, lines left out.
+
+    Parameters
+    ----------
+    layer : napari.layers.Shapes
+        A layer.
+    frame : Frame
+        Where the slide lies in whose pixels they are wanted.
+    """
     found = []
     to_world = _world_map(layer)
     for data, kind in zip(layer.data, layer.shape_type, strict=True):

@@ -35,6 +35,7 @@ from wsiseg.viewer.painting import painting_look
 from wsiseg.viewer.part_plan import plan_part
 from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.readers.stores import store_layers
+from wsiseg.viewer.reviewing import REVIEW, Review
 
 
 @dataclass(frozen=True)
@@ -217,8 +218,8 @@ class PartTask:
         labels = self._label(plan, part.box, predictor, options, stats)
         return Outcome(
             [self._layer(labels, part)],
-            f"{part.box.width}×{part.box.height} px in {_count(len(stats.rows))}, "
-            f"{stats.watch.total:.1f} s",
+            f"{part.box.width}×{part.box.height} px {_at(part.plane.mpp)} in "
+            f"{_count(len(stats.rows))}, {stats.watch.total:.1f} s",
             tuple(listener.notes),
             stats.unread_tiles,
         )
@@ -245,7 +246,8 @@ class PartTask:
         settings = {
             "name": plain(f"{self.view.slide.name} {what}"),
             "opacity": MASK_OPACITY,
-            "metadata": {KEY: part},
+            # It can be painted on at once.
+            "metadata": {KEY: part, REVIEW: Review(labels)},
             **part.placing(),
             **painting_look(part.classes, NOT_ANALYSED),
         }
@@ -347,7 +349,7 @@ class SlideTask:
 def settle_resolution(
     options: SegmentOptions, checkpoint: Checkpoint, view: SlideView
 ) -> tuple[SegmentOptions, list[str]]:
-    """Work at the checkpoint's resolution, or at level 0 where that means nothing.
+    """Work at the checkpoint's resolution, or at level 0 where it names none.
 
     Parameters
     ----------
@@ -366,27 +368,32 @@ def settle_resolution(
     Raises
     ------
     ArgumentError
-        If µm per pixel are asked for on a slide that has none.
+        If there are µm per pixel to work at, and the slide has none.
     """
     # For the run file, by which the run is to be repeated.
     if isinstance(view.slide, MeasuredSlide):
         options = options.replace(slide_mpp=view.slide.mpp_given, override_mpp=view.slide.overrides)
     if options.level is not None:
         return options, []
-    if view.frame.mpp is None and options.mpp is not None:
-        raise ArgumentError(
-            "the slide's µm per pixel are unknown", view.slide.path, "Work at level 0."
-        )
-    if view.frame.mpp is None:
-        return options.replace(level=0), []
     if options.mpp is None and checkpoint.mpp is None:
         note = "the checkpoint names no µm per pixel, level 0 is taken as it is"
         return options.replace(level=0), [note]
+    if view.frame.mpp is None:
+        wanted = options.mpp or checkpoint.mpp
+        raise ArgumentError(
+            f"the slide's µm per pixel are unknown, {wanted:g} are to be worked at",
+            view.slide.path,
+            "Type the slide's µm per pixel, or choose level 0.",
+        )
     return options, []
 
 
 def _notes(checkpoint: Path | str | None) -> list[str]:
     return [announce_default()] if checkpoint is None else []
+
+
+def _at(mpp: float | None) -> str:
+    return "of unknown size" if mpp is None else f"at {mpp:.4g} µm/px"
 
 
 def _count(tiles: object) -> str:

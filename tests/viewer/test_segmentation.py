@@ -127,17 +127,17 @@ def test_a_broken_checkpoint_is_an_error(view, tmp_path):
             run(PartTask(view, path, OPTIONS, Box(0, 0, 100, 100)))
 
 
-@pytest.mark.parametrize(("slide_mpp", "trained"), [(None, 0.5), (0.5, None), (None, None)])
-def test_where_a_resolution_is_unknown_level_0_is_taken(tmp_path, slide_mpp, trained):
+@pytest.mark.parametrize("slide_mpp", [0.5, None])
+def test_a_checkpoint_without_a_resolution_works_at_level_0_and_says_so(tmp_path, slide_mpp):
     pixels = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
     slide = ArraySlide(pixels, mpp=slide_mpp)
-    checkpoint = tiny_checkpoint(mpp=trained).save(tmp_path / "tiny.safetensors")
+    checkpoint = tiny_checkpoint(mpp=None).save(tmp_path / "tiny.safetensors")
     view = SlideView(slide, Frame.of(slide))
     found = run(PartTask(view, checkpoint, OPTIONS, Box(10, 20, 100, 200)))
     ((labels, settings, _),) = found.layers
     assert labels.shape == (100, 200)
     assert settings["units"] == (("pixel",) * 2 if slide_mpp is None else ("um",) * 2)
-    assert found.notes
+    assert any("level 0 is taken as it is" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(("slide_mpp", "said"), [(0.5, None), (0.3, 0.3)])
@@ -149,11 +149,21 @@ def test_what_the_file_says_itself_is_not_the_users_word(slide_mpp, said):
     assert (options.slide_mpp, options.override_mpp) == (said, said is not None)
 
 
-def test_micrometres_on_a_slide_without_are_refused(checkpoint):
+@pytest.mark.parametrize(("mpp", "wanted"), [(0.5, "0.5"), (None, "0.8")])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_slide_without_a_resolution_is_not_taken_at_level_0_unasked(
+    checkpoint, tmp_path, mpp, wanted, whole
+):
     slide = ArraySlide(np.zeros((100, 100, 3), np.uint8), mpp=None)
     view = SlideView(slide, Frame.of(slide))
-    with pytest.raises(ArgumentError, match=r"unknown .* Work at level 0"):
-        run(PartTask(view, checkpoint, OPTIONS.replace(mpp=0.5), Box(0, 0, 50, 50)))
+    options = OPTIONS.replace(mpp=mpp)
+    task = (
+        SlideTask(view, checkpoint, options, tmp_path / "out")
+        if whole
+        else PartTask(view, checkpoint, options, Box(0, 0, 50, 50))
+    )
+    with pytest.raises(ArgumentError, match=rf"unknown, {wanted} are .* choose level 0"):
+        run(task)
 
 
 def test_other_colours_than_the_network_learnt_from_are_told_of(view, tmp_path):

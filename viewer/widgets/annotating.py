@@ -18,10 +18,12 @@ from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QPushButton,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from wsiseg.annotations.repairing import unite
 from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.bands import NO_LABEL
@@ -41,12 +43,14 @@ from wsiseg.viewer.painting import (
     region_at,
     save_painting,
 )
+from wsiseg.viewer.reviewing import MARGIN, Review, checked_layer, checked_mask
 from wsiseg.viewer.widgets.chunked_painter import Change, ChunkedPainter, find_changes
 from wsiseg.viewer.widgets.class_list import ClassList
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.widgets.sharing import share_folders
+from wsiseg.viewer.widgets.slide_mpp_field import SlideMppField
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -75,6 +79,8 @@ class AnnotateWidget(QWidget):
         self.classes = ClassList(self._is_painted)
         self.region = _combo(VIEW, DRAWN)
         self.mpp = QDoubleSpinBox(decimals=4, maximum=20, singleStep=0.1, suffix=" µm/px")
+        self.slide_mpp = SlideMppField(napari_viewer)
+        self.margin = QSpinBox(maximum=500, value=MARGIN, suffix=" px")
         self.folder = PathField("of annotations", ask_folder)
         self.kind = _combo("OME-Zarr", "GeoJSON")
         self.if_exists = _combo("refuse", "add", "replace")
@@ -84,6 +90,7 @@ class AnnotateWidget(QWidget):
         self._painter.done.connect(lambda: self._count(-1))
         self.classes.chosen.connect(self._choose)
         self.classes.edited.connect(self._show_classes)
+        self.slide_mpp.followed.connect(self._ask_for_mpp)
         napari_viewer.layers.selection.events.active.connect(self._follow)
         # napari knows nothing of a widget's end, at which its own methods are no longer called.
         self.destroyed.connect(lambda: self._part())  # noqa: PLW0108
@@ -91,6 +98,7 @@ class AnnotateWidget(QWidget):
         with suppress(ArgumentError):
             self._take_from(self._mask())
         self._follow()
+        self.slide_mpp.follow()
 
     def _lay_out(self) -> None:
         self.kind.setToolTip("OME-Zarr: labels, pixel by pixel. GeoJSON: polygons for QuPath.")
@@ -98,6 +106,14 @@ class AnnotateWidget(QWidget):
             "What becomes of an annotation of this slide that exists. "
             "Adding paints over it and erases nothing."
         )
+        self.margin.setToolTip(
+            "Pixels around what was painted that count as seen. Beyond them, and outside checked "
+            "fields, what a mask predicted is not saved."
+        )
+        paint_form = _form(
+            {"Region": self.region, "Slide's own": self.slide_mpp, "Resolution": self.mpp}
+        )
+        self._slide_mpp_label = paint_form.labelForField(self.slide_mpp)
         column = QVBoxLayout(self)
         column.addWidget(
             _group(
@@ -112,18 +128,29 @@ class AnnotateWidget(QWidget):
         column.addWidget(
             _group(
                 "Paint",
-                _form({"Region": self.region, "Resolution": self.mpp}),
+                paint_form,
                 self._row(
                     ("New painting", "Begin with nothing annotated", self.begin),
                     ("Correct mask", "Begin with the labels of the selected mask", self.correct),
+                ),
+                self._row(
+                    ("View is checked", "Every label in view is right: save them", self.check_view),
+                    ("Draw checked", "Draw fields in which every label is right", self.check_drawn),
                 ),
             )
         )
         column.addWidget(
             _group(
                 "Save",
-                _form({"Folder": self.folder, "Format": self.kind, "If it exists": self.if_exists}),
-                self._row(("Save", "Write the selected painting for training", self.save)),
+                _form(
+                    {
+                        "Folder": self.folder,
+                        "Format": self.kind,
+                        "If it exists": self.if_exists,
+                        "Margin": self.margin,
+                    }
+                ),
+                self._row(("Save", "Write what was painted or checked, for training", self.save)),
             )
         )
         column.addWidget(
@@ -196,6 +223,7 @@ class AnnotateWidget(QWidget):
         active = self._viewer.layers.selection.active
         if active is not None and is_painting(active):
             self._painting = active
+            Review.of(active)
             active.events.selected_label.connect(self._hear)
             self.classes.show_classes(active.metadata[KEY].classes, active.selected_label)
             self._choose(self.classes.value)
@@ -235,6 +263,7 @@ class AnnotateWidget(QWidget):
 
     def begin(self) -> None:
         """Add labels for a region in which nothing is annotated."""
+        self.slide_mpp.give()
         with errors_notified():
             view = scene.current_slide(self._viewer)
             mpp = self.mpp.value() or self._own_mpp
@@ -243,6 +272,7 @@ class AnnotateWidget(QWidget):
 
     def correct(self) -> None:
         """Add labels for a region that begin as those of a mask."""
+        self.slide_mpp.give()
         with errors_notified():
             layer = self._mask()
             view = scene.slide_under(self._viewer, layer) or scene.current_slide(self._viewer)
@@ -276,25 +306,66 @@ class AnnotateWidget(QWidget):
         self._viewer.add_layer(layer)
         layer.mode = "paint"
 
+    def _ask_for_mpp(self) -> None:
+        """Ask for the slide's µm per pixel where its file states none."""
+        for part in (self.slide_mpp, self._slide_mpp_label):
+            part.setVisible(self.slide_mpp.is_wanted)
+
+    # Checking
+
+    def check_view(self) -> None:
+        """Mark every label that the window shows as checked."""
+        with errors_notified():
+            view = self._current_painting().metadata[KEY].slide
+            box = scene.field_of_view(self._viewer, view)
+            corners = np.array([[box.y, box.x], [box.bottom, box.right]], float)
+            self._checked(view).add_rectangles([view.frame.to_world(corners)])
+
+    def check_drawn(self) -> None:
+        """Let fields be drawn in which every label is right."""
+        with errors_notified():
+            layer = self._checked(self._current_painting().metadata[KEY].slide)
+            self._viewer.layers.selection.active = layer
+            layer.mode = "add_rectangle"
+
+    def _checked(self, view: SlideView) -> Any:
+        """Return the layer of a slide's checked fields, made if need be."""
+        for layer in self._viewer.layers:
+            if scene.is_checked_of(layer, view):
+                return layer
+        _, settings, _ = checked_layer(view)
+        before = self._viewer.layers.selection.active
+        layer = self._viewer.add_shapes(**settings)
+        # One goes on painting.
+        self._viewer.layers.selection.active = before
+        return layer
+
     # Saving
 
     def save(self) -> None:
-        """Write the selected painting, or else the topmost."""
+        """Write what was painted or checked of the selected painting, or else of the topmost."""
         with errors_notified():
             layer = self._current_painting()
             folder = self.folder.path
             if folder is None:
                 raise ArgumentError("there is no folder to save to", None, "Choose one.")
             region, labels = layer.metadata[KEY], np.array(layer.data)
+            review, margin = Review.of(layer), self.margin.value()
+            fields = unite(scene.checked_fields(self._viewer, region.slide))
             kind, if_exists = self.kind.currentData(), self.if_exists.currentData()
-            self._start(
-                "Saving…",
-                lambda _: save_painting(region, labels, folder, kind, if_exists),
-                lambda path: self._tell_saved(region, path),
-            )
 
-    def _tell_saved(self, region: RegionView, path: Path) -> None:
-        self.status.setText(f"Saved as {path}")
+            def write(_: Worker) -> tuple[Path, float]:
+                kept = review.reviewed(labels, margin, checked_mask(fields, region))
+                path = save_painting(region, kept, folder, kind, if_exists)
+                return path, float((kept != NO_LABEL).mean())
+
+            self._start("Saving…", write, lambda saved: self._tell_saved(region, *saved))
+
+    def _tell_saved(self, region: RegionView, path: Path, share: float) -> None:
+        self.status.setText(
+            f"Saved as {path}: {share:.1%} of the region, which was painted or checked; the rest "
+            "stays ignored"
+        )
         share_folders(self._viewer, region.slide.slide.path.absolute().parent, path.parent)
 
     # Files of shapes
@@ -316,9 +387,11 @@ class AnnotateWidget(QWidget):
         with errors_notified():
             layer, drawing = self._current_painting(), self._drawing()
             region, before = layer.metadata[KEY], np.array(layer.data)
+            review = Review.of(layer)
 
             def paint(_: Worker) -> tuple[RegionView, list[Change]]:
                 wider, labels = paint_drawing(drawing, region)
+                review.confirm(np.nonzero((labels != NO_LABEL) & (labels == before)))
                 return wider, find_changes(before, labels)
 
             def pour(painted: tuple[RegionView, list[Change]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -20,7 +21,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from wsiseg.checkpoints.sources import read_source
 from wsiseg.demo import DEFAULT, announce_default
+from wsiseg.errors import ArgumentError, CheckpointError
+from wsiseg.models.card import read_card
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
@@ -30,11 +34,13 @@ from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView
 from wsiseg.viewer.layers.preview import Preview, TileProgress
 from wsiseg.viewer.notifications import errors_notified, notify_error, notify_warning
 from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, PredictorCache, SlideTask
+from wsiseg.viewer.slide_resolution import UNREAD, describe_resolution, describe_trained
 from wsiseg.viewer.widgets.colour_fields import ColourFields
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.live import EventLoopQueue, LiveLabels
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.slide_mpp_field import SlideMppField
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -80,6 +86,8 @@ class SegmentWidget(QWidget):
         self._make_fields()
         self._lay_out()
         self._connect()
+        self._read_resolution()
+        self.slide_mpp.follow()
         self._update()
 
     def _make_fields(self) -> None:
@@ -104,6 +112,8 @@ class SegmentWidget(QWidget):
         self.uncertainty.addItems([_NO_UNCERTAINTY, *get_args(Uncertainty)])
         self.uncertainty.setToolTip("Kept beside the mask of a whole slide")
         self.uncertainty.setCurrentText(self._options.uncertainty or _NO_UNCERTAINTY)
+        self.slide_mpp = SlideMppField(self._viewer)
+        self.plan = PlainLabel(wrap=True)
         self.scope = QComboBox()
         self.scope.addItems(["Field of view", "Drawn region", "Whole slide"])
         self.folder = PathField("folder of the slide", ask_folder)
@@ -119,11 +129,14 @@ class SegmentWidget(QWidget):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Checkpoint", self.checkpoint)
+        form.addRow("Slide's own", self.slide_mpp)
         form.addRow("Resolution", _row(self.resolution, self.mpp))
+        form.addRow(self.plan)
         form.addRow("Colours", self.colours)
         form.addRow("Certainty", _row(self.tta, self.uncertainty))
         form.addRow("Segment", self.scope)
         form.addRow("Save in", self.folder)
+        self._slide_mpp_label = form.labelForField(self.slide_mpp)
         self._buttons = _row(self.starting, self.cancelling)
         self._choice = _row(self.resuming, self.overwriting)
         column = QVBoxLayout(self)
@@ -133,9 +146,11 @@ class SegmentWidget(QWidget):
         column.addStretch()
 
     def _connect(self) -> None:
-        self.checkpoint.edited.connect(self._forget_resolution)
+        self.checkpoint.edited.connect(self._read_resolution)
         self.checkpoint.chosen.connect(self._load)
         self.resolution.currentIndexChanged.connect(self._update)
+        self.mpp.valueChanged.connect(self._update_plan)
+        self.slide_mpp.followed.connect(self._update_plan)
         self.scope.currentIndexChanged.connect(self._update)
         self.starting.clicked.connect(self.start)
         self.cancelling.clicked.connect(self.cancel)
@@ -154,6 +169,8 @@ class SegmentWidget(QWidget):
 
     def start(self) -> None:
         """Segment what is asked for."""
+        # What is typed counts without Enter, too.
+        self.slide_mpp.give()
         with errors_notified():
             self._run(self._task())
 
@@ -180,16 +197,21 @@ class SegmentWidget(QWidget):
                 self._viewer.layers.remove(layer)
             self._run(self._existing.task.overwriting())
 
+    @property
+    def _chosen_resolution(self) -> SegmentOptions:
+        resolution = self.resolution.currentIndex()
+        return self._options.replace(
+            mpp=self.mpp.value() if resolution == TYPED else self._options.mpp,
+            level=0 if resolution == LEVEL_0 else None,
+        )
+
     def _task(self) -> PartTask | SlideTask:
         view, checkpoint = scene.current_slide(self._viewer), self.checkpoint.text
-        resolution, scope = self.resolution.currentIndex(), self.scope.currentIndex()
-        colours = self.colours.colours
-        options = self._options.replace(
+        scope, colours = self.scope.currentIndex(), self.colours.colours
+        options = self._chosen_resolution.replace(
             icc=colours.icc,
             stain=colours.stain,
             stain_reference=colours.reference,
-            mpp=self.mpp.value() if resolution == TYPED else self._options.mpp,
-            level=0 if resolution == LEVEL_0 else None,
             tta=self.tta.isChecked(),
             uncertainty=None,
         )
@@ -205,8 +227,19 @@ class SegmentWidget(QWidget):
     def _run(self, task: PartTask | SlideTask) -> None:
         self._begin(partial(_run_task, task, self._predictors))
 
-    def _forget_resolution(self) -> None:
-        self.resolution.setItemText(TRAINED, "as trained")
+    def _read_resolution(self) -> None:
+        """Read at which resolution the checkpoint was trained, where that costs nothing."""
+        trained: float | str | None = UNREAD
+        with suppress(CheckpointError, ArgumentError):
+            file = read_source(self.checkpoint.text or DEFAULT)
+            if isinstance(file, Path) and file.is_file():
+                trained = read_card(file)[0].mpp
+        self._show_resolution(trained)
+
+    def _show_resolution(self, trained: float | str | None) -> None:
+        self._trained = trained
+        self.resolution.setItemText(TRAINED, describe_trained(trained))
+        self._update_plan()
 
     def _load(self) -> None:
         # One that is chosen during a run is loaded with the next.
@@ -238,8 +271,7 @@ class SegmentWidget(QWidget):
                 self.bar.setValue(news.tiles)
                 self._say(str(news))
             case Checkpoint():
-                known = "unknown" if news.mpp is None else f"{news.mpp:g} µm/px"
-                self.resolution.setItemText(TRAINED, f"as trained: {known}")
+                self._show_resolution(news.mpp)
                 self._say(f"{news.card.architecture}, {len(news.classes)} classes")
             case str():
                 self.bar.setRange(0, 0)
@@ -293,12 +325,22 @@ class SegmentWidget(QWidget):
     def _update(self) -> None:
         """Offer what can be done now."""
         self.mpp.setVisible(self.resolution.currentIndex() == TYPED)
+        self._update_plan()
         for field in (self.folder, self.uncertainty):
             field.setEnabled(self.scope.currentIndex() == WHOLE_SLIDE)
         self.starting.setEnabled(not self.is_running)
         self.cancelling.setEnabled(self.is_running)
         self.bar.setVisible(self.is_running)
         self._choice.setVisible(self._existing is not None)
+
+    def _update_plan(self) -> None:
+        """Say at which resolution would be worked, and ask for the slide's if it is unknown."""
+        view = self.slide_mpp.view
+        for part in (self.slide_mpp, self._slide_mpp_label):
+            part.setVisible(self.slide_mpp.is_wanted)
+        self.plan.setVisible(view is not None)
+        if view is not None:
+            self.plan.setText(describe_resolution(self._chosen_resolution, self._trained, view))
 
 
 def _run_task(task: PartTask | SlideTask, predictors: PredictorCache, work: Worker) -> object:
