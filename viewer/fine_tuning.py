@@ -54,6 +54,8 @@ class FineTuning:
         The initial checkpoint, as :func:`wsiseg.load_checkpoint` takes it; None for random weights.
     mpp : float or None
         Working µm per pixel; if None, the checkpoint's, or else that of painted annotations.
+    slide_mpp : float or None
+        µm per pixel of the slides, where their files state none.
     epochs : int
         Passes through the data.
     tiles : int or None
@@ -71,6 +73,7 @@ class FineTuning:
     run: Path
     init: Path | str | None = None
     mpp: float | None = None
+    slide_mpp: float | None = None
     epochs: int = 30
     tiles: int | None = None
     class_map: str = ""
@@ -90,6 +93,7 @@ class FineTuning:
             "only": self.names,
             "init": self.init,
             "mpp": self.mpp,
+            "slide-mpp": self.slide_mpp,
             "epochs": self.epochs,
             "tiles": self.tiles,
             "class-map": self.class_map or None,
@@ -212,6 +216,8 @@ class TrainingProgress:
         Why it failed.
     checkpoint : Path or None
         What it has made, once it has finished.
+    warnings : tuple of str
+        What was left out, repaired or assumed.
     """
 
     stage: str = "starting"
@@ -224,6 +230,7 @@ class TrainingProgress:
     best: float | None = None
     error: str = ""
     checkpoint: Path | None = None
+    warnings: tuple[str, ...] = ()
 
     def after(self, event: Event) -> TrainingProgress:
         """Return how far it is after an event of ``wsiseg train --events``."""
@@ -245,6 +252,8 @@ class TrainingProgress:
                 return replace(after, miou=event["val_miou"], best=event["best_miou"])
             case "finished":
                 return replace(self, checkpoint=Path(event["checkpoint"]))
+            case "warning" if event["text"] not in self.warnings:
+                return replace(self, warnings=(*self.warnings, event["text"]))
             case "error":
                 return replace(self, error=say_error(event))
             case _:
@@ -268,15 +277,23 @@ class TrainingProgress:
         done = self.done - before.done
         return seconds / done * (self.epochs * self.steps - self.done) if done > 0 else None
 
-    def describe(self, seconds_left: float | None = None) -> str:
-        """Return it in a line."""
+    def describe(self, seconds_left: float | None = None, scored: str = "validation") -> str:
+        """Return it in a line.
+
+        Parameters
+        ----------
+        seconds_left : float, optional
+            See :meth:`seconds_left`.
+        scored : str
+            Which data the scores are of, ``validation`` or ``training``.
+        """
         if not self.epochs:
             return f"{self.stage} …"
         parts = [f"epoch {min(self.epoch + 1, self.epochs)} of {self.epochs}"]
         if self.loss is not None:
             parts.append(f"loss {self.loss:.4f}")
         if self.miou is not None:
-            parts.append(f"mean IoU {self.miou:.3f} (best {self.best:.3f})")
+            parts.append(f"{scored} mean IoU {self.miou:.3f} (best {self.best:.3f})")
         if seconds_left is not None and self.epoch < self.epochs:
             parts.append(f"{describe_duration(seconds_left)} left")
         return ", ".join(parts)

@@ -155,7 +155,7 @@ class Review:
         self._stroke = []
         self._undone.clear()
 
-    def _move(self, source: deque[Any], target: deque[Any], confirmed: bool) -> None:  # noqa: FBT001
+    def _move(self, source: deque[Any], target: deque[Any], confirmed: bool) -> None:
         for fresh in self._stroke:
             self._confirmed.ravel()[fresh] = False
         self._stroke = []

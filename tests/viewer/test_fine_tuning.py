@@ -59,7 +59,14 @@ def test_the_list_of_names_lies_beside_the_run(folders):
 
 def test_the_command_holds_what_was_asked_for(folders):
     words = prepare(
-        wish(folders, tiles=7, class_map="A=a", overwrite=True, extra_options=("--lr", "1"))
+        wish(
+            folders,
+            slide_mpp=0.25,
+            tiles=7,
+            class_map="A=a",
+            overwrite=True,
+            extra_options=("--lr", "1"),
+        )
     )
     slides, drawn = folders
     run = slides.parent / "runs" / "one"
@@ -69,6 +76,7 @@ def test_the_command_holds_what_was_asked_for(folders):
         f"--annotations={drawn}",
         f"--only={run}.names.txt",
         "--mpp=0.5",
+        "--slide-mpp=0.25",
         "--epochs=30",
         "--tiles=7",
         "--class-map=A=a",
@@ -195,9 +203,11 @@ def test_what_happens_in_a_training_is_understood(monkeypatch):
         "epoch 1 of 3, loss 0.5000",
         "epoch 2 of 3, loss 0.5000",
         "epoch 2 of 3, loss 0.3750",
-        "epoch 3 of 3, loss 0.2500, mean IoU 0.750 (best 0.800)",
-        "epoch 3 of 3, loss 0.2500, mean IoU 0.750 (best 0.800)",
+        "epoch 3 of 3, loss 0.2500, validation mean IoU 0.750 (best 0.800)",
+        "epoch 3 of 3, loss 0.2500, validation mean IoU 0.750 (best 0.800)",
     ]
+    assert "training mean IoU 0.750" in seen[-1].describe(scored="training")
+    assert seen[-1].warnings == ("no validation",)
     assert [progress.done for progress in seen[4:]] == [0, 4, 10, 17, 20, 20]
     assert seen[-1].checkpoint == Path("run/best.safetensors")
     assert [line for event in happened if (line := describe_event(event)) is not None] == [

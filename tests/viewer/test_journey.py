@@ -8,7 +8,7 @@ import wsiseg
 from pictures import draw
 from wsiseg.classes import LabelClass
 
-SMALL = "--set alpha2=1 --set alpha3=1 --workers 0 --batch 2 --tile 64 --val-fraction 0"
+SMALL = "--set alpha2=1 --set alpha3=1 --workers 0 --batch 2 --tile 64"
 CLASSES = {0: LabelClass("ground", (200, 200, 200)), 1: LabelClass("round", (200, 30, 30))}
 
 
@@ -66,6 +66,11 @@ def test_from_a_painting_to_a_network_that_segments(
     tuning.extra_options.setText(SMALL)
     with qtbot.waitSignal(tuning.trained) as heard:
         tuning.start()
+    # Of the only slide a part is kept back, which is said where it is seen.
+    assert "Warning: there is one slide only: " in tuning.warnings.text()
+    assert "of the annotated area, kept back for validation" in tuning.warnings.text()
+    assert tuning.warnings.isVisibleTo(tuning)
+    assert "best validation mean IoU" in tuning.status.text()
     checkpoint = wsiseg.load_checkpoint(heard.args[0])
     assert [entry.name for entry in checkpoint.classes] == ["ground", "round"]
     assert segment.checkpoint.path == heard.args[0]

@@ -39,8 +39,8 @@ def test_a_stroke_counts_also_where_it_says_what_was_predicted(layer, value, mar
     layer.paint((60, 50), value)
     np.testing.assert_array_equal(kept(layer), DISTANCE <= RADIUS)
     found = kept(layer, margin)
-    assert found[DISTANCE <= RADIUS + margin - 1].all()
-    assert not found[DISTANCE > RADIUS + margin].any()
+    assert found[RADIUS + margin - 1 >= DISTANCE].all()
+    assert not found[RADIUS + margin < DISTANCE].any()
 
 
 def test_a_stroke_over_the_edge_counts_inside(layer):

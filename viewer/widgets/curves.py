@@ -42,10 +42,15 @@ class Curves(QWidget):
 
     def __init__(self, plots: Plots) -> None:
         super().__init__()
-        self._plots = plots
+        self.plots = plots
         self.points: Mapping[str, Sequence[Point]] = {}
         self.setMinimumHeight(90 * len(plots))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def show_plots(self, plots: Plots) -> None:
+        """Draw with other titles and names."""
+        self.plots = plots
+        self.update()
 
     def show_points(self, points: Mapping[str, Sequence[Point]]) -> None:
         """Draw other figures: epochs and values of each curve, by its key."""
@@ -56,8 +61,8 @@ class Curves(QWidget):
         """Draw."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        height = self.height() / len(self._plots)
-        for number, (title, curves) in enumerate(self._plots.items()):
+        height = self.height() / len(self.plots)
+        for number, (title, curves) in enumerate(self.plots.items()):
             area = QRectF(0, number * height, self.width(), height)
             self._paint_plot(painter, area, title, curves)
         painter.end()

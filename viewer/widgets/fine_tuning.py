@@ -28,6 +28,9 @@ from qtpy.QtWidgets import (
 
 from wsiseg.demo import DEFAULT, bundled_checkpoints
 from wsiseg.errors import ArgumentError
+from wsiseg.tiling.slides.pixel_size import SANE_MPP
+from wsiseg.training.metrics.plots import name_scored
+from wsiseg.training.run_folder import RunFolder
 from wsiseg.viewer import scene
 from wsiseg.viewer.fine_tuning import (
     Event,
@@ -41,7 +44,8 @@ from wsiseg.viewer.fine_tuning import (
     read_curves,
 )
 from wsiseg.viewer.notifications import errors_notified, notify_error
-from wsiseg.viewer.widgets.curves import Curve, Curves
+from wsiseg.viewer.slide_resolution import typed_mpp
+from wsiseg.viewer.widgets.curves import Curve, Curves, Plots
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
@@ -49,17 +53,13 @@ from wsiseg.viewer.widgets.sharing import share_checkpoint
 from wsiseg.viewer.widgets.training import Training
 from wsiseg.viewer.worker import Worker
 
-_PLOTS = {
-    "loss": {
-        "train_loss": Curve("training", "#4c9be8"),
-        "val_loss": Curve("validation", "#e8964c"),
-    },
-    "mean IoU": {"val_miou": Curve("validation", "#e8964c")},
-}
-_COLUMNS = [column for curves in _PLOTS.values() for column in curves]
+_COLUMNS = ("train_loss", "val_loss", "val_miou")
 """Of ``metrics.csv``."""
 _LINES = 500
 """Of what the training says that are kept."""
+_MOST_WARNINGS = 4
+"""That are shown; all of them stand in the log."""
+_WARNING_COLOUR = "#e8964c"
 _MOST_EPOCHS = 10_000
 """Whose curves are still read in a moment."""
 _REDRAW_MS = 200
@@ -67,6 +67,7 @@ _TIPS = {
     "Annotations": "Slides without an annotation of the same name are left out",
     "Class map": "Which class each name means; without it, each name is a class of its own",
     "Initial weights": "Layers of classes that it does not know are newly initialised",
+    "Slides' own": "µm per pixel of level 0, where the files state none",
     "More options": "As wsiseg train takes them",
 }
 
@@ -146,11 +147,14 @@ class FineTuneWidget(QWidget):
             self._training.cancel()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Suggest the folder of the slide in the window where none is given yet."""
+        """Suggest the folder of the slide in the window, and the µm per pixel typed for it."""
         super().showEvent(event)
         shown = list(scene.slides(self._viewer).values())
         if self.slides.path is None and shown:
             self.slides.choose(shown[-1].slide.path.parent)
+        typed = next(filter(None, map(typed_mpp, reversed(shown))), None)
+        if typed is not None and not self.slide_mpp.value():
+            self.slide_mpp.setValue(typed)
 
     def _build_fields(self) -> None:
         self.slides = PathField("folder of slides", ask_folder)
@@ -166,6 +170,9 @@ class FineTuneWidget(QWidget):
         self.mpp = QDoubleSpinBox(decimals=4, maximum=100.0, singleStep=0.25)
         self.mpp.setSpecialValueText("the checkpoint's")
         self.mpp.setSuffix(" µm per pixel")
+        self.slide_mpp = QDoubleSpinBox(decimals=4, maximum=SANE_MPP[1], singleStep=0.05)
+        self.slide_mpp.setSpecialValueText("as their files state")
+        self.slide_mpp.setSuffix(" µm per pixel")
         self.epochs = QSpinBox(minimum=1, maximum=_MOST_EPOCHS, value=30)
         self.tiles = QSpinBox(maximum=10_000_000)
         self.tiles.setSpecialValueText("by annotated area")
@@ -189,7 +196,10 @@ class FineTuneWidget(QWidget):
         self.bar = QProgressBar(textVisible=False)
         self.status = PlainLabel(wrap=True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.curves = Curves(_PLOTS)
+        self.warnings = PlainLabel(wrap=True)
+        self.warnings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.warnings.setStyleSheet(f"color: {_WARNING_COLOUR}")
+        self.curves = Curves(_plots("validation"))
         self.log = QPlainTextEdit(readOnly=True, maximumBlockCount=_LINES)
         self.log.setMaximumHeight(90)
         form = QFormLayout()
@@ -199,6 +209,7 @@ class FineTuneWidget(QWidget):
             ("Annotations", self.annotations),
             ("Class map", self.class_map),
             ("Initial weights", self.init),
+            ("Slides' own", self.slide_mpp),
             ("Resolution", self.mpp),
             ("Epochs", self.epochs),
             ("Tiles per epoch", self.tiles),
@@ -214,7 +225,7 @@ class FineTuneWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addLayout(buttons)
-        for part in (self.bar, self.status):
+        for part in (self.bar, self.status, self.warnings):
             layout.addWidget(part)
         layout.addWidget(self.curves, stretch=1)
         layout.addWidget(self.log)
@@ -245,6 +256,7 @@ class FineTuneWidget(QWidget):
             run=_given(self.run, "folder of the run"),
             init=self.init.currentData() or None,
             mpp=self.mpp.value() or None,
+            slide_mpp=self.slide_mpp.value() or None,
             epochs=self.epochs.value(),
             tiles=self.tiles.value() or None,
             class_map=self.class_map.text().strip(),
@@ -311,7 +323,7 @@ class FineTuneWidget(QWidget):
     def _hand_over(self, checkpoint: Path) -> None:
         """Pass a new checkpoint to the widgets that use one."""
         best = self._progress.best
-        score = "" if best is None else f"best mean IoU {best:.3f}, "
+        score = "" if best is None else f"best {self._scored} mean IoU {best:.3f}, "
         self._tell(f"{score}ready for Segment:\n{checkpoint}")
         share_checkpoint(self._viewer, checkpoint)
         self.trained.emit(checkpoint)
@@ -335,13 +347,27 @@ class FineTuneWidget(QWidget):
         if self._learning_since is not None:
             before, begun = self._learning_since
             left = self._progress.seconds_left(before, time.monotonic() - begun)
-        self._tell(self._progress.describe(left))
+        self._tell(self._progress.describe(left, self._scored))
+        self._show_warnings()
         # Without an end, the bar shows that something is being done.
         self.bar.setRange(0, self._progress.epochs * self._progress.steps)
         self.bar.setValue(self._progress.done)
 
+    @property
+    def _scored(self) -> str:
+        """Which data the scores of the run are of."""
+        return "validation" if self._run is None else RunFolder(self._run).scored_data
+
+    def _show_warnings(self) -> None:
+        found = self._progress.warnings
+        more = [f"and {len(found) - _MOST_WARNINGS} more, see below"][: len(found) > _MOST_WARNINGS]
+        shown = [f"Warning: {text}" for text in found[:_MOST_WARNINGS]]
+        self.warnings.setText("\n".join([*shown, *more]))
+        self.warnings.setVisible(bool(found))
+
     def _show_curves(self) -> None:
         if self._run is not None:
+            self.curves.show_plots(_plots(self._scored))
             with errors_notified():
                 self.curves.show_points(read_curves(self._run, _COLUMNS))
 
@@ -353,6 +379,15 @@ class FineTuneWidget(QWidget):
         )
         self.cancel_button.setEnabled(self.is_running)
         self.bar.setVisible(self.is_running)
+
+
+def _plots(scored: str) -> Plots:
+    """Return what is drawn, named after the data that are scored."""
+    curve = Curve(name_scored(scored), "#e8964c")
+    return {
+        "loss": {"train_loss": Curve("training", "#4c9be8"), "val_loss": curve},
+        f"{scored} mean IoU": {"val_miou": curve},
+    }
 
 
 def _given(field: PathField, what: str) -> Path:

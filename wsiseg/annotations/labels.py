@@ -63,6 +63,10 @@ class LabelPlane(ABC):
         """
         return ()
 
+    def outlines(self) -> npt.NDArray[np.object_]:
+        """Return the shapes that somebody drew, in pixels of level 0; none for masks."""
+        return np.empty(0, object)
+
 
 class LabelSource(ABC):
     """A file of labels that is not open, and can be sent to another process.

@@ -318,7 +318,8 @@ class TrainOptions(ScaleOptions):
         Field(
             ge=0,
             lt=1,
-            description="Share of the samples for validation, where the data name no such part.",
+            description="Share of the samples for validation, where the data name no such part; of "
+            "one slide alone, of its annotated area.",
         ),
         Option(_VALIDATION),
     ] = 0.2

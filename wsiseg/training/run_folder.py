@@ -69,6 +69,13 @@ class RunFolder:
         return self.path / "validation.txt"
 
     @property
+    def scored_data(self) -> str:
+        """Which data the scores are of, ``validation`` or, where nothing was kept, ``training``."""
+        lists = self.validation_names, self.files_of_earlier_versions[1]
+        kept = next((file for file in lists if file.exists()), None)
+        return "training" if kept is not None and not kept.stat().st_size else "validation"
+
+    @property
     def lock(self) -> Path:
         """Held by the run that writes here."""
         return self.path / "train.lock"
@@ -208,7 +215,7 @@ class RunFolder:
         """Draw what ``metrics.csv`` holds."""
         rows = self.read_rows()
         if rows:
-            plot_curves(rows, self.curves)
+            plot_curves(rows, self.curves, self.scored_data)
 
 
 def _not_ours(file: Path) -> OutputExistsError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wsiseg.annotations.labels import IGNORED
+from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.segmentation.colouring import recolour
@@ -146,6 +146,28 @@ def survey(
             "Check the class map.",
         )
     return result
+
+
+def read_reduced(sample: Sample, resolution: WorkingResolution) -> tuple[Labels, int]:
+    """Read all labels of a sample, of large ones every so many working pixels.
+
+    Parameters
+    ----------
+    sample : Sample
+        The sample.
+    resolution : WorkingResolution
+        At which resolution.
+
+    Returns
+    -------
+    ndarray, int
+        uint8 ``(H, W)``, and how many working pixels lie along one of them.
+    """
+    with resolution.open_slide(sample) as slide:
+        plane = resolution.plane(slide)
+        step = _choose_step(plane)
+        reduced = _reduce(plane, step)
+        return sample.labels.open(slide, reduced).read(reduced.box), step
 
 
 def _survey_sample(

@@ -10,7 +10,10 @@ from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.options import TrainOptions
+from wsiseg.training.splitting import split_slide
 from wsiseg.training.survey import Survey, survey
+
+_NO_VALIDATION = "there is no validation data: the scores are those on the training data"
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ def prepare_training_data(
     options : TrainOptions
         What the user asked for.
     training, validation : DataSet
-        The data to train on, and to validate on; if the second is empty, the first is scored.
+        The data to train on, and to validate on.  If the second is empty, the first is scored; of
+        one slide alone a part of its annotated area is kept back, where that can be done.
     init : Checkpoint, optional
         At whose resolution slides, and at whose scale pictures, are looked at if no other is asked
         for.
@@ -90,19 +94,33 @@ def prepare_training_data(
         )
     resolution = _choose_resolution(options, init, training)
     listener.began("checking labels" if training.sparse else "checking pictures and labels")
+    alone, split = _is_one_slide(training, validation, options), None
+    if alone:
+        split = split_slide(training, resolution, options.val_fraction, options.seed)
+    if split is not None:
+        training, validation, how = split
     found = survey(training, resolution, listener.advanced)
     warnings = [*(() if init is None else init.notes), *_notes(training, found)]
     mpp = _common_mpp(training, found)
+    if split is not None:
+        warnings.append(how)
     if validation.samples:
         warnings += _notes(validation, survey(validation, resolution, listener.advanced))
         missing = [c.name for c, p in zip(training.classes, found.pixels, strict=True) if not p]
         if missing:
             warnings.append(f"no training sample shows {', '.join(missing)}")
     else:
-        warnings.append("there is no validation data: the scores are those on the training data")
+        small = ": too little is annotated on the only slide to keep some of it back"
+        warnings.append(_NO_VALIDATION + (small if alone else ""))
     for warning in warnings:
         listener.warned(warning)
     return TrainingData(training, validation, resolution, mpp, found, tuple(warnings))
+
+
+def _is_one_slide(training: DataSet, validation: DataSet, options: TrainOptions) -> bool:
+    """Tell whether a part of the only slide is to be kept back, as there is no other slide."""
+    one = len(training.samples) == 1 and not validation.samples and training.sparse
+    return one and options.val_fraction > 0 and options.val_only is None
 
 
 def _notes(dataset: DataSet, found: Survey) -> list[str]:

@@ -140,6 +140,8 @@ def test_a_training_ends_in_a_checkpoint_that_is_handed_over(window, qtbot, fold
     )
     assert [epoch for epoch, _ in widget.curves.points["train_loss"]] == [1.0, 2.0]
     assert len(widget.curves.points["val_miou"]) == 2
+    assert "best validation mean IoU" in widget.status.text()
+    assert list(widget.curves.plots) == ["loss", "validation mean IoU"]
 
 
 def test_the_curves_are_drawn(window, qtbot):
@@ -201,8 +203,16 @@ def test_a_cancelled_training_is_resumed(window, qtbot, folders):
 def test_a_training_that_stands_is_shown_and_only_replaced_on_demand(window, qtbot, folders):
     _, widget = window
     widget.epochs.setValue(1)
+    widget.extra_options.setText(f"{SMALL} --val-fraction 0")
     widget.start()
     finish(qtbot, widget)
+    # Nothing was kept back: no curve and no figure says so.
+    assert "Warning: there is no validation data" in widget.warnings.text()
+    assert widget.warnings.isVisibleTo(widget)
+    assert "best training mean IoU" in widget.status.text()
+    named = [curve.label for curves in widget.curves.plots.values() for curve in curves.values()]
+    assert named == ["training", "training, as it is", "training, as it is"]
+    assert list(widget.curves.plots) == ["loss", "training mean IoU"]
     assert "already holds a training run" in start_and_fail(qtbot, widget)
     notification_manager.records.clear()
     widget.curves.show_points({})

@@ -80,8 +80,8 @@ def plot_confusion(matrix: ConfusionMatrix, names: Sequence[str], path: Path) ->
     _save(figure, path)
 
 
-def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw the course of a training as a PNG: loss, and validation mIoU, against the epoch.
+def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path, scored: str = "validation") -> None:
+    """Draw the course of a training as a PNG: loss and mIoU against the epoch.
 
     Parameters
     ----------
@@ -90,6 +90,8 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         are drawn. Values may be numbers or text; empty ones are left out.
     path : Path
         The file to write; an existing file is overwritten.
+    scored : str
+        Which data ``val_loss`` and ``val_miou`` are of: ``validation`` or ``training``.
 
     Raises
     ------
@@ -101,17 +103,22 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure = _new_figure(10, 4)
     loss, miou = figure.subplots(1, 2, sharex=True)
     _draw_curve(loss, rows, "train_loss", "training")
-    _draw_curve(loss, rows, "val_loss", "validation")
+    _draw_curve(loss, rows, "val_loss", name_scored(scored))
     loss.set_ylabel("loss")
     if loss.lines:
         loss.legend()
-    _draw_curve(miou, rows, "val_miou", "validation")
-    miou.set_ylabel("validation mIoU")
+    _draw_curve(miou, rows, "val_miou", name_scored(scored))
+    miou.set_ylabel(f"{scored} mIoU")
     for axes in (loss, miou):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(visible=True, alpha=0.3)
     _save(figure, path)
+
+
+def name_scored(scored: str) -> str:
+    """Return what the curve of scored data is called; what is trained on has one already."""
+    return "training, as it is" if scored == "training" else scored
 
 
 def _shorten(name: str) -> str:
