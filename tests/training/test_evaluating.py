@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from skimage.measure import label
@@ -241,13 +242,31 @@ def test_which_class_is_made_of_objects_has_to_be_said(tmp_path):
         score(named_checkpoint(NAMES), dataset)
 
 
-def test_pictures_without_a_resolution_are_taken_as_they_are_and_that_is_said(tmp_path):
-    folders = write_pictures(tmp_path, 1)
+@pytest.mark.parametrize("asked", [None, EvaluateOptions(mpp=0.5)])
+def test_pictures_without_a_resolution_are_not_scored_at_any_other(tmp_path, asked):
+    pictures, known = open_pictures(write_pictures(tmp_path, 1)), named_checkpoint(NAMES, mpp=0.5)
+    with pytest.raises(ArgumentError, match=r"scored at 0\.5.*p0\.png.*`slide_mpp`.*`scale=1`"):
+        score(known, pictures, asked)
+    assert score(known, pictures, EvaluateOptions(slide_mpp=0.25))["pixels"] == 1024
+    assert score(known, pictures, EvaluateOptions(scale=1.0))["pixels"] == 64 * 64
+    # What the training recorded is taken, and said.
+    known.card = known.card.model_copy(update={"training": {"slide_mpp": 0.25}})
     listener = RecordingListener()
-    score(named_checkpoint(NAMES, mpp=0.5), open_pictures(folders), None, listener)
-    assert "as if they had 0.5 µm per pixel; `slide_mpp`" in listener.warnings[0]
-    halved = EvaluateOptions(slide_mpp=0.25)
-    assert score(named_checkpoint(NAMES, mpp=0.5), open_pictures(folders), halved)["pixels"] == 1024
+    scores = score(known, pictures, asked, listener)
+    assert (scores["pixels"], scores["settings"]["slide_mpp"]) == (1024, 0.25)
+    assert "0.25 are taken, as the checkpoint's training had them" in listener.warnings[0]
+
+
+def test_pictures_that_state_their_resolution_are_scored_at_the_checkpoints(tmp_path):
+    images, labels = write_pictures(tmp_path, 1)
+    pixels = np.asarray(Image.open(images / "p0.png"))
+    (images / "p0.png").unlink()
+    tags = {"resolution": (4e4, 4e4), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(images / "p0.tiff", pixels, photometric="rgb", metadata=None, **tags)
+    listener = RecordingListener()
+    known = named_checkpoint(NAMES, mpp=0.5)
+    scores = score(known, open_pictures((images, labels)), None, listener)
+    assert (scores["pixels"], listener.warnings) == (1024, [])
 
 
 def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
@@ -262,7 +281,8 @@ def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
     assert score(halved, open_pictures(folders), whole)["pixels"] == 64 * 64
     known = named_checkpoint(NAMES, mpp=0.5)
     known.card = known.card.model_copy(update={"training": {"scale": 0.5}})
-    assert score(known, open_pictures(folders))["pixels"] == 64 * 64
+    at_half = EvaluateOptions(slide_mpp=0.25)
+    assert score(known, open_pictures(folders), at_half)["settings"]["scale"] is None
 
 
 def test_scores_are_written_as_json_csv_and_a_picture(tmp_path):

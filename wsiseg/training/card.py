@@ -53,6 +53,7 @@ class CardMaker:
                 for c, p in zip(data.training.classes, data.survey.pixels, strict=True)
             },
             "scale": data.resolution.scale,
+            "slide_mpp": data.resolution.slide_mpp,
             "icc": options.data.icc,
             "stain": options.data.stain,
             "recipe": options.recipe,

@@ -26,7 +26,6 @@ from wsiseg.training.class_matching import ClassMatching, match_classes
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.open_samples import OpenSample
 from wsiseg.training.datasets.opening import open_data
-from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.keywords import EvaluateKeywords
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import (
@@ -42,6 +41,7 @@ from wsiseg.training.metrics import (
     scores_to_csv,
 )
 from wsiseg.training.options import DataOptions, EvaluateOptions
+from wsiseg.training.scored_resolution import choose_scored_resolution
 from wsiseg.training.worst_pictures import WorstPictures
 
 _WHOLE = 16_000_000
@@ -163,6 +163,9 @@ def score(
     ------
     DataSetError, AnnotationError, SlideError
         If samples and labels do not fit, or the checkpoint does not know their classes.
+    ArgumentError
+        If the resolution of pictures is not known; see
+        :func:`wsiseg.training.scored_resolution.choose_scored_resolution`.
     """
     options = options or EvaluateOptions()
     listener = listener or TrainingListener()
@@ -171,7 +174,7 @@ def score(
     matching = match_classes(checkpoint.classes, dataset)
     scores = _Scores(matching, dataset, options, units, worst)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
-    resolution = _choose_resolution(checkpoint, dataset, options, listener)
+    resolution = choose_scored_resolution(checkpoint, dataset, options, listener)
     listener.began(f"scoring {plural(len(dataset.samples), 'sample')} of {dataset.name}")
     for name, others in matching.rest.items():
         listener.noted(f"{name} is scored as {' or '.join(others)}")
@@ -381,33 +384,6 @@ def _make_predictor(checkpoint: Checkpoint, dataset: DataSet, options: SegmentOp
         runtime = "torch"
     return Predictor(
         checkpoint, choose_runtime(runtime, options.device, options.precision, options.threads)
-    )
-
-
-def _choose_resolution(
-    checkpoint: Checkpoint,
-    dataset: DataSet,
-    options: EvaluateOptions,
-    listener: TrainingListener,
-) -> WorkingResolution:
-    mpp, scale = options.mpp, options.scale
-    if mpp is None and scale is None:
-        if checkpoint.mpp is None:
-            scale = checkpoint.scale
-            if scale is not None:
-                listener.noted(
-                    f"working at {scale:g} of the size, as the checkpoint was trained; "
-                    "`scale=1` takes everything as it is"
-                )
-        elif dataset.sparse or options.slide_mpp is not None:
-            mpp = checkpoint.mpp
-        else:
-            listener.warned(
-                f"the pictures are taken as if they had {checkpoint.mpp:g} µm per pixel; "
-                "`slide_mpp` says what they have"
-            )
-    return WorkingResolution(
-        mpp=mpp, slide_mpp=options.slide_mpp, override_mpp=options.override_mpp, scale=scale
     )
 
 

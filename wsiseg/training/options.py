@@ -183,8 +183,9 @@ class DataOptions(SlideOptions):
 class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
     """Settings of :func:`wsiseg.evaluate`.
 
-    Slides, and pictures whose `slide_mpp` is given, are looked at as the checkpoint was trained;
-    others as they are, or at the scale that the checkpoint remembers.
+    Slides and pictures are looked at as the checkpoint was trained: at its µm per pixel, where
+    those of pictures are what they state, `slide_mpp`, or what its training recorded; or else at
+    the scale that the checkpoint remembers.
     """
 
     boundary: Annotated[bool, Field(description="Score borders, too."), Option(_SCORES)] = True
