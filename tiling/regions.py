@@ -136,6 +136,11 @@ class Regions:
         shapely.prepare(parts)
         self._tree = shapely.STRtree(parts)
 
+    @property
+    def drawn(self) -> npt.NDArray[np.object_]:
+        """The polygons, in pixels of level 0."""
+        return self._drawn
+
     def blocks_in(self, grid: BlockGrid) -> Mask:
         """Tell which blocks of the plane a region overlaps; a shared border is none.
 

@@ -18,6 +18,7 @@ from wsiseg.annotations import (
     read_annotations,
 )
 from wsiseg.annotations.labels import Labels
+from wsiseg.annotations.off_tissue import describe_off_tissue
 from wsiseg.classes import LabelClass, distinct_colour
 from wsiseg.errors import AnnotationError
 from wsiseg.tiling.bands import NO_LABEL
@@ -40,10 +41,13 @@ class DrawingView:
         With the true shapes, in pixels of level 0.
     frame : Frame
         Where their slide lies.
+    doubts : tuple of str
+        What makes it doubtful that they are of this slide.
     """
 
     file: AnnotationFile
     frame: Frame
+    doubts: tuple[str, ...] = ()
 
 
 def read_drawing(path: Path, view: SlideView) -> DrawingView:
@@ -61,7 +65,10 @@ def read_drawing(path: Path, view: SlideView) -> DrawingView:
     AnnotationError
         If the file cannot be read, or is of another slide.
     """
-    return DrawingView(place(read_annotations(path), view.slide), view.frame)
+    file = place(read_annotations(path), view.slide)
+    shapes = np.array([annotation.geometry for annotation in file.annotations], object)
+    doubts = describe_off_tissue(shapes, view.slide)
+    return DrawingView(replace(file, notes=(*file.notes, *doubts)), view.frame, doubts)
 
 
 def drawing_layer(drawing: DrawingView) -> LayerData:

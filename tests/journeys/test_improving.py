@@ -49,6 +49,14 @@ def test_a_few_fields_improve_on_a_checkpoint_and_the_difference_is_told(nuclei,
     after = tmp_path / "run" / "best.safetensors"
     assert [c.name for c in wsiseg.load_checkpoint(after).classes] == ["background", "nucleus"]
 
+    # Without the size of their pixels nothing is scored, unless the training has recorded it.
+    unknown = run("evaluate", "-c", nuclei, *fields)
+    assert "Say what the pictures have with --slide-mpp, or take them as they are" in unknown.err
+    assert (unknown.status, unknown.out) == (2, "")
+    recalled = run("evaluate", "-c", after, *fields, "--json")
+    assert "warning: the pictures do not state their µm per pixel: 0.25 are taken" in recalled.err
+    assert json.loads(recalled.out)["settings"]["slide_mpp"] == 0.25
+
     words = ("evaluate", *fields, "--slide-mpp", 0.25, "-o", tmp_path / "scores")
     compared = run(*words, "-c", nuclei, "--compare", after)
     assert compared.status == 0, compared.err

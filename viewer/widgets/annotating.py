@@ -32,7 +32,7 @@ from wsiseg.viewer import scene
 from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
-from wsiseg.viewer.notifications import errors_notified, notify_error
+from wsiseg.viewer.notifications import errors_notified, notify_error, notify_warning
 from wsiseg.viewer.painting import (
     give_classes,
     is_painting,
@@ -380,7 +380,11 @@ class AnnotateWidget(QWidget):
     def _add_shapes(self, made: LayerData) -> None:
         data, settings, _ = made
         layer = self._viewer.add_shapes(data, **settings)
-        self.status.setText(" ".join(f"{note}." for note in layer.metadata[KEY].file.notes))
+        drawing = layer.metadata[KEY]
+        ended = (note if note.endswith("?") else f"{note}." for note in drawing.file.notes)
+        self.status.setText(" ".join(ended))
+        for doubt in drawing.doubts:
+            notify_warning(f"{drawing.file.path.name}: {doubt}")
 
     def paint_shapes(self) -> None:
         """Paint the selected file of shapes, or else the topmost, into the labels."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
+
 from wsiseg.annotations.class_map import UNCLASSIFIED, ClassMap
 from wsiseg.annotations.labels import IGNORED, LabelPlane, Labels, LabelSource
 from wsiseg.annotations.overlapping import (
@@ -76,7 +80,8 @@ class PolygonLabels(LabelSource):
         # over what has none.
         ordered = (shapes[index] for index in order)
         painter = ShapePainter([*regions, *nameless, *ordered], plane)
-        return PaintedPolygons(painter, plane, ground, (*placed.notes, *notes, *left_out))
+        drawn = tuple(annotation.geometry for annotation in placed.annotations)
+        return PaintedPolygons(painter, plane, ground, (*placed.notes, *notes, *left_out), drawn)
 
 
 def _describe_nameless(count: int) -> str:
@@ -100,15 +105,23 @@ class PaintedPolygons(LabelPlane):
         Label of area without annotation.
     notes : tuple of str
         See :class:`LabelPlane`.
+    drawn : tuple of shapely geometry
+        All shapes, in pixels of level 0.
     """
 
     def __init__(
-        self, painter: ShapePainter, plane: WorkingPlane, ground: int, notes: tuple[str, ...] = ()
+        self,
+        painter: ShapePainter,
+        plane: WorkingPlane,
+        ground: int,
+        notes: tuple[str, ...] = (),
+        drawn: tuple[BaseGeometry, ...] = (),
     ) -> None:
         self.notes = notes
         self._painter = painter
         self._plane = plane
         self._ground = ground
+        self._drawn = drawn
 
     def read(self, box: Box) -> Labels:
         """Return the labels of a box; see :class:`LabelPlane`."""
@@ -123,3 +136,9 @@ class PaintedPolygons(LabelPlane):
     def landmarks(self, narrowest: float) -> list[tuple[int, float, float]]:
         """Return a place inside each small polygon; see :class:`LabelPlane`."""
         return self._painter.landmarks(narrowest)
+
+    def outlines(self) -> npt.NDArray[np.object_]:
+        """Return all shapes; see :class:`LabelPlane`."""
+        shapes = np.empty(len(self._drawn), object)
+        shapes[:] = self._drawn
+        return shapes

@@ -172,7 +172,7 @@ def make_plan(
     multiple = checkpoint.input_multiple
     blocks = choose_blocks(slide, plane, lay_blocks(plane, multiple), areas)
     cover, windows = find_cover(plane, blocks, predictor, options, costs)
-    said: list[str] = []
+    said = _off_tissue(slide, tissue, regions)
     warn_of_colour_mismatch(checkpoint.card.training, options.colours, said.append)
     steps = find_colour_steps(slide, options.colours, said.append)
     return Plan(
@@ -212,6 +212,15 @@ def _find_regions(
     from wsiseg.annotations import read_regions
 
     return read_regions(options.roi, slide, plane)
+
+
+def _off_tissue(slide: Slide, tissue: TissueMask | None, regions: Regions | None) -> list[str]:
+    """Return what to say of regions that lie beside the tissue, as those of another slide do."""
+    if tissue is None or regions is None:
+        return []
+    from wsiseg.annotations.off_tissue import describe_off_tissue
+
+    return list(describe_off_tissue(regions.drawn, slide, tissue, "region"))
 
 
 def _check_suitable(

@@ -182,7 +182,7 @@ def score(
         listener.noted(dataset.note)
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, resolution) as opened:
-            for note in opened.notes:
+            for note in (*opened.notes, *opened.doubts):
                 listener.warned(f"{sample.name}: {note}")
             _score_sample(opened, predictor, options.segment, scores)
         listener.advanced(number + 1, len(dataset.samples))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.annotations.labels import IGNORED, Labels
+from wsiseg.annotations.off_tissue import describe_off_tissue
 from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.segmentation.colouring import recolour
@@ -98,7 +99,7 @@ def survey(
     """Check every sample and count its labels.
 
     Pictures are decoded whole, so that a damaged one shows before training starts; of slides
-    nothing but headers is read.  Label pictures are read whole, polygons are painted at a
+    nothing is read but headers, and an overview where shapes are drawn on them.  Label pictures are read whole, polygons are painted at a
     resolution of at most 4096 pixels a side.
 
     Parameters
@@ -191,6 +192,7 @@ def _survey_sample(
             # Pixels would be passed over.
             sample.labels.check()
         labels = opened.read(reduced.box)
+        notes += [*opened.notes, *describe_off_tissue(opened.outlines(), slide)]
         if decode:
             _decode(slide)
     counts = np.bincount(labels.ravel(), minlength=IGNORED + 1)
@@ -209,7 +211,7 @@ def _survey_sample(
     if step > 1:
         _add_landmarks(opened.landmarks(_SURE), step, pixels, places)
     shape = (plane.height, plane.width)
-    return SampleSurvey(shape, pixels, places, plane.mpp, (*notes, *opened.notes))
+    return SampleSurvey(shape, pixels, places, plane.mpp, tuple(notes))
 
 
 def _decode(slide: Slide) -> None:

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import shapely
 import tifffile
 from napari.layers import Labels, Shapes
 from napari.utils.notifications import notification_manager
@@ -288,6 +289,13 @@ def test_layers_are_made_in_the_event_loop(window, qtbot, tmp_path, monkeypatch)
     widget.open_shapes(write(tmp_path, collection(in_qupath(moved(SQUARE), "stroma"))))
     wait_for_work(qtbot, widget)
     assert threads == [threading.main_thread()]
+    # Nothing but glass is under these.
+    off = [in_qupath(shapely.box(x, 4, x + 20, 24), "stroma") for x in (4, 40, 80)]
+    widget.open_shapes(write(tmp_path, collection(*off), "off"))
+    wait_for_work(qtbot, widget)
+    said = "3 of 3 annotations lie outside the tissue: are they of biopsy.tiff?"
+    assert said in widget.status.text()
+    assert notification_manager.records[-1].message == f"off: {said}"
 
 
 def test_of_two_slides_that_of_the_labels_is_painted_on(window, slide_file, qtbot, tmp_path):

@@ -1,0 +1,111 @@
+"""Annotations of one slide under another's name: half of them lie where it has no tissue."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import shapely
+import tifffile
+
+from array_slide import ArraySlide
+from commands import run
+from wsiseg.annotations import Annotation, write_qupath
+from wsiseg.annotations.off_tissue import describe_off_tissue
+
+HEIGHT, WIDTH = 1200, 1600
+CENTRES = [(y, x) for y in range(100, 1200, 200) for x in range(60, 760, 100)]
+
+
+def pixels_with_tissue(left, right):
+    """Return glass, and between two columns tissue."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(236, 243, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    shape = (HEIGHT, right - left, 3)
+    pixels[:, left:right] = random.integers(-20, 20, shape) + np.array([170, 90, 150])
+    return pixels
+
+
+def shapes(edge, shift=0):
+    """Return squares, all of them on the left half unless they are shifted."""
+    made = np.empty(len(CENTRES), object)
+    made[:] = [
+        shapely.box(x + shift - edge / 2, y - edge / 2, x + shift + edge / 2, y + edge / 2)
+        for y, x in CENTRES
+    ]
+    return made
+
+
+@pytest.fixture(scope="module")
+def slide():
+    return ArraySlide(pixels_with_tissue(0, 800), mpp=0.5)
+
+
+@pytest.mark.parametrize("edge", [1, 12, 70])
+def test_shapes_on_tissue_are_not_doubted_and_others_are(slide, edge):
+    assert describe_off_tissue(shapes(edge), slide) == ()
+    (said,) = describe_off_tissue(shapes(edge, 800), slide)
+    count = len(CENTRES)
+    assert said == f"{count} of {count} annotations lie outside the tissue: are they of array?"
+
+
+@pytest.mark.parametrize(("away", "told"), [(0.4, False), (0.5, True), (0.7, True)])
+def test_half_of_them_is_enough(slide, away, told):
+    count = round(away * len(CENTRES))
+    mixed = np.concatenate([shapes(20)[count:], shapes(20, 800)[:count]])
+    assert bool(describe_off_tissue(mixed, slide)) == told
+
+
+def test_what_leaves_no_doubt(slide):
+    assert describe_off_tissue(shapes(20)[:0], slide) == ()
+    everywhere = ArraySlide(np.full((HEIGHT, WIDTH, 3), 245, np.uint8), mpp=0.5)
+    assert describe_off_tissue(shapes(20), everywhere) == ()
+    # A ring around tissue has its middle beside it, and its area on it.
+    ring = np.array([shapely.Point(400, 600).buffer(380).difference(shapely.box(0, 0, 1, 1))])
+    assert describe_off_tissue(ring, slide) == ()
+
+
+@pytest.fixture
+def swapped(tmp_path):
+    """Two slides with tissue at either side, and both have the annotations of the first."""
+    for folder in ("slides", "drawn"):
+        (tmp_path / folder).mkdir()
+    tags = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER", "metadata": None}
+    for name, columns in (("first", (0, 800)), ("second", (800, 1600))):
+        pixels = pixels_with_tissue(*columns)
+        path = tmp_path / "slides" / f"{name}.tiff"
+        tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", **tags)
+        drawn = [Annotation(("a", "b")[k % 2], shape) for k, shape in enumerate(shapes(60))]
+        write_qupath(tmp_path / "drawn" / f"{name}.geojson", drawn)
+    return tmp_path
+
+
+DOUBT = r"(\d+) of \1 annotations lie outside the tissue: are they of second\.tiff\?"
+
+
+def test_train_and_evaluate_say_which_slide_it_is(swapped):
+    data = ("--slides", swapped / "slides", "--annotations", swapped / "drawn", "--mpp", 1)
+    small = ("--set", "alpha2=1", "--set", "alpha3=1", "--workers", 0, "--batch", 1, "--tile", 64)
+    few = ("--tiles", 1, "--epochs", 1, "--val-fraction", 0)
+    trained = run("train", *data, *small, *few, "-o", swapped / "run", "--json")
+    assert trained.status == 0, trained.err
+    warned = json.loads(trained.out)["warnings"]
+    (doubt,) = (line for line in warned if "outside the tissue" in line)
+    assert re.fullmatch(f"second: {DOUBT}", doubt)
+    checkpoint = swapped / "run" / "best.safetensors"
+    scored = run("evaluate", "-c", checkpoint, *data, "--no-boundary")
+    assert scored.status == 0, scored.err
+    assert re.search(f"warning: second: {DOUBT}", scored.err)
+    assert "first:" not in scored.err
+
+
+def test_segment_says_so_of_regions(swapped):
+    regions = [Annotation("roi", shapely.box(x, 400, x + 50, 450)) for x in (100, 300, 1200)]
+    write_qupath(swapped / "roi.geojson", regions)
+    words = ("--roi", swapped / "roi.geojson", "-c", "nuclei", "-o", swapped / "out")
+    for name in ("first", "second"):
+        made = run("segment", swapped / "slides" / f"{name}.tiff", *words)
+        assert made.status == 0, made.err
+        warned = json.loads((swapped / "out" / f"{name}.run.json").read_text())["warnings"]
+        said = "2 of 3 regions lie outside the tissue: are they of second.tiff?"
+        assert (said in warned) == (name == "second")
