@@ -139,7 +139,7 @@ class Regions:
     @property
     def drawn(self) -> npt.NDArray[np.object_]:
         """The polygons, in pixels of level 0."""
-        return self._drawn
+        return np.asarray(self._drawn, object)
 
     def blocks_in(self, grid: BlockGrid) -> Mask:
         """Tell which blocks of the plane a region overlaps; a shared border is none.

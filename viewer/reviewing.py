@@ -89,7 +89,7 @@ class Review:
         review._follow(layer)
         return review
 
-    def confirm(self, where: tuple[Any, Any]) -> None:
+    def confirm(self, where: tuple[Any, ...]) -> None:
         """Note pixels that were painted with the label that they had.
 
         Parameters
@@ -143,7 +143,7 @@ class Review:
         from skimage.draw import polygon
 
         y, x = np.asarray(corners, int).T
-        self._note(layer, value, *polygon(y, x, self._begun.shape))
+        self._note(layer, value, *polygon(y, x, self._begun.shape))  # type: ignore[no-untyped-call]
 
     def _note(self, layer: Any, value: int, rows: Any, columns: Any) -> None:
         same = layer.data[rows, columns] == value

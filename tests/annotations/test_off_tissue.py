@@ -10,8 +10,15 @@ import tifffile
 
 from array_slide import ArraySlide
 from commands import run
+from tiny import named_checkpoint, segment_tiny
+from trainings import RecordingListener
 from wsiseg.annotations import Annotation, write_qupath
 from wsiseg.annotations.off_tissue import describe_off_tissue
+from wsiseg.training import EvaluateOptions
+from wsiseg.training.datasets.folders import open_slides
+from wsiseg.training.datasets.working_resolution import WorkingResolution
+from wsiseg.training.evaluating import score
+from wsiseg.training.survey import survey
 
 HEIGHT, WIDTH = 1200, 1600
 CENTRES = [(y, x) for y in range(100, 1200, 200) for x in range(60, 760, 100)]
@@ -83,6 +90,18 @@ def swapped(tmp_path):
 DOUBT = r"(\d+) of \1 annotations lie outside the tissue: are they of second\.tiff\?"
 
 
+def test_a_survey_and_scores_say_which_slide_it_is(swapped):
+    dataset = open_slides(swapped / "slides", swapped / "drawn")
+    first, second = survey(dataset, WorkingResolution(mpp=1.0)).samples
+    assert not any("tissue" in note for note in first.notes)
+    assert any(re.fullmatch(DOUBT, note) for note in second.notes)
+    listener = RecordingListener()
+    options = EvaluateOptions(boundary=False, mpp=1.0)
+    score(named_checkpoint(("a", "b")), dataset, options, listener)
+    assert [bool(re.fullmatch(f"second: {DOUBT}", line)) for line in listener.warnings] == [True]
+
+
+@pytest.mark.long  # the same on the command line
 def test_train_and_evaluate_say_which_slide_it_is(swapped):
     data = ("--slides", swapped / "slides", "--annotations", swapped / "drawn", "--mpp", 1)
     small = ("--set", "alpha2=1", "--set", "alpha3=1", "--workers", 0, "--batch", 1, "--tile", 64)
@@ -102,10 +121,9 @@ def test_train_and_evaluate_say_which_slide_it_is(swapped):
 def test_segment_says_so_of_regions(swapped):
     regions = [Annotation("roi", shapely.box(x, 400, x + 50, 450)) for x in (100, 300, 1200)]
     write_qupath(swapped / "roi.geojson", regions)
-    words = ("--roi", swapped / "roi.geojson", "-c", "nuclei", "-o", swapped / "out")
     for name in ("first", "second"):
-        made = run("segment", swapped / "slides" / f"{name}.tiff", *words)
-        assert made.status == 0, made.err
-        warned = json.loads((swapped / "out" / f"{name}.run.json").read_text())["warnings"]
+        slide, out = swapped / "slides" / f"{name}.tiff", swapped / name
+        segment_tiny(slide, out, roi=swapped / "roi.geojson", tissue="auto", mpp=1.0)
+        warned = json.loads((out / f"{name}.run.json").read_text())["warnings"]
         said = "2 of 3 regions lie outside the tissue: are they of second.tiff?"
         assert (said in warned) == (name == "second")

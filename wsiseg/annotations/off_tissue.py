@@ -61,10 +61,8 @@ def describe_off_tissue(
     about = "" if step == 1 else "about "
     count = round(lost * len(geometries) / len(seen))
     lies = "lies" if count == len(geometries) == 1 else "lie"
-    return (
-        f"{about}{count} of {plural(len(geometries), thing)} {lies} outside the tissue: are "
-        f"they of {slide.path.name}?",
-    )
+    off = f"{about}{count} of {plural(len(geometries), thing)} {lies} outside the tissue"
+    return (f"{off}: are they of {slide.path.name}?",)
 
 
 def _lies_off(shape: Any, tissue: npt.NDArray[np.bool_], cell: npt.NDArray[np.float64]) -> bool:

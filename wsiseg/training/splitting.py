@@ -147,7 +147,7 @@ def _find_annotated(dataset: DataSet, resolution: WorkingResolution) -> _Annotat
         minlength=len(dataset.classes) * shape[0] * shape[1],
     ).reshape(-1, *shape)
     regions, count = ndimage.label(areas.any(0), np.ones((3, 3)))
-    return _Annotated(areas * float(step) ** 2, regions, count)
+    return _Annotated(areas.astype(np.float64) * step**2, regions, count)
 
 
 def _whole_regions(found: _Annotated, share: float, seed: int) -> Iterator[_Choice]:

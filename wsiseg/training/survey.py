@@ -99,8 +99,8 @@ def survey(
     """Check every sample and count its labels.
 
     Pictures are decoded whole, so that a damaged one shows before training starts; of slides
-    nothing is read but headers, and an overview where shapes are drawn on them.  Label pictures are read whole, polygons are painted at a
-    resolution of at most 4096 pixels a side.
+    nothing is read but headers, and an overview where shapes are drawn on them.  Label pictures
+    are read whole, polygons are painted at a resolution of at most 4096 pixels a side.
 
     Parameters
     ----------

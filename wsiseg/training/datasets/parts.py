@@ -59,14 +59,14 @@ class _PartPlane(LabelPlane):
         return [
             (label, y, x)
             for label, y, x in self._whole.landmarks(narrowest)
-            if self._cells[self._cell(np.array(y), 0), self._cell(np.array(x), 1)]
+            if self._cells[self._cell(y, 0), self._cell(x, 1)]
         ]
 
     def outlines(self) -> npt.NDArray[np.object_]:
         """Return the outlines of all shapes; see :class:`LabelPlane`."""
         return self._whole.outlines()
 
-    def _cell(self, at: npt.NDArray[np.generic], axis: int) -> npt.NDArray[np.intp]:
+    def _cell(self, at: npt.ArrayLike, axis: int) -> npt.NDArray[np.intp]:
         count = self._cells.shape[axis]
-        cell = np.floor((at + 0.5) * (count / self._shape[axis])).astype(np.intp)
-        return np.clip(cell, 0, count - 1)
+        cell = np.floor((np.asarray(at, float) + 0.5) * (count / self._shape[axis]))
+        return np.asarray(np.clip(cell, 0, count - 1), np.intp)
