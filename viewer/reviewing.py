@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from wsiseg.annotations import ShapePainter
 from wsiseg.annotations.labels import Labels
 from wsiseg.tiling.bands import NO_LABEL
-from wsiseg.viewer.layers.layer_data import KEY, LayerData, SlideView
-from wsiseg.viewer.layers.region import RegionView
-from wsiseg.viewer.plain_text import plain
-
-if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
 
 REVIEW = "wsiseg review"
 """Key in a painting's metadata under which its :class:`Review` is kept."""
@@ -31,38 +23,10 @@ REVIEW = "wsiseg review"
 MARGIN = 16
 """Pixels around a stroke that count as seen, unless the user says otherwise."""
 
-_CHECKED = "#00a040"
 _STEPS = 100
 """Of napari's undo."""
 
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class CheckedFields:
-    """Fields of a slide in which every label was looked at, as shapes in the window.
-
-    Attributes
-    ----------
-    slide : SlideView
-        The slide.
-    """
-
-    slide: SlideView
-
-
-def checked_layer(view: SlideView) -> LayerData:
-    """Return an empty layer of shapes in which checked fields are drawn."""
-    settings = {
-        "name": plain(f"{view.slide.name} checked"),
-        "metadata": {KEY: CheckedFields(view)},
-        "ndim": 2,
-        "edge_color": _CHECKED,
-        "face_color": "transparent",
-        "edge_width": 2 * view.frame.pixel,
-        "units": (view.frame.unit,) * 2,
-    }
-    return [], settings, "shapes"
 
 
 class Review:
@@ -162,20 +126,6 @@ class Review:
         if source:
             target.append(source.pop())
             self._confirmed.ravel()[target[-1]] = confirmed
-
-
-def checked_mask(fields: BaseGeometry, region: RegionView) -> Mask:
-    """Return which pixels of a painting lie in checked fields, bool ``(H, W)``.
-
-    Parameters
-    ----------
-    fields : shapely geometry
-        ``x, y`` in pixels of level 0.
-    region : RegionView
-        What is painted on.
-    """
-    mask: Mask = ShapePainter([(fields, 1)], region.plane).paint(region.box, 0) == 1
-    return mask
 
 
 def _grown(touched: Mask, margin: int) -> Mask:

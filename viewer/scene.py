@@ -13,10 +13,10 @@ from shapely.geometry.base import BaseGeometry
 from wsiseg.annotations.repairing import unite
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
+from wsiseg.viewer.checked_fields import CheckedFields, is_checked_of
 from wsiseg.viewer.layers.frame import Frame, Points
 from wsiseg.viewer.layers.layer_data import KEY, CompanionView, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
-from wsiseg.viewer.reviewing import CheckedFields
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -200,12 +200,6 @@ def checked_fields(viewer: ViewerModel, view: SlideView) -> list[BaseGeometry]:
         if is_checked_of(layer, view)
         for field in polygons(layer, view.frame)
     ]
-
-
-def is_checked_of(layer: Layer, view: SlideView) -> bool:
-    """Tell whether a layer holds checked fields of a slide."""
-    fields = layer.metadata.get(KEY)
-    return isinstance(fields, CheckedFields) and fields.slide.slide.path == view.slide.path
 
 
 def polygons(layer: Any, frame: Frame) -> list[BaseGeometry]:

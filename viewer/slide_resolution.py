@@ -10,11 +10,11 @@ import numpy as np
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.slides import MeasuredSlide, with_slide_mpp
 from wsiseg.viewer import scene
+from wsiseg.viewer.checked_fields import CheckedFields
 from wsiseg.viewer.drawings import DrawingView
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, CompanionView, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
-from wsiseg.viewer.reviewing import CheckedFields
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

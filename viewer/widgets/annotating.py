@@ -29,6 +29,7 @@ from wsiseg.errors import ArgumentError
 from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer import scene
+from wsiseg.viewer.checked_fields import add_checked_box, checked_mask, checked_shapes
 from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
@@ -43,7 +44,7 @@ from wsiseg.viewer.painting import (
     region_at,
     save_painting,
 )
-from wsiseg.viewer.reviewing import MARGIN, Review, checked_layer, checked_mask
+from wsiseg.viewer.reviewing import MARGIN, Review
 from wsiseg.viewer.widgets.chunked_painter import Change, ChunkedPainter, find_changes
 from wsiseg.viewer.widgets.class_list import ClassList
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
@@ -317,28 +318,14 @@ class AnnotateWidget(QWidget):
         """Mark every label that the window shows as checked."""
         with errors_notified():
             view = self._current_painting().metadata[KEY].slide
-            box = scene.field_of_view(self._viewer, view)
-            corners = np.array([[box.y, box.x], [box.bottom, box.right]], float)
-            self._checked(view).add_rectangles([view.frame.to_world(corners)])
+            add_checked_box(self._viewer, view, scene.field_of_view(self._viewer, view))
 
     def check_drawn(self) -> None:
         """Let fields be drawn in which every label is right."""
         with errors_notified():
-            layer = self._checked(self._current_painting().metadata[KEY].slide)
+            layer = checked_shapes(self._viewer, self._current_painting().metadata[KEY].slide)
             self._viewer.layers.selection.active = layer
             layer.mode = "add_rectangle"
-
-    def _checked(self, view: SlideView) -> Any:
-        """Return the layer of a slide's checked fields, made if need be."""
-        for layer in self._viewer.layers:
-            if scene.is_checked_of(layer, view):
-                return layer
-        _, settings, _ = checked_layer(view)
-        before = self._viewer.layers.selection.active
-        layer = self._viewer.add_shapes(**settings)
-        # One goes on painting.
-        self._viewer.layers.selection.active = before
-        return layer
 
     # Saving
 

@@ -129,6 +129,7 @@ class FineTuneWidget(QWidget):
 
     def start(self) -> None:
         """Start a training run."""
+        self._look_at_slides()
         with errors_notified():
             wanted = self._read_fields()
             self._begin(wanted.run, lambda _: prepare(wanted))
@@ -149,6 +150,9 @@ class FineTuneWidget(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Suggest the folder of the slide in the window, and the µm per pixel typed for it."""
         super().showEvent(event)
+        self._look_at_slides()
+
+    def _look_at_slides(self) -> None:
         shown = list(scene.slides(self._viewer).values())
         if self.slides.path is None and shown:
             self.slides.choose(shown[-1].slide.path.parent)
