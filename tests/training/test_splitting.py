@@ -64,8 +64,8 @@ def labels_of(dataset, resolution=LEVEL_0):
     [
         (SCATTERED, r"\d+ of its 42 annotated regions are"),
         (ONE_CLASS_ALONE, r"\d+ of its 43 annotated regions are"),
-        (WHOLE, r"the (left|right) of its annotated region is"),
-        (ONE_EACH, r"the (top|bottom|left|right) of each annotated region is"),
+        (WHOLE, r"the (left|right) end of its annotated region is"),
+        (ONE_EACH, r"the (top|bottom|left|right) end of each annotated region is"),
     ],
 )
 @pytest.mark.parametrize("resolution", [LEVEL_0, WorkingResolution(mpp=1.0)])
@@ -79,7 +79,8 @@ def test_a_share_of_the_area_is_kept_back_and_said(annotated, shapes, words, res
         np.testing.assert_array_equal(part[part != IGNORED], whole[part != IGNORED])
     share = (kept != IGNORED).sum() / (whole != IGNORED).sum()
     assert 0.1 <= share <= 0.3
-    assert re.search(rf"one slide only: {words}, {round(100 * share)}% of the annotated area", note)
+    said = rf"one slide only: for validation {words} kept back, {round(100 * share)}% of the anno"
+    assert re.search(said, note)
     # Every class is trained on.
     assert set(np.unique(left)) == set(np.unique(whole))
     assert len(np.unique(kept)) >= 3

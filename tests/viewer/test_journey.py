@@ -67,8 +67,8 @@ def test_from_a_painting_to_a_network_that_segments(
     with qtbot.waitSignal(tuning.trained) as heard:
         tuning.start()
     # Of the only slide a part is kept back, which is said where it is seen.
-    assert "Warning: there is one slide only: " in tuning.warnings.text()
-    assert "of the annotated area, kept back for validation" in tuning.warnings.text()
+    assert "Warning: there is one slide only: for validation " in tuning.warnings.text()
+    assert "of the annotated area; scores on other slides" in tuning.warnings.text()
     assert tuning.warnings.isVisibleTo(tuning)
     assert "best validation mean IoU" in tuning.status.text()
     checkpoint = wsiseg.load_checkpoint(heard.args[0])

@@ -113,8 +113,8 @@ def split_slide(
     cells, what = best[1].cells, best[1].what
     part = found.areas[:, cells].sum() / total.sum()
     note = (
-        f"there is one slide only: {what}, {part:.0%} of the annotated area, kept back for "
-        "validation; scores on other slides may be lower"
+        f"there is one slide only: for validation {what} kept back, {part:.0%} of the annotated "
+        "area; scores on other slides may be lower"
     )
     halves = (
         replace(sample, labels=PartOfLabels(sample.labels, _rest(cells))),
@@ -179,7 +179,7 @@ def _ends_of_regions(found: _Annotated, share: float) -> Iterator[_Choice]:
             place: list[slice] = [slice(None), slice(None)]
             place[axis] = slice(len(sums) - count, None) if last else slice(0, count)
             cells[box][tuple(place)] |= inside[tuple(place)]
-        yield _Choice(cells, f"the {side} of {whole} is")
+        yield _Choice(cells, f"the {side} end of {whole} is")
 
 
 def _distance(kept: Areas, total: Areas, share: float) -> float:
