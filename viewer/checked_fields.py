@@ -87,7 +87,7 @@ def checked_shapes(viewer: ViewerModel, view: SlideView) -> Any:
             return layer
     _, settings, _ = checked_layer(view)
     before = viewer.layers.selection.active
-    made = viewer.add_shapes(**settings)  # type: ignore[attr-defined]
+    made = viewer.add_shapes(**settings)
     # One goes on painting.
     viewer.layers.selection.active = before
     return made
