@@ -290,7 +290,7 @@ def test_a_checkpoint_that_is_handed_over_is_shown_and_used(qtbot, viewer, widge
     np.testing.assert_allclose(layer.scale, 1.5)
     assert len(layer.metadata[KEY].classes) == 3
     widget.choose_checkpoint(None)
-    assert widget.resolution.currentText() == "as trained"
+    assert widget.resolution.currentText() == "as trained: 0.5 µm/px"
 
 
 def test_level_0_can_be_asked_for(qtbot, viewer, widget, tmp_path):
