@@ -6,6 +6,7 @@ xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/take_screens.py docs/imag
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -44,8 +45,9 @@ def look_at(viewer: Any, y: float, x: float, zoom: float) -> None:
 def take(viewer: Any, path: Path) -> None:
     """Save the window, in few colours, as pictures stay in the repository for ever."""
     pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+    # Which leaves the grey of the widgets grey, beside so much pink.
     picture = Image.fromarray(pixels).quantize(
-        256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        256, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
     )
     picture.save(path, optimize=True)
 
@@ -77,12 +79,38 @@ def main(target: Path) -> None:
         take(viewer, target / "areas.png")
 
         viewer.layers.remove(f"{mask.name.removesuffix('.ome.zarr')} mask")
+        annotate = raise_widget(viewer, "Annotate")
+        look_at(viewer, 1350, 1600, 2.0)
+        annotate.begin()
+        painting = viewer.layers.selection.active
+        painting.brush_size = 30
+        for step in range(120):
+            painting.paint((300 + step // 4, 60 + 2 * step), 2)
+            painting.paint((430 + step // 2, 90 + 3 * step), 1)
+        look_at(viewer, 1350, 1600, 1.5)
+        take(viewer, target / "annotate.png")
+        viewer.layers.remove(painting)
+
         segment = raise_widget(viewer, "Segment")
         look_at(viewer, 1350, 1600, 1.0)
         segment.start()
         wait(lambda: not segment.is_running, 120)
         wait()
         take(viewer, target / "segment.png")
+        viewer.close()
+
+        folder = Path(name) / "slides"
+        folder.mkdir()
+        for copy in ("biopsy-1.tiff", "biopsy-2.tiff", "biopsy-3.tiff"):
+            shutil.copy(slide, folder / copy)
+        wsiseg.segment(folder / "biopsy-1.tiff", None, folder)
+        viewer = open_window(folder, [])
+        viewer.window.resize(*SIZE)
+        slides = raise_widget(viewer, "Slides")
+        slides.reviewed.setChecked(True)
+        viewer.reset_view()
+        wait()
+        take(viewer, target / "slides.png")
         viewer.close()
 
 

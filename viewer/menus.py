@@ -38,6 +38,11 @@ def show_throughput() -> None:
     _show_widget("Throughput")
 
 
+def show_slides() -> None:
+    """Open *Slides*."""
+    _show_widget("Slides")
+
+
 def add_tissue() -> None:
     """Outline the tissue of the current slide."""
     _add_to_slide(lambda view: [tissue_layer(view)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from napari.utils.notifications import show_error, show_warning
@@ -24,11 +24,19 @@ def notify_warning(text: str) -> None:
 
 
 @contextmanager
-def errors_notified() -> Iterator[None]:
-    """Show errors of this package as notifications instead of raising them."""
+def errors_notified(tell: Callable[[str], object] | None = None) -> Iterator[None]:
+    """Show errors of this package as notifications instead of raising them.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Takes the line as well: a notification goes after a few seconds.
+    """
     try:
         yield
     except WsisegError as error:
+        if tell is not None:
+            tell(str(error))
         notify_error(error)
 
 

@@ -38,6 +38,7 @@ from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.files import sample_name
 from wsiseg.viewer.layers.frame import working_box
+from wsiseg.viewer.layers.label_layers import hidden_classes, hide_classes
 from wsiseg.viewer.layers.layer_data import (
     KEY,
     MASK_OPACITY,
@@ -217,9 +218,11 @@ def give_classes(painting: Any, classes: Classes) -> None:
     classes : mapping of int to LabelClass
         Classes by their labels.
     """
+    hidden, look = hidden_classes(painting), painting_look(classes)
     painting.metadata[KEY] = replace(painting.metadata[KEY], classes=dict(classes))
-    look = painting_look(classes)
     painting.colormap, painting.features = look["colormap"], look["features"]
+    if hidden:
+        hide_classes(painting, hidden)
 
 
 def numbered(classes: Classes) -> dict[int, LabelClass]:

@@ -15,6 +15,7 @@ from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer.checked_fields import CheckedFields, is_checked_of
 from wsiseg.viewer.layers.frame import Frame, Points
+from wsiseg.viewer.layers.label_layers import equip
 from wsiseg.viewer.layers.layer_data import KEY, CompanionView, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
 
@@ -34,7 +35,7 @@ def add_layers(viewer: ViewerModel, layers: Iterable[LayerData]) -> None:
         Data, settings and kind of each.
     """
     for data, settings, kind in layers:
-        getattr(viewer, f"add_{kind}")(data, **settings)
+        equip(getattr(viewer, f"add_{kind}")(data, **settings))
 
 
 def masks_of(viewer: ViewerModel, store: Path) -> list[Layer]:

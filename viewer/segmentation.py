@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -113,6 +115,10 @@ class PredictorCache:
             *(options.runtime, options.device, options.precision, options.threads),
         )
         if self._held is None or self._known_as != asked:
+            if "torch" not in sys.modules:
+                # Takes a minute where the disk is slow.
+                report("loading PyTorch")
+                importlib.import_module("torch")
             report("loading the checkpoint")
             self._held = None
             self._held = make_predictor(source, options, report)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # Without one of Qt's bindings this says so, before anything is opened.
 import napari.qt
@@ -16,45 +15,22 @@ from qtpy.QtWidgets import QWidget
 
 from wsiseg.checkpoints.sources import read_source
 from wsiseg.errors import ArgumentError
-from wsiseg.tiling.slides import open_slide, with_slide_mpp
-from wsiseg.viewer.layers.frame import Frame
-from wsiseg.viewer.layers.layer_data import (
-    KEY,
-    LayerData,
-    MaskView,
-    SlideView,
-    mask_frame,
-    slide_layer,
-    tissue_layer,
-)
-from wsiseg.viewer.notifications import damage_notifier, notify_warning
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
+from wsiseg.viewer.notifications import notify_warning
+from wsiseg.viewer.opening import furnish, scene_layers
+from wsiseg.viewer.own_viewer import OwnViewer
 from wsiseg.viewer.plain_text import plain
-from wsiseg.viewer.readers.stores import is_slide, open_store, store_layers
+from wsiseg.viewer.project import Project, is_project, open_project
 from wsiseg.viewer.scene import add_layers
 from wsiseg.viewer.widgets.sharing import share_checkpoint
+from wsiseg.viewer.widgets.slides import SlidesWidget
 
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
-WIDGETS, LEGEND = ("Segment", "Annotate", "Fine-tune", "Areas", "Throughput"), "Legend"
+WIDGETS, LEGEND = ("Segment", "Annotate", "Fine-tune", "Areas", "Throughput", "Slides"), "Legend"
 """Tabs at the right, and the dock below them."""
 
-_SCALE_BAR = "#00a040"
-"""Stands out from glass, from tissue and from the empty canvas."""
 
-
-def view(
-    slide: Path,
-    masks: Sequence[Path],
-    slide_mpp: float | None = None,
-    reader: str | None = None,
-    checkpoint: str | None = None,
-    *,
-    override_mpp: bool = False,
-) -> None:
-    """Open a window and stay until it is closed; see :func:`open_window`."""
-    with sparing_collector():
-        open_window(slide, masks, slide_mpp, reader, checkpoint, override_mpp=override_mpp)
+def stay() -> None:
+    """Stay until the window is closed."""
     napari.run()
 
 
@@ -85,7 +61,8 @@ def open_window(
     Parameters
     ----------
     slide : Path
-        What :func:`wsiseg.open_slide` takes, or a store that holds an image.
+        What :func:`wsiseg.open_slide` takes, or a store that holds an image; or what
+        :func:`wsiseg.viewer.project.open_project` takes, whose current slide is shown.
     masks : sequence of Path
         OME-Zarr label images, probabilities, or uncertainty.
     slide_mpp : float, optional
@@ -99,13 +76,17 @@ def open_window(
 
     Raises
     ------
-    SlideError, AnnotationError, CheckpointError
+    SlideError, AnnotationError, CheckpointError, ArgumentError, DataSetError
         If one of them cannot be read; no window is opened then.
     """
     if checkpoint is not None:
         read_source(checkpoint)
+    project = None
+    if is_project(slide):
+        project = open_project(slide)
+        slide, masks, slide_mpp = _current(project, masks, slide_mpp)
     layers = scene_layers(slide, masks, slide_mpp, reader, override_mpp=override_mpp)
-    viewer = napari.Viewer(title=plain(f"{slide.name} - wsiseg"))
+    viewer = OwnViewer(title=plain(f"{slide.name} - wsiseg"))
     # The first layer of labels costs napari several times what another does, and would hold the
     # window when the first tiles are labelled.
     viewer.layers.remove(viewer.add_labels(np.zeros((1, 1), np.uint8)))
@@ -115,13 +96,34 @@ def open_window(
         viewer.window.add_plugin_dock_widget("wsiseg", name, tabify=position > 0)[0]
         for position, name in enumerate(WIDGETS)
     ]
-    _raise_soon(tabs[0])
+    for dock, name in zip(tabs, WIDGETS, strict=True):
+        # As napari names it, "Segment (wsiseg)", five tabs would have no room.
+        dock.setWindowTitle(name)
+    if project is None:
+        _raise_soon(tabs[0])
     if checkpoint is not None:
         share_checkpoint(viewer, checkpoint)
     viewer.window.add_plugin_dock_widget("wsiseg", LEGEND)
+    if project is not None:
+        (slides,) = (w for w in viewer.window.dock_widgets.values() if isinstance(w, SlidesWidget))
+        slides.take(project, shown=True)
+        _raise_soon(tabs[-1])
     for doubt in _doubts(layers):
         notify_warning(doubt)
     return viewer
+
+
+def _current(
+    project: Project, masks: Sequence[Path], slide_mpp: float | None
+) -> tuple[Path, list[Path], float | None]:
+    """Return the slide of a project that is shown, its mask if there is one, and its resolution."""
+    if masks:
+        raise ArgumentError(
+            "masks are given to one slide", "`masks`", "Those of a list are found by their names."
+        )
+    slide, state = project.slides[project.current], project.states()[project.current]
+    found = [] if state.mask is None else [state.mask]
+    return slide.path, found, slide_mpp if slide.slide_mpp is None else slide.slide_mpp
 
 
 def _doubts(layers: Sequence[LayerData]) -> Iterator[str]:
@@ -140,53 +142,3 @@ def _raise_soon(dock: QWidget) -> None:
     timer.setSingleShot(True)
     timer.timeout.connect(dock.raise_)
     timer.start(0)
-
-
-def scene_layers(
-    slide: Path,
-    masks: Sequence[Path],
-    slide_mpp: float | None = None,
-    reader: str | None = None,
-    *,
-    override_mpp: bool = False,
-) -> list[LayerData]:
-    """Return slide, tissue and masks from the bottom up; see :func:`open_window`."""
-    tell = damage_notifier()
-    if not is_slide(slide):
-        if slide_mpp is not None:
-            raise ArgumentError("a store knows its resolution", "`slide_mpp`", "Leave it out.")
-        if reader is not None:
-            raise ArgumentError("a store needs no reader", "`reader`", "Leave it out.")
-        return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
-    with ExitStack() as stack:
-        opened = stack.enter_context(
-            open_slide(slide, reader, slide_mpp=slide_mpp, override_mpp=override_mpp)
-        )
-        if opened.mpp is None and (typed := next(filter(None, map(_typed_mpp, masks)), None)):
-            opened = with_slide_mpp(opened, typed)
-        frame = Frame.of(opened)
-        shown = SlideView(opened, frame)
-        layers = [slide_layer(shown, tell), tissue_layer(shown)]
-        layers += [layer for mask in masks for layer in store_layers(mask, tell, frame)]
-        # The layers read from it from now on.
-        stack.pop_all()
-    return layers
-
-
-def _typed_mpp(mask: Path) -> float | None:
-    """Return µm per pixel of a mask's slide by its run, to which they may have been given."""
-    image = open_store(mask)
-    return mask_frame(image).mpp if "slide_scale" in image.notes else None
-
-
-def furnish(viewer: ViewerModel) -> None:
-    """Show the scale bar, and select the topmost mask, or else the slide."""
-    bar = viewer.canvas.overlays.scale_bar
-    # A box behind it would have a shader compiled at every step of a zoom.
-    bar.box, bar.colored, bar.color = False, True, _SCALE_BAR
-    bar.visible = True
-    for kind in (MaskView, SlideView):
-        shown = [each for each in viewer.layers if isinstance(each.metadata.get(KEY), kind)]
-        if shown:
-            viewer.layers.selection.active = shown[-1]
-            return

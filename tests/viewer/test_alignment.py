@@ -18,8 +18,8 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import plane_at_mpp
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import MaskView, SlideView, mask_layer, slide_layer
+from wsiseg.viewer.opening import scene_layers
 from wsiseg.viewer.scene import add_layers
-from wsiseg.viewer.window import scene_layers
 
 COLOURS = np.array([entry.colour for entry in CLASSES], np.uint8)
 HEIGHT, WIDTH, MPP = 2301, 3003, 0.25

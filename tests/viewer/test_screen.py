@@ -1,4 +1,4 @@
-"""What stands on the screen beside slide and mask: tissue, veil, heat map, scale bar, legend."""
+"""What stands on the screen beside slide and mask: tissue, borders, heat map, scale bar, legend."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 import wsiseg
-from wsiseg.classes import LabelClass
+from wsiseg.classes import LabelClass, numbered_classes
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
@@ -19,11 +19,12 @@ from wsiseg.tiling.tissue import find_tissue
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, TISSUE, MaskView, mask_layer, throughput_layer
 from wsiseg.viewer.layers.run_tiles import read_tiles
-from wsiseg.viewer.scene import add_layers
+from wsiseg.viewer.opening import furnish, scene_layers
+from wsiseg.viewer.painting import painting_layer, region_at
+from wsiseg.viewer.scene import add_layers, current_slide
 from wsiseg.viewer.widgets.legend import LegendWidget
-from wsiseg.viewer.window import furnish, scene_layers
 
-GREEN, OUTLINE = (0, 160, 64), (0, 179, 179)
+GREEN, OUTLINE, WHITE, PINK = (0, 160, 64), (0, 179, 179), (255, 255, 255), (244, 168, 196)
 NEAR = 11
 """Edge in pixels of the screen within which two lines are one."""
 
@@ -77,7 +78,7 @@ def test_the_outline_runs_along_the_border_of_the_tissue(shoot, slide_file):
     assert (ndimage.maximum_filter(outline, NEAR) | ~border).all()
 
 
-def test_what_was_not_analysed_is_veiled_and_classes_have_their_colours(shoot, tmp_path):
+def test_nothing_covers_what_was_not_analysed_and_classes_have_their_colours(shoot, tmp_path):
     labels = np.full((60, 90), NO_LABEL, np.uint8)
     labels[:, 30:60], labels[:, 60:] = 0, 1
     classes = [LabelClass("red", (230, 20, 20)), LabelClass("blue", (30, 30, 220))]
@@ -90,10 +91,9 @@ def test_what_was_not_analysed_is_veiled_and_classes_have_their_colours(shoot, t
     shot, (y, x) = shoot(zoom=5)
     rows = (y > 2) & (y < 57)
     glass = shot[rows][:, (x < -3) & (x > -10)]
-    veil, red, blue = (shot[rows][:, (x > a + 2) & (x < a + 27)] for a in (0, 30, 60))
+    bare, red, blue = (shot[rows][:, (x > a + 2) & (x < a + 27)] for a in (0, 30, 60))
     assert (glass == glass[0, 0]).all()
-    # A grey of two fifths over whatever is behind.
-    np.testing.assert_allclose(veil, 0.6 * glass[0, 0] + 0.4 * 127.5 + 0 * veil, atol=3)
+    np.testing.assert_array_equal(bare, glass[0, 0] + 0 * bare)
     for part, entry in ((red, classes[0]), (blue, classes[1])):
         np.testing.assert_allclose(part, np.array(entry.colour) + 0 * part, atol=2)
 
@@ -124,13 +124,51 @@ def test_the_scale_bar_is_as_long_as_a_round_number_of_micrometres(shoot, slide_
     add_layers(shoot.viewer, scene_layers(slide_file, []))
     furnish(shoot.viewer)
     shot, _ = shoot(zoom=zoom, only=lambda _: False)
-    longest = close_to(shot, GREEN).sum(axis=1).max()
+    longest = close_to(shot, WHITE).sum(axis=1).max()
     micrometres = longest / zoom
     digits = np.array([1, 1.25, 1.5, 2, 2.5, 5, 7.5])
     sizes = (digits * 10.0 ** np.arange(0, 4)[:, None]).ravel()
     assert longest > 40
     # The ends are rounded to pixels, and as thick as the line.
     assert np.abs(sizes - micrometres).min() * zoom < 4, micrometres
+
+
+@pytest.mark.parametrize("ground", [PINK, WHITE, (0, 0, 0)])
+def test_the_scale_bar_is_read_on_every_ground(shoot, ground):
+    pixels = np.zeros((1000, 1000, 3), np.uint8) + np.uint8(ground)
+    shoot.viewer.add_image(pixels, rgb=True, units=("um", "um"))
+    furnish(shoot.viewer)
+    shot, _ = shoot(zoom=1.5)
+    # The white line of the bar lies between dark ones, whatever is shown.
+    lower = shot[shot.shape[0] // 2 :]
+    dark = lower.sum(-1) < 300
+    lines = close_to(lower, WHITE)[5:-5] & dark[:-10] & dark[10:]
+    assert lines.sum(axis=1).max() > 40
+
+
+def test_a_painting_has_a_border_and_no_veil(shoot, slide_file):
+    add_layers(shoot.viewer, scene_layers(slide_file, []))
+    slide = current_slide(shoot.viewer)
+    painting = painting_layer(region_at(slide, Box(600, 700, 300, 400), None, numbered_two()))
+    shown, _ = shoot(zoom=2.0, only=lambda layer: layer.name == "biopsy")
+    add_layers(shoot.viewer, [painting])
+    names = ("biopsy", "biopsy painting")
+    shot, (y, x) = shoot(zoom=2.0, only=lambda layer: layer.name in names)
+    # In µm from the centre of the first pixel, of 0.5 µm.
+    inside = [
+        (axis > low + 2) & (axis < high - 2) for axis, low, high in ((y, 300, 450), (x, 350, 550))
+    ]
+    np.testing.assert_array_equal(shot[np.ix_(*inside)], shown[np.ix_(*inside)])
+    green = close_to(shot, GREEN)
+    left, right = (abs(x - edge) < 2 for edge in (349.75, 549.75))
+    rows = (y > 305) & (y < 445)
+    for edge in (left, right):
+        assert green[np.ix_(rows, edge)].any(axis=1).all()
+    assert not green[np.ix_(*inside)].any()
+
+
+def numbered_two():
+    return dict(enumerate(numbered_classes(2)))
 
 
 def test_the_legend_shows_every_colour_beside_its_name(make_napari_viewer, qtbot, mask_store):
@@ -141,13 +179,14 @@ def test_the_legend_shows_every_colour_beside_its_name(make_napari_viewer, qtbot
     qtbot.addWidget(legend)
     legend.show()
     qtbot.waitExposed(legend)
-    assert legend.list.count() == len(view.classes) + 1
+    assert legend.list.topLevelItemCount() == len(view.classes) + 1
     screen = legend.list.viewport().grab().toImage()
     for row, (_, entry) in enumerate(sorted(view.classes.items())):
-        place = legend.list.visualItemRect(legend.list.item(row))
+        item = legend.list.topLevelItem(row)
+        place = legend.list.visualItemRect(item)
         # All rows are seen without scrolling.
         assert legend.list.viewport().rect().contains(place)
-        assert legend.list.item(row).text() == entry.name
-        line = [screen.pixelColor(x, place.center().y()).getRgb()[:3] for x in range(40)]
+        assert item.text(0) == entry.name
+        line = [screen.pixelColor(x, place.center().y()).getRgb()[:3] for x in range(60)]
         assert entry.colour in line
-    assert legend.list.item(row + 1).text() == "not analysed"
+    assert legend.list.topLevelItem(row + 1).text(0) == "not analysed"

@@ -7,15 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 import tifffile
+from napari._qt import qt_viewer
 from napari.utils.notifications import notification_manager
+from PIL import Image
+from qtpy.QtWidgets import QTabBar
 
 from commands import run
 from pictures import draw
 from tiny import segment_tiny
+from wsiseg.annotations import Annotation, write_qupath
 from wsiseg.errors import AnnotationError, CheckpointError
 from wsiseg.viewer import window
-from wsiseg.viewer.window import furnish, scene_layers
+from wsiseg.viewer.layers.layer_data import KEY
+from wsiseg.viewer.opening import furnish, scene_layers
 from zarr_images import halves, write_image
 
 
@@ -33,13 +39,41 @@ def test_slide_tissue_and_mask_are_in_place(make_napari_viewer, slide_file, mask
     assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"micrometer"}
 
 
-def test_the_whole_window_opens_with_its_widgets(qtbot, slide_file, mask_store):
+def test_the_whole_window_opens_with_its_widgets_and_asks_for_no_reader(
+    qtbot, slide_file, mask_store, tmp_path, monkeypatch
+):
     viewer = window.open_window(slide_file, [mask_store])
     try:
         docked = list(viewer.window.dock_widgets)
         for name in (*window.WIDGETS, window.LEGEND):
             assert any(name in each for each in docked), (name, docked)
         assert "biopsy.tiff" in viewer.title
+        viewer.window.resize(1280, 800)
+        qtbot.wait(200)
+        (bar,) = (
+            bar
+            for bar in viewer.window._qt_window.findChildren(QTabBar)
+            if bar.isVisible() and bar.count() == len(window.WIDGETS)
+        )
+        for tab in range(bar.count()):
+            words = bar.fontMetrics().horizontalAdvance(window.WIDGETS[tab])
+            assert bar.tabText(tab) == window.WIDGETS[tab]
+            assert words + 4 < bar.tabRect(tab).width()
+            assert bar.rect().contains(bar.tabRect(tab))
+        # What is dropped: napari-ome-zarr and napari's own reader take the same endings.
+        shapes = tmp_path / "biopsy.geojson"
+        write_qupath(shapes, [Annotation("tumour", shapely.box(100, 200, 400, 500))])
+        picture = tmp_path / "roi.png"
+        Image.new("RGB", (40, 30), "white").save(picture)
+        monkeypatch.setattr(qt_viewer, "handle_gui_reading", pytest.fail)
+        before = set(viewer.layers)
+        dropped = [str(shapes), str(mask_store), str(picture)]
+        viewer.window._qt_viewer._qt_open(dropped, stack=False)
+        new = [layer for layer in viewer.layers if layer not in before]
+        # A slide comes before the mask on it, and that before shapes.
+        assert [type(layer).__name__ for layer in new] == ["Image", "Labels", "Shapes"]
+        kinds = [type(layer.metadata[KEY]).__name__ for layer in new]
+        assert kinds == ["SlideView", "MaskView", "DrawingView"]
     finally:
         viewer.close()
         qtbot.wait(50)

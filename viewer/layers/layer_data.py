@@ -40,8 +40,8 @@ TISSUE = "tissue"
 """Under it those of the outline of the tissue, which nobody drew."""
 
 MASK_OPACITY = 0.5
-_VEIL = (0.5, 0.5, 0.5, 0.4)
-"""Over what was not analysed."""
+CLEAR = (0.0, 0.0, 0.0, 0.0)
+"""Over what was not analysed: a veil would change the colours that are to be judged."""
 _OUTLINE = "#00b3b3"
 _DOUBT = [(0.0, 0.7, 0.7, 0.0), (0.0, 0.7, 0.7, 0.7), (1.0, 1.0, 0.0, 1.0)]
 """Colours that tissue does not have: turquoise where a class is in doubt, yellow in full doubt."""
@@ -167,8 +167,8 @@ def mask_layer(view: MaskView, damaged: DamageListener) -> LayerData:
 
 def label_look(classes: Mapping[int, LabelClass]) -> dict[str, Any]:
     """Return colours and names of labels as napari takes them; 255 is *not analysed*."""
-    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), NO_LABEL: _VEIL}
-    colours |= {value: _unit_rgba(entry) for value, entry in classes.items()}
+    colours: dict[int | None, Any] = {None: CLEAR, NO_LABEL: CLEAR}
+    colours |= {value: unit_rgba(entry) for value, entry in classes.items()}
     names = {value: entry.name for value, entry in sorted(classes.items())} | {
         NO_LABEL: NOT_ANALYSED
     }
@@ -201,7 +201,7 @@ def probability_layers(
                 "contrast_limits": (0, 255),
                 "blending": "translucent",
                 "colormap": Colormap(
-                    [(*_unit_rgba(entry)[:3], 0.0), _unit_rgba(entry)], name=f"to {entry.name}"
+                    [(*unit_rgba(entry)[:3], 0.0), unit_rgba(entry)], name=f"to {entry.name}"
                 ),
                 "cache": False,
                 **view.placing(),
@@ -306,7 +306,8 @@ def as_data(levels: list[da.Array]) -> list[da.Array] | da.Array:
     return levels if len(levels) > 1 else levels[0]
 
 
-def _unit_rgba(entry: LabelClass) -> tuple[float, float, float, float]:
+def unit_rgba(entry: LabelClass) -> tuple[float, float, float, float]:
+    """Return the colour of a class as napari takes it: red, green, blue, opacity, 0 to 1."""
     red, green, blue = (value / 255 for value in entry.colour)
     return red, green, blue, 1.0
 

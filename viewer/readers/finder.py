@@ -15,9 +15,16 @@ from wsiseg.viewer.busy import without_blocking
 
 Reader = Callable[[Any], list[Any]]
 
+DRAWINGS = (".geojson", ".geojson.gz", ".json", ".xml", ".annotations")
+"""What files of shapes end in."""
+
+_SIGNS = {".json": (b'"Feature"', b'"FeatureCollection"', b'"geometry"'), ".xml": (b"Annotations",)}
+"""Of which one stands near the beginning of such a file; the other endings say enough."""
+_BEGINNING = 4096
+
 
 def find_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return a reader of slides and masks, or None for what is neither.
+    """Return a reader of slides, masks and annotations, or None for what is none of them.
 
     Parameters
     ----------
@@ -36,7 +43,24 @@ def _read(path: str | Sequence[str]) -> list[Any]:
 
 def _is_ours(path: Path) -> bool:
     """Leave other Zarr to other plug-ins; a damaged slide is read, to say what is wrong."""
-    return _holds_labels(path) if path.is_dir() else path.is_file()
+    if path.is_dir():
+        return _holds_labels(path)
+    signs = _SIGNS.get(path.suffix.lower())
+    return path.is_file() and (signs is None or _begins_with(path, signs))
+
+
+def is_drawing(path: Path) -> bool:
+    """Tell whether a file holds shapes, by its name."""
+    return path.name.lower().endswith(DRAWINGS) and not path.is_dir()
+
+
+def _begins_with(path: Path, signs: Sequence[bytes]) -> bool:
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+    except OSError:
+        return False
+    return any(sign in beginning for sign in signs)
 
 
 def _holds_labels(store: Path) -> bool:

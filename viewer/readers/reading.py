@@ -1,41 +1,68 @@
-"""The reader: layers of slides, masks and what stands beside them, opened or dropped."""
+"""The reader: layers of slides, masks and annotations that are opened or dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari
 
-from wsiseg.errors import WsisegError
+from wsiseg.errors import ArgumentError, WsisegError
 from wsiseg.tiling.slides import open_slide
+from wsiseg.tiling.slides.files import sample_name
 from wsiseg.viewer import scene
 from wsiseg.viewer.busy import without_blocking
+from wsiseg.viewer.drawings import drawing_layer, read_drawing
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import SlideView, slide_layer
-from wsiseg.viewer.notifications import damage_notifier, notify_error
+from wsiseg.viewer.notifications import damage_notifier, notify_error, notify_warning
+from wsiseg.viewer.readers.finder import is_drawing
 from wsiseg.viewer.readers.stores import is_slide, open_store, store_layers
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
 NOTHING: list[Any] = [(None,)]
 """Tells napari that a file was dealt with and gives no layer."""
 
 
 def read(path: str | Sequence[str]) -> list[Any]:
-    """Return the layers of slides and masks; what cannot be read is shown as a notification.
+    """Return the layers of files; what cannot be read is shown as a notification.
 
     A mask lies on its slide if that is in the window, whatever the two say of the resolution.
+    Shapes lie on the slide of the same name, or else on that which is selected.
     """
     viewer = napari.current_viewer()
     shown = {} if viewer is None else scene.slides(viewer)
     frames = {view.slide.path.name: view.frame for view in shown.values()}
     layers: list[Any] = []
-    for each in [path] if isinstance(path, str) else path:
+    for each in map(Path, [path] if isinstance(path, str) else path):
         try:
-            layers += without_blocking(_layers, Path(each), frames)
+            if is_drawing(each):
+                layers += without_blocking(_shapes, each, _slide_below(each, viewer))
+            else:
+                layers += without_blocking(_layers, each, frames)
         except WsisegError as error:
             notify_error(error)
     return layers or NOTHING
+
+
+def _slide_below(drawing: Path, viewer: ViewerModel | None) -> SlideView:
+    if viewer is None:
+        raise ArgumentError("shapes lie on a slide", drawing, "Open its slide first.")
+    name = sample_name(drawing.name)
+    for view in scene.slides(viewer).values():
+        if sample_name(view.slide.path.name) == name:
+            return view
+    return scene.current_slide(viewer)
+
+
+def _shapes(path: Path, view: SlideView) -> list[Any]:
+    drawing = read_drawing(path, view)
+    for note in drawing.file.notes:
+        notify_warning(f"{path.name}: {note}.")
+    return [drawing_layer(drawing)]
 
 
 def _layers(path: Path, frames: Mapping[str, Frame]) -> list[Any]:

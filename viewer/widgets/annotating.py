@@ -31,6 +31,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.viewer import scene
 from wsiseg.viewer.checked_fields import add_checked_box, checked_mask, checked_shapes
 from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
+from wsiseg.viewer.layers.label_layers import equip
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.notifications import errors_notified, notify_error, notify_warning
@@ -183,7 +184,7 @@ class AnnotateWidget(QWidget):
 
     def take_from_mask(self) -> None:
         """Paint with the classes of the selected mask, at its resolution."""
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             self._take_from(self._mask())
 
     def take_from_checkpoint(self, path: Path) -> None:
@@ -265,7 +266,7 @@ class AnnotateWidget(QWidget):
     def begin(self) -> None:
         """Add labels for a region in which nothing is annotated."""
         self.slide_mpp.give()
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             view = scene.current_slide(self._viewer)
             mpp = self.mpp.value() or self._own_mpp
             region = region_at(view, self._slide_box(view), mpp, self.classes.classes)
@@ -274,7 +275,7 @@ class AnnotateWidget(QWidget):
     def correct(self) -> None:
         """Add labels for a region that begin as those of a mask."""
         self.slide_mpp.give()
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             layer = self._mask()
             view = scene.slide_under(self._viewer, layer) or scene.current_slide(self._viewer)
             mask = layer.metadata[KEY]
@@ -303,6 +304,7 @@ class AnnotateWidget(QWidget):
         value = self.classes.value
         layer = Labels(data, **settings)
         layer.selected_label = value if value in settings["metadata"][KEY].classes else 0
+        equip(layer)
         self._begun.add(layer)
         self._viewer.add_layer(layer)
         layer.mode = "paint"
@@ -316,13 +318,13 @@ class AnnotateWidget(QWidget):
 
     def check_view(self) -> None:
         """Mark every label that the window shows as checked."""
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             view = self._current_painting().metadata[KEY].slide
             add_checked_box(self._viewer, view, scene.field_of_view(self._viewer, view))
 
     def check_drawn(self) -> None:
         """Let fields be drawn in which every label is right."""
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             layer = checked_shapes(self._viewer, self._current_painting().metadata[KEY].slide)
             self._viewer.layers.selection.active = layer
             layer.mode = "add_rectangle"
@@ -331,7 +333,7 @@ class AnnotateWidget(QWidget):
 
     def save(self) -> None:
         """Write what was painted or checked of the selected painting, or else of the topmost."""
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             layer = self._current_painting()
             folder = self.folder.path
             if folder is None:
@@ -359,7 +361,7 @@ class AnnotateWidget(QWidget):
 
     def open_shapes(self, path: Path) -> None:
         """Add the outlines of an annotation file of the current slide."""
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             view = scene.current_slide(self._viewer)
             text = f"Reading {path.name}…"
             self._start(text, lambda _: drawing_layer(read_drawing(path, view)), self._add_shapes)
@@ -375,7 +377,7 @@ class AnnotateWidget(QWidget):
 
     def paint_shapes(self) -> None:
         """Paint the selected file of shapes, or else the topmost, into the labels."""
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             layer, drawing = self._current_painting(), self._drawing()
             region, before = layer.metadata[KEY], np.array(layer.data)
             review = Review.of(layer)
@@ -410,7 +412,7 @@ class AnnotateWidget(QWidget):
         self._count(1)
         work = Worker(self, function)
         work.ended.connect(lambda: self._count(-1))
-        work.failed.connect(notify_error)
+        work.failed.connect(self._fail)
         work.returned.connect(done)
         work.start()
 
@@ -421,6 +423,13 @@ class AnnotateWidget(QWidget):
             button.setEnabled(not self._running)
         if not self._running and self.status.text().endswith("…"):
             self.status.clear()
+
+    def _fail(self, line: str) -> None:
+        self._tell_failure(line)
+        notify_error(line)
+
+    def _tell_failure(self, line: str) -> None:
+        self.status.setText(f"Failed: {line}")
 
     def _ask_for_checkpoint(self) -> None:
         if name := ask_checkpoint(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QModelIndex, QPersistentModelIndex, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QColorDialog,
@@ -12,6 +12,8 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
@@ -23,8 +25,33 @@ from wsiseg.viewer.notifications import errors_notified
 from wsiseg.viewer.painting import NOT_ANNOTATED, RESERVED, free_value
 
 _SWATCH = 16
+_ROW = 22
+"""Height of a row in pixels, at least: a field to type in has room in it."""
 _VALUE = Qt.ItemDataRole.UserRole
+_Index = QModelIndex | QPersistentModelIndex
 _ERASED = LabelClass(NOT_ANNOTATED, (128, 128, 128))
+
+
+class _Rows(QStyledItemDelegate):
+    """Rows whose names are typed inside their own row, and cover no other."""
+
+    def createEditor(  # noqa: N802, as Qt calls it
+        self, parent: QWidget, option: QStyleOptionViewItem, index: _Index
+    ) -> QWidget:
+        """Return a field without the padding that napari gives to others."""
+        editor = super().createEditor(parent, option, index)
+        editor.setStyleSheet("min-height: 0px; padding: 0px; margin: 0px; border-radius: 0px;")
+        return editor
+
+    def updateEditorGeometry(  # noqa: N802
+        self, editor: QWidget, option: QStyleOptionViewItem, index: _Index
+    ) -> None:
+        """Put the field beside the colour, as high as the row."""
+        editor.setGeometry(option.rect.adjusted(_SWATCH + 8, 0, 0, 0))
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:  # noqa: N802
+        """Return the size of a row."""
+        return super().sizeHint(option, index).expandedTo(QSize(0, _ROW))
 
 
 class ClassList(QWidget):
@@ -47,7 +74,8 @@ class ClassList(QWidget):
         self._classes: dict[int, LabelClass] = {}
         self.list = QListWidget()
         self.list.setToolTip("Choose what is painted. A double click renames a class.")
-        self.list.setMinimumHeight(110)
+        self.list.setMinimumHeight(4 * _ROW)
+        self.list.setItemDelegate(_Rows(self.list))
         buttons = QHBoxLayout()
         for text, tip, act in (
             ("Add", "Add a class", self.add),

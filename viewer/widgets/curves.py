@@ -28,6 +28,12 @@ class Curve:
     colour: str
 
 
+_LOWEST = 60
+"""Height of a plot in pixels, at least: all widgets have to fit on a small screen."""
+
+NO_POINTS = "no figures yet"
+"""Stands where there is nothing to draw."""
+
 Plots = Mapping[str, Mapping[str, Curve]]
 
 
@@ -44,7 +50,7 @@ class Curves(QWidget):
         super().__init__()
         self.plots = plots
         self.points: Mapping[str, Sequence[Point]] = {}
-        self.setMinimumHeight(90 * len(plots))
+        self.setMinimumHeight(_LOWEST * len(plots))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def show_plots(self, plots: Plots) -> None:
@@ -83,6 +89,11 @@ class Curves(QWidget):
             right -= metrics.horizontalAdvance("   ")
         plot = area.adjusted(metrics.horizontalAdvance("0.0000"), 1.6 * line, -8, -1.4 * line)
         shown = [(curve, self.points.get(key, ())) for key, curve in curves.items()]
+        if not any(points for _, points in shown):
+            # Axes would show figures that nobody measured.
+            painter.setPen(ink)
+            painter.drawText(plot, Qt.AlignmentFlag.AlignCenter, NO_POINTS)
+            return
         place = self._paint_axes(painter, plot, [p for _, points in shown for p in points])
         for curve, points in shown:
             painter.setPen(QPen(QColor(curve.colour), 1.6))
@@ -97,7 +108,7 @@ class Curves(QWidget):
         self, painter: QPainter, plot: QRectF, points: list[Point]
     ) -> Callable[[Point], QPointF]:
         """Draw grid and numbers; return where a point lies."""
-        values = [value for _, value in points] or [0.0, 1.0]
+        values = [value for _, value in points]
         low, high = min(values), max(values)
         slack = (high - low) * 0.05 or 0.05
         low, high = low - slack, high + slack

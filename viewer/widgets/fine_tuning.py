@@ -130,13 +130,13 @@ class FineTuneWidget(QWidget):
     def start(self) -> None:
         """Start a training run."""
         self._look_at_slides()
-        with errors_notified():
+        with errors_notified(self._tell):
             wanted = self._read_fields()
             self._begin(wanted.run, lambda _: prepare(wanted))
 
     def resume(self) -> None:
         """Resume the run in the folder."""
-        with errors_notified():
+        with errors_notified(self._tell):
             run = _given(self.run, "folder of a training")
             self._begin(run, lambda _: prepare_resuming(run))
 
@@ -372,7 +372,7 @@ class FineTuneWidget(QWidget):
     def _show_curves(self) -> None:
         if self._run is not None:
             self.curves.show_plots(_plots(self._scored))
-            with errors_notified():
+            with errors_notified(self._tell):
                 self.curves.show_points(read_curves(self._run, _COLUMNS))
 
     def _show_state(self) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from wsiseg.viewer import scene
+from wsiseg.viewer.layers.label_layers import equip, show_border
 from wsiseg.viewer.layers.layer_data import LayerData
 from wsiseg.viewer.layers.preview import Preview
 
@@ -73,6 +74,7 @@ class LiveLabels:
         self._before = self._viewer.layers.selection.active
         self._layer = self._viewer.add_labels(labels, **settings)
         self._layer.editable = False
+        show_border(self._layer)
         self._preview, self._seen = preview, 0
 
     def refresh(self) -> None:
@@ -99,6 +101,7 @@ class LiveLabels:
         for name in settings.keys() - _AT_BIRTH:
             setattr(layer, name, settings[name])
         layer.editable = not layer.multiscale
+        equip(layer)
         if layers[-1] is not layer:
             layers.move(layers.index(layer), len(layers))
         # For those who look at what is selected it is another layer now.

@@ -167,11 +167,15 @@ class SegmentWidget(QWidget):
         """Take another checkpoint, the default one if None, from the next run on."""
         self.checkpoint.choose(path)
 
+    def choose_mask_folder(self, folder: Path) -> None:
+        """Write the masks of whole slides there."""
+        self.folder.choose(folder)
+
     def start(self) -> None:
         """Segment what is asked for."""
         # What is typed counts without Enter, too.
         self.slide_mpp.give()
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             self._run(self._task())
 
     def cancel(self) -> None:
@@ -301,8 +305,11 @@ class SegmentWidget(QWidget):
         self._queue.add(partial(self._live.settle, labels))
 
     def _fail(self, line: str) -> None:
-        self.status.setText(f"Failed: {line}")
+        self._tell_failure(line)
         notify_error(line)
+
+    def _tell_failure(self, line: str) -> None:
+        self.status.setText(f"Failed: {line}")
 
     def _end(self) -> None:
         if self.status.text() == _ENDING:

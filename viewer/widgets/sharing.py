@@ -31,6 +31,39 @@ class TakesFolders(Protocol):
         """
 
 
+@runtime_checkable
+class WritesMasks(Protocol):
+    """A widget that writes masks of the slide that is shown, such as *Segment*."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is at work."""
+
+    def choose_mask_folder(self, folder: Path) -> None:
+        """Write masks there from now on."""
+
+
+def share_mask_folder(viewer: napari.viewer.Viewer, folder: Path) -> None:
+    """Pass the folder of masks to every widget that writes some.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    folder : Path
+        Where masks go.
+    """
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, WritesMasks):
+            widget.choose_mask_folder(folder)
+
+
+def working_on_slide(viewer: napari.viewer.Viewer) -> bool:
+    """Tell whether a widget is at work on the slide that is shown."""
+    widgets = viewer.window.dock_widgets.values()
+    return any(isinstance(widget, WritesMasks) and widget.is_running for widget in widgets)
+
+
 def share_checkpoint(viewer: napari.viewer.Viewer, checkpoint: Path | str) -> None:
     """Pass a checkpoint to every widget that uses one.
 

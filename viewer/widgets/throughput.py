@@ -37,6 +37,7 @@ class ThroughputWidget(QWidget):
         self._viewer = napari_viewer
         self._heat_map: Layer | None = None
         self.showing = QPushButton("Show the selected mask's run")
+        self.status = PlainLabel(wrap=True)
         self.figures = {name: PlainLabel("–") for name in _FIGURES}
         form = QFormLayout()
         for name, label in self.figures.items():
@@ -44,20 +45,30 @@ class ThroughputWidget(QWidget):
             form.addRow(name, label)
         column = QVBoxLayout(self)
         column.addWidget(self.showing)
+        column.addWidget(self.status)
         column.addLayout(form)
         column.addStretch()
         self.showing.clicked.connect(self.show_run)
 
     def show_run(self) -> None:
         """Fill in the figures and add the heat map."""
-        with errors_notified():
+        with errors_notified(self._tell_failure):
             view = scene.current_mask(self._viewer)
             work = Worker(self, lambda _: look_up_run(view))
             work.returned.connect(lambda found: self._fill(*found))
-            work.failed.connect(notify_error)
+            work.failed.connect(self._fail)
+            self.status.setText("Reading what the run noted…")
             work.start()
 
+    def _fail(self, line: str) -> None:
+        self._tell_failure(line)
+        notify_error(line)
+
+    def _tell_failure(self, line: str) -> None:
+        self.status.setText(f"Failed: {line}")
+
     def _fill(self, figures: dict[str, str], made: LayerData) -> None:
+        self.status.setText("The layer 'ms per tile' shows what each tile cost.")
         for name, text in figures.items():
             self.figures[name].setText(text)
         layers, (data, settings, _) = self._viewer.layers, made

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +13,20 @@ from typing import Annotated
 import typer
 
 from wsiseg.cli.options import AsJson, Debug, Quiet, ReaderName, chosen_option
-from wsiseg.cli.printing import print_json
+from wsiseg.cli.printing import Terminal, print_json
 
 _RESOLUTION = "Resolution, tiles, tissue"
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
 def view(
-    slide: Annotated[Path, typer.Argument(help="A slide.", show_default=False)],
+    slide: Annotated[
+        Path,
+        typer.Argument(
+            help="A slide; or a folder or a list of slides, a cohort.csv, or a project.",
+            show_default=False,
+        ),
+    ],
     masks: Annotated[
         list[Path] | None, typer.Argument(help="Masks of it, as segment leaves them.")
     ] = None,
@@ -58,7 +66,8 @@ def view(
     # Read by napari when it is imported: pixels are then fetched off the event loop.
     os.environ.setdefault("NAPARI_ASYNC", "1")
     try:
-        from wsiseg.viewer import window
+        with _stage("loading napari", quiet=quiet):
+            from wsiseg.viewer import window
     except ImportError as error:
         # A library of the system says so, with its file's name in front.
         missing = ".so" not in str(error)
@@ -69,9 +78,21 @@ def view(
             if missing
             else "Its libraries are named by scripts/install_system_packages.sh.",
         ) from error
-    window.view(slide, masks or [], slide_mpp, reader, checkpoint, override_mpp=override_mpp)
+    with window.sparing_collector(), _stage(f"opening {slide.name}", quiet=quiet):
+        window.open_window(
+            slide, masks or [], slide_mpp, reader, checkpoint, override_mpp=override_mpp
+        )
+    window.stay()
     if as_json:
         print_json({"slide": str(slide), "masks": [str(mask) for mask in masks or []]})
+
+
+@contextmanager
+def _stage(text: str, *, quiet: bool) -> Iterator[None]:
+    """Name what is waited for on a terminal: napari and Qt take a minute from a slow disk."""
+    terminal = Terminal()
+    with nullcontext() if quiet or not terminal.is_terminal else terminal.spinner(f"  {text}"):
+        yield
 
 
 def _refuse_without_screen() -> None:

@@ -232,7 +232,7 @@ def qupath(**colours: tuple[int, int, int]) -> str:
     return json.dumps(collection(*shapes))
 
 
-def test_every_name_is_a_class_in_alphabetical_order(tmp_path: Path) -> None:
+def test_every_name_is_a_class_in_the_order_in_which_it_was_drawn(tmp_path: Path) -> None:
     slides, drawn = drawn_slides(
         tmp_path,
         b=qupath(tumour=(200, 0, 0), fat=(255, 255, 0)),
@@ -240,9 +240,9 @@ def test_every_name_is_a_class_in_alphabetical_order(tmp_path: Path) -> None:
     )
     dataset = open_slides(slides, drawn)
     assert [(c.name, c.colour) for c in dataset.classes] == [
-        ("fat", (255, 255, 0)),
         ("stroma", (0, 160, 0)),
         ("tumour", (200, 0, 0)),
+        ("fat", (255, 255, 0)),
     ]
 
 

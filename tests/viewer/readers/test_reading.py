@@ -5,17 +5,23 @@ import sys
 
 import numpy as np
 import pytest
+import shapely
 import tifffile
 import zarr
 from napari.utils.notifications import notification_manager
 
 from pictures import draw
 from tiny import segment_tiny
+from wsiseg.annotations import Annotation, write_qupath
 from wsiseg.errors import UnknownFormatError
+from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.tiff import TiffSlide
 from wsiseg.viewer.layers.layer_data import KEY
+from wsiseg.viewer.readers.finder import find_reader
 from wsiseg.viewer.scene import current_mask, masks_of, slide_under
+
+TRIANGLE = [(100.0, 200.0), (300.0, 200.0), (300.0, 500.0)]
 
 
 def test_a_slide_is_one_layer_in_micrometres(make_napari_viewer, slide_file):
@@ -73,6 +79,63 @@ def test_a_mask_that_is_dropped_lies_on_its_slide_in_the_window(make_napari_view
     np.testing.assert_allclose(layer.scale, 2.0)
     np.testing.assert_allclose(layer.translate, 0.5)
     assert {str(unit) for unit in layer.units} == {"pixel"}
+
+
+ASAP = """<?xml version="1.0"?><ASAP_Annotations><Annotations><Annotation Name="a" Type="Polygon"
+PartOfGroup="tumour" Color="#F4FA58"><Coordinates><Coordinate Order="0" X="100" Y="200"/>
+<Coordinate Order="1" X="300" Y="200"/><Coordinate Order="2" X="300" Y="500"/></Coordinates>
+</Annotation></Annotations><AnnotationGroups><Group Name="tumour" PartOfGroup="None"
+Color="#64FE2E"/></AnnotationGroups></ASAP_Annotations>"""
+
+
+@pytest.mark.parametrize("name", ["biopsy.geojson", "biopsy.xml", "other.json"])
+def test_shapes_that_are_dropped_lie_on_their_slide(make_napari_viewer, slide_file, tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".xml"):
+        path.write_text(ASAP)
+    else:
+        write_qupath(path, [Annotation("tumour", shapely.Polygon(TRIANGLE))])
+    viewer = make_napari_viewer()
+    notification_manager.records.clear()
+    # Without the slide nobody knows where they lie.
+    assert viewer.open(str(path), plugin="wsiseg") == []
+    (record,) = notification_manager.records
+    assert "slide" in record.message
+    viewer.open(str(slide_file), plugin="wsiseg")
+    (layer,) = viewer.open(str(path), plugin="wsiseg")
+    assert list(layer.features["class"]) == ["tumour"]
+    seen = (layer.data[0][:, ::-1] / 0.5 + 0.5).tolist()
+    assert sorted(seen) == sorted(map(list, TRIANGLE))
+
+
+def test_other_xml_and_json_are_left_to_others(tmp_path):
+    for name, text in (("a.xml", "<OME/>"), ("a.json", '{"layers": []}'), ("b.json", "")):
+        (tmp_path / name).write_text(text)
+        assert find_reader(str(tmp_path / name)) is None
+
+
+@pytest.mark.filterwarnings("ignore:color_dict did not provide a default color")
+@pytest.mark.parametrize("with_image", [False, True])
+def test_a_plain_napari_shows_masks_by_napari_ome_zarr(
+    make_napari_viewer, slide_file, mask_store, tmp_path, with_image
+):
+    """What docs/viewer.md says of a napari without this package's reader."""
+    pytest.importorskip("napari_ome_zarr")
+    store = mask_store
+    if with_image:
+        segment_tiny(slide_file, tmp_path, mpp=0.8, with_image=True)
+        store = tmp_path / "biopsy.ome.zarr"
+    viewer = make_napari_viewer()
+    *channels, labels = viewer.open(str(store), plugin="napari-ome-zarr")
+    assert len(channels) == (3 if with_image else 0)
+    assert list(labels.features["class"])[-1] == "not analysed"
+    np.testing.assert_allclose(labels.scale, 0.8)
+    for channel in channels:
+        np.testing.assert_allclose(channel.extent.world, labels.extent.world)
+    classes = open_label_image(mask_store).classes
+    for value, entry in classes.items():
+        colour = np.asarray(labels.colormap.map(np.array([value])))[0]
+        np.testing.assert_allclose(colour[:3] * 255, entry.colour, atol=1)
 
 
 def test_whoever_asks_for_a_reader_does_not_wait_for_torch():

@@ -92,7 +92,7 @@ def open_slides(
         The folders.
     class_map : ClassMap, optional
         What the names in the annotations mean; if left out, every name is a class of its own, in
-        alphabetical order, and area that nobody drew on is ignored.
+        the order in which they were painted or drawn, and area that nobody drew on is ignored.
     coordinates : {"auto", "level0", "bounds"}
         Where the annotations' pixels count from.
     only : set of str, optional
@@ -152,9 +152,9 @@ def _name_classes(paths: Sequence[Path], nameless: Pairs, given: Mapping[str, Co
             'painted masks with "1=CLASS,2=CLASS".',
         )
     # A colour that another class has already is none; such a class gets one of its own.
-    colours = {colour: name for name, colour in sorted(found.items(), reverse=True) if colour}
+    colours = {colour: name for name, colour in reversed(found.items()) if colour}
     return ClassMap.build(
-        {name: name for name in sorted(found)} | dict(nameless),
+        {name: name for name in found} | dict(nameless),
         {name: colour for colour, name in colours.items()} | dict(given),
     )
 
