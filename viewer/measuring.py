@@ -162,7 +162,15 @@ def shares_of_tissue(rows: Sequence[ClassArea], glass: Collection[int]) -> dict[
 
 
 def ratio(rows: Sequence[ClassArea], above: int, below: int) -> float | None:
-    """Return the area of one class divided by another's; None where the other covers nothing."""
+    """Return the area of one class divided by another's; None where the other covers nothing.
+
+    Parameters
+    ----------
+    rows : sequence of ClassArea
+        A row per class.
+    above, below : int
+        Labels of the two classes.
+    """
     pixels = {row.value: row.pixels for row in rows}
     return pixels[above] / pixels[below] if pixels.get(below) and above in pixels else None
 

@@ -37,7 +37,13 @@ def scene_layers(
     *,
     override_mpp: bool = False,
 ) -> list[LayerData]:
-    """Return slide, tissue and masks from the bottom up, of what ``wsiseg view`` takes."""
+    """Return slide, tissue and masks from the bottom up, of what ``wsiseg view`` takes.
+
+    Parameters
+    ----------
+    slide, masks, slide_mpp, reader, override_mpp
+        As :func:`wsiseg.viewer.window.open_window` takes them.
+    """
     tell = damage_notifier()
     if not is_slide(slide):
         if slide_mpp is not None:

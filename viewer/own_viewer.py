@@ -30,7 +30,13 @@ class OwnViewer(napari.Viewer):  # type: ignore[misc]
         layer_type: Any = None,
         **kwargs: Any,
     ) -> list[Any]:
-        """Open paths as napari does; slides come before what lies on them."""
+        """Open paths as napari does; slides come before what lies on them.
+
+        Parameters
+        ----------
+        path, stack, plugin, layer_type, **kwargs
+            As :meth:`napari.Viewer.open` takes them.
+        """
         paths = [path] if isinstance(path, str | os.PathLike) else list(path)
         if stack or layer_type is not None or plugin not in (None, "napari"):
             return self._open(paths, stack=stack, plugin=plugin, layer_type=layer_type, **kwargs)

@@ -39,7 +39,15 @@ def equip(layer: Layer) -> None:
 
 
 def show_border(layer: Layer, *, visible: bool = True) -> None:
-    """Draw a line around a layer, or none."""
+    """Draw a line around a layer, or none.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        In a window or about to be.
+    visible : bool
+        Whether there is a line.
+    """
     border = layer.bounding_box
     border.points, border.line_color, border.line_thickness = False, BORDER, _THICKNESS
     border.visible = visible
@@ -78,7 +86,15 @@ def hide_classes(layer: Labels, hidden: Collection[int]) -> None:
 
 
 def toggle_class(layer: Labels, value: int) -> None:
-    """Hide a class that is shown, or show one that is hidden."""
+    """Hide a class that is shown, or show one that is hidden.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        A mask or a part of a slide.
+    value : int
+        The label of the class.
+    """
     hide_classes(layer, hidden_classes(layer) ^ {value})
 
 
