@@ -130,7 +130,15 @@ class Project:
         return replace(self, current=place)
 
     def review(self, place: int, *, reviewed: bool) -> Project:
-        """Return it with a slide looked through, or not."""
+        """Return it with a slide looked through, or not.
+
+        Parameters
+        ----------
+        place : int
+            The place of the slide in the list.
+        reviewed : bool
+            Whether somebody has looked through it.
+        """
         slides = list(self.slides)
         slides[place] = replace(slides[place], reviewed=reviewed)
         return replace(self, slides=tuple(slides))
