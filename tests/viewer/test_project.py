@@ -105,6 +105,8 @@ def test_slides_are_gone_through_in_the_window(qtbot, folder, tmp_path):
         qtbot.waitUntil(lambda: shown(slides)[0] == "segmented, reviewed")
         slides.next.click()
         qtbot.waitUntil(lambda: viewer.title == "b.tiff - wsiseg")
+        # The title comes a moment before the buttons.
+        qtbot.waitUntil(slides.previous.isEnabled)
         assert [layer.name for layer in viewer.layers] == ["b", "tissue"]
         assert slides.status.text() == "Slide 2 of 3: b.tiff"
         # What is in memory only is not thrown away at the first click.
