@@ -81,7 +81,15 @@ def add_checked_box(viewer: ViewerModel, view: SlideView, box: Box) -> None:
 
 
 def checked_shapes(viewer: ViewerModel, view: SlideView) -> Any:
-    """Return the layer of shapes with a slide's checked fields, made if need be."""
+    """Return the layer of shapes with a slide's checked fields, made if need be.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    view : SlideView
+        The slide.
+    """
     for layer in viewer.layers:
         if is_checked_of(layer, view):
             return layer
@@ -94,6 +102,14 @@ def checked_shapes(viewer: ViewerModel, view: SlideView) -> Any:
 
 
 def is_checked_of(layer: Any, view: SlideView) -> bool:
-    """Tell whether a layer holds checked fields of a slide."""
+    """Tell whether a layer holds checked fields of a slide.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        Any layer.
+    view : SlideView
+        The slide.
+    """
     fields = layer.metadata.get(KEY)
     return isinstance(fields, CheckedFields) and fields.slide.slide.path == view.slide.path

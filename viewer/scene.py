@@ -194,7 +194,15 @@ def drawn_region(viewer: ViewerModel, frame: Frame) -> BaseGeometry:
 
 
 def checked_fields(viewer: ViewerModel, view: SlideView) -> list[BaseGeometry]:
-    """Return the fields of a slide that are marked as checked, in pixels of its level 0."""
+    """Return the fields of a slide that are marked as checked, in pixels of its level 0.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    view : SlideView
+        The slide.
+    """
     return [
         field
         for layer in viewer.layers
