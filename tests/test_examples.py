@@ -31,6 +31,7 @@ def nuclei() -> ModuleType:
     return load(ROOT / "scripts" / "train_nuclei.py")
 
 
+@pytest.mark.long
 def test_the_default_checkpoint_can_be_trained(data, nuclei, monkeypatch, tmp_path):
     some = tmp_path / "some"
     for folder, ending in (("images", "jpg"), ("masks", "png")):
@@ -180,6 +181,7 @@ def test_07_two_workers_leave_the_mask_of_one_process(tmp_path):
     assert run_example("07_cluster", tmp_path) is True
 
 
+@pytest.mark.long
 def test_08_a_heat_map_is_red_where_the_class_is_likely(tmp_path):
     heat = np.asarray(Image.open(run_example("08_heat_map", tmp_path)))
     assert heat.shape == (740, 554, 3)

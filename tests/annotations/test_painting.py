@@ -119,6 +119,7 @@ def test_imagescope_and_qupath_give_the_same_mask(data: Path, scale: float) -> N
     np.testing.assert_array_equal(qupath.paint(laid.box, 0), mask)
 
 
+@pytest.mark.long
 def test_imagescope_and_qupath_differ_by_their_rounding_alone(data: Path) -> None:
     """At 1.008 µm per pixel, 43 of 380 million pixels have their centre within a hundredth."""
     laid, (imagescope, qupath) = parity_pair(data, 4)

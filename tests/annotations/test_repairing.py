@@ -70,6 +70,7 @@ def test_excluded_regions_that_a_plain_union_loses_are_cut_out(tmp_path: Path) -
     assert shapely.union_all(excluded).area < frame.area - rest.area - 1
 
 
+@pytest.mark.long
 def test_ten_thousand_flaws_are_one_note(tmp_path: Path) -> None:
     flat = Polygon([(1, 1), (2, 2), (3, 3)])
     shapes = [in_qupath(BOW, "Tumor")] * 10_000 + [in_qupath(flat)] * 2

@@ -57,6 +57,7 @@ def test_a_segmentation_that_is_signalled_ends_in_order(tmp_path, stage, signals
     assert {path.name for path in out.iterdir()} == left
 
 
+@pytest.mark.long
 def test_a_training_that_is_signalled_goes_on_after_its_last_epoch(tmp_path):
     images, labels = write_pictures(tmp_path, 3)
     words = ("--images", images, "--labels", labels, "--class-map", CLASS_MAP, "--epochs", 60)

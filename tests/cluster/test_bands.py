@@ -113,9 +113,10 @@ def run_file(folder: Path):
     ("workers", "options"),
     [
         pytest.param(1, {"blend": "crop"}, marks=pytest.mark.long),
-        (
+        pytest.param(
             2,
             {"blend": "crop", "uncertainty": "margin", "with_image": True, "min_area": "20um2"},
+            marks=pytest.mark.long,
         ),
         (3, {"probabilities": True}),
     ],

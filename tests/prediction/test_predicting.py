@@ -123,7 +123,7 @@ def test_nothing_is_replaced_that_was_not_asked_for(pictures, checkpoint, tmp_pa
 
 
 def test_fast_is_for_slides(pictures, checkpoint, tmp_path):
-    with pytest.raises(ArgumentError, match="not on pictures"):
+    with pytest.raises(ArgumentError, match="not for pictures"):
         list(wsiseg.predict(pictures, checkpoint, tmp_path / "out", precision="fast"))
 
 

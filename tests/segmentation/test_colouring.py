@@ -204,6 +204,7 @@ def test_samples_are_learnt_from_in_those_colours(tmp_path):
     np.testing.assert_array_equal(found, seen.read_region(0, seen.levels[0].box))
 
 
+@pytest.mark.long
 def test_a_large_slide_and_a_small_one_of_the_same_tissue_look_alike(tmp_path):
     random = np.random.default_rng(7)
     # Nuclei of 6 µm on stroma, at 0.5 µm per pixel, which an overview of a large slide blurs.

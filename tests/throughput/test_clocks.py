@@ -76,7 +76,7 @@ def test_who_may_not_set_clocks_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_without_such_a_gpu_nothing_is_measured() -> None:
     checkpoint = tiny_checkpoint()
-    with pytest.raises(RuntimeUnavailableError, match="no driver of NVIDIA's tells of cpu"):
+    with pytest.raises(RuntimeUnavailableError, match="NVIDIA's driver does not know cpu"):
         bench(checkpoint, QUICK)
 
 

@@ -175,6 +175,7 @@ def test_what_stands_is_not_touched_before_the_new_one_can_begin(pictures, tmp_p
     assert fit(options(pictures, epochs=1), tmp_path / "fresh", overwrite=True).epochs == 1
 
 
+@pytest.mark.long
 def test_going_on_with_the_second_stage_leaves_the_first_alone(pictures, tmp_path):
     class Killed(RecordingListener):
         def finished_epoch(self, row, best):
@@ -283,7 +284,7 @@ def test_a_run_of_an_earlier_version_is_read_resumed_and_overwritten(pictures, t
     earlier = rows_of(run)
     assert len(earlier) == 2
     card = wsiseg.load_checkpoint(run / "best.safetensors").card
-    assert (card.training["samples"], card.training["validation_samples"]) == (3, 1)
+    assert (card.training["samples"], card.training["kept_back"]) == (3, 1)
     for name, count in (("learnt.txt", 3), ("kept.txt", 1)):
         listed = options(pictures).data.replace(only=run / name)
         assert len(open_data(listed).samples) == count

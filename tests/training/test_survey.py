@@ -256,6 +256,7 @@ def test_a_label_that_is_no_class_is_found(tmp_path: Path) -> None:
     assert caught.value.where == tmp_path / "labels"
 
 
+@pytest.mark.long
 def test_shapes_that_are_smaller_than_what_is_counted_are_found(tmp_path: Path) -> None:
     image = hollow_slide(tmp_path / "slide.png", 9_000, 13_000)
     random = np.random.default_rng(0)

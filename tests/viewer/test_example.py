@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Each window registers actions; napari's own app takes them once in a process.
+pytestmark = pytest.mark.usefixtures("mock_app_model")
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "02_look_in_napari.py"
 
 

@@ -20,6 +20,9 @@ from wsiseg.viewer.project import Project, is_project, open_project
 from wsiseg.viewer.scene import add_layers, current_slide
 from wsiseg.viewer.widgets.slides import SlidesWidget
 
+# Each window registers actions; napari's own app takes them once in a process.
+pytestmark = pytest.mark.usefixtures("mock_app_model")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, slide_file):

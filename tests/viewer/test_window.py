@@ -24,6 +24,9 @@ from wsiseg.viewer.layers.layer_data import KEY
 from wsiseg.viewer.opening import furnish, scene_layers
 from zarr_images import halves, write_image
 
+# Each window registers actions; napari's own app takes them once in a process.
+pytestmark = pytest.mark.usefixtures("mock_app_model")
+
 
 def add_all(viewer, layers):
     return [getattr(viewer, f"add_{kind}")(data, **settings) for data, settings, kind in layers]

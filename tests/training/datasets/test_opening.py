@@ -80,8 +80,8 @@ def test_a_map_of_what_has_no_name_leaves_every_name_a_class(tmp_path: Path) -> 
     write(drawn, json.dumps(shapes), "a.json")
     data = {"slides": touch(tmp_path / "slides", "a.svs"), "annotations": drawn}
     for text, names in {
-        "unclassified=ignore": ["Fat", "Tumor"],
-        "unclassified=other,unannotated=rest": ["Fat", "Tumor", "other", "rest"],
+        "unclassified=ignore": ["Tumor", "Fat"],
+        "unclassified=other,unannotated=rest": ["Tumor", "Fat", "other", "rest"],
     }.items():
         dataset = open_data(DataOptions(**data, class_map=text))
         assert [c.name for c in dataset.classes] == names

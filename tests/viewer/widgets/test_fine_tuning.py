@@ -179,6 +179,7 @@ def test_a_training_begins_with_a_bundled_checkpoint(window, qtbot, folders):
     assert card.mpp == 0.5
 
 
+@pytest.mark.long
 def test_a_cancelled_training_is_resumed(window, qtbot, folders):
     """Once shows what twice does: a training that ends, that begins anew, or that cannot go on."""
     _, widget = window
@@ -200,6 +201,7 @@ def test_a_cancelled_training_is_resumed(window, qtbot, folders):
     finish(qtbot, widget)
 
 
+@pytest.mark.long
 def test_a_training_that_stands_is_shown_and_only_replaced_on_demand(window, qtbot, folders):
     _, widget = window
     widget.epochs.setValue(1)
@@ -226,6 +228,7 @@ def test_a_training_that_stands_is_shown_and_only_replaced_on_demand(window, qtb
     assert len(widget.curves.points["train_loss"]) == 2
 
 
+@pytest.mark.long
 def test_a_wrong_class_map_is_one_line(window, qtbot):
     _, widget = window
     widget.class_map.setText("ground=ground,round=round,lang=long")
@@ -282,6 +285,7 @@ def test_the_folder_of_the_slide_in_the_window_is_suggested(make_napari_viewer, 
     assert widget.slides.path == slide_file.parent
 
 
+@pytest.mark.long
 def test_closing_the_panel_ends_the_training(make_napari_viewer, folders, qtbot):
     viewer = make_napari_viewer()
     dock, widget = viewer.window.add_plugin_dock_widget("wsiseg", "Fine-tune")
