@@ -61,6 +61,7 @@ def test_a_killed_training_goes_on_with_the_same_losses(settings, pictures, tmp_
     assert first.sha256 == second.sha256
 
 
+@pytest.mark.long
 def test_a_training_that_is_killed_from_outside_goes_on(pictures, tmp_path):
     images, labels = pictures
     command = [sys.executable, "-m", "wsiseg", "train", "--images", str(images)]

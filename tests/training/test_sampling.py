@@ -360,7 +360,14 @@ def test_a_class_that_is_not_there_is_not_looked_for(tmp_path: Path) -> None:
     assert all((tiles.cut(TileRequest(number, None))[1] == 0).all() for number in range(30))
 
 
-@pytest.mark.parametrize("corner", [(30_007, 20_003), (0, 0), (59_900, 49_950)])
+@pytest.mark.parametrize(
+    "corner",
+    [
+        (30_007, 20_003),
+        pytest.param((0, 0), marks=pytest.mark.long),
+        pytest.param((59_900, 49_950), marks=pytest.mark.long),
+    ],
+)
 def test_a_rare_class_in_a_huge_plane_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corner: tuple[int, int]
 ) -> None:

@@ -160,6 +160,7 @@ def test_the_curves_are_drawn(window, qtbot):
     assert "#e8964c" in picture()
 
 
+@pytest.mark.long
 def test_a_training_begins_with_a_bundled_checkpoint(window, qtbot, folders):
     viewer, widget = window
     segment = SegmentWidget(viewer)
