@@ -20,7 +20,7 @@ from hypothesis import settings
 T = TypeVar("T")
 
 # Other work may share the machine, so a slow example is no failure.
-settings.register_profile("short", deadline=None, print_blob=True, max_examples=100)
+settings.register_profile("short", deadline=None, print_blob=True, max_examples=75)
 settings.register_profile("long", deadline=None, print_blob=True, max_examples=500)
 
 _long = False

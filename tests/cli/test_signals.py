@@ -90,7 +90,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("stage", ["wsiseg.cli.app", "zarr"])
+@pytest.mark.parametrize("stage", ["wsiseg.cli.app", pytest.param("zarr", marks=pytest.mark.long)])
 @pytest.mark.parametrize("form", ["--json", "--events"])
 def test_what_is_signalled_while_it_loads_ends_with_a_document(tmp_path, stage, form):
     words = ["segment", tmp_path / "slide.svs", "-o", tmp_path / "out", form]

@@ -162,7 +162,14 @@ def test_classes_and_sizes_are_chosen(cells):
     assert 0 < len(kept) < len(every)
 
 
-@pytest.mark.parametrize("tolerance", [0.5, 2.0, 20.0])
+@pytest.mark.parametrize(
+    "tolerance",
+    [
+        2.0,
+        pytest.param(0.5, marks=pytest.mark.long),
+        pytest.param(20.0, marks=pytest.mark.long),
+    ],
+)
 def test_simplified_outlines_keep_to_the_tolerance_and_are_valid(cells, tolerance):
     path, *_ = cells
     exact = {each["id"]: each for each in features(export(path).output)}

@@ -68,7 +68,9 @@ def test_each_file_tile_is_decoded_once(
     assert max(decoded.values()) == 1
 
 
-@pytest.mark.parametrize("kind", [OpenSlideSlide, OmeZarrSlide])
+@pytest.mark.parametrize(
+    "kind", [OpenSlideSlide, pytest.param(OmeZarrSlide, marks=pytest.mark.long)]
+)
 def test_a_library_is_asked_for_every_pixel_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BlockSlide]
 ) -> None:

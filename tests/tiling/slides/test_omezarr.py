@@ -219,6 +219,7 @@ def served(tmp_path: Path) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.long
 def test_a_store_behind_an_address_is_read(served: str, tmp_path: Path) -> None:
     where = f"{served}/slide.ome.zarr"
     assert url_or_path(Path(where)) == where
