@@ -22,7 +22,7 @@ def as_it_was(pytestconfig: pytest.Config):
 def test_numbers_are_those_of_the_form_that_is_run(long: bool) -> None:
     repetitions.choose(long=long)
     assert repetitions.repetitions(3, 70) == (70 if long else 3)
-    assert settings().max_examples == (500 if long else 100)
+    assert settings().max_examples == (500 if long else 75)
 
 
 def test_cases_of_the_long_form_are_marked_and_none_is_lost() -> None:
