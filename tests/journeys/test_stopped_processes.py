@@ -41,7 +41,7 @@ def stop(*counts: int, code: str = "import stopped; stopped.main()") -> dict:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and makes a file in memory")
 def test_what_stops_a_process_loses_nothing():
-    counts = repetitions(10, 60), repetitions(2, 20), repetitions(1, 20)
+    counts = repetitions(20, 60), repetitions(2, 20), repetitions(1, 20)
     told = stop(*counts)
     assert told["wrong"] == []
     assert told["begun"] <= 1
