@@ -9,9 +9,9 @@ RUN pip install --no-cache-dir -c constraints.txt build==1.6.1 && python -m buil
 
 FROM python:3.11-slim AS cuda
 COPY --from=build /wheels /wheels
-COPY constraints.txt /tmp/constraints.txt
+COPY constraints.txt /wheels/constraints.txt
 # PyPI's PyTorch for Linux brings CUDA's libraries; the driver comes from the host.
-RUN pip install --no-cache-dir -c /tmp/constraints.txt "$(echo /wheels/*.whl)[onnx,openvino,remote,train,nvidia]" \
+RUN pip install --no-cache-dir -c /wheels/constraints.txt "$(echo /wheels/*.whl)[onnx,openvino,remote,train,nvidia]" \
     && useradd --uid 1000 --create-home wsiseg
 USER 1000
 WORKDIR /data
@@ -19,9 +19,9 @@ ENTRYPOINT ["wsiseg"]
 
 FROM python:3.11-slim AS cpu
 COPY --from=build /wheels /wheels
-COPY constraints.txt /tmp/constraints.txt
-RUN pip install --no-cache-dir -c /tmp/constraints.txt torch --index-url https://download.pytorch.org/whl/cpu \
-    && pip install --no-cache-dir -c /tmp/constraints.txt "$(echo /wheels/*.whl)[onnx,openvino,remote,train]" \
+COPY constraints.txt /wheels/constraints.txt
+RUN pip install --no-cache-dir -c /wheels/constraints.txt torch --index-url https://download.pytorch.org/whl/cpu \
+    && pip install --no-cache-dir -c /wheels/constraints.txt "$(echo /wheels/*.whl)[onnx,openvino,remote,train]" \
     && useradd --uid 1000 --create-home wsiseg
 USER 1000
 WORKDIR /data

@@ -203,6 +203,7 @@ def _portable(error: Exception | None) -> Exception | None:
     """Return an error that another process can read; what a library raises may not be so."""
     try:
         pickle.loads(pickle.dumps(error))
+    # Pickling runs the class's own code, which may raise anything; its words go over in its place.
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

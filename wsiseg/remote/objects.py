@@ -62,6 +62,10 @@ class Objects(Protocol):
         """Return all bytes."""
 
 
+class NoConditionsError(AddressError):
+    """A server that writes whatever stands there, on which no lock can be built."""
+
+
 class WritableObject:
     """An object of S3, Google or Azure, or a common beginning of many.
 
@@ -126,7 +130,7 @@ class WritableObject:
 
         Raises
         ------
-        NotImplementedError
+        NoConditionsError
             If the server does not write under conditions.
         """
         return self._put(content, "create")
@@ -159,7 +163,9 @@ class WritableObject:
             except (AlreadyExistsError, PreconditionError):
                 return None
             except NotSupportedError as error:
-                raise NotImplementedError(self.kind) from error
+                raise NoConditionsError(
+                    "the server does not write under conditions", mask(self.url)
+                ) from error
             except FileNotFoundError as error:
                 if mode not in ("create", "overwrite"):
                     return None

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 import psutil
 
 from wsiseg.errors import AddressError, OutputError, OutputHeldError
-from wsiseg.remote.objects import Version
+from wsiseg.remote.objects import NoConditionsError, Version
 from wsiseg.remote.remote_path import RemotePath
 from wsiseg.store.holders import describe_holder, this_holder
 
@@ -61,7 +61,7 @@ def hold_lease(
     lease = _Lease(path)
     try:
         taken = lease.take(timeout)
-    except NotImplementedError:
+    except NoConditionsError:
         warn(f"{path.parent} has no conditional writing, so no locks: start no second run there")
         yield lambda: None
         return
