@@ -164,7 +164,7 @@ def _parse_card(metadata: dict[str, str], path: Path) -> CheckpointCard:
 def no_checkpoint(path: Path) -> CheckpointError:
     """Return the error for a file of another kind."""
     return CheckpointError(
-        "this is no .safetensors checkpoint", path, _suggest(path.parent, path.suffix)
+        "this is not a .safetensors checkpoint", path, _suggest(path.parent, path.suffix)
     )
 
 

@@ -86,7 +86,7 @@ class Architecture:
             kinds = (int, float) if hints[key] is float else (hints[key],)
             if (value not in allowed) if allowed else type(value) not in kinds:
                 raise ArgumentError(
-                    f"{reprlib.repr(value)} is no value of {key}", self.name, _wanted(hints[key])
+                    f"{reprlib.repr(value)} is not a value of {key}", self.name, _wanted(hints[key])
                 )
             # Values that are too small are refused by the network itself.
             if isinstance(value, int | float) and value > _largest(hints[key]):

@@ -127,7 +127,9 @@ def refuse_bad_weights(state: Mapping[str, Tensor], where: object = None) -> Non
             what = f"{key} holds a negative variance"
         if what is not None:
             raise CheckpointError(
-                f"the weights are damaged: {what}", where, "Get the file anew, or train again."
+                f"the weights are damaged: {what}",
+                where,
+                "Download the file again, or train again.",
             )
 
 

@@ -131,7 +131,7 @@ def plane_at_scale(slide: Slide, scale: float) -> WorkingPlane:
         If the scale is not between 0.0001 and 10,000.
     """
     if not (math.isfinite(scale) and 1e-4 <= scale <= 1e4):
-        raise ResolutionError(f"a scale of {scale:g} makes no sense", "`scale`")
+        raise ResolutionError(f"a scale of {scale:g} is invalid", "`scale`")
     full = _stated(slide)
     return _plane(slide, 1 / scale, None if full is None else full / scale)
 

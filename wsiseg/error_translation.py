@@ -54,7 +54,7 @@ def reason(error: BaseException) -> str:
         case RecursionError():
             return "it is nested too deeply"
         case UnicodeError():
-            return "it is no text of the encoding that it should have"
+            return "it is not text of the encoding that it should have"
         case KeyError():
             text = f"{error} is missing"
         case OSError(strerror=str(text)):

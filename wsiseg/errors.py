@@ -19,7 +19,7 @@
     ├── CheckpointError            a checkpoint is missing or unusable (ValueError)
     │   └── WeightsMismatchError   tensors do not fit the architecture (ValueError)
     ├── UnknownArchitectureError   no network of that name             (ValueError)
-    ├── ArgumentError              a value that makes no sense         (ValueError)
+    ├── ArgumentError              a value that is invalid         (ValueError)
     ├── RuntimeUnavailableError    what should run the network is not installed or not able
     ├── MemoryBudgetError          no plan fits the memory budget      (MemoryError)
     ├── ClusterError               a scheduler or its workers cannot be used    (ConnectionError)
@@ -153,7 +153,7 @@ class UnknownArchitectureError(WsisegError, ValueError):
 
 
 class ArgumentError(WsisegError, ValueError):
-    """An argument has a value that makes no sense."""
+    """An argument has a value that is invalid."""
 
 
 class RuntimeUnavailableError(WsisegError, RuntimeError):

@@ -50,7 +50,7 @@ def compose_yaml(path: Path) -> yaml.Node | None:
             text = text.replace("\t", " ")
         return yaml.compose(text, Loader=_PlainLoader)
     except UnicodeDecodeError as error:
-        raise ValueError("it is no text in UTF-8") from error
+        raise ValueError("it is not text in UTF-8") from error
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
 

@@ -119,7 +119,7 @@ def export_model(
         difference, agreement = _compare(original, tiles, found)
         if agreement < _AGREEMENT:
             raise OutputError(
-                f"{to} labels {1 - agreement:.1%} of the pixels otherwise than the original",
+                f"{to} labels {1 - agreement:.1%} of the pixels differently from the original",
                 output,
                 "Nothing was written; try another format.",
             )
@@ -162,7 +162,7 @@ def _check(form: type[ModelFormat], to: str, output: Path, *, overwrite: bool) -
         )
     if output.suffix.lower() != form.suffix:
         raise ArgumentError(
-            f"the name of {to} files ends with {form.suffix}", f"`output` {output.name}"
+            f"the name of {to} files must end with {form.suffix}", f"`output` {output.name}"
         )
     if not output.parent.is_dir():
         raise OutputError("there is no such folder", output.parent)
@@ -177,7 +177,7 @@ def _check_edges(edges: tuple[int, ...], multiple: int) -> None:
         if edge % multiple:
             below = edge // multiple * multiple
             raise ArgumentError(
-                f"tiles of {edge} pixels are no multiple of {multiple}, as the network wants",
+                f"tiles of {edge} pixels are not a multiple of {multiple}, as the network wants",
                 "`tile`",
                 f"Use {below} or {below + multiple}." if below else f"Use {multiple}.",
             )

@@ -33,7 +33,9 @@ def refuse_bomb(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 listed = archive.infolist()
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-            raise CheckpointError("the file is a damaged archive", path, "Get it anew.") from error
+            raise CheckpointError(
+                "the file is a damaged archive", path, "Download it again."
+            ) from error
         members = len(listed)
         unpacked = sum(member.file_size for member in listed)
     if unpacked > MOST_UNPACKED or unpacked > _MOST_TIMES * size or members > _MOST_MEMBERS:

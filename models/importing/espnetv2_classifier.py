@@ -50,7 +50,7 @@ def import_classifier(state: State, where: object = None) -> ESPNetv2Classifier:
     Raises
     ------
     CheckpointError
-        If these are no weights of an ESPNetv2 classifier.
+        If these are not weights of an ESPNetv2 classifier.
     WeightsMismatchError
         If tensors are missing, left over or of another shape.
     """
@@ -61,7 +61,7 @@ def import_classifier(state: State, where: object = None) -> ESPNetv2Classifier:
     ]
     if last is None or not widths:
         raise CheckpointError(
-            "these are no weights of an ESPNetv2 classifier",
+            "these are not weights of an ESPNetv2 classifier",
             where,
             "Weights of the segmentation network go through 'wsiseg models import'.",
         )
@@ -70,7 +70,7 @@ def import_classifier(state: State, where: object = None) -> ESPNetv2Classifier:
             network = ESPNetv2Classifier(last.shape[0], width=widths[0])
     except ValueError as error:
         raise WeightsMismatchError(
-            f"classifier.weight is {tuple(last.shape)}, which it is in no classifier", where
+            f"classifier.weight is {tuple(last.shape)}, which no classifier has", where
         ) from error
     load_strictly(network, tensors, where)
     return network.eval()

@@ -115,7 +115,7 @@ def import_state(
 
     >>> import_state({"conv.weight": torch.zeros(8, 3, 3, 3)}, "espnet")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    wsiseg.errors.CheckpointError: these are no weights of espnet in a known layout; ...
+    wsiseg.errors.CheckpointError: these are not weights of espnet in a known layout; ...
     """
     published = _Published(architecture, state)
     settings = published.resolve_arguments(arguments)
@@ -151,7 +151,7 @@ def guess_architecture(path: Path | str) -> str:
         )
     first = ", ".join(shorten(key) for key in list(state)[:3]) or "nothing"
     raise CheckpointError(
-        f"these are no weights of a network in a known layout; the file begins with {first}",
+        f"these are not weights of a network in a known layout; the file begins with {first}",
         path,
         "'wsiseg models list' has the networks; name one with `architecture`.",
     )
@@ -331,7 +331,7 @@ class _TrackedState(dict[str, Tensor]):
 
 def _read(path: Path) -> State:
     if path.is_dir():
-        raise CheckpointError("this is a folder, no file of weights", path)
+        raise CheckpointError("this is a folder, not a file of weights", path)
     if not path.is_file():
         raise CheckpointError("there is no such file", path)
     if is_checkpoint(path):
@@ -383,7 +383,7 @@ def _find_layout(architecture: str, state: State, where: object = None) -> KeyLa
             return layout
     first = ", ".join(shorten(key) for key in list(state)[:3]) or "nothing"
     raise CheckpointError(
-        f"these are no weights of {architecture} in a known layout; the file begins with {first}",
+        f"these are not weights of {architecture} in a known layout; the file begins with {first}",
         where,
         _suggest(state) or "Check `architecture`.",
     )

@@ -119,7 +119,7 @@ def choose_runtime(
         RUNTIMES.check(runtime, "`runtime`")
     if precision == "fast":
         raise ArgumentError(
-            "fast is for segmenting slides, on whose own tiles it is chosen",
+            "fast works for slides only, on whose tiles it is chosen",
             "`precision`",
             f"Use auto or one of: {', '.join(PRECISIONS)}.",
         )

@@ -79,7 +79,7 @@ class OpenVinoRuntime(ReshapedRuntime):
         multiple = network.network.input_multiple
         if any(edge % multiple for edge in settings.tile):
             raise ArgumentError(
-                f"tiles of {settings.tile} are no multiple of {multiple}, as {self.name} needs"
+                f"tiles of {settings.tile} are not a multiple of {multiple}, as {self.name} needs"
             )
         self._refuse_emulation(openvino_core(), settings)
         # Compiled from what is kept, so that it makes no difference whether it was.

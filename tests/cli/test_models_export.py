@@ -36,7 +36,7 @@ def test_an_exported_network_is_described_by_what_was_checked(tmp_path):
             ("--to", "torchscript", "--tile", 9000),
             "tiles are at most 2220 pixels wide here",
         ),
-        (("--to", "torch-export"), "the name of torch-export files ends with .pt2"),
+        (("--to", "torch-export"), "the name of torch-export files must end with .pt2"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(tmp_path, words, said):

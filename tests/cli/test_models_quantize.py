@@ -155,7 +155,7 @@ def test_a_damaged_int8_form_is_refused(quantised, picture, tmp_path):
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("-o", "a.onnx"), 2, "the name of checkpoints ends with .safetensors"),
+        (("-o", "a.onnx"), 2, "the name of a checkpoint must end with .safetensors"),
         (("-o", "none/a.safetensors"), 1, "there is no such folder"),
         (("-o", "here.safetensors"), 1, "--overwrite replaces it."),
         (("-o", "a.safetensors", "--min-agreement", 1.5), 2, "(--min-agreement)"),

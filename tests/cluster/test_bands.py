@@ -222,7 +222,7 @@ def test_what_a_worker_meets_comes_back_as_one_line(slide, tmp_path, cluster):
         (["--workers", "0"], 2, "too small"),
         (["--workers", "2", "--scheduler", "tcp://a:1"], 2, "exclude each other"),
         (["--scheduler", "nowhere.json"], 1, "no such scheduler file"),
-        (["--scheduler", "{slide}"], 1, "no scheduler wrote this file"),
+        (["--scheduler", "{slide}"], 1, "this is not a scheduler file"),
         (["--scheduler", "tcp://127.0.0.1:1"], 1, "does not answer"),
         (["--scheduler", "gopher://127.0.0.1:1"], 1, "does not answer"),
     ],

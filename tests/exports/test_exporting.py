@@ -166,7 +166,7 @@ def misplaced(folder):
     [
         (lambda folder: folder / "none.ome.zarr", "there is no such mask"),
         (lambda folder: folder, "a folder is no mask"),
-        (folder_of_masks, "a folder is no mask; masks are stores, NAME.ome.zarr"),
+        (folder_of_masks, "a folder is not a mask; masks are stores, NAME.ome.zarr"),
         (text, "a file is no mask"),
         (unfinished, "the mask is unfinished"),
         (damaged, "the store's pixels cannot be read"),
@@ -191,7 +191,10 @@ def test_what_is_no_finished_mask_is_refused_in_a_line(tmp_path, make, what):
     ("words", "line"),
     [
         ("--to geojsn -o a.geojson", "there is no export 'geojsn' (--to). Did you mean geojson?"),
-        ("--to geojson -o a.txt", "the name of geojson files ends with .geojson or .geojson.gz"),
+        (
+            "--to geojson -o a.txt",
+            "the name of geojson files must end with .geojson or .geojson.gz",
+        ),
         ("--to geojson -o a.geojson --classes glnd", "the mask has no class 'glnd' (--classes)"),
         ("--to geojson -o a.geojson --simplify 2", "'2' is not a length"),
         ("--to geojson -o a.geojson --simplify 2um2", "'2um2' is not a length"),

@@ -49,7 +49,7 @@ def test_a_report_is_replaced_by_the_next_and_nothing_else_is(one):
     page.write_text("<!doctype html><p>mine")
     outcome = run("report", one)
     assert outcome.status == 1
-    what = "a file that is no report has the name of the page"
+    what = "a file that is not a report has the name of the page"
     assert outcome.err.splitlines() == [f"error: {what} ({page}). Choose another --output."]
     assert page.read_text() == "<!doctype html><p>mine"
     with pytest.raises(OutputExistsError):
@@ -93,7 +93,7 @@ def test_a_run_file_is_told_from_its_folder(one):
 
 
 def test_pages_have_names_of_pages(one, cohort, tmp_path):
-    with pytest.raises(ArgumentError, match="the name of a page ends with"):
+    with pytest.raises(ArgumentError, match="the name of a page must end with"):
         wsiseg.report(one, tmp_path / "page.pdf")
     with pytest.raises(OutputError, match="no such folder"):
         wsiseg.report(one, tmp_path / "none" / "page.html")

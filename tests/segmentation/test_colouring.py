@@ -113,13 +113,13 @@ MACENKO = (
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("{", "not a reference of stains"),
-        ('{"method": "macenko"}', "not a reference of stains"),
-        ('{"method": "macenko", "colours": [[1]], "strengths": [1]}', "not a reference of stains"),
+        ("{", "not a stain reference"),
+        ('{"method": "macenko"}', "not a stain reference"),
+        ('{"method": "macenko", "colours": [[1]], "strengths": [1]}', "not a stain reference"),
         (REINHARD % ("false", 1), "is of reinhard"),
-        (REINHARD % ("false", 0), "not a reference of stains"),
+        (REINHARD % ("false", 0), "not a stain reference"),
         (MACENKO % ("true", 1), "made with `icc`"),
-        (MACENKO % ("false", "NaN"), "not a reference of stains"),
+        (MACENKO % ("false", "NaN"), "not a stain reference"),
     ],
 )
 def test_what_is_no_reference_is_refused(tmp_path, content, line):

@@ -294,7 +294,7 @@ def test_classes_that_both_have_keep_what_they_were(tmp_path: Path) -> None:
     assert torch.equal(own[:, 0], given[:, 1])
     assert torch.equal(own[:, 2], given[:, 0])
     assert not torch.equal(own[:, 1], given[:, 2])
-    assert begun.notes[1] == "taken over by class name: road, sky"
+    assert begun.notes[1] == "weights kept for classes of the same name: road, sky"
 
 
 KNOWN = named("sky", "road", "tree", "car", "pole")
@@ -323,7 +323,7 @@ def test_what_classes_are_known_by_name_is_kept_whatever_the_network(
     with torch.no_grad():
         ours, theirs = begun.network.eval()(x), donor(x)
     assert ours.shape[1] == len(MIXED)
-    assert "taken over by class name: road, car" in begun.notes
+    assert "weights kept for classes of the same name: road, car" in begun.notes
     for index in (1, 3):
         torch.testing.assert_close(ours[:, index], theirs[:, index], atol=1e-4, rtol=1e-4)
     assert not torch.equal(ours[:, 2], theirs[:, 2])

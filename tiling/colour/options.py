@@ -42,5 +42,5 @@ class ColourOptions:
             )
         if self.reference is not None and self.stain is None:
             raise ArgumentError(
-                "a reference without a method does nothing", "`stain_reference`", "Add `stain`."
+                "a stain reference needs a method", "`stain_reference`", "Add `stain`."
             )

@@ -115,7 +115,7 @@ def estimate_stains(slide: Slide, method: str) -> StainEstimate:
     stained = sample_stained_colours(slide)
     if len(stained) < _ENOUGH:
         raise StainError(
-            f"{len(stained)} of the pixels looked at are stained, which tells too little",
+            f"{len(stained)} of the pixels looked at are stained, too few to measure stains",
             slide.path,
             "Leave its stains as they are.",
         )
@@ -124,6 +124,6 @@ def estimate_stains(slide: Slide, method: str) -> StainEstimate:
         raise StainError(
             "it is stained in one colour, not in two",
             slide.path,
-            "Leave its stains as they are, or take reinhard.",
+            "Leave its stains as they are, or use reinhard.",
         )
     return estimate

@@ -159,7 +159,7 @@ class _Search:
         if self.met == before:
             notes = FoundSlides((), tuple(self.skipped[skipped:])).notes
             hint = " ".join(f"{note[0].upper()}{note[1:]}." for note in notes) or None
-            raise SlideNotFoundError("no slide fits the pattern", pattern, hint)
+            raise SlideNotFoundError("no slide matches the pattern", pattern, hint)
 
     def search_folder(self, folder: Path, *, top: bool = False) -> None:
         """Take the slides of a folder, and pass over the rest."""
@@ -215,7 +215,7 @@ def _is_pattern(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    with translate_errors(lambda why: SlideError(f"the path cannot be looked at: {why}", path)):
+    with translate_errors(lambda why: SlideError(f"the path cannot be accessed: {why}", path)):
         return path.is_dir()
 
 

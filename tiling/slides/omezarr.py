@@ -73,7 +73,7 @@ class OmeZarrSlide(BlockSlide):
     UnsuitableSlideError
         If it is a mask or what stands beside one, or a stack of channels, planes or times.
     DamagedSlideError
-        If its metadata make no sense, or its finest array is missing.
+        If its metadata are invalid, or its finest array is missing.
     RuntimeUnavailableError
         If what reads the address is not installed.
     """
@@ -223,7 +223,7 @@ def _open_where(path: Path, where: str) -> zarr.Group:
     except (GroupNotFoundError, FileNotFoundError) as error:
         if is_remote(path):
             if path.is_dir():
-                raise UnknownFormatError("a folder behind an address, and no store", path) from None
+                raise UnknownFormatError("a remote folder that is not a Zarr store", path) from None
             raise SlideNotFoundError(
                 "there is no slide at this address, neither a file nor an OME-Zarr image",
                 where,

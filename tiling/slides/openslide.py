@@ -292,7 +292,7 @@ def _refuse_misread(handle: openslide.OpenSlide, tiff: Pyramid, path: Path) -> N
     """Refuse a TIFF of which OpenSlide shows another picture, or other colours."""
     if tiff.sampling.unspecified:
         raise UnknownFormatError(
-            "OpenSlide takes its further sample for alpha, which it is not", path
+            "OpenSlide would take its extra channel for alpha, which it is not", path
         )
     finest = tiff.pages[0]
     size = int(finest.imagewidth), int(finest.imagelength)

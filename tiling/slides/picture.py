@@ -165,7 +165,7 @@ def _find_facts(
     if picture.mode not in _MODES or (deep and picture.mode not in ("RGB", "RGBA")):
         kind = f"{depth} bits" if deep else f"mode {picture.mode}"
         raise UnsuitableSlideError(
-            f"a picture of {kind}, in which nothing says what is black and what white",
+            f"a picture of {kind}, whose range of values is not stated",
             path,
         )
     if tiff is None and _is_stack(picture):

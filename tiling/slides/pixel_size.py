@@ -109,8 +109,8 @@ def explain_rejected(
             continue
         if size == chosen:
             break
-        believed = "" if chosen is None else f"; {chosen.source} is"
-        found.append(f"{size.source} states pixels of {size.text}, which is not believed{believed}")
+        believed = "" if chosen is None else f"; {chosen.source} is used"
+        found.append(f"{size.source} states pixels of {size.text}, which is implausible{believed}")
     return tuple(found)
 
 

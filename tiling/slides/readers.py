@@ -176,7 +176,7 @@ def _open_with_first(path: Path) -> Slide:
         raise UnknownFormatError(
             "; ".join(reasons) or "no reader takes this file from an address",
             path,
-            "Behind addresses OME-Zarr and tiled TIFF (Aperio, OME, generic) are read; copy other "
+            "From addresses, OME-Zarr and tiled TIFF (Aperio, OME, generic) are read; copy other "
             "slides to this machine first.",
         )
     # Asked last, as the index file of a MIRAX slide may be empty.

@@ -233,7 +233,7 @@ class Slide(ABC):
         DamagedSlideError
             If the file's data there cannot be decoded.
         """
-        raise ArgumentError(f"reader {self.reader} reads nothing reduced", self.path)
+        raise ArgumentError(f"reader {self.reader} cannot read at reduced size", self.path)
 
     def chunks(self, level: int, box: Box) -> Iterator[Box]:
         """Yield the storage units (file tiles, strips, chunks) that a rectangle meets.
@@ -304,7 +304,7 @@ class Slide(ABC):
 
     def _read_associated(self, name: str) -> Pixels:
         """Read a picture that is there; readers that never name one need none of this."""
-        raise SlideError(f"reader {self.reader} reads no pictures beside the slide", self.path)
+        raise SlideError(f"reader {self.reader} reads no associated images", self.path)
 
     @abstractmethod
     def close(self) -> None:

@@ -248,7 +248,7 @@ def _map(
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     if isinstance(path, RemotePath):
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples > 1:
-            raise UnknownFormatError("a TIFF whose colours lie apart, behind an address", path)
+            raise UnknownFormatError("a remote TIFF with separate colour planes", path)
         return RangeArray(path.object, page.dataoffsets[0], dtype, (height, width, samples))
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         planes = np.memmap(path, dtype, "r", page.dataoffsets[0], (samples, height, width))

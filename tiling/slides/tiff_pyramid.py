@@ -128,7 +128,7 @@ def refuse_unsupported_pixels(pyramid: Pyramid, path: Path) -> None:
         With the reason.
     """
     if pyramid.sampling.associated:
-        raise UnknownFormatError("a TIFF with colours already multiplied by their alpha", path)
+        raise UnknownFormatError("a TIFF with premultiplied alpha", path)
     for page in pyramid.pages:
         reason = unsupported_reason(page, pyramid.sampling)
         if reason is not None:
@@ -180,8 +180,8 @@ def _refuse_measurements(page: tifffile.TiffPage, sampling: Sampling, path: Path
     samples, dtype = page.samplesperpixel, page.dtype
     if dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and sampling.colours < 3):
         raise UnsuitableSlideError(
-            f"{samples} channel{'s' * (samples > 1)} of {dtype}, in which nothing says what is "
-            "black and what white",
+            f"{samples} channel{'s' * (samples > 1)} of {dtype}, whose range of values is not "
+            "stated",
             path,
             "Save what is to be segmented as RGB of 8 bits.",
         )

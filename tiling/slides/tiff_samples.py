@@ -109,8 +109,7 @@ def find_sampling(page: tifffile.TiffPage, path: object) -> Sampling:
     unspecified = tuple(i for i in range(colours, samples) if i not in alphas[:1])
     if colours == 1 and len(unspecified) > 1:
         raise UnsuitableSlideError(
-            f"{samples} channels of {page.dtype}, in which nothing says what is red and blue, "
-            "or black and what white",
+            f"{samples} channels of {page.dtype}, whose colours and range of values are not stated",
             path,
             "Save what is to be segmented as RGB of 8 bits.",
         )

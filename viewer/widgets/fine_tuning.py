@@ -252,7 +252,7 @@ class FineTuneWidget(QWidget):
             extra_options = tuple(shlex.split(self.extra_options.text()))
         except ValueError as error:
             raise ArgumentError(
-                f"more options make no sense: {error}", self.extra_options.text()
+                f"more options are invalid: {error}", self.extra_options.text()
             ) from error
         return FineTuning(
             slides=_given(self.slides, "folder of slides"),

@@ -214,7 +214,7 @@ class ClassMap:
             label = self.label(key, where)
             if label is None:
                 raise AnnotationError(
-                    f"{key!r} marks a region as exhaustive, which a painted mask cannot",
+                    f"{key!r} marks a region as exhaustive; a painted mask has no such regions",
                     where,
                     f"Map it to a class or to {IGNORE}.",
                 )
@@ -260,7 +260,7 @@ def _refuse_bad_name(name: str) -> None:
     except ValueError as error:
         short = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
         raise ArgumentError(
-            f"{short!r} can be no class: {error}",
+            f"{short!r} cannot be a class: {error}",
             "`class_map`",
             "Map it to another name in `class_map`.",
         ) from error

@@ -145,10 +145,10 @@ def parse_hub(address: Address) -> HubPlace:
     matched = _HUB.fullmatch(address.url.rstrip("/"))
     climbs = not {".", ".."}.isdisjoint(re.split("[/@]", address.url))
     if matched is None or climbs or (matched["revision"] or "").endswith(_SUFFIX):
-        raise CheckpointError("this is no address of a repository", address, form)
+        raise CheckpointError("this is not the address of a repository", address, form)
     if matched["file"] is not None and not matched["file"].endswith(_SUFFIX):
         raise CheckpointError(
-            "this is no .safetensors checkpoint",
+            "this is not a .safetensors checkpoint",
             address,
             "Published .pth files go through 'wsiseg models import' first.",
         )
@@ -167,7 +167,7 @@ def _check_hash(kind: str, value: str, url: str) -> str:
     digest = value.lower()
     if kind.lower() != "sha256" or not _SHA256.fullmatch(digest):
         raise ArgumentError(
-            f"#{shorten(kind)}={shorten(value, 16)} is no hash that is verified",
+            f"#{shorten(kind)}={shorten(value, 16)} is not a hash that can be verified",
             mask(url),
             "Give #sha256= and 64 hexadecimal digits.",
         )

@@ -149,7 +149,7 @@ class CacheEntry:
     def _writing(self) -> Iterator[None]:
         def refuse(why: str) -> WsisegError:
             return OutputError(
-                f"what is fetched cannot be kept: {why}",
+                f"the download cannot be kept: {why}",
                 self._cache,
                 "Make room, or name another cache folder by XDG_CACHE_HOME.",
             )

@@ -149,9 +149,7 @@ def _translate(error: Exception, address: Address) -> Exception:
     if isinstance(error, FileNotFoundError) and (cause is error or address.scheme == "s3"):
         return refuse_status(404, address)
     if type(cause).__name__ == "TooManyRedirects":
-        return CheckpointError("the address leads in circles", address, "Check it.")
+        return CheckpointError("the address redirects in circles", address, "Check it.")
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(
-            f"what is fetched cannot be kept: {reason(cause)}", address, "Make room."
-        )
+        return OutputError(f"the download cannot be kept: {reason(cause)}", address, "Make room.")
     return UnreachableError(address.scrub(reason(cause)))

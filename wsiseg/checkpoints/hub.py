@@ -196,7 +196,7 @@ def _translating(place: HubPlace, address: Address) -> Iterator[None]:
         raise refuse_status(403, address) from None
     except RepositoryNotFoundError:
         raise CheckpointError(
-            f"there is no repository {place.repository}, or it is not yours to read",
+            f"there is no repository {place.repository}, or you have no access to it",
             address,
             "Check its name; log in with 'hf auth login' if it is private.",
         ) from None
@@ -217,7 +217,7 @@ def _translating(place: HubPlace, address: Address) -> Iterator[None]:
         ) from None
     except HFValidationError as error:
         raise CheckpointError(
-            f"this is no address of a repository: {address.scrub(reason(error))}",
+            f"this is not the address of a repository: {address.scrub(reason(error))}",
             address,
             "Copy OWNER/NAME from its page.",
         ) from None

@@ -38,9 +38,9 @@ def load_checkpoint(source: Path | str, *, to_train: bool = False) -> Checkpoint
     CheckpointError
         If it is missing, damaged or of another kind, cannot be fetched, or has another hash.
     RuntimeUnavailableError
-        If what reads such an address is not installed.
+        If the package that reads such addresses is not installed.
     OutputError
-        If what is fetched cannot be kept.
+        If the download cannot be kept.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def _installed(address: Address) -> Iterator[None]:
     except ImportError as error:
         extra = "hub" if address.scheme == "hf" else "remote"
         raise RuntimeUnavailableError(
-            f"what reads such an address is not installed: {error}",
+            f"the package that reads such addresses is not installed: {error}",
             address,
             f"Install it with: pip install 'wsiseg[{extra}]'",
         ) from error

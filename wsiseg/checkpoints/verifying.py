@@ -44,7 +44,7 @@ def verify(path: Path, found: str, address: Address) -> None:
         raise CheckpointError(
             f"the file has the sha256 {found}, not {address.sha256}",
             address,
-            "It is another one than was meant, or damaged; it is not used.",
+            "It is a different file, or damaged; it is not used.",
         )
     try:
         check_whole(path)
@@ -53,7 +53,9 @@ def verify(path: Path, found: str, address: Address) -> None:
             begins = file.read(64).lstrip().lower()
         if begins.startswith((b"<!doctype", b"<html", b"<?xml")):
             raise CheckpointError(
-                "the address gives a web page, no checkpoint", address, "Name the file itself."
+                "the address leads to a web page, not to a checkpoint",
+                address,
+                "Name the file itself.",
             ) from None
         raise CheckpointError(error.what, address, error.hint) from None
 

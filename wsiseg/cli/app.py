@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "export": LazyCommand(
         "wsiseg.cli.export:export",
-        "Write a mask to a file for other programs: GeoJSON for QuPath, for instance.",
+        "Write a mask to a file for other programs, such as GeoJSON for QuPath.",
         "wsiseg export out/biopsy.ome.zarr --to geojson -o biopsy.geojson",
     ),
     "measure": LazyCommand(
@@ -60,12 +60,12 @@ COMMANDS = {
     ),
     "refine": LazyCommand(
         "wsiseg.cli.refine:refine",
-        "Smooth a mask, fill its holes, remove small areas, decide classes by thresholds.",
+        "Smooth a mask, fill its holes, remove small areas, apply thresholds to classes.",
         "wsiseg refine out/biopsy.ome.zarr --min-area 20um2 -o biopsy-clean.ome.zarr",
     ),
     "report": LazyCommand(
         "wsiseg.cli.report:report",
-        "Write self-contained HTML pages on runs: pictures, areas, times, how to repeat them.",
+        "Write an HTML report of each run: pictures, areas, times, how to repeat it.",
         "wsiseg report out/",
     ),
     "view": LazyCommand(
@@ -75,21 +75,21 @@ COMMANDS = {
     ),
     "info": LazyCommand(
         "wsiseg.cli.info:info",
-        "Show levels, resolution, vendor of slides, and which readers take them.",
+        "Show a slide's levels, resolution and vendor, and which readers open it.",
         "wsiseg info slides/*.svs --json",
     ),
     "stain": LazyCommand(
         "wsiseg.cli.stain:stain",
-        "Find out how a slide is stained, and keep it as a reference for segment --stain.",
+        "Measure a slide's stains and save them as a reference for --stain-reference.",
         "wsiseg stain lab_a.svs -o lab_a.json",
     ),
     "models": LazyCommand(
         "wsiseg.cli.models:app",
-        "List, describe and import networks.",
+        "List, describe, import, export and quantise networks.",
     ),
     "bench": LazyCommand(
         "wsiseg.cli.bench:bench",
-        "Measure how fast networks are here, by the papers' protocol.",
+        "Measure the speed of networks on this machine, by the papers' protocol.",
         "wsiseg bench -c nuclei --sizes 1024x512,512x512",
     ),
     "doctor": LazyCommand(
@@ -97,7 +97,7 @@ COMMANDS = {
     ),
     "demo": LazyCommand(
         "wsiseg.cli.demo:demo",
-        "Build a 10000×12000 slide of real tissue, unless it exists, and segment it.",
+        "Build a 10000×12000 slide of real tissue and segment it.",
     ),
 }
 

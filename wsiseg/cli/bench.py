@@ -46,7 +46,7 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="An architecture with fresh weights for 19 classes; may be given several times.",
+            help="An architecture with random weights and 19 classes; may be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -57,7 +57,7 @@ def bench(
     compare: Annotated[
         Path | None,
         typer.Option(
-            help="The .json of an earlier run: tells how many times as fast this one is.",
+            help="The .json of an earlier run, to compare speeds with.",
             show_default=False,
         ),
     ] = None,
@@ -72,7 +72,7 @@ def bench(
         bool,
         typer.Option(
             "--counters/--no-counters",
-            help="Counters of kernels on GPUs of NVIDIA's, where ncu is installed.",
+            help="Read hardware counters on NVIDIA GPUs, where ncu is installed.",
         ),
     ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
@@ -191,7 +191,7 @@ def _check_output(output: Path | None, *, overwrite: bool) -> None:
         return
     if output.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(
-            f"the name of a table ends with {', '.join(_SUFFIXES)}", f"`output` {output.name}"
+            f"the name of a table must end with {', '.join(_SUFFIXES)}", f"`output` {output.name}"
         )
     _check_place(output, overwrite=overwrite)
 

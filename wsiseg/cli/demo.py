@@ -22,7 +22,7 @@ def demo(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Build a 10000×12000 slide of real tissue, unless it exists, and segment it."""
+    """Build a 10000×12000 slide of real tissue and segment it."""
     from wsiseg.cli.progress import ConsoleListener
     from wsiseg.cli.segment_results import print_results
     from wsiseg.segmentation.batch import segment_batch
@@ -48,7 +48,7 @@ def demo(
             "",
             "To look at it:  pip install 'wsiseg[viewer]'",
             f"                wsiseg view {slide} {entries[0]['mask']}",
-            "Its network is no medical device; wsiseg models list --checkpoints says what it is.",
+            "Not a medical device: wsiseg models list --checkpoints says what the network is for.",
         )
     if any(entry["status"] == "failed" for entry in entries):
         raise typer.Exit(1)
@@ -58,7 +58,7 @@ def _build(slide: Path, listener: ConsoleListener) -> None:
     from wsiseg.demo.slide import build_demo_slide, demo_slide_stands
 
     if demo_slide_stands(slide):
-        listener.noted(f"{slide} was built before")
+        listener.noted(f"{slide} exists already")
         return
     listener.noted(f"building {slide}: sections of skin, H&E, from OpenSlide's test data (CC0)")
     listener.began("a 10000×12000 pyramid")

@@ -16,14 +16,14 @@ def doctor(
         bool,
         typer.Option(
             "--clear-cache",
-            help="Empty the cache: compiled networks, and what was measured of networks.",
+            help="Empty the cache of compiled networks and of what was measured on them.",
         ),
     ] = False,
     bench: Annotated[
         bool,
         typer.Option(
             "--bench",
-            help="Measure every runtime for a moment; tell what auto chooses here, and why.",
+            help="Time every runtime briefly and say what auto chooses here, and why.",
         ),
     ] = False,
     as_json: AsJson = False,

@@ -27,7 +27,7 @@ def evaluate(
             "-c",
             "--checkpoint",
             metavar="NAME|FILE|URL",
-            help="What to score, as segment takes it.",
+            help="The checkpoint to score, as segment takes it.",
             show_default=False,
         ),
     ] = None,
@@ -35,8 +35,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME|FILE|URL",
-            help="Score this checkpoint on the same data, too, and tell the difference; more may "
-            "follow it. The first is the reference where `checkpoint` is left out.",
+            help="Another checkpoint to score on the same data, with the differences; more may "
+            "follow it. Without `checkpoint` the first of them is the reference.",
             show_default=False,
         ),
     ] = None,
@@ -45,8 +45,8 @@ def evaluate(
         typer.Option(
             "-o",
             "--output",
-            help="Folder for scores.json, scores.csv, pictures.csv and confusion.png, for overlays "
-            "of the worst pictures, and for comparison.json and comparison.csv.",
+            help="Folder for scores.json, scores.csv, pictures.csv, confusion.png, overlays of the "
+            "worst pictures, and, with `compare`, comparison.json and comparison.csv.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -101,9 +101,9 @@ def _read_checkpoints(checkpoint: str | None, compare: list[str], further: list[
     """Return the checkpoints to score, the reference first."""
     if further and not compare:
         raise ArgumentError(
-            "a checkpoint stands where none belongs",
+            "an argument that belongs to no option",
             further[0],
-            "Name what to score with `checkpoint`, and others to compare it with by `compare`.",
+            "Name the checkpoint to score with `checkpoint`, and others with `compare`.",
         )
     names = [] if checkpoint is None else [checkpoint]
     names += [*compare, *further]

@@ -28,7 +28,9 @@ def export(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The file to write.", show_default=False)
+    ],
     chosen: dict[str, Any],
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")

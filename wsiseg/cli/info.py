@@ -23,7 +23,9 @@ def info(
     slides: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SLIDE", help="Slides or pictures, or addresses.", show_default=False
+            metavar="SLIDE",
+            help="Slides or pictures: files, folders in DICOM or Zarr, URLs.",
+            show_default=False,
         ),
     ],
     reader: ReaderName = None,
@@ -31,7 +33,7 @@ def info(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show levels, resolution, vendor of slides, and which readers take them."""
+    """Show a slide's levels, resolution and vendor, and which readers open it."""
     if len(slides) == 1:
         content, lines = _look_at(slides[0], reader)
         if as_json:

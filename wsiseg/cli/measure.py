@@ -30,8 +30,8 @@ def measure(
         typer.Option(
             "-o",
             "--output",
-            help="A file: .csv or .parquet (beside which further tables stand), or .json for all; "
-            "or a folder for a file each.",
+            help="A .csv or .parquet file (further tables are written beside it), a .json file "
+            "that holds all tables, or a folder for one file per table.",
             show_default=False,
         ),
     ],

@@ -36,7 +36,7 @@ Settings = Annotated[
 def list_models(
     checkpoints: Annotated[
         bool,
-        typer.Option("--checkpoints", help="The bundled checkpoints instead, for -c NAME."),
+        typer.Option("--checkpoints", help="List the bundled checkpoints instead, for -c NAME."),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -208,14 +208,14 @@ def import_model(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What it is, see wsiseg models list; told by the weights if left out.",
+            help="Its architecture, see wsiseg models list; recognised by the weights if left out.",
         ),
     ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
             metavar="cityscapes|camvid|voc",
-            help="What it was trained on; told by the number of classes if left out.",
+            help="The set it was trained on; inferred from the number of classes if left out.",
         ),
     ] = None,
     settings: Settings = None,
@@ -281,9 +281,11 @@ def export_model(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file.", show_default=False)],
-    tile: Annotated[int, typer.Option(help="Height and width that it takes.", min=8)] = 512,
-    batch: Annotated[int, typer.Option(help="Tiles that it takes at a time.", min=1)] = 1,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The file to write.", show_default=False)
+    ],
+    tile: Annotated[int, typer.Option(help="Height and width of its input.", min=8)] = 512,
+    batch: Annotated[int, typer.Option(help="Batch size of its input.", min=1)] = 1,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress and no notes.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 
 
@@ -42,7 +42,7 @@ Icc = Annotated[
     bool,
     typer.Option(
         "--icc",
-        help="Turn the scanner's colours into sRGB by the ICC profile in the file.",
+        help="Convert the scanner's colours to sRGB with the ICC profile in the file.",
         rich_help_panel=_COLOUR,
         show_default=False,
     ),

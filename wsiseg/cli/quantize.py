@@ -41,17 +41,18 @@ def quantize_model(
     runtime: Annotated[
         str,
         typer.Option(
-            metavar="auto|openvino|onnx", help="Which will run it; auto is openvino if installed."
+            metavar="auto|openvino|onnx",
+            help="The runtime that will run it; auto is openvino if installed.",
         ),
     ] = "auto",
     min_agreement: Annotated[
-        float, typer.Option(help="Share of the labels that must be those of fp32.")
+        float, typer.Option(help="Smallest share of labels that must equal those of fp32.")
     ] = 0.99,
     mpp: Annotated[
         float | None, typer.Option(help="Working µm per pixel; the checkpoint's if left out.")
     ] = None,
     slide_mpp: Annotated[
-        float | None, typer.Option(help="The slides' own µm per pixel, where they state none.")
+        float | None, typer.Option(help="The slides' own µm per pixel, where the files state none.")
     ] = None,
     level: Annotated[
         int | None, typer.Option(help="Work at a pyramid level, without resampling.")

@@ -24,15 +24,15 @@ def report(
         typer.Option(
             "-o",
             "--output",
-            help="The page; NAME.report.html in DIR if left out, or report.html for several "
-            "slides, whose pages are written beside it.",
+            help="The page to write. If left out: NAME.report.html in DIR, or report.html for "
+            "several slides, with their pages beside it.",
             show_default=False,
         ),
     ] = None,
     slides: Annotated[
         Path | None,
         typer.Option(
-            help="A folder to look for slides in that have been moved.", show_default=False
+            help="Folder to look for slides in, if they have been moved.", show_default=False
         ),
     ] = None,
     as_json: AsJson = False,

@@ -41,8 +41,8 @@ def segment(
         typer.Option(
             "--slides",
             metavar="LIST.csv",
-            help="A table with a row for each slide: columns slide, and optionally checkpoint, "
-            "mpp, slide_mpp, roi, output. Relative paths are relative to it.",
+            help="A table with one row per slide: column slide, and optionally checkpoint, mpp, "
+            "slide_mpp, roi, output. Relative paths start at the table's folder.",
             rich_help_panel=_COHORT,
         ),
     ] = None,
@@ -60,7 +60,7 @@ def segment(
         bool,
         typer.Option(
             "--recursive",
-            help="Look into the folders in a folder, too.",
+            help="Look into subfolders, too.",
             metavar="",
             rich_help_panel=_COHORT,
         ),
@@ -69,7 +69,7 @@ def segment(
         bool,
         typer.Option(
             "--retry-failed",
-            help="Take only slides that batch.json records as failed or interrupted.",
+            help="Run only the slides that batch.json records as failed or interrupted.",
             metavar="",
             rich_help_panel=_COHORT,
         ),
@@ -78,7 +78,7 @@ def segment(
         bool,
         typer.Option(
             "--fail-fast",
-            help="End after the first slide that fails.",
+            help="Stop after the first slide that fails.",
             metavar="",
             rich_help_panel=_COHORT,
         ),
@@ -87,7 +87,7 @@ def segment(
         bool,
         typer.Option(
             "--dry-run",
-            help="Tell plan, time, memory and disk space, and write nothing.",
+            help="Print the plan with its time, memory and disk space; write nothing.",
             metavar="",
             rich_help_panel=_COHORT,
         ),

@@ -26,7 +26,7 @@ def stain(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Find out how a slide is stained, and keep it as a reference for segment --stain."""
+    """Measure a slide's stains and save them as a reference."""
     from dataclasses import asdict
 
     from wsiseg.cli.progress import ConsoleListener

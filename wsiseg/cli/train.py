@@ -24,8 +24,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME|FILE|URL",
-            help="Checkpoint to start from, as segment takes it; where the classes differ, the "
-            "last layers start anew.",
+            help="Checkpoint to fine-tune, as segment takes it; where the classes differ, the last "
+            "layers are replaced.",
             rich_help_panel="Network",
         ),
     ] = None,
@@ -33,12 +33,14 @@ def train(
         bool,
         typer.Option("--resume", help="Continue after the last finished epoch."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Overwrite an existing run.")
+    ] = False,
     events: Annotated[
         bool,
         typer.Option(
             "--events",
-            help="Print one JSON object a line on stdout while it runs.",
+            help="Print one JSON object per line on stdout during training.",
             rich_help_panel="Output",
         ),
     ] = False,

@@ -23,12 +23,12 @@ def view(
     slide: Annotated[
         Path,
         typer.Argument(
-            help="A slide; or a folder or a list of slides, a cohort.csv, or a project.",
+            help="A slide, a folder or list of slides, a cohort.csv, or a project file.",
             show_default=False,
         ),
     ],
     masks: Annotated[
-        list[Path] | None, typer.Argument(help="Masks of it, as segment leaves them.")
+        list[Path] | None, typer.Argument(help="Masks of the slide, as segment writes them.")
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -36,7 +36,7 @@ def view(
             "-c",
             "--checkpoint",
             metavar="NAME|FILE|URL",
-            help="Checkpoint that the Segment widget starts with, as segment takes it.",
+            help="Checkpoint that the Segment widget starts with: name, file or URL.",
             show_default=False,
         ),
     ] = None,

@@ -97,7 +97,7 @@ class Bench(WorkerPlugin):
             ) from error
         if checkpoint.sha256 != reference.sha256:
             raise ClusterError(
-                f"the checkpoint is another one on {here}",
+                f"the checkpoint differs on {here}",
                 reference.source,
                 "Give all machines the same file.",
             )
@@ -145,7 +145,7 @@ def _open(reference: SlideReference) -> Slide:
     if as_text(slide.fingerprint()) != reference.fingerprint:
         slide.close()
         raise ClusterError(
-            f"the slide is another one on {where}",
+            f"the slide differs on {where}",
             reference.place,
             "Give all machines the same file.",
         )
@@ -185,6 +185,6 @@ def find_bench(worker: Worker) -> Bench:
     bench = worker.plugins.get(NAME)
     if not isinstance(bench, Bench):
         raise ClusterError(
-            f"the worker {worker.address} has not been made ready", None, "Start it again."
+            f"the worker {worker.address} has not been prepared", None, "Start it again."
         )
     return bench

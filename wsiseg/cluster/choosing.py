@@ -117,9 +117,9 @@ class ChosenByWorkers(Predictors):
         given = ask((1024, 1024))
         if job.options.precision == "fast" and given.choice.device != "cpu":
             raise ArgumentError(
-                "what is fast on a GPU is chosen where the GPU is, a slide at a time",
+                "fast is not available on workers with GPUs",
                 "`precision`",
-                "Name one, fp16 for instance.",
+                "Use fp16 or bf16, or segment without a cluster.",
             )
         # Threads only count in the plan, which is to be that of one process here.
         threads = job.options.threads or usable_cores()

@@ -112,7 +112,7 @@ def _require_distributed() -> None:
         importlib.import_module("distributed")
     except ImportError as error:
         raise RuntimeUnavailableError(
-            f"what runs a cluster is not installed: {error}",
+            f"dask.distributed is not installed: {error}",
             None,
             "Run: pip install 'wsiseg[cluster]'.",
         ) from error
@@ -183,11 +183,11 @@ def _find_address(scheduler: str) -> str:
     if not file.is_file():
         raise ClusterError("there is no such scheduler file", scheduler, hint)
     with translate_errors(
-        lambda why: ClusterError(f"no scheduler wrote this file: {why}", scheduler, hint)
+        lambda why: ClusterError(f"this is not a scheduler file: {why}", scheduler, hint)
     ):
         address = json.loads(file.read_text(encoding="utf-8"))["address"]
         if not isinstance(address, str):
-            raise TypeError("its address is no text")
+            raise TypeError("its address is not text")
     return address
 
 

@@ -32,14 +32,16 @@ class ClusterOptions(Settings):
         str | None,
         Field(
             min_length=1,
-            description="Let the workers of a dask.distributed scheduler do it; FILE is what the "
-            "scheduler writes for them.",
+            description="Share the work among the workers of this dask.distributed scheduler; "
+            "FILE is the scheduler file that it writes.",
         ),
         Option(_PANEL, metavar="ADDRESS|FILE"),
     ] = None
     workers: Annotated[
         int | None,
-        Field(ge=1, le=1024, description="Let that many processes on this machine do it."),
+        Field(
+            ge=1, le=1024, description="Share the work among this many processes on this machine."
+        ),
         Option(_PANEL),
     ] = None
 

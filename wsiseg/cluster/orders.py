@@ -166,7 +166,7 @@ def refer_to_checkpoint(checkpoint: Checkpoint) -> CheckpointReference:
     """
     if checkpoint.path is None:
         raise ArgumentError(
-            "the checkpoint is no file, so workers cannot load it",
+            "the checkpoint is not a file, so workers cannot load it",
             checkpoint.name,
             "Save it with save(), and give the file.",
         )

@@ -21,8 +21,8 @@ class DicomSegOptions(SlideOptions):
     segmentation: Annotated[
         Literal["labelmap", "binary"],
         Field(
-            description="One plane of labels, which is small; or a plane for each class, which "
-            "older programs read."
+            description="labelmap: one plane of labels, small files; binary: one plane per class, "
+            "which older programs read."
         ),
         Option("DICOM"),
     ] = "labelmap"

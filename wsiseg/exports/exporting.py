@@ -120,7 +120,9 @@ def read_options(to: str, form: ExportFormat, options: Mapping[str, object]) -> 
 def _check_output(output: Path, to: str, form: ExportFormat, *, overwrite: bool) -> None:
     if not output.name.lower().endswith(form.suffixes):
         known = " or ".join(form.suffixes)
-        raise ArgumentError(f"the name of {to} files ends with {known}", f"`output` {output.name}")
+        raise ArgumentError(
+            f"the name of {to} files must end with {known}", f"`output` {output.name}"
+        )
     if not output.parent.is_dir():
         raise OutputError("there is no such folder", output.parent)
     if output.is_dir():

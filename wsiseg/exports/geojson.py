@@ -43,23 +43,26 @@ class GeoJsonOptions(ExportOptions):
 
     objects: Annotated[
         Literal["annotation", "detection"],
-        Field(description="What the objects are in QuPath; detections are quicker to draw."),
+        Field(description="What the objects become in QuPath; it draws detections faster."),
         Option(_PANEL),
     ] = "annotation"
     simplify: Annotated[
         Length | None,
-        Field(description="Leave out corners that are no farther than this from what is left."),
+        Field(
+            description="Drop corners of outlines that move them by no more than this, for "
+            "example 1um."
+        ),
         Option(_PANEL, metavar="LENGTH"),
     ] = None
     min_area: Annotated[
         Area | None,
-        Field(description="Leave out smaller objects, 20um2 for instance."),
+        Field(description="Leave out objects smaller than this, for example 20um2."),
         Option(_PANEL, metavar="AREA"),
     ] = None
     measurements: Annotated[
         tuple[Measurement, ...],
         BeforeValidator(_measurements),
-        Field(description="Measurements of each object: area, probability (where it was kept)."),
+        Field(description="Measurements of each object: area, and probability if the run kept it."),
         Option(_PANEL, metavar="area,probability|none", default="area"),
     ] = ("area",)
     coordinates: Annotated[

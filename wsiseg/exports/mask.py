@@ -351,7 +351,7 @@ def open_mask(path: Path) -> Mask:
     _refuse_others(path)
     image = open_label_image(path)
     if not image.classes:
-        raise AnnotationError("the store names no classes, so it is no mask", path)
+        raise AnnotationError("the store names no classes, so it is not a mask", path)
     lost = find_missing_shards(image.path, image.notes.get(SHARDS))
     if lost is not None:
         raise AnnotationError(
@@ -396,4 +396,4 @@ def _refuse_others(path: Path) -> None:
     masks = [name for name in inside if not name.endswith(COMPANIONS)]
     hint = f"Give a mask in it, {masks[0]} for instance." if masks else None
     kind = "a folder" if path.is_dir() else "a file"
-    raise AnnotationError(f"{kind} is no mask; masks are stores, NAME{STORE}", path, hint)
+    raise AnnotationError(f"{kind} is not a mask; masks are stores, NAME{STORE}", path, hint)

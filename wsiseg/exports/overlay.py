@@ -49,7 +49,7 @@ class OverlayOptions(SlideOptions):
     ] = 2048
     opacity: Annotated[
         float,
-        Field(ge=0, le=1, description="Of the classes' colours over the slide: 0 to 1."),
+        Field(ge=0, le=1, description="Opacity of the class colours over the slide, 0 to 1."),
         Option("Pictures", metavar="SHARE"),
     ] = 0.5
 

@@ -37,7 +37,7 @@ def _write(mask: Mask, output: Path, options: PngOptions, progress: ProgressCall
     level = _choose_level(mask, options.size)
     height, width = mask.image.levels[level].shape[-2:]
     if max(height, width) > LONGEST:
-        raise ArgumentError("no PNG is that large", "`size`")
+        raise ArgumentError("a PNG cannot be that large", "`size`")
     factor = mask.factor(level)
     palette = np.full((NO_LABEL + 1, 4), 255, np.uint8)
     palette[:, :3] = make_palette(mask, labels)

@@ -25,8 +25,8 @@ class SlideOptions(ExportOptions):
     slide: Annotated[
         Path | None,
         Field(
-            description="The slide, for overlay and dicom-seg; where the mask's run found it if "
-            "left out."
+            description="The slide, for overlay and dicom-seg. If left out, it is looked for where "
+            "the run found it."
         ),
         Option("What is exported", metavar="FILE"),
     ] = None

@@ -20,24 +20,24 @@ class MeasureOptions(Settings):
     regions: Annotated[
         Path | None,
         Field(
-            description="Regions to measure in: GeoJSON or XML; or a folder with NAME.geojson or "
-            "NAME.xml for NAME.ome.zarr."
+            description="Measure inside these regions: a GeoJSON or XML file, or a folder with "
+            "NAME.geojson or NAME.xml for each NAME.ome.zarr."
         ),
         Option(_PANEL, metavar="FILE|FOLDER"),
     ] = None
     components: Annotated[
         bool,
         Field(
-            description="A row for each connected component: area, perimeter, centroid, solidity, "
-            "mean probability (where it was kept)."
+            description="Also measure each connected component: area, perimeter, centroid, "
+            "solidity, and mean probability if the run kept it."
         ),
         Option(_PANEL),
     ] = False
     every: Annotated[
         Length | None,
         Field(
-            description="Density maps: components per mm² and shares of the area in each cell of "
-            "a grid of this pitch, 250um for instance."
+            description="Also measure density maps: components per mm² and shares of the area in "
+            "each cell of a grid of this pitch, for example 250um."
         ),
         Option(_PANEL, metavar="LENGTH"),
     ] = None
@@ -57,6 +57,6 @@ class MeasureOptions(Settings):
     ] = "level0"
     format: Annotated[
         Literal["csv", "parquet", "json"],
-        Field(description="Kind of the files in a folder; a file's name tells its kind."),
+        Field(description="Format of the tables in a folder; a single file's ending says its own."),
         Option(_FILES),
     ] = "csv"

@@ -20,7 +20,7 @@ class PredictOptions(ComputeOptions, TileOptions, ScaleOptions):
 
     opacity: Annotated[
         float,
-        Field(ge=0, le=1, description="Of the classes' colours over the picture: 0 to 1."),
+        Field(ge=0, le=1, description="Opacity of the class colours over the picture, 0 to 1."),
         Option("Output", metavar="SHARE"),
     ] = 0.5
 

@@ -173,7 +173,7 @@ class _Job:
             whole = slide.levels[0].box
             if whole.area > _LARGEST:
                 raise UnsuitableSlideError(
-                    f"the picture has {whole.area / 1e6:.0f} megapixels, and is no field of view",
+                    f"the picture has {whole.area / 1e6:.0f} megapixels, too many to predict",
                     path,
                     "Use wsiseg segment for slides.",
                 )
@@ -221,7 +221,7 @@ def _make_predictor(checkpoint: Checkpoint, options: SegmentOptions, shapes: int
     runtime, precision = options.runtime, options.precision
     if precision == "fast":
         raise ArgumentError(
-            "fast is for slides, on whose tiles it is chosen, and not for pictures",
+            "fast works for slides only, not for pictures",
             "`precision`",
             "Use bf16, or leave it out.",
         )

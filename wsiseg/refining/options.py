@@ -51,7 +51,7 @@ def _areas(given: object) -> object:
     def read(value: object) -> float:
         area = _number(parse_area(value) if isinstance(value, str) else value)
         if not 0 < area < math.inf:
-            raise ArgumentError(f"{value} is no area to fill", None, "Give more than 0.")
+            raise ArgumentError(f"{value} is not an area to fill", None, "Give more than 0.")
         return area
 
     return _by_class(given, read, "50um2 or tumour=50um2")
@@ -61,7 +61,9 @@ def _probabilities(given: object) -> object:
     def read(value: object) -> float:
         least = _number(value)
         if not 0 < least <= 1:
-            raise ArgumentError(f"{value} is no probability", None, "Give more than 0, 1 at most.")
+            raise ArgumentError(
+                f"{value} is not a probability", None, "Give more than 0, 1 at most."
+            )
         return least
 
     return _by_class(given, read, "tumour=0.7", named=True)
@@ -101,8 +103,8 @@ class RefineOptions(Settings):
     smooth: Annotated[
         Length | None,
         Field(
-            description="Give each pixel the most frequent class within this radius, 2um for "
-            "instance."
+            description="Give each pixel the most frequent class within this radius, for example "
+            "2um."
         ),
         Option(_PANEL, metavar="LENGTH"),
     ] = None
@@ -110,16 +112,16 @@ class RefineOptions(Settings):
         dict[str, float] | None,
         BeforeValidator(_areas),
         Field(
-            description="Fill holes smaller than this, 50um2 for instance: areas of earlier "
-            "classes of the list inside a later one; with NAME=, areas of any class inside that "
-            "one. May be repeated.",
+            description="Fill holes smaller than this, for example 50um2. A hole is an area "
+            "enclosed by a class that comes later in the list of classes; with NAME=, any area "
+            "enclosed by that class. May be repeated.",
         ),
         Option(_PANEL, metavar="[NAME=]AREA"),
     ] = None
     min_area: Annotated[
         Area | None,
         Field(
-            description="Give connected areas smaller than this, 20um2 for instance, to the class "
+            description="Give connected areas smaller than this, for example 20um2, to the class "
             "around them."
         ),
         Option(_PANEL, metavar="AREA"),

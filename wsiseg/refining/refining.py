@@ -92,7 +92,7 @@ def refine(
     Raises
     ------
     ArgumentError
-        If nothing is to be done, a setting is wrong, or the mask has no class of a name.
+        If there is nothing to do, a setting is wrong, or the mask has no class of a name.
     AnnotationError
         If the mask is none, is unfinished or cannot be read, or if thresholds are given and there
         are no probabilities beside it.
@@ -106,7 +106,9 @@ def refine(
     settings = RefineOptions(**options)
     if not settings.refining:
         raise ArgumentError(
-            "nothing is to be done", None, "Give `threshold`, `smooth`, `fill_holes` or `min_area`."
+            "there is nothing to do",
+            None,
+            "Give `threshold`, `smooth`, `fill_holes` or `min_area`.",
         )
     opened, output = open_mask(Path(mask)), Path(output)
     refuse_address(output)
@@ -229,7 +231,7 @@ def _place(mask: Mask) -> Placement:
 
 def _check_output(output: Path, mask: Mask, *, overwrite: bool) -> None:
     if not output.name.endswith(STORE) or output.name.endswith(COMPANIONS):
-        raise ArgumentError(f"the name of a mask ends with {STORE}", f"`output` {output.name}")
+        raise ArgumentError(f"the name of a mask must end with {STORE}", f"`output` {output.name}")
     place, source = output.resolve(), mask.store.resolve()
     if place == source or source in place.parents or place in source.parents:
         raise OutputExistsError(
@@ -243,7 +245,7 @@ def _check_output(output: Path, mask: Mask, *, overwrite: bool) -> None:
         raise OutputExistsError("the output already exists", output, "`overwrite` replaces it.")
     if not is_ours(output):
         raise OutputExistsError(
-            "the output already exists and is no mask that wsiseg made",
+            "the output already exists and is not a mask that wsiseg made",
             output,
             "Choose another `output`.",
         )

@@ -294,7 +294,7 @@ def find_object(url: str) -> WritableObject | ReadableObject:
     Raises
     ------
     AddressError
-        If the address, or what is configured for it, makes no sense.
+        If the address, or what is configured for it, is invalid.
     RuntimeUnavailableError
         If what reads it is not installed.
     """

@@ -74,7 +74,7 @@ def missing_library(url: str, error: ImportError) -> RuntimeUnavailableError:
     """
     name = error.name or str(error).splitlines()[0]
     return RuntimeUnavailableError(
-        f"what reads such an address is not installed: {name}",
+        f"the package that reads such addresses is not installed: {name}",
         mask(url),
         "Install it with: pip install 'wsiseg[remote]'",
     )
@@ -108,7 +108,7 @@ def _translate(error: Exception, url: str, kind: str) -> Exception:
         out_of_order = status >= 500 or status in (408, 429)
         return (UnreachedError if out_of_order else AddressError)(what, where, _AGAIN)
     if isinstance(cause, ValueError) or name == "UnknownConfigurationKeyError":
-        return AddressError("the address, or what is configured for it, makes no sense", where)
+        return AddressError("the address, or what is configured for it, is invalid", where)
     return UnreachedError(f"the server is not reached: {_why(text)}", where, _AGAIN)
 
 

@@ -25,7 +25,7 @@ def zarr_place(path: Path) -> StoreLike:
     Raises
     ------
     AddressError
-        If the address makes no sense.
+        If the address is invalid.
     RuntimeUnavailableError
         If what reads the address is not installed.
     """

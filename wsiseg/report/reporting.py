@@ -138,7 +138,7 @@ def _places(folder: Path, runs: list[Run], output: Path | None) -> list[Path]:
     """Return where the slides' pages go, and last the one of all if there are several."""
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):
-            raise ArgumentError("the name of a page ends with .html", f"`output` {output.name}")
+            raise ArgumentError("the name of a page must end with .html", f"`output` {output.name}")
         if not output.parent.is_dir():
             raise OutputError("there is no such folder", output.parent)
         if len(runs) == 1:
@@ -167,5 +167,7 @@ def _refuse_foreign(place: Path) -> None:
         raise OutputError(f"the page cannot be replaced: {error.strerror}", place) from error
     if not ours:
         raise OutputExistsError(
-            "a file that is no report has the name of the page", place, "Choose another `output`."
+            "a file that is not a report has the name of the page",
+            place,
+            "Choose another `output`.",
         )

@@ -254,7 +254,7 @@ def _timing(run: Run, note: Note) -> Timing | None:
                 last=_tiles_of_last_part(run),
             )
     except WsisegError as error:
-        note(f"without times: {error}")
+        note(f"times are left out: {error}")
         return None
 
 

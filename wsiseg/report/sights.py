@@ -141,14 +141,14 @@ def see(run: Run, slides: Path | None, note: Note) -> Sights | None:
     try:
         mask = open_mask(run.files.store)
     except WsisegError as error:
-        note(f"without pictures: {error}")
+        note(f"pictures are left out: {error}")
         return None
     beside = _uncertainty(run, mask, note)
     try:
         with open_source(run, slides, note) as source:
             return _see(mask, survey(mask, beside), beside, source, note)
     except WsisegError as error:
-        note(f"without pictures: {error}")
+        note(f"pictures are left out: {error}")
         return None
 
 
@@ -158,7 +158,7 @@ def _uncertainty(run: Run, mask: Mask, note: Note) -> Path | None:
     try:
         open_uncertainty(run.files.uncertainty, mask, 0)
     except WsisegError as error:
-        note(f"without the uncertainty: {error}")
+        note(f"the uncertainty is left out: {error}")
         return None
     return run.files.uncertainty
 
@@ -171,11 +171,11 @@ def _see(
         try:
             base = np.concatenate(list(source.reduced(found.halvings, found.factor)))
         except WsisegError as error:
-            note(f"without the slide's pixels: {error}")
+            note(f"the slide's pixels are left out: {error}")
             source = None
     colours = {label: entry.colour for label, entry in mask.classes.items() if label != NO_LABEL}
     if not all(set(colour) <= set(range(256)) for colour in colours.values()):
-        raise AnnotationError("the store's class colours make no sense", mask.store)
+        raise AnnotationError("the store's class colours are invalid", mask.store)
     shown = {label: colour for label, colour in colours.items() if label in found.shares}
     layers = [Layer(str(k), mask.classes[k].name, css_colour(v)) for k, v in sorted(shown.items())]
     shown[NO_LABEL] = _NOT_ANALYSED_COLOUR

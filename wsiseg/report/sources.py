@@ -25,7 +25,7 @@ from wsiseg.tiling.slides.slide import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide
 
 MISSING = (
-    "without the slide's pixels: the slide is not at hand; `slides` names the folder in which it is"
+    "the slide's pixels are left out: the slide is not where it was; name its folder with `slides`"
 )
 """What is noted of a slide that is not where it was."""
 
@@ -205,12 +205,12 @@ def open_source(
             if _is_other(slide.fingerprint(), run.identity.get("slide")):
                 raise SlideError("the slide has changed since the run read it", slide.path)
             with translate_errors(
-                lambda why: SlideError(f"the run file's plane makes no sense: {why}", slide.path)
+                lambda why: SlideError(f"the run file's plane is invalid: {why}", slide.path)
             ):
                 plane = WorkingPlane(**run.identity["plane"])
             source = SlideFile(slide, plane)
         except WsisegError as error:
-            note(f"without the slide's pixels: {error}")
+            note(f"the slide's pixels are left out: {error}")
         yield source
 
 

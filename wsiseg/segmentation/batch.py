@@ -161,7 +161,7 @@ def make_jobs(
     Raises
     ------
     ArgumentError
-        If a slide's own settings make no sense, or two would write the same files.
+        If a slide's own settings are invalid, or two would write the same files.
     """
     listed = [each if isinstance(each, ListedSlide) else ListedSlide(each) for each in slides]
     check_names(listed)
@@ -373,7 +373,7 @@ class _Cohort:
         return any(path != job.files.lock for path in self._folder.iterdir())
 
     def _settle_wrong_usage(self) -> None:
-        """Raise what makes no sense for any slide; what does for some is the others' failure."""
+        """Raise what is invalid for any slide; what does for some is the others' failure."""
         if self._wrong and len(self._wrong) == self._total:
             raise self._wrong[0][1]
         for entry, _ in self._wrong:

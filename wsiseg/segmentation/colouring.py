@@ -222,7 +222,7 @@ def _read_reference(path: Path, method: str, icc: bool, _content: str) -> StainE
         raise StainError(f"the reference cannot be read: {error.strerror}", path) from error
     except Exception as error:
         raise StainError(
-            "not a reference of stains", path, "Make one by wsiseg stain, or name a slide."
+            "not a stain reference", path, "Make one by wsiseg stain, or name a slide."
         ) from error
     if made_by != method:
         raise StainError(f"the reference is of {made_by}, not of {method}", path, f"Use {made_by}.")

@@ -71,7 +71,9 @@ class SlideOptions(Settings):
     ] = None
     icc: Annotated[
         bool,
-        Field(description="Turn the scanner's colours into sRGB by the ICC profile in the file."),
+        Field(
+            description="Convert the scanner's colours to sRGB with the ICC profile in the file."
+        ),
         Option(_COLOURS),
     ] = False
     stain: Annotated[
@@ -82,7 +84,7 @@ class SlideOptions(Settings):
     stain_reference: Annotated[
         Path | None,
         Field(
-            description="Reference of the stains: a .json of wsiseg stain, a slide or a picture."
+            description="Stains to normalise to: a .json from wsiseg stain, a slide or a picture."
         ),
         Option(_COLOURS),
     ] = None
@@ -126,7 +128,7 @@ class ResolutionOptions(Settings):
     def _overrides_by_something(self) -> Self:
         if self.override_mpp and self.slide_mpp is None:
             raise ArgumentError(
-                "nothing is given to overrule the slide with",
+                "there is no value to overrule the slide with",
                 "`override_mpp`",
                 "Give its µm per pixel with `slide_mpp`.",
             )
@@ -141,7 +143,7 @@ class ScaleOptions(ResolutionOptions):
         Field(
             gt=0,
             allow_inf_nan=False,
-            description="Work at this size of the files instead, 0.5 for half.",
+            description="Work at a fraction of the files' size, 0.5 for half.",
         ),
         Option(_WORK),
     ] = None
@@ -154,7 +156,9 @@ class TileOptions(Settings):
         int | None, Field(ge=8, description="Tile edge in working pixels."), Option(_WORK)
     ] = None
     halo: Annotated[
-        int | None, Field(ge=0, description="Margin of context in working pixels."), Option(_WORK)
+        int | None,
+        Field(ge=0, description="Margin of context around each tile, in working pixels."),
+        Option(_WORK),
     ] = None
     blend: Annotated[
         Blend, Field(description="How overlaps of tiles are merged."), Option(_WORK)
@@ -162,8 +166,8 @@ class TileOptions(Settings):
     tta: Annotated[
         bool,
         Field(
-            description="Look at each tile in eight orientations, turned and mirrored, and average "
-            "the probabilities: eight times the work."
+            description="Average the probabilities over eight orientations of each tile, rotated "
+            "and mirrored: eight times the work."
         ),
         Option(_WORK),
     ] = False
@@ -189,8 +193,8 @@ class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, R
     force: Annotated[
         bool,
         Field(
-            description="Continue although the input looks wrong: dark field, or a resolution far "
-            "from the checkpoint's."
+            description="Continue although the input looks wrong: a dark-field slide, or a "
+            "resolution far from the checkpoint's."
         ),
         Option(_ERRORS),
     ] = False
@@ -201,16 +205,14 @@ class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, R
         str,
         BeforeValidator(str),
         Field(
-            description="Where to look; FILE is a picture of the slide in which tissue is not "
-            "black. Tiles that touch tissue are analysed whole."
+            description="Where to look for tissue; FILE is a picture of the slide in which tissue "
+            "is not black. Blocks of about 64 µm that touch tissue are analysed whole."
         ),
         Option(_WORK, metavar="auto|none|FILE"),
     ] = "auto"
     roi: Annotated[
         Path | None,
-        Field(
-            description="GeoJSON, ASAP or ImageScope polygons; outside them nothing is analysed."
-        ),
+        Field(description="Analyse only inside these polygons: GeoJSON, ASAP or ImageScope XML."),
         Option(_WORK),
     ] = None
     batch: Annotated[
@@ -234,8 +236,8 @@ class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, R
     uncertainty: Annotated[
         Uncertainty | None,
         Field(
-            description="Also keep how uncertain the class of every pixel is: the entropy of the "
-            "probabilities, or how little the best is ahead."
+            description="Also keep how uncertain each pixel is: the entropy of its probabilities, "
+            "or the margin between the best two."
         ),
         Option(_OUTPUT),
     ] = None
@@ -256,7 +258,7 @@ class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, R
     max_bad_tiles: Annotated[
         str,
         BeforeValidator(str),
-        Field(description="Unreadable tiles allowed, a number or a percentage."),
+        Field(description="How many unreadable tiles to allow, as a number or a percentage."),
         Option(_ERRORS),
     ] = "1%"
 

@@ -129,7 +129,7 @@ def quantize(
     SlideError
         If a slide cannot be used, or holds no tissue.
     ArgumentError, CheckpointError, OutputExistsError, OutputError
-        If a value makes no sense, the checkpoint cannot be used, or the file cannot be written.
+        If a value is invalid, the checkpoint cannot be used, or the file cannot be written.
     """
     tell = began or (lambda _: None)
     output = Path(output)
@@ -159,7 +159,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
     refuse_address(output)
     if output.suffix.lower() != ".safetensors":
         raise ArgumentError(
-            "the name of checkpoints ends with .safetensors", f"`output` {output.name}"
+            "the name of a checkpoint must end with .safetensors", f"`output` {output.name}"
         )
     if output.is_dir():
         raise OutputError("a folder has the name of the output", output, "Choose another `output`.")

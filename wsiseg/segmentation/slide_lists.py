@@ -88,7 +88,7 @@ class ListedSlide:
         Raises
         ------
         ArgumentError
-            If one of its own makes no sense; says in which column.
+            If one of its own is invalid; says in which column.
         """
         own = {"mpp": self.mpp, "slide_mpp": self.slide_mpp, "roi": self.roi}
         given = {name: value for name, value in own.items() if value is not None}
@@ -221,7 +221,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         head = text.partition("\n")[0]
         delimiter = max(_DELIMITERS, key=head.count)
         if "\0" in text:
-            raise ValueError("it is no text")
+            raise ValueError("it is not text")
         yield from enumerate(
             csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1
         )

@@ -241,7 +241,7 @@ def refuse_address(path: Path) -> None:
     """
     if is_remote(path):
         raise OutputError(
-            "this is written to files of this machine, not to addresses",
+            "this can only be written to local files",
             url_or_path(path),
             "Name a file, and copy it from there.",
         )

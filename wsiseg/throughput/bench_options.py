@@ -34,7 +34,9 @@ def _read_clocks(given: object) -> object:
     parts = [part.strip() for part in given.split(",")]
     for part in parts:
         if not part.isdecimal():
-            raise ArgumentError(f"{part!r} is no clock", "`set_clocks`", "Write MHz: 900,1500.")
+            raise ArgumentError(
+                f"{part!r} is not a clock rate", "`set_clocks`", "Write MHz: 900,1500."
+            )
     return tuple(map(int, parts))
 
 
@@ -53,19 +55,22 @@ class BenchOptions(ComputeOptions):
     sizes: Annotated[
         tuple[tuple[_Edge, _Edge], ...],
         BeforeValidator(_read_sizes),
-        Field(min_length=1, description="Width and height of the pictures; several are a sweep."),
+        Field(
+            min_length=1,
+            description="Width and height of the pictures; several are measured in turn.",
+        ),
         Option(_PROTOCOL, metavar="WxH,WxH", default="1024x512"),
     ] = ((512, 1024),)
     batch: Annotated[
-        int, Field(ge=1, le=1024, description="Pictures at a time."), Option(_PROTOCOL)
+        int, Field(ge=1, le=1024, description="Pictures per batch."), Option(_PROTOCOL)
     ] = 1
-    runs: Annotated[int, Field(ge=2, description="Runs that are measured."), Option(_PROTOCOL)] = (
-        200
-    )
-    warm_up: Annotated[int, Field(ge=0, description="Runs before them."), Option(_PROTOCOL)] = 20
+    runs: Annotated[int, Field(ge=2, description="Measured runs."), Option(_PROTOCOL)] = 200
+    warm_up: Annotated[
+        int, Field(ge=0, description="Runs before the measured ones."), Option(_PROTOCOL)
+    ] = 20
     set_clocks: Annotated[
         tuple[Annotated[int, Field(ge=1, le=10_000)], ...],
         BeforeValidator(_read_clocks),
-        Field(description="Clocks of the GPU to measure at as well; this user has to be root."),
+        Field(description="Also measure at these GPU clocks; needs root."),
         Option(_PROTOCOL, metavar="MHZ,MHZ", default="none is set"),
     ] = ()

@@ -32,7 +32,7 @@ def check_plot(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(
-            f"the name of a plot ends with {', '.join(SUFFIXES)}", f"`plot` {path.name}"
+            f"the name of a plot must end with {', '.join(SUFFIXES)}", f"`plot` {path.name}"
         )
     if importlib.util.find_spec("matplotlib") is None:
         raise RuntimeUnavailableError(

@@ -171,7 +171,7 @@ def read_results(path: Path) -> list[Result]:
         If it is none.
     """
     with translate_errors(
-        lambda why: ArgumentError(f"this is no result of wsiseg bench: {why}", path)
+        lambda why: ArgumentError(f"this is not a result of wsiseg bench: {why}", path)
     ):
         results = json.loads(path.read_text(encoding="utf-8"))["results"]
         for row in rows(results):

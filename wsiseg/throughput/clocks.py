@@ -76,7 +76,7 @@ def _open(device: str) -> tuple[Any, Any]:
         raise RuntimeUnavailableError(
             f"NVIDIA's driver does not know {device}, so its clock cannot be set",
             "`set_clocks`",
-            "Leave it out; on a GPU of NVIDIA's run: pip install 'wsiseg[nvidia]'.",
+            "Leave it out; on an NVIDIA GPU run: pip install 'wsiseg[nvidia]'.",
         )
     return gpu
 

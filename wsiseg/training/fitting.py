@@ -171,7 +171,7 @@ def fit(
     DataSetError, AnnotationError, SlideError
         If pictures and labels do not fit; this is checked before training starts.
     ArgumentError, CheckpointError
-        If the settings make no sense.
+        If the settings are invalid.
     RuntimeUnavailableError
         If a device is not there.
     OutputExistsError

@@ -213,7 +213,8 @@ def _copy_weights(
         f"{len(fresh)} of {len(weights)} tensors are newly initialised, in {', '.join(layers)}"
     ]
     if pairs and _share_classes(own, given, axes, pairs):
-        notes.append(f"taken over by class name: {', '.join(known[old] for _, old in pairs)}")
+        same = ", ".join(known[old] for _, old in pairs)
+        notes.append(f"weights kept for classes of the same name: {same}")
     return tuple(notes)
 
 

@@ -409,7 +409,7 @@ class TrainOptions(ScaleOptions):
         DataSetError
             If it is missing or damaged.
         ArgumentError
-            If a setting in it makes no sense.
+            If a setting in it is invalid.
         """
         with translate_errors(
             lambda why: DataSetError(
@@ -420,5 +420,5 @@ class TrainOptions(ScaleOptions):
         ):
             settings = load_yaml(path)
             if not isinstance(settings, dict) or not all(isinstance(k, str) for k in settings):
-                raise ValueError("they are no settings by name")
+                raise ValueError("they are not named settings")
         return cls(**settings)

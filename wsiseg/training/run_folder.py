@@ -127,7 +127,7 @@ class RunFolder:
         TrainingError
             If there is none.
         DataSetError, ArgumentError
-            If they cannot be read, or make no sense.
+            If they cannot be read, or are invalid.
         """
         if not self.config.exists():
             raise TrainingError(

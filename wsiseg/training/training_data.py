@@ -88,7 +88,7 @@ def prepare_training_data(
     """
     if len(training.classes) < 2:
         raise DataSetError(
-            f"there is one class only, {training.classes[0].name}",
+            f"there is only one class, {training.classes[0].name}",
             "`class_map`",
             "Say what the rest is, with unannotated=background for instance.",
         )

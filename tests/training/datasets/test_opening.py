@@ -182,7 +182,7 @@ def test_lists_as_editors_leave_them(
         (b"s01.png\n", r"names s01\.png, .* without folder and ending"),
         (b"d\nc\nb\na\n", "the list names a, b, c, …, which"),
         (b"\n \n", "the list of names is empty"),
-        (b"\xff\xfe\x00", "cannot be read: it is no text"),
+        (b"\xff\xfe\x00", "cannot be read: it is not text"),
         (None, "cannot be read: No such file or directory"),
     ],
 )

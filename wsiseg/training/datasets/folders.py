@@ -137,7 +137,7 @@ def _name_classes(paths: Sequence[Path], nameless: Pairs, given: Mapping[str, Co
     for path in paths:
         if is_picture(path, LOSSLESS):
             raise ArgumentError(
-                "painted masks need to know what their values mean",
+                "the values of painted masks need a class map",
                 "`class_map`",
                 'Write it like "0=background,255=gland", or name a YAML file.',
             )

@@ -33,7 +33,7 @@ def read_list(path: Path, hint: str | None = None) -> list[str]:
             raise DataSetError("the list of names has more than 64 MiB", path, hint)
         text = decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise DataSetError(f"the list of names cannot be read: {reason}", path, hint) from error
     lines = (unicodedata.normalize("NFC", line.strip()) for line in text.splitlines())
     names = [line for line in lines if line and not _is_comment(line)]
