@@ -328,7 +328,7 @@ def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):
     built = (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns
     again = run("demo", "-o", tmp_path / "demo")
     assert "medical device" in again.out
-    assert "built before" in again.err
+    assert "exists already" in again.err
     assert (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns == built
 
 
@@ -341,7 +341,7 @@ def test_demo_builds_the_slide_of_another_version_anew(tmp_path, monkeypatch):
     for software in ("wsiseg demo", "wsiseg demo 99"):
         tifffile.imwrite(path, np.zeros((30, 40, 3), np.uint8), software=software, metadata=None)
         found = run("demo", "-o", tmp_path, "--json")
-        assert (found.status, "built before" in found.err) == (0, False)
+        assert (found.status, "exists already" in found.err) == (0, False)
         assert "CC0" in found.err
         with wsiseg.open_slide(path) as built:
             assert built.levels[0].box.shape == (300, 400)

@@ -165,9 +165,9 @@ def misplaced(folder):
     ("make", "what"),
     [
         (lambda folder: folder / "none.ome.zarr", "there is no such mask"),
-        (lambda folder: folder, "a folder is no mask"),
+        (lambda folder: folder, "a folder is not a mask"),
         (folder_of_masks, "a folder is not a mask; masks are stores, NAME.ome.zarr"),
-        (text, "a file is no mask"),
+        (text, "a file is not a mask"),
         (unfinished, "the mask is unfinished"),
         (damaged, "the store's pixels cannot be read"),
         (probabilities, "these are probabilities, not a mask"),

@@ -420,7 +420,7 @@ def test_what_cannot_be_done_is_said_in_a_line(mask, tmp_path, monkeypatch, word
     ("make", "what"),
     [
         (lambda folder: folder / "none.ome.zarr", "there is no such mask"),
-        (lambda folder: folder, "a folder is no mask"),
+        (lambda folder: folder, "a folder is not a mask"),
         (lambda folder: write_mask(folder, LABELS, finish=False), "the mask is unfinished"),
         (lambda folder: write_mask(folder, LABELS, finish=False).parent, "the mask is unfinished"),
     ],

@@ -191,7 +191,7 @@ def test_an_existing_mask_is_replaced_only_if_that_is_wanted(mask, tmp_path):
     foreign.mkdir()
     (foreign / "mine.txt").write_text("mine")
     outcome = run("refine", mask, "-o", foreign, "--min-area", "5um2", "--overwrite")
-    assert outcome.err.startswith("error: the output already exists and is no mask that wsiseg")
+    assert outcome.err.startswith("error: the output already exists and is not a mask that")
     assert (foreign / "mine.txt").read_text() == "mine"
 
 

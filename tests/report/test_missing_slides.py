@@ -41,7 +41,7 @@ def test_missing_slides_are_told_once_with_what_to_do(cohort, tmp_path):
     assert wsiseg.report(runs, slides=cohort.slides).warnings == ()
     (runs / "one.tiles.csv").write_text("index,y\n1,2\n")
     (other,) = wsiseg.report(runs, slides=cohort.slides).warnings
-    assert other.startswith("one: without times")
+    assert other.startswith("one: times are left out")
 
 
 def test_a_folder_of_slides_that_is_none_is_an_error(one):

@@ -108,7 +108,7 @@ def test_a_slide_that_was_moved_is_a_note_until_somebody_says_where(cohort, one,
     content["summary"]["slide"] = "gone/one.tiff"
     run_file.write_text(json.dumps(content))
     root = read_page(wsiseg.report(one).output)
-    assert "without the slide's pixels" in notes(root)[0]
+    assert "slide's pixels are left out" in notes(root)[0]
     assert "--slides" in notes(root)[0]
     base, layers = stack(root)
     assert base.shape[:2] == (1, 1)
@@ -139,11 +139,11 @@ def test_the_image_in_the_store_stands_for_the_slide(cohort, tmp_path):
 def test_a_mask_that_is_gone_or_damaged_is_a_note(one):
     (chunk,) = (one / "one.ome.zarr" / "0" / "c" / "0").iterdir()
     chunk.write_bytes(b"damaged")
-    assert "without pictures" in notes(read_page(wsiseg.report(one).output))[0]
+    assert "pictures are left out" in notes(read_page(wsiseg.report(one).output))[0]
     shutil.rmtree(one / "one.ome.zarr")
     (one / "one.tiles.csv").write_text("index,y\n1,2\n")
     root = read_page(wsiseg.report(one).output)
-    assert ["without pictures" in notes(root)[0], "without times" in notes(root)[1]] == [True] * 2
+    assert ["pictures are left out" in notes(root)[0], "times are left out" in notes(root)[1]] == [True] * 2
     assert not list(root.find("img"))
     assert list(root.find("table", class_="areas"))
 
