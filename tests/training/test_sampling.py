@@ -15,7 +15,7 @@ from labelled import striped, write_samples
 from wsiseg.annotations.class_map import ClassMap
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.annotations.polygons import PolygonLabels
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.augmentation import TISSUE, Augmentation
 from wsiseg.training.datasets.dataset import DataSet, Sample
 from wsiseg.training.datasets.open_samples import SampleCache
