@@ -192,8 +192,9 @@ class AnnotateWidget(QWidget):
             give_classes(self._painting, self.classes.classes)
 
     def _show_widened(self, painting: Labels) -> None:
+        region: RegionView = painting.metadata[KEY]
         if painting is self._painting:
-            self.classes.show_classes(painting.metadata[KEY].classes)
+            self.classes.show_classes(region.classes)
 
     def _is_painted(self, value: int) -> bool:
         return self._painting is not None and bool((self._painting.data == value).any())
