@@ -26,7 +26,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kills import NAME, Runs, describe
+from kills import Runs
+from run_output import NAME, describe
 
 PAGE = 4_096
 UNSHARED = "WSISEG_DISK_FULL_UNSHARED"

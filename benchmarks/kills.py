@@ -17,11 +17,8 @@ POSIX only, as it forks.
 from __future__ import annotations
 
 import argparse
-import csv
 import gc
-import hashlib
 import importlib
-import json
 import mmap
 import os
 import random
@@ -36,10 +33,9 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from run_output import BAND, NAME, describe, recorded_bands, shards
 
 HEIGHT, WIDTH = 5_200, 96
-BAND = 1_024
-NAME = "tall"
 IMPORTED = (
     *("torch", "torch.utils.data", "zarr", "tifffile", "imagecodecs", "imagecodecs._zlib"),
     *("safetensors.torch", "numpy.random", "numcodecs", "wsiseg.cli.app", "wsiseg.cli.segment"),
@@ -57,11 +53,6 @@ OPTIONS = (
     *("--threads", "1", "--readers", "1", "--with-image", "--probabilities"),
     *("--uncertainty", "entropy", "--quiet", "--json", "--resume"),
 )
-FINEST = ("ome.zarr/labels/segmentation/0", "probabilities.ome.zarr/0", "uncertainty.ome.zarr/0")
-"""Arrays that are written band by band."""
-
-TIMED = {f"{NAME}.run.json", f"{NAME}.tiles.csv", "batch.json", "cohort.csv"}
-"""Files that hold times, so that their bytes differ."""
 
 
 @dataclass
@@ -276,55 +267,6 @@ def _is_for_writing(mode: object, flags: object) -> bool:
     if isinstance(mode, str):
         return bool(set(mode) & set("wax+"))
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-
-
-def recorded_bands(output: Path) -> set[int]:
-    """Return the bands that a journal has recorded, by their places from the top."""
-    journal = output / f"{NAME}.journal"
-    lines = journal.read_bytes().split(b"\n")[1:-1] if journal.exists() else []
-    return {json.loads(line)["box"]["y"] // BAND for line in lines}
-
-
-def shards(output: Path) -> dict[tuple[int, str], tuple[int, int]]:
-    """Return the shards of the labels, probabilities and doubt at level 0, by their bands."""
-    found = {}
-    for array in (
-        "ome.zarr/labels/segmentation/0",
-        "probabilities.ome.zarr/0",
-        "uncertainty.ome.zarr/0",
-    ):
-        root = output / f"{NAME}.{array}"
-        for path in root.glob("c/**/*"):
-            if path.is_file() and path.name.isdigit():
-                seen = path.stat()
-                key = int(path.parent.name), str(path.relative_to(output))
-                found[key] = (seen.st_ino, seen.st_mtime_ns)
-    return found
-
-
-def describe(output: Path) -> dict[str, str]:
-    """Return every file of an output with what it holds, but for times."""
-    found = {}
-    for path in sorted(output.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(output).as_posix()
-            found[name] = (
-                _untimed(path) if name in TIMED else hashlib.sha256(path.read_bytes()).hexdigest()
-            )
-    return found
-
-
-def _untimed(path: Path) -> str:
-    text = path.read_text()
-    if path.suffix == ".csv":
-        rows = list(csv.DictReader(text.splitlines()))
-        kept = ("index", "y", "x", "status") if path.stem != "cohort" else ("status", "slide")
-        return json.dumps([[row[name] for name in kept] for row in rows])
-    content = json.loads(text)
-    if path.name == "batch.json":
-        return json.dumps([[entry["status"], entry["classes"]] for entry in content["slides"]])
-    summary = {name: content["summary"][name] for name in ("classes", "tiles", "megapixels")}
-    return json.dumps([summary, content["identity"], content["shards"]])
 
 
 def kill_often(runs: Runs, kills: int, seed: int) -> Outcome:

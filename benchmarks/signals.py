@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kills import describe
+from run_output import describe
 
 from wsiseg.demo.slide import build_demo_slide
 

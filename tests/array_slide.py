@@ -9,7 +9,8 @@ import numpy as np
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.pixel_size import PixelSize
-from wsiseg.tiling.slides.slide import WHITE, Colour, Pixels, Slide, SlideFacts, make_levels
+from wsiseg.tiling.slides.pixels import WHITE, Colour, Pixels
+from wsiseg.tiling.slides.slide import Slide, SlideFacts, make_levels
 
 
 class ArraySlide(Slide):

@@ -6,7 +6,7 @@ import numpy as np
 import tifffile
 from skimage.data import immunohistochemistry
 
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 
 def tissue(height: int, width: int) -> Pixels:

@@ -8,7 +8,7 @@ from PIL import Image
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.annotations.pictures import PictureLabels
 from wsiseg.classes import numbered_classes
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.datasets.dataset import DataSet, Sample
 
 

@@ -26,7 +26,7 @@ import psutil
 from wsiseg.tiling import Box, Slide, open_slide
 from wsiseg.tiling.slides import openslide, tiled
 from wsiseg.tiling.slides.file_bytes import FileBytes
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 THREADS, PROCESSES = 8, 4
 

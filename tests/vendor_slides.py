@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 EDGE = 512
 TILES = {"tile": (256, 256), "photometric": "rgb", "metadata": None}

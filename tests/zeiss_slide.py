@@ -4,7 +4,7 @@ import struct
 from pathlib import Path
 
 from vendor_slides import EDGE, patches
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 _BGR, _UNCOMPRESSED = 3, 0
 _SEGMENT, _FILE_HEADER, _SUBBLOCK_HEADER = 32, 512, 256

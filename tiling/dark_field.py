@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 _DARK, _WHITE = 50, 170
 _DIM = 100

@@ -18,7 +18,8 @@ from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.grid import Tile
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides.slide import Pixels, Slide, blank
+from wsiseg.tiling.slides.pixels import Pixels, blank
+from wsiseg.tiling.slides.slide import Slide
 
 _BLOCK, _SMALLEST_BLOCK = 256, 8
 """Edges of the blocks in which the plane is resampled."""

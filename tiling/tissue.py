@@ -18,7 +18,8 @@ from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.blocks import BlockGrid
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.resolution import WorkingPlane
-from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.pixels import Pixels
+from wsiseg.tiling.slides.slide import Slide
 
 Mask = npt.NDArray[np.bool_]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import shapely
@@ -21,7 +21,9 @@ from wsiseg.viewer.layers.region import RegionView
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
+    from napari.layers import Labels, Layer
+
+View = TypeVar("View")
 
 
 def add_layers(viewer: ViewerModel, layers: Iterable[LayerData]) -> None:
@@ -87,8 +89,7 @@ def current_slide(viewer: ViewerModel) -> SlideView:
     """
     active = viewer.layers.selection.active
     found = None if active is None else slide_under(viewer, active)
-    view: SlideView = found or _current(viewer, SlideView, "slide")
-    return view
+    return found or current(viewer, SlideView, "slide")
 
 
 def shown_slide(viewer: ViewerModel) -> SlideView | None:
@@ -132,8 +133,46 @@ def current_mask(viewer: ViewerModel) -> MaskView:
     ArgumentError
         If there is none.
     """
-    view: MaskView = _current(viewer, MaskView, "mask")
-    return view
+    return current(viewer, MaskView, "mask")
+
+
+def current_painting(viewer: ViewerModel) -> Labels:
+    """Return the layer of the painting that is selected, or else of the topmost.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    layer: Labels
+    for layer in by_preference(viewer):
+        if isinstance(layer.metadata.get(KEY), RegionView):
+            return layer
+    raise ArgumentError("there is no painting", None, "Begin a new one.")
+
+
+def current(viewer: ViewerModel, kind: type[View], word: str) -> View:
+    """Return what the selected layer shows, or else the topmost of its kind.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The window.
+    kind : type
+        Of what is wanted, such as :class:`wsiseg.viewer.layers.layer_data.MaskView`.
+    word : str
+        What it is called.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    for layer in by_preference(viewer):
+        view = layer.metadata.get(KEY)
+        if isinstance(view, kind):
+            return view
+    raise ArgumentError(f"there is no {word} in the window", None, f"Open a {word} first.")
 
 
 def field_of_view(viewer: ViewerModel, view: SlideView) -> Box:
@@ -259,13 +298,6 @@ def _views(viewer: ViewerModel, kind: type) -> dict[str, Any]:
         for layer in viewer.layers
         if isinstance(layer.metadata.get(KEY), kind)
     }
-
-
-def _current(viewer: ViewerModel, kind: type, word: str) -> Any:
-    for layer in by_preference(viewer):
-        if isinstance(layer.metadata.get(KEY), kind):
-            return layer.metadata[KEY]
-    raise ArgumentError(f"there is no {word} in the window", None, f"Open a {word} first.")
 
 
 def by_preference(viewer: ViewerModel) -> list[Layer]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.segmentation.run_stats import RunStats
-from wsiseg.segmentation.segmenting import make_predictor, segment_slide
+from wsiseg.segmentation.segmenting import segment_slide
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.store.arrays import BAND_HEIGHT
 from wsiseg.store.disk import Json
@@ -36,6 +34,7 @@ from wsiseg.viewer.notifications import damage_notifier
 from wsiseg.viewer.painting import painting_look
 from wsiseg.viewer.part_plan import plan_part
 from wsiseg.viewer.plain_text import plain
+from wsiseg.viewer.predictor_cache import PredictorCache
 from wsiseg.viewer.readers.stores import store_layers
 from wsiseg.viewer.reviewing import REVIEW, Review
 
@@ -79,52 +78,6 @@ class ExistingOutput:
     task: SlideTask
     path: Path
     finished: bool
-
-
-class PredictorCache:
-    """Keeps the predictor of the checkpoint that was used last."""
-
-    def __init__(self) -> None:
-        self._held: Predictor | None = None
-        self._known_as: tuple[object, ...] = ()
-
-    def load(self, source: Path | str | None, options: SegmentOptions, report: Report) -> Predictor:
-        """Return the predictor of a checkpoint, and report the checkpoint.
-
-        What an address names is fetched when it is asked for anew.
-
-        Parameters
-        ----------
-        source : path-like or None
-            The checkpoint as :func:`wsiseg.load_checkpoint` takes it; the default one if None.
-        options : SegmentOptions
-            Runtime, device, precision and threads.
-        report : callable
-            Receives progress, see :data:`wsiseg.viewer.layers.preview.Report`.
-
-        Raises
-        ------
-        CheckpointError, RuntimeUnavailableError
-            If it cannot be used.
-        """
-        # A training run writes better weights to the same file.
-        path = None if source is None else Path(source)
-        changed = path.stat().st_mtime_ns if path is not None and path.is_file() else None
-        asked = (
-            *(source, changed),
-            *(options.runtime, options.device, options.precision, options.threads),
-        )
-        if self._held is None or self._known_as != asked:
-            if "torch" not in sys.modules:
-                # Takes a minute where the disk is slow.
-                report("loading PyTorch")
-                importlib.import_module("torch")
-            report("loading the checkpoint")
-            self._held = None
-            self._held = make_predictor(source, options, report)
-            self._known_as = asked
-        report(self._held.checkpoint)
-        return self._held
 
 
 @dataclass(frozen=True)

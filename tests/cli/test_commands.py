@@ -1,4 +1,5 @@
-import importlib.util
+"""Commands on slides: what they print and leave, whatever the slide is."""
+
 import json
 import re
 import shutil
@@ -12,12 +13,9 @@ import torch
 import zarr
 from PIL import Image
 
-import wsiseg
 from commands import run
 from tiny import tiny_checkpoint
 from vendor_slides import aperio
-from wsiseg.diagnosis import diagnose
-from wsiseg.models.runtimes.cache import keep
 
 
 @pytest.fixture
@@ -169,80 +167,6 @@ def test_info_says_what_the_slide_says(tmp_path):
     assert "0.5 µm/px" in run("info", tmp_path / "a.tiff").out
 
 
-def test_models_show_tells_what_a_network_costs_and_sees():
-    content = json.loads(run("models", "show", "espnet", "--classes", 20, "--json").out)
-    # The counts of all networks are compared in tests/models/test_counts.py.
-    assert (content["parameters"], content["macs"]) == (364_569, 4_709_441_536)
-    assert (content["input_multiple"], content["size_mb"]) == (8, 1.458)
-    assert content["receptive_field"] == 2839
-
-
-def test_models_show_prints_what_inference_needs_where_that_is_less():
-    shown = run("models", "show", "rdrnet-s-simple", "--set", "context=pappm").out
-    # The merged pyramid has a bias more.
-    assert f"for inference    {7_125_363 - 512:,}" in shown
-    assert "for inference" not in run("models", "show", "espnet-c").out
-
-
-def test_models_show_tells_what_can_be_set():
-    lines = run("models", "show", "icnet").out.splitlines()
-    (first,) = (i for i, line in enumerate(lines) if line.startswith("--set"))
-    backbone, form = (" ".join(line.split()) for line in lines[first : first + 2])
-    assert backbone == (
-        "--set backbone=… one of resnet18, resnet50, resnet101; resnet50 if left out"
-    )
-    assert form == "form=… one of authors, mmseg, caffe; authors if left out"
-
-
-def test_models_show_tells_what_was_published_and_by_whom():
-    content = json.loads(run("models", "show", "stdc1", "--json").out)
-    assert content["receptive_field"] is None
-    assert {
-        "measure": "mIoU",
-        "value": 71.9,
-        "unit": "%",
-        "on": "Cityscapes test, 1024×512",
-        "source": "PaddleSeg's PP-LiteSeg README",
-        "arguments": {},
-        "variant": None,
-        "here": None,
-        "agrees": None,
-        "note": None,
-    } in content["published"]
-    lines = run("models", "show", "stdc1").out.splitlines()
-    assert "receptive field  the whole picture" in lines
-    assert not any(line.startswith("--set") for line in lines)
-    (first,) = [line for line in lines if line.startswith("published")]
-    assert "71.82 %" in first
-    assert any("71.9 %: Cityscapes test" in line for line in lines)
-
-
-def test_models_list_names_every_architecture():
-    entries = json.loads(run("models", "list", "--json").out)
-    assert {"espnet", "espnet-c"} <= {entry["name"] for entry in entries}
-    assert all(entry["parameters"] > 0 and entry["family"] for entry in entries)
-
-
-def test_models_list_is_the_same_when_it_is_kept_and_needs_no_torch():
-    code = """
-import sys
-from wsiseg.cli import main
-try:
-    main(["models", "list", "--json"])
-finally:
-    print("torch" in sys.modules, file=sys.stderr)
-"""
-    first = run("models", "list", "--json").out
-    second = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert second.stderr == "False\n"
-    # Tests register networks of their own, which are not kept.
-    entries = json.loads(second.stdout)
-    assert entries == [entry for entry in json.loads(first) if entry in entries]
-    assert len(entries) > 30
-
-
 def test_an_imported_checkpoint_segments_at_once(data, picture, tmp_path):
     weights = data / "weights" / "ESPNet" / "decoder" / "espnet_p_2_q_3.pth"
     target = tmp_path / "streets.safetensors"
@@ -259,119 +183,6 @@ def test_an_imported_checkpoint_segments_at_once(data, picture, tmp_path):
     assert refused.status == 2
     assert "--mpp" in refused.err
     assert run(*command, "--level", 0, "--json").status == 0
-
-
-def test_an_import_replaces_nothing_unless_it_is_told_to(data, tmp_path):
-    weights = data / "weights" / "ESPNet" / "encoder" / "espnet_p_2_q_3.pth"
-    target = tmp_path / "streets.safetensors"
-    target.write_text("precious")
-    command = ("models", "import", weights, "--architecture", "espnet-c", "-o", target)
-    refused = run(*command)
-    assert (refused.status, target.read_text()) == (1, "precious")
-    assert "--overwrite" in refused.err
-    assert run(*command, "--overwrite").status == 0
-    assert target.stat().st_size > 500_000
-    folder = run(*command[:-1], tmp_path, "--overwrite")
-    assert (folder.status, folder.err.count("is a folder")) == (2, 1)
-    copy = tmp_path / "copy.pth"
-    copy.write_bytes(weights.read_bytes())
-    itself = run(
-        "models", "import", copy, *command[3:-1], tmp_path / "." / "copy.pth", "--overwrite"
-    )
-    assert (itself.status, copy.read_bytes()) == (2, weights.read_bytes())
-
-
-def test_doctor_looks_at_everything():
-    result = run("doctor", "--json")
-    assert result.status == 0
-    checks = {check["name"]: check for check in json.loads(result.out)["checks"]}
-    assert {"torch", "openvino", "tifffile", "openslide", "zarr", "checkpoint"} <= set(checks)
-    assert "lightning" in checks["training"]["detail"]
-    assert checks["checkpoint"]["ok"]
-    assert run("doctor").out.count("\n") == len(checks)
-
-
-def test_doctor_tells_how_large_the_cache_is_and_clears_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    keep("reach", {}, bytes(2_000_000))
-    (check,) = (c for c in diagnose() if c.name == "cache")
-    assert check.ok
-    assert check.detail.startswith(f"2.0 MB in {tmp_path}")
-    cleared = run("doctor", "--clear-cache")
-    assert (cleared.status, cleared.err) == (0, "")
-    assert f"2.0 MB removed from {tmp_path}" in cleared.out
-    assert json.loads(run("doctor", "--clear-cache", "--json").out)["freed_bytes"] == 0
-
-
-def test_doctor_says_how_training_is_installed(monkeypatch):
-    there = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else there(name)
-    )
-    (check,) = (c for c in diagnose() if c.name == "training")
-    assert (check.ok, check.optional) == (False, True)
-    assert "wsiseg[train]" in check.detail
-    assert run("doctor").status == 0
-
-
-def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):
-    from wsiseg.demo import slide
-
-    small = slide.build_demo_slide
-    monkeypatch.setattr(slide, "build_demo_slide", lambda path: small(path, 700, 900))
-    result = run("demo", "-o", tmp_path / "demo", "--json")
-    assert result.status == 0
-    (entry,) = json.loads(result.out)["slides"]
-    # All of the slide but for the glass.
-    assert 0.4 < entry["megapixels"] < 0.63
-    assert (tmp_path / "demo" / "demo.ome.zarr" / "zarr.json").is_file()
-    built = (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns
-    again = run("demo", "-o", tmp_path / "demo")
-    assert "medical device" in again.out
-    assert "exists already" in again.err
-    assert (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns == built
-
-
-def test_demo_builds_the_slide_of_another_version_anew(tmp_path, monkeypatch):
-    from wsiseg.demo import slide
-
-    small = slide.build_demo_slide
-    monkeypatch.setattr(slide, "build_demo_slide", lambda path: small(path, 300, 400))
-    path = tmp_path / "demo.tiff"
-    for software in ("wsiseg demo", "wsiseg demo 99"):
-        tifffile.imwrite(path, np.zeros((30, 40, 3), np.uint8), software=software, metadata=None)
-        found = run("demo", "-o", tmp_path, "--json")
-        assert (found.status, "exists already" in found.err) == (0, False)
-        assert "CC0" in found.err
-        with wsiseg.open_slide(path) as built:
-            assert built.levels[0].box.shape == (300, 400)
-
-
-def test_demo_advises_nothing_that_it_does_not_offer(tmp_path, monkeypatch):
-    from wsiseg.demo import slide
-    from wsiseg.throughput.summary import TimeShares
-
-    small = slide.build_demo_slide
-    monkeypatch.setattr(slide, "build_demo_slide", lambda path: small(path, 300, 400))
-    monkeypatch.setattr(TimeShares, "bottleneck", "reading")
-    found = run("demo", "-o", tmp_path)
-    assert "\nbottleneck  reading (a faster disk would help)\n" in found.out
-
-
-@pytest.mark.parametrize("kind", ["TIFF", "text"])
-def test_demo_leaves_a_users_file_of_that_name_alone(tmp_path, kind):
-    path = tmp_path / "demo.tiff"
-    if kind == "TIFF":
-        Image.new("RGB", (40, 30)).save(path)
-    else:
-        path.write_text("mine")
-    before = path.read_bytes()
-    result = run("demo", "-o", tmp_path)
-    assert result.status == 1
-    assert "was not built by wsiseg demo" in result.err
-    assert "--output" in result.err
-    assert path.read_bytes() == before
-    assert [each.name for each in tmp_path.iterdir()] == ["demo.tiff"]
 
 
 @pytest.mark.parametrize(

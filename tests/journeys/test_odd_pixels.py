@@ -26,7 +26,7 @@ from wsiseg.errors import AnnotationError
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.bands import NO_LABEL
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.datasets.dataset import Sample
 from wsiseg.training.datasets.open_samples import OpenSample
 from wsiseg.training.datasets.working_resolution import WorkingResolution

@@ -1,9 +1,6 @@
 """What `wsiseg measure` writes: areas, regions, components and densities of masks on disk."""
 
-import csv
 import json
-import sys
-from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
@@ -14,49 +11,14 @@ from pydantic import TypeAdapter
 
 import wsiseg
 from commands import run
+from measured import LABELS, MPP, PIXEL, SIDE, read, regions
 from regionprops import components
-from stored_masks import CLASSES, draw_cells, write_mask
+from stored_masks import CLASSES, write_mask
 from tiny import tiny_checkpoint
-from wsiseg.errors import AnnotationError, OutputError
-from wsiseg.measurements import tables
+from wsiseg.errors import AnnotationError
 from wsiseg.measurements.keywords import MeasureKeywords
 from wsiseg.measurements.options import MeasureOptions
 from wsiseg.tiling.boxes import Box
-
-MPP, SIDE = 0.5, 2.0
-LABELS = draw_cells(300, 220, seed=5)
-LABELS[:20, :30] = 255
-PIXEL = MPP**2 / 1e6
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Return a folder with a mask and its probabilities."""
-    made = tmp_path_factory.mktemp("masks")
-    likely = np.random.default_rng(0).integers(0, 256, (3, *LABELS.shape)).astype(np.uint8)
-    write_mask(made, LABELS, mpp=MPP, slide_scale=SIDE, probabilities=likely)
-    np.save(made / "likely.npy", likely)
-    return made
-
-
-@pytest.fixture(scope="module")
-def mask(folder):
-    return folder / "a.ome.zarr"
-
-
-def read(path):
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def regions(path, *shapes):
-    """Write GeoJSON of named shapes."""
-    features = [
-        {"type": "Feature", "properties": properties, "geometry": shapely.geometry.mapping(shape)}
-        for properties, shape in shapes
-    ]
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    return path
 
 
 def test_areas_are_shares_of_what_was_analysed(mask, tmp_path):
@@ -259,83 +221,6 @@ def test_densities_are_counted_cell_by_cell(mask, tmp_path, pitch):
     assert all(float(row["analysed_mm2"]) > 0 for row in rows)
 
 
-def test_a_folder_has_a_file_for_each_table_and_json_all(mask, tmp_path):
-    file = regions(tmp_path / "r.geojson", ({"name": "=1+1"}, shapely.box(0, 0, 220, 300)))
-    words = ("--components", "--regions", file, "--every", "40um", "--classes", "gland")
-    outcome = run("measure", mask, *words, "-o", tmp_path / "all", "--json")
-    assert outcome.status == 0, outcome.err
-    said = json.loads(outcome.out)
-    assert said["tables"] == {
-        name: str(tmp_path / "all" / f"{name}.csv")
-        for name in ("classes", "regions", "components", "density")
-    }
-    assert run("measure", mask, *words, "-o", tmp_path / "all.json").status == 0
-    whole = json.loads((tmp_path / "all.json").read_text())
-    result = wsiseg.measure(mask, regions=file, components=True, every=40, classes="gland")
-    assert whole.keys() == result.tables.keys() == said["tables"].keys()
-    for name, rows in whole.items():
-        columns = result.tables[name]
-        assert rows == [
-            {
-                key: None if isinstance(value, float) and np.isnan(value) else value
-                for key, value in zip(columns, row, strict=True)
-            }
-            for row in zip(*(column.tolist() for column in columns.values()), strict=True)
-        ]
-        cells = read(said["tables"][name])
-        assert list(cells[0]) == list(columns)
-        assert len(cells) == len(rows)
-    # A spreadsheet takes no name for a formula; JSON keeps it.
-    assert read(said["tables"]["regions"])[0]["region"] == "'=1+1"
-    assert whole["regions"][0]["region"] == "=1+1"
-    assert {row["class"] for row in whole["components"]} == {"gland"}
-
-
-def test_tables_that_one_file_cannot_hold_stand_beside_it(mask, tmp_path):
-    file = regions(tmp_path / "r.geojson", ({"name": "left"}, shapely.box(0, 0, 220, 600)))
-    words = ("--regions", file, "--every", "40um")
-    assert run("measure", mask, *words, "-o", tmp_path / "a.csv").status == 0
-    assert "region" in read(tmp_path / "a.csv")[0]
-    assert "row" in read(tmp_path / "a.density.csv")[0]
-    outcome = run("measure", mask, *words, "--components", "-o", tmp_path / "b.csv", "--json")
-    assert json.loads(outcome.out)["tables"] == {
-        "components": str(tmp_path / "b.csv"),
-        "regions": str(tmp_path / "b.regions.csv"),
-        "density": str(tmp_path / "b.density.csv"),
-    }
-    assert "solidity" in read(tmp_path / "b.csv")[0]
-    assert (tmp_path / "b.regions.csv").read_text() == (tmp_path / "a.csv").read_text()
-    assert {each.name for each in tmp_path.iterdir()} == {
-        *("a.csv", "a.density.csv", "b.csv", "b.regions.csv", "b.density.csv", "r.geojson")
-    }
-
-
-def test_parquet_holds_the_same_with_its_types(mask, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    assert run("measure", mask, "--components", "-o", tmp_path / "a.parquet").status == 0
-    found = parquet.read_table(tmp_path / "a.parquet")
-    expected = wsiseg.measure(mask, components=True).tables["components"]
-    assert found.column_names == list(expected)
-    types = {name: str(found.schema.field(name).type) for name in found.column_names}
-    assert (types["class"], types["pixels"], types["solidity"]) == ("string", "int64", "double")
-    for name, values in expected.items():
-        assert found[name].to_pylist() == values.tolist()
-    bare = write_mask(tmp_path, LABELS[:30, :30], mpp=None)
-    wsiseg.measure(bare, tmp_path / "b.parquet")
-    assert parquet.read_table(tmp_path / "b.parquet")["mm2"].null_count == 3
-
-
-def test_parquet_without_its_library_is_refused_in_a_line(mask, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    for words in (("-o", tmp_path / "a.parquet"), ("-o", tmp_path / "a", "--format", "parquet")):
-        outcome = run("measure", mask, *words)
-        assert outcome.status == 1
-        (line,) = outcome.err.splitlines()
-        assert line.startswith("error: Parquet files need pyarrow, which is not installed. ")
-        assert "wsiseg[parquet]" in line
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_masks_of_several_slides_are_one_table(tmp_path):
     paths = []
     for name, mpp, part in (("one", 0.5, LABELS[:60, :60]), ("two", 1.0, LABELS[60:120, :90])):
@@ -434,55 +319,11 @@ def test_what_is_no_finished_mask_is_refused_in_a_line(tmp_path, make, what):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_existing_files_are_replaced_only_if_that_is_wanted(mask, tmp_path):
-    assert run("measure", mask, "-o", tmp_path / "a").status == 0
-    assert run("measure", mask, "-o", tmp_path / "a").status == 1
-    (tmp_path / "a" / "classes.csv").write_text("mine")
-    assert run("measure", mask, "-o", tmp_path / "a", "--overwrite").status == 0
-    assert len(read(tmp_path / "a" / "classes.csv")) == 3
-
-
-def test_tables_are_not_put_into_a_store(mask):
-    before = sorted(mask.rglob("*"))
-    outcome = run("measure", mask, "-o", mask)
-    assert outcome.status == 1
-    assert outcome.err.startswith("error: the output is a store, not a folder for tables")
-    assert sorted(mask.rglob("*")) == before
-
-
-def test_what_is_stopped_leaves_nothing(mask, tmp_path):
-    def stop(share):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        wsiseg.measure(mask, tmp_path / "a", progress=stop)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_progress_comes_to_its_end(mask):
     heard = []
     wsiseg.measure([mask], progress=heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1
-
-
-def test_a_name_that_is_script_stays_text(tmp_path):
-    path = write_mask(tmp_path, LABELS[:30, :30], slide="<script>alert(1)</script>\x1b[31m.svs")
-    assert run("measure", path, "-o", tmp_path / "a.json").status == 0
-    (row, *_) = json.loads((tmp_path / "a.json").read_text())["classes"]
-    assert row["slide"] == "<script>alert(1)</script>\\x1b[31m.svs"
-
-
-def test_a_name_that_is_no_text_is_written_to_every_kind_of_file(tmp_path):
-    path = write_mask(tmp_path, LABELS[:30, :30]).rename(tmp_path / "caf\udce9.ome.zarr")
-    odd = {"name": "\ud800 x"}
-    file = regions(tmp_path / "r.geojson", (odd, shapely.box(0, 0, 20, 20)))
-    for kind in ("csv", "json", "parquet"):
-        outcome = run("measure", path, "--regions", file, "-o", tmp_path / f"a.{kind}", "--json")
-        assert outcome.status == 0, outcome.err
-    (row, *_) = read(tmp_path / "a.csv")
-    assert row["region"] == "\\ud800 x"
-    assert row["mask"].endswith("caf\\udce9.ome.zarr")
 
 
 def test_segment_counts_what_is_measured(tmp_path):
@@ -507,16 +348,6 @@ def test_the_typed_keywords_are_the_settings():
     assert hints.keys() == fields.keys()
     for name, field in fields.items():
         assert TypeAdapter(hints[name]).validate_python(field.default) == field.default, name
-
-
-def test_a_library_that_cannot_write_is_an_error_of_ours(mask, tmp_path, monkeypatch):
-    def fail(path, found):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(tables, "WRITERS", {".csv": fail})
-    with pytest.raises(OutputError, match="No space left on device"):
-        wsiseg.measure(mask, tmp_path / "a.csv")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_masks_of_one_slide_are_told(tmp_path):

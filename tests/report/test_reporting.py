@@ -143,7 +143,9 @@ def test_a_mask_that_is_gone_or_damaged_is_a_note(one):
     shutil.rmtree(one / "one.ome.zarr")
     (one / "one.tiles.csv").write_text("index,y\n1,2\n")
     root = read_page(wsiseg.report(one).output)
-    assert ["pictures are left out" in notes(root)[0], "times are left out" in notes(root)[1]] == [True] * 2
+    assert ["pictures are left out" in notes(root)[0], "times are left out" in notes(root)[1]] == [
+        True
+    ] * 2
     assert not list(root.find("img"))
     assert list(root.find("table", class_="areas"))
 

@@ -21,9 +21,9 @@ from wsiseg.segmentation.colouring import read_reference, recolour
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.tiling.colour import METHODS, ColourOptions, estimate_stains
 from wsiseg.training import open_data
+from wsiseg.training.data_options import DataOptions
 from wsiseg.training.datasets.open_samples import OpenSample
 from wsiseg.training.datasets.working_resolution import WorkingResolution
-from wsiseg.training.options import DataOptions
 from zarr_images import write_image
 
 OPTIONS = {"runtime": "torch", "tissue": "none", "level": 0, "tile": 128}

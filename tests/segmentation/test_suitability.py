@@ -13,7 +13,7 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan, make_plan
 from wsiseg.tiling import open_slide
 from wsiseg.tiling.dark_field import is_dark_field
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.tissue import read_overview
 
 DAPI = "slides/slideio/test3-DAPI-2-(387).ndpi"

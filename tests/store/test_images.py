@@ -18,7 +18,7 @@ from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Slide, tiled, with_slide_mpp
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 from zarr_images import write_image as write_zarr
 

@@ -18,7 +18,7 @@ from wsiseg.tiling.resolution import plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import omezarr, tiled
 from wsiseg.tiling.slides.omezarr import OmeZarrSlide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.tiff import TiffSlide
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 from wsiseg.tiling.slides.tiled import BlockSlide

@@ -16,7 +16,7 @@ from wsiseg.tiling import Box, Slide, open_slide
 from wsiseg.tiling.grid import TileGrid
 from wsiseg.tiling.reading import TileReader, read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 GLASS = (240, 238, 241)
 

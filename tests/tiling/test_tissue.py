@@ -17,7 +17,7 @@ from wsiseg.tiling import Box, open_slide, tissue
 from wsiseg.tiling.blocks import BlockGrid
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides.orientation import orientation
-from wsiseg.tiling.slides.slide import Colour, Pixels
+from wsiseg.tiling.slides.pixels import Colour, Pixels
 from wsiseg.tiling.tissue import (
     OVERVIEW_EDGE,
     TissueMask,

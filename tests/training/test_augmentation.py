@@ -12,7 +12,7 @@ from skimage.color import hed2rgb, rgb2hed
 from array_slide import noise
 from labelled import placed, striped
 from wsiseg.annotations.labels import IGNORED, Labels
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.augmentation import (
     AUGMENTATIONS,
     TISSUE,

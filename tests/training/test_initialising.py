@@ -16,8 +16,9 @@ from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Architecture, list_architectures
 from wsiseg.training import initialising
+from wsiseg.training.data_options import DataOptions
 from wsiseg.training.initialising import InitialNetwork, freeze_encoder
-from wsiseg.training.options import DataOptions, TrainOptions
+from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes import RECIPES
 from wsiseg.training.recipes.recipe import Stage
 

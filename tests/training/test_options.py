@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.training import compare, evaluate, train
+from wsiseg.training.data_options import DataOptions
 from wsiseg.training.keywords import EvaluateKeywords, TrainKeywords
-from wsiseg.training.options import DataOptions, EvaluateOptions, TrainOptions
+from wsiseg.training.options import EvaluateOptions, TrainOptions
 
 NAN, INF = float("nan"), float("inf")
 PICTURES = {"images": Path("/i"), "labels": Path("/l"), "class_map": "0=a"}

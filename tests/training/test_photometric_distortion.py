@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from array_slide import noise
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.photometric_distortion import distort
 
 SEEDS = range(800)

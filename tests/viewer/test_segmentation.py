@@ -1,6 +1,5 @@
 """What a window segments: parts that are those of the whole, and runs that can be gone on with."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +22,10 @@ from wsiseg.viewer.layers import preview as previews
 from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import KEY, SlideView
 from wsiseg.viewer.layers.preview import Preview, TileProgress
-from wsiseg.viewer.painting import region_at, save_painting
-from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, PredictorCache, SlideTask
+from wsiseg.viewer.painting import region_at
+from wsiseg.viewer.predictor_cache import PredictorCache
+from wsiseg.viewer.saving import save_painting
+from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, SlideTask
 
 OPTIONS = SegmentOptions(
     runtime="torch", tissue="none", tile=256, halo=8, threads=1, max_bad_tiles="100%"
@@ -267,18 +268,6 @@ def test_a_mask_goes_beside_its_slide_and_lies_over_it(view, checkpoint, slide_f
     np.testing.assert_allclose(settings["scale"], 0.8)
     labels = zarr.open_array(task.files.mask / "0", mode="r")[:]
     np.testing.assert_array_equal(np.asarray(levels[0]), labels)
-
-
-def test_a_checkpoint_is_kept_until_its_file_changes(tmp_path):
-    path = tiny_checkpoint(seed=1).save(tmp_path / "tiny.safetensors")
-    os.utime(path, ns=(1, 1))
-    predictors, heard = PredictorCache(), []
-    first = predictors.load(path, OPTIONS, heard.append)
-    assert predictors.load(path, OPTIONS, heard.append) is first
-    tiny_checkpoint(seed=2).save(path)
-    second = predictors.load(path, OPTIONS, heard.append)
-    assert second.checkpoint.sha256 != first.checkpoint.sha256
-    assert predictors.load(None, OPTIONS, heard.append).checkpoint.card.architecture != "tiny"
 
 
 def test_progress_is_told_in_words():

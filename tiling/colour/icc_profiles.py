@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.colour.recolouring import ColourStep
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 
 def profile_name(profile: bytes) -> str:

@@ -9,7 +9,8 @@ from typing import Self
 import numpy as np
 
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.pixels import Pixels
+from wsiseg.tiling.slides.slide import Slide
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 _AT_A_TIME = 2**16

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wsiseg.tiling.colour.density import Floats, Triple, triple
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 _TO_LMS = np.array(
     [[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]], np.float32

@@ -11,7 +11,8 @@ from wsiseg.tiling.colour import reinhard, stain_separation
 from wsiseg.tiling.colour.density import density
 from wsiseg.tiling.colour.recolouring import ColourStep
 from wsiseg.tiling.colour.stain_sampling import sample_stained_colours
-from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.pixels import Pixels
+from wsiseg.tiling.slides.slide import Slide
 
 StainEstimate = stain_separation.Stains | reinhard.ColourStatistics
 """How a slide is stained, as one of the methods sees it."""

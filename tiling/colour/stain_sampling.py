@@ -9,7 +9,8 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.colour.density import density
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp
-from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.pixels import Pixels
+from wsiseg.tiling.slides.slide import Slide
 from wsiseg.tiling.tissue import Mask, read_overview
 
 SAMPLING_MPP = 1.0

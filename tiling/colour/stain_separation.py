@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from wsiseg.tiling.colour.density import Floats, Triple, density, rgb_from_density, triple
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 _STRONGEST = 99
 """Percentile of a stain's amount that is compared between slides."""

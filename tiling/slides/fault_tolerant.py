@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import WHITE, Pixels, Slide, blank
+from wsiseg.tiling.slides.pixels import WHITE, Pixels, blank
+from wsiseg.tiling.slides.slide import Slide
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 

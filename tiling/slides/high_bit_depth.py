@@ -12,7 +12,7 @@ from PIL import Image
 
 from wsiseg.tiling.slides.jpeg2000 import read_headers
 from wsiseg.tiling.slides.orientation import orientation
-from wsiseg.tiling.slides.slide import Samples
+from wsiseg.tiling.slides.pixels import Samples
 from wsiseg.tiling.slides.tiff_samples import find_sampling
 
 Decoder = Callable[[Path, int], Samples]

@@ -31,15 +31,8 @@ from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.lengths import micrometres
 from wsiseg.tiling.slides.own_stores import HOLDS, OURS
 from wsiseg.tiling.slides.pixel_size import PixelSize
-from wsiseg.tiling.slides.slide import (
-    OTHER_FORMAT,
-    WHITE,
-    Pixels,
-    SlideFacts,
-    make_levels,
-    on_background,
-    to_8_bits,
-)
+from wsiseg.tiling.slides.pixels import WHITE, Pixels, on_background, to_8_bits
+from wsiseg.tiling.slides.slide import OTHER_FORMAT, SlideFacts, make_levels
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE
 from wsiseg.tiling.slides.tiled import BlockSlide, FileTiling
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,21 +27,15 @@ from wsiseg.tiling.slides.pixel_size import (
     from_resolution,
     mpp_differs,
 )
-from wsiseg.tiling.slides.slide import (
-    OTHER_FORMAT,
-    WHITE,
-    Colour,
-    Pixels,
-    Properties,
-    SlideFacts,
-    make_levels,
-    on_background,
-)
+from wsiseg.tiling.slides.pixels import WHITE, Colour, Pixels, on_background
+from wsiseg.tiling.slides.slide import OTHER_FORMAT, SlideFacts, make_levels
 from wsiseg.tiling.slides.tiff import describe_tiff, find_openslide_vendor
 from wsiseg.tiling.slides.tiff_pyramid import TIFFFILE_VENDORS, Pyramid
 from wsiseg.tiling.slides.tiff_structure import LARGEST_TILE, check_structure
 from wsiseg.tiling.slides.tile_cache import OPENSLIDE_CACHE_BYTES
 from wsiseg.tiling.slides.tiled import LARGEST_BLOCK, BlockSlide, FileTiling
+
+Properties = Mapping[str, str]
 
 _BLOCK = 512
 """Edge of a block: a smaller one costs more for its call than for its pixels."""

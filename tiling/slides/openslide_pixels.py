@@ -13,7 +13,7 @@ import numpy.typing as npt
 import openslide
 from openslide import lowlevel
 
-from wsiseg.tiling.slides.slide import Colour, Pixels
+from wsiseg.tiling.slides.pixels import Colour, Pixels
 
 _OPAQUE = 0xFF000000
 _RED, _GREEN, _BLUE, _ALPHA = 2, 1, 0, 3

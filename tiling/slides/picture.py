@@ -16,17 +16,8 @@ from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.high_bit_depth import bit_depth, find_decoder
 from wsiseg.tiling.slides.jpeg2000 import read_headers
 from wsiseg.tiling.slides.orientation import Orientation
-from wsiseg.tiling.slides.slide import (
-    OTHER_FORMAT,
-    WHITE,
-    Pixels,
-    Samples,
-    Slide,
-    SlideFacts,
-    make_levels,
-    on_background,
-    to_8_bits,
-)
+from wsiseg.tiling.slides.pixels import WHITE, Pixels, Samples, on_background, to_8_bits
+from wsiseg.tiling.slides.slide import OTHER_FORMAT, Slide, SlideFacts, make_levels
 from wsiseg.tiling.slides.tiff import describe_tiff
 from wsiseg.tiling.slides.tiff_pyramid import Pyramid
 from wsiseg.tiling.slides.tiff_structure import check_structure

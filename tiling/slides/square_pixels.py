@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.pixel_size import PixelSize
-from wsiseg.tiling.slides.slide import Pixels, Slide, SlideFacts
+from wsiseg.tiling.slides.pixels import Pixels
+from wsiseg.tiling.slides.slide import Slide, SlideFacts
 from wsiseg.tiling.slides.wrapped import WrappedSlide
 
 _MOST = 4

@@ -19,15 +19,8 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides.file_bytes import open_bytes
 from wsiseg.tiling.slides.fork_hooks import call_after_fork
 from wsiseg.tiling.slides.orientation import UPRIGHT, Orientation, orientation
-from wsiseg.tiling.slides.slide import (
-    OTHER_FORMAT,
-    WHITE,
-    Pixels,
-    SlideFacts,
-    make_levels,
-    on_background,
-    to_8_bits,
-)
+from wsiseg.tiling.slides.pixels import WHITE, Pixels, on_background, to_8_bits
+from wsiseg.tiling.slides.slide import OTHER_FORMAT, SlideFacts, make_levels
 from wsiseg.tiling.slides.tiff_pyramid import (
     TIFFFILE_VENDORS,
     Pyramid,

@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from wsiseg.tiling.slides.slide import WHITE, Pixels, blank, on_background, to_8_bits
+from wsiseg.tiling.slides.pixels import WHITE, Pixels, blank, on_background, to_8_bits
 from wsiseg.tiling.slides.tiff_pyramid import segment_shape
 from wsiseg.tiling.slides.tiff_samples import Sampling
 from wsiseg.tiling.slides.tiled import FileTiling

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
 
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 CACHE_BYTES = 64 * 2**20
 """Most bytes of decoded file tiles that an open slide keeps."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import Level, Pixels, Slide, blank
+from wsiseg.tiling.slides.pixels import Pixels, blank
+from wsiseg.tiling.slides.slide import Level, Slide
 from wsiseg.tiling.slides.tile_cache import CACHE_BYTES, Place, TileCache
 
 LARGEST_BLOCK = 2**22

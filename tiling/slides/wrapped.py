@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Self
 
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import Pixels, Slide
+from wsiseg.tiling.slides.pixels import Pixels
+from wsiseg.tiling.slides.slide import Slide
 
 
 class WrappedSlide(Slide):

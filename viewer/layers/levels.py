@@ -20,7 +20,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_scale
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 CHUNK = 512
 """Edge of what is read at a time."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Labels, Layer
 from qtpy.QtWidgets import (
-    QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -30,11 +24,10 @@ from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer import scene
 from wsiseg.viewer.checked_fields import add_checked_box, checked_mask, checked_shapes
-from wsiseg.viewer.drawings import DrawingView, drawing_layer, paint_drawing, read_drawing
 from wsiseg.viewer.layers.label_layers import equip
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
 from wsiseg.viewer.layers.region import RegionView
-from wsiseg.viewer.notifications import errors_notified, notify_error, notify_warning
+from wsiseg.viewer.notifications import errors_notified
 from wsiseg.viewer.painting import (
     give_classes,
     is_painting,
@@ -43,16 +36,18 @@ from wsiseg.viewer.painting import (
     numbered,
     painting_layer,
     region_at,
-    save_painting,
 )
 from wsiseg.viewer.reviewing import MARGIN, Review
-from wsiseg.viewer.widgets.chunked_painter import Change, ChunkedPainter, find_changes
+from wsiseg.viewer.saving import save_painting
+from wsiseg.viewer.widgets.action_buttons import ActionButtons
 from wsiseg.viewer.widgets.class_list import ClassList
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
+from wsiseg.viewer.widgets.layouts import combo_of, form_of, group_of
 from wsiseg.viewer.widgets.path_field import PathField
-from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.shape_files import ShapeFiles
 from wsiseg.viewer.widgets.sharing import share_folders
 from wsiseg.viewer.widgets.slide_mpp_field import SlideMppField
+from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -76,20 +71,20 @@ class AnnotateWidget(QWidget):
         self._painting: Labels | None = None
         self._begun: WeakSet[Layer] = WeakSet()
         self._own_mpp: float | None = None
-        self._running = 0
-        self._painter = ChunkedPainter(self)
         self.classes = ClassList(self._is_painted)
-        self.region = _combo(VIEW, DRAWN)
+        self.region = combo_of(VIEW, DRAWN)
         self.mpp = QDoubleSpinBox(decimals=4, maximum=20, singleStep=0.1, suffix=" µm/px")
         self.slide_mpp = SlideMppField(napari_viewer)
         self.margin = QSpinBox(maximum=500, value=MARGIN, suffix=" px")
         self.folder = PathField("of annotations", ask_folder)
-        self.kind = _combo("OME-Zarr", "GeoJSON")
-        self.if_exists = _combo("refuse", "add", "replace")
-        self.status = PlainLabel(wrap=True)
-        self.buttons: dict[str, QPushButton] = {}
+        self.kind = combo_of("OME-Zarr", "GeoJSON")
+        self.if_exists = combo_of("refuse", "add", "replace")
+        self.status = StatusLine()
+        self._actions = ActionButtons(self, self.status)
+        self.buttons = self._actions.buttons
+        self.shapes = ShapeFiles(napari_viewer, self._actions, self.status)
         self._lay_out()
-        self._painter.done.connect(lambda: self._count(-1))
+        self.shapes.widened.connect(self._show_widened)
         self.classes.chosen.connect(self._choose)
         self.classes.edited.connect(self._show_classes)
         self.slide_mpp.followed.connect(self._ask_for_mpp)
@@ -112,39 +107,39 @@ class AnnotateWidget(QWidget):
             "Pixels around what was painted that count as seen. Beyond them, and outside checked "
             "fields, what a mask predicted is not saved."
         )
-        paint_form = _form(
+        paint_form = form_of(
             {"Region": self.region, "Slide's own": self.slide_mpp, "Resolution": self.mpp}
         )
         self._slide_mpp_label = paint_form.labelForField(self.slide_mpp)
         column = QVBoxLayout(self)
         column.addWidget(
-            _group(
+            group_of(
                 "Classes",
                 self.classes,
-                self._row(
+                self._actions.row(
                     ("From mask", "Take the classes of the selected mask", self.take_from_mask),
                     ("From checkpoint…", "Take those of a network", self._ask_for_checkpoint),
                 ),
             )
         )
         column.addWidget(
-            _group(
+            group_of(
                 "Paint",
                 paint_form,
-                self._row(
+                self._actions.row(
                     ("New painting", "Begin with nothing annotated", self.begin),
                     ("Correct mask", "Begin with the labels of the selected mask", self.correct),
                 ),
-                self._row(
+                self._actions.row(
                     ("View is checked", "Every label in view is right: save them", self.check_view),
                     ("Draw checked", "Draw fields in which every label is right", self.check_drawn),
                 ),
             )
         )
         column.addWidget(
-            _group(
+            group_of(
                 "Save",
-                _form(
+                form_of(
                     {
                         "Folder": self.folder,
                         "Format": self.kind,
@@ -152,39 +147,20 @@ class AnnotateWidget(QWidget):
                         "Margin": self.margin,
                     }
                 ),
-                self._row(("Save", "Write what was painted or checked, for training", self.save)),
-            )
-        )
-        column.addWidget(
-            _group(
-                "Files of shapes",
-                self._row(
-                    ("Open…", "GeoJSON, ASAP, ImageScope or HALO", self._ask_for_shapes),
-                    ("Paint shapes", "Paint them into the labels", self.paint_shapes),
+                self._actions.row(
+                    ("Save", "Write what was painted or checked, for training", self.save)
                 ),
             )
         )
+        column.addWidget(self.shapes)
         column.addWidget(self.status)
         column.addStretch()
-
-    def _row(self, *actions: tuple[str, str, Callable[[], None]]) -> QHBoxLayout:
-        row = QHBoxLayout()
-        for action in actions:
-            row.addWidget(self._button(*action))
-        return row
-
-    def _button(self, text: str, tip: str, act: Callable[[], None]) -> QPushButton:
-        button: QPushButton = QPushButton(text)
-        self.buttons[text] = button
-        button.setToolTip(tip)
-        button.clicked.connect(act)
-        return button
 
     # Classes
 
     def take_from_mask(self) -> None:
         """Paint with the classes of the selected mask, at its resolution."""
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             self._take_from(self._mask())
 
     def take_from_checkpoint(self, path: Path) -> None:
@@ -196,7 +172,7 @@ class AnnotateWidget(QWidget):
             checkpoint = load_checkpoint(path)
             return dict(enumerate(checkpoint.classes)), checkpoint.mpp, "checkpoint"
 
-        self._start("Reading the checkpoint…", load, lambda taken: self._take(*taken))
+        self._actions.start("Reading the checkpoint…", load, lambda taken: self._take(*taken))
 
     def _take_from(self, layer: Labels) -> None:
         mask = layer.metadata[KEY]
@@ -214,6 +190,11 @@ class AnnotateWidget(QWidget):
     def _show_classes(self) -> None:
         if self._painting is not None:
             give_classes(self._painting, self.classes.classes)
+
+    def _show_widened(self, painting: Labels) -> None:
+        region: RegionView = painting.metadata[KEY]
+        if painting is self._painting:
+            self.classes.show_classes(region.classes)
 
     def _is_painted(self, value: int) -> bool:
         return self._painting is not None and bool((self._painting.data == value).any())
@@ -247,12 +228,6 @@ class AnnotateWidget(QWidget):
         if self._painting is not None:
             self._painting.selected_label = value
 
-    def _current_painting(self) -> Labels:
-        for layer in scene.by_preference(self._viewer):
-            if isinstance(layer, Labels) and is_painting(layer):
-                return layer
-        raise ArgumentError("there is no painting", None, "Begin a new one.")
-
     def _mask(self) -> Labels:
         """Return the selected mask, or else the topmost; what was begun here is none."""
         for layer in scene.by_preference(self._viewer):
@@ -266,7 +241,7 @@ class AnnotateWidget(QWidget):
     def begin(self) -> None:
         """Add labels for a region in which nothing is annotated."""
         self.slide_mpp.give()
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             view = scene.current_slide(self._viewer)
             mpp = self.mpp.value() or self._own_mpp
             region = region_at(view, self._slide_box(view), mpp, self.classes.classes)
@@ -275,7 +250,7 @@ class AnnotateWidget(QWidget):
     def correct(self) -> None:
         """Add labels for a region that begin as those of a mask."""
         self.slide_mpp.give()
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             layer = self._mask()
             view = scene.slide_under(self._viewer, layer) or scene.current_slide(self._viewer)
             mask = layer.metadata[KEY]
@@ -288,7 +263,7 @@ class AnnotateWidget(QWidget):
                 layer.visible = False
                 self._add(made)
 
-            self._start(
+            self._actions.start(
                 "Reading the mask…",
                 lambda _: painting_layer(region, labels_under(mask, values, region)),
                 show,
@@ -318,14 +293,15 @@ class AnnotateWidget(QWidget):
 
     def check_view(self) -> None:
         """Mark every label that the window shows as checked."""
-        with errors_notified(self._tell_failure):
-            view = self._current_painting().metadata[KEY].slide
+        with errors_notified(self.status.tell_failure):
+            view = scene.current_painting(self._viewer).metadata[KEY].slide
             add_checked_box(self._viewer, view, scene.field_of_view(self._viewer, view))
 
     def check_drawn(self) -> None:
         """Let fields be drawn in which every label is right."""
-        with errors_notified(self._tell_failure):
-            layer = checked_shapes(self._viewer, self._current_painting().metadata[KEY].slide)
+        with errors_notified(self.status.tell_failure):
+            view = scene.current_painting(self._viewer).metadata[KEY].slide
+            layer = checked_shapes(self._viewer, view)
             self._viewer.layers.selection.active = layer
             layer.mode = "add_rectangle"
 
@@ -333,8 +309,8 @@ class AnnotateWidget(QWidget):
 
     def save(self) -> None:
         """Write what was painted or checked of the selected painting, or else of the topmost."""
-        with errors_notified(self._tell_failure):
-            layer = self._current_painting()
+        with errors_notified(self.status.tell_failure):
+            layer = scene.current_painting(self._viewer)
             folder = self.folder.path
             if folder is None:
                 raise ArgumentError("there is no folder to save to", None, "Choose one.")
@@ -348,7 +324,7 @@ class AnnotateWidget(QWidget):
                 path = save_painting(region, kept, folder, kind, if_exists)
                 return path, float((kept != NO_LABEL).mean())
 
-            self._start("Saving…", write, lambda saved: self._tell_saved(region, *saved))
+            self._actions.start("Saving…", write, lambda saved: self._tell_saved(region, *saved))
 
     def _tell_saved(self, region: RegionView, path: Path, share: float) -> None:
         self.status.setText(
@@ -357,109 +333,6 @@ class AnnotateWidget(QWidget):
         )
         share_folders(self._viewer, region.slide.slide.path.absolute().parent, path.parent)
 
-    # Files of shapes
-
-    def open_shapes(self, path: Path) -> None:
-        """Add the outlines of an annotation file of the current slide."""
-        with errors_notified(self._tell_failure):
-            view = scene.current_slide(self._viewer)
-            text = f"Reading {path.name}…"
-            self._start(text, lambda _: drawing_layer(read_drawing(path, view)), self._add_shapes)
-
-    def _add_shapes(self, made: LayerData) -> None:
-        data, settings, _ = made
-        layer = self._viewer.add_shapes(data, **settings)
-        drawing = layer.metadata[KEY]
-        ended = (note if note.endswith("?") else f"{note}." for note in drawing.file.notes)
-        self.status.setText(" ".join(ended))
-        for doubt in drawing.doubts:
-            notify_warning(f"{drawing.file.path.name}: {doubt}")
-
-    def paint_shapes(self) -> None:
-        """Paint the selected file of shapes, or else the topmost, into the labels."""
-        with errors_notified(self._tell_failure):
-            layer, drawing = self._current_painting(), self._drawing()
-            region, before = layer.metadata[KEY], np.array(layer.data)
-            review = Review.of(layer)
-
-            def paint(_: Worker) -> tuple[RegionView, list[Change]]:
-                wider, labels = paint_drawing(drawing, region)
-                review.confirm(np.nonzero((labels != NO_LABEL) & (labels == before)))
-                return wider, find_changes(before, labels)
-
-            def pour(painted: tuple[RegionView, list[Change]]) -> None:
-                give_classes(layer, painted[0].classes)
-                if layer is self._painting:
-                    self.classes.show_classes(painted[0].classes)
-                self._count(1)
-                self._painter.begin(layer, painted[1])
-
-            self._start("Painting…", paint, pour)
-
-    def _drawing(self) -> DrawingView:
-        for layer in scene.by_preference(self._viewer):
-            if isinstance(layer.metadata.get(KEY), DrawingView):
-                drawing: DrawingView = layer.metadata[KEY]
-                return drawing
-        raise ArgumentError("there is no file of shapes", None, "Open one first.")
-
-    # Work in threads, and dialogs
-
-    def _start(
-        self, text: str, function: Callable[[Worker], Any], done: Callable[[Any], None]
-    ) -> None:
-        self.status.setText(text)
-        self._count(1)
-        work = Worker(self, function)
-        work.ended.connect(lambda: self._count(-1))
-        work.failed.connect(self._fail)
-        work.returned.connect(done)
-        work.start()
-
-    def _count(self, more: int) -> None:
-        """Disable the buttons while work is running."""
-        self._running += more
-        for button in self.buttons.values():
-            button.setEnabled(not self._running)
-        if not self._running and self.status.text().endswith("…"):
-            self.status.clear()
-
-    def _fail(self, line: str) -> None:
-        self._tell_failure(line)
-        notify_error(line)
-
-    def _tell_failure(self, line: str) -> None:
-        self.status.setText(f"Failed: {line}")
-
     def _ask_for_checkpoint(self) -> None:
         if name := ask_checkpoint(self):
             self.take_from_checkpoint(Path(name))
-
-    def _ask_for_shapes(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(
-            self, "Shapes", "", "Annotations (*.geojson *.json *.gz *.xml *.annotations)"
-        )
-        for name in names:
-            self.open_shapes(Path(name))
-
-
-def _combo(*texts: str) -> QComboBox:
-    combo = QComboBox()
-    for text in texts:
-        combo.addItem(text, text)
-    return combo
-
-
-def _form(rows: Mapping[str, QWidget]) -> QFormLayout:
-    form = QFormLayout()
-    for text, field in rows.items():
-        form.addRow(text, field)
-    return form
-
-
-def _group(title: str, *parts: QWidget | QHBoxLayout | QFormLayout) -> QGroupBox:
-    group = QGroupBox(title)
-    column = QVBoxLayout(group)
-    for part in parts:
-        column.addWidget(part) if isinstance(part, QWidget) else column.addLayout(part)
-    return group

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
     QProgressBar,
@@ -47,6 +46,7 @@ from wsiseg.viewer.notifications import errors_notified, notify_error
 from wsiseg.viewer.slide_resolution import typed_mpp
 from wsiseg.viewer.widgets.curves import Curve, Curves, Plots
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
+from wsiseg.viewer.widgets.layouts import row_of
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.widgets.sharing import share_checkpoint
@@ -223,12 +223,9 @@ class FineTuneWidget(QWidget):
         ):
             field.setToolTip(_TIPS.get(label, ""))
             form.addRow(label, field)
-        buttons = QHBoxLayout()
-        for button in (self.start_button, self.resume_button, self.cancel_button):
-            buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addLayout(buttons)
+        layout.addLayout(row_of(self.start_button, self.resume_button, self.cancel_button))
         for part in (self.bar, self.status, self.warnings):
             layout.addWidget(part)
         layout.addWidget(self.curves, stretch=1)

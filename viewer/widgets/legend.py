@@ -12,7 +12,6 @@ from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtGui import QColor, QPixmap
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QHeaderView,
     QSlider,
     QTreeWidget,
     QTreeWidgetItem,
@@ -32,6 +31,7 @@ from wsiseg.viewer.layers.layer_data import KEY, MaskView, unit_rgba
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.measuring import describe_area, describe_share, known_areas, measurable
 from wsiseg.viewer.scene import by_preference
+from wsiseg.viewer.widgets.layouts import columns_of
 from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.worker import Worker
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 _SWATCH = 14
 _ROWS = 10
 """Shown without scrolling, at most."""
-_COLUMNS = ("class", "share", "mm²")
 _SLIDER = 110
 _VALUE = Qt.ItemDataRole.UserRole
 _PATIENCE_MS = 400
@@ -66,15 +65,9 @@ class LegendWidget(QWidget):
         self._items: list[QTreeWidgetItem] = []
         self._areas: WeakKeyDictionary[Labels, Sequence[ClassArea]] = WeakKeyDictionary()
         self.heading = PlainLabel()
-        self.list = QTreeWidget()
-        self.list.setHeaderLabels(_COLUMNS)
-        self.list.setRootIsDecorated(False)
+        self.list = columns_of("class", "share", "mm²")
         self.list.setSelectionMode(QTreeWidget.SelectionMode.NoSelection)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        header = self.list.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.list.setToolTip("Untick a class to hide it. Shares are of what was analysed.")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)

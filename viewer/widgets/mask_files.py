@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QGroupBox,
-    QHBoxLayout,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -23,8 +21,9 @@ from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import KEY
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.measuring import store_of
-from wsiseg.viewer.notifications import errors_notified, notify_error
-from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.notifications import errors_notified
+from wsiseg.viewer.widgets.layouts import combo_of, row_of
+from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -46,20 +45,15 @@ class MaskFiles(QGroupBox):
         super().__init__("Files of the mask")
         self._viewer = napari_viewer
         self._work: Worker | None = None
-        self.format = QComboBox()
-        for name in FORMATS:
-            self.format.addItem(name, name)
+        self.format = combo_of(*FORMATS)
         self.exporting, self.measuring = QPushButton("Export…"), QPushButton("Measure…")
         self.exporting.setToolTip("Write the whole mask for other programs")
         self.measuring.setToolTip("Write areas, objects and their sizes as tables")
         self.bar = QProgressBar()
         self.bar.setVisible(False)
-        self.status = PlainLabel(wrap=True)
-        row = QHBoxLayout()
-        for widget in (self.format, self.exporting, self.measuring):
-            row.addWidget(widget)
+        self.status = StatusLine()
         column = QVBoxLayout(self)
-        column.addLayout(row)
+        column.addLayout(row_of(self.format, self.exporting, self.measuring))
         column.addWidget(self.bar)
         column.addWidget(self.status)
         self.exporting.clicked.connect(self._ask_for_export)
@@ -126,7 +120,7 @@ class MaskFiles(QGroupBox):
         return store_of(scene.current_mask(self._viewer))
 
     def _begin(self, text: str, write: Callable[[Path, ProgressCallback], str]) -> None:
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             if self._work is not None:
                 raise ArgumentError("a file is still being written", None, "Wait for its end.")
             store = self._store()
@@ -136,7 +130,7 @@ class MaskFiles(QGroupBox):
             )
             work.reported.connect(self.bar.setValue)
             work.returned.connect(self.status.setText)
-            work.failed.connect(self._fail)
+            work.failed.connect(self.status.fail)
             work.ended.connect(self._end)
             self.status.setText(text)
             self.bar.setValue(0)
@@ -146,13 +140,6 @@ class MaskFiles(QGroupBox):
     def _end(self) -> None:
         self._work = None
         self.bar.setVisible(False)
-
-    def _fail(self, line: str) -> None:
-        self._tell_failure(line)
-        notify_error(line)
-
-    def _tell_failure(self, line: str) -> None:
-        self.status.setText(f"Failed: {line}")
 
     def _ask_for_export(self) -> None:
         form = self.format.currentData()
@@ -167,7 +154,7 @@ class MaskFiles(QGroupBox):
 
     def _ask(self, title: str, ending: str, kinds: str) -> Path | None:
         """Return the file that is picked, if there is a mask to write."""
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             name = self._store().name.removesuffix(".zarr").removesuffix(".ome")
             picked, _ = QFileDialog.getSaveFileName(self, title, name + ending, kinds)
             return Path(picked) if picked else None

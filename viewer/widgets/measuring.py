@@ -34,9 +34,11 @@ from wsiseg.viewer.measuring import (
     save_areas,
     shares_of_tissue,
 )
-from wsiseg.viewer.notifications import errors_notified, notify_error
+from wsiseg.viewer.notifications import errors_notified
+from wsiseg.viewer.widgets.layouts import row_of
 from wsiseg.viewer.widgets.mask_files import MaskFiles
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -69,8 +71,7 @@ class AreasWidget(QWidget):
         self._work: Worker | None = None
         self.rows: list[ClassArea] = []
         self._cells: list[list[QTableWidgetItem]] = []
-        self.status = PlainLabel("Select a mask, and measure it or the region that is drawn.")
-        self.status.setWordWrap(True)
+        self.status = StatusLine("Select a mask, and measure it or the region that is drawn.")
         self.whole, self.drawn = QPushButton("Whole mask"), QPushButton("Drawn region")
         self.bar = QProgressBar()
         self.bar.setVisible(False)
@@ -98,9 +99,6 @@ class AreasWidget(QWidget):
             combo.currentIndexChanged.connect(self._show_ratio)
 
     def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.whole)
-        buttons.addWidget(self.drawn)
         compared = QHBoxLayout()
         for widget in (
             PlainLabel("ratio"),
@@ -113,7 +111,7 @@ class AreasWidget(QWidget):
             compared.addWidget(widget, stretch=isinstance(widget, QComboBox))
         column = QVBoxLayout(self)
         column.addWidget(self.status)
-        column.addLayout(buttons)
+        column.addLayout(row_of(self.whole, self.drawn))
         column.addWidget(self.bar)
         column.addWidget(self.table)
         column.addLayout(compared)
@@ -122,12 +120,12 @@ class AreasWidget(QWidget):
 
     def measure_whole(self) -> None:
         """Measure the whole mask."""
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             self._measure(find_measurable(self._viewer), None)
 
     def measure_drawn(self) -> None:
         """Measure what of the mask lies in the region that is drawn."""
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             found = find_measurable(self._viewer)
             self._measure(found, scene.drawn_region(self._viewer, found.view.frame))
 
@@ -148,16 +146,9 @@ class AreasWidget(QWidget):
         self.bar.setVisible(True)
         work.reported.connect(self.bar.setValue)
         work.returned.connect(show)
-        work.failed.connect(self._fail)
+        work.failed.connect(self.status.fail)
         work.ended.connect(lambda: self.bar.setVisible(self._work is not work))
         work.start()
-
-    def _fail(self, line: str) -> None:
-        self._tell_failure(line)
-        notify_error(line)
-
-    def _tell_failure(self, line: str) -> None:
-        self.status.setText(f"Failed: {line}")
 
     def _fill(self, rows: list[ClassArea], found: Measurable) -> None:
         self.rows = rows
@@ -213,7 +204,7 @@ class AreasWidget(QWidget):
 
     def save(self, path: Path) -> None:
         """Write the table as CSV."""
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             save_areas(self.rows, path, shares_of_tissue(self.rows, self.glass))
             self.status.setText(f"Saved as {path}")
 

@@ -32,8 +32,9 @@ from wsiseg.tiling.uncertainty import Uncertainty
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView
 from wsiseg.viewer.layers.preview import Preview, TileProgress
-from wsiseg.viewer.notifications import errors_notified, notify_error, notify_warning
-from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, PredictorCache, SlideTask
+from wsiseg.viewer.notifications import errors_notified, notify_warning
+from wsiseg.viewer.predictor_cache import PredictorCache
+from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, SlideTask
 from wsiseg.viewer.slide_resolution import UNREAD, describe_resolution, describe_trained
 from wsiseg.viewer.widgets.colour_fields import ColourFields
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
@@ -41,6 +42,7 @@ from wsiseg.viewer.widgets.live import EventLoopQueue, LiveLabels
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.widgets.slide_mpp_field import SlideMppField
+from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -120,8 +122,7 @@ class SegmentWidget(QWidget):
         self.starting, self.cancelling = QPushButton("Start"), QPushButton("Cancel")
         self.resuming, self.overwriting = QPushButton("Resume"), QPushButton("Overwrite")
         self.bar = QProgressBar()
-        self.status = PlainLabel(f"Where none is given, {announce_default()}.")
-        self.status.setWordWrap(True)
+        self.status = StatusLine(f"Where none is given, {announce_default()}.")
         self._clock = QTimer(self)
         self._clock.setInterval(_REFRESH_MS)
 
@@ -175,7 +176,7 @@ class SegmentWidget(QWidget):
         """Segment what is asked for."""
         # What is typed counts without Enter, too.
         self.slide_mpp.give()
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             self._run(self._task())
 
     def cancel(self) -> None:
@@ -258,7 +259,7 @@ class SegmentWidget(QWidget):
         work = self._work = Worker(self, function)
         work.reported.connect(self._hear)
         work.returned.connect(self._take)
-        work.failed.connect(self._fail)
+        work.failed.connect(self.status.fail)
         work.ended.connect(self._end)
         self.status.clear()
         self.bar.setRange(0, 0)
@@ -303,13 +304,6 @@ class SegmentWidget(QWidget):
         for layer in below:
             self._queue.add(partial(scene.add_layers, self._viewer, [layer]))
         self._queue.add(partial(self._live.settle, labels))
-
-    def _fail(self, line: str) -> None:
-        self._tell_failure(line)
-        notify_error(line)
-
-    def _tell_failure(self, line: str) -> None:
-        self.status.setText(f"Failed: {line}")
 
     def _end(self) -> None:
         if self.status.text() == _ENDING:

@@ -12,11 +12,8 @@ from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
-    QHeaderView,
     QPushButton,
-    QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -26,20 +23,20 @@ from wsiseg.errors import ArgumentError
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import KEY, LayerData
 from wsiseg.viewer.layers.region import RegionView
-from wsiseg.viewer.notifications import errors_notified, notify_error
+from wsiseg.viewer.notifications import errors_notified
 from wsiseg.viewer.opening import furnish, scene_layers
 from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.project import ENDING, Project, SlideState, open_project
 from wsiseg.viewer.widgets.dialogs import ask_folder
+from wsiseg.viewer.widgets.layouts import columns_of, form_of, row_of
 from wsiseg.viewer.widgets.path_field import PathField
-from wsiseg.viewer.widgets.plain_label import PlainLabel
 from wsiseg.viewer.widgets.sharing import share_mask_folder, working_on_slide
+from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
     import napari
 
-_COLUMNS = ("slide", "state")
 _PATIENCE_MS = 500
 """After something came or went, before the disk is asked again."""
 
@@ -73,13 +70,8 @@ class SlidesWidget(QWidget):
         self.list_button.setToolTip(
             f"A list of slides, the cohort.csv beside masks, or a project (*{ENDING})"
         )
-        self.list = QTreeWidget()
-        self.list.setHeaderLabels(_COLUMNS)
-        self.list.setRootIsDecorated(False)
+        self.list = columns_of("slide", "state")
         self.list.setToolTip("A double click opens a slide.")
-        self.list.header().setStretchLastSection(False)
-        self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.list.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.previous, self.next = QPushButton("Previous"), QPushButton("Next")
         self.reviewed = QCheckBox("reviewed")
         self.reviewed.setToolTip("This slide has been looked through")
@@ -87,18 +79,15 @@ class SlidesWidget(QWidget):
         self.annotations = PathField("of annotations", ask_folder)
         self.saving = QPushButton("Save project…")
         self.saving.setToolTip("Keep slides, folders and what was reviewed in one file")
-        self.status = PlainLabel("Choose a folder of slides, a list, or a project.", wrap=True)
+        self.status = StatusLine("Choose a folder of slides, a list, or a project.")
         self._asking = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
-        column.addLayout(_row(self.folder_button, self.list_button))
+        column.addLayout(_at_left(self.folder_button, self.list_button))
         column.addWidget(self.list)
-        column.addLayout(_row(self.previous, self.next, self.reviewed))
-        form = QFormLayout()
-        form.addRow("Masks", self.masks)
-        form.addRow("Annotations", self.annotations)
-        column.addLayout(form)
+        column.addLayout(_at_left(self.previous, self.next, self.reviewed))
+        column.addLayout(form_of({"Masks": self.masks, "Annotations": self.annotations}))
         column.addWidget(self.saving)
         column.addWidget(self.status)
 
@@ -185,12 +174,12 @@ class SlidesWidget(QWidget):
     def _keep(self) -> None:
         """Write the project again, if it has a file."""
         if self.project is not None and self.project.file is not None:
-            with errors_notified(self._tell_failure):
+            with errors_notified(self.status.tell_failure):
                 self.project = self.project.save(self.project.file)
 
     def save(self, path: Path) -> None:
         """Keep the project in a file, and every later change as well."""
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             if self.project is None:
                 raise ArgumentError("there is no list of slides", None, "Choose one first.")
             self.project = self.project.save(path)
@@ -220,7 +209,7 @@ class SlidesWidget(QWidget):
         project = self.project
         if project is None or not 0 <= place < len(project.slides) or self._opening is not None:
             return
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             self._refuse_to_lose()
             slide = project.slides[place]
             make = partial(_layers_of, project.at(place))
@@ -285,7 +274,7 @@ class SlidesWidget(QWidget):
             return
         work = Worker(self, lambda _: project.states())
         work.returned.connect(partial(self._show_states, len(project.slides)))
-        work.failed.connect(self._fail)
+        work.failed.connect(self.status.fail)
         work.start()
 
     def _show_states(self, slides: int, states: list[SlideState]) -> None:
@@ -321,17 +310,10 @@ class SlidesWidget(QWidget):
     ) -> Worker:
         self.status.setText(text)
         work = Worker(self, function)
-        work.failed.connect(self._fail)
+        work.failed.connect(self.status.fail)
         work.returned.connect(done)
         work.start()
         return work
-
-    def _fail(self, line: str) -> None:
-        self._tell_failure(line)
-        notify_error(line)
-
-    def _tell_failure(self, line: str) -> None:
-        self.status.setText(f"Failed: {line}")
 
     def _ask_for_folder(self) -> None:
         if name := ask_folder(self):
@@ -357,9 +339,7 @@ def _layers_of(project: Project, _: Worker) -> list[LayerData]:
     return scene_layers(slide.path, [] if mask is None else [mask], slide.slide_mpp)
 
 
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    row.setAlignment(Qt.AlignmentFlag.AlignLeft)
-    return row
+def _at_left(*widgets: QWidget) -> QHBoxLayout:
+    layout = row_of(*widgets)
+    layout.setAlignment(Qt.AlignmentFlag.AlignLeft)
+    return layout

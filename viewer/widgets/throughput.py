@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from wsiseg.errors import AnnotationError
 from wsiseg.text import describe_sizes
@@ -12,8 +12,10 @@ from wsiseg.throughput.tile_costs import milliseconds
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import LayerData, MaskView, throughput_layer
 from wsiseg.viewer.layers.run_tiles import RunTiles, read_tiles
-from wsiseg.viewer.notifications import errors_notified, notify_error
+from wsiseg.viewer.notifications import errors_notified
+from wsiseg.viewer.widgets.layouts import form_of
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -37,35 +39,24 @@ class ThroughputWidget(QWidget):
         self._viewer = napari_viewer
         self._heat_map: Layer | None = None
         self.showing = QPushButton("Show the selected mask's run")
-        self.status = PlainLabel(wrap=True)
-        self.figures = {name: PlainLabel("–") for name in _FIGURES}
-        form = QFormLayout()
-        for name, label in self.figures.items():
-            label.setWordWrap(True)
-            form.addRow(name, label)
+        self.status = StatusLine()
+        self.figures = {name: PlainLabel("–", wrap=True) for name in _FIGURES}
         column = QVBoxLayout(self)
         column.addWidget(self.showing)
         column.addWidget(self.status)
-        column.addLayout(form)
+        column.addLayout(form_of(self.figures))
         column.addStretch()
         self.showing.clicked.connect(self.show_run)
 
     def show_run(self) -> None:
         """Fill in the figures and add the heat map."""
-        with errors_notified(self._tell_failure):
+        with errors_notified(self.status.tell_failure):
             view = scene.current_mask(self._viewer)
             work = Worker(self, lambda _: look_up_run(view))
             work.returned.connect(lambda found: self._fill(*found))
-            work.failed.connect(self._fail)
+            work.failed.connect(self.status.fail)
             self.status.setText("Reading what the run noted…")
             work.start()
-
-    def _fail(self, line: str) -> None:
-        self._tell_failure(line)
-        notify_error(line)
-
-    def _tell_failure(self, line: str) -> None:
-        self.status.setText(f"Failed: {line}")
 
     def _fill(self, figures: dict[str, str], made: LayerData) -> None:
         self.status.setText("The layer 'ms per tile' shows what each tile cost.")

@@ -11,7 +11,8 @@ from wsiseg.cli.options import AsJson, Debug, Quiet
 from wsiseg.cli.printing import echo, print_json
 from wsiseg.cli.settings_options import options_from
 from wsiseg.errors import ArgumentError
-from wsiseg.training.options import DataOptions, EvaluateOptions
+from wsiseg.training.data_options import DataOptions
+from wsiseg.training.options import EvaluateOptions
 
 
 @options_from(DataOptions, EvaluateOptions)

@@ -11,7 +11,8 @@ from wsiseg.cli.options import AsJson, Debug, Quiet
 from wsiseg.cli.printing import Json, echo, print_json
 from wsiseg.cli.settings_options import options_from
 from wsiseg.errors import ArgumentError
-from wsiseg.training.options import MACHINE_OPTIONS, DataOptions, TrainOptions
+from wsiseg.training.data_options import DataOptions
+from wsiseg.training.options import MACHINE_OPTIONS, TrainOptions
 
 
 @options_from(DataOptions, TrainOptions, without=("instances",))

@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import open_slide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 TISSUE = Path(__file__).with_name("CMU-1-Small-Region.svs")
 """Skin, H&E, 2220×2967 pixels of 0.499 µm: OpenSlide's test data, CC0 1.0."""

@@ -13,7 +13,7 @@ from wsiseg.error_translation import translate_errors
 from wsiseg.errors import OutputExistsError
 from wsiseg.store.disk import translate_write_errors
 from wsiseg.store.pyramid import halve_by_mean
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 HEIGHT, WIDTH = 10_000, 12_000
 MPP = 0.5

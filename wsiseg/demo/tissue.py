@@ -8,7 +8,7 @@ from wsiseg.demo.sections import TISSUE
 from wsiseg.errors import ArgumentError
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.slides import open_slide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 
 def tissue_tiles(edge: int, count: int = 1) -> Pixels:

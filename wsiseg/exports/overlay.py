@@ -27,7 +27,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_scale
 from wsiseg.tiling.slides import FaultTolerantSlide, Slide, with_stored_pixels
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide
 
 _ROWS = 256

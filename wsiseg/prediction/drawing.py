@@ -12,7 +12,7 @@ from PIL import Image
 from wsiseg.classes import LabelClass
 from wsiseg.store.disk import replace_when_complete
 from wsiseg.tiling.bands import NO_LABEL
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 Labels = npt.NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from wsiseg.classes import Colour
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 Bytes = npt.NDArray[np.uint8]
 

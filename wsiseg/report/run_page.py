@@ -24,7 +24,7 @@ from wsiseg.report.sights import Sights, css_colour, see
 from wsiseg.report.timing import STEPS, Timing, time_tiles
 from wsiseg.throughput.recorder import TileRow, rows_from_csv
 from wsiseg.throughput.summary import ADVICE, STAGES
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 _RAMP = ((255, 243, 196), (250, 178, 84), (222, 90, 62), (150, 32, 83), (60, 10, 76))
 """From fast to slow; each is darker than the one before, so that it shows without colours, too."""

@@ -23,7 +23,7 @@ from wsiseg.store.label_images import StoredValues
 from wsiseg.store.metadata import NOT_ANALYSED
 from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 _NOT_ANALYSED_COLOUR = (128, 128, 128)
 _DOUBT_COLOUR = (0, 150, 60)

@@ -21,7 +21,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import FaultTolerantSlide, Slide, open_slide, with_stored_pixels
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide
 
 MISSING = (

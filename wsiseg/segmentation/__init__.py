@@ -3,10 +3,11 @@
 In the order in which pixels travel:
 
 1. `options`: the settings of a run; `keywords` are the same for type checkers.
-2. `batch`: many slides: which are due, and what became of them.  `slide_jobs` says what is to be
-   done with each, `executing` does it in this process, and `prefetching` opens the next one in the
-   background; `entries` are the records of slides that no finished run describes.
-3. `segmenting`: one slide, from the plan to the finished mask.
+2. `batch`: many slides.  `slide_jobs` says what is to be done with each, `executing` does it in
+   this process, and `prefetching` opens the next one in the background; `cohort` records which are
+   due and what became of them, `entries` those that no finished run describes.
+3. `segmenting`: one slide, from the plan to the finished mask; `refusing` says what it may not
+   write.
 4. `plan`: what is analysed at which resolution (`target`), by which tiles (`covering`), in which
    colours (`colouring`), within which memory (`memory`); `suitability` says where slide and
    checkpoint do not fit each other.  `fastest` chooses the precision, if that is asked for.

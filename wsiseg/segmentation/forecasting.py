@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from wsiseg.segmentation.batch import record_of_slides, refuse_same_names
+from wsiseg.segmentation.cohort import record_of_slides, refuse_same_names
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.segmentation.entries import describe_error, failed_entry, passed_entry
 from wsiseg.segmentation.executing import Predictors, open_job
@@ -13,9 +13,9 @@ from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.prefetching import open_timed
+from wsiseg.segmentation.refusing import refuse_existing
 from wsiseg.segmentation.resuming import find_recorded
 from wsiseg.segmentation.run_stats import RunStats
-from wsiseg.segmentation.segmenting import refuse_existing
 from wsiseg.segmentation.slide_jobs import SlideJob
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.store.arrays import BAND_HEIGHT

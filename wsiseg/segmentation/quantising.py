@@ -22,7 +22,7 @@ from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide, find_slides
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.tissue import TissueMask
 
 _EDGES = (512, 256, 128)

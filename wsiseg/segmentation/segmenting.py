@@ -15,7 +15,7 @@ from typing import Any, Unpack
 from zarr.types import AnyArray
 
 from wsiseg.checkpoints import take_checkpoint
-from wsiseg.errors import AddressError, OutputError, OutputExistsError
+from wsiseg.errors import AddressError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.remote.remote_path import as_place
@@ -29,6 +29,11 @@ from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan, make_plan
 from wsiseg.segmentation.provenance import identify
+from wsiseg.segmentation.refusing import (
+    check_disk,
+    refuse_existing,
+    refuse_slide_as_output,
+)
 from wsiseg.segmentation.resuming import (
     begun_precision,
     find_finished,
@@ -240,7 +245,7 @@ def segment_slide(
     """
     files = OutputFiles(folder, name or slide.name, options.with_image)
     files.check_name()
-    _refuse_slide_as_output(slide, files)
+    refuse_slide_as_output(slide, files)
     stats = RunStats(len(predictor.checkpoint.classes), listener, elapsed)
     lock = hold_lock(files.lock, stats.warn) if held is None else nullcontext()
     with output_folder(folder), lock as own:
@@ -307,7 +312,7 @@ def _run(
     if not job.plan.cover.tiles:
         stats.warn("no tissue is found, so nothing is analysed; `tissue=none` analyses all")
     listener.planned(job)
-    _check_disk(job, stats)
+    check_disk(job, stats)
     identity = identify(job)
     journal = Journal(files.journal, identity)
     done = recover_bands(job, journal, stats)
@@ -324,59 +329,6 @@ def _run(
             if files.journal.exists() and journal.is_empty:
                 files.remove()
         raise
-
-
-def _check_disk(job: Job, stats: RunStats) -> None:
-    """Refuse what the disk cannot hold, and warn of what it may not hold."""
-    need = job.disk_need
-    if not need.fits:
-        extras = ("with_image", "probabilities", "uncertainty")
-        wanted = [f"`{name}`" for name in extras if getattr(job.options, name)]
-        less = f", or leave out {' and '.join(wanted)}" * bool(wanted)
-        raise OutputError(
-            f"the disk is too full for the output: {need}",
-            job.files.folder,
-            f"Free some space there, choose another `output`{less}.",
-        )
-    for warning in need.warnings:
-        stats.warn(warning)
-
-
-def _refuse_slide_as_output(slide: Slide, files: OutputFiles) -> None:
-    if slide.path.resolve() in (store.resolve() for store in files.stores):
-        raise OutputExistsError(
-            "the mask would replace the slide itself", files.store, "Choose another `output`."
-        )
-
-
-def refuse_existing(files: OutputFiles, options: SegmentOptions) -> None:
-    """Refuse to write where an output stands, unless it is to be continued or replaced.
-
-    Parameters
-    ----------
-    files : OutputFiles
-        Where the results would go.
-    options : SegmentOptions
-        `resume` and `overwrite` count.
-
-    Raises
-    ------
-    OutputExistsError
-        If there is one; names both ways.
-    """
-    existing = files.existing
-    if existing is None or options.overwrite:
-        return
-    if not options.resume:
-        raise OutputExistsError(
-            "the output already exists; `resume` continues, `overwrite` replaces", existing
-        )
-    if not (files.journal.exists() or files.run.is_file()):
-        raise OutputExistsError(
-            "the output already exists, and there is no run to resume",
-            existing,
-            "`overwrite` replaces it.",
-        )
 
 
 def _fill(

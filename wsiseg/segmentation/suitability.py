@@ -7,7 +7,7 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.tiling.dark_field import is_dark_field
 from wsiseg.tiling.resolution import WorkingPlane
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 WARN_FROM, REFUSE_FROM = 1.5, 4.0
 """Ratios of the slide's µm per pixel to the checkpoint's that are warned of, or refused."""

@@ -1,6 +1,7 @@
 from .comparing import compare as compare
 from .comparing import score_each as score_each
 from .comparing import write_comparison as write_comparison
+from .data_options import DataOptions as DataOptions
 from .datasets.opening import open_data as open_data
 from .evaluating import evaluate as evaluate
 from .evaluating import score as score
@@ -8,6 +9,5 @@ from .evaluating import write_scores as write_scores
 from .fitting import TrainResult as TrainResult
 from .fitting import fit as fit
 from .fitting import train as train
-from .options import DataOptions as DataOptions
 from .options import EvaluateOptions as EvaluateOptions
 from .options import TrainOptions as TrainOptions

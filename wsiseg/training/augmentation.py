@@ -14,7 +14,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from skimage.color import hed_from_rgb, rgb_from_hed
 
 from wsiseg.annotations.labels import IGNORED, Labels
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.photometric_distortion import distort, turn_hue
 
 Generator = np.random.Generator

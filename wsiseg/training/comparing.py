@@ -14,6 +14,7 @@ from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
 from wsiseg.text import plural
 from wsiseg.training.class_matching import match_classes
+from wsiseg.training.data_options import DataOptions
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.opening import open_data
 from wsiseg.training.evaluating import colours_of, score, write_scores
@@ -21,7 +22,7 @@ from wsiseg.training.keywords import EvaluateKeywords
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import UnitCounts, describe_difference, pair_units
 from wsiseg.training.metrics.differences import LEVEL
-from wsiseg.training.options import DataOptions, EvaluateOptions
+from wsiseg.training.options import EvaluateOptions
 from wsiseg.training.worst_pictures import WorstPictures
 
 _FEW = 10

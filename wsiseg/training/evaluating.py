@@ -7,11 +7,9 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from wsiseg.annotations.labels import IGNORED, Labels
-from wsiseg.annotations.pictures import read_values
+from wsiseg.annotations.labels import IGNORED
 from wsiseg.checkpoints import take_checkpoint
 from wsiseg.classes import Colour
-from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.segmentation.options import SegmentOptions
@@ -20,32 +18,26 @@ from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
 from wsiseg.store.disk import translate_write_errors, write_atomically, write_json
 from wsiseg.text import plural
-from wsiseg.tiling.bands import NO_LABEL, Band
 from wsiseg.tiling.boxes import Box
-from wsiseg.training.class_matching import ClassMatching, match_classes
-from wsiseg.training.datasets.dataset import DataSet, Sample
+from wsiseg.training.class_matching import match_classes
+from wsiseg.training.data_options import DataOptions
+from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.open_samples import OpenSample
 from wsiseg.training.datasets.opening import open_data
 from wsiseg.training.keywords import EvaluateKeywords
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import (
-    BoundaryScore,
     ConfusionMatrix,
-    ObjectScore,
     UnitCounts,
-    describe_picture,
     describe_scores,
-    label_objects,
     pictures_to_csv,
     plot_confusion,
     scores_to_csv,
 )
-from wsiseg.training.options import DataOptions, EvaluateOptions
+from wsiseg.training.options import EvaluateOptions
+from wsiseg.training.sample_scores import SampleScores
 from wsiseg.training.scored_resolution import choose_scored_resolution
 from wsiseg.training.worst_pictures import WorstPictures
-
-_WHOLE = 16_000_000
-"""Pixels of the largest picture whose borders and objects are scored."""
 
 
 @keywords_from(EvaluateOptions)
@@ -172,7 +164,7 @@ def score(
     for note in checkpoint.notes:
         listener.warned(note)
     matching = match_classes(checkpoint.classes, dataset)
-    scores = _Scores(matching, dataset, options, units, worst)
+    scores = SampleScores(matching, dataset, options, units, worst)
     predictor = _make_predictor(checkpoint, dataset, options.segment)
     resolution = choose_scored_resolution(checkpoint, dataset, options, listener)
     listener.began(f"scoring {plural(len(dataset.samples), 'sample')} of {dataset.name}")
@@ -247,88 +239,8 @@ def write_scores(scores: dict[str, Any], folder: Path) -> None:
     plot_confusion(matrix, names, folder / "confusion.png")
 
 
-class _Scores:
-    """What is counted over all samples."""
-
-    def __init__(
-        self,
-        matching: ClassMatching,
-        dataset: DataSet,
-        options: EvaluateOptions,
-        units: UnitCounts | None,
-        worst: WorstPictures | None,
-    ) -> None:
-        self.matching = matching
-        self._worst = worst
-        self.pictures: list[dict[str, Any]] = []
-        self._units = units
-        self._sparse = dataset.sparse
-        classes = len(matching.names)
-        self.confusion = ConfusionMatrix(classes)
-        self._current = ConfusionMatrix(classes)
-        self.boundary = BoundaryScore(classes, options.tolerance)
-        numbered = any(sample.instances is not None for sample in dataset.samples)
-        self.objects = ObjectScore() if numbered else None
-        self.foreground = _find_foreground(matching.names, options.objects) if numbered else 0
-        self.smallest = options.smallest
-        self.whole = self.too_large = self.without_numbers = 0
-        self._borders = options.boundary
-
-    def wants_whole(self, opened: OpenSample) -> bool:
-        """Tell whether a sample's labels are to be kept until it is done."""
-        fits = opened.plane.height * opened.plane.width <= _WHOLE
-        if self._borders or self.objects:
-            self.too_large += not fits
-            return fits
-        return fits and self._worst is not None
-
-    def add_band(self, band: Band, opened: OpenSample) -> tuple[Labels, Labels]:
-        """Count a band, and return what was true and what was predicted there."""
-        truth = self.matching.truth[opened.labels(band.box)]
-        predicted = self.matching.predicted[band.labels]
-        predicted[band.labels == NO_LABEL] = NO_LABEL
-        self._current.add(truth, predicted)
-        if self._units is not None:
-            scale = opened.plane.slide_scale if self._sparse else None
-            self._units.add(opened.sample.name, band.box, scale, truth, predicted)
-        return truth, predicted
-
-    def tell_extra(self, listener: TrainingListener) -> None:
-        """Tell how much is predicted as classes that the labels do not have."""
-        none_of_them = int(self.confusion.counts[:, -1].sum())
-        if self.matching.extra and none_of_them:
-            share = 100 * none_of_them / self.confusion.pixels
-            besides = ", ".join(self.matching.extra)
-            listener.noted(
-                f"{share:.3g} % of the pixels are predicted as none of the labels' classes, and "
-                f"count as wrong; the checkpoint knows {besides} besides"
-            )
-
-    def finish(self, opened: OpenSample) -> float:
-        """Add what was counted of one sample to the others; return its mean IoU."""
-        name, done = opened.sample.name, self._current
-        self.confusion.merge(done)
-        self.pictures.append(describe_picture(name, done, self.matching.names))
-        self._current = ConfusionMatrix(done.classes)
-        return done.mean_iou
-
-    def add_whole(self, opened: OpenSample, truth: Labels, predicted: Labels, miou: float) -> None:
-        """Score the borders and objects of one sample, and keep it if it is among the worst."""
-        if self._worst is not None and self._worst.wants(miou):
-            pixels = opened.pixels(opened.plane.box)
-            self._worst.add(opened.sample.name, miou, pixels, truth, predicted)
-        self.whole += 1
-        if self._borders:
-            self.boundary.add(truth, predicted)
-        if self.objects is not None and opened.sample.instances is not None:
-            found = label_objects(predicted == self.foreground, self.smallest)
-            known = _read_instances(opened)
-            scored = truth != IGNORED
-            self.objects.add(np.where(scored, known, 0), np.where(scored, found, 0))
-
-
 def _score_sample(
-    opened: OpenSample, predictor: Predictor, options: SegmentOptions, scores: _Scores
+    opened: OpenSample, predictor: Predictor, options: SegmentOptions, scores: SampleScores
 ) -> None:
     slide, plane = opened.slide, opened.plane
     plan = make_plan(slide, predictor, options, plane)
@@ -359,24 +271,6 @@ def _is_annotated(opened: OpenSample, box: Box) -> bool:
     return bool((opened.labels(box) != IGNORED).any())
 
 
-def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:
-    """Return the objects' numbers at the working resolution."""
-    sample: Sample = opened.sample
-    assert sample.instances is not None
-    values = read_values(sample.instances)
-    full = opened.slide.levels[0]
-    if values.shape != (full.height, full.width):
-        raise DataSetError(
-            f"the objects have {values.shape[1]}×{values.shape[0]} pixels, {sample.image.name} "
-            f"has {full.width}×{full.height}",
-            sample.instances,
-        )
-    scale, plane = opened.plane.slide_scale, opened.plane
-    rows = np.minimum(((np.arange(plane.height) + 0.5) * scale).astype(int), values.shape[0] - 1)
-    columns = np.minimum(((np.arange(plane.width) + 0.5) * scale).astype(int), values.shape[1] - 1)
-    return values[np.ix_(rows, columns)].astype(np.int32)
-
-
 def _make_predictor(checkpoint: Checkpoint, dataset: DataSet, options: SegmentOptions) -> Predictor:
     runtime = options.runtime
     if runtime == "auto" and not dataset.sparse and options.precision != "int8":
@@ -385,17 +279,3 @@ def _make_predictor(checkpoint: Checkpoint, dataset: DataSet, options: SegmentOp
     return Predictor(
         checkpoint, choose_runtime(runtime, options.device, options.precision, options.threads)
     )
-
-
-def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:
-    if wanted is None and len(names) == 2:
-        return 1
-    if wanted not in names:
-        raise ArgumentError(
-            "which class the numbered objects are of is not said"
-            if wanted is None
-            else f"there is no class {wanted!r}",
-            "`objects`",
-            f"Use one of: {', '.join(names)}.",
-        )
-    return names.index(wanted)

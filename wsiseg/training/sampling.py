@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from wsiseg.annotations.labels import Labels
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.augmentation import Augmentation, resize
 from wsiseg.training.datasets.open_samples import SampleCache
 from wsiseg.training.survey import Survey

@@ -14,7 +14,7 @@ from PIL import Image
 from wsiseg.annotations.labels import IGNORED, Labels
 from wsiseg.classes import Colour, distinct_colour
 from wsiseg.store.disk import replace_when_complete, translate_write_errors
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 FOLDER = "worst"
 

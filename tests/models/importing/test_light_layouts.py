@@ -150,6 +150,6 @@ def test_loader_that_lets_tensors_be_missing_is_noticed(
         missing = held.keys() - given.keys()
         load_strictly(network, {**given, **{key: held[key] for key in missing}}, where)
 
-    monkeypatch.setattr("wsiseg.models.importing.importer.load_strictly", load)
+    monkeypatch.setattr("wsiseg.models.importing.published_state.load_strictly", load)
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         assert_exact(state, "enet")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,78 +11,21 @@ import torch
 from torch import nn
 
 from golden import read_golden
-from lively import lively
-from wsiseg.classes import numbered_classes
+from started import BOTH, Toy, assert_agreeing, needs, random_tiles, small, start
 from wsiseg.errors import RuntimeUnavailableError, WsisegError
 from wsiseg.models import create_model, import_checkpoint
-from wsiseg.models.checkpoint import Checkpoint, CheckpointCard, ClassEntry
 from wsiseg.models.networks.network import SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.outputs import Output
-from wsiseg.models.profiling import activation_bytes_per_pixel, count_parameters
-from wsiseg.models.runtimes import RUNTIMES, Predictor, Runtime, choose_runtime
+from wsiseg.models.runtimes import RUNTIMES, choose_runtime
 from wsiseg.models.runtimes.kept_runtime import KeptRuntime, ReshapedRuntime
 from wsiseg.models.tile_network import TileNetwork
-
-BOTH: tuple[Output, ...] = ("labels", "probabilities")
-
-
-class Toy(SegmentationNetwork):
-    """One 3×3 convolution."""
-
-    input_multiple = 1
-
-    def __init__(self, classes: int) -> None:
-        super().__init__(classes)
-        self.head = nn.Conv2d(3, classes, 3, padding=1)
-
-    def dense(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(x)
-        return logits
-
-
-def small(classes: int = 6, name: str = "espnet") -> SegmentationNetwork:
-    torch.manual_seed(classes)
-    return create_model(name, classes, alpha2=1, alpha3=1).eval()
-
-
-def random_tiles(*shape: int) -> np.ndarray:
-    return np.random.default_rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8)
-
-
-def needs(runtime: str) -> None:
-    if not RUNTIMES[runtime].is_installed():
-        pytest.skip(f"{runtime} is an extra, wsiseg[{RUNTIMES[runtime].extra}]")
-
-
-def start(
-    runtime: str,
-    network: SegmentationNetwork,
-    tile: tuple[int, int],
-    batch: int,
-    outputs: tuple[Output, ...] = BOTH,
-    precision: str = "fp32",
-) -> Runtime:
-    needs(runtime)
-    choice = choose_runtime(runtime, "cpu", precision, threads=2)
-    return choice.compile(TileNetwork(network, IMAGENET, outputs).eval(), tile, batch)
 
 
 def processor_computes_in(precision: str) -> bool:
     openvino = pytest.importorskip("openvino", reason="OpenVINO is an extra")
     able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return precision.upper() in able
-
-
-def assert_agreeing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    assert one.keys() == other.keys()
-    # Rounding decides where two classes are as likely as each other, and nowhere else.
-    best, second = np.sort(one["probabilities"].astype(int), axis=1)[:, :-3:-1].swapaxes(0, 1)
-    settled = best - second > 1
-    assert (one["labels"] == other["labels"])[settled].all()
-    assert (one["labels"] == other["labels"]).mean() >= 0.999
-    difference = one["probabilities"].astype(int) - other["probabilities"].astype(int)
-    assert np.abs(difference).max() <= 1
 
 
 @pytest.fixture(params=list(RUNTIMES))
@@ -267,80 +209,6 @@ def test_precision_that_the_processor_would_emulate_is_refused(
             start("openvino", Toy(2).eval(), (16, 16), 1, precision=precision)
         assert precision in str(caught.value)
         assert caught.value.hint == "Use `precision=fp32`."
-
-
-# The predictor.
-
-
-def make_checkpoint(network: SegmentationNetwork, architecture: str = "espnet") -> Checkpoint:
-    entries = tuple(
-        ClassEntry(name=c.name, colour=c.colour) for c in numbered_classes(network.classes)
-    )
-    return Checkpoint(CheckpointCard(architecture=architecture, classes=entries), network)
-
-
-@pytest.fixture
-def predictor() -> Callable[[SegmentationNetwork], Predictor]:
-    def make(network: SegmentationNetwork) -> Predictor:
-        return Predictor(make_checkpoint(network), choose_runtime("torch", "cpu", threads=2))
-
-    return make
-
-
-def test_runtime_is_kept_for_the_same_shape_and_made_anew_for_another(
-    predictor: Callable[[SegmentationNetwork], Predictor],
-) -> None:
-    held = predictor(Toy(3))
-    first = held.prepare_runtimes([(16, 24)], 2, ("labels",))[16, 24]
-    assert held.prepare_runtimes([(16, 24)], 2, ("labels",))[16, 24] is first
-    for tile, batch, outputs in [
-        ((24, 16), 2, ("labels",)),
-        ((24, 16), 3, ("labels",)),
-        ((24, 16), 3, BOTH),
-    ]:
-        other = held.prepare_runtimes([tile], batch, outputs)[tile]
-        assert other is not first
-        assert held.prepare_runtimes([tile], batch, outputs)[tile] is other
-        assert (other.settings.tile, other.settings.batch) == (tile, batch)
-        assert other.outputs == outputs
-        first = other
-
-
-def test_predictor_runs_the_checkpoint_with_its_normalisation(
-    predictor: Callable[[SegmentationNetwork], Predictor],
-) -> None:
-    held = predictor(small())
-    tiles = random_tiles(2, 40, 64)
-    result = held.prepare_runtimes([(40, 64)], 2, BOTH)[40, 64].run(tiles)
-    with torch.no_grad():
-        logits = held.checkpoint.network(held.checkpoint.preprocess(torch.from_numpy(tiles)))
-    expected = {
-        "labels": logits.argmax(dim=1).numpy(),
-        "probabilities": (255 * logits.softmax(dim=1)).round().numpy(),
-    }
-    assert_agreeing(result, expected)
-
-
-def test_predictor_runs_as_few_layers_as_there_can_be(
-    predictor: Callable[[SegmentationNetwork], Predictor],
-) -> None:
-    network = lively("rdrnet-s-simple", 5)
-    held = predictor(network)
-    assert held.folded is held.folded
-    assert count_parameters(held.folded) < count_parameters(network)
-    tiles = random_tiles(1, 64, 128)
-    plain = start("torch", network, (64, 128), 1).run(tiles)
-    assert_agreeing(held.prepare_runtimes([(64, 128)], 1, BOTH)[64, 128].run(tiles), plain)
-
-
-def test_predictor_knows_what_the_network_costs_and_sees(
-    predictor: Callable[[SegmentationNetwork], Predictor],
-) -> None:
-    toy = predictor(Toy(3))
-    assert toy.bytes_per_pixel == activation_bytes_per_pixel(toy.checkpoint.network)
-    assert toy.receptive_radius is not None
-    assert 1 <= toy.receptive_radius <= 2
-    assert predictor(small()).receptive_radius is None
 
 
 SIGNALLED = """

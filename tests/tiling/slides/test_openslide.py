@@ -14,7 +14,7 @@ from spoiling import spoil_tile
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 
 def test_a_hamamatsu_slide_has_its_sizes_and_pixels(slide_file: Callable[[str], Path]) -> None:

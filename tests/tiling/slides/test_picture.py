@@ -13,7 +13,7 @@ from array_slide import noise
 from wsiseg.errors import DamagedSlideError, UnknownFormatError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.picture import PictureSlide
-from wsiseg.tiling.slides.slide import WHITE, Pixels, on_background
+from wsiseg.tiling.slides.pixels import WHITE, Pixels, on_background
 
 RED, CLEAR = (200, 0, 0), (0, 0, 0)
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from wsiseg.errors import UnsuitableSlideError
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 SHAPE = (96, 128)
 LEFT_OUT = "does not say to be alpha"

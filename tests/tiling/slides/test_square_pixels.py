@@ -19,7 +19,7 @@ from wsiseg.tiling.reading import read_working_box
 from wsiseg.tiling.resolution import level0_mpp, plane_at_level, plane_at_mpp
 from wsiseg.tiling.slides import Level, with_slide_mpp, with_stored_pixels
 from wsiseg.tiling.slides.pixel_size import PixelSize
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.square_pixels import SquarePixelSlide, with_square_pixels
 
 SIDES = [(0.25, 0.5), (0.5, 0.25), (0.4, 0.25), (0.25, 0.2527)]

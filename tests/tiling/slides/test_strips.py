@@ -8,7 +8,7 @@ import tifffile
 
 from array_slide import noise
 from wsiseg.tiling import Box, open_slide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.tiff_tiles import TiffTiles
 
 PIXELS = noise(300, 200)

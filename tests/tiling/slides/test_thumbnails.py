@@ -10,7 +10,7 @@ import tifffile
 import vendor_slides as made
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides import Slide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 
 SLIDE = made.patches()
 THUMBNAIL = SLIDE[::4, ::4].copy()

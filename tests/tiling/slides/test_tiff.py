@@ -13,7 +13,7 @@ from wsiseg.errors import DamagedSlideError, WsisegError
 from wsiseg.tiling import Box, Slide, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.picture import PictureSlide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.tiff import TiffSlide
 
 CMU = "libvips/CMU-1-Small-Region.svs"

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.tiling.slides.tile_cache import Place, TileCache
 
 TILE = np.zeros((10, 10, 3), np.uint8)

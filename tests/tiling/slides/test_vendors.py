@@ -16,7 +16,7 @@ from vendor_slides import Builder, patches
 from wsiseg.errors import DamagedSlideError, UnknownFormatError, UnsuitableSlideError
 from wsiseg.tiling import Box, open_slide
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from zeiss_slide import zeiss
 
 VENDORS = [

@@ -10,9 +10,10 @@ from drawn import collection, in_qupath, write
 from labelled import touch
 from wsiseg.annotations.polygons import PolygonLabels
 from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.training.data_options import DataOptions
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.opening import open_data, read_stems, split_data
-from wsiseg.training.options import DataOptions, TrainOptions
+from wsiseg.training.options import TrainOptions
 
 NAMES = [f"s{number:02}" for number in range(20)]
 

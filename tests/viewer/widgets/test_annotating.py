@@ -2,27 +2,24 @@
 
 import gc
 import shutil
-import threading
 
 import numpy as np
 import pytest
-import shapely
 import tifffile
-from napari.layers import Labels, Shapes
+from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QColor
 
-from drawn import SQUARE, collection, in_qupath, write
-from painting import AREA, TWO, begin, furnish, moved, read_on_slide, wait_for_work
+from painting import AREA, TWO, begin, furnish, read_on_slide, wait_for_work
 from tiny import tiny_checkpoint
 from wsiseg.classes import LabelClass
 from wsiseg.store.label_images import open_label_image
 from wsiseg.tiling import Box
 from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.layers.layer_data import KEY
-from wsiseg.viewer.painting import annotation_path, painting_layer, region_at
+from wsiseg.viewer.painting import painting_layer, region_at
+from wsiseg.viewer.saving import annotation_path
 from wsiseg.viewer.scene import current_slide
-from wsiseg.viewer.widgets import annotating
 from wsiseg.viewer.widgets.annotating import AnnotateWidget
 
 
@@ -241,8 +238,8 @@ def test_what_cannot_be_done_is_told_in_one_line(make_napari_viewer, qtbot, tmp_
         widget.correct,
         widget.take_from_mask,
         widget.save,
-        widget.paint_shapes,
-        lambda: widget.open_shapes(tmp_path / "broken"),
+        widget.shapes.paint,
+        lambda: widget.shapes.open(tmp_path / "broken"),
         lambda: widget.take_from_checkpoint(tmp_path / "broken"),
     ):
         before = len(errors())
@@ -252,50 +249,6 @@ def test_what_cannot_be_done_is_told_in_one_line(make_napari_viewer, qtbot, tmp_
     assert len(errors()) == 7
     assert not any("\n" in message for message in errors())
     assert not any(hasattr(record, "exception") for record in notification_manager.records)
-
-
-def test_nothing_is_offered_until_the_last_work_is_over(
-    window, qtbot, settle, tmp_path, monkeypatch
-):
-    viewer, widget = window
-    gate, read = threading.Event(), annotating.read_drawing
-
-    def read_slowly(path, view):
-        assert path.name != "slow" or gate.wait(60)
-        return read(path, view)
-
-    monkeypatch.setattr(annotating, "read_drawing", read_slowly)
-    content = collection(in_qupath(moved(SQUARE), "stroma"))
-    widget.open_shapes(write(tmp_path, content, "slow"))
-    with_fast = len(viewer.layers) + 1
-    widget.open_shapes(write(tmp_path, content, "fast"))
-    qtbot.waitUntil(lambda: len(viewer.layers) == with_fast)
-    settle()
-    assert not widget.buttons["Save"].isEnabled()
-    gate.set()
-    wait_for_work(qtbot, widget)
-    assert viewer.layers[-1].name == "slow"
-
-
-def test_layers_are_made_in_the_event_loop(window, qtbot, tmp_path, monkeypatch):
-    _, widget = window
-    threads, make = [], Shapes.__init__
-
-    def make_noting(self, *args, **settings):
-        threads.append(threading.current_thread())
-        make(self, *args, **settings)
-
-    monkeypatch.setattr(Shapes, "__init__", make_noting)
-    widget.open_shapes(write(tmp_path, collection(in_qupath(moved(SQUARE), "stroma"))))
-    wait_for_work(qtbot, widget)
-    assert threads == [threading.main_thread()]
-    # Nothing but glass is under these.
-    off = [in_qupath(shapely.box(x, 4, x + 20, 24), "stroma") for x in (4, 40, 80)]
-    widget.open_shapes(write(tmp_path, collection(*off), "off"))
-    wait_for_work(qtbot, widget)
-    said = "3 of 3 annotations lie outside the tissue: are they of biopsy.tiff?"
-    assert said in widget.status.text()
-    assert notification_manager.records[-1].message == f"off: {said}"
 
 
 def test_of_two_slides_that_of_the_labels_is_painted_on(window, slide_file, qtbot, tmp_path):

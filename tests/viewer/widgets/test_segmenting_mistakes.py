@@ -10,7 +10,8 @@ from wsiseg.classes import LabelClass
 from wsiseg.errors import DamagedSlideError
 from wsiseg.tiling import Box
 from wsiseg.tiling.bands import NO_LABEL
-from wsiseg.viewer.painting import region_at, save_painting
+from wsiseg.viewer.painting import region_at
+from wsiseg.viewer.saving import save_painting
 from wsiseg.viewer.scene import current_slide
 from wsiseg.viewer.widgets.segmenting import (
     FIELD_OF_VIEW,

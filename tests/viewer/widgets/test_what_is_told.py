@@ -1,14 +1,7 @@
 """What widgets tell stays in them: a notification goes after a few seconds."""
 
-import sys
-from types import SimpleNamespace
-
 import pytest
-import torch
 from qtpy.QtWidgets import QApplication
-
-from wsiseg.segmentation.options import SegmentOptions
-from wsiseg.viewer import segmentation
 
 
 @pytest.mark.parametrize(
@@ -38,18 +31,3 @@ def test_a_failure_of_work_in_a_thread_stays_as_well(make_napari_viewer, qtbot, 
     assert widget.status.text().startswith("Failed: ")
     assert "nowhere.safetensors" in widget.status.text()
     assert len(errors()) == 1
-
-
-def test_loading_pytorch_is_named(checkpoint, monkeypatch):
-    """It takes a minute from a slow disk, and nothing else is to be seen meanwhile."""
-    told = []
-    monkeypatch.delitem(sys.modules, "torch")
-
-    def load(name):
-        # It is there already, and cannot be loaded twice.
-        assert (name, told) == ("torch", ["loading PyTorch"])
-        sys.modules[name] = torch
-
-    monkeypatch.setattr(segmentation, "importlib", SimpleNamespace(import_module=load))
-    segmentation.PredictorCache().load(checkpoint, SegmentOptions(runtime="torch"), told.append)
-    assert told[:2] == ["loading PyTorch", "loading the checkpoint"]

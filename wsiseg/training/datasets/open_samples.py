@@ -13,7 +13,7 @@ from wsiseg.annotations.off_tissue import describe_off_tissue
 from wsiseg.segmentation.colouring import recolour
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
-from wsiseg.tiling.slides.slide import Pixels
+from wsiseg.tiling.slides.pixels import Pixels
 from wsiseg.training.datasets.dataset import Sample
 from wsiseg.training.datasets.working_resolution import WorkingResolution
 

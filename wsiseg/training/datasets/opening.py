@@ -14,11 +14,12 @@ from wsiseg.annotations.labels import IGNORED
 from wsiseg.classes import LabelClass
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.segmentation.colouring import check_reference
+from wsiseg.training.data_options import MASKS_NEED_A_MAP, DataOptions
 from wsiseg.training.datasets.dataset import DataSet
 from wsiseg.training.datasets.folders import open_pictures, open_slides
 from wsiseg.training.datasets.lists import read_list
 from wsiseg.training.datasets.public import LAYOUTS
-from wsiseg.training.options import MASKS_NEED_A_MAP, DataOptions, TrainOptions
+from wsiseg.training.options import TrainOptions
 
 _SHOWN, _TOLD = 3, 8
 
