@@ -38,8 +38,9 @@ def guess_architecture(path: Path | str) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if named:
+        possible = " or ".join(fitting or named)
         raise CheckpointError(
-            f"which network this is cannot be told: it may be {' or '.join(fitting or named)}",
+            f"the architecture cannot be told from the file: it may be {possible}",
             path,
             "Name it with `architecture`.",
         )

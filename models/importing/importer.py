@@ -144,7 +144,7 @@ def _import_encoder(
     """Return an ESPNetv2 with a classifier's encoder and a decoder that knows nothing yet."""
     if dataset is not None:
         raise ArgumentError(
-            f"a classifier of pictures knows no classes of {dataset}",
+            f"a classifier has no classes of {dataset}",
             "`dataset`",
             "Leave it out: 'wsiseg train' takes the classes from its training data.",
         )
@@ -171,7 +171,9 @@ def _guess_dataset(layout: KeyLayout, classes: int, path: Path) -> str:
     if len(fitting) == 1:
         return fitting[0]
     raise CheckpointError(
-        f"what {classes} classes were trained on cannot be told", path, "Add `dataset`."
+        f"what {classes} classes were trained on cannot be told from the file",
+        path,
+        "Add `dataset`.",
     )
 
 

@@ -60,7 +60,7 @@ class DataOptions(SlideOptions):
     ] = None
     labels: Annotated[
         AbsolutePath | None,
-        Field(description="A folder of index or palette masks of the same names."),
+        Field(description="A folder of index or palette masks with the pictures' names."),
         Option(_DATA),
     ] = None
     instances: Annotated[
@@ -74,8 +74,8 @@ class DataOptions(SlideOptions):
     annotations: Annotated[
         AbsolutePath | None,
         Field(
-            description="A folder of annotations of the same names: GeoJSON, ASAP, ImageScope or "
-            "HALO XML, OME-Zarr labels, masks."
+            description="A folder of annotations with the slides' names: GeoJSON, ASAP, "
+            "ImageScope or HALO XML, OME-Zarr labels, masks."
         ),
         Option(_DATA),
     ] = None
@@ -93,26 +93,24 @@ class DataOptions(SlideOptions):
     coordinates: Annotated[
         Literal["auto", "level0", "bounds"],
         Field(
-            description="Where annotations count pixels from: the corner of level 0, or of the "
-            "scanned part; auto finds out."
+            description="Origin of the annotations' coordinates: the corner of level 0, or of the "
+            "scanned part; auto finds out which."
         ),
         Option(_DATA),
     ] = "auto"
     strict: Annotated[
         bool,
-        Field(
-            description="Stop at shapes without a class, which are ignored and counted otherwise."
-        ),
+        Field(description="Stop at shapes without a class instead of ignoring and counting them."),
         Option(_DATA),
     ] = False
     only: Annotated[
         AbsolutePath | None,
-        Field(description="Use only the samples that a file lists."),
+        Field(description="A file that lists the samples to use, one per line."),
         Option(_DATA),
     ] = None
     without: Annotated[
         AbsolutePath | None,
-        Field(description="Leave out the samples that a file lists."),
+        Field(description="A file that lists the samples to leave out, one per line."),
         Option(_DATA),
     ] = None
 

@@ -38,7 +38,7 @@ _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 MACHINE_OPTIONS = ("workers", "threads", "tensorboard", "wandb")
 """What only says how the work is done and logged: a training may go on with others."""
 
-_NETWORK, _LEARNING = "Network", "Learning"
+_NETWORK, _LEARNING = "Network", "Training"
 _VALIDATION, _SCORES, _COMPUTE, _OUTPUT = "Validation", "Scores", "Compute", "Output"
 
 
@@ -50,25 +50,27 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
     the scale that the checkpoint remembers.
     """
 
-    boundary: Annotated[bool, Field(description="Score borders, too."), Option(_SCORES)] = True
+    boundary: Annotated[
+        bool, Field(description="Also score the borders of classes."), Option(_SCORES)
+    ] = True
     tolerance: Annotated[
         float | None,
         Field(
             ge=0,
-            description="Pixels that a border may be off; 0.75 % of the diagonal if left out.",
+            description="How many pixels off a border may be; 0.75 % of the diagonal if left out.",
         ),
         Option(_SCORES),
     ] = None
     objects: Annotated[
         str | None,
         Field(
-            description="The class that `instances` numbers; the last of two classes if left out."
+            description="The class whose objects `instances` numbers; the last of two if left out."
         ),
         Option(_SCORES),
     ] = None
     smallest: Annotated[
         int,
-        Field(ge=0, description="Least pixels of a predicted object; smaller ones are dropped."),
+        Field(ge=0, description="Smallest predicted object, in pixels; smaller ones are dropped."),
         Option(_SCORES),
     ] = 0
 
@@ -76,7 +78,7 @@ class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
         int,
         Field(
             ge=0,
-            description="Pictures with the lowest mean IoU that are drawn, with their labels.",
+            description="How many overlays to draw, of the pictures with the lowest mean IoU.",
         ),
         Option(_SCORES),
     ] = 5
@@ -107,7 +109,7 @@ class TrainOptions(ScaleOptions):
     init: Annotated[_Source | None, Option(shown=False)] = None
     model: Annotated[
         str | None,
-        Field(description="An architecture; that of `init`, or espnet."),
+        Field(description="An architecture; that of `init`, else espnet, if left out."),
         Option(_NETWORK),
     ] = None
     arguments: Annotated[
@@ -129,7 +131,7 @@ class TrainOptions(ScaleOptions):
         Field(description="Passes over the training data; the recipe's if left out."),
         Option(_LEARNING),
     ] = None
-    batch: Annotated[_Count | None, Field(description="Tiles at a time."), Option(_LEARNING)] = None
+    batch: Annotated[_Count | None, Field(description="Tiles per batch."), Option(_LEARNING)] = None
     lr: Annotated[_Positive | None, Field(description="Learning rate."), Option(_LEARNING)] = None
     tile: Annotated[
         int | None, Field(ge=16, description="Tile edge in working pixels."), Option(_LEARNING)
@@ -138,7 +140,7 @@ class TrainOptions(ScaleOptions):
     augment: Annotated[
         Literal["auto", "tissue", "street", "photometric", "none"],
         Field(
-            description="How tiles are varied at random; auto: as for tissue if the slides have a "
+            description="How tiles are augmented; auto: as for tissue if the slides have a "
             "resolution, else as the recipe does."
         ),
         Option(_LEARNING),
@@ -148,8 +150,8 @@ class TrainOptions(ScaleOptions):
         Field(
             ge=0,
             le=1,
-            description="Where tiles are drawn: 0, evenly over the annotated area; 1, from all "
-            "classes equally often. 0.5 for slides if left out; pictures then come in turn.",
+            description="How tiles are sampled: 0, evenly over the annotated area; 1, all "
+            "classes equally often. If left out: 0.5 for slides, and pictures one by one.",
         ),
         Option(_LEARNING),
     ] = None
@@ -174,21 +176,21 @@ class TrainOptions(ScaleOptions):
         Option(_LEARNING),
     ] = None
     seed: Annotated[
-        int, Field(ge=0, lt=2**32, description="Seed of all that is random."), Option(_LEARNING)
+        int, Field(ge=0, lt=2**32, description="Seed of all random numbers."), Option(_LEARNING)
     ] = 0
     val_fraction: Annotated[
         float,
         Field(
             ge=0,
             lt=1,
-            description="Share of the samples for validation, where the data name no such part; of "
-            "one slide alone, of its annotated area.",
+            description="Share of the samples to use for validation, unless the set has a part for "
+            "that; of a single slide, of its annotated area.",
         ),
         Option(_VALIDATION),
     ] = 0.2
     val_only: Annotated[
         AbsolutePath | None,
-        Field(description="A file that lists the samples for validation, one a line, instead."),
+        Field(description="A file that lists the samples for validation, one per line."),
         Option(_VALIDATION),
     ] = None
     val_every: Annotated[
@@ -196,12 +198,12 @@ class TrainOptions(ScaleOptions):
     ] = 1
     tensorboard: Annotated[
         bool,
-        Field(description="Log losses and scores for TensorBoard, in the run's folder."),
+        Field(description="Log losses and scores for TensorBoard in the run's folder."),
         Option(_OUTPUT),
     ] = True
     wandb: Annotated[
         bool,
-        Field(description="Log them to Weights & Biases, too, if wandb is installed."),
+        Field(description="Also log to Weights & Biases; needs wandb."),
         Option(_OUTPUT),
     ] = False
     precision: Annotated[
@@ -217,7 +219,7 @@ class TrainOptions(ScaleOptions):
     devices: Annotated[_Count, Field(description="How many devices."), Option(_COMPUTE)] = 1
     strategy: Annotated[
         str,
-        Field(description="How several devices share the work: a strategy of Lightning's."),
+        Field(description="Lightning's strategy for several devices."),
         Option(_COMPUTE),
     ] = "auto"
     workers: Annotated[

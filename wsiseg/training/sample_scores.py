@@ -151,7 +151,7 @@ def _find_foreground(names: tuple[str, ...], wanted: str | None) -> int:
         return 1
     if wanted not in names:
         raise ArgumentError(
-            "which class the numbered objects are of is not said"
+            "the class of the numbered objects is not given"
             if wanted is None
             else f"there is no class {wanted!r}",
             "`objects`",

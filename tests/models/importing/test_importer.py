@@ -385,5 +385,5 @@ def test_what_keys_do_not_tell_has_to_be_named(drawn: State, tmp_path: Path) -> 
         guess_architecture(strange)
     # Of the layout, and of a shape that it never has.
     spoilt = drawn | {"encoder.level1.conv.weight": torch.zeros(16, 3, 5, 5)}
-    with pytest.raises(CheckpointError, match="cannot be told: it may be espnet"):
+    with pytest.raises(CheckpointError, match="cannot be told from the file: it may be espnet"):
         import_checkpoint(written(tmp_path, spoilt, "spoilt.pth"))
