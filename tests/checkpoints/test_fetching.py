@@ -126,7 +126,7 @@ def test_a_file_that_changed_has_another_hash(server, cache, content):
 
 @pytest.mark.parametrize("text", ["sha256=12", "sha512=" + "0" * 128, "md5=" + "0" * 32])
 def test_a_hash_that_is_none_is_refused(server, text):
-    with pytest.raises(ArgumentError, match="no hash that is verified"):
+    with pytest.raises(ArgumentError, match="not a hash that can be verified"):
         find_checkpoint(f"{server.url}{PLACE}#{text}")
     assert server.asked == []
 
@@ -166,10 +166,10 @@ def test_the_copy_outlives_an_update_that_breaks_off(server, content):
         (Answer(status=401), "refuses access"),
         (Answer(status=418), "answers 418"),
         (Answer(status=500), "answers 500"),
-        (Answer(b"<!DOCTYPE html><html>Log in</html>"), "a web page, no checkpoint"),
-        (Answer(b"PK\x03\x04" + bytes(1000)), "no .safetensors checkpoint"),
-        (Answer(b"\x80\x02}q\x00."), "no .safetensors checkpoint"),
-        (Answer(b""), "no .safetensors checkpoint"),
+        (Answer(b"<!DOCTYPE html><html>Log in</html>"), "a web page, not to a checkpoint"),
+        (Answer(b"PK\x03\x04" + bytes(1000)), "not a .safetensors checkpoint"),
+        (Answer(b"\x80\x02}q\x00."), "not a .safetensors checkpoint"),
+        (Answer(b""), "not a .safetensors checkpoint"),
     ],
 )
 def test_what_gives_no_checkpoint_is_told_without_secrets(server, cache, answer, message):
@@ -192,7 +192,7 @@ def test_a_redirect_is_followed_and_its_target_not_told(server, content):
     assert find_checkpoint(f"{server.url}/latest")[0].read_bytes() == content[1]
     server.files["/signed?signature=geheim"] = Answer(status=404)
     server.files["/circle"] = Answer(status=302, headers={"Location": f"{server.url}/circle"})
-    for last, message in (("latest", "no checkpoint at this"), ("circle", "leads in circles")):
+    for last, message in (("latest", "no checkpoint at this"), ("circle", "redirects in circles")):
         with pytest.raises(CheckpointError, match=message) as caught:
             find_checkpoint(f"{server.url}/{last}")
         assert str(caught.value.where) == f"{server.url}/{last}"

@@ -79,12 +79,12 @@ def test_of_several_checkpoints_one_has_to_be_named(hub):
         ("hf://lab/unknown", "no repository lab/unknown"),
         ("hf://lab/nuclei@v9", "no revision v9"),
         ("hf://lab/nuclei/worst.safetensors", "no file worst.safetensors"),
-        ("hf://lab/many/c.bin", "no .safetensors checkpoint"),
-        ("hf://nuclei", "no address of a repository"),
-        ("hf://lab/nuclei@main/best.safetensors", "no address of a repository"),
-        ("hf://la b/nuclei!", "no address of a repository"),
-        ("hf://lab/many/../a.safetensors", "no address of a repository"),
-        ("hf://lab/nuclei/best.safetensors@../../main", "no address of a repository"),
+        ("hf://lab/many/c.bin", "not a .safetensors checkpoint"),
+        ("hf://nuclei", "not the address of a repository"),
+        ("hf://lab/nuclei@main/best.safetensors", "not the address of a repository"),
+        ("hf://la b/nuclei!", "not the address of a repository"),
+        ("hf://lab/many/../a.safetensors", "not the address of a repository"),
+        ("hf://lab/nuclei/best.safetensors@../../main", "not the address of a repository"),
     ],
 )
 def test_what_is_not_there_is_told(hub, address, message):

@@ -52,14 +52,14 @@ def test_folder_is_refused(tmp_path: Path) -> None:
 def test_text_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.safetensors"
     path.write_bytes(content)
-    assert "no .safetensors checkpoint" in refusal(path)
+    assert "not a .safetensors checkpoint" in refusal(path)
 
 
 @pytest.mark.parametrize("share", [0.0001, 0.01, 0.3, 0.99, 0.999999])
 def test_truncated_file_is_refused(saved: Path, share: float) -> None:
     content = saved.read_bytes()
     saved.write_bytes(content[: int(share * len(content))])
-    assert "no .safetensors checkpoint" in refusal(saved)
+    assert "not a .safetensors checkpoint" in refusal(saved)
 
 
 @pytest.mark.parametrize("header", [None, {"format": "pt"}])

@@ -60,7 +60,7 @@ def test_the_mpp_of_a_list_overrules_files_only_if_that_is_said(tmp_path):
     options |= {"override_mpp": True, "overwrite": True}
     (overruled,) = segment_batch(listed, tiny_checkpoint(), tmp_path / "out", **options)
     assert zarr.open_array(f"{overruled['mask']}/0", mode="r").shape == (128, 192)
-    with pytest.raises(ArgumentError, match="nothing is given to overrule"):
+    with pytest.raises(ArgumentError, match="there is no value to overrule"):
         run([ListedSlide(tmp_path / "a.tiff")], tmp_path / "out", override_mpp=True)
 
 

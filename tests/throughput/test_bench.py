@@ -142,9 +142,9 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     )
     for wrong, said in (
         (("bench",), "no network is named"),
-        ((*words, "-o", tmp_path / "a.txt"), "ends with .json, .csv, .md"),
+        ((*words, "-o", tmp_path / "a.txt"), "must end with .json, .csv, .md"),
         ((*words, "--compare", checkpoint), "this is not a result of wsiseg bench"),
-        ((*words, "--plot", tmp_path / "a.gif"), "ends with .png, .svg, .pdf"),
+        ((*words, "--plot", tmp_path / "a.gif"), "must end with .png, .svg, .pdf"),
         (("bench", "--architecture", "espnt"), "Did you mean espnet"),
     ):
         result = run(*wrong, "--quiet")

@@ -257,7 +257,7 @@ def test_what_cannot_be_built_is_refused(tmp_path: Path) -> None:
         initialise(options_of(model="espnett"), PLAIN, classes)
     with pytest.raises(ArgumentError, match="no argument 'alpha4'"):
         initialise(options_of(arguments={"alpha4": 1}), PLAIN, classes)
-    with pytest.raises(ArgumentError, match="no value of alpha2"):
+    with pytest.raises(ArgumentError, match="not a value of alpha2"):
         initialise(options_of(arguments={"alpha2": "1"}), PLAIN, classes)
     with pytest.raises(CheckpointError):
         initialise(options_of(init=tmp_path / "nowhere.safetensors"), PLAIN, classes)

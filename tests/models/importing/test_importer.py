@@ -210,7 +210,7 @@ def test_weights_of_another_architecture_are_refused(
     weights: Path, file: str, architecture: str
 ) -> None:
     text = refusal(weights / file, architecture)
-    assert f"no weights of {architecture}" in text
+    assert f"not weights of {architecture}" in text
     other = "espnet" if architecture == "espnet-c" else "espnet-c"
     assert text.endswith(f"Did you mean `architecture` {other}?")
 

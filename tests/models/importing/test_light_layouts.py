@@ -124,7 +124,7 @@ def test_every_tensor_is_needed_and_no_other_taken(
 def test_weights_of_another_architecture_are_refused(
     data: Path, file: str, architecture: str
 ) -> None:
-    with pytest.raises(CheckpointError, match=f"no weights of {architecture}"):
+    with pytest.raises(CheckpointError, match=f"not weights of {architecture}"):
         import_checkpoint(data / "weights" / file, architecture)
 
 

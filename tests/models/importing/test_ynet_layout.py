@@ -103,5 +103,5 @@ def test_form_that_contradicts_the_file_is_refused(state: State, architecture: s
 
 def test_each_network_refuses_the_other_ones_weights(state: State, architecture: str) -> None:
     (other,) = set(DRAWN) - {architecture}
-    with pytest.raises(CheckpointError, match=f"no weights of {other}"):
+    with pytest.raises(CheckpointError, match=f"not weights of {other}"):
         import_state(state, other)

@@ -163,7 +163,7 @@ def test_without_a_runtime_for_int8_it_is_said_what_to_install(
 
 
 def test_what_is_fast_is_chosen_on_slides_only() -> None:
-    with pytest.raises(ArgumentError, match="fast is for segmenting slides") as caught:
+    with pytest.raises(ArgumentError, match="fast works for slides only") as caught:
         choose_runtime(precision="fast")
     assert caught.value.where == "`precision`"
 

@@ -130,7 +130,7 @@ def test_reported_files(data: Path) -> None:
             shown = slide.read_region(0, slide.levels[0].box)
             assert any(LEFT_OUT in said for said in slide.facts.warnings)
         np.testing.assert_array_equal(shown, tifffile.imread(nir)[..., :3])
-    with pytest.raises(ValueError, match="further sample for alpha"):
+    with pytest.raises(ValueError, match="extra channel for alpha"):
         open_slide(nir, "openslide")
     stored = tifffile.imread(associated).astype(int)
     expected = np.minimum(255, stored[..., :3] + 255 - stored[..., 3:])

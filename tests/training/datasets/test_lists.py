@@ -26,7 +26,7 @@ def test_names_are_read_however_they_were_saved(
 def test_what_is_no_text_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_bytes(content)
-    with pytest.raises(DataSetError, match="no text in UTF-8"):
+    with pytest.raises(DataSetError, match="not text in UTF-8"):
         read_list(path)
 
 
