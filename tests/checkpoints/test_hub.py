@@ -96,7 +96,7 @@ def test_what_is_not_there_is_told(hub, address, message):
 
 def test_refused_access_and_files_of_another_kind_are_told(hub, content):
     hub.repositories["lab/wrong"] = {"main": {"x.safetensors": b"\x80\x02}q\x00."}}
-    with pytest.raises(CheckpointError, match=r"no \.safetensors checkpoint \(hf://lab/wrong\)"):
+    with pytest.raises(CheckpointError, match=r"not a \.safetensors checkpoint \(hf://lab/wrong\)"):
         find_checkpoint("hf://lab/wrong")
     hub.gated.add("lab/nuclei")
     with pytest.raises(CheckpointError, match="refuses access") as caught:
