@@ -158,7 +158,8 @@ class WritableObject:
                     return None
                 if "NoSuchBucket" in str(error) or "NoSuchKey" in str(error):
                     raise
-                raise AddressError("there is nothing to write to", mask(self.url)) from None
+                where = mask(self.url)
+                raise AddressError("there is no such bucket or container", where) from None
         return _version(written)
 
     def delete(self) -> None:
@@ -300,7 +301,7 @@ def _file_system(scheme: str, url: str) -> tuple[Any, str]:
         fsspec.get_filesystem_class(scheme)
     except ValueError:
         raise AddressError(
-            f"nothing here knows {scheme}:// addresses", mask(url), "Check it."
+            f"{scheme}:// addresses are not supported", mask(url), "Check it."
         ) from None
     files, place = fsspec.url_to_fs(url)
     return files, place
