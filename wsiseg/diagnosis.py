@@ -6,11 +6,13 @@ import importlib
 import importlib.util
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from wsiseg.throughput.hardware import describe_hardware
+
+_REMOTE = ("fsspec", "aiohttp", "obstore")
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,15 @@ def diagnose() -> list[Check]:
         _openvino(),
         _onnx(),
         _tensorrt(),
-        _training(),
-        _dicom(),
+        _extra("training", "train", ("lightning", "matplotlib"), "training and scoring need"),
+        _extra("dicom", "dicom", ("highdicom",), "DICOM segmentations need"),
         _try("tifffile", _tifffile),
         _try("openslide", _openslide),
         _try("pillow", lambda: version("pillow")),
         _try("zarr", lambda: version("zarr")),
-        _remote(),
-        _hub(),
-        _parquet(),
+        _extra("addresses", "remote", _REMOTE, "https:// and s3:// need"),
+        _extra("hub", "hub", ("huggingface_hub",), "checkpoints at hf:// need"),
+        _extra("parquet", "parquet", ("pyarrow",), "measurements as Parquet need"),
         _try("checkpoint", _checkpoints),
         _try("cache", _cache),
     ]
@@ -129,19 +131,13 @@ def _tensorrt() -> Check:
     return _try("tensorrt", lambda: f"{importlib.import_module('tensorrt').__version__}")
 
 
-def _training() -> Check:
-    needed = ("lightning", "matplotlib")
-    if any(importlib.util.find_spec(name) is None for name in needed):
-        hint = "pip install 'wsiseg[train]' brings what training and scoring need"
-        return Check("training", False, hint, optional=True)
-    return _try("training", lambda: ", ".join(f"{name} {version(name)}" for name in needed))
-
-
-def _dicom() -> Check:
-    if importlib.util.find_spec("highdicom") is None:
-        hint = "pip install 'wsiseg[dicom]' brings what DICOM segmentations need"
-        return Check("dicom", False, hint, optional=True)
-    return _try("dicom", lambda: f"highdicom {version('highdicom')}")
+def _extra(name: str, extra: str, packages: Sequence[str], use: str) -> Check:
+    """Tell of packages that an extra brings which versions there are, or what they are for."""
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        hint = f"without {', '.join(missing)}; pip install 'wsiseg[{extra}]' brings what {use}"
+        return Check(name, False, hint, optional=True)
+    return _try(name, lambda: ", ".join(f"{each} {version(each)}" for each in packages))
 
 
 def _tifffile() -> str:
@@ -152,29 +148,6 @@ def _tifffile() -> str:
 def _openslide() -> str:
     openslide = importlib.import_module("openslide")
     return f"{version('openslide-python')} with OpenSlide {openslide.__library_version__}"
-
-
-def _remote() -> Check:
-    needed = ("fsspec", "aiohttp", "obstore")
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        hint = f"without {', '.join(missing)}; pip install 'wsiseg[remote]' brings what https:// "
-        return Check("addresses", False, f"{hint}and s3:// need", optional=True)
-    return _try("addresses", lambda: ", ".join(f"{name} {version(name)}" for name in needed))
-
-
-def _hub() -> Check:
-    if importlib.util.find_spec("huggingface_hub") is None:
-        hint = "pip install 'wsiseg[hub]' brings what checkpoints at hf:// need"
-        return Check("hub", False, hint, optional=True)
-    return _try("hub", lambda: f"huggingface_hub {version('huggingface_hub')}")
-
-
-def _parquet() -> Check:
-    if importlib.util.find_spec("pyarrow") is None:
-        hint = "pip install 'wsiseg[parquet]' brings what measurements as Parquet need"
-        return Check("parquet", False, hint, optional=True)
-    return _try("parquet", lambda: f"pyarrow {version('pyarrow')}")
 
 
 def _checkpoints() -> str:

@@ -66,18 +66,6 @@ def is_ome_xml(text: str) -> bool:
     return _BEGINS.match(text.lstrip("\ufeff\0")) is not None
 
 
-def from_ome(xml: str) -> PixelSize | None:
-    """Return what the first image of an OME-XML text says.
-
-    Raises
-    ------
-    OmeXmlError
-        If it is no XML.
-    """
-    pixels = next((each for each in _parse(xml).iter() if _tag(each) == "Pixels"), None)
-    return None if pixels is None else _pixel_size(pixels)[0]
-
-
 def read_ome(xml: str) -> tuple[OmeImage, ...]:
     """Return the images in their order; none if the XML of the file lies in another.
 

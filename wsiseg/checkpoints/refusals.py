@@ -61,9 +61,7 @@ def refuse_status(status: int, address: Address) -> CheckpointError | Unreachabl
     if status in (404, 410):
         return CheckpointError("there is no checkpoint at this address", address, "Check it.")
     if status in (401, 403, 407):
-        hint = _CREDENTIALS.get(
-            address.scheme, "The address may have run out, or be meant for others."
-        )
+        hint = _CREDENTIALS.get(address.scheme, "The address may have expired, or need a login.")
         return CheckpointError(f"the server refuses access ({status})", address, hint)
     if status >= 500 or status in (408, 429):
         return UnreachableError(f"the server answers {status}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from wsiseg.cli.option_names import name_options
-from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.options import AsJson, Debug, Overwrite, Quiet
 from wsiseg.cli.printing import Json, echo, print_json
 from wsiseg.cli.settings_options import options_from
 from wsiseg.exports.formats import FORMATS
@@ -32,9 +32,7 @@ def export(
         Path, typer.Option("-o", "--output", help="The file to write.", show_default=False)
     ],
     chosen: dict[str, Any],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing file.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,

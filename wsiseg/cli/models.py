@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.options import AsJson, CheckpointArgument, Debug, Overwrite, Quiet
 from wsiseg.cli.printing import Json, echo, echo_error, print_json
 from wsiseg.cli.quantize import quantize_model
 from wsiseg.models.exporting.formats import MODEL_FORMATS
@@ -219,9 +219,7 @@ def import_model(
         ),
     ] = None,
     settings: Settings = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing file.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -266,12 +264,7 @@ def import_model(
 
 @app.command("export", epilog="Example: wsiseg models export nuclei --to onnx -o nuclei.onnx")
 def export_model(
-    checkpoint: Annotated[
-        str,
-        typer.Argument(
-            metavar="CKPT", help="A checkpoint, as segment -c takes it.", show_default=False
-        ),
-    ],
+    checkpoint: CheckpointArgument,
     to: Annotated[
         str,
         typer.Option(
@@ -286,9 +279,7 @@ def export_model(
     ],
     tile: Annotated[int, typer.Option(help="Height and width of its input.", min=8)] = 512,
     batch: Annotated[int, typer.Option(help="Batch size of its input.", min=1)] = 1,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing file.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,

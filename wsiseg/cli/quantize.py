@@ -7,17 +7,12 @@ from typing import Annotated
 
 import typer
 
-from wsiseg.cli.options import AsJson, Debug, Quiet
+from wsiseg.cli.options import AsJson, CheckpointArgument, Debug, Overwrite, Quiet
 from wsiseg.cli.printing import echo, print_json
 
 
 def quantize_model(
-    checkpoint: Annotated[
-        str,
-        typer.Argument(
-            metavar="CKPT", help="A checkpoint, as segment -c takes it.", show_default=False
-        ),
-    ],
+    checkpoint: CheckpointArgument,
     calibrate: Annotated[
         list[Path],
         typer.Option(
@@ -58,9 +53,7 @@ def quantize_model(
         int | None, typer.Option(help="Work at a pyramid level, without resampling.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing file.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -93,7 +93,7 @@ def fill_on_cluster(cluster: Workforce, job: Job, stats: RunStats) -> Fill:
         )
         clerk = _Clerk(job, stats, store, journal, template)
         try:
-            for _ in Desk(cluster.client, mailbox, fill_bands, clerk).serve(clerk.orders_for(runs)):
+            for _ in Desk(cluster, mailbox, fill_bands, clerk).serve(clerk.orders_for(runs)):
                 pass
         finally:
             stats.workers = clerk.describe()

@@ -16,6 +16,7 @@ from wsiseg.checkpoints import take_checkpoint
 from wsiseg.cluster.orders import CheckpointReference, RuntimeWish, SlideReference, as_text
 from wsiseg.errors import CheckpointError, ClusterError, RuntimeUnavailableError, WsisegError
 from wsiseg.models.runtimes import Predictor, choose_runtime
+from wsiseg.remote.addresses import mask_all
 from wsiseg.tiling.slides import Slide, open_slide
 
 NAME = "wsiseg"
@@ -128,7 +129,7 @@ class Bench(WorkerPlugin):
 
 
 def _open(reference: SlideReference) -> Slide:
-    where = socket.gethostname()
+    host, where = socket.gethostname(), mask_all(reference.place)
     try:
         slide = open_slide(
             reference.place,
@@ -138,15 +139,15 @@ def _open(reference: SlideReference) -> Slide:
         )
     except WsisegError as error:
         raise ClusterError(
-            f"the worker on {where} cannot open the slide: {error.what}",
-            reference.place,
+            f"the worker on {host} cannot open the slide: {error.what}",
+            where,
             "Workers need the slides and the output folder under the same paths as here.",
         ) from error
     if as_text(slide.fingerprint()) != reference.fingerprint:
         slide.close()
         raise ClusterError(
-            f"the slide differs on {where}",
-            reference.place,
+            f"the slide differs on {host}",
+            where,
             "Give all machines the same file.",
         )
     return slide

@@ -9,19 +9,24 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from distributed import KilledWorker
 
-from wsiseg.cluster.messages import Mailbox, Message, StoppedError
+from wsiseg.cluster.messages import Mailbox, Message, StoppedError, unanswered
+from wsiseg.cluster.workforce import Workforce
 from wsiseg.errors import ClusterError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Future
 
 _PAUSE = 0.03
 """Seconds between two looks."""
+
+_FETCHING = 60.0
+"""Seconds that a result may take from its worker: dask would wait for a lost one for ever."""
 
 _LOOK = 0.5
 """Seconds between two looks at who is there, while nothing else happens."""
@@ -97,8 +102,8 @@ class Desk(Generic[Due]):
 
     Parameters
     ----------
-    client : Client
-        Connected.
+    cluster : Workforce
+        Connected and checked.
     mailbox : Mailbox
         In which workers leave their messages.
     task : callable
@@ -108,9 +113,10 @@ class Desk(Generic[Due]):
     """
 
     def __init__(
-        self, client: Client, mailbox: Mailbox, task: Callable[[Due], Any], clerk: Clerk[Due]
+        self, cluster: Workforce, mailbox: Mailbox, task: Callable[[Due], Any], clerk: Clerk[Due]
     ) -> None:
-        self._client, self._mailbox, self._task, self._clerk = client, mailbox, task, clerk
+        self._cluster, self._client = cluster, cluster.client
+        self._mailbox, self._task, self._clerk = mailbox, task, clerk
         self._running: dict[str, _Running[Due]] = {}
         self._known: dict[str, tuple[Due, str]] = {}
         self._looked = float("-inf")
@@ -149,15 +155,12 @@ class Desk(Generic[Due]):
 
     def _look(self) -> None:
         """Find out which workers there are."""
+        if self._client.status != "running":
+            raise unanswered()
         if time.monotonic() - self._looked < _LOOK:
             return
         self._looked = time.monotonic()
-        if self._client.status != "running":
-            raise _unanswered()
-        try:
-            self._workers = frozenset(self._client.nthreads())
-        except OSError as error:
-            raise _unanswered() from error
+        self._workers = self._cluster.addresses()
 
     def _hand_out(self, waiting: deque[Due]) -> None:
         busy = {each.worker for each in self._running.values()}
@@ -196,12 +199,12 @@ class Desk(Generic[Due]):
 
     def _follow(self, each: _Running[Due]) -> Iterable[Due]:
         future = each.future
-        if future.status == "finished":
-            return self._clerk.ended(each.order, each.worker, future.result())
+        if future.status == "finished" and (fetched := _fetch(future)) is not None:
+            return self._clerk.ended(each.order, each.worker, fetched[0])
         error = future.exception() if future.status == "error" else None
-        future.cancel(force=True)
+        self._give_up(future)
         if error is None and self._client.status != "running":
-            raise _unanswered()
+            raise unanswered()
         if error is None or isinstance(error, KilledWorker | StoppedError | OSError):
             self._looked = float("-inf")
             return self._clerk.lost(each.order, each.worker)
@@ -216,9 +219,18 @@ class Desk(Generic[Due]):
     def _withdraw(self) -> None:
         """Take back what is still running; the workers notice it at their next tile."""
         for each in self._running.values():
-            each.future.cancel(force=True)
+            self._give_up(each.future)
         self._running.clear()
 
+    def _give_up(self, future: Future[Any]) -> None:
+        # Without a scheduler there is nobody to tell, and what went wrong is to be heard of.
+        if self._client.status == "running":
+            future.cancel(force=True)
 
-def _unanswered() -> ClusterError:
-    return ClusterError("the scheduler does not answer any more", None, "Continue with `resume`.")
+
+def _fetch(future: Future[Any]) -> tuple[Any] | None:
+    """Return the result of a task that has finished; None if its worker is gone with it."""
+    try:
+        return (future.result(timeout=_FETCHING),)
+    except (OSError, CancelledError):
+        return None

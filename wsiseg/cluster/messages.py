@@ -160,13 +160,16 @@ class Mailbox:
         try:
             return [pickle.loads(each) for each in self._queue.get(batch=True)]
         except OSError as error:
-            raise ClusterError(
-                "the scheduler does not answer any more", None, "Continue with `resume`."
-            ) from error
+            raise unanswered() from error
 
     def close(self) -> None:
         """Forget the queue."""
         self._queue.close()
+
+
+def unanswered() -> ClusterError:
+    """Return the error of a driver whose scheduler is gone."""
+    return ClusterError("the scheduler does not answer any more", None, "Continue with `resume`.")
 
 
 Say = Callable[[Message | None], None]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.remote.addresses import is_remote
+from wsiseg.remote.remote_path import RemotePath, as_place
 from wsiseg.segmentation.job import Job
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan
 from wsiseg.segmentation.slide_jobs import SlideJob
 from wsiseg.store.outputs import OutputFiles
 from wsiseg.tiling.boxes import Box
-from wsiseg.tiling.slides import url_or_path
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class SlideReference:
     Attributes
     ----------
     place : str
-        An absolute path or an address.
+        An absolute path, or an address with what is secret in it.
     reader : str
         Name of the reader.
     slide_mpp : float or None
@@ -53,7 +54,7 @@ class SlideReference:
         Digests of its content, as JSON; empty where nobody has opened it yet.
     """
 
-    place: str
+    place: str = field(repr=False)
     reader: str | None
     slide_mpp: float | None
     override_mpp: bool
@@ -186,8 +187,9 @@ def refer_to_slide(job: Job) -> SlideReference:
 
 
 def absolute_place(path: Path) -> str:
-    """Return an address as it is, or a path from the root."""
-    return url_or_path(path) if is_address(path) else str(path.absolute())
+    """Return an address as it is, with what is secret in it, or a path from the root."""
+    place = as_place(path)
+    return place.url if isinstance(place, RemotePath) else str(place.absolute())
 
 
 def as_text(fingerprint: Mapping[str, object]) -> str:
@@ -199,17 +201,15 @@ def from_the_root(job: SlideJob) -> SlideJob:
     """Return a job whose paths mean the same in any folder."""
     options = job.options
     changes: dict[str, object] = {
-        name: Path(value).absolute()
+        name: _from_the_root(value)
         for name, value in (("roi", options.roi), ("stain_reference", options.stain_reference))
         if value is not None
     }
     if options.tissue not in ("auto", "none"):
-        changes["tissue"] = str(Path(options.tissue).absolute())
-    slide = job.slide if is_address(job.slide) else job.slide.absolute()
-    folder = job.folder if is_address(job.folder) else job.folder.absolute()
+        changes["tissue"] = str(_from_the_root(Path(options.tissue)))
+    slide, folder = _from_the_root(job.slide), _from_the_root(job.folder)
     return replace(job, slide=slide, folder=folder, options=options.replace(**changes))
 
 
-def is_address(path: Path) -> bool:
-    """Tell whether a path stands for an address, see :func:`wsiseg.tiling.slides.url_or_path`."""
-    return url_or_path(path) != str(path)
+def _from_the_root(path: Path) -> Path:
+    return path if is_remote(path) else path.absolute()

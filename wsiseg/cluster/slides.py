@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from wsiseg.checkpoints import take_checkpoint
@@ -16,13 +17,13 @@ from wsiseg.cluster.orders import (
     CheckpointReference,
     SlideOrder,
     from_the_root,
-    is_address,
     refer_to_checkpoint,
 )
 from wsiseg.cluster.workforce import Workforce
 from wsiseg.cluster.working import segment_one
 from wsiseg.errors import ClusterError, SlideNotFoundError, WsisegError
 from wsiseg.models.runtimes.choosing import usable_cores
+from wsiseg.remote.addresses import is_remote
 from wsiseg.segmentation.entries import describe_error, failed_entry, interrupted_entry
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.slide_jobs import SlideJob, SlideOutcome
@@ -55,11 +56,12 @@ class SlidesOnCluster:
         clerk = _Clerk(self._listener, name)
         orders = clerk.orders_for(jobs)
         mailbox = Mailbox(name, self._cluster.client)
-        desk: Desk[SlideOrder] = Desk(self._cluster.client, mailbox, segment_one, clerk)
+        desk: Desk[SlideOrder] = Desk(self._cluster, mailbox, segment_one, clerk)
         try:
             for _ in desk.serve(orders):
                 yield from clerk.take_outcomes()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, WsisegError):
+            # What had ended by then is recorded, whatever ends the rest.
             yield from clerk.take_outcomes()
             for slide in clerk.under_way:
                 yield SlideOutcome(slide.job, interrupted_entry(slide.job, None), begun=True)
@@ -246,12 +248,12 @@ class _Clerk:
 
 
 def _is_here(job: SlideJob) -> bool:
-    return is_address(job.slide) or job.slide.exists()
+    return is_remote(job.slide) or job.slide.exists()
 
 
 def _appears(job: SlideJob) -> bool:
     """Tell whether a worker's run file is seen here."""
-    if is_address(job.folder):
+    if is_remote(job.folder):
         return True
     end = time.monotonic() + _PATIENCE
     while not job.files.run.is_file():
@@ -259,5 +261,6 @@ def _appears(job: SlideJob) -> bool:
             return False
         time.sleep(0.2)
         # Looking into the folder makes a network's file system ask anew.
-        list(job.folder.iterdir())
+        with suppress(OSError):
+            list(job.folder.iterdir())
     return True

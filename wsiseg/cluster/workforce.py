@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, TypeVar
 
+from wsiseg.cluster.messages import unanswered
 from wsiseg.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -39,7 +40,23 @@ class Workforce:
 
     def count(self) -> int:
         """Return how many workers there are now, at least one: some may still be starting."""
-        return max(1, len(self.client.nthreads()))
+        return max(1, len(self.addresses()))
+
+    def addresses(self) -> frozenset[str]:
+        """Return the addresses of the workers that there are now.
+
+        Raises
+        ------
+        ClusterError
+            If the scheduler does not answer any more.
+        """
+        # Of a client that has given up, asking would be an error of its own.
+        if self.client.status != "running":
+            raise unanswered()
+        try:
+            return frozenset(self.client.nthreads())
+        except OSError as error:
+            raise unanswered() from error
 
     def ask(self, task: Callable[..., T], *arguments: object) -> T:
         """Return what one worker, whichever is free, answers.
@@ -54,12 +71,14 @@ class Workforce:
         Raises
         ------
         ClusterError
-            If the worker is lost.
+            If the worker is lost, or the scheduler.
         """
+        from distributed import KilledWorker
+
         future = self.client.submit(task, *arguments, pure=False)
         try:
             found: T = future.result()
-        except (OSError, RuntimeError, CancelledError) as error:
+        except (OSError, RuntimeError, CancelledError, KilledWorker) as error:
             raise ClusterError(
                 f"a worker gave no answer: {first_line(error)}", None, "Look at its log."
             ) from error

@@ -26,9 +26,10 @@ from wsiseg.cluster.messages import (
     TileDelay,
     TileDone,
 )
-from wsiseg.cluster.orders import BandsOrder, RuntimeWish, SlideOrder, is_address
+from wsiseg.cluster.orders import BandsOrder, RuntimeWish, SlideOrder
 from wsiseg.errors import ClusterError, WsisegError
 from wsiseg.models.runtimes import Predictor
+from wsiseg.remote.addresses import is_remote
 from wsiseg.segmentation.executing import Predictors, segment_job
 from wsiseg.segmentation.filling import Fill, Prepare, fill_here
 from wsiseg.segmentation.job import Job
@@ -165,7 +166,7 @@ def segment_one(order: SlideOrder) -> SlideOutcome | WsisegError:
         bench = find_bench(worker)
         with bench.taken():
             say = speaker(worker, order.key, order.mailbox)
-            if not is_address(order.job.folder) and not order.job.folder.is_dir():
+            if not is_remote(order.job.folder) and not order.job.folder.is_dir():
                 raise _unseen(order.job.folder)
             predictor = bench.predictor(order.checkpoint, RuntimeWish.of(order.job.options))
             began = introduce(predictor)

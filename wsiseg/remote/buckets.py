@@ -59,7 +59,7 @@ def _open(
 
     plain = str(dict(settings).get("endpoint", "")).startswith("http://")
     return from_url(
-        f"{'s3' if kind == 's3' else 'gs' if kind == 'gs' else scheme}://{bucket}",
+        f"{scheme if kind == 'az' else kind}://{bucket}",
         client_options={
             "connect_timeout": _CONNECTING,
             "timeout": _READING,
@@ -117,12 +117,8 @@ def _s3_settings() -> dict[str, Any]:
         "session_token": told.get("token"),
     }
     if not found["access_key_id"]:
-        source = {key: env.get(key.upper()) for key in ("aws_access_key_id",)} if known else profile
-        names = ("access_key_id", "secret_access_key", "session_token")
-        values = (
-            env.get(f"AWS_{name.upper()}") if known else source.get(f"aws_{name}") for name in names
-        )
-        found |= dict(zip(names, values, strict=True))
+        for name in ("access_key_id", "secret_access_key", "session_token"):
+            found[name] = env.get(f"AWS_{name.upper()}") if known else profile.get(f"aws_{name}")
     if told.get("anon") or env.get("AWS_SKIP_SIGNATURE", "").lower() == "true":
         found["skip_signature"] = True
     return {key: value for key, value in found.items() if value}

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from wsiseg.errors import AddressError
 from wsiseg.remote.addresses import OBJECT_STORES, WEB, mask
@@ -47,19 +47,6 @@ class ObjectFacts:
     size: int
     tag: str | None
     modified: datetime | None = None
-
-
-class Objects(Protocol):
-    """The objects of one server or bucket; what is not there raises FileNotFoundError."""
-
-    def facts(self) -> ObjectFacts:
-        """Return what the server says of the object."""
-
-    def read(self, spans: Sequence[Span]) -> list[bytes]:
-        """Return the bytes of each span, fewer at the object's end."""
-
-    def read_all(self) -> bytes:
-        """Return all bytes."""
 
 
 class NoConditionsError(AddressError):
@@ -171,7 +158,8 @@ class WritableObject:
                     return None
                 if "NoSuchBucket" in str(error) or "NoSuchKey" in str(error):
                     raise
-                raise AddressError("there is nothing to write to", mask(self.url)) from None
+                where = mask(self.url)
+                raise AddressError("there is no such bucket or container", where) from None
         return _version(written)
 
     def delete(self) -> None:
@@ -188,21 +176,19 @@ class WritableObject:
         """Yield name and size of every object whose name begins with this one and a slash."""
         import obstore
 
-        prefix = f"{self.key}/" if self.key else ""
         with self._translating():
-            for batch in obstore.list(self.store, prefix or None, chunk_size=1000):
+            for batch in obstore.list(self.store, self._prefix or None, chunk_size=1000):
                 for each in batch:
-                    yield each["path"].removeprefix(prefix), each["size"]
+                    yield each["path"].removeprefix(self._prefix), each["size"]
 
     def children(self) -> list[str]:
         """Return the names right below, of objects and of what begins others."""
         import obstore
 
-        prefix = f"{self.key}/" if self.key else ""
         with self._translating():
-            found = obstore.list_with_delimiter(self.store, prefix or None)
+            found = obstore.list_with_delimiter(self.store, self._prefix or None)
         names = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
-        return sorted(name.removeprefix(prefix).strip("/") for name in names)
+        return sorted(name.removeprefix(self._prefix).strip("/") for name in names)
 
     def has_below(self) -> bool:
         """Tell whether there is any object below."""
@@ -212,7 +198,7 @@ class WritableObject:
         """Delete every object below."""
         import obstore
 
-        keys = [f"{self.key}/{name}" if self.key else name for name, _ in self.below()]
+        keys = [self._prefix + name for name, _ in self.below()]
         with self._translating():
             for start in range(0, len(keys), 1000):
                 obstore.delete(self.store, keys[start : start + 1000])
@@ -223,6 +209,11 @@ class WritableObject:
 
         with self._translating():
             obstore.copy(self.store, self.key, other.key)
+
+    @property
+    def _prefix(self) -> str:
+        """With what the names of all that is below begin."""
+        return f"{self.key}/" if self.key else ""
 
     def _translating(self) -> Any:
         return translate_refusals(self.url, self.kind)
@@ -251,11 +242,7 @@ class ReadableObject:
         if told.get("type") == "directory":
             raise FileNotFoundError(mask(self.url))
         if size is None or told.get("partial") is False:
-            raise AddressError(
-                "the server does not send parts of files",
-                mask(self.url),
-                "Copy the file first.",
-            )
+            raise _sends_no_parts(self.url)
         tags = (told.get(name) for name in ("ETag", "Last-Modified", "LastModified", "mtime"))
         return ObjectFacts(int(size), next((str(tag) for tag in tags if tag), None))
 
@@ -270,13 +257,8 @@ class ReadableObject:
                 on_error="raise",
             )
         pieces = dict(zip(runs, map(bytes, found), strict=True))
-        for (_, count), piece in pieces.items():
-            if len(piece) > count:
-                raise AddressError(
-                    "the server does not send parts of files",
-                    mask(self.url),
-                    "Copy the file first.",
-                )
+        if any(len(piece) > count for (_, count), piece in pieces.items()):
+            raise _sends_no_parts(self.url)
         return [_cut(span, pieces) for span in spans]
 
     def read_all(self) -> bytes:
@@ -286,6 +268,12 @@ class ReadableObject:
 
     def _translating(self) -> Any:
         return translate_refusals(self.url, self.kind)
+
+
+def _sends_no_parts(url: str) -> AddressError:
+    return AddressError(
+        "the server does not send parts of files", mask(url), "Copy the file first."
+    )
 
 
 def find_object(url: str) -> WritableObject | ReadableObject:
@@ -313,7 +301,7 @@ def _file_system(scheme: str, url: str) -> tuple[Any, str]:
         fsspec.get_filesystem_class(scheme)
     except ValueError:
         raise AddressError(
-            f"nothing here knows {scheme}:// addresses", mask(url), "Check it."
+            f"{scheme}:// addresses are not supported", mask(url), "Check it."
         ) from None
     files, place = fsspec.url_to_fs(url)
     return files, place

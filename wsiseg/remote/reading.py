@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from wsiseg.errors import AddressError
+from wsiseg.remote.addresses import mask
 from wsiseg.remote.objects import ObjectFacts, Span, find_object
 
 BLOCK = 2**14
@@ -102,6 +104,9 @@ class RemoteFile(io.BufferedIOBase):
             begin = missing[0] * BLOCK
             end = min((missing[-1] + 1) * BLOCK, self.facts.size)
             (content,) = self._object.read([(begin, end - begin)])
+            if len(content) < end - begin:
+                where = mask(self._object.url)
+                raise AddressError("the file became shorter while it was read", where, "Run again.")
             for number in range(missing[0], missing[-1] + 1):
                 place = number * BLOCK - begin
                 found[number] = content[place : place + BLOCK]
@@ -155,6 +160,10 @@ class RemoteBytes:
         spans : iterable of (int, int)
             Where each begins, and how many bytes it has.
         """
+        self._fetch(spans)
+
+    def _fetch(self, spans: Iterable[Span]) -> dict[Span, bytes]:
+        """Fetch what no other thread has fetched or is fetching, and return that."""
         with self._lock:
             known = self._ready.keys() | self._coming.keys()
             wanted = [span for span in dict.fromkeys(spans) if span[1] and span not in known]
@@ -162,7 +171,7 @@ class RemoteBytes:
             coming = {span: Future[bytes]() for span in wanted}
             self._coming |= coming
         if not wanted:
-            return
+            return {}
         try:
             pieces = self._object.read(wanted)
         except BaseException as error:
@@ -175,6 +184,7 @@ class RemoteBytes:
         self._keep(wanted, pieces)
         for span, piece in zip(wanted, pieces, strict=True):
             coming[span].set_result(piece)
+        return dict(zip(wanted, pieces, strict=True))
 
     def _keep(self, spans: Sequence[Span], pieces: Sequence[bytes]) -> None:
         with self._lock:
@@ -213,7 +223,10 @@ class RemoteBytes:
                 return piece
             if coming is not None:
                 return coming.result()
-            self.fetch([span])
+            # One that is larger than all that may wait is not kept.
+            found = self._fetch([span])
+            if found:
+                return found[span]
 
     def close(self) -> None:
         """Let go of what was fetched."""

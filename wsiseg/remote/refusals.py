@@ -94,8 +94,8 @@ def _translate(error: Exception, url: str, kind: str) -> Exception:
     if isinstance(cause, FileNotFoundError) or status in (404, 410):
         return FileNotFoundError(errno.ENOENT, "there is no such file", where)
     if name in ("PermissionDeniedError", "UnauthenticatedError") or status in (401, 403, 407):
-        said = code or status or "no credentials that count"
-        hint = _HINTS.get(kind, "The address may have run out, or be meant for others.")
+        said = code or status or "no valid credentials"
+        hint = _HINTS.get(kind, "The address may have expired, or need a login.")
         return AddressError(f"access is refused ({said})", where, hint)
     if "169.254.169.254" in text or "metadata.google" in text or name == "NoCredentialsError":
         return AddressError("no credentials are found", where, _HINTS.get(kind))

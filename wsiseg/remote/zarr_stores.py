@@ -107,6 +107,29 @@ class BucketStore(ObjectStore[Any]):
         with self._translating(key):
             await super().set(self._key(key), value)
 
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write an object unless there is one.
+
+        Parameters
+        ----------
+        key : str
+            The object's name.
+        value : Buffer
+            Its content.
+        """
+        with self._translating(key):
+            await super().set_if_not_exists(self._key(key), value)
+
+    async def getsize(self, key: str) -> int:
+        """Return the bytes of an object."""
+        with self._translating(key):
+            return await super().getsize(self._key(key))
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        """Return the bytes of all objects below."""
+        with self._translating(prefix):
+            return await super().getsize_prefix(self._key(prefix))
+
     async def delete(self, key: str) -> None:
         """Delete an object, if there is one."""
         with self._translating(key):

@@ -146,6 +146,9 @@ class _Lease:
             try:
                 assert self._version is not None
                 version = self._object.update(self._content(), self._version)
+                if version is None and (own := self._own_version()) is not None:
+                    # An earlier try had arrived, and only its answer got lost.
+                    version = self._object.update(self._content(), own)
             except (AddressError, FileNotFoundError):
                 # The network may come back before the lease ends.
                 self._lost = time.monotonic() - self._renewed > LEASE
@@ -166,9 +169,17 @@ class _Lease:
     def give_back(self) -> None:
         """Delete the lock, unless it has become another's."""
         _LIVE.discard(self._id)
-        with suppress(FileNotFoundError):
-            if self._object.read_with_version()[1] == self._version:
-                self._object.delete()
+        if self._own_version() is not None:
+            self._object.delete()
+
+    def _own_version(self) -> Version | None:
+        """Return the version of the lock, unless it has become another's."""
+        with suppress(FileNotFoundError, ValueError):
+            content, version = self._object.read_with_version()
+            holder = json.loads(content)
+            if isinstance(holder, dict) and holder.get(_LEASE_ID) == self._id:
+                return version
+        return None
 
 
 def _is_gone(holder: object) -> bool:

@@ -11,7 +11,7 @@ from wsiseg.tiling import open_slide
 from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.descriptions import from_aperio, from_imagej, text_of
 from wsiseg.tiling.slides.lengths import micrometres, number
-from wsiseg.tiling.slides.ome_xml import OmeXmlError, from_ome, read_ome
+from wsiseg.tiling.slides.ome_xml import OmeXmlError, read_ome
 
 TAGS = {"resolution": (2400, 2400), "resolutionunit": "INCH"}
 READERS = ("tifffile", "openslide", "pillow")
@@ -178,8 +178,6 @@ def test_ome_is_read_as_xml(sizes: str, mpp: float | None, prefix: str) -> None:
     (image,) = read_ome(text)
     assert (image.pixel_size and image.pixel_size.mpp) == mpp
     assert (image.doubt is None) == (mpp is not None or "Size" not in sizes or "SizeZ" in sizes)
-    size = from_ome(text)
-    assert (size and size.mpp) == mpp
 
 
 def test_entities_of_the_files_own_are_not_followed() -> None:

@@ -5,7 +5,7 @@ import tifffile
 
 import vendor_slides as made
 from wsiseg.tiling import open_slide
-from wsiseg.tiling.slides.ome_xml import from_ome
+from wsiseg.tiling.slides.ome_xml import read_ome
 from wsiseg.tiling.slides.openslide import OpenSlideSlide
 from wsiseg.tiling.slides.pixel_size import PixelSize, choose_pixel_size, from_resolution
 
@@ -56,13 +56,17 @@ def test_ome_comes_before_the_tags(size: float, source: str, tmp_path: Path) -> 
             assert slide.facts.mpp_source == source
 
 
+def size_in_ome(stated: str) -> PixelSize | None:
+    sizes = 'SizeZ="1" SizeT="1" SizeC="1"'
+    (image,) = read_ome(f"<OME><Image ID='i'><Pixels {sizes} {stated}/></Image></OME>")
+    return image.pixel_size
+
+
 def test_what_is_written_is_read() -> None:
-    xml = '<Pixels PhysicalSizeX="250" PhysicalSizeXUnit="nm" PhysicalSizeY="0.5"/>'
-    assert from_ome(xml) == PixelSize(0.5, 0.25, "ome.PhysicalSize")
-    assert from_ome('<Pixels PhysicalSizeX="0.25"/>') is None
-    assert (
-        from_ome('<Pixels PhysicalSizeX="1" PhysicalSizeY="1" PhysicalSizeYUnit="pixel"/>') is None
-    )
+    stated = 'PhysicalSizeX="250" PhysicalSizeXUnit="nm" PhysicalSizeY="0.5"'
+    assert size_in_ome(stated) == PixelSize(0.5, 0.25, "ome.PhysicalSize")
+    assert size_in_ome('PhysicalSizeX="0.25"') is None
+    assert size_in_ome('PhysicalSizeX="1" PhysicalSizeY="1" PhysicalSizeYUnit="pixel"') is None
     assert from_resolution("50800", 25400, "inch") == PixelSize(0.5, 1.0, "tiff.Resolution")
     assert from_resolution(1, 1, "none") is None
     assert from_resolution(0, 1, "inch") is None
