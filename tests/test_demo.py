@@ -17,7 +17,7 @@ def test_the_default_is_a_network_for_nuclei():
     assert [entry.name for entry in card.classes] == ["glass", "tissue", "nucleus"]
     assert card.mpp == 0.5
     assert f"the bundled checkpoint nuclei is used ({card.description})" in announce_default()
-    assert "no medical device" in announce_default()
+    assert "not a medical device" in announce_default()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -28,7 +28,7 @@ def test_a_bundled_checkpoint_is_what_its_card_says(name):
     _, *generated = describe_checkpoint(checkpoint).split("\n\n")
     for part in generated:
         assert part.strip() in page
-    assert "no medical device" in page
+    assert "not a medical device" in page
     assert checkpoint.card.description
     assert path.stat().st_size < 3e6
 

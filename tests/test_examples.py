@@ -50,7 +50,7 @@ def test_the_default_checkpoint_can_be_trained(data, nuclei, monkeypatch, tmp_pa
     assert [entry.name for entry in checkpoint.classes] == ["glass", "tissue", "nucleus"]
     assert (checkpoint.mpp, checkpoint.card.licence) == (0.5, "CC BY 4.0")
     card = (out / "nuclei.md").read_text(encoding="utf-8")
-    for words in ("no medical device", "10.1038/s41597-024-03117-2", "| 1 to 12 | 1 | 0."):
+    for words in ("not a medical device", "10.1038/s41597-024-03117-2", "| 1 to 12 | 1 | 0."):
         assert words in card
 
 

@@ -46,7 +46,7 @@ def test_without_c_the_default_is_named_aloud(picture, tmp_path):
     assert result.status == 0, result.err
     said = "note: no -c given: the bundled checkpoint nuclei is used (nuclei in H&E"
     assert said in " ".join(result.err.split())
-    assert "no medical device" in result.err
+    assert "not a medical device" in result.err
     named = segment(picture, tmp_path / "named", "-c", "nuclei")
     assert "no -c given" not in named.err
     first, second = (run_file(tmp_path / name) for name in ("out", "named"))

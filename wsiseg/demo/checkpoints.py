@@ -30,4 +30,4 @@ def announce_default() -> str:
     """Return the words that say which checkpoint is used where none is named."""
     card, _ = read_card(bundled_checkpoints()[DEFAULT])
     what = f" ({card.description})" if card.description else ""
-    return f"the bundled checkpoint {DEFAULT} is used{what}, no medical device"
+    return f"the bundled checkpoint {DEFAULT} is used{what}; not a medical device"
