@@ -71,7 +71,7 @@ ABOUT = {
 }
 
 REMARKS = """\
-**This is no medical device.** It finds nuclei in sections stained with haematoxylin and eosin, of
+**This is not a medical device.** It finds nuclei in sections stained with haematoxylin and eosin, of
 any organ, and tells tissue from glass. It is meant to begin with: to look at, to measure how much
 of a tissue is nuclei, and to be fine-tuned (`wsiseg train --init nuclei`).
 
