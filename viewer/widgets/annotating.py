@@ -339,8 +339,8 @@ class AnnotateWidget(QWidget):
 
     def _tell_saved(self, region: RegionView, path: Path, share: float) -> None:
         self.status.setText(
-            f"Saved as {path}: {share:.1%} of the region was painted or checked; the rest counts as "
-            "not annotated"
+            f"Saved as {path}: {share:.1%} of the region was painted or checked, the rest "
+            "counts as not annotated"
         )
         share_folders(self._viewer, region.slide.slide.path.absolute().parent, path.parent)
 

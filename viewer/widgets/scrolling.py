@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QChildEvent, QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
@@ -27,9 +27,10 @@ def scrolling_column(pane: QWidget) -> QVBoxLayout:
     pane : QWidget
         Gets a layout.
     """
-    area, content = _Area(), _Content()
+    area = _Area()
+    content = _Content(area)
     column = QVBoxLayout(content)
-    area.setWidget(content)
+    area.show_content(content)
     around = QVBoxLayout(pane)
     around.setContentsMargins(0, 0, 0, 0)
     around.addWidget(area)
@@ -44,14 +45,20 @@ class _Area(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._content = QWidget()
+
+    def show_content(self, content: QWidget) -> None:
+        """Show what scrolls."""
+        self._content = content
+        self.setWidget(content)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802, as Qt calls it
         """Return the width of the content with a scroll bar, and the height of a few rows."""
-        return QSize(self._wide(self.widget().minimumSizeHint()), _LOWEST)
+        return QSize(self._wide(self._content.minimumSizeHint()), _LOWEST)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Return the size at which nothing scrolls."""
-        size = self.widget().sizeHint()
+        size = self._content.sizeHint()
         return QSize(self._wide(size), size.height())
 
     def eventFilter(self, content: QObject, event: QEvent) -> bool:  # noqa: N802
@@ -68,9 +75,18 @@ class _Content(QWidget):
     """Content whose fields leave the wheel to the pane, unless they were clicked before.
 
     Else scrolling would change whatever field the pointer comes over.
+
+    Parameters
+    ----------
+    area : QScrollArea
+        Where it stands.
     """
 
-    def childEvent(self, event: QEvent) -> None:  # noqa: N802
+    def __init__(self, area: QScrollArea) -> None:
+        super().__init__()
+        self._area = area
+
+    def childEvent(self, event: QChildEvent) -> None:  # noqa: N802
         """Watch the fields of whatever is put here."""
         super().childEvent(event)
         child = event.child()
@@ -84,6 +100,6 @@ class _Content(QWidget):
         """Pass the wheel on to the pane."""
         wheel = event.type() == QEvent.Type.Wheel
         if wheel and isinstance(field, QWidget) and not field.hasFocus():
-            QApplication.sendEvent(self.parentWidget(), event)
+            QApplication.sendEvent(self._area.viewport(), event)
             return True
         return super().eventFilter(field, event)

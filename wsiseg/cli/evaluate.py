@@ -83,7 +83,9 @@ def evaluate(
         if compare:
             scores = score_each(loaded, called, samples, options, listener, worst=worst)
         else:
-            scores = score(loaded[0], samples, options, listener, worst=worst and worst[0])
+            scores = score(
+                loaded[0], samples, options, listener, worst=None if worst is None else worst[0]
+            )
     finally:
         listener.stop()
     if output is not None:

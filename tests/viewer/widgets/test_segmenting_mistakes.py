@@ -61,7 +61,7 @@ def a_painting(viewer, widget):
     save_painting(region, np.zeros(region.box.shape, np.uint8), folder, if_exists="replace")
     widget.scope.setCurrentIndex(WHOLE_SLIDE)
     widget.folder.choose(folder)
-    return "something that is no run"
+    return "a file of this name that Segment did not make"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_it_is_asked_for_and_nothing_runs_at_level_0_in_silence(qtbot, plain):
     widget.start()
     finish(qtbot, widget)
     (record,) = notification_manager.records
-    assert "µm per pixel are unknown, 0.5 are to be worked at" in record.message
+    assert "µm per pixel are unknown, so it cannot be segmented at 0.5" in record.message
     assert "Type the slide's" in widget.status.text()
     assert len(viewer.layers) == 1
     # Level 0 can be chosen, and is said to be level 0.
