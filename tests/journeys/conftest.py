@@ -18,9 +18,10 @@ class Screens:
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
-        """Return the file of the next screenshot."""
+        """Return the file of the next screenshot, a PNG unless the name says otherwise."""
         self._number += 1
-        return self.folder / f"{self._number:02d}-{name}.png"
+        ending = "" if name.endswith(".jpg") else ".png"
+        return self.folder / f"{self._number:02d}-{name}{ending}"
 
     def window(self, name: str, viewer: Any) -> Any:
         """Keep the whole window, and return its pixels, RGB."""

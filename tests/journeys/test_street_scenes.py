@@ -60,7 +60,9 @@ def test_published_weights_on_real_streets(street, screens, data):
     }
     names = [entry.name for entry in wsiseg.load_checkpoint("street.safetensors").classes]
     look_at_labels(street.folder / "labelled", pixels, names)
-    shutil.copy(street.folder / "labelled" / f"{FRAMES[0]}.overlay.jpg", screens.path("overlay"))
+    shutil.copy(
+        street.folder / "labelled" / f"{FRAMES[0]}.overlay.jpg", screens.path("overlay.jpg")
+    )
 
     # The labels are CamVid's, and so are the classes of the checkpoint.
     words = ("evaluate", "--images", "val", "--labels", "valannot", "-c", "street.safetensors")
@@ -87,7 +89,7 @@ def test_published_weights_on_real_streets(street, screens, data):
     worst = [row["picture"] for row in rows[:2]]
     drawn = sorted(path.name for path in (street.folder / "scores" / "worst").iterdir())
     assert drawn == [f"{rank:02d}-{name}.jpg" for rank, name in enumerate(worst, 1)]
-    shutil.copy(street.folder / "scores" / "worst" / drawn[0], screens.path("worst"))
+    shutil.copy(street.folder / "scores" / "worst" / drawn[0], screens.path("worst.jpg"))
 
 
 def test_two_checkpoints_side_by_side(street, screens):

@@ -77,7 +77,7 @@ class LegendWidget(QWidget):
         self.opacity.setFixedWidth(_SLIDER)
         self.note = PlainLabel(wrap=True)
         self.note.setVisible(False)
-        self.warnings = WarningsLabel("of the run")
+        self.warnings = WarningsLabel("of the run", most=2)
         self._counting = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._lay_out()
         self.list.itemChanged.connect(self._hide)

@@ -10,7 +10,6 @@ from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.widgets.plain_label import PlainLabel
 
 _COLOUR = "#e8964c"
-_MOST = 4
 
 
 class WarningsLabel(PlainLabel):
@@ -20,10 +19,13 @@ class WarningsLabel(PlainLabel):
     ----------
     whose : str
         Behind the word *Warning*; nothing if left out.
+    most : int
+        How many are shown.
     """
 
-    def __init__(self, whose: str = "") -> None:
+    def __init__(self, whose: str = "", most: int = 4) -> None:
         super().__init__(wrap=True)
+        self._most = most
         self._begins = f"Warning {whose}".strip()
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setStyleSheet(f"color: {_COLOUR}")
@@ -37,9 +39,9 @@ class WarningsLabel(PlainLabel):
         found : sequence of str
             All of them.
         """
-        lines = [f"{self._begins}: {text}" for text in found[:_MOST]]
-        if len(found) > _MOST:
-            lines.append(f"and {len(found) - _MOST} more: rest the pointer here")
+        lines = [f"{self._begins}: {text}" for text in found[: self._most]]
+        if len(found) > self._most:
+            lines.append(f"and {len(found) - self._most} more: rest the pointer here")
         self.setText("\n".join(lines))
         self.setToolTip(plain("\n".join(found)))
         self.setVisible(bool(found))

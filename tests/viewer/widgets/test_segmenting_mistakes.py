@@ -29,7 +29,7 @@ def no_slide(viewer, widget):
 
 def out_of_sight(viewer, widget):
     look_at(viewer, 10_000, 10_000, zoom=5)
-    return "the window shows nothing of biopsy"
+    return "biopsy is not in view"
 
 
 def nothing_drawn(viewer, widget):
