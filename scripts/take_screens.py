@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from wsiseg.demo.slide import build_demo_slide
 from wsiseg.viewer.window import open_window
 
 SIZE = 1400, 860
+SLIDE = 5000, 6000
 MPP = 0.5
 
 
@@ -62,10 +64,14 @@ def raise_widget(viewer: Any, name: str) -> Any:
 
 def main(target: Path) -> None:
     """Take them all."""
+    target = target.absolute()
     target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name:
-        slide = build_demo_slide(Path(name) / "biopsy.tiff")
-        mask = wsiseg.segment(slide, None, Path(name)).mask
+    # Fields show paths as they were given, and those of this machine are nobody else's.
+    with tempfile.TemporaryDirectory() as name, chdir(name):
+        folder = Path("slides")
+        folder.mkdir()
+        slide = build_demo_slide(folder / "biopsy-1.tiff", *SLIDE)
+        mask = wsiseg.segment(slide, None, folder).mask
         viewer = open_window(slide, [mask])
         viewer.window.resize(*SIZE)
         look_at(viewer, 1350, 1600, 2.0)
@@ -99,11 +105,8 @@ def main(target: Path) -> None:
         take(viewer, target / "segment.png")
         viewer.close()
 
-        folder = Path(name) / "slides"
-        folder.mkdir()
-        for copy in ("biopsy-1.tiff", "biopsy-2.tiff", "biopsy-3.tiff"):
+        for copy in ("biopsy-2.tiff", "biopsy-3.tiff"):
             shutil.copy(slide, folder / copy)
-        wsiseg.segment(folder / "biopsy-1.tiff", None, folder)
         viewer = open_window(folder, [])
         viewer.window.resize(*SIZE)
         slides = raise_widget(viewer, "Slides")

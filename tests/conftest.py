@@ -92,6 +92,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         help="read this many newly damaged files instead of the 2,000 that are always the same",
     )
+    parser.addoption(
+        "--screens",
+        metavar="DIR",
+        help="leave the screenshots of tests/journeys there, in a folder for each journey",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

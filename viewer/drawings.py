@@ -142,9 +142,9 @@ def paint_drawing(drawing: DrawingView, region: RegionView) -> tuple[RegionView,
     for name, entry in drawn_classes(drawing.file).items():
         if name in RESERVED:
             raise AnnotationError(
-                f"{name!r} is what pixels without a class are called",
+                f"{name!r} is the name for pixels that are not annotated",
                 drawing.file.path,
-                "Give these shapes another class.",
+                "Give these annotations another class.",
             )
         if name not in values:
             values[name] = free_value(classes)

@@ -19,6 +19,7 @@ from wsiseg.checkpoints import find_checkpoint
 from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     ArgumentError,
+    CheckpointError,
     DataSetError,
     OutputExistsError,
     RuntimeUnavailableError,
@@ -368,6 +369,25 @@ def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
             ]
             for column in columns
         }
+
+
+def read_warnings(run: Path) -> list[str]:
+    """Return what a training warned of, as its checkpoint says; nothing before there is one.
+
+    Parameters
+    ----------
+    run : Path
+        Its folder.
+    """
+    best = RunFolder(run).best
+    if not best.is_file():
+        return []
+    try:
+        found = read_card(best)[0].training.get("warnings")
+    except CheckpointError:
+        # Whoever uses the checkpoint will be told what is wrong with it.
+        return []
+    return [str(each) for each in found] if isinstance(found, list) else []
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

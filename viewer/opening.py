@@ -47,9 +47,11 @@ def scene_layers(
     tell = damage_notifier()
     if not is_slide(slide):
         if slide_mpp is not None:
-            raise ArgumentError("a store knows its resolution", "`slide_mpp`", "Leave it out.")
+            raise ArgumentError(
+                "an OME-Zarr store states its own resolution", "`slide_mpp`", "Leave it out."
+            )
         if reader is not None:
-            raise ArgumentError("a store needs no reader", "`reader`", "Leave it out.")
+            raise ArgumentError("a reader is chosen for slides only", "`reader`", "Leave it out.")
         return [layer for store in (slide, *masks) for layer in store_layers(store, tell)]
     with ExitStack() as stack:
         opened = stack.enter_context(

@@ -70,7 +70,7 @@ def working_plane(view: SlideView, mpp: float | None = None) -> WorkingPlane:
         return plane_at_level(view.slide, 0)
     if view.frame.mpp is None:
         raise ArgumentError(
-            f"the slide's µm per pixel are unknown, {mpp:g} are to be painted at",
+            f"the slide's µm per pixel are unknown, so {mpp:g} µm/px cannot be painted at",
             view.slide.path,
             "Type the slide's µm per pixel.",
         )

@@ -50,7 +50,7 @@ def plan_part(
     box = working_box(slide_box, plane)
     if max(box.shape) > LARGEST_PART:
         raise ArgumentError(
-            f"{box.width}×{box.height} working pixels are too many at once",
+            f"the area has {box.width}×{box.height} pixels, too many to segment at once",
             None,
             f"At most {LARGEST_PART}×{LARGEST_PART}: zoom in, draw less, or choose Whole slide.",
         )

@@ -159,7 +159,7 @@ class Project:
             If it cannot be written.
         """
         if not path.name.endswith(ENDING):
-            raise ArgumentError(f"the name of a project ends with {ENDING}", path)
+            raise ArgumentError(f"the name of a project file has to end with {ENDING}", path)
         folder = path.absolute().parent
         slides = [
             {
@@ -263,7 +263,7 @@ def _read(path: Path) -> Project:
     with translate_errors(lambda why: DataSetError(f"the project cannot be read: {why}", path)):
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or content.get("wsiseg_project") != _FORMAT:
-            message = "it is no project of this version"
+            message = "it is not a project of this version"
             raise ValueError(message)
         slides = tuple(
             ProjectSlide(

@@ -45,6 +45,7 @@ class Review:
         self._done: deque[npt.NDArray[np.intp]] = deque(maxlen=_STEPS)
         self._undone: deque[npt.NDArray[np.intp]] = deque(maxlen=_STEPS)
         self._followed = False
+        self._saved: Labels | None = None
 
     @classmethod
     def of(cls, layer: Any) -> Review:
@@ -52,6 +53,20 @@ class Review:
         review: Review = layer.metadata.setdefault(REVIEW, cls(np.asarray(layer.data)))
         review._follow(layer)
         return review
+
+    def note_saved(self, labels: Labels) -> None:
+        """Note that these labels were saved.
+
+        Parameters
+        ----------
+        labels : ndarray
+            uint8 ``(H, W)``.
+        """
+        self._saved = labels.copy()
+
+    def is_saved(self, labels: Labels) -> bool:
+        """Tell whether these labels, uint8 ``(H, W)``, are those that were saved last."""
+        return self._saved is not None and np.array_equal(self._saved, labels)
 
     def confirm(self, where: tuple[Any, ...]) -> None:
         """Note pixels that were painted with the label that they had.

@@ -130,7 +130,7 @@ def _refuse_rivals(path: Path, ending: str) -> None:
         rival = path.with_name(stem + other)
         if other != ending and rival.exists():
             raise OutputExistsError(
-                "the slide has an annotation of another kind",
+                "the slide has an annotation in another format",
                 rival,
                 "Training takes one of them only: move it away, or choose another folder.",
             )

@@ -195,7 +195,7 @@ def field_of_view(viewer: ViewerModel, view: SlideView) -> Box:
     (top, left), (bottom, right) = view.frame.to_slide(np.array([centre - half, centre + half]))
     seen = Box.around(top, left, bottom, right).intersection(view.slide.levels[0].box)
     if not seen.area:
-        raise ArgumentError(f"the window shows nothing of {view.slide.name}")
+        raise ArgumentError(f"{view.slide.name} is not in view")
     return seen
 
 

@@ -138,7 +138,7 @@ class PartTask:
         """
         box = view.box_around(region)
         if not box.area:
-            raise ArgumentError(f"the region lies outside of {view.slide.name}")
+            raise ArgumentError(f"the region lies outside {view.slide.name}")
         return cls(view, checkpoint, options, box, region)
 
     def run(self, predictors: PredictorCache, report: Report) -> Outcome:
@@ -274,7 +274,7 @@ class SlideTask:
         if files.existing is not None and not (self.options.resume or self.options.overwrite):
             if not (files.journal.exists() or files.finished):
                 raise OutputExistsError(
-                    "the folder already holds something that is no run of Segment",
+                    "the folder already holds a file of this name that Segment did not make",
                     files.existing,
                     "Choose another folder.",
                 )
@@ -340,7 +340,7 @@ def settle_resolution(
     if view.frame.mpp is None:
         wanted = options.mpp or checkpoint.mpp
         raise ArgumentError(
-            f"the slide's µm per pixel are unknown, {wanted:g} are to be worked at",
+            f"the slide's µm per pixel are unknown, so it cannot be segmented at {wanted:g}",
             view.slide.path,
             "Type the slide's µm per pixel, or choose level 0.",
         )

@@ -119,16 +119,16 @@ def describe_resolution(
     known = f", the checkpoint was trained at {trained:g} µm/px" if _is_number(trained) else ""
     if options.level is not None:
         size = "its µm/px are unknown" if own is None else f"{own:g} µm/px"
-        return f"Works at level {options.level} as it is ({size}){known}."
+        return f"Segments at level {options.level} as it is ({size}){known}."
     if options.mpp is None and trained is None:
-        return "The checkpoint names no µm/px: works at level 0 as it is."
+        return "The checkpoint names no µm/px: segments level 0 as it is."
     if own is None:
         return "The file of the slide states no µm/px: type them, or choose level 0."
     said = f"{own:g}, as typed" if typed_mpp(view) else f"{own:g}"
     if options.mpp is not None:
-        return f"Works at {options.mpp:g} µm/px; the slide has {said}{known}."
+        return f"Segments at {options.mpp:g} µm/px; the slide has {said}{known}."
     at = f"{trained:g}" if _is_number(trained) else "the checkpoint's"
-    return f"Works at {at} µm/px, as trained; the slide has {said}."
+    return f"Segments at {at} µm/px, as trained; the slide has {said}."
 
 
 def describe_trained(trained: float | str | None) -> str:

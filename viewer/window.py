@@ -15,7 +15,8 @@ from qtpy.QtWidgets import QWidget
 
 from wsiseg.checkpoints.sources import read_source
 from wsiseg.errors import ArgumentError
-from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView
+from wsiseg.viewer.doubts import doubts_of
+from wsiseg.viewer.layers.layer_data import KEY, MaskView, SlideView
 from wsiseg.viewer.notifications import notify_warning
 from wsiseg.viewer.opening import furnish, scene_layers
 from wsiseg.viewer.own_viewer import OwnViewer
@@ -108,8 +109,11 @@ def open_window(
         (slides,) = (w for w in viewer.window.dock_widgets.values() if isinstance(w, SlidesWidget))
         slides.take(project, shown=True)
         _raise_soon(tabs[-1])
-    for doubt in _doubts(layers):
-        notify_warning(doubt)
+    views = [settings.get("metadata", {}).get(KEY) for _, settings, _ in layers]
+    shown = next((view for view in views if isinstance(view, SlideView)), None)
+    for mask in (view for view in views if isinstance(view, MaskView)):
+        for doubt in doubts_of(mask, shown):
+            notify_warning(doubt)
     return viewer
 
 
@@ -119,21 +123,13 @@ def _current(
     """Return the slide of a project that is shown, its mask if there is one, and its resolution."""
     if masks:
         raise ArgumentError(
-            "masks are given to one slide", "`masks`", "Those of a list are found by their names."
+            "masks can be given for one slide only",
+            "`masks`",
+            "Masks of a list are found by their names.",
         )
     slide, state = project.slides[project.current], project.states()[project.current]
     found = [] if state.mask is None else [state.mask]
     return slide.path, found, slide_mpp if slide.slide_mpp is None else slide.slide_mpp
-
-
-def _doubts(layers: Sequence[LayerData]) -> Iterator[str]:
-    """Yield which masks say that they are of another slide than the one below them."""
-    views = [settings.get("metadata", {}).get(KEY) for _, settings, _ in layers]
-    names = {view.slide.path.name for view in views if isinstance(view, SlideView)}
-    for mask in views:
-        named = mask.image.notes.get("slide") if isinstance(mask, MaskView) else None
-        if names and named is not None and named not in names:
-            yield f"{mask.image.path.name} is a mask of {named}, and may lie wrong on this slide."
 
 
 def _raise_soon(dock: QWidget) -> None:

@@ -13,7 +13,15 @@ from commands import run
 from tiny import named_checkpoint, segment_tiny
 from trainings import RecordingListener
 from wsiseg.annotations import Annotation, write_qupath
-from wsiseg.annotations.off_tissue import describe_off_tissue
+from wsiseg.annotations.class_map import ClassMap
+from wsiseg.annotations.off_tissue import describe_labels_off_tissue, describe_off_tissue
+from wsiseg.annotations.stores import StoreLabels
+from wsiseg.classes import LabelClass
+from wsiseg.store.metadata import Placement
+from wsiseg.store.painted_masks import PaintedPart, write_painted_mask
+from wsiseg.tiling import Box
+from wsiseg.tiling.bands import NO_LABEL
+from wsiseg.tiling.resolution import plane_at_mpp
 from wsiseg.training import EvaluateOptions
 from wsiseg.training.datasets.folders import open_slides
 from wsiseg.training.datasets.working_resolution import WorkingResolution
@@ -127,3 +135,61 @@ def test_segment_says_so_of_regions(swapped):
         warned = json.loads((out / f"{name}.run.json").read_text())["warnings"]
         said = "2 of 3 regions lie outside the tissue: are they of second.tiff?"
         assert (said in warned) == (name == "second")
+
+
+def painted(path, squares, full=None, mpp=1.0):
+    """Write squares as labels painted at half the size of the slide; return the store."""
+    height, width = round(HEIGHT * 0.5 / mpp), round(WIDTH * 0.5 / mpp)
+    labels = np.full((height, width), NO_LABEL if full is None else full, np.uint8)
+    for number, square in enumerate(squares):
+        left, top, right, bottom = (round(edge * 0.5 / mpp) for edge in square.bounds)
+        labels[top:bottom, left:right] = number % 2
+    part = PaintedPart(
+        labels,
+        Box(0, 0, height, width),
+        labels.shape,
+        Placement(mpp, mpp / 0.5),
+        tuple(LabelClass(name, (k, k, k)) for k, name in enumerate(("a", "b", "c"))),
+        "any.tiff",
+    )
+    write_painted_mask(path, part)
+    return path
+
+
+def doubts(store, slide):
+    names = ClassMap.build({name: name for name in "abc"})
+    opened = StoreLabels(store, names).open(slide, plane_at_mpp(slide, 1.0))
+    return describe_labels_off_tissue(opened, slide)
+
+
+@pytest.mark.parametrize("mpp", [0.5, 1.0, 2.0])
+def test_painted_areas_are_looked_at_as_shapes_are(slide, tmp_path, mpp):
+    assert doubts(painted(tmp_path / "on.ome.zarr", shapes(60), mpp=mpp), slide) == ()
+    (said,) = doubts(painted(tmp_path / "off.ome.zarr", shapes(60, 800), mpp=mpp), slide)
+    count = len(CENTRES)
+    assert said == f"{count} of {count} painted areas lie outside the tissue: are they of array?"
+
+
+@pytest.mark.parametrize(("left", "told"), [(0, False), (800, True)])
+def test_of_a_mask_that_labels_everything_the_ground_does_not_count(tmp_path, left, told):
+    """As segment leaves one: glass is most of the slide, and the classes lie on its tissue."""
+    there = ArraySlide(pixels_with_tissue(left, left + 700), mpp=0.5)
+    found = doubts(painted(tmp_path / "whole.ome.zarr", shapes(60), full=2), there)
+    assert bool(found) == told
+    # Where the ground is tissue itself, the other classes may well be glass.
+    full = ArraySlide(pixels_with_tissue(0, 1500), mpp=0.5)
+    assert doubts(tmp_path / "whole.ome.zarr", full) == ()
+
+
+def test_a_survey_and_scores_doubt_masks_as_well(swapped):
+    for name in ("first", "second"):
+        (swapped / "drawn" / f"{name}.geojson").unlink()
+        painted(swapped / "drawn" / f"{name}.ome.zarr", shapes(60))
+    dataset = open_slides(swapped / "slides", swapped / "drawn")
+    first, second = survey(dataset, WorkingResolution(mpp=1.0)).samples
+    doubt = DOUBT.replace("annotations", "painted areas")
+    assert not any("tissue" in note for note in first.notes)
+    assert any(re.fullmatch(doubt, note) for note in second.notes)
+    listener = RecordingListener()
+    score(named_checkpoint("abc"), dataset, EvaluateOptions(boundary=False, mpp=1.0), listener)
+    assert [bool(re.fullmatch(f"second: {doubt}", line)) for line in listener.warnings] == [True]

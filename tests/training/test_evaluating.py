@@ -382,3 +382,44 @@ def test_the_worst_pictures_are_drawn(boundary, tmp_path):
     assert np.abs(errors - wanted).mean() < 10
     rows = (out / "pictures.csv").read_text().splitlines()
     assert [row.partition(",")[0] for row in rows[1:]] == [each["picture"] for each in order]
+
+
+def test_what_is_too_large_for_an_overlay_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("wsiseg.training.sample_scores.WHOLE", 64 * 64)
+    images, labels = write_pictures(tmp_path, 2)
+    pixels, truth = draw(64, 80, 9)
+    Image.fromarray(pixels).save(images / "wide.png")
+    Image.fromarray(np.array([0, 7, 9], np.uint8)[truth]).save(labels / "wide.png")
+    data = DataOptions(images=images, labels=labels, class_map=CLASS_MAP)
+    checkpoint, out = named_checkpoint(NAMES, seed=3), tmp_path / "out"
+    listener = RecordingListener()
+    scores = wsiseg.evaluate(data, checkpoint, out, boundary=False, worst=3, listener=listener)
+    (said,) = (line for line in listener.warnings if "overlay" in line)
+    assert said.endswith("would be among the worst, and have no overlay: wide")
+    assert sorted(path.stem[3:] for path in (out / "worst").iterdir()) == ["p0", "p1"]
+    # Without overlays nothing is missed, nor where others are worse.
+    listener = RecordingListener()
+    wsiseg.evaluate(data, checkpoint, boundary=False, listener=listener)
+    assert listener.warnings == []
+    listener = RecordingListener()
+    wsiseg.evaluate(data, checkpoint, out, boundary=False, worst=1, listener=listener)
+    lowest = min(scores["pictures"], key=lambda each: each["miou"])["picture"]
+    assert bool(listener.warnings) == (lowest == "wide")
+
+
+def test_overlays_of_several_checkpoints_stand_in_folders_of_their_own(tmp_path):
+    images, labels = write_pictures(tmp_path, 3)
+    data = DataOptions(images=images, labels=labels, class_map=CLASS_MAP)
+    checkpoints, out = [named_checkpoint(NAMES, seed=seed) for seed in (1, 3)], tmp_path / "out"
+    wsiseg.evaluate(data, checkpoints[0], out, worst=2)
+    scores = wsiseg.compare(data, checkpoints, out, worst=1)
+    folders = sorted((out / "worst").iterdir())
+    entries = (scores, *scores["compared"])
+    assert [folder.name[:2] for folder in folders] == ["1-", "2-"]
+    for folder, entry in zip(folders, entries, strict=True):
+        lowest = min(entry["pictures"], key=lambda each: each["miou"])["picture"]
+        assert [path.name for path in folder.iterdir()] == [f"01-{lowest}.jpg"]
+    # What a comparison left does not stay beside the overlays of one alone.
+    wsiseg.evaluate(data, checkpoints[1], out, worst=1)
+    (only,) = (out / "worst").iterdir()
+    assert only.read_bytes() == next(folders[1].parent.glob("01-*.jpg")).read_bytes()

@@ -1,11 +1,6 @@
 """A screen that nobody sees, windows on it, and something to look at."""
 
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,41 +10,23 @@ from pytestqt.qtbot import QtBot
 
 from pictures import draw
 from tiny import segment_tiny
+from virtual_screen import make_patient, open_screen
 
 pytest.importorskip("napari", reason="the viewer is an extra: pip install 'wsiseg[viewer]'")
 
 HEIGHT, WIDTH, MPP = 1800, 2100, 0.5
-PATIENCE = 600_000
 
 
 @pytest.fixture(scope="session", autouse=True)
-def screen() -> Iterator[None]:
+def screen() -> None:
     """Draw on a virtual screen where there is no other."""
-    os.environ["NAPARI_CONFIG"] = ""
-    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
-        yield
-        return
-    if shutil.which("Xvfb") is None:
-        pytest.skip(
-            "the viewer opens windows and there is no screen: set DISPLAY, or run "
-            "scripts/install_system_packages.sh for a virtual one"
-        )
-    read, write = os.pipe()
-    # It ends by itself with its last client, as Qt does not survive its end.
-    command = f"Xvfb -displayfd {write} -screen 0 1600x1000x24 -terminate 2>/dev/null &"
-    subprocess.run(["sh", "-c", command], pass_fds=[write], check=True)
-    os.close(write)
-    with os.fdopen(read) as number:
-        os.environ["DISPLAY"] = f":{number.readline().strip()}"
-    yield
+    open_screen()
 
 
 @pytest.fixture
 def qtbot(qtbot: QtBot) -> QtBot:
     """Wait as long as it takes: other work may share the machine."""
-    for name in ("waitUntil", "waitSignal"):
-        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=PATIENCE))
-    return qtbot
+    return make_patient(qtbot)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_there_must_be_something_to_paint(slide_box, classes, message):
 def test_without_mpp_one_works_at_level_0():
     view = view_of(mpp=None)
     assert working_plane(view).slide_scale == 1
-    with pytest.raises(ArgumentError, match=r"unknown, 0\.8 are to be painted at"):
+    with pytest.raises(ArgumentError, match=r"unknown, so 0\.8 µm/px cannot be painted at"):
         working_plane(view, 0.8)
     _, settings, _ = painting_layer(region_at(view, MIDDLE, None, CLASSES))
     assert settings["translate"] == (121, 203)

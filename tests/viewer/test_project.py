@@ -67,7 +67,7 @@ def test_a_project_is_one_file_that_moves_with_its_folder(folder, tmp_path):
     assert states(again) == ["segmented, reviewed", "annotated", "untouched"]
     (moved / "c.tiff").unlink()
     assert states(again)[2] == "missing"
-    with pytest.raises(ArgumentError, match="ends with"):
+    with pytest.raises(ArgumentError, match="end with"):
         project.save(tmp_path / "work.json")
     for text in ("", "{}", '{"wsiseg_project": 1}', json.dumps({"wsiseg_project": 2})):
         (tmp_path / "bad.wsiseg.json").write_text(text)

@@ -12,7 +12,9 @@ import tifffile
 from napari._qt import qt_viewer
 from napari.utils.notifications import notification_manager
 from PIL import Image
-from qtpy.QtWidgets import QTabBar
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication, QScrollArea, QTabBar
 
 from commands import run
 from pictures import draw
@@ -63,6 +65,7 @@ def test_the_whole_window_opens_with_its_widgets_and_asks_for_no_reader(
             assert bar.tabText(tab) == window.WIDGETS[tab]
             assert words + 4 < bar.tabRect(tab).width()
             assert bar.rect().contains(bar.tabRect(tab))
+        look_on_a_small_screen(viewer, bar, qtbot)
         # What is dropped: napari-ome-zarr and napari's own reader take the same endings.
         shapes = tmp_path / "biopsy.geojson"
         write_qupath(shapes, [Annotation("tumour", shapely.box(100, 200, 400, 500))])
@@ -80,6 +83,43 @@ def test_the_whole_window_opens_with_its_widgets_and_asks_for_no_reader(
     finally:
         viewer.close()
         qtbot.wait(50)
+
+
+def look_on_a_small_screen(viewer, bar, qtbot):
+    """The window fits 1280×720; what has no room scrolls, and nothing is cut off at a side."""
+    whole = viewer.window._qt_window
+    viewer.window.resize(1280, 720)
+    for tab in range(bar.count()):
+        bar.setCurrentIndex(tab)
+        qtbot.wait(50)
+        assert (whole.width(), whole.height()) == (1280, 720)
+        for area in whole.findChildren(QScrollArea):
+            if area.isVisible() and area.widgetResizable():
+                assert area.widget().minimumSizeHint().width() <= area.viewport().width()
+    least = whole.minimumSizeHint()
+    assert least.width() < 1000
+    assert least.height() < 700
+    # The wheel scrolls, and changes no field that it passes.
+    pane = next(each for each in viewer.window.dock_widgets.values() if hasattr(each, "epochs"))
+    bar.setCurrentIndex([bar.tabText(tab) for tab in range(bar.count())].index("Fine-tune"))
+    qtbot.wait(50)
+    before = pane.epochs.value()
+    centre = pane.epochs.rect().center()
+    QApplication.sendEvent(
+        pane.epochs,
+        QWheelEvent(
+            QPointF(centre),
+            QPointF(pane.epochs.mapToGlobal(centre)),
+            QPoint(0, 0),
+            QPoint(0, -120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        ),
+    )
+    assert pane.epochs.value() == before
+    assert pane.findChild(QScrollArea).verticalScrollBar().value() > 0
 
 
 def test_a_checkpoint_can_be_given_from_the_start(qtbot, slide_file):
@@ -157,7 +197,7 @@ def test_a_slide_alone_without_a_resolution_is_measured_in_pixels(tmp_path):
     [
         (["nowhere.svs"], "there is no such slide"),
         (["SLIDE", "nowhere.ome.zarr"], "not an OME-Zarr"),
-        (["MASK", "--reader", "openslide"], "a store needs no reader"),
+        (["MASK", "--reader", "openslide"], "a reader is chosen for slides only"),
         (["SLIDE", "--slide-mpp", "900"], "900 µm per pixel is outside"),
     ],
 )

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 from napari.utils.colormaps import DirectLabelColormap
 
-from wsiseg.viewer.layers.layer_data import CLEAR, KEY, MaskView, unit_rgba
+from wsiseg.viewer.layers.layer_data import BORDER, CLEAR, KEY, MaskView, unit_rgba
 from wsiseg.viewer.layers.region import RegionView
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
-
-BORDER = "#00a040"
-"""Stands out from glass, from tissue and from the empty canvas."""
 
 _THICKNESS = 2
 _KEYS = range(1, 10)

@@ -43,6 +43,10 @@ MASK_OPACITY = 0.5
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 """Over what was not analysed: a veil would change the colours that are to be judged."""
 _OUTLINE = "#00b3b3"
+BORDER = "#00a040"
+"""Stands out from glass, from tissue and from the empty canvas."""
+_THIN = 800
+"""Parts of a plane's longer side that a border is thick."""
 _DOUBT = [(0.0, 0.7, 0.7, 0.0), (0.0, 0.7, 0.7, 0.7), (1.0, 1.0, 0.0, 1.0)]
 """Colours that tissue does not have: turquoise where a class is in doubt, yellow in full doubt."""
 
@@ -282,6 +286,39 @@ def tissue_layer(view: SlideView) -> LayerData:
         "units": (view.frame.unit,) * 2,
     }
     return [view.frame.to_world(o * coarseness) for o in outlines if len(o) > 3], settings, "shapes"
+
+
+def analysed_layer(view: MaskView) -> LayerData:
+    """Return the border of what a mask has labels for; nothing covers what lies outside.
+
+    Parameters
+    ----------
+    view : MaskView
+        The mask, in the frame of its slide.
+
+    Raises
+    ------
+    AnnotationError
+        If the mask cannot be read.
+    """
+    seen = view.image.overview
+    known = seen[:, :] != NO_LABEL
+    reduced = np.array(view.image.values.shape) / known.shape
+    # One pixel of frame closes outlines that the mask's edge cuts.
+    contours = find_contours(np.pad(known, 1).astype(np.float32), 0.5)  # type: ignore[no-untyped-call]
+    outlines = [approximate_polygon(c, 0.75) - 0.5 for c in contours]  # type: ignore[no-untyped-call]
+    corners = [o * reduced * view.pixel + view.corner for o in outlines if len(o) > 3]
+    settings = {
+        "name": "border of what was analysed",
+        "shape_type": "polygon",
+        "face_color": "transparent",
+        "edge_color": BORDER,
+        "opacity": 1.0,
+        "metadata": {KEY: CompanionView(view)},
+        "edge_width": float(max(view.image.values.shape) * view.pixel * view.frame.pixel / _THIN),
+        "units": (view.frame.unit,) * 2,
+    }
+    return [view.frame.to_world(each) for each in corners], settings, "shapes"
 
 
 def associated_layers(view: SlideView) -> list[LayerData]:

@@ -186,7 +186,7 @@ class RunListener(Listener):
 
     def searched(self, share: float) -> None:
         """Report how far the search is, at which the run may be cancelled."""
-        self._report(f"{share:.0%} searched for tissue")
+        self._report(f"looking for tissue: {share:.0%}")
 
     def resumed(self, box: Box, labels: AnyArray) -> None:
         """Put what an interrupted run left into the preview.

@@ -65,11 +65,11 @@ def read_tiles(image: LabelImage) -> RunTiles:
     store = next((p for p in (image.path, *image.path.parents) if p.suffix == ".zarr"), image.path)
     name = str(image.notes.get("run", ""))
     if not name:
-        raise AnnotationError("no run of wsiseg made this mask", image.path)
+        raise AnnotationError("this mask was not made by wsiseg segment", image.path)
     run = read_run(store.parent / name)
     tiles = store.parent / name.replace(".run.json", ".tiles.csv")
     with translate_errors(
-        lambda why: AnnotationError(f"what the run noted of its tiles cannot be read: {why}", tiles)
+        lambda why: AnnotationError(f"the run's table of tiles cannot be read: {why}", tiles)
     ):
         return RunTiles(
             rows=rows_from_csv(tiles),

@@ -13,12 +13,14 @@ from wsiseg.tiling.slides import open_slide
 from wsiseg.tiling.slides.files import sample_name
 from wsiseg.viewer import scene
 from wsiseg.viewer.busy import without_blocking
+from wsiseg.viewer.doubts import doubts_of
 from wsiseg.viewer.drawings import drawing_layer, read_drawing
 from wsiseg.viewer.layers.frame import Frame
-from wsiseg.viewer.layers.layer_data import SlideView, slide_layer
+from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView, SlideView, slide_layer
 from wsiseg.viewer.notifications import damage_notifier, notify_error, notify_warning
 from wsiseg.viewer.readers.finder import is_drawing
 from wsiseg.viewer.readers.stores import is_slide, open_store, store_layers
+from wsiseg.viewer.run_notes import run_warnings
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -35,14 +37,14 @@ def read(path: str | Sequence[str]) -> list[Any]:
     """
     viewer = napari.current_viewer()
     shown = {} if viewer is None else scene.slides(viewer)
-    frames = {view.slide.path.name: view.frame for view in shown.values()}
+    shown = {view.slide.path.name: view for view in shown.values()}
     layers: list[Any] = []
     for each in map(Path, [path] if isinstance(path, str) else path):
         try:
             if is_drawing(each):
                 layers += without_blocking(_shapes, each, _slide_below(each, viewer))
             else:
-                layers += without_blocking(_layers, each, frames)
+                layers += without_blocking(_layers, each, shown)
         except WsisegError as error:
             notify_error(error)
     return layers or NOTHING
@@ -50,7 +52,9 @@ def read(path: str | Sequence[str]) -> list[Any]:
 
 def _slide_below(drawing: Path, viewer: ViewerModel | None) -> SlideView:
     if viewer is None:
-        raise ArgumentError("shapes lie on a slide", drawing, "Open its slide first.")
+        raise ArgumentError(
+            "annotations are shown on their slide", drawing, "Open the slide first."
+        )
     name = sample_name(drawing.name)
     for view in scene.slides(viewer).values():
         if sample_name(view.slide.path.name) == name:
@@ -65,10 +69,25 @@ def _shapes(path: Path, view: SlideView) -> list[Any]:
     return [drawing_layer(drawing)]
 
 
-def _layers(path: Path, frames: Mapping[str, Frame]) -> list[Any]:
+def _warn(layers: Sequence[LayerData], slide: SlideView | None) -> None:
+    """Tell what is doubtful of masks, and what their runs warned of."""
+    for _, settings, _ in layers:
+        mask = settings.get("metadata", {}).get(KEY)
+        if isinstance(mask, MaskView):
+            for doubt in doubts_of(mask, slide):
+                notify_warning(doubt)
+            if warned := run_warnings(mask.image):
+                more = f" (and {len(warned) - 1} more, see the Legend)" if warned[1:] else ""
+                notify_warning(f"{mask.image.path.name}: its run warned: {warned[0]}{more}")
+
+
+def _layers(path: Path, shown: Mapping[str, SlideView]) -> list[Any]:
     tell = damage_notifier()
     if not is_slide(path):
         slide_name = str(open_store(path).notes.get("slide"))
-        return store_layers(path, tell, frames.get(slide_name))
+        view = shown.get(slide_name)
+        layers = store_layers(path, tell, None if view is None else view.frame)
+        _warn(layers, view)
+        return layers
     slide = open_slide(path)
     return [slide_layer(SlideView(slide, Frame.of(slide)), tell)]

@@ -19,6 +19,7 @@ from wsiseg.viewer.layers.frame import Frame
 from wsiseg.viewer.layers.layer_data import (
     LayerData,
     MaskView,
+    analysed_layer,
     as_data,
     mask_frame,
     mask_layer,
@@ -26,6 +27,7 @@ from wsiseg.viewer.layers.layer_data import (
     uncertainty_layer,
 )
 from wsiseg.viewer.layers.levels import DamageListener, plane_levels
+from wsiseg.viewer.run_notes import has_regions
 
 
 def store_layers(
@@ -33,7 +35,8 @@ def store_layers(
 ) -> list[LayerData]:
     """Return what a store shows: its image, if it holds one, and its labels; or what it holds.
 
-    Below the labels lies how uncertain they are, hidden, if that stands beside them.
+    Below the labels lies how uncertain they are, hidden, if that stands beside them, and the border
+    of what was analysed, if that were regions.
 
     Parameters
     ----------
@@ -65,6 +68,7 @@ def store_layers(
     return [
         *_picture(path, view, damaged),
         *_uncertainty_beside(view, damaged),
+        *_border(view, damaged),
         mask_layer(view, damaged),
     ]
 
@@ -97,7 +101,7 @@ def _companion(path: Path, image: LabelImage) -> list[Any]:
     """Return the levels of what stands beside a mask, the finest first."""
     arrays = _arrays(path)
     if not arrays or arrays[0].shape[-2:] != image.values.shape:
-        raise AnnotationError("the store is of another mask than the one beside it", path)
+        raise AnnotationError("it has another size than the mask beside it", path)
     return arrays
 
 
@@ -113,6 +117,16 @@ def _uncertainty_beside(view: MaskView, damaged: DamageListener) -> Iterator[Lay
             yield uncertainty_layer(_companion(path, view.image), view, damaged, visible=False)
         except AnnotationError as error:
             # The mask can be looked at without it.
+            damaged(error)
+
+
+def _border(view: MaskView, damaged: DamageListener) -> Iterator[LayerData]:
+    """Yield the border of what was analysed, if that were regions."""
+    if has_regions(view.image):
+        try:
+            yield analysed_layer(view)
+        except AnnotationError as error:
+            # What can be read of the mask is shown all the same.
             damaged(error)
 
 

@@ -13,7 +13,6 @@ from napari.layers import Labels, Layer
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -44,6 +43,7 @@ from wsiseg.viewer.widgets.class_list import ClassList
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.layouts import combo_of, form_of, group_of
 from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.widgets.scrolling import scrolling_column
 from wsiseg.viewer.widgets.shape_files import ShapeFiles
 from wsiseg.viewer.widgets.sharing import share_folders
 from wsiseg.viewer.widgets.slide_mpp_field import SlideMppField
@@ -76,9 +76,11 @@ class AnnotateWidget(QWidget):
         self.mpp = QDoubleSpinBox(decimals=4, maximum=20, singleStep=0.1, suffix=" µm/px")
         self.slide_mpp = SlideMppField(napari_viewer)
         self.margin = QSpinBox(maximum=500, value=MARGIN, suffix=" px")
-        self.folder = PathField("of annotations", ask_folder)
+        self.folder = PathField("folder of annotations", ask_folder)
         self.kind = combo_of("OME-Zarr", "GeoJSON")
         self.if_exists = combo_of("refuse", "add", "replace")
+        for place, text in enumerate(("do not save", "add to it", "replace it")):
+            self.if_exists.setItemText(place, text)
         self.status = StatusLine()
         self._actions = ActionButtons(self, self.status)
         self.buttons = self._actions.buttons
@@ -100,25 +102,29 @@ class AnnotateWidget(QWidget):
     def _lay_out(self) -> None:
         self.kind.setToolTip("OME-Zarr: labels, pixel by pixel. GeoJSON: polygons for QuPath.")
         self.if_exists.setToolTip(
-            "What becomes of an annotation of this slide that exists. "
+            "What to do if the slide has an annotation already. "
             "Adding paints over it and erases nothing."
         )
         self.margin.setToolTip(
-            "Pixels around what was painted that count as seen. Beyond them, and outside checked "
-            "fields, what a mask predicted is not saved."
+            "Pixels around what was painted that are saved as well. Beyond them, and outside "
+            "checked regions, the labels that a mask predicted are not saved."
         )
         paint_form = form_of(
-            {"Region": self.region, "Slide's own": self.slide_mpp, "Resolution": self.mpp}
+            {"Region": self.region, "Slide's µm/px": self.slide_mpp, "Resolution": self.mpp}
         )
         self._slide_mpp_label = paint_form.labelForField(self.slide_mpp)
-        column = QVBoxLayout(self)
+        column = scrolling_column(self)
         column.addWidget(
             group_of(
                 "Classes",
                 self.classes,
                 self._actions.row(
-                    ("From mask", "Take the classes of the selected mask", self.take_from_mask),
-                    ("From checkpoint…", "Take those of a network", self._ask_for_checkpoint),
+                    ("From mask", "Use the classes of the selected mask", self.take_from_mask),
+                    (
+                        "From checkpoint…",
+                        "Use the classes of a checkpoint",
+                        self._ask_for_checkpoint,
+                    ),
                 ),
             )
         )
@@ -127,12 +133,16 @@ class AnnotateWidget(QWidget):
                 "Paint",
                 paint_form,
                 self._actions.row(
-                    ("New painting", "Begin with nothing annotated", self.begin),
-                    ("Correct mask", "Begin with the labels of the selected mask", self.correct),
+                    ("New painting", "Start with nothing annotated", self.begin),
+                    ("Correct mask", "Start with the labels of the selected mask", self.correct),
                 ),
                 self._actions.row(
-                    ("View is checked", "Every label in view is right: save them", self.check_view),
-                    ("Draw checked", "Draw fields in which every label is right", self.check_drawn),
+                    ("Mark view as checked", "Every label in view is right", self.check_view),
+                    (
+                        "Draw checked regions",
+                        "Draw regions in which every label is right",
+                        self.check_drawn,
+                    ),
                 ),
             )
         )
@@ -143,12 +153,12 @@ class AnnotateWidget(QWidget):
                     {
                         "Folder": self.folder,
                         "Format": self.kind,
-                        "If it exists": self.if_exists,
+                        "Existing file": self.if_exists,
                         "Margin": self.margin,
                     }
                 ),
                 self._actions.row(
-                    ("Save", "Write what was painted or checked, for training", self.save)
+                    ("Save", "Save what was painted or checked, for training", self.save)
                 ),
             )
         )
@@ -322,14 +332,15 @@ class AnnotateWidget(QWidget):
             def write(_: Worker) -> tuple[Path, float]:
                 kept = review.reviewed(labels, margin, checked_mask(fields, region))
                 path = save_painting(region, kept, folder, kind, if_exists)
+                review.note_saved(labels)
                 return path, float((kept != NO_LABEL).mean())
 
             self._actions.start("Saving…", write, lambda saved: self._tell_saved(region, *saved))
 
     def _tell_saved(self, region: RegionView, path: Path, share: float) -> None:
         self.status.setText(
-            f"Saved as {path}: {share:.1%} of the region, which was painted or checked; the rest "
-            "stays ignored"
+            f"Saved as {path}: {share:.1%} of the region was painted or checked, the rest "
+            "counts as not annotated"
         )
         share_folders(self._viewer, region.slide.slide.path.absolute().parent, path.parent)
 

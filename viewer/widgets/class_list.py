@@ -27,6 +27,8 @@ from wsiseg.viewer.painting import NOT_ANNOTATED, RESERVED, free_value
 _SWATCH = 16
 _ROW = 22
 """Height of a row in pixels, at least: a field to type in has room in it."""
+_FEWEST, _MOST = 4, 8
+"""Rows that are shown without scrolling."""
 _VALUE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
 _ERASED = LabelClass(NOT_ANNOTATED, (128, 128, 128))
@@ -73,8 +75,7 @@ class ClassList(QWidget):
         self._is_used = is_used
         self._classes: dict[int, LabelClass] = {}
         self.list = QListWidget()
-        self.list.setToolTip("Choose what is painted. A double click renames a class.")
-        self.list.setMinimumHeight(4 * _ROW)
+        self.list.setToolTip("Choose the class to paint. A double click renames a class.")
         self.list.setItemDelegate(_Rows(self.list))
         buttons = QHBoxLayout()
         for text, tip, act in (
@@ -122,6 +123,8 @@ class ClassList(QWidget):
             self.list.clear()
             for label, entry in (*self._classes.items(), (NO_LABEL, _ERASED)):
                 self.list.addItem(_item(label, entry))
+        rows = min(max(self.list.count(), _FEWEST), _MOST)
+        self.list.setFixedHeight(rows * _ROW + 2 * self.list.frameWidth() + 2)
         self.choose(value if value in self._classes or value == NO_LABEL else 0)
 
     def choose(self, value: int) -> None:
@@ -144,10 +147,12 @@ class ClassList(QWidget):
         value = self.value
         with errors_notified():
             if value not in self._classes:
-                raise ArgumentError("this is no class", None, "Choose a class of the list.")
+                raise ArgumentError("no class is chosen", None, "Choose a class of the list.")
             if self._is_used(value):
                 raise ArgumentError(
-                    f"{self._classes[value].name} is painted", None, "Erase or repaint it first."
+                    f"{self._classes[value].name} is in use",
+                    None,
+                    "Erase or repaint its pixels first.",
                 )
             left = {label: entry for label, entry in self._classes.items() if label != value}
             self._change(left, min(left, default=NO_LABEL))
@@ -181,7 +186,11 @@ class ClassList(QWidget):
             if name in taken or not name or name in RESERVED:
                 with QSignalBlocker(self.list):
                     item.setText(entry.name)
-                raise ArgumentError(f"{name!r} cannot name a class", None, "Take another name.")
+                raise ArgumentError(
+                    f"a class cannot be called {name!r}",
+                    None,
+                    "The name is empty, taken, or reserved.",
+                )
             self._classes[value] = LabelClass(name, entry.colour)
             self.edited.emit()
 

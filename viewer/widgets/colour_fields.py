@@ -14,12 +14,12 @@ class ColourFields(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.icc = QCheckBox("ICC profile")
+        self.icc = QCheckBox("apply the ICC profile")
         self.stain = QComboBox()
-        self.stain.addItem("as they are", None)
+        self.stain.addItem("not normalised", None)
         for method in METHODS:
-            self.stain.addItem(f"{method.capitalize()}'s way", method)
-        self.reference = PathField("what is common", ask_slide)
+            self.stain.addItem(f"normalised ({method.capitalize()})", method)
+        self.reference = PathField("typical H&E stains", ask_slide)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(self.icc)

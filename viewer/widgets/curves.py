@@ -28,10 +28,10 @@ class Curve:
     colour: str
 
 
-_LOWEST = 60
-"""Height of a plot in pixels, at least: all widgets have to fit on a small screen."""
+_LOWEST = 110
+"""Height of a plot in pixels, at least: its numbers need room."""
 
-NO_POINTS = "no figures yet"
+NO_POINTS = "no values yet"
 """Stands where there is nothing to draw."""
 
 Plots = Mapping[str, Mapping[str, Curve]]

@@ -20,4 +20,4 @@ def ask_folder(over: QWidget) -> str:
 
 def ask_slide(over: QWidget) -> str:
     """Return the slide, picture or file of stains that was picked, or nothing."""
-    return str(QFileDialog.getOpenFileName(over, "Choose a reference")[0])
+    return str(QFileDialog.getOpenFileName(over, "Choose a reference slide or picture")[0])

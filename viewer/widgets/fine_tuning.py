@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -41,6 +40,7 @@ from wsiseg.viewer.fine_tuning import (
     prepare,
     prepare_resuming,
     read_curves,
+    read_warnings,
 )
 from wsiseg.viewer.notifications import errors_notified, notify_error
 from wsiseg.viewer.slide_resolution import typed_mpp
@@ -49,26 +49,25 @@ from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.layouts import row_of
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.scrolling import scrolling_column
 from wsiseg.viewer.widgets.sharing import share_checkpoint
 from wsiseg.viewer.widgets.training import Training
+from wsiseg.viewer.widgets.warnings_label import WarningsLabel
 from wsiseg.viewer.worker import Worker
 
 _COLUMNS = ("train_loss", "val_loss", "val_miou")
 """Of ``metrics.csv``."""
 _LINES = 500
 """Of what the training says that are kept."""
-_MOST_WARNINGS = 4
-"""That are shown; all of them stand in the log."""
-_WARNING_COLOUR = "#e8964c"
 _MOST_EPOCHS = 10_000
 """Whose curves are still read in a moment."""
 _REDRAW_MS = 200
 _TIPS = {
-    "Annotations": "Slides without an annotation of the same name are left out",
+    "Annotations": "Files named as the slides; slides without one are left out",
     "Class map": "Which class each name means; without it, each name is a class of its own",
-    "Initial weights": "Layers of classes that it does not know are newly initialised",
-    "Slides' own": "µm per pixel of level 0, where the files state none",
-    "More options": "As wsiseg train takes them",
+    "Initial weights": "Classes that the checkpoint does not know start from random weights",
+    "Slides' µm/px": "µm per pixel of level 0, where the files state none",
+    "More options": "Further options of wsiseg train",
 }
 
 
@@ -162,14 +161,14 @@ class FineTuneWidget(QWidget):
 
     def _build_fields(self) -> None:
         self.slides = PathField("folder of slides", ask_folder)
-        self.annotations = PathField("folder, names as of the slides", ask_folder)
+        self.annotations = PathField("folder of annotations", ask_folder)
         self.annotations.chosen.connect(self._suggest_run)
         self.annotations.line.editingFinished.connect(self._suggest_run)
         self.init = QComboBox()
         for name in bundled_checkpoints():
             self.init.addItem(f"{name}, bundled", name)
-        self.init.addItem("random, from scratch", "")
-        self.init.addItem("another checkpoint …")
+        self.init.addItem("random weights, from scratch", "")
+        self.init.addItem("another checkpoint…")
         self.init.activated.connect(self._choose_checkpoint)
         self.mpp = QDoubleSpinBox(decimals=4, maximum=100.0, singleStep=0.25)
         self.mpp.setSpecialValueText("the checkpoint's")
@@ -200,9 +199,7 @@ class FineTuneWidget(QWidget):
         self.bar = QProgressBar(textVisible=False)
         self.status = PlainLabel(wrap=True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.warnings = PlainLabel(wrap=True)
-        self.warnings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.warnings.setStyleSheet(f"color: {_WARNING_COLOUR}")
+        self.warnings = WarningsLabel()
         self.curves = Curves(_plots("validation"))
         self.log = QPlainTextEdit(readOnly=True, maximumBlockCount=_LINES)
         self.log.setMaximumHeight(90)
@@ -213,7 +210,7 @@ class FineTuneWidget(QWidget):
             ("Annotations", self.annotations),
             ("Class map", self.class_map),
             ("Initial weights", self.init),
-            ("Slides' own", self.slide_mpp),
+            ("Slides' µm/px", self.slide_mpp),
             ("Resolution", self.mpp),
             ("Epochs", self.epochs),
             ("Tiles per epoch", self.tiles),
@@ -223,7 +220,7 @@ class FineTuneWidget(QWidget):
         ):
             field.setToolTip(_TIPS.get(label, ""))
             form.addRow(label, field)
-        layout = QVBoxLayout(self)
+        layout = scrolling_column(self)
         layout.addLayout(form)
         layout.addLayout(row_of(self.start_button, self.resume_button, self.cancel_button))
         for part in (self.bar, self.status, self.warnings):
@@ -249,7 +246,7 @@ class FineTuneWidget(QWidget):
             extra_options = tuple(shlex.split(self.extra_options.text()))
         except ValueError as error:
             raise ArgumentError(
-                f"more options are invalid: {error}", self.extra_options.text()
+                f"more options cannot be read: {error}", self.extra_options.text()
             ) from error
         return FineTuning(
             slides=_given(self.slides, "folder of slides"),
@@ -325,7 +322,7 @@ class FineTuneWidget(QWidget):
         """Pass a new checkpoint to the widgets that use one."""
         best = self._progress.best
         score = "" if best is None else f"best {self._scored} mean IoU {best:.3f}, "
-        self._tell(f"{score}ready for Segment:\n{checkpoint}")
+        self._tell(f"{score}now used by Segment:\n{checkpoint}")
         share_checkpoint(self._viewer, checkpoint)
         self.trained.emit(checkpoint)
 
@@ -341,6 +338,7 @@ class FineTuneWidget(QWidget):
         if not self.is_running and self.run.path is not None:
             self._run = self.run.path.absolute()
             self._show_curves()
+            self.warnings.show_lines(read_warnings(self._run))
             self._show_state()
 
     def _show_progress(self) -> None:
@@ -349,7 +347,7 @@ class FineTuneWidget(QWidget):
             before, begun = self._learning_since
             left = self._progress.seconds_left(before, time.monotonic() - begun)
         self._tell(self._progress.describe(left, self._scored))
-        self._show_warnings()
+        self.warnings.show_lines(self._progress.warnings)
         # Without an end, the bar shows that something is being done.
         self.bar.setRange(0, self._progress.epochs * self._progress.steps)
         self.bar.setValue(self._progress.done)
@@ -358,13 +356,6 @@ class FineTuneWidget(QWidget):
     def _scored(self) -> str:
         """Which data the scores of the run are of."""
         return "validation" if self._run is None else RunFolder(self._run).scored_data
-
-    def _show_warnings(self) -> None:
-        found = self._progress.warnings
-        more = [f"and {len(found) - _MOST_WARNINGS} more, see below"][: len(found) > _MOST_WARNINGS]
-        shown = [f"Warning: {text}" for text in found[:_MOST_WARNINGS]]
-        self.warnings.setText("\n".join([*shown, *more]))
-        self.warnings.setVisible(bool(found))
 
     def _show_curves(self) -> None:
         if self._run is not None:

@@ -30,9 +30,11 @@ from wsiseg.viewer.layers.label_layers import (
 from wsiseg.viewer.layers.layer_data import KEY, MaskView, unit_rgba
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.measuring import describe_area, describe_share, known_areas, measurable
+from wsiseg.viewer.run_notes import run_warnings
 from wsiseg.viewer.scene import by_preference
 from wsiseg.viewer.widgets.layouts import columns_of
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.warnings_label import WarningsLabel
 from wsiseg.viewer.worker import Worker
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class LegendWidget(QWidget):
         self.opacity.setFixedWidth(_SLIDER)
         self.note = PlainLabel(wrap=True)
         self.note.setVisible(False)
+        self.warnings = WarningsLabel("of the run", most=2)
         self._counting = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._lay_out()
         self.list.itemChanged.connect(self._hide)
@@ -102,6 +105,7 @@ class LegendWidget(QWidget):
         column.addLayout(row)
         column.addWidget(self.list)
         column.addWidget(self.note)
+        column.addWidget(self.warnings)
 
     def _follow(self, _: object = None) -> None:
         layer = next(filter(_is_mask, by_preference(self._viewer)), None)
@@ -121,6 +125,8 @@ class LegendWidget(QWidget):
                 self._counting.start()
         self._show()
         self._show_opacity()
+        view = None if layer is None else layer.metadata[KEY]
+        self.warnings.show_lines(run_warnings(view.image) if isinstance(view, MaskView) else [])
 
     def _leave(self) -> None:
         if self._work is not None:

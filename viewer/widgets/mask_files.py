@@ -42,7 +42,7 @@ class MaskFiles(QGroupBox):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        super().__init__("Files of the mask")
+        super().__init__("Export the mask")
         self._viewer = napari_viewer
         self._work: Worker | None = None
         self.format = combo_of(*FORMATS)
@@ -113,7 +113,7 @@ class MaskFiles(QGroupBox):
         active = self._viewer.layers.selection.active
         if active is not None and isinstance(active.metadata.get(KEY), RegionView):
             raise ArgumentError(
-                f"{active.name} is in memory only",
+                f"{active.name} is not saved yet",
                 None,
                 "Segment the whole slide, or save the painting in Annotate.",
             )
@@ -122,7 +122,7 @@ class MaskFiles(QGroupBox):
     def _begin(self, text: str, write: Callable[[Path, ProgressCallback], str]) -> None:
         with errors_notified(self.status.tell_failure):
             if self._work is not None:
-                raise ArgumentError("a file is still being written", None, "Wait for its end.")
+                raise ArgumentError("a file is still being written", None, "Wait until it is done.")
             store = self._store()
             work = self._work = Worker(
                 self,

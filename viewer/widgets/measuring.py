@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 from shapely.geometry.base import BaseGeometry
@@ -38,6 +37,7 @@ from wsiseg.viewer.notifications import errors_notified
 from wsiseg.viewer.widgets.layouts import row_of
 from wsiseg.viewer.widgets.mask_files import MaskFiles
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.scrolling import scrolling_column
 from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("class", "mm²", "of analysed", "of tissue")
 _TIPS = (
-    "Tick the classes that are tissue",
+    "Tick the classes that count as tissue",
     "Square millimetres; pixels where the resolution is unknown",
     "Share of what was analysed",
     "Share of the classes that are ticked",
@@ -71,7 +71,7 @@ class AreasWidget(QWidget):
         self._work: Worker | None = None
         self.rows: list[ClassArea] = []
         self._cells: list[list[QTableWidgetItem]] = []
-        self.status = StatusLine("Select a mask, and measure it or the region that is drawn.")
+        self.status = StatusLine("Select a mask, then measure all of it or a drawn region.")
         self.whole, self.drawn = QPushButton("Whole mask"), QPushButton("Drawn region")
         self.bar = QProgressBar()
         self.bar.setVisible(False)
@@ -109,7 +109,7 @@ class AreasWidget(QWidget):
             self.ratio,
         ):
             compared.addWidget(widget, stretch=isinstance(widget, QComboBox))
-        column = QVBoxLayout(self)
+        column = scrolling_column(self)
         column.addWidget(self.status)
         column.addLayout(row_of(self.whole, self.drawn))
         column.addWidget(self.bar)

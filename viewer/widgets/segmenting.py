@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -41,6 +40,7 @@ from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.live import EventLoopQueue, LiveLabels
 from wsiseg.viewer.widgets.path_field import PathField
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.scrolling import scrolling_column
 from wsiseg.viewer.widgets.slide_mpp_field import SlideMppField
 from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 _OPTIONS = SegmentOptions()
 _REFRESH_MS = 250
 _MOST_NOTES = 3
-_ENDING = "Ends with this tile"
-_NO_UNCERTAINTY = "no uncertainty"
+_ENDING = "Cancelling after this tile"
+_NO_UNCERTAINTY = "none"
 
 TRAINED, TYPED, LEVEL_0 = range(3)
 """Resolutions, in the order in which they are offered."""
@@ -95,7 +95,7 @@ class SegmentWidget(QWidget):
     def _make_fields(self) -> None:
         self.checkpoint = PathField(f"{DEFAULT}, bundled", ask_checkpoint)
         self.checkpoint.setToolTip(
-            "The name of a bundled one, a .safetensors file, or an address of https://, s3:// or "
+            "A bundled checkpoint by name, a .safetensors file, or an address: https://, s3://, "
             "hf://OWNER/NAME"
         )
         self.resolution = QComboBox()
@@ -107,12 +107,16 @@ class SegmentWidget(QWidget):
         self.mpp.setSingleStep(0.05)
         self.mpp.setValue(0.5)
         self.colours = ColourFields()
-        self.tta = QCheckBox("8 orientations")
-        self.tta.setToolTip("Average over each tile turned and mirrored: eight times the work")
+        self.tta = QCheckBox("over 8 orientations")
+        self.tta.setToolTip(
+            "Average the predictions of each tile turned and mirrored: takes eight times as long"
+        )
         self.tta.setChecked(self._options.tta)
         self.uncertainty = QComboBox()
         self.uncertainty.addItems([_NO_UNCERTAINTY, *get_args(Uncertainty)])
-        self.uncertainty.setToolTip("Kept beside the mask of a whole slide")
+        self.uncertainty.setToolTip(
+            "Of a whole slide: how uncertain each pixel is, saved beside the mask"
+        )
         self.uncertainty.setCurrentText(self._options.uncertainty or _NO_UNCERTAINTY)
         self.slide_mpp = SlideMppField(self._viewer)
         self.plan = PlainLabel(wrap=True)
@@ -122,7 +126,7 @@ class SegmentWidget(QWidget):
         self.starting, self.cancelling = QPushButton("Start"), QPushButton("Cancel")
         self.resuming, self.overwriting = QPushButton("Resume"), QPushButton("Overwrite")
         self.bar = QProgressBar()
-        self.status = StatusLine(f"Where none is given, {announce_default()}.")
+        self.status = StatusLine(f"No checkpoint is chosen: {announce_default()}.")
         self._clock = QTimer(self)
         self._clock.setInterval(_REFRESH_MS)
 
@@ -130,17 +134,18 @@ class SegmentWidget(QWidget):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Checkpoint", self.checkpoint)
-        form.addRow("Slide's own", self.slide_mpp)
+        form.addRow("Slide's µm/px", self.slide_mpp)
         form.addRow("Resolution", _row(self.resolution, self.mpp))
         form.addRow(self.plan)
         form.addRow("Colours", self.colours)
-        form.addRow("Certainty", _row(self.tta, self.uncertainty))
+        form.addRow("Averaging", self.tta)
+        form.addRow("Uncertainty", self.uncertainty)
         form.addRow("Segment", self.scope)
         form.addRow("Save in", self.folder)
         self._slide_mpp_label = form.labelForField(self.slide_mpp)
         self._buttons = _row(self.starting, self.cancelling)
         self._choice = _row(self.resuming, self.overwriting)
-        column = QVBoxLayout(self)
+        column = scrolling_column(self)
         column.addLayout(form)
         for widget in (self._buttons, self.bar, self.status, self._choice):
             column.addWidget(widget)
@@ -288,7 +293,7 @@ class SegmentWidget(QWidget):
                 self._show(found.layers)
                 self.status.setText(_describe(found))
                 if found.unread:
-                    notify_warning(f"{found.unread} tiles cannot be read and are left blank.")
+                    notify_warning(f"{found.unread} tiles could not be read and are left blank.")
             case ExistingOutput():
                 self._existing = found
                 what = "A finished mask" if found.finished else "An unfinished run"
@@ -349,7 +354,7 @@ def _run_task(task: PartTask | SlideTask, predictors: PredictorCache, work: Work
 
 
 def _show_existing(task: SlideTask, work: Worker) -> object:
-    work.report("looking at the mask")
+    work.report("opening the mask")
     return task.show_existing()
 
 

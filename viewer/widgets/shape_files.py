@@ -45,15 +45,19 @@ class ShapeFiles(QGroupBox):
     def __init__(
         self, napari_viewer: napari.viewer.Viewer, actions: ActionButtons, status: StatusLine
     ) -> None:
-        super().__init__("Files of shapes")
+        super().__init__("Annotation files")
         self._viewer, self._actions, self._status = napari_viewer, actions, status
         self._painter = ChunkedPainter(self)
         self._painter.done.connect(actions.end)
         column = QVBoxLayout(self)
         column.addLayout(
             actions.row(
-                ("Open…", "GeoJSON, ASAP, ImageScope or HALO", self._ask),
-                ("Paint shapes", "Paint them into the labels", self.paint),
+                (
+                    "Open…",
+                    "Show annotations of QuPath (GeoJSON), ASAP, ImageScope or HALO",
+                    self._ask,
+                ),
+                ("Paint annotations", "Paint them into the labels", self.paint),
             )
         )
 
@@ -80,7 +84,7 @@ class ShapeFiles(QGroupBox):
         """Paint the selected file of shapes, or else the topmost, into the labels."""
         with errors_notified(self._status.tell_failure):
             layer = scene.current_painting(self._viewer)
-            drawing = scene.current(self._viewer, DrawingView, "file of shapes")
+            drawing = scene.current(self._viewer, DrawingView, "annotation file")
             region, before = layer.metadata[KEY], np.array(layer.data)
             review = Review.of(layer)
 
@@ -100,7 +104,7 @@ class ShapeFiles(QGroupBox):
 
     def _ask(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(
-            self, "Shapes", "", "Annotations (*.geojson *.json *.gz *.xml *.annotations)"
+            self, "Open annotations", "", "Annotations (*.geojson *.json *.gz *.xml *.annotations)"
         )
         for name in names:
             self.open(Path(name))

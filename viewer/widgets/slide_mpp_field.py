@@ -16,7 +16,7 @@ from wsiseg.viewer.slide_resolution import can_type_mpp, give_mpp, typed_mpp
 if TYPE_CHECKING:
     import napari
 
-_UNKNOWN = "unknown: type them"
+_UNKNOWN = "not in the file: type it"
 
 
 class SlideMppField(QDoubleSpinBox):

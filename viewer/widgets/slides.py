@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -27,9 +26,11 @@ from wsiseg.viewer.notifications import errors_notified
 from wsiseg.viewer.opening import furnish, scene_layers
 from wsiseg.viewer.plain_text import plain
 from wsiseg.viewer.project import ENDING, Project, SlideState, open_project
+from wsiseg.viewer.reviewing import REVIEW
 from wsiseg.viewer.widgets.dialogs import ask_folder
 from wsiseg.viewer.widgets.layouts import columns_of, form_of, row_of
 from wsiseg.viewer.widgets.path_field import PathField
+from wsiseg.viewer.widgets.scrolling import scrolling_column
 from wsiseg.viewer.widgets.sharing import share_mask_folder, working_on_slide
 from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
@@ -74,16 +75,16 @@ class SlidesWidget(QWidget):
         self.list.setToolTip("A double click opens a slide.")
         self.previous, self.next = QPushButton("Previous"), QPushButton("Next")
         self.reviewed = QCheckBox("reviewed")
-        self.reviewed.setToolTip("This slide has been looked through")
-        self.masks = PathField("of masks", ask_folder)
-        self.annotations = PathField("of annotations", ask_folder)
+        self.reviewed.setToolTip("Tick it when you have reviewed this slide")
+        self.masks = PathField("folder of masks", ask_folder)
+        self.annotations = PathField("folder of annotations", ask_folder)
         self.saving = QPushButton("Save project…")
-        self.saving.setToolTip("Keep slides, folders and what was reviewed in one file")
+        self.saving.setToolTip("Save the list, the folders and what was reviewed in one file")
         self.status = StatusLine("Choose a folder of slides, a list, or a project.")
         self._asking = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
+        column = scrolling_column(self)
         column.addLayout(_at_left(self.folder_button, self.list_button))
         column.addWidget(self.list)
         column.addLayout(_at_left(self.previous, self.next, self.reviewed))
@@ -210,7 +211,8 @@ class SlidesWidget(QWidget):
         if project is None or not 0 <= place < len(project.slides) or self._opening is not None:
             return
         with errors_notified(self.status.tell_failure):
-            self._refuse_to_lose()
+            if self._would_lose():
+                return
             slide = project.slides[place]
             make = partial(_layers_of, project.at(place))
             self._opening = self._start(
@@ -223,21 +225,23 @@ class SlidesWidget(QWidget):
         self._opening = None
         self._update()
 
-    def _refuse_to_lose(self) -> None:
-        """Refuse to remove what is in memory only, until the user asks once more."""
+    def _would_lose(self) -> bool:
+        """Tell what is in memory only and would be removed, until the user asks once more."""
         if working_on_slide(self._viewer):
             raise ArgumentError(
-                "Segment is still at work on this slide", None, "Wait for its end, or cancel it."
-            )
-        layers = self._viewer.layers
-        unsaved = frozenset(x.name for x in layers if isinstance(x.metadata.get(KEY), RegionView))
-        if unsaved - self._warned:
-            self._warned = unsaved
-            raise ArgumentError(
-                f"{', '.join(sorted(unsaved))} would be lost if it is not saved",
+                "Segment is still running on this slide",
                 None,
-                "Save it in Annotate, or ask once more to go on without it.",
+                "Wait until it is done, or cancel it.",
             )
+        unsaved = frozenset(layer.name for layer in self._viewer.layers if _is_unsaved(layer))
+        lost = bool(unsaved - self._warned)
+        if lost:
+            self._warned = unsaved
+            self.status.setText(
+                f"Not saved: {' and '.join(sorted(unsaved))} would be lost. Save in Annotate, or "
+                "press once more to go on without saving."
+            )
+        return lost
 
     def _show(self, place: int, layers: list[LayerData]) -> None:
         viewer = self._viewer
@@ -331,6 +335,13 @@ class SlidesWidget(QWidget):
         )
         if name:
             self.save(Path(name if name.endswith(ENDING) else name + ENDING))
+
+
+def _is_unsaved(layer: Any) -> bool:
+    """Tell whether labels are in memory only."""
+    if not isinstance(layer.metadata.get(KEY), RegionView):
+        return False
+    return REVIEW not in layer.metadata or not layer.metadata[REVIEW].is_saved(layer.data)
 
 
 def _layers_of(project: Project, _: Worker) -> list[LayerData]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from wsiseg.errors import AnnotationError
 from wsiseg.text import describe_sizes
@@ -15,6 +15,7 @@ from wsiseg.viewer.layers.run_tiles import RunTiles, read_tiles
 from wsiseg.viewer.notifications import errors_notified
 from wsiseg.viewer.widgets.layouts import form_of
 from wsiseg.viewer.widgets.plain_label import PlainLabel
+from wsiseg.viewer.widgets.scrolling import scrolling_column
 from wsiseg.viewer.widgets.status_line import StatusLine
 from wsiseg.viewer.worker import Worker
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
 
-_FIGURES = ("speed", "tiles", "time", "per tile", "slowest", "unread", "memory", "runtime", "limit")
+_FIGURES = (
+    *("speed", "tiles", "time", "mean per tile", "slowest tile", "unreadable tiles", "memory"),
+    *("runtime", "bottleneck"),
+)
 
 
 class ThroughputWidget(QWidget):
@@ -38,10 +42,10 @@ class ThroughputWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._heat_map: Layer | None = None
-        self.showing = QPushButton("Show the selected mask's run")
+        self.showing = QPushButton("Show the run of the selected mask")
         self.status = StatusLine()
         self.figures = {name: PlainLabel("–", wrap=True) for name in _FIGURES}
-        column = QVBoxLayout(self)
+        column = scrolling_column(self)
         column.addWidget(self.showing)
         column.addWidget(self.status)
         column.addLayout(form_of(self.figures))
@@ -55,7 +59,7 @@ class ThroughputWidget(QWidget):
             work = Worker(self, lambda _: look_up_run(view))
             work.returned.connect(lambda found: self._fill(*found))
             work.failed.connect(self.status.fail)
-            self.status.setText("Reading what the run noted…")
+            self.status.setText("Reading the run file…")
             work.start()
 
     def _fill(self, figures: dict[str, str], made: LayerData) -> None:
@@ -84,7 +88,7 @@ def look_up_run(view: MaskView) -> tuple[dict[str, str], LayerData]:
         return describe_run(tiles), throughput_layer(tiles, view.frame)
     except (LookupError, TypeError, ValueError) as error:
         raise AnnotationError(
-            f"the run file lacks figures: {error}", view.image.path, "Run again."
+            f"the run file is incomplete: {error}", view.image.path, "Run again."
         ) from error
 
 
@@ -95,10 +99,10 @@ def describe_run(tiles: RunTiles) -> dict[str, str]:
         "speed": f"{summary['mpx_per_s']:.2f} Mpx/s",
         "tiles": f"{summary['tiles']} of {describe_sizes(tiles.places.shapes)}",
         "time": f"{summary['seconds']:.1f} s, {summary['forward_seconds']:.1f} s in the network",
-        "per tile": f"{sum(costs) / max(1, len(costs)):.0f} ms",
-        "slowest": f"{max(costs, default=0):.0f} ms",
-        "unread": str(summary["unread_tiles"]),
+        "mean per tile": f"{sum(costs) / max(1, len(costs)):.0f} ms",
+        "slowest tile": f"{max(costs, default=0):.0f} ms",
+        "unreadable tiles": str(summary["unread_tiles"]),
         "memory": f"{summary['peak_rss_mb']:.0f} MiB at most",
         "runtime": f"{summary['runtime']} {summary['precision']} on {summary['device']}",
-        "limit": str(summary["bottleneck"]),
+        "bottleneck": str(summary["bottleneck"]),
     }

@@ -67,6 +67,23 @@ class LabelPlane(ABC):
         """Return the shapes that somebody drew, in pixels of level 0; none for masks."""
         return np.empty(0, object)
 
+    def sketch(self, shape: tuple[int, ...], full: tuple[int, int]) -> Labels | None:
+        """Return a mask reduced over the whole slide; None for what was drawn.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            ``(h, w)`` of what is wanted.
+        full : tuple of int
+            ``(height, width)`` of the slide's level 0.
+
+        Returns
+        -------
+        ndarray or None
+            uint8 ``(h, w)``: the labels at the centres of as many cells.
+        """
+        return None
+
 
 class LabelSource(ABC):
     """A file of labels that is not open, and can be sent to another process.

@@ -1,13 +1,16 @@
-"""Shapes that lie beside the tissue, as those of another slide do."""
+"""Shapes and painted areas that lie beside the tissue, as those of another slide do."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely
+from scipy import ndimage
 
+from wsiseg.annotations.labels import IGNORED, LabelPlane, Labels
 from wsiseg.text import plural
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.tiling.slides import Slide
@@ -18,6 +21,55 @@ _MOST = 5000
 """Shapes that are looked at; of more, evenly spread ones."""
 _FINEST = 64
 """Points along a shape, at most."""
+
+
+def describe_labels_off_tissue(
+    labels: LabelPlane, slide: Slide, tissue: TissueMask | None = None
+) -> tuple[str, ...]:
+    """Return a warning if half of what is annotated or more lies beside the tissue of a slide.
+
+    Of drawn annotations the shapes are counted, of masks the connected areas of each label.  Where
+    a mask labels everything, the label of most pixels is the ground and is not counted; nor is
+    any, if that ground is tissue itself.
+
+    Parameters
+    ----------
+    labels : LabelPlane
+        Annotations of the slide.
+    slide : Slide
+        Open; its overview is read unless the tissue is known.
+    tissue : TissueMask, optional
+        Where tissue is, if that is known already.
+
+    Returns
+    -------
+    tuple of str
+        One sentence, or none.
+    """
+    shapes = labels.outlines()
+    if len(shapes):
+        return describe_off_tissue(shapes, slide, tissue)
+    plane = plane_at_level(slide, 0)
+    mask = (tissue or find_tissue(slide, plane)).mask
+    seen = labels.sketch(mask.shape, (plane.height, plane.width))
+    if seen is None or mask.all() or not mask.any():
+        return ()
+    inside = [share for area in _areas(seen, mask) for share in area]
+    lost = sum(share < _HALF for share in inside)
+    return _ask(lost, len(inside), "painted area", slide)
+
+
+def _areas(labels: Labels, tissue: npt.NDArray[np.bool_]) -> Iterator[list[float]]:
+    """Yield for each label how much of each of its connected areas is tissue, 0 to 1."""
+    values, counts = np.unique(labels, return_counts=True)
+    ground = IGNORED
+    if IGNORED not in values:
+        ground = values[counts.argmax()]
+        if tissue[labels == ground].mean() >= _HALF:
+            return
+    for value in values[values != ground]:
+        areas, count = ndimage.label(labels == value)
+        yield list(ndimage.mean(tissue, areas, range(1, count + 1)))
 
 
 def describe_off_tissue(
@@ -59,10 +111,17 @@ def describe_off_tissue(
     if lost < _HALF * len(seen):
         return ()
     about = "" if step == 1 else "about "
-    count = round(lost * len(geometries) / len(seen))
-    lies = "lies" if count == len(geometries) == 1 else "lie"
-    off = f"{about}{count} of {plural(len(geometries), thing)} {lies} outside the tissue"
-    return (f"{off}: are they of {slide.path.name}?",)
+    return _ask(round(lost * len(geometries) / len(seen)), len(geometries), thing, slide, about)
+
+
+def _ask(lost: int, count: int, thing: str, slide: Slide, about: str = "") -> tuple[str, ...]:
+    """Return the warning, if so many are lost that it is to be given."""
+    if not count or lost < _HALF * count:
+        return ()
+    lies = "lies" if lost == count == 1 else "lie"
+    are = "is it" if count == 1 else "are they"
+    off = f"{about}{lost} of {plural(count, thing)} {lies} outside the tissue"
+    return (f"{off}: {are} of {slide.path.name}?",)
 
 
 def _lies_off(shape: Any, tissue: npt.NDArray[np.bool_], cell: npt.NDArray[np.float64]) -> bool:

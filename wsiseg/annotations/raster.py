@@ -76,6 +76,8 @@ class RasterLabels(LabelPlane):
         Pixels of level 0 along one pixel of the mask, ``(y, x)``.
     corner : tuple of float
         ``(y, x)`` of the mask's corner in pixels of level 0.
+    overview : PixelArray, optional
+        The same mask with fewer pixels, which is quicker to read as a whole.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class RasterLabels(LabelPlane):
         *,
         pixel: tuple[float, float] = (1.0, 1.0),
         corner: tuple[float, float] = (0.0, 0.0),
+        overview: PixelArray | None = None,
     ) -> None:
         self._values = values
         self._table = table
@@ -94,6 +97,7 @@ class RasterLabels(LabelPlane):
         self._where = where
         self._pixel = pixel
         self._corner = corner
+        self._overview = values if overview is None else overview
 
     def read(self, box: Box) -> Labels:
         """Return the labels of a box; see :class:`LabelPlane`."""
@@ -105,6 +109,28 @@ class RasterLabels(LabelPlane):
             part = Box(inside.y + y, inside.x + x, rows.size, columns.size)
             labels[part.slices_in(box)] = self._pick(rows, columns)
         return labels
+
+    def sketch(self, shape: tuple[int, ...], full: tuple[int, int]) -> Labels:
+        """Return the labels over the whole slide, reduced; see :class:`LabelPlane`."""
+        coarse, fine = self._overview.shape, self._values.shape
+        height, width = shape
+        plane = WorkingPlane(height, width, 0, 1.0, 1.0, None)
+        # In cells of what is wanted, which are as many along either side as it says.
+        cells = [edge / side for edge, side in zip(full, shape, strict=True)]
+        pixel = [
+            each * n / m / cell
+            for each, n, m, cell in zip(self._pixel, fine, coarse, cells, strict=False)
+        ]
+        corner = [start / cell for start, cell in zip(self._corner, cells, strict=True)]
+        seen = RasterLabels(
+            self._overview,
+            self._table,
+            plane,
+            self._where,
+            pixel=(pixel[0], pixel[1]),
+            corner=(corner[0], corner[1]),
+        )
+        return seen.read(plane.box)
 
     def _pick(self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> Labels:
         """Return the labels where rows and columns of the grid cross."""

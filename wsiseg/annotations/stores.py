@@ -54,7 +54,15 @@ class StoreLabels(LabelSource):
         image = open_label_image(self.path)
         pixel, corner = place_store(image, slide)
         table = make_lookup_table(self._meanings(image))
-        return RasterLabels(image.values, table, plane, self.path, pixel=pixel, corner=corner)
+        return RasterLabels(
+            image.values,
+            table,
+            plane,
+            self.path,
+            pixel=pixel,
+            corner=corner,
+            overview=image.overview,
+        )
 
     def _meanings(self, image: LabelImage) -> dict[int, int]:
         named = {value: entry.name for value, entry in image.classes.items()}

@@ -67,24 +67,32 @@ def evaluate(
     from wsiseg.cli.training_progress import ConsoleTrainingListener, describe_scores
     from wsiseg.training import open_data, score, score_each, write_comparison, write_scores
     from wsiseg.training.evaluating import colours_of
-    from wsiseg.training.worst_pictures import FOLDER, WorstPictures
+    from wsiseg.training.worst_pictures import (
+        FOLDER,
+        WorstPictures,
+        folder_names,
+        write_worst,
+    )
 
     listener = ConsoleTrainingListener(quiet=quiet)
     try:
         loaded = [take_checkpoint(name, began=listener.began) for name in names]
         samples = open_data(data, validation=True, classes=loaded[0].classes)
-        worst = None if output is None else WorstPictures(options.worst)
+        called = [each.name for each in loaded]
+        worst = None if output is None else [WorstPictures(options.worst) for _ in loaded]
         if compare:
-            called = [each.name for each in loaded]
             scores = score_each(loaded, called, samples, options, listener, worst=worst)
         else:
-            scores = score(loaded[0], samples, options, listener, worst=worst)
+            scores = score(
+                loaded[0], samples, options, listener, worst=None if worst is None else worst[0]
+            )
     finally:
         listener.stop()
     if output is not None:
         (write_comparison if compare else write_scores)(scores, output)
     if output is not None and worst is not None:
-        worst.write(output, tuple(scores["class_iou"]), colours_of(samples, loaded[0]))
+        kept = dict(zip(folder_names(called), worst, strict=True))
+        write_worst(kept, output, tuple(scores["class_iou"]), colours_of(samples, loaded[0]))
     if as_json:
         print_json(scores)
     else:
@@ -95,7 +103,8 @@ def evaluate(
                 files = ["comparison.json", "comparison.csv", *files]
             echo("", f"scores      {', '.join(str(output / name) for name in files)}")
             if options.worst:
-                echo(f"overlays    {output / FOLDER}: true, found and wrong, the worst first")
+                each = ", a folder for each checkpoint" if compare else ""
+                echo(f"overlays    {output / FOLDER}{each}: true, found and wrong, the worst first")
 
 
 def _read_checkpoints(checkpoint: str | None, compare: list[str], further: list[str]) -> list[str]:

@@ -23,6 +23,9 @@ from wsiseg.tiling.slides.own_stores import HOLDS, OURS
 
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
 
+_OVERVIEW = 2048
+"""Pixels along the longer side of an overview, at least, where a level has so many."""
+
 _Pair = npt.NDArray[np.float64]
 _STEPS: Mapping[str, Callable[[_Pair, _Pair, _Pair], tuple[_Pair, _Pair]]] = {
     "scale": lambda scale, shift, by: (scale * by, shift * by),
@@ -134,6 +137,12 @@ class LabelImage:
     def values(self) -> StoredValues:
         """The finest level."""
         return StoredValues(self.levels[0], self.path)
+
+    @property
+    def overview(self) -> StoredValues:
+        """The coarsest level whose longer side has 2048 pixels or more, or else the finest."""
+        large = [level for level in self.levels if max(level.shape[-2:]) >= _OVERVIEW]
+        return StoredValues((large or self.levels[:1])[-1], self.path)
 
 
 class StoredValues:

@@ -23,7 +23,7 @@ from wsiseg.training.listener import TrainingListener
 from wsiseg.training.metrics import UnitCounts, describe_difference, pair_units
 from wsiseg.training.metrics.differences import LEVEL
 from wsiseg.training.options import EvaluateOptions
-from wsiseg.training.worst_pictures import WorstPictures
+from wsiseg.training.worst_pictures import WorstPictures, folder_names, write_worst
 
 _FEW = 10
 """Units below which the ends of an interval are rough: fewer hardly show how samples vary."""
@@ -57,8 +57,8 @@ def compare(
     checkpoints : sequence of Checkpoint or path-like
         The reference, then those to compare with it.
     output : path-like, optional
-        Folder for ``comparison.json`` and ``comparison.csv``, and for what
-        :func:`wsiseg.evaluate` writes of the first.
+        Folder for ``comparison.json`` and ``comparison.csv``, for what :func:`wsiseg.evaluate`
+        writes of the first, and for overlays of each one's `worst` pictures.
     listener : TrainingListener, optional
         Receives progress, notes and warnings.
     **options
@@ -92,13 +92,15 @@ def compare(
         if isinstance(data, DataSet)
         else open_data(data, validation=True, classes=loaded[0].classes if loaded else None)
     )
-    worst = None if output is None else WorstPictures(settings.worst)
     names = [each.name for each in loaded]
+    worst = None if output is None else [WorstPictures(settings.worst) for _ in loaded]
     scores = score_each(loaded, names, dataset, settings, listener, worst=worst)
     if output is not None:
         write_comparison(scores, Path(output))
     if output is not None and worst is not None:
-        worst.write(Path(output), tuple(scores["class_iou"]), colours_of(dataset, loaded[0]))
+        kept = dict(zip(folder_names(names), worst, strict=True))
+        colours = colours_of(dataset, loaded[0])
+        write_worst(kept, Path(output), tuple(scores["class_iou"]), colours)
     return scores
 
 
@@ -109,7 +111,7 @@ def score_each(
     options: EvaluateOptions | None = None,
     listener: TrainingListener | None = None,
     *,
-    worst: WorstPictures | None = None,
+    worst: Sequence[WorstPictures] | None = None,
 ) -> dict[str, Any]:
     """Score checkpoints one after the other, and tell how they differ from the first.
 
@@ -127,8 +129,8 @@ def score_each(
         How.
     listener : TrainingListener, optional
         Receives progress, notes and warnings.
-    worst : WorstPictures, optional
-        Keeps the pictures with the lowest scores of the first.
+    worst : sequence of WorstPictures, optional
+        Keep the pictures with the lowest scores of each.
 
     Returns
     -------
@@ -165,7 +167,7 @@ def score_each(
         listener.noted(f"{number + 1} of {len(checkpoints)}: {name}")
         counts.append(UnitCounts(len(classes)))
         settings = plain if number else options
-        kept = None if number else worst
+        kept = None if worst is None else worst[number]
         scores.append(score(checkpoint, dataset, settings, listener, units=counts[-1], worst=kept))
     units = pair_units(counts)
     interval = _describe_interval(units.shape[1], dataset)

@@ -35,9 +35,9 @@ from wsiseg.training.metrics import (
     scores_to_csv,
 )
 from wsiseg.training.options import EvaluateOptions
-from wsiseg.training.sample_scores import SampleScores
+from wsiseg.training.sample_scores import WHOLE, SampleScores
 from wsiseg.training.scored_resolution import choose_scored_resolution
-from wsiseg.training.worst_pictures import WorstPictures
+from wsiseg.training.worst_pictures import WorstPictures, write_worst
 
 
 @keywords_from(EvaluateOptions)
@@ -96,7 +96,8 @@ def evaluate(
     if output is not None:
         write_scores(scores, Path(output))
     if output is not None and worst is not None:
-        worst.write(Path(output), tuple(scores["class_iou"]), colours_of(dataset, loaded))
+        colours = colours_of(dataset, loaded)
+        write_worst({"": worst}, Path(output), tuple(scores["class_iou"]), colours)
     return scores
 
 
@@ -174,7 +175,8 @@ def score(
         listener.noted(dataset.note)
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, resolution) as opened:
-            for note in (*opened.notes, *opened.doubts):
+            doubts = opened.doubts if dataset.sparse else ()
+            for note in (*opened.notes, *doubts):
                 listener.warned(f"{sample.name}: {note}")
             _score_sample(opened, predictor, options.segment, scores)
         listener.advanced(number + 1, len(dataset.samples))
@@ -182,6 +184,12 @@ def score(
     if scores.too_large:
         large = plural(scores.too_large, "large slide")
         listener.warned(f"borders and objects of {large} are not scored")
+    if undrawn := scores.undrawn:
+        thing = "slide" if dataset.sparse else "picture"
+        listener.warned(
+            f"{plural(len(undrawn), thing)} of more than {WHOLE // 10**6} megapixels would be "
+            f"among the worst, and have no overlay: {', '.join(undrawn)}"
+        )
     if scores.without_numbers:
         listener.warned(
             f"the network gave NaN or infinity for {scores.without_numbers} pixels; they count as "

@@ -224,7 +224,7 @@ def _train_stages(
             if is_main_process():
                 if not resume and planned is recipe.stages[0] and run.config.exists():
                     run.clear()
-                run.begin(options, data.training_names, data.validation_names)
+                run.begin(options, data.training_names, data.validation_names, data.warnings)
             train_stage(work, listener, resume=resume)
             before = load_checkpoint(place.best)
     assert before is not None

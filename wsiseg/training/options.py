@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -259,10 +260,19 @@ class TrainOptions(ScaleOptions):
         data, arguments = values.pop("data"), values.pop("arguments")
         return {**data, **values, **{f"set {key}": value for key, value in arguments.items()}}
 
-    def save(self, path: Path) -> None:
-        """Write ``config.yaml``: what was asked for, without what was left open."""
+    def save(self, path: Path, warnings: Sequence[str] = ()) -> None:
+        """Write ``config.yaml``: what was asked for, without what was left open.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        warnings : sequence of str
+            What was left out, repaired or assumed; stands above as comments.
+        """
         content = self.model_dump(mode="json", exclude_none=True)
-        write_atomically(path, yaml.safe_dump(content, sort_keys=False))
+        remarks = "".join(f"# warning: {' '.join(each.split())}\n" for each in warnings)
+        write_atomically(path, remarks + yaml.safe_dump(content, sort_keys=False))
 
     @classmethod
     def load(cls, path: Path) -> Self:

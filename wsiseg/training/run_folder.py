@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,13 @@ class RunFolder:
         except (DataSetError, ArgumentError) as error:
             raise _not_ours(self.config) from error
 
-    def begin(self, options: TrainOptions, training: list[str], validation: list[str]) -> None:
+    def begin(
+        self,
+        options: TrainOptions,
+        training: list[str],
+        validation: list[str],
+        warnings: Sequence[str] = (),
+    ) -> None:
         """Make the folder, and write the settings and the names of the samples.
 
         Parameters
@@ -170,6 +177,8 @@ class RunFolder:
             Go to ``config.yaml``.
         training, validation : list of str
             Names of the samples; go to ``training.txt`` and ``validation.txt``.
+        warnings : sequence of str
+            What was left out, repaired or assumed; go to ``config.yaml`` as comments.
 
         Raises
         ------
@@ -178,7 +187,7 @@ class RunFolder:
         """
         with translate_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        options.save(self.config)
+        options.save(self.config, warnings)
         write_atomically(self.training_names, "".join(f"{name}\n" for name in training))
         write_atomically(self.validation_names, "".join(f"{name}\n" for name in validation))
 

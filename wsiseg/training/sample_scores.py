@@ -25,8 +25,8 @@ from wsiseg.training.metrics import (
 from wsiseg.training.options import EvaluateOptions
 from wsiseg.training.worst_pictures import WorstPictures
 
-_WHOLE = 16_000_000
-"""Pixels of the largest picture whose borders and objects are scored."""
+WHOLE = 16_000_000
+"""Pixels of the largest picture whose borders and objects are scored, and that is drawn."""
 
 
 class SampleScores:
@@ -74,10 +74,17 @@ class SampleScores:
         self.smallest = options.smallest
         self.whole = self.too_large = self.without_numbers = 0
         self._borders = options.boundary
+        self._large: list[tuple[str, float]] = []
+
+    @property
+    def undrawn(self) -> list[str]:
+        """Names of samples that are among the worst, and too large to be drawn."""
+        worst = self._worst
+        return [] if worst is None else [name for name, miou in self._large if worst.wants(miou)]
 
     def wants_whole(self, opened: OpenSample) -> bool:
         """Tell whether a sample's labels are to be kept until it is done."""
-        fits = opened.plane.height * opened.plane.width <= _WHOLE
+        fits = _fits(opened)
         if self._borders or self.objects:
             self.too_large += not fits
             return fits
@@ -111,6 +118,8 @@ class SampleScores:
         self.confusion.merge(done)
         self.pictures.append(describe_picture(name, done, self.matching.names))
         self._current = ConfusionMatrix(done.classes)
+        if not _fits(opened):
+            self._large.append((name, done.mean_iou))
         return done.mean_iou
 
     def add_whole(self, opened: OpenSample, truth: Labels, predicted: Labels, miou: float) -> None:
@@ -126,6 +135,11 @@ class SampleScores:
             known = _read_instances(opened)
             scored = truth != IGNORED
             self.objects.add(np.where(scored, known, 0), np.where(scored, found, 0))
+
+
+def _fits(opened: OpenSample) -> bool:
+    """Tell whether the labels of a whole sample are kept in memory."""
+    return opened.plane.height * opened.plane.width <= WHOLE
 
 
 def _read_instances(opened: OpenSample) -> np.ndarray[Any, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsiseg.annotations.labels import IGNORED, Labels
-from wsiseg.annotations.off_tissue import describe_off_tissue
+from wsiseg.annotations.off_tissue import describe_labels_off_tissue
 from wsiseg.errors import DataSetError
 from wsiseg.models.runtimes.choosing import usable_cores
 from wsiseg.segmentation.colouring import recolour
@@ -192,9 +192,11 @@ def _survey_sample(
             # Pixels would be passed over.
             sample.labels.check()
         labels = opened.read(reduced.box)
-        notes += [*opened.notes, *describe_off_tissue(opened.outlines(), slide)]
+        notes += opened.notes
         if decode:
             _decode(slide)
+        else:
+            notes += describe_labels_off_tissue(opened, slide)
     counts = np.bincount(labels.ravel(), minlength=IGNORED + 1)
     if counts[classes:IGNORED].any():
         first = int(np.flatnonzero(counts[classes:IGNORED])[0]) + classes

@@ -102,6 +102,7 @@ def prepare_training_data(
     found = survey(training, resolution, listener.advanced)
     warnings = [*(() if init is None else init.notes), *_notes(training, found)]
     mpp = _common_mpp(training, found)
+    warnings += _as_they_are(resolution, init, training, mpp)
     if split is not None:
         warnings.append(how)
     if validation.samples:
@@ -121,6 +122,29 @@ def _is_one_slide(training: DataSet, validation: DataSet, options: TrainOptions)
     """Tell whether a part of the only slide is to be kept back, as there is no other slide."""
     one = len(training.samples) == 1 and not validation.samples and training.sparse
     return one and options.val_fraction > 0 and options.val_only is None
+
+
+def _as_they_are(
+    resolution: WorkingResolution, init: Checkpoint | None, dataset: DataSet, mpp: float | None
+) -> list[str]:
+    """Return a warning if pictures are taken as they are, unlike those of `init`."""
+    chosen = resolution.mpp is not None or resolution.scale is not None
+    if init is None or init.mpp is None or dataset.sparse or chosen:
+        return []
+    trained = f"the initial checkpoint was trained at {init.mpp:g} µm per pixel, the pictures"
+    if mpp is None:
+        rest = (
+            "do not state theirs and are taken as they are: say what they have with `slide_mpp`, "
+            "or confirm it with `scale=1`"
+        )
+    elif max(mpp / init.mpp, init.mpp / mpp) > _SAME_MPP:
+        rest = (
+            f"are taken as they are, at {mpp:g}: `mpp={init.mpp:g}` works at the checkpoint's, "
+            "`scale=1` confirms it"
+        )
+    else:
+        return []
+    return [f"{trained} {rest}"]
 
 
 def _notes(dataset: DataSet, found: Survey) -> list[str]:

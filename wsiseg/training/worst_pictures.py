@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _OPACITY = 0.5
 _WRONG: Colour = (230, 0, 0)
 _QUALITY = 92
 _OURS = re.compile(r"\d{2,}-.*\.jpg")
+_OUR_FOLDER = re.compile(r"\d+-.")
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,16 @@ class WorstPictures:
         self._kept.sort(key=lambda each: (each.miou, each.name))
         del self._kept[self._number :]
 
-    def write(self, folder: Path, names: tuple[str, ...], colours: Mapping[str, Colour]) -> None:
-        """Draw what is kept, the worst first: ``worst/01-NAME.jpg``.
+    def draw(self, place: Path, names: tuple[str, ...], colours: Mapping[str, Colour]) -> None:
+        """Draw what is kept, the worst first: ``01-NAME.jpg``.
 
         Side by side stand the true classes over the picture, those that were found, and in red
         what is wrong.  Where nobody knows what is true, the picture is not covered.
 
         Parameters
         ----------
-        folder : Path
-            Gets the folder ``worst``, whose earlier pictures are removed.
+        place : Path
+            An existing folder.
         names : tuple of str
             Of the labels.
         colours : mapping of str to tuple of int
@@ -98,19 +100,72 @@ class WorstPictures:
         OutputError
             If they cannot be written.
         """
-        place = folder / FOLDER
-        with translate_write_errors(place):
-            place.mkdir(parents=True, exist_ok=True)
-            for earlier in place.iterdir():
-                if _OURS.fullmatch(earlier.name):
-                    earlier.unlink()
         palette = np.zeros((IGNORED + 1, 3), np.uint8)
         palette[: len(names)] = _colours_of(names, colours)
         for rank, each in enumerate(self._kept, start=1):
-            stem = re.sub(r"[^\w.-]", "_", each.name)
-            path = place / f"{rank:02d}-{stem}.jpg"
+            path = place / f"{rank:02d}-{_file_name(each.name)}.jpg"
             with replace_when_complete(path) as unfinished:
                 Image.fromarray(_draw(each, palette)).save(unfinished, "JPEG", quality=_QUALITY)
+
+
+def write_worst(
+    kept: Mapping[str, WorstPictures],
+    folder: Path,
+    names: tuple[str, ...],
+    colours: Mapping[str, Colour],
+) -> None:
+    """Draw the worst pictures of one checkpoint or several.
+
+    Parameters
+    ----------
+    kept : mapping of str to WorstPictures
+        By names of folders; of several checkpoints each has one in ``worst``, see
+        :func:`folder_names`.
+    folder : Path
+        Gets the folder ``worst``, whose earlier pictures are removed.
+    names, colours
+        See :meth:`WorstPictures.draw`.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    place = folder / FOLDER
+    with translate_write_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+        _clear(place)
+        for name, pictures in kept.items():
+            inside = place / name if len(kept) > 1 else place
+            inside.mkdir(exist_ok=True)
+            pictures.draw(inside, names, colours)
+
+
+def folder_names(checkpoints: Sequence[str]) -> list[str]:
+    """Return names of folders for checkpoints, which may be called alike.
+
+    Examples
+    --------
+    >>> folder_names(["nuclei", "run/best.safetensors"])
+    ['1-nuclei', '2-run_best.safetensors']
+    """
+    return [f"{number}-{_file_name(name)}" for number, name in enumerate(checkpoints, start=1)]
+
+
+def _clear(place: Path) -> None:
+    """Remove the pictures of an earlier evaluation, and its folders if nothing else is there."""
+    folders = [each for each in place.iterdir() if each.is_dir() and _OUR_FOLDER.match(each.name)]
+    for inside in (place, *folders):
+        for earlier in inside.iterdir():
+            if _OURS.fullmatch(earlier.name):
+                earlier.unlink()
+    for inside in folders:
+        with suppress(OSError):
+            inside.rmdir()
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name)
 
 
 def _colours_of(names: tuple[str, ...], given: Mapping[str, Colour]) -> list[Colour]:

@@ -1,14 +1,17 @@
 """Layers of tissue, tiles, probabilities and associated pictures lie and look as they should."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
+import shapely
 import zarr
 from matplotlib.path import Path as Outline
 
 import wsiseg
 from tiny import segment_tiny
+from wsiseg.annotations import Annotation, write_qupath
 from wsiseg.errors import OutputError, WsisegError
 from wsiseg.throughput.tile_costs import milliseconds
 from wsiseg.tiling.resolution import plane_at_level
@@ -23,6 +26,7 @@ from wsiseg.viewer.layers.layer_data import (
 )
 from wsiseg.viewer.layers.run_tiles import read_tiles
 from wsiseg.viewer.readers.stores import open_store, store_layers
+from wsiseg.viewer.run_notes import has_regions, run_warnings
 
 
 @pytest.fixture
@@ -196,9 +200,9 @@ def test_uncertainty_of_another_mask_is_told_and_not_shown(doubtful, slide_file,
     ((_, _, kind),) = store_layers(mask, heard.append)
     assert kind == "labels"
     assert [str(error) for error in heard] == [
-        f"the store is of another mask than the one beside it ({beside})."
+        f"it has another size than the mask beside it ({beside})."
     ]
-    with pytest.raises(WsisegError, match="another mask"):
+    with pytest.raises(WsisegError, match="another size"):
         store_layers(beside, fail)
 
 
@@ -207,3 +211,32 @@ def test_a_store_with_its_image_shows_the_uncertainty_beside_it(slide_file, tmp_
     layers = store_layers(tmp_path / "biopsy.ome.zarr", fail)
     assert [kind for _, _, kind in layers] == ["image", "image", "labels"]
     assert layers[1][1]["name"] == "uncertainty"
+
+
+@pytest.mark.parametrize(("mpp", "slack"), [(0.5, 1.0), (0.8, 2.0)])
+def test_the_border_of_regions_is_that_of_the_file(slide_file, tmp_path, shown, mpp, slack):
+    drawn = shapely.Polygon([(300, 200), (1500, 260), (1400, 1500), (500, 1300)])
+    hole = shapely.box(700, 600, 1000, 900)
+    write_qupath(tmp_path / "roi.geojson", [Annotation("roi", drawn.difference(hole))])
+    mask = segment_tiny(slide_file, tmp_path, mpp=mpp, roi=tmp_path / "roi.geojson")
+    (rings, settings, kind), (_, _, top) = store_layers(mask, fail, shown.frame)
+    assert (kind, top) == ("shapes", "labels")
+    assert settings["face_color"] == "transparent"
+    found = [shapely.Polygon(shown.frame.to_slide(ring)[:, ::-1]) for ring in rings]
+    outer, inner = sorted(found, key=lambda each: -each.area)
+    for ring, wanted in ((outer, drawn), (inner, hole)):
+        # In pixels of level 0; the labels have whole pixels of their own.
+        assert shapely.hausdorff_distance(ring.exterior, wanted.exterior) < 2 * slack
+        assert ring.area == pytest.approx(wanted.area, rel=0.01)
+
+
+def test_only_regions_have_a_border(mask_store, shown, tmp_path):
+    ((_, _, kind),) = store_layers(mask_store, fail, shown.frame)
+    assert kind == "labels"
+    # A run file that is damaged or gone says nothing.
+    copy = shutil.copytree(mask_store, tmp_path / mask_store.name)
+    assert run_warnings(open_store(copy)) == []
+    run = mask_store.parent / "biopsy.run.json"
+    assert run_warnings(open_store(mask_store)) == json.loads(run.read_text())["warnings"]
+    (tmp_path / run.name).write_text("{")
+    assert (run_warnings(open_store(copy)), has_regions(open_store(copy))) == ([], False)

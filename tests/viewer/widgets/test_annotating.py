@@ -127,7 +127,7 @@ def test_classes_are_edited_while_one_paints(window, errors):
     widget.classes.choose(0)
     widget.classes.remove()
     assert layer.metadata[KEY].classes == {0: TWO[0], 2: fat}
-    assert ["cannot name" in errors()[0], "tumour is painted" in errors()[1]] == [True, True]
+    assert ["cannot be called" in errors()[0], "tumour is in use" in errors()[1]] == [True, True]
     for name in ("not annotated", "not analysed"):
         widget.classes.list.item(0).setText(name)
         assert widget.classes.classes[0] == TWO[0]
@@ -205,7 +205,7 @@ def test_adding_and_refusing(window, slide_file, qtbot, tmp_path, errors):
     qtbot.waitUntil(lambda: bool(errors()))
     assert "exists" in errors()[0]
     assert "\n" not in errors()[0]
-    widget.if_exists.setCurrentText("add")
+    widget.if_exists.setCurrentText("add to it")
     widget.save()
     wait_for_work(qtbot, widget)
     labels = read_on_slide(tmp_path / "biopsy.ome.zarr", slide_file, None)

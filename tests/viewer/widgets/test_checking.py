@@ -75,7 +75,7 @@ def test_a_view_is_checked_with_a_click(qtbot, predicted, slide_file, tmp_path, 
     viewer, widget, layer = predicted
     look_at(viewer, (AREA.y + 20) * 0.5, (AREA.x + 30) * 0.5, zoom=10)
     settle()
-    widget.buttons["View is checked"].click()
+    widget.buttons["Mark view as checked"].click()
     assert viewer.layers.selection.active is layer
     widget.save()
     wait_for_work(qtbot, widget)

@@ -29,7 +29,7 @@ def no_slide(viewer, widget):
 
 def out_of_sight(viewer, widget):
     look_at(viewer, 10_000, 10_000, zoom=5)
-    return "the window shows nothing of biopsy"
+    return "biopsy is not in view"
 
 
 def nothing_drawn(viewer, widget):
@@ -61,7 +61,7 @@ def a_painting(viewer, widget):
     save_painting(region, np.zeros(region.box.shape, np.uint8), folder, if_exists="replace")
     widget.scope.setCurrentIndex(WHOLE_SLIDE)
     widget.folder.choose(folder)
-    return "something that is no run"
+    return "a file of this name that Segment did not make"
 
 
 @pytest.mark.parametrize(

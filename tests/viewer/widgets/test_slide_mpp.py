@@ -48,17 +48,17 @@ def test_it_is_asked_for_and_nothing_runs_at_level_0_in_silence(qtbot, plain):
     look_at(viewer, 300, 350, zoom=1)
     assert widget.resolution.currentText() == "as trained: 0.5 µm/px"
     assert widget.slide_mpp.isVisible()
-    assert widget.slide_mpp.text() == "unknown: type them"
+    assert widget.slide_mpp.text() == "not in the file: type it"
     assert "states no µm/px: type them, or choose level 0" in widget.plan.text()
     widget.start()
     finish(qtbot, widget)
     (record,) = notification_manager.records
-    assert "µm per pixel are unknown, 0.5 are to be worked at" in record.message
+    assert "µm per pixel are unknown, so it cannot be segmented at 0.5" in record.message
     assert "Type the slide's" in widget.status.text()
     assert len(viewer.layers) == 1
     # Level 0 can be chosen, and is said to be level 0.
     widget.resolution.setCurrentIndex(LEVEL_0)
-    text = "Works at level 0 as it is (its µm/px are unknown), the checkpoint was trained at 0.5"
+    text = "Segments at level 0 as it is (its µm/px are unknown), the checkpoint was trained at 0.5"
     assert text in widget.plan.text()
     widget.start()
     finish(qtbot, widget)
@@ -82,7 +82,9 @@ def test_what_is_typed_is_worked_with_as_segment_does(
     assert drawn_region(viewer, view.frame).bounds == pytest.approx((50, 100, 150, 200))
     np.testing.assert_allclose(drawn.data_to_world((99.5, 49.5)), (99.5 * mpp, 49.5 * mpp))
     assert viewer.scene.camera.zoom == pytest.approx(before / mpp)
-    assert widget.plan.text() == f"Works at 0.5 µm/px, as trained; the slide has {mpp:g}, as typed."
+    assert (
+        widget.plan.text() == f"Segments at 0.5 µm/px, as trained; the slide has {mpp:g}, as typed."
+    )
     viewer.layers.remove(drawn)
     viewer.layers.selection.active = viewer.layers[0]
     look_at(viewer, 300 * mpp, 350 * mpp, zoom=0.5)
@@ -108,10 +110,12 @@ def test_the_run_file_of_a_whole_slide_holds_what_was_typed(qtbot, plain, tmp_pa
 
 def test_a_slide_that_states_its_own_is_not_asked_about(make_napari_viewer, slide_file, widget):
     assert not widget.slide_mpp.isVisibleTo(widget)
-    assert widget.plan.text() == "Works at 0.5 µm/px, as trained; the slide has 0.5."
+    assert widget.plan.text() == "Segments at 0.5 µm/px, as trained; the slide has 0.5."
     widget.resolution.setCurrentIndex(TYPED)
     widget.mpp.setValue(1.0)
-    assert widget.plan.text().startswith("Works at 1 µm/px; the slide has 0.5, the checkpoint was")
+    assert widget.plan.text().startswith(
+        "Segments at 1 µm/px; the slide has 0.5, the checkpoint was"
+    )
 
 
 def test_annotate_asks_too_and_paints_at_what_it_says(plain):

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from wsiseg.annotations.labels import LabelPlane, Labels
-from wsiseg.annotations.off_tissue import describe_off_tissue
+from wsiseg.annotations.off_tissue import describe_labels_off_tissue
 from wsiseg.segmentation.colouring import recolour
 from wsiseg.tiling.boxes import Box
 from wsiseg.tiling.reading import read_working_box
@@ -59,7 +59,7 @@ class OpenSample:
     def doubts(self) -> tuple[str, ...]:
         """What makes it doubtful that the labels are of this slide; its overview is read."""
         assert self._labels is not None, "closed"
-        return describe_off_tissue(self._labels.outlines(), self.slide)
+        return describe_labels_off_tissue(self._labels, self.slide)
 
     def pixels(self, box: Box) -> Pixels:
         """Return uint8 ``(box.height, box.width, 3)``; background outside the plane."""

@@ -13,6 +13,7 @@ from wsiseg.annotations.class_map import IGNORE, ClassMap, names_nothing, read_p
 from wsiseg.annotations.labels import IGNORED
 from wsiseg.classes import LabelClass
 from wsiseg.errors import ArgumentError, DataSetError
+from wsiseg.models.class_sets import VOID
 from wsiseg.segmentation.colouring import check_reference
 from wsiseg.training.data_options import MASKS_NEED_A_MAP, DataOptions
 from wsiseg.training.datasets.dataset import DataSet
@@ -113,11 +114,16 @@ def _map_of(classes: Sequence[LabelClass] | None) -> tuple[ClassMap, str]:
     """Return the class map of masks whose values are a checkpoint's labels, and a note on it."""
     if classes is None:
         raise ArgumentError(*MASKS_NEED_A_MAP)
-    pairs = {str(index): entry.name for index, entry in enumerate(classes)}
-    shown = [f"{value} {name}" for value, name in pairs.items()]
+    names = {str(index): entry.name for index, entry in enumerate(classes)}
+    # What the authors call so are pixels that nobody labelled.
+    void = [value for value, name in names.items() if name == VOID.name]
+    pairs = names | dict.fromkeys(void, IGNORE)
+    shown = [f"{value} {name}" for value, name in names.items() if value not in void]
     told = ", ".join(shown[:_TOLD]) + (", …" if len(shown) > _TOLD else "")
+    told += "".join(f"; {value} is {VOID.name}, and ignored" for value in void)
     class_map = ClassMap.build(
-        {str(IGNORED): IGNORE, **pairs}, {entry.name: entry.colour for entry in classes}
+        {str(IGNORED): IGNORE, **pairs},
+        {entry.name: entry.colour for entry in classes if entry.name != VOID.name},
     )
     return class_map, f"the values of the masks are taken as the checkpoint's classes: {told}"
 

@@ -66,6 +66,10 @@ class _PartPlane(LabelPlane):
         """Return the outlines of all shapes; see :class:`LabelPlane`."""
         return self._whole.outlines()
 
+    def sketch(self, shape: tuple[int, ...], full: tuple[int, int]) -> Labels | None:
+        """Return all of the mask, reduced; see :class:`LabelPlane`."""
+        return self._whole.sketch(shape, full)
+
     def _cell(self, at: npt.ArrayLike, axis: int) -> npt.NDArray[np.intp]:
         count = self._cells.shape[axis]
         cell = np.floor((np.asarray(at, float) + 0.5) * (count / self._shape[axis]))
