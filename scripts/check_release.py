@@ -83,7 +83,7 @@ def build(target: Path) -> tuple[Path, Path]:
     shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)
     python = new_environment(sys.executable, target.parent / "builder")
     call([python, "-m", "pip", "install", "--quiet", "-c", CONSTRAINTS, "build"])
-    call([python, "-m", "build", "--outdir", target, ROOT])
+    call([python, "-m", "build", "--outdir", target, ROOT], shown=False)
     (wheel,) = target.glob("*.whl")
     (sources,) = target.glob("*.tar.gz")
     say(f"{wheel.name}, {sources.name}")

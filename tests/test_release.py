@@ -98,10 +98,14 @@ def lint(*words):
     assert told.returncode == 0, told.stdout + told.stderr
 
 
-def test_workflows_citation_and_dockerfile_are_valid():
+def test_workflows_and_citation_are_valid():
     check = (sys.executable, "-m", "check_jsonschema", "--builtin-schema")
     lint(*check, "vendor.github-workflows", *(ROOT / ".github" / "workflows").glob("*.yml"))
     lint(*check, "vendor.citation-file-format", "CITATION.cff")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no hadolint for Windows on PyPI")
+def test_the_dockerfile_is_valid():
     lint(Path(sys.executable).with_name("hadolint"), "Dockerfile")
 
 
@@ -119,10 +123,10 @@ def test_a_tag_is_refused_that_changelog_or_citation_do_not_tell_of(check, monke
     check.check_tag("0.2.0.dev5+gabcdef0")
     (tmp_path / "CHANGELOG.md").write_text("## [Unreleased]\n", encoding="utf-8")
     (tmp_path / "CITATION.cff").write_text("version: 0.1.0\n", encoding="utf-8")
-    with pytest.raises(check.ReleaseError, match="no heading '## \\[0.2.0\\]"):
+    with pytest.raises(check.ReleaseError, match=r"no heading '## \[0\.2\.0\]"):
         check.check_tag("0.2.0")
     (tmp_path / "CHANGELOG.md").write_text("## [0.2.0] - 2027-01-02\n", encoding="utf-8")
-    with pytest.raises(check.ReleaseError, match="no line 'version: 0.2.0'"):
+    with pytest.raises(check.ReleaseError, match=r"no line 'version: 0\.2\.0'"):
         check.check_tag("0.2.0")
     citation = "version: 0.2.0\ndate-released: 2027-01-02\n"
     (tmp_path / "CITATION.cff").write_text(citation, encoding="utf-8")
@@ -141,5 +145,5 @@ def test_a_wheel_with_anything_else_is_refused(check, monkeypatch, tmp_path):
     assert check.check_files(wheel, sources) == "1.0"
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("tests/conftest.py", "")
-    with pytest.raises(check.ReleaseError, match="the wheel holds tests/conftest.py"):
+    with pytest.raises(check.ReleaseError, match=r"the wheel holds tests/conftest\.py"):
         check.check_files(wheel, sources)
