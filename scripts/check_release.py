@@ -32,7 +32,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 EXTRAS = "cluster,dicom,onnx,openvino,parquet,remote,train"
 """What journeys use: neither a window nor int8."""
 
-TOOLS = ("hypothesis", "ome-zarr-models", "pytest", "setuptools", "yaozarrs")
+TOOLS = ("hypothesis", "napari-ome-zarr", "ome-zarr-models", "pytest", "setuptools", "yaozarrs")
 
 LOOK = """
 import importlib, pathlib, sys, sysconfig
@@ -146,7 +146,7 @@ def check_tag(version: str) -> None:
             raise ReleaseError(f"CITATION.cff has no line '{line}'")
 
 
-def check_python(python: str, wheel: Path, sources: Path, folder: Path) -> None:
+def check_python(python: str, wheel: Path, sources: Path, work: Path) -> None:
     """Install and use both archives.
 
     Parameters
@@ -155,12 +155,12 @@ def check_python(python: str, wheel: Path, sources: Path, folder: Path) -> None:
         The interpreter: a path, or a name on the search path.
     wheel, sources : Path
         The archives.
-    folder : Path
-        Where to work.
+    work : Path
+        A folder outside of the clone, in which one is made for this Python.
     """
     started = time.monotonic()
     name = Path(python).name if Path(python).name != "python" else Path(python).parents[1].name
-    place = folder / name
+    place = work / name
     shutil.rmtree(place, ignore_errors=True)
     mine = new_environment(python, place / "environment")
     told = subprocess.run([mine, "--version"], capture_output=True, text=True, check=True)
@@ -169,9 +169,10 @@ def check_python(python: str, wheel: Path, sources: Path, folder: Path) -> None:
     use(mine, place / "bare")
     say("and with what the journeys need")
     install(mine, f"{wheel}[{EXTRAS}]", *TOOLS)
-    shutil.copytree(
-        ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__", ".*")
-    )
+    # Tests that kill runs share the scripts of benchmarks that do.
+    for folder in ("tests", "benchmarks"):
+        ignored = shutil.ignore_patterns("__pycache__", "results", ".*")
+        shutil.copytree(ROOT / folder, place / folder, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", place)
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/journeys"]
     call([mine, *words, f"--basetemp={place / 'temporary'}"], place)
