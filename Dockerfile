@@ -4,8 +4,11 @@
 
 FROM python:3.11-slim AS build
 WORKDIR /src
+# The image has no git to ask: docker build --build-arg VERSION=0.1.0 says which version it is.
+ARG VERSION=""
 COPY . .
-RUN pip install --no-cache-dir -c constraints.txt build==1.6.1 && python -m build --wheel --outdir /wheels
+RUN pip install --no-cache-dir -c constraints.txt build==1.6.1 \
+    && SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WSISEG="$VERSION" python -m build --wheel --outdir /wheels
 
 FROM python:3.11-slim AS cuda
 COPY --from=build /wheels /wheels

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 import wsiseg
+from wsiseg.demo.sections import TISSUE
+from wsiseg.tiling.boxes import Box
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
@@ -49,7 +51,10 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_no_other(tmp_path):
 
 @pytest.fixture(scope="session")
 def examples_folder(tmp_path_factory):
-    """What the examples in docstrings find in the working directory: two annotated fields."""
+    """What the examples in docstrings find in the working directory.
+
+    Two annotated fields, and what was left by segmenting a piece of real tissue.
+    """
     folder = tmp_path_factory.mktemp("examples")
     for kind, value in (("images", 200), ("labels", 1)):
         (folder / "fields" / kind).mkdir(parents=True)
@@ -57,6 +62,11 @@ def examples_folder(tmp_path_factory):
         field[8:24, 8:24] = value
         for name in ("kidney", "liver"):
             Image.fromarray(field).save(folder / "fields" / kind / f"{name}.png")
+    with wsiseg.open_slide(TISSUE) as slide:
+        tissue = Image.fromarray(slide.read_region(0, Box(y=1950, x=1100, height=96, width=128)))
+    tissue.save(folder / "biopsy.png")
+    settings = {"slide_mpp": 0.5, "tissue": "none", "tile": 128, "runtime": "torch"}
+    wsiseg.segment(folder / "biopsy.png", output=folder / "out", **settings)
     return folder
 
 
@@ -121,9 +131,21 @@ def test_the_public_names_are_these_and_all_errors():
             *("refine", "RefineResult"),
             *("Checkpoint", "load_checkpoint", "Slide", "open_slide", "find_slides"),
             *("annotations", "cluster", "errors", "models", "tiling", "training"),
+            "__version__",
             *wsiseg.errors.__all__,
         }
     )
+
+
+def test_jobs_show_how_they_are_called():
+    jobs = {name: getattr(wsiseg, name) for name in wsiseg.__all__ if name[0].islower()}
+    bare = {
+        name
+        for name, job in jobs.items()
+        if inspect.isfunction(job) and ">>>" not in inspect.getdoc(job)
+    }
+    # What quantises is not everywhere, and takes its time.
+    assert bare == {"quantize"}
 
 
 def test_jobs_are_called_alike():

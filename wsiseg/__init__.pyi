@@ -61,3 +61,4 @@ from .training import TrainResult as TrainResult
 from .training import compare as compare
 from .training import evaluate as evaluate
 from .training import train as train
+from .version import __version__ as __version__

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from pictures import CLASS_MAP, write_pictures
 from tiny import tiny_checkpoint
+from wsiseg.cli.signals import Interruption
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -55,6 +57,21 @@ def test_a_segmentation_that_is_signalled_ends_in_order(tmp_path, stage, signals
     assert kept["status"] == "interrupted"
     left = {"batch.json", "cohort.csv"} | ({"first.journal", "first.ome.zarr"} if begun else set())
     assert {path.name for path in out.iterdir()} == left
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="takes the place of Windows' signal")
+def test_control_break_of_windows_ends_the_program_in_order(monkeypatch):
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR2, raising=False)
+    interruption = Interruption()
+    interruption.listen()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGUSR2)
+        assert interruption.status == 128 + signal.SIGUSR2
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, OutputExistsError
 from wsiseg.prediction.keywords import PredictKeywords
 from wsiseg.prediction.options import PredictOptions
+from wsiseg.store import outputs
 
 
 def noise(height, width, seed=0):
@@ -111,6 +112,19 @@ def test_pictures_of_known_resolution_are_looked_at_as_in_training(pictures, tmp
     (note,) = notes
     assert "taken as they are" in note
     assert "`slide_mpp`" in note
+
+
+def test_names_that_differ_in_case_only_need_a_folder_that_tells_them_apart(
+    pictures, checkpoint, tmp_path, monkeypatch
+):
+    Image.fromarray(noise(64, 96)).save(pictures / "FRAME 0.png")
+    out = tmp_path / "out"
+    out.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(outputs, "is_case_insensitive", lambda _: True)
+        with pytest.raises(ArgumentError, match="two pictures would both write"):
+            list(wsiseg.predict(pictures, checkpoint, out))
+    assert len(list(wsiseg.predict(pictures, checkpoint, out, runtime="torch"))) == 4
 
 
 def test_nothing_is_replaced_that_was_not_asked_for(pictures, checkpoint, tmp_path):

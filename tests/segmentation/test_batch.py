@@ -11,7 +11,7 @@ from PIL import Image
 
 from tiny import tiny_checkpoint
 from wsiseg.errors import ArgumentError, OutputError
-from wsiseg.segmentation import batch, executing, segmenting
+from wsiseg.segmentation import executing, segmenting
 from wsiseg.segmentation.batch import segment_batch
 from wsiseg.segmentation.listener import Listener
 from wsiseg.segmentation.memory import NEXT_SLIDE_BYTES
@@ -20,6 +20,7 @@ from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.prefetching import SlidePrefetcher
 from wsiseg.segmentation.segmenting import make_predictor, segment_slide
 from wsiseg.segmentation.slide_jobs import SlideJob
+from wsiseg.store import outputs
 from wsiseg.throughput.recorder import rows_from_csv
 from wsiseg.tiling import Slide, open_slide
 
@@ -250,7 +251,7 @@ def test_names_that_differ_in_case_only_need_a_folder_that_tells_them_apart(
 ):
     upper = tmp_path / "A.png"
     upper.write_bytes(slides[0].read_bytes())
-    monkeypatch.setattr(batch, "is_case_insensitive", lambda _: True)
+    monkeypatch.setattr(outputs, "is_case_insensitive", lambda _: True)
     with pytest.raises(ArgumentError, match="same files"):
         segment_all([slides[0], upper], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -15,7 +15,9 @@ from types import FrameType
 
 INTERRUPTED = 130
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Control-Break is how one program asks another to end on Windows; SIGHUP comes elsewhere."""
+
 _GRACE = 5.0
 """Seconds after the first signal from which on another one ends the program at once."""
 

@@ -79,6 +79,13 @@ def export(
         If the file exists and may not be replaced.
     OutputError
         If it cannot be written.
+
+    Examples
+    --------
+    >>> import wsiseg
+    >>> written = wsiseg.export("out/biopsy.ome.zarr", "geojson", "biopsy.geojson")
+    >>> written.output.name, written.features > 10
+    ('biopsy.geojson', True)
     """
     form = FORMATS.find(to, "`to`")
     settings = read_options(to, form, options)

@@ -64,6 +64,16 @@ def measure(
         If a file exists and may not be replaced.
     OutputError
         If it cannot be written, or what writes it is not installed.
+
+    Examples
+    --------
+    >>> import wsiseg
+    >>> found = wsiseg.measure("out/biopsy.ome.zarr", components=True)
+    >>> nucleus = found.classes[2]
+    >>> nucleus.name, 0.2 < nucleus.share < 0.5, nucleus.components > 10
+    ('nucleus', True, True)
+    >>> list(found.tables)
+    ['classes', 'components']
     """
     settings = MeasureOptions(**options)
     if output is not None:

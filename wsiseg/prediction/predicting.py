@@ -20,7 +20,7 @@ from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.streaming import TileStream
 from wsiseg.settings import keywords_from
-from wsiseg.store.outputs import output_folder
+from wsiseg.store.outputs import name_key, output_folder
 from wsiseg.throughput.recorder import Stopwatch
 from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.tiling.resolution import WorkingPlane, plane_at_level, plane_at_mpp, plane_at_scale
@@ -268,18 +268,19 @@ def _files(folder: Path, image: Path) -> tuple[Path, Path]:
 
 def _check_outputs(images: Sequence[Path], folder: Path, *, overwrite: bool) -> None:
     """Refuse pictures that would write the same files, themselves, or existing ones."""
-    first: dict[Path, Path] = {}
-    for image in images:
-        for file in _files(folder, image):
-            if file in first:
-                raise ArgumentError(
-                    f"two pictures would both write {file.name}",
-                    f"{first[file]} and {image}",
-                    "Label them into different folders.",
-                )
-            first[file] = image
+    written = [(file, image) for image in images for file in _files(folder, image)]
+    key_of = name_key({file.name for file, _ in written}, folder)
+    first: dict[str, Path] = {}
+    for file, image in written:
+        other = first.setdefault(key_of(file.name), image)
+        if other is not image:
+            raise ArgumentError(
+                f"two pictures would both write {file.name}",
+                f"{other} and {image}",
+                "Label them into different folders.",
+            )
     own = {image.absolute() for image in images}
-    for file in first:
+    for file, _ in written:
         if file.absolute() in own:
             raise OutputExistsError(
                 "the labels of a picture would replace a picture", file, "Choose another `output`."

@@ -102,6 +102,13 @@ def refine(
         If the output exists and may not be replaced.
     OutputError
         If it cannot be written.
+
+    Examples
+    --------
+    >>> import wsiseg
+    >>> refined = wsiseg.refine("out/biopsy.ome.zarr", "refined.ome.zarr", min_area="20um2")
+    >>> refined.output.name, refined.changed_pixels > 100
+    ('refined.ome.zarr', True)
     """
     settings = RefineOptions(**options)
     if not settings.refining:

@@ -83,6 +83,13 @@ def report(
         If the folder holds no runs, or a page cannot be written.
     OutputExistsError
         If another file has the name of a page.
+
+    Examples
+    --------
+    >>> import wsiseg
+    >>> pages = wsiseg.report("out")
+    >>> pages.output.name
+    'biopsy.report.html'
     """
     folder, tell = as_place(folder), progress or (lambda _: None)
     found, notes = find_runs(folder)

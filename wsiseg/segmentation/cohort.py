@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +14,7 @@ from wsiseg.segmentation.slide_jobs import Execution, SlideJob, SlideOutcome
 from wsiseg.store.disk import Json
 from wsiseg.store.locks import is_held
 from wsiseg.store.manifest import Manifest, state_of
-from wsiseg.store.outputs import is_case_insensitive
+from wsiseg.store.outputs import name_key
 from wsiseg.tiling.slides import url_or_path
 
 
@@ -221,13 +220,10 @@ def refuse_same_names(jobs: Sequence[SlideJob], folder: Path) -> None:
     ArgumentError
         Names two of them.
     """
-    names = {job.name for job in jobs}
-    # A file is written to find out about the folder, which a kill might leave.
-    alike = len(set(map(_fold, names))) < len(names)
-    folded = alike and folder.is_dir() and is_case_insensitive(folder)
+    key_of = name_key({job.name for job in jobs}, folder)
     first: dict[str, SlideJob] = {}
     for job in jobs:
-        key = _fold(job.name) if folded else job.name
+        key = key_of(job.name)
         if key in first:
             raise ArgumentError(
                 f"two slides are called {job.name!r} and would write the same files",
@@ -235,7 +231,3 @@ def refuse_same_names(jobs: Sequence[SlideJob], folder: Path) -> None:
                 "Segment them into different folders.",
             )
         first[key] = job
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -253,11 +253,9 @@ def remove_raw(path: Path) -> None:
 
 def _flush(shard: Path) -> None:
     """Sync a shard to disk, before the journal records it."""
-    descriptor = os.open(shard, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # Windows syncs what may be written alone.
+    with shard.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _shards(place: Path, array: AnyArray, box: Box, ending: str = "") -> Iterator[Path]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import unicodedata
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,6 +245,30 @@ def mask_beside(path: Path) -> Path | None:
     """
     ending = next((each for each in COMPANIONS if path.name.endswith(each)), None)
     return None if ending is None else path.with_name(path.name.removesuffix(ending) + STORE)
+
+
+def name_key(names: Collection[str], folder: Path) -> Callable[[str], str]:
+    """Return what tells names of files apart in a folder, which may take ``a`` and ``A`` for one.
+
+    Parameters
+    ----------
+    names : collection of str
+        Names of different things.
+    folder : Path
+        Where they are to lie; may not exist yet, and then tells all names apart.
+
+    Returns
+    -------
+    callable
+        Gives the same for names that are one.
+    """
+    # A file is written to find out about the folder, which a kill might leave.
+    alike = len(set(map(_fold, names))) < len(set(names))
+    return _fold if alike and folder.is_dir() and is_case_insensitive(folder) else str
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def is_case_insensitive(folder: Path) -> bool:

@@ -104,7 +104,15 @@ def _pairs(given: object) -> object:
 
 
 class TrainOptions(ScaleOptions):
-    """Settings of :func:`wsiseg.train`; those that are None are chosen."""
+    """Settings of :func:`wsiseg.train`; those that are None are chosen.
+
+    Examples
+    --------
+    >>> data = DataOptions(slides="slides/", annotations="drawn/")
+    >>> options = TrainOptions(data=data, mpp=0.5, epochs=20)
+    >>> options.replace(epochs=40).epochs, options.recipe
+    (40, 'plain')
+    """
 
     data: Annotated[DataOptions, Option(shown=False)]
     init: Annotated[_Source | None, Option(shown=False)] = None
