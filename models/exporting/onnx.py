@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsiseg.models.exporting.format import INPUT, Bytes, ModelFormat
+from wsiseg.models.quiet import quiet
 
 if TYPE_CHECKING:
     from wsiseg.models.tile_network import TileNetwork
@@ -69,7 +67,7 @@ def to_onnx(
         batch, height, width = map(torch.export.Dim, ("batch", "height", "width"))
         shapes = ({0: batch, 1: multiple * height, 2: multiple * width},)
 
-    with _silent_exporter(), torch.no_grad():
+    with quiet("torch.onnx"), torch.no_grad():
         program = torch.onnx.export(
             network,
             (torch.from_numpy(example),),
@@ -83,17 +81,3 @@ def to_onnx(
     program.model.metadata_props.update(metadata or {})
     content: bytes = program.model_proto.SerializeToString()
     return content
-
-
-@contextmanager
-def _silent_exporter() -> Iterator[None]:
-    """Keep PyTorch from telling about its own future, and about packages that are not needed."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,6 +12,7 @@ import numpy as np
 from wsiseg.models.exporting.format import INPUT
 from wsiseg.models.exporting.onnx import to_onnx
 from wsiseg.models.quantising.quantiser import OUTPUTS, Bytes, Labelling, Quantiser
+from wsiseg.models.quiet import quiet
 from wsiseg.models.tile_network import TileNetwork
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ class OnnxQuantiser(Quantiser["onnx.ModelProto"]):
         multiple = network.network.input_multiple
         edge = max(2, 128 // multiple) * multiple
         example = np.zeros((2, edge, edge + multiple, 3), np.uint8)
-        with TemporaryDirectory() as folder, _silent():
+        with TemporaryDirectory() as folder, quiet():
             exported, prepared = Path(folder, "exported.onnx"), Path(folder, "prepared.onnx")
             exported.write_bytes(to_onnx(network, example, any_shape=True))
             # Norms go into the convolutions before them, so that nothing is rounded between.
@@ -73,7 +71,7 @@ class OnnxQuantiser(Quantiser["onnx.ModelProto"]):
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-        with TemporaryDirectory() as folder, _silent():
+        with TemporaryDirectory() as folder, quiet():
             exact, rounded = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
             onnx.save(self.float, exact)
             quantize_static(
@@ -192,17 +190,3 @@ def _computing(graph: onnx.ModelProto, node: onnx.NodeProto) -> tuple[str, ...]:
         return (str(node.name),)
     readers = [each for name in node.output for each in _readers(graph, name)]
     return tuple(sorted({name for each in readers for name in _computing(graph, each)}))
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep the quantiser from telling what it would like to be called with."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
