@@ -72,8 +72,8 @@ ABOUT = {
 
 REMARKS = """\
 **This is not a medical device.** It finds nuclei in sections stained with haematoxylin and eosin,
-of any organ, and tells tissue from glass. It is meant to begin with: to look at, to measure how much
-of a tissue is nuclei, and to be fine-tuned (`wsiseg train --init nuclei`).
+of any organ, and tells tissue from glass. It is meant to begin with: to look at, to measure how
+much of a tissue is nuclei, and to be fine-tuned (`wsiseg train --init nuclei`).
 
 **It does not** separate nuclei that touch, so it counts nothing; tell kinds of cells apart; know
 other stains; or find every nucleus out of focus, as the annotators often left those out. Nobody
