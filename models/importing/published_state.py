@@ -124,7 +124,20 @@ class PublishedState:
         return self.arguments | given
 
     def build(self, classes: int, settings: Arguments) -> SegmentationNetwork:
-        """Return the network with these weights, in evaluation mode."""
+        """Return the network with these weights, in evaluation mode.
+
+        Parameters
+        ----------
+        classes : int
+            Number of classes.
+        settings : dict
+            The architecture's arguments.
+
+        Raises
+        ------
+        WeightsMismatchError
+            If tensors are missing, left over or of another shape.
+        """
         network = create_model(self._architecture, classes, **settings)
         load_strictly(network, self.layout.translate(self._architecture, self._state), self._where)
         return network.eval()

@@ -91,7 +91,20 @@ class SampleScores:
         return fits and self._worst is not None
 
     def add_band(self, band: Band, opened: OpenSample) -> tuple[Labels, Labels]:
-        """Count a band, and return what was true and what was predicted there."""
+        """Count a band, and return what was true and what was predicted there.
+
+        Parameters
+        ----------
+        band : Band
+            With the labels that were predicted.
+        opened : OpenSample
+            With those that are true.
+
+        Returns
+        -------
+        (ndarray, ndarray)
+            uint8 ``(band.box.height, band.box.width)`` each, as the data number their classes.
+        """
         truth = self.matching.truth[opened.labels(band.box)]
         predicted = self.matching.predicted[band.labels]
         predicted[band.labels == NO_LABEL] = NO_LABEL
@@ -123,7 +136,17 @@ class SampleScores:
         return done.mean_iou
 
     def add_whole(self, opened: OpenSample, truth: Labels, predicted: Labels, miou: float) -> None:
-        """Score the borders and objects of one sample, and keep it if it is among the worst."""
+        """Score the borders and objects of one sample, and keep it if it is among the worst.
+
+        Parameters
+        ----------
+        opened : OpenSample
+            The sample.
+        truth, predicted : ndarray
+            uint8 ``(height, width)`` of its whole plane.
+        miou : float
+            Of all its pixels.
+        """
         if self._worst is not None and self._worst.wants(miou):
             pixels = opened.pixels(opened.plane.box)
             self._worst.add(opened.sample.name, miou, pixels, truth, predicted)
