@@ -26,6 +26,7 @@ from wsiseg.viewer.window import open_window
 
 SIZE = 1400, 860
 SLIDE = 5000, 6000
+COLOURS = 160
 MPP = 0.5
 
 
@@ -44,12 +45,12 @@ def look_at(viewer: Any, y: float, x: float, zoom: float) -> None:
     wait()
 
 
-def take(viewer: Any, path: Path) -> None:
+def take(viewer: Any, path: Path, colours: int = COLOURS) -> None:
     """Save the window, in few colours, as pictures stay in the repository for ever."""
     pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
     # Which leaves the grey of the widgets grey, beside so much pink.
     picture = Image.fromarray(pixels).quantize(
-        256, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
+        colours, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
     )
     picture.save(path, optimize=True)
 
@@ -74,8 +75,8 @@ def main(target: Path) -> None:
         mask = wsiseg.segment(slide, None, folder).mask
         viewer = open_window(slide, [mask])
         viewer.window.resize(*SIZE)
-        look_at(viewer, 1350, 1600, 2.0)
-        take(viewer, target / "view.png")
+        look_at(viewer, 1620, 1900, 2.0)
+        take(viewer, target / "view.png", colours=64)
 
         areas = raise_widget(viewer, "Areas")
         areas.measure_whole()
@@ -91,7 +92,7 @@ def main(target: Path) -> None:
         painting = viewer.layers.selection.active
         painting.brush_size = 30
         for step in range(120):
-            painting.paint((300 + step // 4, 60 + 2 * step), 2)
+            painting.paint((581 + step // 6, 110 + 2 * step), 2)
             painting.paint((430 + step // 2, 90 + 3 * step), 1)
         look_at(viewer, 1350, 1600, 1.5)
         take(viewer, target / "annotate.png")

@@ -84,7 +84,7 @@ def test_a_shape_without_a_class_is_unclassified(tmp_path, view):
 def test_a_class_called_as_pixels_without_one_is_refused(tmp_path, view):
     path = write(tmp_path, collection(in_qupath(TRIANGLE, "not analysed")))
     where = region_at(view, view.slide.levels[0].box, None, {0: STROMA})
-    with pytest.raises(AnnotationError, match="'not analysed' is what pixels without"):
+    with pytest.raises(AnnotationError, match="'not analysed' is the name for pixels"):
         paint_drawing(read_drawing(path, view), where)
 
 

@@ -134,7 +134,7 @@ def test_two_kinds_for_one_slide_are_refused(kind, tmp_path):
     labels = blots(region.box.shape)
     save_painting(region, labels, tmp_path, kind)
     (other,) = set(SOURCES) - {kind}
-    with pytest.raises(OutputExistsError, match="another kind"):
+    with pytest.raises(OutputExistsError, match="another format"):
         save_painting(region, labels, tmp_path, other, "replace")
 
 

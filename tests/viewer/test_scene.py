@@ -89,7 +89,7 @@ def test_the_field_of_view_ends_at_the_slide(viewer, settle):
     viewer.scene.camera.zoom = 4.0
     viewer.scene.camera.center = (0, -9000.0, 0.0)
     settle()
-    with pytest.raises(ArgumentError, match="shows nothing"):
+    with pytest.raises(ArgumentError, match="not in view"):
         scene.field_of_view(viewer, slide)
 
 

@@ -1,5 +1,7 @@
 """What users open or drop becomes layers; what cannot be read, one line in a notification."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -20,6 +22,7 @@ from wsiseg.tiling.slides.tiff import TiffSlide
 from wsiseg.viewer.layers.layer_data import KEY
 from wsiseg.viewer.readers.finder import find_reader
 from wsiseg.viewer.scene import current_mask, masks_of, slide_under
+from wsiseg.viewer.widgets.legend import LegendWidget
 
 TRIANGLE = [(100.0, 200.0), (300.0, 200.0), (300.0, 500.0)]
 
@@ -183,3 +186,23 @@ def test_uncertainty_that_is_dropped_lies_on_its_mask_and_belongs_to_it(
         assert slide_under(viewer, layer) is slide.metadata[KEY]
     assert masks_of(viewer, mask) == [beside, labels, alone]
     assert current_mask(viewer) is labels.metadata[KEY]
+
+
+def test_what_the_run_of_a_mask_warned_of_is_told(make_napari_viewer, mask_store, tmp_path):
+    copy = shutil.copytree(mask_store, tmp_path / mask_store.name)
+    run = json.loads((mask_store.parent / "biopsy.run.json").read_text())
+    run["warnings"] = ["3 tiles are unreadable", "and something else"]
+    (tmp_path / "biopsy.run.json").write_text(json.dumps(run))
+    viewer = make_napari_viewer()
+    notification_manager.records.clear()
+    viewer.open(str(copy), plugin="wsiseg")
+    (record,) = notification_manager.records
+    said = "biopsy.ome.zarr: its run warned: 3 tiles are unreadable (and 1 more, see the Legend)"
+    assert record.message == said
+    legend = LegendWidget(viewer)
+    viewer.window.add_dock_widget(legend)
+    lines = legend.warnings.text().splitlines()
+    assert lines == [f"Warning of the run: {each}" for each in run["warnings"]]
+    viewer.layers.clear()
+    assert not legend.warnings.isVisibleTo(legend)
+    notification_manager.records.clear()

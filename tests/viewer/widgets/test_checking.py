@@ -67,7 +67,7 @@ def test_a_stroke_is_kept_with_its_margin_and_checked_fields_whole(
     assert reached[(distance <= RADIUS + MARGIN - 1) | checked].all()
     assert not reached[(distance > RADIUS + MARGIN + 1) & ~checked].any()
     np.testing.assert_array_equal(kept[reached], np.asarray(layer.data)[reached])
-    share = f"{reached.mean():.1%} of the region, which was painted or checked; the rest stays"
+    share = f"{reached.mean():.1%} of the region was painted or checked"
     assert share in widget.status.text()
 
 

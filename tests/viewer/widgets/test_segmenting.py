@@ -159,7 +159,7 @@ def test_the_network_sees_the_colours_that_are_chosen(
     qtbot, viewer, widget, slide_file, checkpoint, tmp_path
 ):
     assert not widget.colours.reference.isEnabled()
-    widget.colours.stain.setCurrentText("Reinhard's way")
+    widget.colours.stain.setCurrentText("normalised (Reinhard)")
     assert widget.colours.reference.isEnabled()
     look_at(viewer, 500, 400, zoom=2)
     widget.start()
