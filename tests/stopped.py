@@ -40,6 +40,8 @@ def spread(changes: int, times: int) -> list[int]:
 
 def main() -> None:
     killed, interrupted, rooms = map(int, sys.argv[1:4])
+    # Shells start what runs in the background with this signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_CACHE_HOME"] = str(Path(name, "cache"))
         runs = kills.Runs(Path(name).resolve(), HEIGHT)
