@@ -17,6 +17,7 @@ from PIL import Image
 from shapely.geometry import Point, box
 
 import wsiseg
+from commands import run
 from dicom_slide import write_dicom_slide
 from documents import ROOT, Block, PageError, Reader, blocks_of, inline_code, known_options
 from drawn import collection, in_qupath
@@ -96,6 +97,9 @@ class Shelf(dict[str, Callable[[Path], object]]):
             ).save(path),
             "tissue.safetensors": lambda path: shutil.copy(NUCLEI, path),
             "before.safetensors": lambda path: shutil.copy(NUCLEI, path),
+            "nuclei.onnx": lambda path: run(
+                "models", "export", "nuclei", "--to", "onnx", "-o", path
+            ),
             "run": self._run,
             "out": self._out,
             "cohort.csv": self._list,
