@@ -253,7 +253,7 @@ def test_pages_can_be_followed_to_the_end(page, tmp_path, shelf, monkeypatch):
 
 OF_OTHERS = {
     *("--scheduler-file", "--nthreads", "--worker-port"),  # dask
-    *("--target", "--logdir", "--mutations"),  # docker, tensorboard, our tests
+    *("--target", "--logdir", "--mutations", "--long", "--screens"),  # docker, tensorboard, tests
     *("--beside", "--holes", "--defaults", "--check"),  # benchmarks, scripts
 }
 
