@@ -43,7 +43,7 @@ unit: $(VENV)/.dev $(VENV)/.s3-server
 # The site lies in build/site.
 docs: build/view $(VENV)/.docs
 	$(BIN)/codespell --config .codespellrc
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 unit-long: $(VENV)/.dev $(VENV)/.s3-server
 	$(BIN)/python -m pytest -n logical --dist worksteal --long

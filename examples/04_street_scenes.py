@@ -7,6 +7,8 @@ its folder as `root`.
 """
 
 import argparse
+
+# --8<-- [start:paint]
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,9 @@ def paint_set(root: Path, rng: np.random.Generator) -> None:
                 Image.fromarray(picture.astype(np.uint8)).save(root / name)
             lines.append(" ".join(f"/SegNet/CamVid/{name}" for name in names))
         (root / f"{split}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+# --8<-- [end:paint]
 
 
 def main(folder: Path) -> float:

@@ -7,6 +7,8 @@ lead to the repository.
 
 from __future__ import annotations
 
+import logging
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +17,10 @@ from typing import Any
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
+_log = logging.getLogger("mkdocs.hooks.docs_pages")
 REPOSITORY = "https://github.com/wsiseg/wsiseg/blob/main"
 
 
@@ -33,13 +37,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Lead links that leave the docs to the repository."""
-    return re.sub(r"\]\(\.\./([^)#]+)", rf"]({REPOSITORY}/\1", markdown)
+    folder = posixpath.dirname(f"docs/{page.file.src_uri}")
+
+    def lead(link: re.Match[str]) -> str:
+        target = posixpath.normpath(f"{folder}/{link[1]}")
+        if target.startswith("docs/"):
+            return link[0]
+        if not (ROOT / target).exists():
+            _log.warning("%s has a link to %s, which does not exist", page.file.src_uri, target)
+        return f"]({REPOSITORY}/{target}"
+
+    return re.sub(r"\]\((\.\./[^)#]+)", lead, markdown)
 
 
 def _from_top(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+    text = (ROOT / name).read_text(encoding="utf-8")
+    beside = re.sub(r"\]\((?!docs/|https?:|#)", "](../", text)
+    return beside.replace("](docs/", "](")
 
 
 def _commands() -> Iterator[str]:
