@@ -119,7 +119,7 @@ class OmeZarrSlide(BlockSlide):
         if dtype != np.uint8 and not (dtype == np.uint16 and channels > 1):
             raise UnsuitableSlideError(
                 f"{channels} channel{'s' * (channels > 1)} of {dtype}, in which nothing says "
-                "what is black and what white",
+                "what is range of values is not stated",
                 self.path,
             )
 
