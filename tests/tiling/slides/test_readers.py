@@ -79,9 +79,9 @@ BROKEN = [
     ("dicom_highdicom/sm_image_jpegls.dcm", SlideError, "transfer syntax"),
     ("dicom_highdicom/sm_annotations.dcm", UnknownFormatError, "no whole-slide image"),
     ("pathml/small_dicom.dcm", SlideError, "OpenSlide"),
-    ("pathml/smalltif.tif", UnknownFormatError, "range of values is not stated|stack"),
-    ("libvips/multi-channel-z-series.ome.tif", UnknownFormatError, "range of values is not stated|stack"),
-    ("slideio/4D-series.ome.tiff", UnknownFormatError, "range of values is not stated|stack"),
+    ("pathml/smalltif.tif", UnknownFormatError, "values is not stated|stack"),
+    ("libvips/multi-channel-z-series.ome.tif", UnknownFormatError, "values is not stated|stack"),
+    ("slideio/4D-series.ome.tiff", UnknownFormatError, "values is not stated|stack"),
 ]
 
 
