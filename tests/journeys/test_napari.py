@@ -175,10 +175,15 @@ def test_from_slide_to_slide(folder, screens, open_window, settle, qtbot):
     assert json.loads((folder / "biopsy.geojson").read_text())["features"]
     settle()
     screens.window("measured", viewer)
+    legend = pane(viewer, "Legend")
+    told = [legend.list.topLevelItem(row).text(2) for row in range(4)]
+    assert all(told)
     throughput = pane(viewer, "Throughput")
     click(throughput.showing)
     qtbot.waitUntil(lambda: "ms per tile" in viewer.layers)
     settle()
+    # Another layer came and went to the front; what was counted stays.
+    assert [legend.list.topLevelItem(row).text(2) for row in range(4)] == told
     screens.window("throughput", viewer)
 
     # A painting is in memory only: the next slide is opened when that is asked for once more.

@@ -108,7 +108,9 @@ class LegendWidget(QWidget):
         column.addWidget(self.warnings)
 
     def _follow(self, _: object = None) -> None:
-        layer = next(filter(_is_mask, by_preference(self._viewer)), None)
+        found = next(filter(_is_mask, by_preference(self._viewer)), None)
+        # napari hands a new proxy to plug-ins each time, with which all that is kept would go.
+        layer: Labels | None = getattr(found, "__wrapped__", found)
         if layer is self._layer and layer is not None:
             return
         self._leave()
