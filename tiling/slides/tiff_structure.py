@@ -125,7 +125,7 @@ def _check_extent(starts: Numbers, lengths: Numbers, size: int, path: Path) -> N
     absurd = any(v.min() < 0 or v.max() > size for v in (starts, lengths))
     last = int((starts[:shared] + lengths[:shared]).max())
     if absurd or last > size:
-        declared = "beyond all measure" if absurd else f"up to byte {last}"
+        declared = "far behind its end" if absurd else f"up to byte {last}"
         raise DamagedSlideError(
             f"the file is cut off (incomplete copy?): pixels {declared} are declared, "
             f"it has {size} bytes",

@@ -90,5 +90,8 @@ class Workforce:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its kind where it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Return the first line of what an error says, or its kind where it says nothing.
+
+    It has no full stop, as messages set their own.
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
