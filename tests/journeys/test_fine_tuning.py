@@ -70,7 +70,7 @@ def test_from_annotations_to_a_network_that_segments(folder, screens, settle, qt
     settle()
     viewer.reset_view()
 
-    painting = annotate_resection(viewer, folder, truth["resection"], kind, settle)
+    painting = annotate_resection(viewer, folder, truth["resection"], kind, settle, qtbot)
     screens.window("painted", viewer)
     annotate = pane(viewer, "Annotate")
     click(annotate.buttons["Save"])
@@ -104,7 +104,7 @@ def test_from_annotations_to_a_network_that_segments(folder, screens, settle, qt
     settle()
 
 
-def annotate_resection(viewer, folder, labels, kind, settle):
+def annotate_resection(viewer, folder, labels, kind, settle, qtbot):
     """Paint the second slide, as QuPath annotated the first."""
     annotate = pane(viewer, "Annotate")
     annotate.classes.show_classes(CLASSES)
@@ -112,6 +112,10 @@ def annotate_resection(viewer, folder, labels, kind, settle):
     click(annotate.buttons["New painting"])
     painting = viewer.layers.selection.active
     assert (painting.data == 255).all()
+    # napari shows a new layer in the background, and cannot be painted on before.
+    settle()
+    qtbot.waitUntil(lambda: painting.loaded)
+    settle()
     for value in (0, 1):
         painting.data_setitem(np.nonzero(labels == value), value)
     annotate.folder.choose(folder / "drawn")

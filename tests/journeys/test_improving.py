@@ -146,8 +146,8 @@ def test_checkpoints_may_be_named_in_any_way(checkpoints, tmp_path):
     [
         ((), "no checkpoint is named (--checkpoint)"),
         (("--compare", "a"), "a comparison needs two checkpoints (a)"),
-        (("a",), "none belongs (a). Name what to score with --checkpoint"),
-        (("-c", "a", "b"), "(b). Name what to score with --checkpoint, and others to compare"),
+        (("a",), "no option (a). Name the checkpoint to score"),
+        (("-c", "a", "b"), "(b). Name the checkpoint to score with --checkpoint, and others"),
     ],
 )
 def test_too_few_checkpoints_are_wrong_usage(words, said, tmp_path):

@@ -112,12 +112,12 @@ def test_outside_a_region_nothing_is_labelled(view, checkpoint):
 
 def test_what_is_too_large_is_refused(view, checkpoint, monkeypatch):
     monkeypatch.setattr(part_plan, "LARGEST_PART", 500)
-    with pytest.raises(ArgumentError, match=r"688×563 working pixels .* Whole slide"):
+    with pytest.raises(ArgumentError, match=r"688×563 pixels, too many .* Whole slide"):
         run(PartTask(view, checkpoint, OPTIONS, Box(0, 0, 900, 1100)))
 
 
 def test_a_region_beside_the_slide_is_refused(view, checkpoint):
-    with pytest.raises(ArgumentError, match="outside of biopsy"):
+    with pytest.raises(ArgumentError, match="outside biopsy"):
         PartTask.of_region(view, checkpoint, OPTIONS, shapely.box(-50, -50, -1, -1))
 
 
@@ -163,7 +163,7 @@ def test_a_slide_without_a_resolution_is_not_taken_at_level_0_unasked(
         if whole
         else PartTask(view, checkpoint, options, Box(0, 0, 50, 50))
     )
-    with pytest.raises(ArgumentError, match=rf"unknown, {wanted} are .* choose level 0"):
+    with pytest.raises(ArgumentError, match=rf"unknown.* at {wanted} .*choose level 0"):
         run(task)
 
 

@@ -164,7 +164,7 @@ def test_channels_without_a_rule_to_colour_are_refused(samples: int, tmp_path: P
     path = tmp_path / "deep.tif"
     kind = {"photometric": "minisblack", "planarconfig": "contig"} if samples > 1 else {}
     tifffile.imwrite(path, deep if samples > 1 else deep[..., 0], tile=(64, 64), **kind)
-    with pytest.raises(ValueError, match=r"range of values is not stated|stack"):
+    with pytest.raises(ValueError, match=r"range of values|stack"):
         open_slide(path)
 
 
