@@ -21,6 +21,7 @@ from commands import run
 from dicom_slide import write_dicom_slide
 from documents import ROOT, Block, PageError, Reader, blocks_of, inline_code, known_options
 from drawn import collection, in_qupath
+from repetitions import some_of
 from tiny import named_checkpoint
 from wsiseg.demo.sections import TISSUE
 from wsiseg.models.registry import ARCHITECTURES
@@ -28,6 +29,8 @@ from wsiseg.models.registry import ARCHITECTURES
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 NUCLEI = ROOT / "wsiseg" / "demo" / "nuclei.safetensors"
 EDGE = 512
+LATER = {"docs/refining.md", "docs/cohorts.md", "docs/checkpoints.md", "docs/improving.md"}
+"""Pages whose commands other tests of the suite run as well: `make test-long` follows them."""
 
 
 def name_of(page: Path) -> str:
@@ -232,6 +235,9 @@ def of(pages: list[Path], *, long: bool) -> list[Path]:
     ]
 
 
+QUICK = of(PAGES, long=False)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_runs_or_says_why_not(page):
     for block in blocks_of(page):
@@ -239,7 +245,9 @@ def test_every_block_runs_or_says_why_not(page):
 
 
 @pytest.mark.usefixtures("networks_of_pages", "no_windows")
-@pytest.mark.parametrize("page", of(PAGES, long=False), ids=name_of)
+@pytest.mark.parametrize(
+    "page", some_of(QUICK, [page for page in QUICK if name_of(page) not in LATER]), ids=name_of
+)
 def test_pages_can_be_followed(page, tmp_path, shelf, monkeypatch):
     follow(page, tmp_path, shelf, monkeypatch, long=False)
 

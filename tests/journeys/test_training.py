@@ -41,6 +41,7 @@ def train(folder, *words):
     )
 
 
+@pytest.mark.long  # `test_fine_tuning` does this in the window
 def test_from_annotated_slides_to_a_mask(slides):
     trained = train(slides, "--epochs", 12, "--tiles", 24, "--lr", 0.02, "--clip", 0, "--json")
     assert trained.status == 0, trained.err

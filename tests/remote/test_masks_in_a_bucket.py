@@ -98,6 +98,7 @@ def test_with_an_image_and_refined_it_is_the_same(slide, bucket, tmp_path):
     assert_same(objects(f"{bucket}/deep/er"), local)
 
 
+@pytest.mark.long  # a killed run is gone on with in the suite
 def test_a_server_that_fails_leaves_what_can_be_gone_on_with(slide, local, bucket, relay):
     where = f"{bucket}/out"
     segmented(slide, where, **SETTINGS)

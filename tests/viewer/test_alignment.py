@@ -10,6 +10,7 @@ import vendor_slides
 import wsiseg
 from array_slide import ArraySlide
 from reddish import CLASSES, reddish_checkpoint
+from repetitions import some_of
 from wsiseg.store.label_images import open_label_image
 from wsiseg.store.masks import MaskStore
 from wsiseg.store.metadata import Placement
@@ -59,7 +60,10 @@ def see(viewer, layer, qtbot, settle):
 
 @pytest.mark.parametrize(
     ("mpp", "in_thread"),
-    [(0.25, False), (0.5, False), (0.4, False), (0.4, True), (1.1, False), (0.1, False)],
+    some_of(
+        [(0.25, False), (0.5, False), (0.4, False), (0.4, True), (1.1, False), (0.1, False)],
+        [(0.4, False), (0.4, True), (1.1, False)],
+    ),
 )
 def test_mask_and_slide_show_the_same(
     make_napari_viewer, qtbot, settle, tmp_path, monkeypatch, mpp, in_thread
@@ -102,7 +106,7 @@ def write_slide(path):
     return path
 
 
-@pytest.mark.parametrize("mpp", [0.25, 0.4, 0.7, 1.1])
+@pytest.mark.parametrize("mpp", some_of([0.25, 0.4, 0.7, 1.1], [0.4, 0.7]))
 def test_every_pixel_of_a_mask_of_segment_stands_in_its_place(
     make_napari_viewer, qtbot, settle, tmp_path, mpp
 ):
@@ -130,7 +134,7 @@ def test_every_pixel_of_a_mask_of_segment_stands_in_its_place(
 
 
 @pytest.mark.parametrize("build", [vendor_slides.mirax, vendor_slides.leica])
-@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("level", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_mask_lies_on_a_slide_of_which_a_part_was_scanned(
     make_napari_viewer, qtbot, settle, tmp_path, build, level
 ):

@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_glass_and_told_of():
     assert "gone" in str(told[0])
 
 
-@pytest.mark.parametrize("edge", [EDGE, 99_999])
+@pytest.mark.parametrize("edge", [pytest.param(EDGE, marks=pytest.mark.long), 99_999])
 def test_a_huge_slide_pans_by_reading_the_screen(make_napari_viewer, settle, qtbot, tmp_path, edge):
     slide = PaintedSlide(tmp_path, edge)
     data, settings, _ = slide_layer(SlideView(slide, Frame.of(slide)), fail)
