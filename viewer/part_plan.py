@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wsiseg.errors import ArgumentError
 from wsiseg.models.runtimes import Predictor
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import Plan, make_plan
+from wsiseg.segmentation.suitability import check_resolution
 from wsiseg.segmentation.target import choose_plane
 from wsiseg.tiling.boxes import Box
 from wsiseg.viewer.layers.frame import working_box
@@ -44,9 +47,12 @@ def plan_part(
     ------
     ArgumentError
         If it is too large.
+    FarResolutionError
+        If the resolution is far from the checkpoint's, unless `force` is set.
     """
     slide = view.slide
     plane = choose_plane(slide, predictor.checkpoint, options)
+    doubts = check_resolution(slide, plane, predictor.checkpoint, force=options.force)
     box = working_box(slide_box, plane)
     if max(box.shape) > LARGEST_PART:
         raise ArgumentError(
@@ -62,6 +68,7 @@ def plan_part(
     ]
     plan = min(plans, key=lambda each: each.cover.pixels)
     classes = dict(enumerate(predictor.checkpoint.classes))
+    plan = replace(plan, warnings=(*doubts, *plan.warnings))
     return plan, RegionView(view, plane, box, classes)
 
 

@@ -81,6 +81,22 @@ class ExistingOutput:
 
 
 @dataclass(frozen=True)
+class DoubtfulInput:
+    """A slide or a resolution that looks wrong, and may be segmented all the same.
+
+    Attributes
+    ----------
+    task : PartTask or SlideTask
+        What was asked for.
+    doubt : str
+        What is wrong with it.
+    """
+
+    task: PartTask | SlideTask
+    doubt: str
+
+
+@dataclass(frozen=True)
 class PartTask:
     """Labelling a part of a slide in memory.
 
@@ -140,6 +156,10 @@ class PartTask:
         if not box.area:
             raise ArgumentError(f"the region lies outside {view.slide.name}")
         return cls(view, checkpoint, options, box, region)
+
+    def forced(self) -> PartTask:
+        """Return the task of going on although the input looks wrong."""
+        return replace(self, options=self.options.replace(force=True))
 
     def run(self, predictors: PredictorCache, report: Report) -> Outcome:
         """Label the part.
@@ -243,6 +263,10 @@ class SlideTask:
     def resuming(self) -> SlideTask:
         """Return the task of resuming the existing run."""
         return replace(self, options=self.options.replace(resume=True, overwrite=False))
+
+    def forced(self) -> SlideTask:
+        """Return the task of going on although the input looks wrong."""
+        return replace(self, options=self.options.replace(force=True))
 
     def overwriting(self) -> SlideTask:
         """Return the task of overwriting the existing output."""

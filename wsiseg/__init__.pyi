@@ -12,7 +12,9 @@ from .errors import BadNumbersError as BadNumbersError
 from .errors import CheckpointError as CheckpointError
 from .errors import ClusterError as ClusterError
 from .errors import DamagedSlideError as DamagedSlideError
+from .errors import DarkFieldError as DarkFieldError
 from .errors import DataSetError as DataSetError
+from .errors import FarResolutionError as FarResolutionError
 from .errors import MemoryBudgetError as MemoryBudgetError
 from .errors import OutputError as OutputError
 from .errors import OutputExistsError as OutputExistsError

@@ -7,8 +7,10 @@
     │   ├── SlideNotFoundError     no such file                        (FileNotFoundError)
     │   ├── UnknownFormatError     no reader takes it                  (ValueError)
     │   │   └── UnsuitableSlideError   known, and no slide: a stack, a mask, a thumbnail
+    │   │       └── DarkFieldError     it looks like fluorescence
     │   ├── DamagedSlideError      a reader takes it, its data are bad (OSError)
     │   └── ResolutionError        its mpp is missing or absurd        (ValueError)
+    │       └── FarResolutionError     it is far from the checkpoint's
     ├── AddressError               no such bucket, no access, no network
     ├── StainError                 its stains, or a reference for them, are unusable (ValueError)
     ├── TooManyBadTilesError       more unreadable tiles than allowed  (OSError)
@@ -43,7 +45,9 @@ __all__ = [
     "CheckpointError",
     "ClusterError",
     "DamagedSlideError",
+    "DarkFieldError",
     "DataSetError",
+    "FarResolutionError",
     "MemoryBudgetError",
     "OutputError",
     "OutputExistsError",
@@ -104,12 +108,20 @@ class UnsuitableSlideError(UnknownFormatError):
     """The file is of a known kind, and holds no slide to be segmented."""
 
 
+class DarkFieldError(UnsuitableSlideError):
+    """A slide looks like fluorescence or dark field; `force` goes on all the same."""
+
+
 class DamagedSlideError(SlideError, OSError):
     """The file is of a known kind, but its data cannot be read."""
 
 
 class ResolutionError(SlideError, ValueError):
     """The slide's µm per pixel is missing or outside what a microscope gives."""
+
+
+class FarResolutionError(ResolutionError):
+    """A resolution is far from the checkpoint's; `force` goes on all the same."""
 
 
 class AddressError(WsisegError):

@@ -1,6 +1,7 @@
 """Pictures in, labels and overlays out."""
 
 import json
+from functools import partial
 from typing import get_type_hints
 
 import numpy as np
@@ -112,6 +113,18 @@ def test_pictures_of_known_resolution_are_looked_at_as_in_training(pictures, tmp
     (note,) = notes
     assert "taken as they are" in note
     assert "`slide_mpp`" in note
+
+
+def test_a_resolution_far_from_that_of_the_training_is_said_or_refused(pictures, tmp_path):
+    notes = []
+    far = partial(wsiseg.predict, pictures, tiny_checkpoint(3, mpp=0.5), runtime="torch")
+    list(far(output=tmp_path / "a", slide_mpp=1.0, noted=notes.append))
+    (note,) = notes
+    assert "the network sees 1 µm per pixel, 2.0 times off the 0.5" in note
+    refused = list(far(output=tmp_path / "b", slide_mpp=0.5, mpp=8.0))
+    assert all("16.0 times off" in str(each.error) for each in refused)
+    forced = list(far(output=tmp_path / "c", slide_mpp=0.5, mpp=8.0, force=True))
+    assert all(each.error is None for each in forced)
 
 
 def test_names_that_differ_in_case_only_need_a_folder_that_tells_them_apart(

@@ -120,6 +120,11 @@ def test_a_resolution_far_off_is_said_or_refused(predictor: Predictor) -> None:
     # What is enlarged shows no more than the slide has.
     with pytest.raises(ResolutionError, match=r"16\.0 times off"):
         plan_of(predictor, ArraySlide(noise(90, 90), mpp=8.0))
+    # And is not what the network was trained on either.
+    near = ArraySlide(noise(90, 90), mpp=0.5)
+    with pytest.raises(ResolutionError, match=r"see 0\.1 µm per pixel, 5\.0 times off"):
+        plan_of(predictor, near, mpp=0.1)
+    assert "3.3 times off" in plan_of(predictor, near, mpp=0.15).warnings[0]
 
 
 def test_of_the_slides_at_hand_only_fluorescence_is_dark(data: Path) -> None:

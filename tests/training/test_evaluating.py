@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 from PIL import Image
 from skimage.measure import label
@@ -112,13 +111,6 @@ def test_only_annotated_tiles_of_a_slide_go_through_the_network(tmp_path, monkey
     assert scores["pixels"] == 60 * 60
     # The memory and reach of the network are measured too, on other shapes.
     assert len([shape for shape in ran if shape[-2:] == (96, 96)]) <= 2
-
-
-def test_a_slide_is_looked_at_as_the_checkpoint_was_trained(tmp_path):
-    pixels, labels = draw(200, 200, 3)
-    data = write_annotated_slide(tmp_path, pixels, labels)
-    scores = score(named_checkpoint(NAMES, mpp=1.0), open_data(data))
-    assert scores["pixels"] == 100 * 100
 
 
 def test_an_extra_class_of_the_checkpoint_is_an_error_where_it_is_predicted(tmp_path):
@@ -240,49 +232,6 @@ def test_which_class_is_made_of_objects_has_to_be_said(tmp_path):
     dataset = open_pictures((images, labels), instances=labels)
     with pytest.raises(ArgumentError, match=r"`objects`.*ground, round, long"):
         score(named_checkpoint(NAMES), dataset)
-
-
-@pytest.mark.parametrize("asked", [None, EvaluateOptions(mpp=0.5)])
-def test_pictures_without_a_resolution_are_not_scored_at_any_other(tmp_path, asked):
-    pictures, known = open_pictures(write_pictures(tmp_path, 1)), named_checkpoint(NAMES, mpp=0.5)
-    with pytest.raises(ArgumentError, match=r"scored at 0\.5.*p0\.png.*`slide_mpp`.*`scale=1`"):
-        score(known, pictures, asked)
-    assert score(known, pictures, EvaluateOptions(slide_mpp=0.25))["pixels"] == 1024
-    assert score(known, pictures, EvaluateOptions(scale=1.0))["pixels"] == 64 * 64
-    # What the training recorded is taken, and said.
-    known.card = known.card.model_copy(update={"training": {"slide_mpp": 0.25}})
-    listener = RecordingListener()
-    scores = score(known, pictures, asked, listener)
-    assert (scores["pixels"], scores["settings"]["slide_mpp"]) == (1024, 0.25)
-    assert "0.25 are taken, as the checkpoint's training had them" in listener.warnings[0]
-
-
-def test_pictures_that_state_their_resolution_are_scored_at_the_checkpoints(tmp_path):
-    images, labels = write_pictures(tmp_path, 1)
-    pixels = np.asarray(Image.open(images / "p0.png"))
-    (images / "p0.png").unlink()
-    tags = {"resolution": (4e4, 4e4), "resolutionunit": "CENTIMETER"}
-    tifffile.imwrite(images / "p0.tiff", pixels, photometric="rgb", metadata=None, **tags)
-    listener = RecordingListener()
-    known = named_checkpoint(NAMES, mpp=0.5)
-    scores = score(known, open_pictures((images, labels)), None, listener)
-    assert (scores["pixels"], listener.warnings) == (1024, [])
-
-
-def test_the_scale_of_the_training_is_that_of_the_scores(tmp_path):
-    folders = write_pictures(tmp_path, 1)
-    halved = named_checkpoint(NAMES)
-    halved.card = halved.card.model_copy(update={"training": {"scale": 0.5}})
-    listener = RecordingListener()
-    scores = score(halved, open_pictures(folders), None, listener)
-    assert (scores["pixels"], scores["settings"]["scale"]) == (32 * 32, 0.5)
-    assert "0.5 of the size" in listener.notes[0]
-    whole = EvaluateOptions(scale=1.0)
-    assert score(halved, open_pictures(folders), whole)["pixels"] == 64 * 64
-    known = named_checkpoint(NAMES, mpp=0.5)
-    known.card = known.card.model_copy(update={"training": {"scale": 0.5}})
-    at_half = EvaluateOptions(slide_mpp=0.25)
-    assert score(known, open_pictures(folders), at_half)["settings"]["scale"] is None
 
 
 def test_scores_are_written_as_json_csv_and_a_picture(tmp_path):

@@ -26,6 +26,7 @@ from wsiseg.errors import ArgumentError, CheckpointError
 from wsiseg.models.card import read_card
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.segmentation.options import SegmentOptions
+from wsiseg.segmentation.suitability import FORCEABLE
 from wsiseg.tiling.slides.pixel_size import SANE_MPP
 from wsiseg.tiling.uncertainty import Uncertainty
 from wsiseg.viewer import scene
@@ -33,7 +34,13 @@ from wsiseg.viewer.layers.layer_data import KEY, LayerData, MaskView
 from wsiseg.viewer.layers.preview import Preview, TileProgress
 from wsiseg.viewer.notifications import errors_notified, notify_warning
 from wsiseg.viewer.predictor_cache import PredictorCache
-from wsiseg.viewer.segmentation import ExistingOutput, Outcome, PartTask, SlideTask
+from wsiseg.viewer.segmentation import (
+    DoubtfulInput,
+    ExistingOutput,
+    Outcome,
+    PartTask,
+    SlideTask,
+)
 from wsiseg.viewer.slide_resolution import UNREAD, describe_resolution, describe_trained
 from wsiseg.viewer.widgets.colour_fields import ColourFields
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
@@ -81,6 +88,7 @@ class SegmentWidget(QWidget):
         self._predictors = PredictorCache()
         self._work: Worker | None = None
         self._existing: ExistingOutput | None = None
+        self._doubtful: DoubtfulInput | None = None
         self._queue = EventLoopQueue(self)
         self._live = live = LiveLabels(napari_viewer)
         # Holds the preview, and not the widget, which is gone by then.
@@ -125,6 +133,7 @@ class SegmentWidget(QWidget):
         self.folder = PathField("folder of the slide", ask_folder)
         self.starting, self.cancelling = QPushButton("Start"), QPushButton("Cancel")
         self.resuming, self.overwriting = QPushButton("Resume"), QPushButton("Overwrite")
+        self.forcing = QPushButton("Segment all the same")
         self.bar = QProgressBar()
         self.status = StatusLine(f"No checkpoint is chosen: {announce_default()}.")
         self._clock = QTimer(self)
@@ -147,7 +156,7 @@ class SegmentWidget(QWidget):
         self._choice = _row(self.resuming, self.overwriting)
         column = scrolling_column(self)
         column.addLayout(form)
-        for widget in (self._buttons, self.bar, self.status, self._choice):
+        for widget in (self._buttons, self.bar, self.status, self._choice, self.forcing):
             column.addWidget(widget)
         column.addStretch()
 
@@ -162,6 +171,7 @@ class SegmentWidget(QWidget):
         self.cancelling.clicked.connect(self.cancel)
         self.resuming.clicked.connect(self.resume)
         self.overwriting.clicked.connect(self.overwrite)
+        self.forcing.clicked.connect(self.force)
         self._clock.timeout.connect(self._refresh)
 
     @property
@@ -206,6 +216,11 @@ class SegmentWidget(QWidget):
             for layer in scene.masks_of(self._viewer, self._existing.task.files.store):
                 self._viewer.layers.remove(layer)
             self._run(self._existing.task.overwriting())
+
+    def force(self) -> None:
+        """Segment what was refused because it looks wrong."""
+        if self._doubtful is not None:
+            self._run(self._doubtful.task.forced())
 
     @property
     def _chosen_resolution(self) -> SegmentOptions:
@@ -259,7 +274,7 @@ class SegmentWidget(QWidget):
     def _begin(self, function: Callable[[Worker], object]) -> None:
         if self.is_running:
             return
-        self._existing = None
+        self._existing = self._doubtful = None
         # The function holds no part of this widget, whose end therefore is the end of the work.
         work = self._work = Worker(self, function)
         work.reported.connect(self._hear)
@@ -294,6 +309,9 @@ class SegmentWidget(QWidget):
                 self.status.setText(_describe(found))
                 if found.unread:
                     notify_warning(f"{found.unread} tiles could not be read and are left blank.")
+            case DoubtfulInput():
+                self._doubtful = found
+                self.status.setText(f"{found.doubt[:1].upper()}{found.doubt[1:]}.")
             case ExistingOutput():
                 self._existing = found
                 what = "A finished mask" if found.finished else "An unfinished run"
@@ -338,6 +356,7 @@ class SegmentWidget(QWidget):
         self.cancelling.setEnabled(self.is_running)
         self.bar.setVisible(self.is_running)
         self._choice.setVisible(self._existing is not None)
+        self.forcing.setVisible(self._doubtful is not None)
 
     def _update_plan(self) -> None:
         """Say at which resolution would be worked, and ask for the slide's if it is unknown."""
@@ -350,7 +369,10 @@ class SegmentWidget(QWidget):
 
 
 def _run_task(task: PartTask | SlideTask, predictors: PredictorCache, work: Worker) -> object:
-    return task.run(predictors, work.report)
+    try:
+        return task.run(predictors, work.report)
+    except FORCEABLE as error:
+        return DoubtfulInput(task, error.what)
 
 
 def _show_existing(task: SlideTask, work: Worker) -> object:

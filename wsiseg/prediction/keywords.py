@@ -18,6 +18,7 @@ class PredictKeywords(TypedDict, total=False):
     mpp: float | None
     slide_mpp: float | None
     override_mpp: bool
+    force: bool
     tile: int | None
     halo: int | None
     blend: Blend

@@ -7,11 +7,16 @@ from typing import Annotated
 from pydantic import Field
 
 from wsiseg.models.runtimes.options import ComputeOptions
-from wsiseg.segmentation.options import ScaleOptions, SegmentOptions, TileOptions
+from wsiseg.segmentation.options import (
+    ForceOptions,
+    ScaleOptions,
+    SegmentOptions,
+    TileOptions,
+)
 from wsiseg.settings import Option
 
 
-class PredictOptions(ComputeOptions, TileOptions, ScaleOptions):
+class PredictOptions(ComputeOptions, TileOptions, ScaleOptions, ForceOptions):
     """Settings of :func:`wsiseg.predict`.
 
     Pictures are looked at as they are, or at the scale that the checkpoint was trained at; those

@@ -19,6 +19,7 @@ from wsiseg.prediction.options import PredictOptions
 from wsiseg.segmentation.options import SegmentOptions
 from wsiseg.segmentation.plan import make_plan
 from wsiseg.segmentation.streaming import TileStream
+from wsiseg.segmentation.suitability import check_resolution
 from wsiseg.settings import keywords_from
 from wsiseg.store.outputs import name_key, output_folder
 from wsiseg.throughput.recorder import Stopwatch
@@ -178,6 +179,10 @@ class _Job:
                     "Use wsiseg segment for slides.",
                 )
             plane = self._choose_plane(slide)
+            for doubt in check_resolution(
+                slide, plane, self._checkpoint, force=self._options.force
+            ):
+                self._note(doubt)
             working, forward = _label_plane(slide, plane, self._predictor, self._segment)
             labels = _enlarged(working, plane, whole.shape)
             pixels = slide.read_region(0, whole)

@@ -173,7 +173,22 @@ class TileOptions(Settings):
     ] = False
 
 
-class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, ResolutionOptions):
+class ForceOptions(Settings):
+    """What is done about input that looks wrong."""
+
+    force: Annotated[
+        bool,
+        Field(
+            description="Continue although the input looks wrong: a dark-field slide, or a "
+            "resolution far from the checkpoint's."
+        ),
+        Option(_ERRORS),
+    ] = False
+
+
+class SegmentOptions(
+    RefineOptions, ComputeOptions, SlideOptions, TileOptions, ResolutionOptions, ForceOptions
+):
     """Settings of :func:`wsiseg.segment`; the defaults are those of the command.
 
     Raises
@@ -190,14 +205,6 @@ class SegmentOptions(RefineOptions, ComputeOptions, SlideOptions, TileOptions, R
     'gaussian'
     """
 
-    force: Annotated[
-        bool,
-        Field(
-            description="Continue although the input looks wrong: a dark-field slide, or a "
-            "resolution far from the checkpoint's."
-        ),
-        Option(_ERRORS),
-    ] = False
     level: Annotated[
         int | None, Field(description="Work at a pyramid level, without resampling."), Option(_WORK)
     ] = None

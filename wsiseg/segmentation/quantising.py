@@ -209,7 +209,8 @@ def read_calibration_tiles(
 
 def _sample(slide: Slide, checkpoint: Checkpoint, options: SegmentOptions) -> _Sampled:
     plane = choose_plane(slide, checkpoint, options)
-    check_resolution(slide, plane, checkpoint, force=False)
+    hint = "Leave it out, or calibrate at another `mpp`."
+    check_resolution(slide, plane, checkpoint, force=False, hint=hint)
     tissue = find_area(slide, plane, options)
     if tissue is None or not tissue.mask.any():
         raise UnsuitableSlideError(

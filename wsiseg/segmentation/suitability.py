@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsiseg.errors import ResolutionError, UnsuitableSlideError
+from wsiseg.errors import DarkFieldError, FarResolutionError
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.tiling.dark_field import is_dark_field
 from wsiseg.tiling.resolution import WorkingPlane
@@ -10,11 +10,14 @@ from wsiseg.tiling.slides import Slide
 from wsiseg.tiling.slides.pixels import Pixels
 
 WARN_FROM, REFUSE_FROM = 1.5, 4.0
-"""Ratios of the slide's µm per pixel to the checkpoint's that are warned of, or refused."""
+"""Ratios of µm per pixel to the checkpoint's that are warned of, or refused."""
 
 DARK_FIELD = "the slide is dark with hardly any white, like fluorescence or dark field"
 
-_HINT = "Segment it all the same with `force`."
+_HINT = "Continue all the same with `force`."
+
+FORCEABLE = (DarkFieldError, FarResolutionError)
+"""What `force` turns into a warning."""
 
 
 def check_lighting(slide: Slide, overview: Pixels, *, force: bool) -> tuple[str, ...]:
@@ -36,22 +39,27 @@ def check_lighting(slide: Slide, overview: Pixels, *, force: bool) -> tuple[str,
 
     Raises
     ------
-    UnsuitableSlideError
+    DarkFieldError
         If the slide looks like that, unless forced.
     """
     if not is_dark_field(overview):
         return ()
     if not force:
-        raise UnsuitableSlideError(DARK_FIELD, slide.path, _HINT)
+        raise DarkFieldError(DARK_FIELD, slide.path, _HINT)
     return (f"{DARK_FIELD}; it is segmented all the same",)
 
 
 def check_resolution(
-    slide: Slide, plane: WorkingPlane, checkpoint: Checkpoint, *, force: bool
+    slide: Slide,
+    plane: WorkingPlane,
+    checkpoint: Checkpoint,
+    *,
+    force: bool,
+    hint: str = _HINT,
 ) -> tuple[str, ...]:
     """Refuse a resolution far from that of the checkpoint.
 
-    Enlarging adds no detail, so for a slide that is enlarged its own pixels count.
+    Enlarging adds no detail, so the pixels of a slide that is enlarged count as well.
 
     Parameters
     ----------
@@ -63,6 +71,8 @@ def check_resolution(
         Its mpp is compared.
     force : bool
         Whether to return a warning instead of refusing.
+    hint : str
+        What to do about a refusal.
 
     Returns
     -------
@@ -71,19 +81,24 @@ def check_resolution(
 
     Raises
     ------
-    ResolutionError
+    FarResolutionError
         If it is more than :data:`REFUSE_FROM` times off, unless forced.
     """
     if plane.mpp is None or checkpoint.mpp is None:
         return ()
-    shown = plane.mpp / min(1.0, plane.level_scale)
-    times = max(shown / checkpoint.mpp, checkpoint.mpp / shown)
+    trained = checkpoint.mpp
+
+    def times_off(mpp: float) -> float:
+        return max(mpp / trained, trained / mpp)
+
+    shown = max(plane.mpp, plane.mpp / min(1.0, plane.level_scale), key=times_off)
+    times = times_off(shown)
     if times <= WARN_FROM:
         return ()
     what = (
         f"the network would see {shown:g} µm per pixel, {times:.1f} times off the "
-        f"{checkpoint.mpp:g} that it was trained at"
+        f"{trained:g} that it was trained at"
     )
     if times > REFUSE_FROM and not force:
-        raise ResolutionError(what, slide.path, _HINT)
+        raise FarResolutionError(what, slide.path, hint)
     return (what.replace("would see", "sees"),)

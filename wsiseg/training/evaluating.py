@@ -36,7 +36,7 @@ from wsiseg.training.metrics import (
 )
 from wsiseg.training.options import EvaluateOptions
 from wsiseg.training.sample_scores import WHOLE, SampleScores
-from wsiseg.training.scored_resolution import choose_scored_resolution
+from wsiseg.training.scored_resolution import check_scored_resolution, choose_scored_resolution
 from wsiseg.training.worst_pictures import WorstPictures, write_worst
 
 
@@ -159,6 +159,8 @@ def score(
     ArgumentError
         If the resolution of pictures is not known; see
         :func:`wsiseg.training.scored_resolution.choose_scored_resolution`.
+    FarResolutionError
+        If it is far from the checkpoint's, unless `force` is set.
     """
     options = options or EvaluateOptions()
     listener = listener or TrainingListener()
@@ -173,8 +175,10 @@ def score(
         listener.noted(f"{name} is scored as {' or '.join(others)}")
     if dataset.note is not None:
         listener.noted(dataset.note)
+    far: set[str] = set()
     for number, sample in enumerate(dataset.samples):
         with OpenSample(sample, resolution) as opened:
+            check_scored_resolution(opened, checkpoint, options, listener, far)
             doubts = opened.doubts if dataset.sparse else ()
             for note in (*opened.notes, *doubts):
                 listener.warned(f"{sample.name}: {note}")

@@ -54,6 +54,7 @@ class EvaluateKeywords(TypedDict, total=False):
     mpp: float | None
     slide_mpp: float | None
     override_mpp: bool
+    force: bool
     scale: float | None
     tile: int | None
     halo: int | None

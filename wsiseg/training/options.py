@@ -14,6 +14,7 @@ from wsiseg.error_translation import translate_errors
 from wsiseg.errors import ArgumentError, DataSetError
 from wsiseg.models.runtimes.options import ComputeOptions
 from wsiseg.segmentation.options import (
+    ForceOptions,
     ScaleOptions,
     SegmentOptions,
     TileOptions,
@@ -43,7 +44,7 @@ _NETWORK, _LEARNING = "Network", "Training"
 _VALIDATION, _SCORES, _COMPUTE, _OUTPUT = "Validation", "Scores", "Compute", "Output"
 
 
-class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions):
+class EvaluateOptions(ComputeOptions, TileOptions, ScaleOptions, ForceOptions):
     """Settings of :func:`wsiseg.evaluate`.
 
     Slides and pictures are looked at as the checkpoint was trained: at its µm per pixel, where

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from wsiseg.errors import ArgumentError
 from wsiseg.models.checkpoint import Checkpoint
+from wsiseg.segmentation.suitability import check_resolution
 from wsiseg.tiling.resolution import plane_at_level
 from wsiseg.training.datasets.dataset import DataSet
+from wsiseg.training.datasets.open_samples import OpenSample
 from wsiseg.training.datasets.working_resolution import WorkingResolution
 from wsiseg.training.listener import TrainingListener
 from wsiseg.training.options import EvaluateOptions
@@ -54,6 +56,39 @@ def choose_scored_resolution(
     return WorkingResolution(
         mpp=mpp, slide_mpp=slide_mpp, override_mpp=options.override_mpp, scale=scale
     )
+
+
+def check_scored_resolution(
+    opened: OpenSample,
+    checkpoint: Checkpoint,
+    options: EvaluateOptions,
+    listener: TrainingListener,
+    said: set[str],
+) -> None:
+    """Refuse a resolution far from the checkpoint's, or warn of it.
+
+    Parameters
+    ----------
+    opened : OpenSample
+        What is scored.
+    checkpoint : Checkpoint
+        Its mpp is compared.
+    options : EvaluateOptions
+        `force` counts.
+    listener : TrainingListener
+        Receives the warning.
+    said : set of str
+        Warnings of the samples before, which are not repeated; grows.
+
+    Raises
+    ------
+    FarResolutionError
+        If it is far off, unless `force` is set.
+    """
+    for doubt in check_resolution(opened.slide, opened.plane, checkpoint, force=options.force):
+        if doubt not in said:
+            listener.warned(f"{opened.sample.name}: {doubt}")
+        said.add(doubt)
 
 
 def _recall_slide_mpp(

@@ -86,6 +86,25 @@ def test_what_the_window_shows_is_labelled(qtbot, viewer, widget, whole):
     assert widget.starting.isEnabled()
 
 
+@pytest.mark.parametrize("scope", [0, WHOLE_SLIDE])
+def test_a_resolution_that_looks_wrong_is_asked_about(qtbot, viewer, widget, tmp_path, scope):
+    look_at(viewer, 500, 400, zoom=2)
+    widget.scope.setCurrentIndex(scope)
+    widget.folder.choose(tmp_path)
+    widget.resolution.setCurrentIndex(TYPED)
+    widget.mpp.setValue(4.0)
+    widget.start()
+    finish(qtbot, widget)
+    assert "The network would see 4 µm per pixel, 8.0 times off" in widget.status.text()
+    assert not widget.forcing.isHidden()
+    assert len(viewer.layers) == 1
+    widget.forcing.click()
+    finish(qtbot, widget)
+    assert widget.status.text().startswith("Done: ")
+    assert "8.0 times off" in widget.status.text()
+    assert widget.forcing.isHidden()
+
+
 def test_what_was_labelled_can_be_painted_and_labelled_again(qtbot, viewer, widget):
     look_at(viewer, 500, 400, zoom=2)
     for count in (2, 3):
