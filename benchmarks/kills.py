@@ -100,7 +100,7 @@ class Runs:
         gc.freeze()
         self._in_child(lambda: _write_slide(self.slide, height))
         self._in_child(lambda: _write_checkpoint(self.checkpoint))
-        # The first one keeps what the others need not reckon again.
+        # The first one keeps what the others need not compute again.
         self.whole = folder / "whole"
         if self.stop_at(self.whole, 0):
             raise RuntimeError(self.told)

@@ -101,7 +101,7 @@ class Checkpoint:
 
     @property
     def identity(self) -> str | None:
-        """Its digest, if what is reckoned of the network may be kept under it.
+        """Its digest, if what is computed of the network may be kept under it.
 
         None for a network that does not come from a file, comes from another package, or was
         handed out, as it may be changed without notice.

@@ -1,4 +1,4 @@
-"""All architectures with what they cost, reckoned once and kept, as it takes PyTorch to count."""
+"""All architectures with what they cost, computed once and kept, as it takes PyTorch to count."""
 
 from __future__ import annotations
 

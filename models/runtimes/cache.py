@@ -1,9 +1,9 @@
-"""What is reckoned once and kept on this machine's disk: compiled networks, what they cost.
+"""What is computed once and kept on this machine's disk: compiled networks, what they cost.
 
 An entry is a file under the user's cache folder, named after a digest of its key.  A key says all
 that the entry depends on; this package's own version is added here.  Files appear whole or not at
 all, and begin with a digest of their content, so any number of processes may read and write at
-once.  Nothing here can make a run fail: what cannot be kept is reckoned again.
+once.  Nothing here can make a run fail: what cannot be kept is computed again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ABANDONED = 3600
 
 def cache_folder() -> Path:
     """Return the folder of the entries, whether it exists or not."""
-    return user_cache_path("wsiseg", appauthor=False) / "reckoned"
+    return user_cache_path("wsiseg", appauthor=False) / "networks"
 
 
 def kept(kind: str, key: Mapping[str, Json]) -> bytes | None:

@@ -35,7 +35,7 @@ _MEASURED_EDGES = (64, 384, 896)
 """Edges of the tiles by which memory is measured."""
 
 _SPARE, _STEP = 1.1, 16
-"""So many times what was measured is reckoned with, rounded up to so many bytes."""
+"""So many times what was measured is planned with, rounded up to so many bytes."""
 
 _PATIENCE = 50
 """Milliseconds after which a signal is heard while a batch is computed."""

@@ -80,7 +80,7 @@ class Predictor:
         """Memory of the network's intermediate results, in bytes per pixel of a batch."""
         kind, settings = RUNTIMES[self.choice.runtime], self.choice.settings((1, 1), 1)
 
-        def reckon() -> float:
+        def compute() -> float:
             with self._translated_errors():
                 network = self._tile_network(("labels",))
                 return kind.bytes_per_pixel(network, settings)
@@ -92,7 +92,7 @@ class Predictor:
             "versions": kind.versions(),
             "hardware": kind.hardware(settings),
         }
-        return self._kept("memory", reckon, where)
+        return self._kept("memory", compute, where)
 
     @property
     def host_bytes_per_pixel(self) -> float:
@@ -136,12 +136,12 @@ class Predictor:
     def receptive_radius(self) -> int | None:
         """Half of the receptive field in pixels; None if it is more than about 64."""
 
-        def reckon() -> int | None:
+        def compute() -> int | None:
             from wsiseg.models.profiling import receptive_field
 
             return receptive_field(self.checkpoint.unchanged_network, limit=128)
 
-        field = self._kept("reach", reckon)
+        field = self._kept("reach", compute)
         return None if field is None else (field + 1) // 2
 
     @property
@@ -153,18 +153,18 @@ class Predictor:
         return f"{identity} {self.int8_form.note.graph}"
 
     def _kept(
-        self, kind: str, reckon: Callable[[], T], where: Mapping[str, Json] | None = None
+        self, kind: str, compute: Callable[[], T], where: Mapping[str, Json] | None = None
     ) -> T:
-        """Return what was reckoned of the network once, or reckon it now."""
+        """Return what was computed of the network once, or compute it now."""
         identity = self.checkpoint.identity
         if identity is None:
-            return reckon()
+            return compute()
         key: dict[str, Json] = {"network": identity, **(where or {})}
         known = kept(kind, key)
         if known is not None:
             found: T = json.loads(known)
             return found
-        made = reckon()
+        made = compute()
         keep(kind, key, json.dumps(made).encode())
         return made
 

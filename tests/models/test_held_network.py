@@ -92,7 +92,7 @@ def test_a_network_that_was_handed_out_may_be_changed(saved: Path, runtime: str)
     assert np.array_equal(labels(load_checkpoint(saved), runtime), kept)
 
 
-def test_what_is_reckoned_of_a_network_is_reckoned_once(
+def test_what_is_computed_of_a_network_is_computed_once(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = choose_runtime("torch", "cpu", threads=1)
