@@ -189,10 +189,12 @@ def describe_plan(job: Job) -> list[str]:
         if plane.mpp is not None:
             area += f" ({left_out * plane.mpp**2 / 1e6:.2f} mm²)"
         ratio = plan.computed_pixels / max(1, plan.wanted_pixels)
-        wanted = "tissue" if plan.regions is None else "regions"
+        where, wanted = "without tissue", "tissue"
+        if plan.regions is not None:
+            where, wanted = "outside the regions or without tissue", "regions"
         lines.append(
-            f"  {area} without tissue or outside the regions are left out; "
-            f"{ratio:.2f} times the {wanted} is computed"
+            f"  {area} {where} are left out; the network runs over {ratio:.2f} times the area of "
+            f"the {wanted}"
         )
     lines.append(f"  on disk: {job.disk_need}")
     return lines
@@ -226,7 +228,7 @@ def describe_result(run: dict[str, Any]) -> list[str]:
     if unseen["pixels"]:
         area = "" if unseen["mm2"] is None else f" ({unseen['mm2']:.3f} mm²)"
         size = f"{unseen['pixels'] / 1e6:.1f} Mpx{area}"
-        lines.append(f"left out    {size} without tissue or outside the regions")
+        lines.append(f"left out    {size}, 255 in the mask")
     if summary["unread_tiles"]:
         lines.append(f"unread      {summary['unread_tiles']} tiles, see the run file")
     return lines
