@@ -49,8 +49,8 @@ def sparing_collector() -> Iterator[None]:
 
 
 def open_window(
-    slide: Path,
-    masks: Sequence[Path],
+    slide: Path | str,
+    masks: Sequence[Path | str],
     slide_mpp: float | None = None,
     reader: str | None = None,
     checkpoint: str | None = None,
@@ -61,10 +61,10 @@ def open_window(
 
     Parameters
     ----------
-    slide : Path
+    slide : path-like
         What :func:`wsiseg.open_slide` takes, or a store that holds an image; or what
         :func:`wsiseg.viewer.project.open_project` takes, whose current slide is shown.
-    masks : sequence of Path
+    masks : sequence of path-like
         OME-Zarr label images, probabilities, or uncertainty.
     slide_mpp : float, optional
         µm per pixel of level 0, where the file states none.
@@ -80,6 +80,7 @@ def open_window(
     SlideError, AnnotationError, CheckpointError, ArgumentError, DataSetError
         If one of them cannot be read; no window is opened then.
     """
+    slide, masks = Path(slide), [Path(mask) for mask in masks]
     if checkpoint is not None:
         read_source(checkpoint)
     project = None

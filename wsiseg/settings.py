@@ -155,6 +155,9 @@ def _translate(error: ErrorDetails) -> ArgumentError:
             return ArgumentError(f"{value} is too large", where, f"At most {bounds['le']}.")
         case "less_than":
             return ArgumentError(f"{value} is too large", where, f"Less than {bounds['lt']}.")
+        case "float_parsing" | "int_parsing" | "float_type" | "int_type" | "int_from_float":
+            kind = "a number" if error["type"].startswith("float") else "a whole number"
+            return ArgumentError(f"{value!r} is not {kind}", where)
         case "too_short":
             return ArgumentError("nothing is named", where, "Name one, or leave it out.")
         case "value_error":

@@ -19,6 +19,7 @@ import psutil
 from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.outputs import RawOutput
 from wsiseg.models.quantised import Int8Form
+from wsiseg.models.quiet import quiet
 from wsiseg.models.runtimes.cache import Json
 from wsiseg.models.runtimes.kept_runtime import ReshapedRuntime
 from wsiseg.models.runtimes.runtime import Bytes, Precision, RuntimeSettings
@@ -267,7 +268,8 @@ def _convert(network: TileNetwork, *, narrow: bool) -> ov.Model:
     def segment(tiles: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return fixed(tiles)  # type: ignore[no-any-return]
 
-    with torch.no_grad():
+    # It warns that it is to be replaced, which OpenVINO's front end has to follow first.
+    with torch.no_grad(), quiet("torch.jit"):
         traced = torch.jit.trace(segment, example, check_trace=False)  # type: ignore[no-untyped-call]
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced, example_input=example)

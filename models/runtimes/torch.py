@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from wsiseg.errors import RuntimeUnavailableError
+from wsiseg.errors import ArgumentError, RuntimeUnavailableError
 from wsiseg.models.cloning import clone
 from wsiseg.models.runtimes.cuda import CAPTURE, Capture, CudaPipeline
 from wsiseg.models.runtimes.device_memory import is_out_of_memory
@@ -240,7 +240,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise RuntimeUnavailableError(
+        raise ArgumentError(
             f"there is no device {name!r}", "`device`", "Use cpu, cuda, cuda:N or mps."
         ) from error
     usable = {

@@ -46,8 +46,8 @@ def test_a_cohort_says_where_it_is_and_counts_at_the_end(cohort):
     again = run("segment", "in", "-o", "out", *OPTIONS, "--resume")
     assert again.status == 1
     assert again.err.count("error: ") == 1
-    assert "4 slides: 1 failed, 3 passed by" in counts(again.out)
-    assert "passed by   in/a.png: it is finished" in again.out
+    assert "4 slides: 1 failed, 3 skipped" in counts(again.out)
+    assert "skipped     in/a.png: it is finished" in again.out
     retried = run("segment", "in", "-o", "out", *OPTIONS, "--retry-failed", "--json")
     entries = json.loads(retried.out)["slides"]
     found = {entry["slide"]: entry["status"] for entry in entries}

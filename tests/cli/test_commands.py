@@ -78,7 +78,9 @@ def test_words_for_people_go_to_stdout_and_notes_to_stderr(picture, checkpoint, 
     assert "picture.ome.zarr" in loud.out
     assert "Mpx/s" in loud.out
     assert "210×150 px" in loud.err
-    assert re.search(r", \d+ % tile overlap, about \d+ MiB of memory needed\n", loud.err)
+    assert re.search(
+        r", \d+ % tile overlap, about \d+ MiB of memory needed on top of the program\n", loud.err
+    )
     assert re.search(r"\nbottleneck  [a-z-]+ \(.* help\)|normal for small slides\)\n", loud.out)
     quiet = run(*command, "-o", tmp_path / "b", "--quiet")
     assert quiet.out == ""

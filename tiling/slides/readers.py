@@ -183,7 +183,9 @@ def _open_with_first(path: Path) -> Slide:
     if path.is_file() and not path.stat().st_size:
         raise DamagedSlideError("the file is empty", path, "Copy it again from its source.")
     raise UnknownFormatError(
-        "; ".join(reasons) or "no reader takes this file", path, "Slides and pictures are read."
+        "; ".join(reasons) or "no reader takes this file",
+        path,
+        "It is not a slide or picture of a known format.",
     )
 
 

@@ -46,8 +46,7 @@ def demo(
         print_results(entries, listener.runs, output, total=1)
         echo(
             "",
-            "To look at it:  pip install 'wsiseg[viewer]'",
-            f"                wsiseg view {slide} {entries[0]['mask']}",
+            f"To look at it:  wsiseg view {slide} {entries[0]['mask']}",
             "Not a medical device: wsiseg models list --checkpoints says what the network is for.",
         )
     if any(entry["status"] == "failed" for entry in entries):

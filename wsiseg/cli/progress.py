@@ -178,7 +178,7 @@ def describe_plan(job: Job) -> list[str]:
     tiles = (
         f"  {plural(len(cover.tiles), 'tile')} of {describe_sizes(cover.shapes)}, {turned}"
         f"halo {cover.halo}, {100 * cover.overlap_share:.0f} % tile overlap, "
-        f"about {describe_bytes(plan.memory.total)} of memory needed"
+        f"about {describe_bytes(plan.memory.total)} of memory needed on top of the program"
     )
     lines = [what, who, tiles]
     if job.fast is not None:

@@ -20,7 +20,7 @@ _SAID = {
     "ok": "done",
     "failed": "failed",
     "interrupted": "interrupted",
-    "skipped": "passed by",
+    "skipped": "skipped",
     "planned": "planned",
 }
 """Each status in words, in the order in which they are counted."""
@@ -129,8 +129,8 @@ def _count(entries: Sequence[Json], total: int) -> str:
 def _reason(entry: Json) -> str:
     if entry["error"]:
         return f": {entry['error']}"
-    why = [text for text in entry["warnings"] if text.startswith("passed by: ")]
-    said = why[-1].removeprefix("passed by: ") if why else "it is finished"
+    why = [text for text in entry["warnings"] if text.startswith("skipped: ")]
+    said = why[-1].removeprefix("skipped: ") if why else "it is finished"
     return f": {said}" if entry["status"] == "skipped" else ""
 
 

@@ -122,7 +122,7 @@ def gather_slides(
         As :func:`wsiseg.find_slides`.
     """
     if not given:
-        raise ArgumentError("no slide is named", "`slides`", "Name files, folders or a list.")
+        raise ArgumentError("no slide is named", None, "Name files, folders or a list.")
     paths = [Path(each) for each in given if not isinstance(each, ListedSlide)]
     found = find_slides(paths, recursive=recursive, exclude=[output])
     for note in found.notes:

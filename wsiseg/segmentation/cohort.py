@@ -45,7 +45,7 @@ def record_of_slides(
         status = None if entry is None else entry.get("status")
         if retry_failed and status not in {"failed", "interrupted"}:
             why = "is not recorded" if entry is None else f"is recorded as {status}"
-            skipped = passed_entry(job, entry, f"passed by: it {why}, not as failed")
+            skipped = passed_entry(job, entry, f"skipped: it {why}, not as failed")
             passed.append(SlideOutcome(job, skipped))
             continue
         options = job.options
@@ -95,7 +95,7 @@ class Cohort:
         if self._total == 1 or not any(is_held(job.files.lock) for job in jobs):
             return jobs
         self._listener.warned(
-            "another process works on this cohort; what it has finished is passed by"
+            "another process works on this cohort; what it has finished is skipped"
         )
         return [
             job if job.options.overwrite else replace(job, options=job.options.replace(resume=True))

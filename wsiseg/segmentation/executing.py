@@ -185,7 +185,7 @@ def segment_job(
             except OutputHeldError as taken:
                 if job.total == 1:
                     raise
-                passed = passed_entry(job, None, f"passed by: {taken.what}")
+                passed = passed_entry(job, None, f"skipped: {taken.what}")
             if passed is not None:
                 if ahead is not None:
                     ahead.pass_by()
@@ -234,8 +234,8 @@ def _dealt_with_elsewhere(job: SlideJob) -> Json | None:
     if state_of(job.files, entry) == job.before:
         return None
     if entry is not None and entry.get("status") == "failed":
-        return passed_entry(job, entry, "passed by: it failed in another process meanwhile")
+        return passed_entry(job, entry, "skipped: it has failed in another process meanwhile")
     if job.files.finished:
         summary = read_run(job.files.run)["summary"]
-        return passed_entry(job, summary, "passed by: another process has made it meanwhile")
+        return passed_entry(job, summary, "skipped: another process has made it meanwhile")
     return None

@@ -93,7 +93,7 @@ def _forecast(
         stats = RunStats(len(predictor.checkpoint.classes), listener, ready.seconds)
         run = find_recorded(ready.slide, predictor, job.options, job.files, stats)
         if run is not None:
-            return passed_entry(job, run["summary"], "passed by: it is finished")
+            return passed_entry(job, run["summary"], "skipped: it is finished")
         listener.began("planning: resolution, tissue, memory")
         plan = make_plan(ready.slide, predictor, job.options, searched=listener.searched)
         work = Job(ready.slide, predictor, job.options, plan, job.files)

@@ -193,7 +193,9 @@ def _choose_resolution(
             mpp = init.mpp
         if mpp is None and dataset.sparse:
             raise ArgumentError(
-                "slides need a resolution to be worked at", "`mpp`", "0.5 µm per pixel, say."
+                "no resolution to work at is given",
+                "`mpp`",
+                "Give one, 0.5 µm per pixel for instance.",
             )
     return WorkingResolution(
         mpp=mpp, slide_mpp=options.slide_mpp, override_mpp=options.override_mpp, scale=scale
