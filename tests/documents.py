@@ -139,6 +139,20 @@ def inline_code(page: Path) -> Iterator[str]:
                 yield part.content
 
 
+def emphasised(page: Path) -> Iterator[str]:
+    """Yield what is written in bold or italic letters."""
+    for token in MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8")):
+        inside: str | None = None
+        for part in token.children or ():
+            if part.type in ("em_open", "strong_open"):
+                inside = ""
+            elif part.type in ("em_close", "strong_close") and inside is not None:
+                yield inside
+                inside = None
+            elif inside is not None:
+                inside += " " if part.type == "softbreak" else part.content
+
+
 def known_options() -> set[str]:
     """Return the options of all commands."""
     commands = [entry.load(name) for name, entry in COMMANDS.items()]

@@ -1,5 +1,6 @@
 """What the docs tell their readers to type runs."""
 
+import ast
 import json
 import re
 import shutil
@@ -13,21 +14,33 @@ from types import SimpleNamespace
 
 import pytest
 import tifffile
+import yaml
 from PIL import Image
 from shapely.geometry import Point, box
 
 import wsiseg
 from commands import run
 from dicom_slide import write_dicom_slide
-from documents import ROOT, Block, PageError, Reader, blocks_of, inline_code, known_options
+from documents import (
+    ROOT,
+    Block,
+    PageError,
+    Reader,
+    blocks_of,
+    emphasised,
+    inline_code,
+    known_options,
+)
 from drawn import collection, in_qupath
 from repetitions import some_of
 from tiny import named_checkpoint
 from wsiseg.demo.sections import TISSUE
 from wsiseg.models.registry import ARCHITECTURES
+from wsiseg.store.metadata import NOT_ANALYSED
 
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 NUCLEI = ROOT / "wsiseg" / "demo" / "nuclei.safetensors"
+MANIFEST = ROOT / "viewer" / "napari.yaml"
 EDGE = 512
 LATER = {"docs/refining.md", "docs/cohorts.md", "docs/checkpoints.md", "docs/improving.md"}
 """Pages whose commands other tests of the suite run as well: `make test-long` follows them."""
@@ -276,6 +289,29 @@ def test_options_and_files_that_pages_name_exist(page):
         assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code)) <= known
         if re.match(r"(tests|benchmarks|scripts|examples|models|tiling|viewer)/[\w./]*$", code):
             assert (ROOT / code).exists(), code
+
+
+OF_NAPARI = {"Open", "Render Layers Asynchronously"}
+"""Names in napari's own menus."""
+
+
+@pytest.mark.parametrize("page", ["docs/viewer.md", "docs/tutorials/look.md"])
+def test_buttons_and_fields_that_pages_name_are_in_the_window(page):
+    code = [ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.glob("viewer/**/*.py")]
+    texts = {
+        node.value
+        for tree in code
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    given = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["contributions"]
+    texts |= {each["title"] for each in given["commands"]}
+    texts |= {each["display_name"] for each in given["widgets"]} | {NOT_ANALYSED}
+    named = set(emphasised(ROOT / page)) - {"Next:"}
+    assert len(named) > 10
+    # The last word of a way through menus.
+    missing = {name for name in named if name.rpartition(" → ")[2] not in texts | OF_NAPARI}
+    assert not missing
 
 
 FAULTS = {

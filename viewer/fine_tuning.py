@@ -1,4 +1,4 @@
-"""A training run from the window: its command line, its events, its curves.
+"""A training run from the window: its command line and its events.
 
 It is ``wsiseg train`` in a process of its own, so that neither its threads nor its end touch the
 window.
@@ -10,16 +10,14 @@ import importlib.util
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wsiseg.checkpoints import find_checkpoint
-from wsiseg.error_translation import translate_errors
 from wsiseg.errors import (
     ArgumentError,
-    CheckpointError,
     DataSetError,
     OutputExistsError,
     RuntimeUnavailableError,
@@ -34,8 +32,6 @@ from wsiseg.training.run_folder import RunFolder
 
 NEEDED = ("lightning", "matplotlib")
 """Packages of the extra ``train``."""
-
-Point = tuple[float, float]
 
 Event = Mapping[str, Any]
 """What ``wsiseg train --events`` prints in one line."""
@@ -339,71 +335,3 @@ def describe_duration(seconds: float) -> str:
         return f"{math.ceil(seconds)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def read_curves(run: Path, columns: Sequence[str]) -> dict[str, list[Point]]:
-    """Return the epochs of a training and their figures, as far as they have some.
-
-    Parameters
-    ----------
-    run : Path
-        Its folder; without a run in it, there are no points.
-    columns : sequence of str
-        Of ``metrics.csv``.
-
-    Raises
-    ------
-    DataSetError
-        If they cannot be read.
-    """
-    folder = RunFolder(run)
-    with translate_errors(
-        lambda why: DataSetError(f"the curves cannot be read: {why}", folder.metrics)
-    ):
-        rows = folder.read_rows()
-        return {
-            column: [
-                (float(row["epoch"]), value)
-                for row in rows
-                if row[column] and math.isfinite(value := float(row[column]))
-            ]
-            for column in columns
-        }
-
-
-def read_warnings(run: Path) -> list[str]:
-    """Return what a training warned of, as its checkpoint says; nothing before there is one.
-
-    Parameters
-    ----------
-    run : Path
-        Its folder.
-    """
-    best = RunFolder(run).best
-    if not best.is_file():
-        return []
-    try:
-        found = read_card(best)[0].training.get("warnings")
-    except CheckpointError:
-        # Whoever uses the checkpoint will be told what is wrong with it.
-        return []
-    return [str(each) for each in found] if isinstance(found, list) else []
-
-
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return round numbers from `low` to `high`: 1, 2 or 5 of some power of ten apart.
-
-    Parameters
-    ----------
-    low, high : float
-        Ends of the axis.
-    most : int
-        Greatest number of steps between ticks.
-    """
-    if not high > low:
-        return [low]
-    least = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(least))
-    step = next(power * n for n in (1, 2, 5, 10, 20) if power * n >= least)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(n * step, 10) for n in range(first, last + 1)]

@@ -9,6 +9,8 @@ from wsiseg.errors import OutputError
 from wsiseg.segmentation.provenance import read_run
 from wsiseg.store.label_images import LabelImage
 
+_UNKNOWN = "What the run warned of, and the border of its regions, are not shown."
+
 
 def run_warnings(image: LabelImage) -> list[str]:
     """Return what the run of a mask warned of; nothing if its run file is not beside it.
@@ -17,9 +19,13 @@ def run_warnings(image: LabelImage) -> list[str]:
     ----------
     image : LabelImage
         A mask.
+
+    Raises
+    ------
+    OutputError
+        If the run file is damaged.
     """
-    found = _run_of(image).get("warnings")
-    return [str(each) for each in found] if isinstance(found, list) else []
+    return [str(each) for each in _run_of(image).get("warnings", [])]
 
 
 def has_regions(image: LabelImage) -> bool:
@@ -29,9 +35,13 @@ def has_regions(image: LabelImage) -> bool:
     ----------
     image : LabelImage
         A mask.
+
+    Raises
+    ------
+    OutputError
+        If the run file is damaged.
     """
-    identity = _run_of(image).get("identity")
-    return isinstance(identity, Mapping) and identity.get("roi") is not None
+    return _run_of(image).get("identity", {}).get("roi") is not None
 
 
 def _run_of(image: LabelImage) -> Mapping[str, Any]:
@@ -39,8 +49,14 @@ def _run_of(image: LabelImage) -> Mapping[str, Any]:
     if not name:
         return {}
     store = next((p for p in (image.path, *image.path.parents) if p.suffix == ".zarr"), image.path)
-    try:
-        return read_run(store.parent / name)
-    except OutputError:
-        # The mask may have been copied alone; what was noted of it is then not known.
+    path = store.parent / name
+    if not path.exists():
+        # The mask was copied alone, or is not finished.
         return {}
+    try:
+        run = read_run(path)
+    except OutputError as error:
+        raise OutputError(error.what, path, _UNKNOWN) from error
+    if not isinstance(run.get("warnings", []), list):
+        raise OutputError("the run file cannot be read: its warnings are no list", path, _UNKNOWN)
+    return run

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from commands import run
+from segment_window import count_reads, read_done
 from tiny import tiny_checkpoint
 from virtual_screen import make_patient
 from window_user import click, drag, pane, press
@@ -82,7 +83,9 @@ def segment_regions(folder, checkpoint):
 
 
 @pytest.mark.parametrize("checkpoint", ["tiny", pytest.param("nuclei", marks=pytest.mark.long)])
-def test_from_a_mask_to_annotations(folder, screens, open_window, settle, qtbot, checkpoint):
+def test_from_a_mask_to_annotations(
+    folder, screens, open_window, settle, qtbot, checkpoint, monkeypatch
+):
     make_patient(qtbot)
     if checkpoint == "tiny":
         checkpoint = str(tiny_checkpoint(3, mpp=0.5).save(folder / "tiny.safetensors"))
@@ -112,10 +115,12 @@ def test_from_a_mask_to_annotations(folder, screens, open_window, settle, qtbot,
     segment = pane(viewer, "Segment")
     qtbot.waitUntil(lambda: not segment.is_running)
     see(viewer, settle, qtbot, 2000, 1200, 3.0)
+    reads = count_reads(monkeypatch)
     click(segment.starting)
     qtbot.waitUntil(lambda: "biopsy field of view" in viewer.layers)
     qtbot.waitUntil(lambda: not segment.is_running)
-    assert segment.status.text().startswith("Done: ")
+    height, width = viewer.layers["biopsy field of view"].data.shape
+    assert read_done(segment) == (width, height, 0.5, len(reads))
     settle()
     screens.window("segmented", viewer)
 
@@ -176,11 +181,11 @@ def test_from_slide_to_slide(folder, screens, open_window, settle, qtbot):
     settle()
     screens.window("measured", viewer)
     legend = pane(viewer, "Legend")
-    told = [legend.list.topLevelItem(row).text(2) for row in range(4)]
-    assert all(told)
+    assert all(told := [legend.list.topLevelItem(row).text(2) for row in range(4)])
     throughput = pane(viewer, "Throughput")
     click(throughput.showing)
     qtbot.waitUntil(lambda: "ms per tile" in viewer.layers)
+    assert throughput.figures["speed"].text() == f"{summary['mpx_per_s']:.2f} Mpx/s"
     settle()
     # Another layer came and went to the front; what was counted stays.
     assert [legend.list.topLevelItem(row).text(2) for row in range(4)] == told

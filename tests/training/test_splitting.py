@@ -79,7 +79,7 @@ def test_a_share_of_the_area_is_kept_back_and_said(annotated, shapes, words, res
         np.testing.assert_array_equal(part[part != IGNORED], whole[part != IGNORED])
     share = (kept != IGNORED).sum() / (whole != IGNORED).sum()
     assert 0.1 <= share <= 0.3
-    said = rf"one slide only: for validation {words} kept back, {round(100 * share)}% of the anno"
+    said = rf"one slide only: {words} for validation, {round(100 * share)}% of the anno"
     assert re.search(said, note)
     # Every class is trained on.
     assert set(np.unique(left)) == set(np.unique(whole))

@@ -1,4 +1,4 @@
-"""What is typed for a training, what is understood of what it says, and its curves."""
+"""What is typed for a training, and what is understood of what it says."""
 
 import contextlib
 import io
@@ -28,9 +28,7 @@ from wsiseg.viewer.fine_tuning import (
     environment,
     prepare,
     prepare_resuming,
-    read_curves,
     read_event,
-    ticks,
 )
 
 
@@ -247,31 +245,3 @@ def test_time_left_counts_from_where_it_was_resumed():
 )
 def test_durations_are_said_as_people_do(seconds, text):
     assert describe_duration(seconds) == text
-
-
-def test_curves_leave_out_what_was_not_scored(tmp_path):
-    assert read_curves(tmp_path, ["val_miou"]) == {"val_miou": []}
-    (tmp_path / "metrics.csv").write_text(
-        "epoch,train_loss,val_miou\n1,0.5,\n2,0.4,0.25\n3,nan,0.5\n", encoding="utf-8"
-    )
-    assert read_curves(tmp_path, ["train_loss", "val_miou"]) == {
-        "train_loss": [(1.0, 0.5), (2.0, 0.4)],
-        "val_miou": [(2.0, 0.25), (3.0, 0.5)],
-    }
-    for damaged in ("epoch,train_loss\none,0.5\n", "a,b\n1,2\n"):
-        (tmp_path / "metrics.csv").write_text(damaged, encoding="utf-8")
-        with pytest.raises(DataSetError, match=r"metrics\.csv"):
-            read_curves(tmp_path, ["train_loss"])
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "numbers"),
-    [
-        (0.0, 1.0, [0.0, 0.5, 1.0]),
-        (0.12, 0.31, [0.2, 0.3]),
-        (1, 12, [5.0, 10.0]),
-        (3.0, 3.0, [3.0]),
-    ],
-)
-def test_axes_have_round_numbers(low, high, numbers):
-    assert ticks(low, high, 3) == numbers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 
-from wsiseg.errors import ArgumentError, WsisegError
+from wsiseg.errors import ArgumentError, OutputError, WsisegError
 from wsiseg.tiling.slides import open_slide
 from wsiseg.tiling.slides.files import sample_name
 from wsiseg.viewer import scene
@@ -76,7 +76,12 @@ def _warn(layers: Sequence[LayerData], slide: SlideView | None) -> None:
         if isinstance(mask, MaskView):
             for doubt in doubts_of(mask, slide):
                 notify_warning(doubt)
-            if warned := run_warnings(mask.image):
+            try:
+                warned = run_warnings(mask.image)
+            except OutputError as error:
+                notify_warning(str(error))
+                continue
+            if warned:
                 more = f" (and {len(warned) - 1} more, see the Legend)" if warned[1:] else ""
                 notify_warning(f"{mask.image.path.name}: its run warned: {warned[0]}{more}")
 

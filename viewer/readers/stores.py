@@ -10,7 +10,7 @@ import dask.array as da
 import zarr
 
 from wsiseg.error_translation import translate_errors
-from wsiseg.errors import AnnotationError, SlideError
+from wsiseg.errors import AnnotationError, OutputError, SlideError
 from wsiseg.store.label_images import LabelImage, is_store, open_label_image
 from wsiseg.store.metadata import LABELS
 from wsiseg.store.outputs import PROBABILITIES, STORE, UNCERTAINTY, mask_beside
@@ -122,12 +122,15 @@ def _uncertainty_beside(view: MaskView, damaged: DamageListener) -> Iterator[Lay
 
 def _border(view: MaskView, damaged: DamageListener) -> Iterator[LayerData]:
     """Yield the border of what was analysed, if that were regions."""
-    if has_regions(view.image):
-        try:
+    try:
+        if has_regions(view.image):
             yield analysed_layer(view)
-        except AnnotationError as error:
-            # What can be read of the mask is shown all the same.
-            damaged(error)
+    except AnnotationError as error:
+        # What can be read of the mask is shown all the same.
+        damaged(error)
+    except OutputError:
+        # The legend shows what is wrong with the run file in place of its warnings.
+        return
 
 
 def _arrays(path: Path) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from wsiseg.viewer.fine_tuning import Point, ticks
+from wsiseg.viewer.training_notes import Point
 
 
 @dataclass(frozen=True)
@@ -133,3 +134,22 @@ class Curves(QWidget):
                 below = QRectF(place((epoch, low)).x() - 30, plot.bottom() + 2, 60, line)
                 painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, f"{epoch:g}")
         return place
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Return round numbers from `low` to `high`: 1, 2 or 5 of some power of ten apart.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the axis.
+    most : int
+        Greatest number of steps between ticks.
+    """
+    if not high > low:
+        return [low]
+    least = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(power * n for n in (1, 2, 5, 10, 20) if power * n >= least)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(n * step, 10) for n in range(first, last + 1)]

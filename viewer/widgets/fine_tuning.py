@@ -39,11 +39,10 @@ from wsiseg.viewer.fine_tuning import (
     missing_packages,
     prepare,
     prepare_resuming,
-    read_curves,
-    read_warnings,
 )
 from wsiseg.viewer.notifications import errors_notified, notify_error
 from wsiseg.viewer.slide_resolution import typed_mpp
+from wsiseg.viewer.training_notes import read_curves, read_warnings
 from wsiseg.viewer.widgets.curves import Curve, Curves, Plots
 from wsiseg.viewer.widgets.dialogs import ask_checkpoint, ask_folder
 from wsiseg.viewer.widgets.layouts import row_of
@@ -338,7 +337,9 @@ class FineTuneWidget(QWidget):
         if not self.is_running and self.run.path is not None:
             self._run = self.run.path.absolute()
             self._show_curves()
-            self.warnings.show_lines(read_warnings(self._run))
+            self.warnings.show_lines([])
+            with errors_notified(self._tell):
+                self.warnings.show_lines(read_warnings(self._run))
             self._show_state()
 
     def _show_progress(self) -> None:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from wsiseg.errors import OutputError
 from wsiseg.exports.areas import ClassArea
 from wsiseg.tiling.bands import NO_LABEL
 from wsiseg.viewer.layers.label_layers import (
@@ -127,8 +128,7 @@ class LegendWidget(QWidget):
                 self._counting.start()
         self._show()
         self._show_opacity()
-        view = None if layer is None else layer.metadata[KEY]
-        self.warnings.show_lines(run_warnings(view.image) if isinstance(view, MaskView) else [])
+        self.warnings.show_lines([] if layer is None else _warnings_of(layer))
 
     def _leave(self) -> None:
         if self._work is not None:
@@ -227,6 +227,17 @@ class LegendWidget(QWidget):
     def _tell(self, text: str) -> None:
         self.note.setText(text)
         self.note.setVisible(bool(text))
+
+
+def _warnings_of(layer: Labels) -> list[str]:
+    """Return what the run of a mask warned of, or why that is not known."""
+    view = layer.metadata[KEY]
+    if not isinstance(view, MaskView):
+        return []
+    try:
+        return run_warnings(view.image)
+    except OutputError as error:
+        return [str(error)]
 
 
 def _items(layer: Labels) -> list[QTreeWidgetItem]:

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from wsiseg.errors import AnnotationError
 from wsiseg.text import describe_sizes
+from wsiseg.throughput.summary import STAGES
 from wsiseg.throughput.tile_costs import milliseconds
 from wsiseg.viewer import scene
 from wsiseg.viewer.layers.layer_data import LayerData, MaskView, throughput_layer
@@ -104,5 +105,5 @@ def describe_run(tiles: RunTiles) -> dict[str, str]:
         "unreadable tiles": str(summary["unread_tiles"]),
         "memory": f"{summary['peak_rss_mb']:.0f} MiB at most",
         "runtime": f"{summary['runtime']} {summary['precision']} on {summary['device']}",
-        "bottleneck": str(summary["bottleneck"]),
+        "bottleneck": STAGES[summary["bottleneck"]],
     }

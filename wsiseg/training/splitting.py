@@ -113,8 +113,8 @@ def split_slide(
     cells, what = best[1].cells, best[1].what
     part = found.areas[:, cells].sum() / total.sum()
     note = (
-        f"there is one slide only: for validation {what} kept back, {part:.0%} of the annotated "
-        "area; scores on other slides may be lower"
+        f"there is one slide only: {what} for validation, {part:.0%} of the annotated area; "
+        "scores on other slides may be lower"
     )
     halves = (
         replace(sample, labels=PartOfLabels(sample.labels, _rest(cells))),

@@ -72,7 +72,7 @@ def prepare_training_data(
         What the user asked for.
     training, validation : DataSet
         The data to train on, and to validate on.  If the second is empty, the first is scored; of
-        one slide alone a part of its annotated area is kept back, where that can be done.
+        one slide alone a part of its annotated area is for validation, where that can be done.
     init : Checkpoint, optional
         At whose resolution slides, and at whose scale pictures, are looked at if no other is asked
         for.
@@ -119,7 +119,7 @@ def prepare_training_data(
 
 
 def _is_one_slide(training: DataSet, validation: DataSet, options: TrainOptions) -> bool:
-    """Tell whether a part of the only slide is to be kept back, as there is no other slide."""
+    """Tell whether a part of the only slide is for validation, as there is no other slide."""
     one = len(training.samples) == 1 and not validation.samples and training.sparse
     return one and options.val_fraction > 0 and options.val_only is None
 

@@ -233,10 +233,14 @@ def test_the_border_of_regions_is_that_of_the_file(slide_file, tmp_path, shown, 
 def test_only_regions_have_a_border(mask_store, shown, tmp_path):
     ((_, _, kind),) = store_layers(mask_store, fail, shown.frame)
     assert kind == "labels"
-    # A run file that is damaged or gone says nothing.
+    # A run file that is gone says nothing; one that is damaged is no run file without warnings.
     copy = shutil.copytree(mask_store, tmp_path / mask_store.name)
     assert run_warnings(open_store(copy)) == []
     run = mask_store.parent / "biopsy.run.json"
     assert run_warnings(open_store(mask_store)) == json.loads(run.read_text())["warnings"]
-    (tmp_path / run.name).write_text("{")
-    assert (run_warnings(open_store(copy)), has_regions(open_store(copy))) == ([], False)
+    content = json.loads(run.read_text()) | {"warnings": "none"}
+    for damaged in ("{", "[]", json.dumps(content)):
+        (tmp_path / run.name).write_text(damaged)
+        for ask in (run_warnings, has_regions):
+            with pytest.raises(OutputError, match=r"biopsy\.run\.json\)\. What the run warned of"):
+                ask(open_store(copy))

@@ -206,3 +206,12 @@ def test_what_the_run_of_a_mask_warned_of_is_told(make_napari_viewer, mask_store
     viewer.layers.clear()
     assert not legend.warnings.isVisibleTo(legend)
     notification_manager.records.clear()
+    # What is damaged is not taken for a run without warnings; the mask is shown all the same.
+    (tmp_path / "biopsy.run.json").write_text("{")
+    viewer.open(str(copy), plugin="wsiseg")
+    assert [layer.name for layer in viewer.layers] == ["biopsy mask"]
+    (record,) = notification_manager.records
+    assert "the run file cannot be read" in record.message
+    assert legend.warnings.text() == f"Warning of the run: {record.message}"
+    assert legend.warnings.isVisibleTo(legend)
+    notification_manager.records.clear()

@@ -1,8 +1,9 @@
 """Curves on the screen: nothing is drawn that nobody measured."""
 
 import numpy as np
+import pytest
 
-from wsiseg.viewer.widgets.curves import Curve, Curves
+from wsiseg.viewer.widgets.curves import Curve, Curves, ticks
 
 PLOTS = {"loss": {"train_loss": Curve("training", "#4c9be8")}}
 
@@ -30,3 +31,16 @@ def test_an_empty_chart_has_no_axes(qtbot):
     assert grey_lines(curves) == 0
     curves.show_points({"train_loss": [(1.0, 0.5), (2.0, 0.4), (3.0, 0.1)]})
     assert grey_lines(curves) >= 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [
+        (0.0, 1.0, [0.0, 0.5, 1.0]),
+        (0.12, 0.31, [0.2, 0.3]),
+        (1, 12, [5.0, 10.0]),
+        (3.0, 3.0, [3.0]),
+    ],
+)
+def test_axes_have_round_numbers(low, high, numbers):
+    assert ticks(low, high, 3) == numbers

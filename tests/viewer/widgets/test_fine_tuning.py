@@ -1,5 +1,6 @@
 """Fine-tuning in the window: a training beside it, its curves, its checkpoint, its end."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -138,10 +139,30 @@ def test_a_training_ends_in_a_checkpoint_that_is_handed_over(window, qtbot, fold
         ["s0", "s1"],
         ["s1", "s0"],
     )
-    assert [epoch for epoch, _ in widget.curves.points["train_loss"]] == [1.0, 2.0]
-    assert len(widget.curves.points["val_miou"]) == 2
-    assert "best validation mean IoU" in widget.status.text()
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for column, points in widget.curves.points.items():
+        assert points == [(float(row["epoch"]), float(row[column])) for row in rows]
+    assert list(widget.curves.points) == ["train_loss", "val_loss", "val_miou"]
+    best = max(float(row["val_miou"]) for row in rows)
+    assert widget.status.text() == (
+        f"best validation mean IoU {best:.3f}, now used by Segment:\n{taker.taken}"
+    )
     assert list(widget.curves.plots) == ["loss", "validation mean IoU"]
+
+
+def test_a_damaged_checkpoint_of_the_run_is_told(window, tmp_path):
+    _, widget = window
+    widget.run.choose(tmp_path)
+    assert notification_manager.records == []
+    (tmp_path / "best.safetensors").write_bytes(b"cut off")
+    widget.warnings.show_lines(["of another run"])
+    widget.run.choose(tmp_path)
+    assert "best.safetensors" in one_error()
+    assert widget.status.text() == one_error()
+    assert not widget.warnings.isVisibleTo(widget)
+    assert widget.start_button.isEnabled()
 
 
 def test_the_curves_are_drawn(window, qtbot):
@@ -209,7 +230,7 @@ def test_a_training_that_stands_is_shown_and_only_replaced_on_demand(window, qtb
     widget.extra_options.setText(f"{SMALL} --val-fraction 0")
     widget.start()
     finish(qtbot, widget)
-    # Nothing was kept back: no curve and no figure says so.
+    # There are no validation data: no curve and no figure is named after them.
     assert "Warning: there is no validation data" in widget.warnings.text()
     assert widget.warnings.isVisibleTo(widget)
     assert "best training mean IoU" in widget.status.text()

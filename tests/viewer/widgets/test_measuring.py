@@ -141,13 +141,43 @@ def test_without_a_region_it_says_how_to_draw_one(areas):
     assert "no region is drawn" in notification_manager.records[-1].message
 
 
-def test_throughput_fills_in_figures_and_adds_the_heat_map(qtbot, viewer):
+def test_throughput_shows_the_figures_of_the_run_and_its_heat_map(
+    make_napari_viewer, qtbot, slide_file, mask_store, tmp_path
+):
+    folder = shutil.copytree(mask_store.parent, tmp_path / "run")
+    run, table = folder / "biopsy.run.json", folder / "biopsy.tiles.csv"
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    content = json.loads(run.read_text())
+    assert content["summary"]["tiles"] == len(rows)
+    # Figures of which none is another's; reading beside the network costs nothing.
+    content["summary"] |= {"mpx_per_s": 12.346, "seconds": 98.76, "forward_seconds": 54.32}
+    content["summary"] |= {"unread_tiles": 7, "peak_rss_mb": 4321.4, "bottleneck": "setup"}
+    run.write_text(json.dumps(content))
+    costs = {"read_ms": 9999, "wait_ms": 1000, "forward_ms": 200, "stitch_ms": 30, "write_ms": 4}
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row | costs for row in rows[:-1])
+        writer.writerow(rows[-1] | costs | {"forward_ms": 5200})
+    viewer = make_napari_viewer()
+    viewer.open(str(slide_file), plugin="wsiseg")
+    viewer.open(str(folder / mask_store.name), plugin="wsiseg")
     _, widget = viewer.window.add_plugin_dock_widget("wsiseg", "Throughput")
     assert isinstance(widget, ThroughputWidget)
     widget.showing.click()
     qtbot.waitUntil(lambda: "ms per tile" in viewer.layers)
-    assert "Mpx/s" in widget.figures["speed"].text()
-    assert "torch fp32" in widget.figures["runtime"].text()
+    assert {name: label.text() for name, label in widget.figures.items()} == {
+        "speed": "12.35 Mpx/s",
+        "tiles": f"{len(rows)} of 256×256 px",
+        "time": "98.8 s, 54.3 s in the network",
+        "mean per tile": f"{1234 + 5000 / len(rows):.0f} ms",
+        "slowest tile": "6234 ms",
+        "unreadable tiles": "7",
+        "memory": "4321 MiB at most",
+        "runtime": "torch fp32 on cpu",
+        "bottleneck": "start-up",
+    }
     heat, slide = viewer.layers["ms per tile"], viewer.layers["biopsy"]
     np.testing.assert_allclose(heat.extent.world[1], slide.extent.world[1], rtol=0.01)
 

@@ -1,6 +1,8 @@
 """The *Segment* widget: what a user sees while it runs, when it is done, and when it is not."""
 
+import json
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import zarr
 import wsiseg
 import wsiseg.tiling.reading
 from http_servers import Server, running
-from segment_window import OPTIONS, finish, look_at
+from segment_window import OPTIONS, count_reads, finish, look_at, read_done
 from tiny import tiny_checkpoint
 from wsiseg.tiling.bands import NO_LABEL
+from wsiseg.viewer import predictor_cache
 from wsiseg.viewer.layers.layer_data import KEY, MaskView
 from wsiseg.viewer.layers.region import RegionView
 from wsiseg.viewer.widgets.segmenting import (
@@ -62,7 +65,8 @@ def whole(slide_file, checkpoint, tmp_path_factory):
     return wsiseg.segment(slide_file, checkpoint, folder, **OPTIONS).labels[:]
 
 
-def test_what_the_window_shows_is_labelled(qtbot, viewer, widget, whole):
+def test_what_the_window_shows_is_labelled(qtbot, viewer, widget, whole, monkeypatch):
+    reads = count_reads(monkeypatch)
     look_at(viewer, 500, 400, zoom=2)
     widget.starting.click()
     assert not widget.starting.isEnabled()
@@ -82,7 +86,7 @@ def test_what_the_window_shows_is_labelled(qtbot, viewer, widget, whole):
     world = viewer.layers[0].data_to_world(slide_pixel)
     np.testing.assert_allclose(layer.world_to_data(world), (7, 9), atol=1e-6)
     assert list(layer.features["class"])[-1] == "not analysed"
-    assert widget.status.text().startswith("Done: ")
+    assert read_done(widget) == (part.box.width, part.box.height, 0.5, len(reads))
     assert widget.starting.isEnabled()
 
 
@@ -172,6 +176,12 @@ def test_the_mask_of_a_whole_slide_takes_the_place_of_what_was_shown(
     np.testing.assert_array_equal(np.asarray(preview.data[0]), whole)
     assert isinstance(preview.metadata[KEY], MaskView)
     assert viewer.layers.selection.active is preview
+    run = json.loads((tmp_path / "biopsy.run.json").read_text())["summary"]
+    rows = (tmp_path / "biopsy.tiles.csv").read_text().splitlines()[1:]
+    assert widget.status.text().splitlines()[0] == (
+        f"Done: {whole.size / 1e6:.1f} Mpx in {len(rows)} tiles, "
+        f"{run['seconds']:.1f} s: biopsy.ome.zarr"
+    )
 
 
 def test_the_network_sees_the_colours_that_are_chosen(
@@ -310,6 +320,22 @@ def test_a_checkpoint_that_is_handed_over_is_shown_and_used(qtbot, viewer, widge
     assert len(layer.metadata[KEY].classes) == 3
     widget.choose_checkpoint(None)
     assert widget.resolution.currentText() == "as trained: 0.5 µm/px"
+
+
+def test_loading_pytorch_is_shown(qtbot, viewer, widget, checkpoint, monkeypatch):
+    loaded = threading.Event()
+    # It is there already, and cannot be loaded twice.
+    monkeypatch.setattr(predictor_cache, "sys", SimpleNamespace(modules={}))
+    slow = SimpleNamespace(import_module=lambda _: loaded.wait())
+    monkeypatch.setattr(predictor_cache, "importlib", slow)
+    widget.choose_checkpoint(checkpoint)
+    qtbot.waitUntil(lambda: widget.status.text() == "Loading PyTorch")
+    # Without an end, the bar shows that something is being done.
+    assert (widget.bar.minimum(), widget.bar.maximum()) == (0, 0)
+    assert widget.cancelling.isEnabled()
+    loaded.set()
+    finish(qtbot, widget)
+    assert widget.status.text() == "Tiny, 5 classes"
 
 
 def test_level_0_can_be_asked_for(qtbot, viewer, widget, tmp_path):
