@@ -32,7 +32,7 @@ class Oven(Settings):
         ({"heat": 300}, "300 is too large (`heat`). At most 250."),
         ({"share": 0}, "0 is too small (`share`). More than 0.0."),
         ({"share": 1}, "1 is too large (`share`). Less than 1.0."),
-        ({"heat": "hot"}, "'hot': input should be a valid integer"),
+        ({"heat": "hot"}, "'hot' is not a whole number"),
         ({"fan": True, "steam": True}, "`fan` and `steam` exclude each other. Give one of them."),
         ({"heatt": 90}, "there is no setting 'heatt'. Did you mean heat?"),
         ({"zzz": 1}, "there is no setting 'zzz'. Known: fan, heat, mode, share, steam."),

@@ -80,14 +80,14 @@ def open_window(
     SlideError, AnnotationError, CheckpointError, ArgumentError, DataSetError
         If one of them cannot be read; no window is opened then.
     """
-    slide, masks = Path(slide), [Path(mask) for mask in masks]
+    slide, opened = Path(slide), [Path(mask) for mask in masks]
     if checkpoint is not None:
         read_source(checkpoint)
     project = None
     if is_project(slide):
         project = open_project(slide)
-        slide, masks, slide_mpp = _current(project, masks, slide_mpp)
-    layers = scene_layers(slide, masks, slide_mpp, reader, override_mpp=override_mpp)
+        slide, opened, slide_mpp = _current(project, opened, slide_mpp)
+    layers = scene_layers(slide, opened, slide_mpp, reader, override_mpp=override_mpp)
     viewer = OwnViewer(title=plain(f"{slide.name} - wsiseg"))
     # The first layer of labels costs napari several times what another does, and would hold the
     # window when the first tiles are labelled.

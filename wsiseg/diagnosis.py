@@ -49,7 +49,7 @@ def diagnose() -> list[Check]:
         _onnx(),
         _tensorrt(),
         _extra("training", "train", ("lightning", "matplotlib"), "training and scoring need"),
-        _extra("viewer", "viewer", ("napari", "PySide6"), "the window of wsiseg view needs"),
+        _extra("viewer", "viewer", ("napari",), "the window of wsiseg view needs"),
         _extra("dicom", "dicom", ("highdicom",), "DICOM segmentations need"),
         _try("tifffile", _tifffile),
         _try("openslide", _openslide),

@@ -234,6 +234,8 @@ def find_device(name: str) -> torch.device:
 
     Raises
     ------
+    ArgumentError
+        If it is not the name of one.
     RuntimeUnavailableError
         If it is not there.
     """

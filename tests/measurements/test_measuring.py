@@ -120,6 +120,7 @@ def test_regions_are_measured_by_the_centres_of_their_pixels(mask, tmp_path):
         ({"name": "front", "classification": {"name": "Tumor"}}, triangle),
     )
     outcome = run("measure", mask, "--regions", file, "-o", tmp_path / "r.csv")
+    assert "inside and outside the regions:" in outcome.out
     assert outcome.status == 0, outcome.err
     rows = read(tmp_path / "r.csv")
     y, x = np.mgrid[:300, :220] + 0.5

@@ -284,7 +284,7 @@ def test_other_classes_leave_the_width_of_the_decoder_as_it_was(tmp_path: Path) 
     donor = save(tmp_path, named(*"abcdefg"))
     begun = initialise(options_of(init=donor, arguments={}), PLAIN, named("x", "y"))
     assert begun.arguments["width"] == 7
-    assert begun.notes == ("1 of 101 tensors are newly initialised, in up1",)
+    assert begun.notes == ("1 of 101 tensors is newly initialised, in up1",)
 
 
 def test_classes_that_both_have_keep_what_they_were(tmp_path: Path) -> None:

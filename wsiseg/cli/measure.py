@@ -69,6 +69,8 @@ def measure(
     elif not quiet:
         for path in dict.fromkeys(result.files.values()):
             echo(f"measured    {path}")
+        if chosen.get("regions") is not None:
+            echo("  inside and outside the regions:")
         for each in result.classes:
             echo(f"  {_line(each)}")
 

@@ -14,6 +14,7 @@ from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.networks.network import MOST_CLASSES, SegmentationNetwork
 from wsiseg.models.normalisation import IMAGENET, Normalisation
 from wsiseg.models.registry import Arguments, create_model, find_architecture
+from wsiseg.text import plural
 from wsiseg.training.options import TrainOptions
 from wsiseg.training.recipes.recipe import Stage
 
@@ -209,8 +210,10 @@ def _copy_weights(
     if not fresh:
         return ()
     layers = sorted({key.split(".")[0] for key in fresh})
+    are = "is" if len(fresh) == 1 else "are"
     notes = [
-        f"{len(fresh)} of {len(weights)} tensors are newly initialised, in {', '.join(layers)}"
+        f"{len(fresh)} of {plural(len(weights), 'tensor')} {are} newly initialised, in "
+        f"{', '.join(layers)}"
     ]
     if pairs and _share_classes(own, given, axes, pairs):
         same = ", ".join(known[old] for _, old in pairs)
