@@ -211,10 +211,8 @@ def _copy_weights(
         return ()
     layers = sorted({key.split(".")[0] for key in fresh})
     are = "is" if len(fresh) == 1 else "are"
-    notes = [
-        f"{len(fresh)} of {plural(len(weights), 'tensor')} {are} newly initialised, in "
-        f"{', '.join(layers)}"
-    ]
+    count = f"{len(fresh)} of {plural(len(weights), 'tensor')}"
+    notes = [f"{count} {are} newly initialised, in {', '.join(layers)}"]
     if pairs and _share_classes(own, given, axes, pairs):
         same = ", ".join(known[old] for _, old in pairs)
         notes.append(f"weights kept for classes of the same name: {same}")
