@@ -13,7 +13,6 @@ from wsiseg.errors import CheckpointError, WeightsMismatchError
 from wsiseg.models import import_checkpoint, import_state
 from wsiseg.models.networks.network import SegmentationNetwork
 
-
 _NAMES_OF_ESPNETS_AUTHORS = (
     (r"^encoder\.down([23])\.fuse\.norm\.", r"encoder.level\1_0.bn."),
     (r"^encoder\.down([23])\.(fuse\.)?", r"encoder.level\1_0."),
@@ -38,12 +37,14 @@ _NAMES_OF_ESPNETS_AUTHORS = (
 
 def as_espnets_authors(network: SegmentationNetwork) -> dict[str, Tensor]:
     """Return the weights of an ESPNet or ESPNet-C under the names that its authors gave them."""
-    prefix = "encoder." if network.architecture == "espnet-c" else ""
-    found = {}
-    for key, value in network.state_dict().items():
+    found, state = {}, network.state_dict()
+    # An ESPNet-C is an encoder, and theirs has no such name.
+    prefix = "" if "up1.weight" in state else "encoder."
+    for key, value in state.items():
+        renamed = key
         for pattern, name in _NAMES_OF_ESPNETS_AUTHORS:
-            key = re.sub(pattern, name, key)
-        found[key.removeprefix(prefix)] = value
+            renamed = re.sub(pattern, name, renamed)
+        found[renamed.removeprefix(prefix)] = value
     return found
 
 
