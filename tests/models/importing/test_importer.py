@@ -1,5 +1,6 @@
 """Published checkpoints of ESPNet's authors."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -389,7 +390,7 @@ def test_the_network_is_told_by_the_keys(data: Path, file: str, architecture: st
     ],
 )
 def test_weights_of_our_own_under_their_names(
-    tmp_path: Path, architecture: str, arguments: dict[str, object]
+    tmp_path: Path, usual_rights: None, architecture: str, arguments: dict[str, object]
 ) -> None:
     """Where the published files are not at hand."""
     network = create_model(architecture, 12, **arguments).eval()
@@ -402,6 +403,8 @@ def test_weights_of_our_own_under_their_names(
     state = imported.network.state_dict()
     for key, value in network.state_dict().items():
         assert torch.equal(state[key], value)
+    saved = imported.save(tmp_path / "imported.safetensors")
+    assert os.name == "nt" or saved.stat().st_mode & 0o777 == 0o644
 
 
 def test_the_names_in_the_files_are_those(data: Path) -> None:
