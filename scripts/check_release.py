@@ -4,10 +4,12 @@
     python scripts/check_release.py python3.12 python3.13    with others, one after the other
 
 Of each Python it makes an empty environment, installs the wheel, and segments the bundled slide.
-Then it adds what the journeys of ``tests/journeys`` need and runs all of them from a copy of
-``tests/`` outside of the clone, so that nothing but the installed package can be imported.  At last
-the sources take the wheel's place.  Where HEAD carries a tag, changelog and citation have to tell
-of it.  WSISEG_TEST_DATA says where the data are that are not in the repository.
+Then it adds what the journeys of ``tests/journeys`` need, the viewer among it, and runs all of them
+but the ``long`` ones from a copy of ``tests/`` outside of the clone, so that nothing but the
+installed package can be imported.  A journey that is skipped fails the check, unless for a reason
+of `ACCEPTED`.  At last the sources take the wheel's place.  Where HEAD carries a tag, changelog and
+citation have to tell of it.  WSISEG_TEST_DATA says where the data are that are not in the
+repository.  On Linux without a screen, Xvfb has to be there: scripts/install_system_packages.sh.
 """
 
 from __future__ import annotations
@@ -25,14 +27,29 @@ import time
 import zipfile
 from email.parser import Parser
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 
-EXTRAS = "cluster,dicom,onnx,openvino,parquet,remote,train"
-"""What journeys use: neither a window nor int8."""
+EXTRAS = "cluster,dicom,onnx,openvino,parquet,remote,train,viewer"
+"""What journeys use; none makes a network of int8."""
 
-TOOLS = ("hypothesis", "napari-ome-zarr", "ome-zarr-models", "pytest", "setuptools", "yaozarrs")
+TOOLS = (
+    "hypothesis",
+    "napari-ome-zarr",
+    "ome-zarr-models",
+    "pytest",
+    "pytest-qt",
+    "setuptools",
+    "yaozarrs",
+)
+
+ACCEPTED = (
+    "this test reads slides and weights that are not ours to hand out",
+    "forks, and makes a file in memory",
+)
+"""How the reasons begin for which a journey may be skipped: data, and a system without Linux."""
 
 LOOK = """
 import importlib, pathlib, sys, sysconfig
@@ -174,13 +191,39 @@ def check_python(python: str, wheel: Path, sources: Path, work: Path) -> None:
         ignored = shutil.ignore_patterns("__pycache__", "results", ".*")
         shutil.copytree(ROOT / folder, place / folder, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", place)
+    results = place / "journeys.xml"
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/journeys"]
-    call([mine, *words, f"--basetemp={place / 'temporary'}"], place)
+    call([mine, *words, f"--basetemp={place / 'temporary'}", f"--junitxml={results}"], place)
+    check_skips(results)
     say("the sources in place of the wheel")
     call([mine, "-m", "pip", "uninstall", "--quiet", "--yes", "wsiseg"])
     install(mine, "--no-deps", str(sources))
     use(mine, place / "from-sources")
     say(f"{told.stdout.strip()}: ready, after {time.monotonic() - started:.0f} s")
+
+
+def check_skips(results: Path) -> None:
+    """See that no journey was skipped for want of something that should be installed.
+
+    Parameters
+    ----------
+    results : Path
+        What pytest wrote of them, as JUnit's XML.
+    """
+    skipped: dict[str, str] = {}
+    for case in ET.parse(results).iter("testcase"):
+        found = case.find("skipped")
+        if found is not None:
+            reason = found.get("message", "")
+            if reason == "collection skipped":  # a file as a whole; the text ends with the reason
+                reason = (found.text or "").rpartition("Skipped: ")[2].rstrip("')")
+            skipped[f"{case.get('classname')}.{case.get('name')}".strip(".")] = reason
+    refused = [
+        f"{name}: {reason}" for name, reason in skipped.items() if not reason.startswith(ACCEPTED)
+    ]
+    if refused:
+        raise ReleaseError("journeys were skipped: " + "; ".join(refused))
+    say(f"{len(skipped)} journeys skipped, all for reasons that are accepted")
 
 
 def new_environment(python: str, place: Path) -> Path:

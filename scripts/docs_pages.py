@@ -1,8 +1,8 @@
 """Pages of the documentation site that are made of the code: a hook of mkdocs, see ``mkdocs.yml``.
 
-The command reference is made of the commands, the Python reference of the public names; changelog,
-contributing and citing lie at the top of the repository.  Links from the docs to files beside them
-lead to the repository.
+The command reference is made of the commands, the Python reference of the public names; changelog
+and contributing lie at the top of the repository.  Links from the docs to files beside them lead to
+the repository.
 """
 
 from __future__ import annotations

@@ -35,6 +35,14 @@ def data() -> Path:
     return folder
 
 
+@pytest.fixture
+def usual_rights() -> Iterator[None]:
+    """Let new files have the mode 0644."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def real_slide() -> Path:
     """Return the slide that is part of the package: Aperio, skin, 2220×2967 at 0.499 µm."""

@@ -1,14 +1,51 @@
 """Published files, and how they are refused."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from repetitions import repetitions
 from wsiseg.errors import CheckpointError, WeightsMismatchError
 from wsiseg.models import import_checkpoint, import_state
+from wsiseg.models.networks.network import SegmentationNetwork
+
+_NAMES_OF_ESPNETS_AUTHORS = (
+    (r"^encoder\.down([23])\.fuse\.norm\.", r"encoder.level\1_0.bn."),
+    (r"^encoder\.down([23])\.(fuse\.)?", r"encoder.level\1_0."),
+    (r"^encoder\.fuse([123])\.", r"encoder.b\1."),
+    (r"\.reduce\.", ".c1.conv."),
+    *((rf"\.branches\.{k}\.", f".d{2**k}.conv.") for k in range(5)),
+    (r"\.fuse\.(norm|act)\.", r".bn.\1."),
+    (r"\.norm\.", ".bn."),
+    (r"^classifier\.", "classifier.conv."),
+    (r"^project3\.", "encoder.classifier.conv."),
+    (r"^norm3\.", "br."),
+    (r"^up3\.", "up_l3.0."),
+    (r"^project2\.", "level3_C.conv."),
+    (r"^merge2\.", "combine_l2_l3."),
+    (r"^up2\.", "up_l2.0."),
+    (r"^fuse2\.", "up_l2.1."),
+    (r"^merge1\.", "conv."),
+    (r"^up1\.", "classifier."),
+)
+"""From our names of the tensors to those in the files that ESPNet's authors published."""
+
+
+def as_espnets_authors(network: SegmentationNetwork) -> dict[str, Tensor]:
+    """Return the weights of an ESPNet or ESPNet-C under the names that its authors gave them."""
+    found, state = {}, network.state_dict()
+    # An ESPNet-C is an encoder, and theirs has no such name.
+    prefix = "" if "up1.weight" in state else "encoder."
+    for key, value in state.items():
+        renamed = key
+        for pattern, name in _NAMES_OF_ESPNETS_AUTHORS:
+            renamed = re.sub(pattern, name, renamed)
+        found[renamed.removeprefix(prefix)] = value
+    return found
 
 
 def written(tmp_path: Path, content: object, name: str = "weights.pth") -> Path:

@@ -62,9 +62,27 @@ def release_part(version):
 
 
 def test_without_history_the_version_is_no_older_than_the_last_release():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[(\d\S*)\]", changelog, re.MULTILINE)
     assert FALLBACK.endswith(".dev0")
-    assert release_part(FALLBACK) >= release_part(citation["version"])
+    assert all(release_part(FALLBACK) >= release_part(version) for version in released)
+
+
+def test_the_citation_tells_of_a_release_only_if_the_changelog_does():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert ("version" in citation) == ("date-released" in citation)
+    if "version" in citation:
+        changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        assert f"## [{citation['version']}] - {citation['date-released']}" in changelog
+
+
+def test_the_citation_names_the_papers_of_the_page_on_citing():
+    page = (ROOT / "docs" / "citing.md").read_text(encoding="utf-8")
+    entry = re.compile(r"@inproceedings.*?title += \{(.*?)\},\n.*?year += \{(\d+)\}", re.DOTALL)
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["references"]
+    assert [(each["title"], str(each["year"])) for each in cited] == [
+        (re.sub(r"[{}]", "", title), year) for title, year in entry.findall(page)
+    ]
 
 
 def render_recipe(**environ):
@@ -131,6 +149,28 @@ def test_a_tag_is_refused_that_changelog_or_citation_do_not_tell_of(check, monke
     citation = "version: 0.2.0\ndate-released: 2027-01-02\n"
     (tmp_path / "CITATION.cff").write_text(citation, encoding="utf-8")
     check.check_tag("0.2.0")
+
+
+def write_results(path, *skipped):
+    """Write what pytest does with --junitxml: of a file that is skipped as a whole, otherwise."""
+    cases = (
+        f'<testcase classname="tests.journeys.test_{k}" name="test_it">{found}</testcase>'
+        for k, found in enumerate(skipped)
+    )
+    path.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+    return path
+
+
+def test_a_journey_that_is_skipped_for_want_of_a_package_is_refused(check, tmp_path):
+    data = f'<skipped message="{check.ACCEPTED[0]} and not at data">tests/conftest.py:3</skipped>'
+    check.check_skips(write_results(tmp_path / "fine.xml", "", data))
+    viewer = """<skipped message="collection skipped">('test_napari.py', 16, 'Skipped: the viewer is
+        an extra')</skipped>"""
+    with pytest.raises(check.ReleaseError, match=r"test_2\.test_it: the viewer is\s+an extra$"):
+        check.check_skips(write_results(tmp_path / "viewer.xml", "", data, viewer))
+    screen = '<skipped message="there is no screen">tests/virtual_screen.py:21</skipped>'
+    with pytest.raises(check.ReleaseError, match=r"test_0\.test_it: there is no screen"):
+        check.check_skips(write_results(tmp_path / "screen.xml", screen))
 
 
 def test_a_wheel_with_anything_else_is_refused(check, monkeypatch, tmp_path):

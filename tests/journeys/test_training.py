@@ -13,6 +13,7 @@ from PIL import Image
 import wsiseg
 from commands import run
 from pictures import CLASS_MAP, NAMES, draw, write_pictures, write_slide
+from tiny import named_checkpoint
 from wsiseg.annotations import Annotation, polygonise, write_qupath
 
 SMALL = ("--set", "alpha2=1", "--set", "alpha3=1", "--workers", 0, "--batch", 2)
@@ -192,6 +193,39 @@ def test_annotations_may_lie_beside_their_slides(slides):
     assert "there is one slide only: for validation " in trained.err
     assert "of the annotated area; scores on other slides" in trained.err
     assert "1 training sample and 1 validation sample, at 0.5 µm/px" in trained.err
+
+
+@pytest.fixture
+def nameless(slides):
+    """One of the slides has a shape without a class, besides those with one."""
+    _, labels = draw(200, 260, 0)
+    shapes = [Annotation(NAMES[value], shape) for value, shape in polygonise(labels)]
+    write_qupath(slides / "drawn" / "s0.geojson", shapes)
+    (slides / "drawn" / "s0.geojson.gz").unlink()
+    drawn = json.loads((slides / "drawn" / "s0.geojson").read_text())
+    del drawn["features"][0]["properties"]["classification"]
+    (slides / "drawn" / "s0.geojson").write_text(json.dumps(drawn))
+    return slides
+
+
+def test_strict_stops_at_shapes_without_a_class(nameless):
+    checkpoint = named_checkpoint(NAMES, 0.5).save(nameless / "tiny.safetensors")
+    scored = ("--slides", nameless / "slides", "--annotations", nameless / "drawn")
+    lax = run("evaluate", *scored, "-c", checkpoint, "--no-boundary")
+    assert lax.status == 0, lax.err
+    assert "1 shape without a class is ignored" in lax.err
+    for refused in (
+        run("evaluate", *scored, "-c", checkpoint, "--strict", "-o", nameless / "scores"),
+        train(nameless, "--epochs", 1, "--strict"),
+    ):
+        assert refused.status == 1
+        errors = [line for line in refused.err.splitlines() if line.startswith("error: ")]
+        (error,) = errors
+        assert "an annotation has no class" in error
+        assert "s0.geojson" in error
+        assert "--class-map, or leave out --strict" in error
+    assert not (nameless / "scores").exists()
+    assert not (nameless / "run" / "best.safetensors").exists()
 
 
 def test_going_on_needs_nothing_but_the_folder(tmp_path):

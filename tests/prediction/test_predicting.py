@@ -100,6 +100,28 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(pictures, checkp
         assert word not in replaced.out + replaced.err.replace("pictures", "")
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("nothing.png", "there is no such picture (nothing.png). Check the path."),
+        ("x*.png", "no picture matches the pattern (x*.png)."),
+        ("slides", "there is no picture in the folder (slides). Passed over 1 file that is no pic"),
+        ("empty", "there is no picture in the folder (empty). It is empty."),
+    ],
+)
+def test_what_is_missing_is_a_picture(checkpoint, tmp_path, monkeypatch, given, told):
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save("tiny.safetensors")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "slides").mkdir()
+    (tmp_path / "slides" / "no slides.txt").touch()
+    result = run("predict", given, "-c", "tiny.safetensors", "-o", "out")
+    assert result.status == 1
+    assert f"error: {told}" in result.err
+    # Names of files stay as they are.
+    assert ("no slides.txt" in result.err) == (given == "slides")
+
+
 def test_pictures_of_known_resolution_are_looked_at_as_in_training(pictures, tmp_path):
     checkpoint, notes = tiny_checkpoint(3, mpp=0.5), []
     options = {"runtime": "torch", "noted": notes.append}

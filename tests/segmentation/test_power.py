@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,26 @@ def test_power_stands_in_the_run_file_and_in_the_summary(
     assert result.summary["power_w"] == power["mean_w"]
     assert result.summary["joules_per_mpx"] == power["joules_per_mpx"]
     assert probe.closed
+
+
+class Broken(Counting):
+    """Tells no number."""
+
+    def read(self) -> Reading:
+        return Reading(joules=np.nan, watts=np.nan)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_others_may_read_the_run_file_and_every_program_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual_rights: None
+) -> None:
+    monkeypatch.setattr(segmenting, "find_probes", lambda _: {"counter": Broken()})
+    run(tmp_path)
+    path = tmp_path / "out" / "a.run.json"
+    # JSON has neither NaN nor Infinity, and Python takes both where nothing is said.
+    content = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert content["power"]["joules"] is None
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def table(folder: Path) -> list[dict[str, str]]:

@@ -3,10 +3,14 @@
 import dataclasses
 import json
 import math
+import os
 import struct
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -66,6 +70,65 @@ def test_nothing_is_logged_where_nothing_is_wanted(pictures, tmp_path):
     fit(options(pictures, epochs=1, tiles=2, tensorboard=False), folder, overwrite=True)
     assert not (folder / "tensorboard").exists()
     assert (folder / "best.safetensors").is_file()
+
+
+class StandInRun:
+    """Weights & Biases of a process: what it was begun with, and told."""
+
+    def __init__(self):
+        self.begun, self.rows, self.settings = [], [], {}
+        self.id, self.config = "1", self
+
+    def init(self, **words):
+        self.begun.append(words)
+        return self
+
+    def log(self, row):
+        self.rows.append(row)
+
+    def update(self, settings, **_):
+        self.settings.update(settings)
+
+    def logged(self):
+        """Return steps and values by name."""
+        found = {}
+        for row in self.rows:
+            for name in row.keys() - {"trainer/global_step"}:
+                found.setdefault(name, []).append((row["trainer/global_step"], row[name]))
+        return found
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    """Return a stand-in for what is sent to Weights & Biases by Lightning's own logger."""
+    stand_in = StandInRun()
+    parts = {
+        "wandb": {"run": None, "init": stand_in.init},
+        "wandb.sdk": {},
+        "wandb.sdk.lib": {"RunDisabled": type(None)},
+        "wandb.wandb_run": {"Run": type(None)},
+    }
+    for name, content in parts.items():
+        module = ModuleType(name)
+        module.__spec__ = ModuleSpec(name, None)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(lightning.pytorch.loggers.wandb, "_WANDB_AVAILABLE", True)
+    return stand_in
+
+
+def test_weights_and_biases_is_told_what_tensorboard_is(pictures, tmp_path, wandb, usual_rights):
+    folder = tmp_path / "run"
+    result = fit(options(pictures, epochs=2, tiles=4, wandb=True), folder)
+    (begun,) = wandb.begun
+    assert (begun["name"], begun["project"], begun["dir"]) == ("run", "wsiseg", str(folder))
+    logged, drawn = wandb.logged(), logged_in(folder)
+    assert {"val_miou", "val_loss", "train_loss_epoch"} <= logged.keys() == drawn.keys()
+    for name, values in drawn.items():
+        assert [step for step, _ in logged[name]] == [step for step, _ in values]
+        told = [float(value) for _, value in logged[name]]
+        assert told == pytest.approx([value for _, value in values], rel=1e-6)
+    assert result.checkpoint.stat().st_mode & 0o777 == (0o666 if os.name == "nt" else 0o644)
 
 
 def test_what_is_not_installed_is_said_before_anything_is_read(pictures, tmp_path, monkeypatch):

@@ -280,7 +280,7 @@ def test_damaged_scores_are_written_again(content, pictures, tmp_path):
 
 
 def test_a_run_of_an_earlier_version_is_read_resumed_and_overwritten(pictures, tmp_path):
-    """The folder was written by version 0.1.0 and interrupted after two of four epochs."""
+    """The folder was written by an earlier version and interrupted after two of four epochs."""
     run = tmp_path / "run"
     shutil.copytree(INTERRUPTED_RUN, run)
     config = (run / "config.yaml").read_text().replace("/data", str(tmp_path))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -10,7 +12,13 @@ from typing import Unpack
 import numpy as np
 
 from wsiseg.checkpoints import take_checkpoint
-from wsiseg.errors import ArgumentError, OutputExistsError, UnsuitableSlideError, WsisegError
+from wsiseg.errors import (
+    ArgumentError,
+    OutputExistsError,
+    SlideError,
+    UnsuitableSlideError,
+    WsisegError,
+)
 from wsiseg.models.checkpoint import Checkpoint
 from wsiseg.models.runtimes import Predictor, choose_runtime
 from wsiseg.prediction.drawing import Labels, make_palette, write_labels, write_overlay
@@ -119,9 +127,10 @@ def predict(
     """
     settings, folder = PredictOptions(**options), Path(output)
     given = [images] if isinstance(images, Path | str) else images
-    paths = find_slides(
-        [Path(path) for path in given], recursive=recursive, exclude=[folder]
-    ).slides
+    with _told_of_pictures():
+        paths = find_slides(
+            [Path(path) for path in given], recursive=recursive, exclude=[folder]
+        ).slides
     with output_folder(folder):
         _check_outputs(paths, folder, overwrite=overwrite)
         job = _Job(take_checkpoint(checkpoint, began=began), paths, folder, settings, noted)
@@ -152,7 +161,8 @@ class _Job:
 
     def _open(self, path: Path) -> Slide:
         options = self._options
-        return open_slide(path, slide_mpp=options.slide_mpp, override_mpp=options.override_mpp)
+        with _told_of_pictures():
+            return open_slide(path, slide_mpp=options.slide_mpp, override_mpp=options.override_mpp)
 
     def _shapes(self, paths: Sequence[Path]) -> int:
         """Return how many shapes the pictures have, or one more than are few."""
@@ -220,6 +230,21 @@ class _Job:
             for index, entry in enumerate(self._checkpoint.classes)
         }
         return dict(sorted(shares.items(), key=lambda each: -each[1]))
+
+
+@contextmanager
+def _told_of_pictures() -> Iterator[None]:
+    """Say of what is no slide that it is no picture, which is what was asked for."""
+
+    def say(text: str) -> str:
+        # Not in names: "no slides.txt" stays.
+        return re.sub(r"(^no|no such|is no|are no|not a) slide", r"\1 picture", text)
+
+    try:
+        yield
+    except SlideError as error:
+        hint = error.hint and say(error.hint)
+        raise type(error)(say(error.what), error.where, hint) from error
 
 
 def _make_predictor(checkpoint: Checkpoint, options: SegmentOptions, shapes: int) -> Predictor:

@@ -57,7 +57,7 @@ class CheckpointCallback(Callback):
     """
 
     state_key = "Keeper"
-    """Of its state in ``last.ckpt``, since version 0.1.0; Lightning takes the class's name else."""
+    """Of its state in ``last.ckpt`` of every version; Lightning takes the class's name else."""
 
     def __init__(
         self,

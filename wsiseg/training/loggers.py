@@ -51,7 +51,7 @@ def make_loggers(options: TrainOptions, folder: Path) -> list[Logger]:
 
 
 def log_learning_rate(loggers: list[Logger]) -> list[Callback]:
-    """Return what logs the learning rate of every step, where there is a log."""
+    """Return what logs the learning rate, at every 50th step, where there is a log."""
     return [LearningRateMonitor(logging_interval="step")] if loggers else []
 
 

@@ -96,7 +96,7 @@ class RunFolder:
 
     @property
     def files_of_earlier_versions(self) -> tuple[Path, ...]:
-        """What version 0.1.0 wrote: the names of the samples, as `files` has them now."""
+        """What earlier versions wrote: the names of the samples, as `files` has them now."""
         return self.path / "learnt.txt", self.path / "kept.txt"
 
     @property
