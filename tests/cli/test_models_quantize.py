@@ -206,6 +206,7 @@ def for_onnx(tmp_path_factory, real_slide):
     return checkpoint, json.loads(result.out)
 
 
+@pytest.mark.long  # the same for OpenVINO is in the suite
 def test_onnx_runtime_takes_an_int8_form_of_its_own(for_onnx, picture, tmp_path):
     checkpoint, content = for_onnx
     assert content["runtime"] == "onnx"

@@ -157,6 +157,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.long  # the same on the command line is in the suite
 def test_a_plug_in_is_found_in_python(plug_in, tmp_path):
     (tmp_path / "slide.acme").write_text("ACME 300")
     corners = [[0, 0], [10, 0], [10, 20], [0, 20]]

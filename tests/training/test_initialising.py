@@ -130,7 +130,7 @@ def test_as_many_other_classes_begin_the_last_layer_anew(tmp_path: Path) -> None
     assert torch.equal(state(begun)["up1.weight"], state(fresh)["up1.weight"])
     (note,) = begun.notes
     assert note.startswith("1 of ")
-    assert note.endswith("are newly initialised, in up1")
+    assert note.endswith("is newly initialised, in up1")
 
 
 def test_the_last_layer_of_any_network_begins_anew_with_its_bias(tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ def no_checkpoint(viewer, widget):
 
 
 def too_fine(viewer, widget):
-    look_at(viewer, 450, 525, zoom=0.2)
+    look_at(viewer, 450, 525, zoom=0.05)
     widget.resolution.setCurrentIndex(TYPED)
-    widget.mpp.setValue(0.1)
+    widget.mpp.setValue(0.2)
     return "choose Whole slide"
 
 
