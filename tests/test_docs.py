@@ -273,6 +273,7 @@ def test_pages_can_be_followed_to_the_end(page, tmp_path, shelf, monkeypatch):
 
 
 OF_OTHERS = {
+    "--index-url",  # pip
     *("--scheduler-file", "--nthreads", "--worker-port"),  # dask
     *("--target", "--logdir", "--mutations"),  # docker, tensorboard, our tests
     *("--beside", "--holes", "--defaults"),  # our benchmarks
