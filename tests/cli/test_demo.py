@@ -1,5 +1,6 @@
 """`wsiseg demo`: a slide that is built once, and segmented."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -24,6 +25,16 @@ def test_demo_builds_a_slide_and_segments_it(tmp_path, monkeypatch):
     assert (tmp_path / "demo" / "demo.ome.zarr" / "zarr.json").is_file()
     built = (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns
     again = run("demo", "-o", tmp_path / "demo")
+    look = f"wsiseg view {tmp_path / 'demo' / 'demo.tiff'} {entry['mask']}"
+    there = importlib.util.find_spec
+    if there("napari") is not None:
+        assert f"To look at it:  {look}\n" in again.out
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *package: None if name == "napari" else there(name, *package),
+    )
+    assert "pip install 'wsiseg[viewer]'" in run("demo", "-o", tmp_path / "demo").out
     assert "medical device" in again.out
     assert "exists already" in again.err
     assert (tmp_path / "demo" / "demo.tiff").stat().st_mtime_ns == built

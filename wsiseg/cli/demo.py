@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,9 +45,11 @@ def demo(
         print_json({"slides": entries})
     elif not quiet:
         print_results(entries, listener.runs, output, total=1)
+        missing = importlib.util.find_spec("napari") is None
         echo(
             "",
-            f"To look at it:  wsiseg view {slide} {entries[0]['mask']}",
+            *["To look at it:  pip install 'wsiseg[viewer]'"] * missing,
+            f"{'' if missing else 'To look at it:':16}wsiseg view {slide} {entries[0]['mask']}",
             "Not a medical device: wsiseg models list --checkpoints says what the network is for.",
         )
     if any(entry["status"] == "failed" for entry in entries):
