@@ -21,7 +21,10 @@ libc.fflush(None)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's arenas")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="the number of malloc arenas is set for glibc, which Linux alone has",
+)
 @pytest.mark.parametrize(("asked", "most"), [(None, 2), ("1", 1)])
 def test_threads_share_arenas_of_the_heap(asked, most):
     environment = {k: v for k, v in os.environ.items() if k != "MALLOC_ARENA_MAX"}

@@ -59,7 +59,10 @@ def test_a_segmentation_that_is_signalled_ends_in_order(tmp_path, stage, signals
     assert {path.name for path in out.iterdir()} == left
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="takes the place of Windows' signal")
+@pytest.mark.skipif(
+    not hasattr(signal, "SIGUSR2"),
+    reason="SIGUSR2 stands in for Windows' Control-Break, which Windows itself does not need",
+)
 def test_control_break_of_windows_ends_the_program_in_order(monkeypatch):
     monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR2, raising=False)
     interruption = Interruption()

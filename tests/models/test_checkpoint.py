@@ -72,7 +72,7 @@ def test_saving_what_was_loaded_gives_the_same_bytes(saved: Path) -> None:
     assert again.read_bytes() == saved.read_bytes()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes such as 0644 to look at")
 def test_others_may_read_the_file_as_any_other(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     saved = make_checkpoint().save(tmp_path / "a.safetensors")

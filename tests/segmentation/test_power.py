@@ -69,7 +69,7 @@ class Broken(Counting):
         return Reading(joules=np.nan, watts=np.nan)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes such as 0644 to look at")
 def test_others_may_read_the_run_file_and_every_program_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual_rights: None
 ) -> None:
